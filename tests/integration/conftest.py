@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the life cycle suite. README.md explains how to write a test with them."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from lib import cgroups, leaks, programs  # noqa: E402
+from lib.bundle import Bundle  # noqa: E402
+from lib.console import FdSocket  # noqa: E402
+from lib.runtime import Runtime, probe, wait_until  # noqa: E402
+
+WORK = pathlib.Path("/run/caisson-it")
+SOAK = os.environ.get("CAISSON_SOAK") == "1"
+ISOLATION = os.environ.get("CAISSON_CLASS", "ns")
+outcome = pytest.StashKey()
+
+
+def pytest_configure(config):
+    if not os.environ.get("CAISSON_LANE") and not config.option.collectonly:
+        raise pytest.UsageError("run these tests with tests/run-integration: they need a lane")
+    path = os.environ.get("CAISSON_RUNTIME") or str(programs.REPO_DIR / "build/bin/caisson")
+    path = shutil.which(path) or os.path.abspath(path)
+    config.runtime_path = path
+    config.runtime_kind, config.runtime_version = probe(path)
+    os.umask(0o022)
+
+
+def pytest_report_header(config):
+    return (f"runtime: {config.runtime_path} ({config.runtime_version.splitlines()[0]}), "
+            f"class {ISOLATION}, cgroup layout {cgroups.layout()}, soak {SOAK}")
+
+
+def skip_reason(item, kind):
+    """Why this test does not run here, or None."""
+    classes = item.get_closest_marker("classes")
+    if classes and ISOLATION not in classes.args:
+        caveat = classes.kwargs.get("caveat")
+        where = f"CAVEATS.md#{caveat}" if caveat else "not in its list of classes"
+        return f"class {ISOLATION}: {where}"
+    for marker in item.iter_markers("beyond"):
+        if kind in marker.args:
+            return f"stand-in {kind}: {marker.kwargs.get('reason', 'our contract differs')}"
+    layouts = item.get_closest_marker("layouts")
+    if layouts and cgroups.layout() not in layouts.args:
+        return f"cgroup layout {cgroups.layout()}: the test is for {', '.join(layouts.args)}"
+    if item.get_closest_marker("soak") and not SOAK:
+        return "soak: set CAISSON_SOAK=1"
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        reason = skip_reason(item, config.runtime_kind)
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call":
+        item.stash[outcome] = report
+
+
+@pytest.fixture(scope="session")
+def template_rootfs():
+    """The prepared root file system that every bundle is cloned from."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(mode=0o755)
+    return programs.make_rootfs(WORK / "template")
+
+
+@pytest.fixture(scope="session")
+def sentinel():
+    """A descriptor that every runtime call inherits and that no container may see."""
+    number = os.memfd_create(leaks.SENTINEL_NAME)
+    high = os.dup2(number, 240)
+    os.close(number)
+    return high
+
+
+@pytest.fixture
+def work_dir(request, template_rootfs):
+    """An empty directory of this test, short enough for socket addresses."""
+    path = WORK / f"t{request.session.items.index(request.node)}"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def keep_artifacts(request, runtime):
+    """Everything needed to look at a failure again. Returns the directory."""
+    base = os.environ.get("CAISSON_ARTIFACTS") or "/tmp/caisson-artifacts"
+    target = pathlib.Path(base) / re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.name)
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    shutil.copytree(runtime.logs, target / "logs")
+    for bundle in runtime.bundles:
+        (target / f"config-{bundle.id}.json").write_text(json.dumps(bundle.config, indent=1))
+    lines = [f"[{code}] {' '.join(argv)}" for argv, code in runtime.calls]
+    (target / "commands.txt").write_text("\n".join(lines) + "\n")
+    report = request.node.stash.get(outcome, None)
+    if report is not None:
+        (target / "failure.txt").write_text(report.longreprtext)
+    repro = target / "repro.sh"
+    repro.write_text(
+        "#!/bin/sh\n# Runs the failed test again, alone, in a lane of its own.\n"
+        f"cd '{programs.REPO_DIR}' || exit 1\n"
+        f"export CAISSON_RUNTIME='{runtime.path}' CAISSON_CLASS='{ISOLATION}'\n"
+        f"exec tests/run-integration --cgroup {cgroups.layout()} '{request.node.nodeid}' \"$@\"\n")
+    repro.chmod(0o755)
+    return target
+
+
+@pytest.fixture
+def runtime(request, work_dir, sentinel):
+    """The runtime with a --root of its own; afterwards containers are deleted and leaks sought."""
+    guard = leaks.Guard()
+    wrapper = Runtime(request.config.runtime_path, request.config.runtime_kind, ISOLATION, work_dir,
+                      sentinel)
+    yield wrapper
+    report = request.node.stash.get(outcome, None)
+    passed = report is not None and report.passed
+    calls = {p.pid for p in wrapper.processes if p.poll() is None}
+    inherited = leaks.inherited_sentinels(guard.new_pids() - calls)
+    wrapper.end_processes()
+    wrapper.delete_everything()
+    leaked = inherited + guard.leaks(wrapper.root)
+    if leaked:
+        guard.clean_up()
+    if leaked or not passed:
+        kept = keep_artifacts(request, wrapper)
+        sys.stderr.write(f"\nartifacts: {kept}\n")
+    if leaked and passed:
+        pytest.fail("left behind after the test:\n  " + "\n  ".join(leaked), pytrace=False)
+
+
+@pytest.fixture
+def make_bundle(runtime, work_dir, template_rootfs):
+    """make_bundle(name="c") makes one more bundle."""
+    def make(name="c"):
+        made = Bundle(work_dir / f"b{len(runtime.bundles)}", template_rootfs, name)
+        runtime.bundles.append(made)
+        return made
+    return make
+
+
+@pytest.fixture
+def bundle(make_bundle):
+    """A bundle whose container runs `true`."""
+    return make_bundle()
+
+
+@pytest.fixture
+def console(work_dir):
+    """A console socket: pass console.path to --console-socket, then console.terminal()."""
+    server = FdSocket(work_dir / "console.sock")
+    terminals = []
+    receive = server.terminal
+
+    def remember():
+        terminals.append(receive())
+        return terminals[-1]
+
+    server.terminal = remember
+    yield server
+    for terminal in terminals:
+        terminal.close()
+    server.close()
+
+
+@pytest.fixture
+def wait_for():
+    """wait_for(condition, timeout_s, what): poll until the condition holds."""
+    return wait_until
+
+
+@pytest.fixture
+def scaled():
+    """scaled(full, few): full under CAISSON_SOAK=1, else few."""
+    return lambda full, few: full if SOAK else few

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a container's cgroup is, in either version, and what its files say."""
+
+import os
+import pathlib
+
+BASE = pathlib.Path("/sys/fs/cgroup")
+
+
+def layout():
+    """v1, hybrid or v2: the lane's --cgroup."""
+    return os.environ.get("CAISSON_LANE", "hybrid")
+
+
+def is_v2():
+    return layout() == "v2"
+
+
+def v1_hierarchies():
+    """Names of the mounted v1 hierarchies, without links such as cpu -> cpu,cpuacct."""
+    if is_v2():
+        return []
+    return sorted(d.name for d in BASE.iterdir()
+                  if d.is_dir() and not d.is_symlink() and d.name != "unified")
+
+
+def hierarchies():
+    """The top directory of every mounted hierarchy."""
+    return [BASE] if is_v2() else sorted(d for d in BASE.iterdir()
+                                         if d.is_dir() and not d.is_symlink())
+
+
+def cgroup_dir(path, controller="freezer"):
+    """The directory of the cgroup at `path` ("/ID") for a v1 controller, or the only one of v2."""
+    top = BASE if is_v2() else BASE / controller
+    return top / path.lstrip("/")
+
+
+def read(path, name, controller=None):
+    """A cgroup file's text; the controller is the part before the first dot unless given."""
+    directory = cgroup_dir(path, controller or name.split(".")[0])
+    return (directory / name).read_text(encoding="ascii").strip()
+
+
+def write(path, name, text, controller=None):
+    directory = cgroup_dir(path, controller or name.split(".")[0])
+    (directory / name).write_text(str(text), encoding="ascii")
+
+
+def pids(path, controller="freezer"):
+    directory = cgroup_dir(path, controller)
+    found = set()
+    for sub, _, _ in os.walk(directory):
+        found.update(int(p) for p in pathlib.Path(sub, "cgroup.procs").read_text().split())
+    return found
+
+
+def all_cgroups():
+    """Every cgroup below the lane's own, as paths."""
+    found = set()
+    for top in hierarchies():
+        for directory, _, _ in os.walk(top):
+            if directory != str(top):
+                found.add(directory)
+    return found
+
+
+def remove_all_but(baseline):
+    for path in sorted(all_cgroups() - baseline, key=len, reverse=True):
+        try:
+            os.rmdir(path)
+        except OSError:
+            pass
+
+
+def is_frozen(path):
+    if is_v2():
+        return "frozen 1" in (cgroup_dir(path) / "cgroup.events").read_text(encoding="ascii")
+    state = (cgroup_dir(path, "freezer") / "freezer.state").read_text(encoding="ascii")
+    return state.strip() in ("FROZEN", "FREEZING")
+
+
+def thaw_everything():
+    for path in all_cgroups():
+        for name, text in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+            if os.path.exists(f"{path}/{name}"):
+                try:
+                    pathlib.Path(path, name).write_text(text, encoding="ascii")
+                except OSError:
+                    pass
