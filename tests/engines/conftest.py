@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the engine tests. They run inside a lane; tests/run-engines makes it.
+
+Environment:
+  CAISSON_RUNTIME        the OCI runtime under test (default: build/bin/caisson-ns of this tree)
+  CAISSON_ARTIFACTS      where logs of a failed run are kept (default: build/artifacts)
+  CAISSON_ENGINE_TRACE   a file: the engines call the runtime through a script that appends each
+                         command line to it
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+REPO = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+
+from enginelib import command, images  # noqa: E402
+
+TAIL_LINES = 40
+
+
+def pytest_configure(config):
+    if not os.environ.get("CAISSON_ENGINES_LANE"):
+        raise pytest.UsageError("the engine tests run in a lane: use tests/run-engines")
+    root = os.environ.get("CAISSON_ARTIFACTS") or os.path.join(REPO, "build", "artifacts")
+    config.artifacts = os.path.join(root, "engines-" + os.environ["CAISSON_ENGINES_LANE"])
+    shutil.rmtree(config.artifacts, ignore_errors=True)
+    os.makedirs(config.artifacts)
+    command.record_path = os.path.join(config.artifacts, "commands.log")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        item.config.failed_any = True
+        tails = []
+        for name in sorted(os.listdir(item.config.artifacts)):
+            if name != "commands.log":
+                path = os.path.join(item.config.artifacts, name)
+                with open(path, encoding="utf-8", errors="replace") as f:
+                    tails.append("== %s\n%s" % (path, "".join(f.readlines()[-TAIL_LINES:])))
+        report.sections.append(("engine and runtime logs", "\n".join(tails)))
+
+
+def pytest_runtest_logstart(nodeid, location):
+    command._record("=== " + nodeid)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if not getattr(session.config, "failed_any", False):
+        shutil.rmtree(session.config.artifacts, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def artifacts(pytestconfig):
+    """Directory of the logs that are kept when a test fails."""
+    return pytestconfig.artifacts
+
+
+@pytest.fixture(scope="session")
+def work():
+    """A directory for the engine's data, removed at the end; readable by other users."""
+    path = tempfile.mkdtemp(prefix="caisson-engines-")
+    os.chmod(path, 0o755)
+    yield path
+    # An engine's last unmounts can be asynchronous; a tree that stays is an error.
+    for _ in range(50):
+        shutil.rmtree(path, ignore_errors=True)
+        if not os.path.exists(path):
+            return
+        time.sleep(0.1)
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def runtime(work):
+    """Path of the runtime that the engines are told to use."""
+    path = os.environ.get("CAISSON_RUNTIME") or os.path.join(REPO, "build", "bin", "caisson-ns")
+    path = os.path.abspath(path)
+    if not os.access(path, os.X_OK):
+        pytest.exit("no runtime at %s (build it, or set CAISSON_RUNTIME)" % path, 3)
+    trace = os.environ.get("CAISSON_ENGINE_TRACE")
+    if trace:
+        wrapper = os.path.join(work, os.path.basename(path))
+        with open(wrapper, "w", encoding="utf-8") as f:
+            f.write("#!/bin/bash\n{ printf '%%q ' \"$@\"; echo; } >> '%s'\nexec '%s' \"$@\"\n"
+                    % (trace, path))
+        os.chmod(wrapper, 0o755)
+        with open(trace, "a", encoding="utf-8"):
+            os.chmod(trace, 0o666)
+        return wrapper
+    return path
+
+
+@pytest.fixture(scope="session")
+def image_archives(work):
+    """{reference: docker-archive file} of the two images."""
+    out = os.path.join(work, "images")
+    os.mkdir(out)
+    return images.build(out)
