@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * oci/state.h - the state of a container as the specification shows it (runtime.md#state).
+ *
+ * Two documents: the one that hooks and seccomp agents get (ociVersion, id, status, pid, bundle,
+ * annotations) and the one that the verb `state` prints, which has runc's further members. What the
+ * runtime itself remembers between verbs is not here.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "oci/spec.h"
+
+/* "paused" is not in the specification; runc, crun and the engines have it. */
+enum oci_status {
+	OCI_CREATING,
+	OCI_CREATED,
+	OCI_RUNNING,
+	OCI_PAUSED,
+	OCI_STOPPED,
+	OCI_STATUS_MAX,
+};
+
+/* "creating", "created" ... */
+const char *oci_status_name(enum oci_status status);
+
+/* -EINVAL if it is none of them. */
+int oci_status_from_name(const char *name, enum oci_status *ret);
+
+/* Strings are borrowed, unless oci_state_parse() made it: then all live until oci_state_free(). */
+struct oci_state {
+	const char *version; /* ociVersion */
+	const char *id;
+	enum oci_status status;
+	pid_t pid;	    /* 0: none (creating, stopped) */
+	const char *bundle; /* absolute */
+	struct oci_kvs annotations;
+	/* Only in the verb's document; NULL: unknown. */
+	const char *rootfs;	 /* absolute */
+	const char *created;	 /* oci_time_text() */
+	const char *owner;	 /* user name, may be empty */
+	struct oci_arena *arena; /* NULL, or owns the strings */
+};
+
+/* The specification's document. *ret is a new reference. -ENOMEM; -EINVAL: a string is not UTF-8.
+ */
+int oci_state_to_json(const struct oci_state *state, json_t **ret, struct err *err);
+
+/*
+ * What `state` prints: runc's members in runc's order, indented by two blanks, no final newline. As
+ * in runc the pid of a stopped container is 0, annotations are sorted and left out when there are
+ * none.
+ */
+int oci_state_print(const struct oci_state *state, struct buf *out, struct err *err);
+
+/* Read either document. Unknown members are ignored; *ret is the caller's. -EINVAL, -ENOMEM. */
+int oci_state_parse(const char *text, size_t len, const char *name, struct oci_state **ret,
+		    struct err *err);
+/* Only for what oci_state_parse() made. Accepts NULL. */
+void oci_state_free(struct oci_state *state);
+
+/* A moment in UTC as RFC 3339 with up to nine decimals, none trailing: "2026-11-21T23:22:23.5Z". */
+#define OCI_TIME_MAX 40
+const char *oci_time_text(const struct timespec *when, char text[static OCI_TIME_MAX]);
