@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door; meson.build is the build. `make help` lists the targets.
+PY    := /usr/bin/python3
+BUILD := build
+CLASS ?= ns
+F     ?= config
+T     ?= 60
+MESON_FLAGS ?= $(if $(CI),-Dwerror_ci=true)
+
+.DEFAULT_GOAL := all
+.PHONY: help setup all run check test soak itest engines asan tsan fuzz tidy format coverage bench install docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (Debian packages; needs root)
+	@scripts/setup
+
+$(BUILD)/build.ninja:
+	@command -v meson >/dev/null || scripts/setup
+	meson setup $(BUILD) $(MESON_FLAGS)
+
+all: $(BUILD)/build.ninja ## build; binaries in build/bin and build/libexec/caisson
+	ninja -C $(BUILD)
+	@scripts/stage $(BUILD)
+
+run: setup all ## the main job: twenty hostile acts in the default class, and what stopped each
+	@scripts/run-untrusted
+
+check: all ## unit tests, fuzz corpora, layers, headers, sizes (seconds; no root)
+	meson test -C $(BUILD) --print-errorlogs --no-rebuild --quiet
+
+test: setup all ## every test
+	@scripts/run-tests
+
+soak: setup all ## the same tests with full counts
+	@CAISSON_SOAK=1 scripts/run-tests
+
+itest: all ## life cycle suite of one class: make itest CLASS=ns [ARGS="-k create"]
+	@CAISSON_CLASS=$(CLASS) tests/run-integration $(ARGS)
+
+engines: all ## real engines: Podman, containerd, Docker
+	@tests/run-engines $(ARGS)
+
+asan: ## unit and life cycle tests with AddressSanitizer and UBSan (own build directory)
+	@scripts/run-sanitized address,undefined
+
+tsan: ## the same with ThreadSanitizer
+	@scripts/run-sanitized thread
+
+fuzz: ## libFuzzer for T seconds: make fuzz F=config T=60
+	@scripts/fuzz $(F) $(T)
+
+tidy: all ## clang-tidy, cppcheck, gcc -fanalyzer
+	@scripts/tidy $(BUILD)
+
+format: ## clang-format over all C sources
+	@find src tests -name '*.[ch]' | xargs clang-format -i
+
+coverage: ## line coverage per room
+	@scripts/coverage
+
+bench: all ## speed against Debian's runc and crun, ratios in one run
+	@tests/bench/run
+
+install: all ## install below DESTDIR and the configured prefix
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+
+clean: ## remove build directories
+	rm -rf build build-asan build-tsan build-fuzz build-coverage

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fd.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "base/buf.h"
+
+int fd_open_resolve(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+	const struct open_how how = {
+		.flags = (uint64_t)(unsigned int)flags | O_CLOEXEC,
+		.mode = mode,
+		.resolve = resolve,
+	};
+	long fd;
+
+	/* -EAGAIN: a rename raced the walk of RESOLVE_IN_ROOT or RESOLVE_BENEATH (openat2(2)). */
+	for (int tries = 0; tries < 128; tries++) {
+		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+		if (fd >= 0)
+			return (int)fd;
+		if (errno != EAGAIN && errno != EINTR)
+			break;
+	}
+	return -errno;
+}
+
+int fd_read_all(int fd, struct buf *b)
+{
+	for (;;) {
+		ssize_t n;
+		int r = buf_reserve(b, 4096);
+
+		/* Within the last 4 KiB below the limit: read what still fits, and one byte more. */
+		if (r == -E2BIG) {
+			const size_t max = b->max ? b->max : BUF_MAX_DEFAULT;
+			char extra;
+
+			b->error = 0;
+			if (b->len < max && buf_reserve(b, max - b->len) < 0)
+				return b->error;
+			n = b->len < max ? read(fd, b->data + b->len, max - b->len) :
+					   read(fd, &extra, 1);
+			if (n > 0 && b->len >= max)
+				return b->error = -E2BIG;
+		} else if (r < 0) {
+			return r;
+		} else {
+			n = read(fd, b->data + b->len, b->cap - b->len - 1);
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		b->len += (size_t)n;
+		b->data[b->len] = '\0';
+	}
+}
+
+int fd_read_file(int dirfd, const char *path, struct buf *b)
+{
+	AUTO_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		return -errno;
+	return fd_read_all(fd, b);
+}
+
+int fd_write_all(int fd, const void *bytes, size_t len)
+{
+	const char *p = bytes;
+
+	while (len > 0) {
+		const ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int fd_write_file(int dirfd, const char *path, const char *text)
+{
+	AUTO_CLOSE int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	const size_t len = strlen(text);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		n = write(fd, text, len);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == len ? 0 : -EIO;
+}
+
+int fd_replace_file(int dirfd, const char *path, const void *bytes, size_t len, mode_t mode)
+{
+	char temporary[256];
+	AUTO_CLOSE int fd = -EBADF;
+	int r;
+
+	r = snprintf(temporary, sizeof(temporary), "%s.new.%d", path, (int)getpid());
+	if (r < 0 || (size_t)r >= sizeof(temporary))
+		return -ENAMETOOLONG;
+	fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	r = fd_write_all(fd, bytes, len);
+	if (r == 0 && renameat(dirfd, temporary, dirfd, path) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(dirfd, temporary, 0);
+	return r;
+}
+
+int fd_send(int sock, const void *bytes, size_t len, const int *fds, size_t nfds)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int) * FD_PASS_MAX)];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (void *)bytes, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (nfds > FD_PASS_MAX)
+		return -EINVAL;
+	if (nfds > 0) {
+		struct cmsghdr *c = &control.align;
+
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
+	}
+	do {
+		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	/* The descriptors went with the first byte; the rest of a stream follows plainly. */
+	return (size_t)n == len ? 0 : fd_write_all(sock, (const char *)bytes + n, len - (size_t)n);
+}
+
+ssize_t fd_recv(int sock, void *bytes, size_t len, int *fds, size_t *nfds)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int) * FD_PASS_MAX)];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = { .iov_base = bytes, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.bytes,
+			      .msg_controllen = sizeof(control.bytes) };
+	const size_t want = nfds ? *nfds : 0;
+	size_t got = 0;
+	bool cut;
+	ssize_t n;
+
+	do {
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (nfds)
+		*nfds = 0;
+	if (n < 0)
+		return -errno;
+	cut = msg.msg_flags & MSG_CTRUNC;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+		size_t count;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (got < want) {
+				fds[got++] = fd;
+			} else {
+				(void)close(fd);
+				cut = true;
+			}
+		}
+	}
+	if (cut) {
+		for (size_t i = 0; i < got; i++)
+			(void)close(fds[i]);
+		return -EPROTO;
+	}
+	if (nfds)
+		*nfds = got;
+	return n;
+}
+
+const char *fd_path(int fd, char path[static FD_PATH_MAX])
+{
+	(void)snprintf(path, FD_PATH_MAX, "/proc/self/fd/%d", fd);
+	return path;
+}
+
+int fd_close_range(unsigned int first, unsigned int last, unsigned int flags)
+{
+	return syscall(SYS_close_range, first, last, flags) < 0 ? -errno : 0;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the message to the user's program:
+ *
+ *   terminal and session, working directory, credentials, [fork], gate, filter, exec
+ *
+ * With INIT_FORK (exec into a container) this process is still in the host's pid namespace: it takes on
+ * the container's credentials first, and only then forks into the container's pid namespace, so that
+ * what the container's processes can see and trace never had more power than they do.
+ */
+#include "init/init.h"
+
+#include <asm/ioctls.h>
+#include <linux/close_range.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "init/sys.h"
+
+#define SIGNAL_CHLD 17 /* signal(7); <signal.h> belongs to libc */
+#define SIGNAL_KILL 9
+
+long init_report(int sock, const struct init_report *report, int fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)report, .iov_len = sizeof(*report) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(sizeof(int));
+		*(int *)CMSG_DATA(&control.align) = fd;
+	}
+	return SYS3(SYS_sendmsg, sock, &msg, MSG_NOSIGNAL);
+}
+
+__attribute__((noreturn)) static void leave(int status)
+{
+	for (;;)
+		(void)SYS1(SYS_exit_group, status);
+}
+
+void init_fail(const struct init *init, enum init_step step, long code)
+{
+	const struct init_report report = {
+		.type = INIT_REPORT_FAILED, .step = step, .value = (int32_t)code
+	};
+
+	(void)init_report(init->report, &report, -1);
+	leave(255);
+}
+
+static int parse_number(const char *s)
+{
+	int n = 0;
+
+	while (s && *s >= '0' && *s <= '9' && n < 1000000)
+		n = n * 10 + (*s++ - '0');
+	return n;
+}
+
+static void map_message(struct init *init, int fd)
+{
+	const long size = SYS3(SYS_lseek, fd, 0, 2 /* SEEK_END */);
+	long addr;
+
+	if (size < (long)sizeof(struct init_msg) || size > INIT_MSG_MAX)
+		init_fail(init, INIT_STEP_MESSAGE, size < 0 ? size : -EINVAL);
+	addr = SYS6(SYS_mmap, 0, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (addr < 0 && addr > -4096)
+		init_fail(init, INIT_STEP_MESSAGE, addr);
+	init->msg = (const struct init_msg *)addr;
+	if (init->msg->magic != INIT_MSG_MAGIC || init->msg->version != INIT_MSG_VERSION ||
+	    init->msg->size != (uint32_t)size)
+		init_fail(init, INIT_STEP_MESSAGE, -EPROTO);
+}
+
+static void take_terminal(const struct init *init)
+{
+	long r;
+
+	(void)SYS0(SYS_setsid); /* EPERM: already a leader */
+	if (!(init->msg->flags & INIT_SET_TTY))
+		return;
+	r = SYS3(SYS_ioctl, 0, TIOCSCTTY, 0);
+	if (r < 0)
+		init_fail(init, INIT_STEP_TTY, r);
+}
+
+/*
+ * chdir(2), then prove that the result lies below our root: the kernel's getcwd answers
+ * "(unreachable)/..." for a directory outside (CVE-2024-21626).
+ */
+static long enter_cwd(const struct init *init)
+{
+	char path[4096]; /* PATH_MAX, the most that getcwd(2) returns */
+	long r = SYS1(SYS_chdir, init_at(init->msg, init->msg->cwd_off));
+
+	if (r < 0)
+		return r;
+	r = SYS2(SYS_getcwd, path, sizeof(path));
+	if (r < 0)
+		return r;
+	return path[0] == '/' ? 0 : -EXDEV;
+}
+
+static void fork_into_pid_namespace(const struct init *init)
+{
+	const long pid = SYS5(SYS_clone, CLONE_PARENT | SIGNAL_CHLD, 0, 0, 0, 0);
+
+	if (pid < 0)
+		init_fail(init, INIT_STEP_FORK, pid);
+	if (pid > 0) {
+		const struct init_report report = { .type = INIT_REPORT_FORKED,
+						    .value = (int32_t)pid };
+
+		leave(init_report(init->report, &report, -1) < 0 ? 255 : 0);
+	}
+}
+
+/* One byte from a peer. End of file: whoever started us is gone, and so are we. */
+static void await_byte(const struct init *init, int fd)
+{
+	char byte;
+	long r;
+
+	do {
+		r = SYS3(SYS_read, fd, &byte, 1);
+	} while (r == -EINTR);
+	if (r < 0)
+		init_fail(init, INIT_STEP_GATE, r);
+	if (r == 0)
+		leave(255);
+}
+
+static void wait_at_gate(struct init *init)
+{
+	const struct init_report ready = { .type = INIT_REPORT_READY };
+	long fd;
+
+	if (init->msg->gate == INIT_GATE_LISTEN) {
+		if (init_report(init->report, &ready, -1) < 0)
+			leave(255);
+		await_byte(init, init->report);
+		(void)SYS5(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
+		(void)SYS1(SYS_close, init->report);
+		do {
+			fd = SYS4(SYS_accept4, init->gate, 0, 0, 02000000 /* SOCK_CLOEXEC */);
+			if (fd < 0 && fd != -EINTR && fd != -ECONNABORTED)
+				leave(255);
+		} while (fd < 0);
+		(void)SYS1(SYS_close, init->gate);
+		init->report = (int)fd;
+		await_byte(init, init->report);
+		return;
+	}
+	await_byte(init, init->report);
+	(void)SYS5(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
+}
+
+/* The lists of the message hold offsets; execve(2) wants pointers. */
+static const char **make_vector(const struct init_msg *msg, uint32_t off, uint32_t len,
+				const char **out)
+{
+	const uint32_t *offsets = init_at(msg, off);
+
+	for (uint32_t i = 0; i < len; i++)
+		out[i] = init_at(msg, offsets[i]);
+	out[len] = NULL;
+	return out + len + 1;
+}
+
+static void execute(const struct init *init)
+{
+	const struct init_msg *msg = init->msg;
+	const size_t size = ((size_t)msg->argv_len + msg->envp_len + 2) * sizeof(char *);
+	const long addr = SYS6(SYS_mmap, 0, size, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const char **argv = (const char **)addr;
+	const char **envp;
+
+	if (addr < 0 && addr > -4096)
+		init_fail(init, INIT_STEP_EXEC, addr);
+	envp = make_vector(msg, msg->argv_off, msg->argv_len, argv);
+	(void)make_vector(msg, msg->envp_off, msg->envp_len, envp);
+	if (msg->flags & INIT_SECCOMP)
+		init_filter(init);
+	init_fail(init, INIT_STEP_EXEC,
+		  SYS3(SYS_execve, init_at(msg, msg->path_off), argv, envp));
+}
+
+void init_main(const char *number)
+{
+	const int first = parse_number(number);
+	struct init init = { .report = first + 1, .gate = first + 2 };
+	long cwd;
+
+	if (first < 3)
+		leave(255); /* started by hand */
+	(void)SYS5(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void)SYS3(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC);
+	map_message(&init, first);
+	if (!(init.msg->flags & INIT_FORK))
+		take_terminal(&init);
+	cwd = enter_cwd(&init);
+	init_credentials(&init);
+	/* A directory that only the user may enter (NFS with root squashed). */
+	if (cwd < 0)
+		cwd = enter_cwd(&init);
+	if (cwd < 0)
+		init_fail(&init, INIT_STEP_CWD, cwd);
+	if (init.msg->flags & INIT_FORK) {
+		fork_into_pid_namespace(&init);
+		take_terminal(&init);
+	}
+	/* After the last change of credentials, which clears it (prctl(2)). */
+	(void)SYS5(SYS_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL, 0, 0, 0);
+	(void)SYS5(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	wait_at_gate(&init);
+	execute(&init);
+	leave(255);
+}

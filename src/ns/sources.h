@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ns/sources.h - sources of bind mounts that only the parent can reach. Private to the room.
+ *
+ * Root of a user namespace is nobody special on the host: a volume below a directory that only the
+ * host's root may enter could not be mounted by the staged child. So the parent clones the source as a
+ * detached mount (open_tree(2)) and the child moves it to its place.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "oci/spec.h"
+
+/* One detached mount for each of spec->mounts, or -EBADF; fds is NULL when there are none. */
+struct source_fds {
+	int *fds;
+	size_t len;
+};
+
+/* A source that cannot be opened is left to the child, which names the mount in its error. */
+int source_fds_open(const struct oci_spec *spec, const char *bundle, struct source_fds *ret,
+		    struct err *err);
+void source_fds_done(struct source_fds *sources);
