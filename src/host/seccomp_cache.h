@@ -3,31 +3,39 @@
  * host/seccomp_cache.h - compiled seccomp programs kept in files below the runtime's root.
  *
  * Compiling a profile of an engine's size costs milliseconds, reading its program back some tens of
- * microseconds. A file holds the whole question (profile, annotations that matter, library version,
- * kernel release, architecture) next to the program, and the question is compared byte by byte: a
- * clash of file names cannot give a wrong program. What is read is trusted only if it is a regular
- * file of the caller's own user, mode 0600, one link, of exactly the stated size, with a matching
- * checksum and a program that passes the limits of BPF; anything else is removed and counts as
- * absent.
+ * microseconds. A file holds the whole question (profile, annotation, library version, kernel
+ * release, architecture) next to the program, and the question is compared byte by byte: a clash of
+ * file names cannot give a wrong program. What is read is trusted only if the directory is the
+ * caller's own and closed to others, and the file a regular one of the caller's user, mode 0600,
+ * one link, of exactly the stated size, with a matching checksum and a program within the rules of
+ * classic BPF; anything else is removed and counts as absent.
  */
 #pragma once
 
 #include "base/err.h"
 #include "host/seccomp.h"
 
+/* No container id can be this name. */
+#define SECCOMP_CACHE_DIR   "@seccomp"
+#define SECCOMP_CACHE_FILES 64
+
 /*
- * seccomp_compile() through the cache in the directory `dirfd` (mode 0700, the caller's own; it is
- * checked). A cache that cannot be read or written is no error. dirfd < 0: compile only.
+ * Open (make, mode 0700) the cache below the runtime's root directory. A descriptor (the caller's)
+ * or -errno; -EPERM when it belongs to someone else or is open to others.
+ */
+int seccomp_cache_open(int root_dirfd);
+
+/*
+ * seccomp_compile() through the cache. A cache that cannot be read or written is no error.
+ * dirfd < 0: compile only.
  */
 int seccomp_compile_cached(int dirfd, const struct oci_spec *spec, struct seccomp_program *ret,
 			   struct err *err);
 
-/* 0 and a program, -ENOENT when there is none, -EBADMSG for a file that failed a check. */
+/* 0 and a program (the caller's), -ENOENT when there is none, -EBADMSG for a file that fails a
+ * check. */
 int seccomp_cache_load(int dirfd, const struct oci_spec *spec, struct seccomp_program *ret);
 
-/* Write atomically. At most SECCOMP_CACHE_FILES files are kept: -ENOSPC when the directory is full.
- */
+/* Write atomically. A directory that holds SECCOMP_CACHE_FILES programs is emptied first. */
 int seccomp_cache_store(int dirfd, const struct oci_spec *spec,
 			const struct seccomp_program *program);
-
-#define SECCOMP_CACHE_FILES 64
