@@ -101,6 +101,12 @@ def runtime(work):
 
 
 @pytest.fixture(scope="session")
+def is_runc(runtime):
+    """Whether the runtime is runc, which the suite is checked against."""
+    return command.run([runtime, "--version"]).out.startswith("runc version")
+
+
+@pytest.fixture(scope="session")
 def image_archives(work):
     """{reference: docker-archive file} of the two images."""
     out = os.path.join(work, "images")

@@ -38,6 +38,12 @@ def _parent(pid):
         return 0
 
 
+def catches(pid, signum):
+    """Whether the process has a handler for the signal by now."""
+    with open("/proc/%d/status" % pid, encoding="utf-8") as f:
+        return int(command.fields(f.read())["SigCgt"], 16) >> (signum - 1) & 1
+
+
 def mounts():
     """Mount points of this mount namespace, a list (a point can be there twice)."""
     with open("/proc/self/mountinfo", encoding="utf-8") as f:

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""containerd with the runc shim and its CRI plugin, told to use the runtime under test."""
+
+import itertools
+import json
+import os
+
+from enginelib import command, cri
+from enginelib.daemon import Daemon
+from enginelib.images import PAUSE_IMAGE, TEST_IMAGE
+from enginelib.terminal import Terminal
+
+NAMESPACE = "k8s.io"
+SHIM = "io.containerd.runc.v2"
+# State has to be there: the shim's sockets are below /run/containerd whatever is configured. The
+# lane's /run is private.
+RUN_DIR = "/run/containerd"
+SOCKET = RUN_DIR + "/test.sock"
+
+CONFIG = """version = 2
+root = "{directory}/root"
+state = "/run/containerd"
+disabled_plugins = ["io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
+[grpc]
+  address = "{socket}"
+[ttrpc]
+  address = "{socket}.ttrpc"
+[plugins."io.containerd.grpc.v1.cri"]
+  disable_apparmor = true
+  restrict_oom_score_adj = true
+  stream_server_address = "127.0.0.1"
+  stream_server_port = "0"
+  sandbox_image = "{pause}"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "overlayfs"
+    default_runtime_name = "caisson"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.caisson]
+      runtime_type = "io.containerd.runc.v2"
+      pod_annotations = ["org.caisson.*"]
+      container_annotations = ["org.caisson.*"]
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.caisson.options]
+        BinaryName = "{runtime}"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{directory}/cni"
+"""
+
+CNI = {
+    "cniVersion": "0.4.0",
+    "name": "caisson-test",
+    "plugins": [{
+        "type": "bridge", "bridge": "caisson0", "isGateway": True, "ipMasq": False,
+        "ipam": {"type": "host-local", "dataDir": "/run/caisson-cni",
+                 "ranges": [[{"subnet": "10.89.0.0/24"}]]},
+    }],
+}
+
+
+class Containerd:
+    """A running containerd, its command line client and a CRI client."""
+
+    def __init__(self, directory, runtime, archives, artifacts):
+        self.directory, self.runtime = directory, runtime
+        self.numbers = itertools.count(1)
+        os.makedirs(os.path.join(directory, "cni"))
+        os.makedirs(RUN_DIR, 0o711, exist_ok=True)
+        with open(os.path.join(directory, "cni", "10-test.conflist"), "w", encoding="utf-8") as f:
+            json.dump(CNI, f)
+        config = os.path.join(directory, "config.toml")
+        with open(config, "w", encoding="utf-8") as f:
+            f.write(CONFIG.format(directory=directory, socket=SOCKET, pause=PAUSE_IMAGE,
+                                  runtime=runtime))
+        self.argv = ["ctr", "--address", SOCKET, "--namespace", NAMESPACE]
+        self.config, self.log = config, os.path.join(artifacts, "containerd.log")
+        self._start()
+        for archive in archives.values():
+            self.ctr("images", "import", archive)
+
+    def _start(self):
+        self.daemon = Daemon(["containerd", "--config", self.config], self.log,
+                             lambda: self.ctr("version", rc=None).rc == 0)
+        self.cri = cri.Client(SOCKET, self.directory)
+
+    def restart(self):
+        """Stop and start the daemon; the shims and their containers go on."""
+        self.cri.close()
+        self.daemon.stop()
+        self._start()
+
+    def stop(self):
+        self.cri.close()
+        self.daemon.stop()
+        link = command.run(["ip", "link", "delete", CNI["plugins"][0]["bridge"]], rc=None)
+        assert link.rc == 0 or "Cannot find device" in link.err, link
+
+    # -------------------------------------------------------------------------------- ctr
+
+    def ctr(self, *args, rc=0, timeout=30, stdin=""):
+        return command.run([*self.argv, *args], rc=rc, timeout=timeout, stdin=stdin)
+
+    def run_argv(self, name, args, options=()):
+        return ["run", "--runtime", SHIM, "--runc-binary", self.runtime, *options, TEST_IMAGE,
+                name, *args]
+
+    def name(self):
+        return "ctr%d" % next(self.numbers)
+
+    def once(self, *args, options=(), rc=0, **kwargs):
+        """`ctr run --rm` of args; the Result."""
+        return self.ctr(*self.run_argv(self.name(), args, ("--rm", *options)), rc=rc, **kwargs)
+
+    def start(self, *args, options=()):
+        """`ctr run --detach` of args; the container's name."""
+        name = self.name()
+        self.ctr(*self.run_argv(name, args, ("--detach", *options)))
+        return name
+
+    def terminal(self, *args):
+        return Terminal([*self.argv, *args])
+
+    def task(self, name):
+        """(pid, status) of a task, or None."""
+        for line in self.ctr("tasks", "list").lines()[1:]:
+            words = line.split()
+            if words[0] == name:
+                return int(words[1]), words[2]
+        return None
+
+    def remove(self, name):
+        """Kill and delete the task if there is one, then the container."""
+        if self.task(name):
+            self.ctr("tasks", "delete", "--force", name, rc=None)
+        self.ctr("containers", "delete", name)
+
+    def remove_all(self):
+        """Every pod, then every container that ctr made."""
+        for pod in self.cri.ListPodSandbox().items:
+            self.cri.StopPodSandbox(pod_sandbox_id=pod.id)
+            self.cri.RemovePodSandbox(pod_sandbox_id=pod.id)
+        for name in self.ctr("containers", "list", "--quiet").lines():
+            self.remove(name)
