@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ns/rootfs_enter.h - propagation before the first mount, and the change of the root directory.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "ns/rootfs.h"
+
+/*
+ * The propagation of linux.rootfsPropagation (default "rslave") for everything that the mount
+ * namespace copied from the host; the mount that holds the root file system becomes private, so
+ * that nothing mounted below it shows on the host.
+ */
+int rootfs_isolate(const struct rootfs *rootfs, struct err *err);
