@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host/cgroup.h - the control group of one container: cgroups(7), v1, hybrid and v2.
+ *
+ * A struct cgroup is a set of directories, one per v1 hierarchy and at most one of cgroup2. It is made
+ * from config.json (cgroup_new) or from what state.json remembers (cgroup_from_paths); neither touches
+ * the system. On the hybrid layout (controllers on v1, a cgroup2 mount at .../unified) the v1
+ * directories carry the limits and the cgroup2 one is only there for cgroup.kill and cgroup.freeze.
+ *
+ * Paths: linux.cgroupsPath absolute ("/a/b") counts from the top of each hierarchy as this process sees
+ * it, relative ("a/b") from the cgroup that this process is in, as runc does; absent: relative, the
+ * container's id. ".." never leaves that place.
+ * Errors name controller, file and value: "memory: write 1024 to memory.limit_in_bytes: ...".
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "oci/spec.h"
+
+enum cgroup_layout {
+	CGROUP_LAYOUT_NONE,
+	CGROUP_LAYOUT_V1,
+	CGROUP_LAYOUT_HYBRID, /* v1 controllers and a cgroup2 mount */
+	CGROUP_LAYOUT_V2,
+};
+
+enum cgroup_manager {
+	CGROUP_MANAGER_CGROUPFS,
+	CGROUP_MANAGER_SYSTEMD, /* refused here with -ENOTSUP: a later issue brings its helper */
+	CGROUP_MANAGER_DISABLED,
+};
+
+struct cgroup_options {
+	enum cgroup_manager manager;
+	const char *path; /* linux.cgroupsPath or NULL */
+	const char *id;   /* container id */
+	/* True where missing permission is no error unless limits were asked for (rootless). */
+	bool rootless;
+};
+
+/* A directory that this cgroup owns or uses. */
+struct cgroup_dir {
+	const char *controllers; /* "memory", "cpu,cpuacct", "name=systemd"; "" for cgroup2 */
+	const char *path;        /* absolute directory below a cgroup mount */
+};
+
+struct cgroup;
+
+enum cgroup_layout cgroup_layout(void); /* read once from /proc/self/mountinfo, then cached */
+
+int cgroup_new(const struct cgroup_options *options, struct cgroup **ret, struct err *err);
+int cgroup_from_paths(const struct cgroup_dir *dirs, size_t len, struct cgroup **ret,
+		      struct err *err);
+void cgroup_free(struct cgroup *cg); /* accepts NULL; removes nothing */
+
+/* The directories, for state.json; borrowed. */
+size_t cgroup_dirs(const struct cgroup *cg, const struct cgroup_dir **ret);
+
+/* The path of one controller ("memory") or of cgroup2 (""), or NULL. */
+const char *cgroup_path(const struct cgroup *cg, const char *controller);
+
+/*
+ * Make the directories (parents too). -EBUSY when one already holds processes (two containers must not
+ * share a cgroup by accident). What was made stays for cgroup_remove() after a failure.
+ */
+int cgroup_create(struct cgroup *cg, struct err *err);
+
+/* Move a process (all its threads) into every directory. */
+int cgroup_enter(const struct cgroup *cg, pid_t pid, struct err *err);
+
+/*
+ * As cgroup_enter(), for exec: where cgroup2 refuses our directory, because the container turned
+ * controllers on for children of its own (-EBUSY), pid joins the cgroup of `beside`, a process of the
+ * container, if that lies below ours.
+ */
+int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct err *err);
+
+/*
+ * Apply limits. Every field that the kernel's layout cannot honour is an error naming it, except those
+ * the specification allows to ignore (kernel memory). Device rules apply on v1 through devices.allow
+ * and devices.deny, on v2 by a BPF_CGROUP_DEVICE program. `update` is true for a running container
+ * (memory and swap limits are then ordered so that both fit; devices are left alone unless given).
+ */
+int cgroup_apply(const struct cgroup *cg, const struct oci_resources *resources, bool update,
+		 struct err *err);
+
+/*
+ * The devices that every container has (null, zero, full, random, urandom, tty, ptmx, pts, and mknod of
+ * all): rules to put after the spec's, as runc and crun do. Borrowed.
+ */
+const struct oci_device_rule *cgroup_default_devices(size_t *ret_len);
+
+/* Freeze or thaw and wait until it is so. -ENOTSUP without a freezer. */
+int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err);
+/* 1 frozen, 0 not, or -errno. */
+int cgroup_is_frozen(const struct cgroup *cg);
+
+/* The processes in it and (recursive) below it; *ret is the caller's, one entry per pid. */
+int cgroup_pids(const struct cgroup *cg, bool recursive, pid_t **ret, size_t *ret_len,
+		struct err *err);
+
+/*
+ * Send sig to every process in and below, again until no new ones appear (freezing around it where that
+ * helps). SIGKILL uses cgroup.kill where it exists, and thaws what is frozen.
+ */
+int cgroup_signal_all(const struct cgroup *cg, int sig, struct err *err);
+
+/*
+ * Remove the directories and those below. Kills nothing; waits up to a bounded time (about a second)
+ * for exiting processes (-EBUSY after it). A missing directory is no error.
+ */
+int cgroup_remove(const struct cgroup *cg, struct err *err);
+
+/*
+ * A descriptor that becomes readable when the container meets its memory limit and a task is killed:
+ * eventfd on memory.oom_control for v1, inotify on memory.events for v2. The caller reads and closes.
+ */
+int cgroup_oom_fd(const struct cgroup *cg, struct err *err);
+
+/* /proc/PID/cgroup of a process in cgroup2 terms or v1: used to place exec'd processes. */
+int cgroup_subdir(const struct cgroup *cg, const char *controllers, const char *sub,
+		  struct cgroup **ret, struct err *err);

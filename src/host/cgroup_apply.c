@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * linux.resources: choosing the layout, writing control files (host/cgroup_write.h), and the words
+ * of the specification that mean the same on both layouts.
+ */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "host/cgroup_write.h"
+
+int cgroup_ctl_open(const struct cgroup *cg, const char *controller, const char *field,
+		    struct err *err, struct cgroup_ctl *ret)
+{
+	const int fd = cgroup_open_dir(cg, controller);
+
+	if (fd == -ENOENT && !cgroup_path(cg, controller)) {
+		const char *why = cg->disabled ? "cgroups are disabled" : NULL;
+
+		if (why)
+			return err_set(err, -ENOTSUP, "%s: %s", field, why);
+		return err_set(err, -ENOTSUP, "%s: no %s controller on this host%s", field,
+			       *controller ? controller : "cgroup2",
+			       cg->rootless ? " that this user may use" : "");
+	}
+	if (fd < 0)
+		return err_sys(err, fd, "%s: open %s", field, cgroup_path(cg, controller));
+	*ret = (struct cgroup_ctl){ .dir_fd = fd,
+				    .controller = *controller ? controller : "cgroup2",
+				    .err = err };
+	return 0;
+}
+
+void cgroup_ctl_done(struct cgroup_ctl *ctl)
+{
+	auto_close_p(&ctl->dir_fd);
+	ctl->dir_fd = -EBADF;
+}
+
+int cgroup_ctl_write(const struct cgroup_ctl *ctl, const char *file, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (r < 0 || (size_t)r >= sizeof(text))
+		r = -E2BIG;
+	else
+		r = fd_write_file(ctl->dir_fd, file, text);
+	if (r == -ENOENT)
+		return err_set(ctl->err, -ENOTSUP, "%s: write %s: this host has no %s",
+			       ctl->controller, text, file);
+	return r < 0 ? err_sys(ctl->err, r, "%s: write %s to %s", ctl->controller, text, file) : 0;
+}
+
+int cgroup_ctl_try(const struct cgroup_ctl *ctl, const char *file, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	int r;
+
+	va_start(ap, fmt);
+	r = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (r < 0 || (size_t)r >= sizeof(text))
+		return -E2BIG;
+	return fd_write_file(ctl->dir_fd, file, text);
+}
+
+int cgroup_ctl_read(const struct cgroup_ctl *ctl, const char *file, uint64_t *ret)
+{
+	AUTO_BUF struct buf text = { .max = 256 };
+	int r = fd_read_file(ctl->dir_fd, file, &text);
+
+	if (r < 0)
+		return r;
+	if (!text.data)
+		return -EINVAL;
+	text.data[strcspn(text.data, "\n")] = '\0';
+	if (str_eq(text.data, "max")) {
+		*ret = UINT64_MAX;
+		return 0;
+	}
+	return str_to_u64(text.data, UINT64_MAX, ret);
+}
+
+bool cgroup_ctl_has(const struct cgroup_ctl *ctl, const char *file)
+{
+	return faccessat(ctl->dir_fd, file, F_OK, 0) == 0;
+}
+
+int cgroup_apply(const struct cgroup *cg, const struct oci_resources *res, bool update,
+		 struct err *err)
+{
+	if (!res->set)
+		return 0;
+	return cgroup_is_v2(cg) ? cgroup_apply_v2(cg, res, update, err)
+				: cgroup_apply_v1(cg, res, update, err);
+}
+
+/* "memory.high": a controller or "cgroup", a dot, the rest; no way to another directory. */
+static bool is_file_name(const char *key)
+{
+	const size_t n = strspn(key, "abcdefghijklmnopqrstuvwxyz"
+				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+
+	return key[0] != '.' && key[n] == '\0' && n < 128 && strchr(key, '.') != NULL &&
+	       !strstr(key, "..");
+}
+
+int cgroup_apply_unified(const struct cgroup *cg, const struct oci_resources *res, struct err *err)
+{
+	char field[160];
+
+	for (size_t i = 0; i < res->unified.len; i++) {
+		const struct oci_kv *kv = &res->unified.items[i];
+		AUTO(cgroup_ctl_done) struct cgroup_ctl ctl = { .dir_fd = -EBADF };
+		const char *rest = kv->value;
+		int r;
+
+		(void)snprintf(field, sizeof(field), "linux.resources.unified[\"%.100s\"]",
+			       kv->key);
+		if (!is_file_name(kv->key))
+			return err_set(err, -EINVAL, "%s: not the name of a cgroup2 file", field);
+		r = cgroup_ctl_open(cg, "", field, err, &ctl);
+		if (r < 0)
+			return r;
+		/* Files such as io.max take one device a write: one line of the value each. */
+		do {
+			const size_t n = strcspn(rest, "\n");
+
+			r = cgroup_ctl_try(&ctl, kv->key, "%.*s", (int)n, rest);
+			rest += n + (rest[n] == '\n');
+		} while (r == 0 && *rest);
+		if (r == -ENOENT)
+			return err_set(err, -ENOTSUP,
+				       "%s: no such file in the cgroup: "
+				       "the controller is not available",
+				       field);
+		if (r < 0)
+			return err_sys(err, r, "%s: write %.200s", field, kv->value);
+	}
+	return 0;
+}
