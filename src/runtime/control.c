@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The verbs that act on a container as it is: kill, pause, resume, update, statistics, ps, wait.
+ */
+#include <fcntl.h>
+#include <linux/types.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "host/pidfd.h"
+#include "runtime/container.h"
+
+static int not_running(struct err *err)
+{
+	return err_set(err, -ESRCH, "container not running");
+}
+
+static int signal_all(struct container *c, int sig, struct err *err)
+{
+	int r;
+
+	if (!c->cgroup)
+		return err_set(err, -ENOTSUP,
+			       "signal all processes: container %s has no cgroup to find them in", c->id);
+	r = cgroup_signal_all(c->cgroup, sig, err);
+	return r == -ENOENT && c->pid == 0 ? 0 : r;
+}
+
+int container_kill(struct container *c, int sig, bool all, struct err *err)
+{
+	AUTO_CLOSE int pidfd = -EBADF;
+	int r;
+
+	if (all && c->cgroup)
+		return signal_all(c, sig, err);
+	pidfd = container_open_init(c, err);
+	if (pidfd == -ESRCH && all)
+		return 0;
+	if (pidfd < 0)
+		return pidfd;
+	r = pidfd_kill(pidfd, sig);
+	if (r == -ESRCH)
+		return not_running(err);
+	if (r < 0)
+		return err_sys(err, r, "signal process %d", c->pid);
+	if (sig != SIGKILL || !c->cgroup)
+		return 0;
+	if (!c->private_pid)
+		return signal_all(c, sig, err);
+	if (cgroup_is_frozen(c->cgroup) == 1)
+		return cgroup_freeze(c->cgroup, false, err);
+	return 0;
+}
+
+static int freeze(struct container *c, bool frozen, struct err *err)
+{
+	if (!c->cgroup)
+		return err_set(err, -ENOTSUP, "container %s has no cgroup to %s", c->id,
+			       frozen ? "freeze" : "thaw");
+	return cgroup_freeze(c->cgroup, frozen, err);
+}
+
+int container_pause(struct container *c, struct err *err)
+{
+	int r = container_lock(c, err);
+
+	if (r == 0 && c->status != OCI_RUNNING && c->status != OCI_CREATED)
+		r = not_running(err);
+	if (r == 0)
+		r = freeze(c, true, err);
+	if (r == 0)
+		c->status = OCI_PAUSED;
+	return r;
+}
+
+int container_resume(struct container *c, struct err *err)
+{
+	int r = container_lock(c, err);
+
+	if (r == 0 && c->status != OCI_PAUSED)
+		r = err_set(err, -EINVAL, "container not paused");
+	if (r == 0)
+		r = freeze(c, false, err);
+	if (r == 0)
+		container_observe(c);
+	return r;
+}
+
+int container_update(struct container *c, const struct oci_resources *resources, struct err *err)
+{
+	int r = container_lock(c, err);
+
+	if (r < 0)
+		return r;
+	if (c->status == OCI_STOPPED)
+		return not_running(err);
+	if (!c->cgroup)
+		return err_set(err, -ENOTSUP, "container %s has no cgroup to update", c->id);
+	return cgroup_apply(c->cgroup, resources, true, err);
+}
+
+int container_stats(struct container *c, struct cgroup_stats *ret, struct err *err)
+{
+	if (c->status == OCI_STOPPED)
+		return err_set(err, -ESRCH, "container with id %s is not running", c->id);
+	if (!c->cgroup)
+		return err_set(err, -ENOTSUP, "container %s has no cgroup to measure", c->id);
+	return cgroup_stats_read(c->cgroup, ret, err);
+}
+
+int container_pids(struct container *c, pid_t **ret, size_t *ret_len, struct err *err)
+{
+	int r;
+
+	*ret = NULL;
+	*ret_len = 0;
+	if (c->cgroup) {
+		r = cgroup_pids(c->cgroup, true, ret, ret_len, err);
+		return r == -ENOENT && c->pid == 0 ? 0 : r;
+	}
+	/* Without a cgroup only init is known. */
+	if (c->pid == 0)
+		return 0;
+	*ret = malloc(sizeof(**ret));
+	if (!*ret)
+		return err_sys(err, -ENOMEM, "processes of container %s", c->id);
+	(*ret)[0] = c->pid;
+	*ret_len = 1;
+	return 0;
+}
+
+/* ioctl_pidfd(2) of Linux 6.13, the exit code since 6.15; the C library here is older. */
+struct pidfd_info_v1 {
+	__u64 mask;
+	__u64 cgroupid;
+	__u32 pid, tgid, ppid;
+	__u32 ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+	__s32 exit_code;
+};
+#define PIDFD_INFO_EXIT_BIT  (1u << 3)
+#define PIDFD_GET_INFO_IOCTL _IOWR(0xFF, 11, struct pidfd_info_v1)
+
+/* The wait(2) status of a process that somebody else has reaped. */
+static int reaped_status(int pidfd, int *ret)
+{
+	struct pidfd_info_v1 info = { .mask = PIDFD_INFO_EXIT_BIT };
+
+	if (ioctl(pidfd, PIDFD_GET_INFO_IOCTL, &info) < 0)
+		return -errno;
+	if (!(info.mask & PIDFD_INFO_EXIT_BIT))
+		return -EAGAIN;
+	*ret = info.exit_code;
+	return 0;
+}
+
+/* The same of a zombie: the last field of /proc/PID/stat (proc(5)), 0 without permission to see it. */
+static int zombie_status(const struct container *c, pid_t pid, int *ret)
+{
+	AUTO_BUF struct buf text = { .max = 4096 };
+	uint64_t start_time;
+	const char *last;
+	char path[64], state;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (fd_read_file(AT_FDCWD, path, &text) < 0 || !text.data ||
+	    pid_stat_parse(text.data, text.len, &state, &start_time) < 0 ||
+	    start_time != c->start_time || state != 'Z')
+		return -ESRCH;
+	last = strrchr(text.data, ' ');
+	*ret = last ? atoi(last + 1) : 0;
+	return 0;
+}
+
+static int exit_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int container_wait(struct container *c, int *ret_status, struct err *err)
+{
+	const pid_t pid = c->pid;
+	struct err gone = { 0 };
+	AUTO_CLOSE int pidfd = container_open_init(c, &gone);
+	int status, r;
+
+	if (pidfd == -ESRCH) {
+		*ret_status = -1;
+		return 0;
+	}
+	if (pidfd < 0)
+		return err_set(err, pidfd, "%s", gone.msg);
+	r = pidfd_wait(pidfd, -1);
+	if (r < 0)
+		return err_sys(err, r, "wait for process %d", (int)pid);
+	if (reaped_status(pidfd, &status) == 0 || zombie_status(c, pid, &status) == 0 ||
+	    reaped_status(pidfd, &status) == 0)
+		*ret_status = exit_code(status);
+	else
+		*ret_status = -1;
+	c->pid = 0;
+	c->status = OCI_STOPPED;
+	return 0;
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create, and what it shares with run (creation.h).
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "host/netdev.h"
+#include "host/pidfd.h"
+#include "host/rdt.h"
+#include "host/seccomp_cache.h"
+#include "host/sockets.h"
+#include "ns/ns.h"
+#include "runtime/bundle.h"
+#include "runtime/container.h"
+#include "runtime/creation.h"
+#include "runtime/inherit.h"
+#include "runtime/life_hooks.h"
+#include "runtime/notify.h"
+#include "runtime/state.h"
+#include "runtime/store.h"
+
+static int check_terminal(const struct creation *cr, struct err *err)
+{
+	const char *socket_path = cr->options->console_socket;
+	const bool terminal = cr->spec.process.terminal;
+
+	if (cr->detached && terminal && !socket_path)
+		return err_set(err, -EINVAL,
+			       "cannot allocate tty if caisson will detach without setting console socket");
+	if (socket_path && (!cr->detached || !terminal))
+		return err_set(err, -EINVAL,
+			       "cannot use console socket if caisson will not detach or allocate tty");
+	return 0;
+}
+
+/* The size for a new terminal: consoleSize, else that of the terminal we are on. */
+static void choose_size(struct creation *cr)
+{
+	const struct oci_process *process = &cr->spec.process;
+	struct winsize size;
+
+	if (process->console_height.set && process->console_width.set &&
+	    process->console_height.v <= UINT16_MAX && process->console_width.v <= UINT16_MAX) {
+		cr->terminal.rows = (unsigned short)process->console_height.v;
+		cr->terminal.cols = (unsigned short)process->console_width.v;
+		return;
+	}
+	if (!cr->detached && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
+		cr->terminal.rows = size.ws_row;
+		cr->terminal.cols = size.ws_col;
+	}
+}
+
+/* Step 1: everything that can be judged before anything exists. */
+static int judge(struct creation *cr, struct err *err)
+{
+	const unsigned int listen = inherit_listen_fds();
+	int r;
+
+	r = isolation_choose(cr->rt, cr->loaded, &cr->c->isolation, err);
+	if (r == 0)
+		r = isolation_ops_get(cr->c->isolation, &cr->ops, err);
+	if (r == 0)
+		r = check_terminal(cr, err);
+	if (r == 0)
+		r = inherit_check(listen, cr->options->preserve_fds, err);
+	if (r < 0)
+		return r;
+	cr->preserve_fds = listen + cr->options->preserve_fds;
+	return bundle_add_environment(cr, listen, err);
+}
+
+static int set_cgroup(struct creation *cr, struct err *err)
+{
+	const struct cgroup_options options = { .manager = cr->rt->cgroup_manager,
+						.path = cr->spec.linux.cgroups_path,
+						.id = cr->c->id,
+						.rootless = cr->rt->rootless };
+
+	if (options.manager == CGROUP_MANAGER_DISABLED)
+		return 0;
+	return cgroup_new(&options, &cr->c->cgroup, err);
+}
+
+static int set_facts(struct creation *cr, struct err *err)
+{
+	const struct oci_linux *linux_spec = &cr->spec.linux;
+	struct container *c = cr->c;
+	struct timespec now;
+	char created[OCI_TIME_MAX];
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	c->created = strdup(oci_time_text(&now, created));
+	c->oci_version = strdup(cr->spec.version ? cr->spec.version : "");
+	c->owner = geteuid();
+	c->hooks = (cr->spec.hooks.poststart.len ? CONTAINER_HAS_POSTSTART : 0) |
+		   (cr->spec.hooks.poststop.len ? CONTAINER_HAS_POSTSTOP : 0);
+	c->private_pid = linux_spec->ns[OCI_NS_PID].set && !linux_spec->ns[OCI_NS_PID].path;
+	c->annotations = json_object();
+	if (!c->created || !c->oci_version || !c->annotations)
+		return err_sys(err, -ENOMEM, "create container %s", c->id);
+	for (size_t i = 0; i < cr->spec.annotations.len; i++) {
+		const struct oci_kv *kv = &cr->spec.annotations.items[i];
+
+		if (json_object_set_new(c->annotations, kv->key, json_string(kv->value)) < 0)
+			return err_sys(err, -ENOMEM, "create container %s", c->id);
+	}
+	if (linux_spec->intel_rdt.set) {
+		const char *clos = linux_spec->intel_rdt.clos_id;
+
+		c->rdt_clos = strdup(clos ? clos : c->id);
+		/* Until it is known who made it: the container's own class would be ours. */
+		c->rdt_made = !clos;
+		if (!c->rdt_clos)
+			return err_sys(err, -ENOMEM, "create container %s", c->id);
+	}
+	return set_cgroup(cr, err);
+}
+
+static int compile_seccomp(struct creation *cr, struct err *err)
+{
+	AUTO_CLOSE int cache = -EBADF;
+
+	if (!cr->spec.linux.seccomp.set)
+		return 0;
+	cache = store_open_cache(cr->c->root_fd, true);
+	return seccomp_compile_cached(cache, &cr->spec, &cr->seccomp, err);
+}
+
+/* Step 2. */
+static int make_directory(struct creation *cr, struct err *err)
+{
+	struct container *c = cr->c;
+	int r;
+
+	r = store_make(c->root_fd, c->id, err);
+	if (r < 0)
+		return r;
+	cr->has_directory = true;
+	c->dir_fd = store_open(c->root_fd, c->id, err);
+	if (c->dir_fd < 0)
+		return c->dir_fd;
+	r = store_lock(c->dir_fd, err);
+	if (r < 0)
+		return r;
+	c->lock_fd = c->dir_fd;
+	r = state_save(c, err);
+	if (r < 0)
+		return r;
+	r = fd_replace_file(c->dir_fd, STORE_CONFIG, cr->config.data, cr->config.len, 0600);
+	if (r < 0)
+		return err_sys(err, r, "copy config.json of container %s", c->id);
+	if (notify_host()) {
+		r = notify_make_dir(c->dir_fd, err);
+		if (r == 0)
+			r = bundle_add_notify(cr, err);
+	}
+	return r;
+}
+
+static int open_sockets(struct creation *cr, struct err *err)
+{
+	if (cr->listen) {
+		cr->gate_fd = ns_listen(cr->c->dir_fd, STORE_GATE_NEW, err);
+		if (cr->gate_fd < 0)
+			return cr->gate_fd;
+	}
+	cr->terminal.wanted = cr->spec.process.terminal;
+	if (!cr->terminal.wanted)
+		return 0;
+	choose_size(cr);
+	if (!cr->options->console_socket)
+		return 0;
+	cr->terminal.console_socket = socket_connect(cr->options->console_socket, err);
+	if (cr->terminal.console_socket < 0)
+		return err_prefix(err, cr->terminal.console_socket, "console socket");
+	return 0;
+}
+
+int creation_make(struct creation *cr, const struct runtime *rt,
+		  const struct create_options *options, bool listen, struct err *err)
+{
+	int r;
+
+	*cr = (struct creation){ .rt = rt,
+				 .options = options,
+				 .listen = listen,
+				 .detached = listen || options->detach,
+				 .config = { .max = OCI_CONFIG_MAX },
+				 .terminal = { .console_socket = -EBADF },
+				 .gate_fd = -EBADF,
+				 .process = PROCESS_INIT };
+	r = container_id_check(options->id, err);
+	if (r < 0)
+		return r;
+	cr->c = container_new(rt, options->id);
+	if (!cr->c)
+		return err_sys(err, -ENOMEM, "create container %s", options->id);
+	r = bundle_load(cr, err);
+	if (r == 0)
+		r = judge(cr, err);
+	if (r == 0)
+		r = set_facts(cr, err);
+	if (r < 0)
+		return r;
+	cr->c->root_fd = store_open_root(rt, true, err);
+	if (cr->c->root_fd < 0)
+		return cr->c->root_fd;
+	r = compile_seccomp(cr, err);
+	if (r == 0)
+		r = make_directory(cr, err);
+	if (r == 0)
+		r = open_sockets(cr, err);
+	if (r == 0)
+		r = cr->ops->create(cr, err);
+	if (r < 0)
+		creation_undo(cr);
+	return r;
+}
+
+void creation_undo(struct creation *cr)
+{
+	struct err problem = { 0 };
+
+	if (cr->process.pidfd >= 0) {
+		int status;
+
+		(void)pidfd_kill(cr->process.pidfd, SIGKILL);
+		/* A frozen process dies when it is thawed. */
+		if (cr->c->cgroup && cgroup_is_frozen(cr->c->cgroup) == 1)
+			(void)cgroup_freeze(cr->c->cgroup, false, NULL);
+		(void)pidfd_reap(cr->process.pidfd, &status);
+	}
+	if (!cr->has_directory)
+		return;
+	if (cr->c->dir_fd < 0) {
+		(void)unlinkat(cr->c->root_fd, cr->c->id, AT_REMOVEDIR);
+		return;
+	}
+	if (cr->c->cgroup && cr->c->pid && !cr->c->private_pid)
+		(void)cgroup_signal_all(cr->c->cgroup, SIGKILL, NULL);
+	cr->c->pid = 0;
+	if (container_destroy(cr->c, &cr->spec, &problem) < 0)
+		log_warning("remove what is left of container %s: %s", cr->c->id, problem.msg);
+	cr->has_directory = false;
+}
+
+void creation_done(struct creation *cr)
+{
+	if (cr->ops)
+		cr->ops->process_done(&cr->process);
+	auto_close_p(&cr->gate_fd);
+	auto_close_p(&cr->terminal.console_socket);
+	seccomp_program_done(&cr->seccomp);
+	for (size_t i = 0; i < ARRAY_LEN(cr->added); i++)
+		free(cr->added[i]);
+	free(cr->env);
+	free(cr->mounts);
+	buf_done(&cr->config);
+	oci_spec_free(cr->loaded);
+	container_free(cr->c);
+}
+
+static int move_network_devices(const struct creation *cr, pid_t pid, struct err *err)
+{
+	const struct oci_linux *linux_spec = &cr->spec.linux;
+	AUTO_CLOSE int netns = -EBADF;
+	char path[64];
+
+	if (linux_spec->net_devices_len == 0)
+		return 0;
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	netns = open(path, O_RDONLY | O_CLOEXEC);
+	if (netns < 0)
+		return err_sys(err, -errno, "open %s", path);
+	return netdev_move(linux_spec->net_devices, linux_spec->net_devices_len, netns, err);
+}
+
+static int join_rdt(struct creation *cr, pid_t pid, struct err *err)
+{
+	AUTO_CLOSE int resctrl = -EBADF;
+	bool made = false;
+	int r;
+
+	if (!cr->spec.linux.intel_rdt.set)
+		return 0;
+	resctrl = rdt_open(err);
+	if (resctrl < 0)
+		return resctrl;
+	r = rdt_apply(resctrl, &cr->spec.linux.intel_rdt, cr->c->id, pid, &made, err);
+	if (r == 0 && made != cr->c->rdt_made) {
+		cr->c->rdt_made = made;
+		r = state_save(cr->c, err);
+	}
+	return r;
+}
+
+/* Step 4. */
+int creation_on_process(void *arg, pid_t pid, struct err *err)
+{
+	struct creation *cr = arg;
+	struct container *c = cr->c;
+	int r;
+
+	r = pid_start_time(pid, &c->start_time);
+	if (r < 0)
+		return err_sys(err, r, "read the start time of process %d", (int)pid);
+	c->pid = pid;
+	r = state_save(c, err);
+	if (r == 0 && c->cgroup) {
+		r = cgroup_create(c->cgroup, err);
+		if (r == 0)
+			r = cgroup_enter(c->cgroup, pid, err);
+		if (r == 0)
+			r = cgroup_apply(c->cgroup, &cr->spec.linux.resources, false, err);
+	}
+	if (r == 0)
+		r = join_rdt(cr, pid, err);
+	if (r == 0)
+		r = move_network_devices(cr, pid, err);
+	return r;
+}
+
+int creation_on_environment(void *arg, pid_t pid, struct err *err)
+{
+	struct creation *cr = arg;
+	struct life_hooks hooks = { .list = &cr->spec.hooks.prestart,
+				    .name = "prestart",
+				    .status = OCI_CREATING,
+				    .pid = pid,
+				    .in_bundle = true };
+	int r = life_hooks_run(cr->c, &hooks, err);
+
+	if (r < 0)
+		return r;
+	hooks.list = &cr->spec.hooks.create_runtime;
+	hooks.name = "createRuntime";
+	return life_hooks_run(cr->c, &hooks, err);
+}
+
+int creation_on_container(void *arg, pid_t pid, struct err *err)
+{
+	const struct creation *cr = arg;
+	const struct life_hooks hooks = { .list = &cr->spec.hooks.create_container,
+					  .name = "createContainer",
+					  .status = OCI_CREATING,
+					  .pid = pid };
+
+	return life_hooks_run(cr->c, &hooks, err);
+}
+
+int creation_on_start(void *arg, pid_t pid, struct err *err)
+{
+	const struct creation *cr = arg;
+	const struct life_hooks hooks = { .list = &cr->spec.hooks.start_container,
+					  .name = "startContainer",
+					  .status = OCI_CREATED,
+					  .pid = pid };
+
+	return life_hooks_run(cr->c, &hooks, err);
+}
+
+int creation_announce(struct creation *cr, struct err *err)
+{
+	const char *receiver = cr->options->pidfd_socket;
+	int r = 0;
+
+	if (!receiver)
+		receiver = oci_annotation(&cr->spec, "run.oci.pidfd_receiver");
+	if (receiver)
+		r = pidfd_send(receiver, cr->process.pidfd, err);
+	if (r == 0 && cr->options->pid_file)
+		r = pid_file_write(cr->options->pid_file, cr->process.pid, err);
+	return r;
+}
+
+int container_create(const struct runtime *rt, const struct create_options *options,
+		     struct err *err)
+{
+	AUTO(creation_done) struct creation cr;
+	int r = creation_make(&cr, rt, options, true, err);
+
+	if (r < 0)
+		return r;
+	r = creation_announce(&cr, err);
+	if (r == 0 && renameat(cr.c->dir_fd, STORE_GATE_NEW, cr.c->dir_fd, STORE_GATE) < 0)
+		r = err_sys(err, -errno, "create container %s: " STORE_GATE, cr.c->id);
+	if (r == 0)
+		r = cr.ops->release(&cr.process, err);
+	if (r < 0)
+		creation_undo(&cr);
+	return r;
+}

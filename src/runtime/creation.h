@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime/creation.h - a container in the making, shared by create and run.
+ *
+ * Order, so that a runtime killed at any point leaves what `delete --force` can end and remove:
+ *   1 read and judge the bundle; nothing exists yet
+ *   2 directory, lock, state.json with the cgroups' paths and no pid
+ *   3 the class clones the process; it dies with us
+ *   4 state.json gets pid and start time; cgroups are made and entered, limits set; the process goes on
+ *   5 hooks, console, gate
+ *   6 create: start.sock.new becomes start.sock, the process is released from dying with us
+ *     run: the gate opens
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "host/seccomp.h"
+#include "runtime/isolation.h"
+#include "runtime/runtime.h"
+
+struct creation {
+	const struct runtime *rt;
+	const struct create_options *options;
+	bool listen;   /* create: the process waits at a socket; otherwise run */
+	bool detached; /* nobody stays with the terminal */
+
+	struct container *c;
+	const struct isolation_ops *ops;
+	struct oci_spec *loaded;   /* owned */
+	struct buf config;	   /* the text it came from */
+	struct oci_spec spec;	   /* *loaded with our additions; lists below */
+	const char **env;	   /* owned array of process.env, or NULL: unchanged */
+	struct oci_mount *mounts;  /* owned array, or NULL: unchanged */
+	char *added[4];		   /* owned texts that these point to */
+	struct seccomp_program seccomp;
+	struct process_terminal terminal; /* console_socket is owned */
+	unsigned int preserve_fds;	  /* LISTEN_FDS and --preserve-fds together */
+	int gate_fd;	/* owned: the listening socket, or -EBADF */
+	bool has_directory;
+	struct process process;
+};
+
+/* Steps 1 to 5. On failure nothing is left. creation_done() is due in any case. */
+int creation_make(struct creation *creation, const struct runtime *rt,
+		  const struct create_options *options, bool listen, struct err *err);
+
+/* End the process and remove everything; for failures after creation_make(). */
+void creation_undo(struct creation *creation);
+
+/* Frees what the struct owns; processes and files stay. */
+void creation_done(struct creation *creation);
+
+/* pid file and pidfd socket: the last things that can fail before step 6. */
+int creation_announce(struct creation *creation, struct err *err);
+
+/* For the class: in the parent, with the pid, before the process goes on (step 4). */
+int creation_on_process(void *creation, pid_t pid, struct err *err);
+/* In the parent when mounts are made: prestart and createRuntime hooks. */
+int creation_on_environment(void *creation, pid_t pid, struct err *err);
+/* In the child: createContainer hooks; startContainer hooks. */
+int creation_on_container(void *creation, pid_t pid, struct err *err);
+int creation_on_start(void *creation, pid_t pid, struct err *err);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime/isolation.h - what a class of isolation implements, and which class a container gets.
+ *
+ * The life cycle (create.c, start.c, run.c, exec.c, delete.c) owns directories, state, cgroups, hooks of
+ * the runtime's namespaces and the order of things. Through this table it asks a class for processes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "host/seccomp.h"
+#include "oci/spec.h"
+#include "runtime/runtime.h"
+
+struct creation;
+
+/* A process that a class made: the init process of a container, or one of exec. */
+struct process {
+	pid_t pid;  /* a child of the caller; 0: none */
+	int pidfd;  /* borrowed from data */
+	int master; /* borrowed from data: pty master when the terminal stays here, or -EBADF */
+	void *data; /* the class's own, ended by process_done() */
+};
+#define PROCESS_INIT                             \
+	{                                        \
+		.pidfd = -EBADF, .master = -EBADF \
+	}
+
+/* A terminal for a new process. */
+struct process_terminal {
+	bool wanted;
+	int console_socket; /* connected socket that takes the master, or -EBADF: it stays here */
+	unsigned short rows, cols; /* 0: the kernel's default */
+};
+
+/* What exec asks for; everything is borrowed. */
+struct exec_request {
+	const struct oci_spec *spec; /* the new process, with the container's seccomp and personality */
+	const struct seccomp_program *seccomp; /* NULL: none */
+	int container_pidfd;
+	struct process_terminal terminal;
+	unsigned int preserve_fds;
+	const char *const *cgroups; /* --cgroup values, NULL-terminated, or NULL */
+};
+
+/*
+ * All return 0 or -errno with a sentence. A class's processes die with the caller until release() or
+ * open() has returned 0.
+ */
+struct isolation_ops {
+	const char *name;
+
+	/*
+	 * Make the container of a creation up to its gate: creation->process. Calls back
+	 * creation_on_process() with the pid before the process gets any further, and
+	 * creation_on_environment() when its mounts are made.
+	 */
+	int (*create)(struct creation *creation, struct err *err);
+	/* creation->detached_gate: the process outlives us and waits at its socket. */
+	int (*release)(struct process *process, struct err *err);
+	/* Let the process of a creation or exec run its program; returns when that has begun. */
+	int (*open)(struct process *process, const struct oci_spec *spec, struct container *c,
+		    struct err *err);
+	/* The same for a container that another process created. */
+	int (*start)(struct container *c, struct err *err);
+	/* Make a process in a running container that waits for open(). */
+	int (*exec)(struct container *c, const struct exec_request *request, struct process *ret,
+		    struct err *err);
+	/* Close what a process handle owns; the process itself lives on. Accepts an empty one. */
+	void (*process_done)(struct process *process);
+};
+
+extern const struct isolation_ops class_ns;
+
+/* The table of a class; -ENOTSUP with a sentence for one that is not built yet. */
+int isolation_ops_get(enum isolation isolation, const struct isolation_ops **ret, struct err *err);
+
+/*
+ * The class of a new container: the invocation's choice (flag, name of the program), then the
+ * annotation io.caisson.isolation, then the configuration's default. -EPERM names both when the
+ * annotation contradicts the invocation and allowed_annotations does not list it.
+ */
+int isolation_choose(const struct runtime *rt, const struct oci_spec *spec, enum isolation *ret,
+		     struct err *err);
+
+#define ISOLATION_ANNOTATION "io.caisson.isolation"

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime/runtime.h - containers on this host: life cycle, state, and the isolation classes behind it.
+ *
+ * A container is a directory ROOT/ID with state.json (version 1; written atomically before anything
+ * outside the directory is made, so that `delete --force` finds all that a killed runtime left), the
+ * config.json it was made from, and while it is created a socket start.sock on which its init process
+ * waits. Every operation that changes a container holds the lock, flock(2) on the directory; `state`,
+ * `list`, `kill` and `ps` work without it. Nothing here is thread-safe: one process, one thread.
+ *
+ * Status is never believed from the file alone: "running" means that the init process with the recorded
+ * pid and start time lives and is no zombie.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "host/cgroup.h"
+#include "host/cgroup_stats.h"
+#include "oci/spec.h"
+#include "oci/state.h"
+
+enum isolation {
+	ISOLATION_UNSET = -1,
+	ISOLATION_NS,
+	ISOLATION_SENTRY,
+	ISOLATION_VM,
+	ISOLATION_MAX,
+};
+
+/* "ns", "sentry", "vm"; from text -EINVAL with a sentence that lists the three. */
+const char *isolation_name(enum isolation isolation);
+int isolation_from_name(const char *name, enum isolation *ret, struct err *err);
+
+/* Settings of one invocation, after flags, configuration files and defaults were merged (cli/config.h). */
+struct runtime {
+	const char *root; /* the directory of container directories; made on demand, mode 0711 */
+	int root_fd;	  /* owned: O_PATH, or -EBADF until first use */
+	enum cgroup_manager cgroup_manager;
+	bool rootless; /* permission problems with cgroups are tolerated */
+	enum isolation isolation; /* chosen before the bundle was read, or ISOLATION_UNSET */
+	enum isolation default_isolation; /* from the configuration */
+	const char *const *allowed_annotations; /* NULL-terminated or NULL */
+	const char *libexec; /* directory of caisson-init */
+};
+
+/* Kinds of hooks that config.json holds and that later verbs have to run. */
+enum container_hooks {
+	CONTAINER_HAS_POSTSTART = 1u << 0,
+	CONTAINER_HAS_POSTSTOP = 1u << 1,
+};
+
+struct container {
+	char *id;
+	char *bundle; /* absolute */
+	char *rootfs; /* absolute */
+	enum isolation isolation;
+	enum oci_status status; /* as just observed */
+	pid_t pid;		/* init, in our pid namespace; 0 when stopped */
+	uint64_t start_time;	/* of pid: field 22 of /proc/PID/stat, clock ticks */
+	char *created;		/* RFC 3339 with nanoseconds, UTC */
+	uid_t owner;
+	struct cgroup *cgroup; /* NULL: none */
+	json_t *annotations;   /* object */
+	char *oci_version;
+	int dir_fd;  /* the container's directory; owned */
+	int lock_fd; /* the same number as dir_fd while the lock is held, else -EBADF */
+	const struct runtime *runtime;
+	int root_fd;	     /* the directory of container directories; owned */
+	unsigned int hooks;  /* CONTAINER_HAS_* */
+	bool private_pid;    /* a pid namespace of its own: all processes end with init */
+	char *rdt_clos;	     /* class of service in resctrl, or NULL */
+	bool rdt_made;	     /* ... and this container made it */
+};
+
+/* Load and observe. -ENOENT: "container does not exist". `lock`: take the exclusive lock first. */
+int container_load(const struct runtime *rt, const char *id, bool lock, struct container **ret,
+		   struct err *err);
+void container_free(struct container *c); /* accepts NULL; drops the lock */
+
+/* All containers of the root, sorted by id; broken directories are skipped with a warning. */
+int container_list(const struct runtime *rt, struct container ***ret, size_t *ret_len,
+		   struct err *err);
+void container_list_free(struct container **list, size_t len);
+
+/* "invalid container ID format" unless [A-Za-z0-9_+.-]{1,1024}, not "." or "..". */
+int container_id_check(const char *id, struct err *err);
+
+struct create_options {
+	const char *id;
+	const char *bundle; /* as given; NULL: "." */
+	const char *config; /* NULL: config.json in the bundle */
+	const char *console_socket;
+	const char *pid_file;
+	const char *pidfd_socket;
+	unsigned int preserve_fds;
+	bool no_pivot, no_new_keyring;
+	bool detach; /* run only */
+	bool keep;   /* run only: do not delete when it ends */
+};
+
+/* create: leaves the container "created". Undoes everything on failure. */
+int container_create(const struct runtime *rt, const struct create_options *options,
+		     struct err *err);
+
+/*
+ * Take the lock of a container that was loaded without it, and observe it again. -ENOENT when it was
+ * deleted meanwhile. container_unlock() accepts a container that holds none.
+ */
+int container_lock(struct container *c, struct err *err);
+void container_unlock(struct container *c);
+
+/* start a created container. A failing poststart hook stops it again (runtime-spec 1.3). */
+int container_start(struct container *c, struct err *err);
+
+/*
+ * run: create and start; unless detached, pass terminal, signals and streams, wait, delete.
+ * *ret_status: exit code of the container (128 + N for signal N), 0 when detached.
+ */
+int container_run(const struct runtime *rt, const struct create_options *options, int *ret_status,
+		  struct err *err);
+
+struct exec_options {
+	const char *process; /* --process FILE, or NULL: use argv and the flags below */
+	const char *const *argv;
+	const char *const *env; /* NAME=VALUE, added to the container's */
+	const char *cwd;
+	const char *user; /* UID[:GID] */
+	const uint32_t *additional_gids;
+	size_t additional_gids_len;
+	const char *const *caps;
+	const char *apparmor, *process_label;
+	const char *console_socket, *pid_file, *pidfd_socket;
+	const char *const *cgroups; /* PATH or CONTROLLERS:PATH */
+	unsigned int preserve_fds;
+	bool tty, detach, no_new_privs, ignore_paused;
+};
+int container_exec(struct container *c, const struct exec_options *options, int *ret_status,
+		   struct err *err);
+
+/*
+ * kill. `all`: every process of the container, no error when none is left. Without: -ESRCH, "container not
+ * running". SIGKILL thaws a paused container, and ends every process where the pid namespace is shared.
+ */
+int container_kill(struct container *c, int sig, bool all, struct err *err);
+
+/* delete; -EBUSY: "cannot delete container ID that is not stopped: STATUS" unless `force`. */
+int container_delete(struct container *c, bool force, struct err *err);
+/* delete --force of an id whose directory may be missing or half-made: 0 when nothing is left. */
+int container_delete_force(const struct runtime *rt, const char *id, struct err *err);
+
+int container_pause(struct container *c, struct err *err);
+int container_resume(struct container *c, struct err *err);
+int container_update(struct container *c, const struct oci_resources *resources, struct err *err);
+int container_stats(struct container *c, struct cgroup_stats *ret, struct err *err);
+int container_pids(struct container *c, pid_t **ret, size_t *ret_len, struct err *err);
+/*
+ * Wait until the init process has ended; *ret_status is its exit code (128 + N for signal N) where the
+ * kernel tells it to someone who is not the parent (Linux 6.15, or a zombie not yet reaped), else -1.
+ */
+int container_wait(struct container *c, int *ret_status, struct err *err);
+/* The state document of the specification, as hooks and `state` get it. *ret is the caller's. */
+int container_state_json(const struct container *c, json_t **ret, struct err *err);
