@@ -3,6 +3,8 @@
 
 import pytest
 
+from lib.runtime import refused
+
 pytestmark = pytest.mark.classes("ns", "sentry", "vm")
 
 
@@ -13,8 +15,7 @@ def test_create_start_kill_delete_pass_through_the_oci_states(runtime, bundle):
     assert runtime.state(bundle).status == "created"
     runtime.start(bundle)
     assert runtime.state(bundle).status == "running"
-    refused = runtime.delete(bundle, check=False)
-    assert refused.returncode != 0 and "running" in refused.stderr
+    refused(runtime, runtime.delete(bundle, check=False), "that is not stopped: running")
     runtime.kill(bundle, "KILL")
     runtime.wait_for(bundle, "stopped")
     runtime.delete(bundle)

@@ -174,7 +174,7 @@ static int cmd_raise(int argc, char **argv)
 /* segv: a fault ends even a pid 1. */
 static int cmd_segv(int argc, char **argv)
 {
-	int *volatile nowhere = NULL;
+	volatile int *volatile nowhere = NULL;
 
 	*nowhere = 1;
 	return 0;

@@ -22,7 +22,7 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def expect(self, wanted, timeout_s=5.0):
-        """Read until `wanted` is in what came so far. Returns all of that."""
+        """Read until `wanted` has come. Returns the text up to its end, which is then used up."""
         deadline = time.monotonic() + timeout_s
         while wanted not in self.text:
             left = deadline - time.monotonic()
@@ -35,10 +35,12 @@ class Terminal:
             if not data:
                 raise AssertionError(f"terminal ended without {wanted!r}: {self.text!r}")
             self.text += data.decode(errors="replace")
-        return self.text
+        end = self.text.index(wanted) + len(wanted)
+        seen, self.text = self.text[:end], self.text[end:]
+        return seen
 
     def read_all(self, timeout_s=5.0):
-        """Read until the other side is closed."""
+        """Read until the other side is closed. Returns what expect() has not used up."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if not select.select([self.fd], [], [], deadline - time.monotonic())[0]:

@@ -144,12 +144,12 @@ class Runtime:
         return self.logs / f"{number:03d}.out", self.logs / f"{number:03d}.err"
 
     def _wrap(self, argv, fds, prefix):
-        """Give fds the numbers 3, 4, ... and put a command in front."""
+        """Give fds the numbers 3, 4, ... (with LISTEN_PID, as systemd does) and put a command in front."""
         argv = [*map(str, prefix), *argv]
         if fds:
             moves = " ".join(f"{3 + i}<&{fd}" for i, fd in enumerate(fds))
             closes = " ".join(f"{fd}<&-" for fd in fds if fd >= 3 + len(fds))
-            argv = ["bash", "-c", f'exec {moves}; exec {closes}; exec "$@"', "fds", *argv]
+            argv = ["bash", "-c", f'exec {moves}; exec {closes}; export LISTEN_PID=$$; exec "$@"', "fds", *argv]
         return argv
 
     def call(self, *args, check=True, timeout_s=CALL_TIMEOUT_S, stdin=None, env=None, cwd=None, fds=(),
@@ -339,4 +339,4 @@ def refused(runtime, result, text, code=1):
         assert result.returncode not in (0, None), str(result)
         return
     assert result.returncode == code, str(result)
-    assert text in result.stderr, f"wanted {text!r} in:\n{result}"
+    assert text in result.stderr.replace('\\"', '"'), f"wanted {text!r} in:\n{result}"

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What descriptors and sockets of the caller reach the container: --preserve-fds, LISTEN_FDS,
+NOTIFY_SOCKET."""
+
+import os
+import socket
+
+import pytest
+
+from lib.runtime import wait_until
+
+pytestmark = pytest.mark.classes("ns", "sentry", "vm")
+REPORT = ["testinit", "report"]
+
+
+@pytest.fixture
+def pipes():
+    """Three pipes whose read ends hold the texts one, two and three."""
+    ends = []
+    for text in (b"one", b"two", b"three"):
+        read_end, write_end = os.pipe()
+        os.write(write_end, text)
+        os.close(write_end)
+        ends.append(read_end)
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def test_only_the_three_streams_are_open(runtime, bundle, pipes):
+    report = runtime.run(bundle, REPORT, fds=pipes).report
+
+    assert sorted(report["fds"]) == ["0", "1", "2"]
+
+
+def test_only_the_three_streams_are_open_after_create_and_start(runtime, bundle, pipes):
+    bundle.process.args = REPORT
+
+    runtime.create(bundle, fds=pipes)
+    runtime.start(bundle, fds=pipes)
+    runtime.wait_for(bundle, "stopped")
+    assert sorted(runtime.outputs[bundle.id].report["fds"]) == ["0", "1", "2"]
+
+
+def test_preserve_fds_passes_as_many_as_it_says(runtime, bundle, pipes):
+    report = runtime.run(bundle, REPORT, "--preserve-fds", "2", fds=pipes).report
+
+    assert sorted(report["fds"]) == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("number,text", [(3, "one"), (4, "two"), (5, "three")])
+def test_preserved_descriptors_keep_their_numbers(runtime, bundle, pipes, number, text):
+    result = runtime.run(bundle, ["testinit", "fd", number], "--preserve-fds", "3", fds=pipes)
+
+    assert result.stdout == text
+
+
+def test_preserve_fds_works_for_create(runtime, bundle, pipes):
+    bundle.process.args = ["testinit", "fd", "3"]
+
+    runtime.create(bundle, "--preserve-fds=1", fds=pipes)
+    runtime.start(bundle)
+    runtime.wait_for(bundle, "stopped")
+    assert runtime.output(bundle) == "one"
+
+
+@pytest.mark.beyond("runc", "crun", reason="go on without them")
+def test_preserving_a_closed_descriptor_is_an_error(runtime, bundle):
+    result = runtime.run(bundle, ["true"], "--preserve-fds", "3", check=False)
+
+    assert result.returncode == 1 and result.stderr
+    assert runtime.container_ids() == []
+
+
+@pytest.mark.parametrize("value", ["-1", "many", ""])
+def test_malformed_count_is_refused(runtime, bundle, value):
+    result = runtime.run(bundle, ["true"], "--preserve-fds", value, check=False)
+
+    if runtime.kind == "caisson":
+        assert result.returncode == 1
+    assert runtime.container_ids() == []
+
+
+@pytest.mark.beyond("crun", reason="loses LISTEN_FDS")
+def test_listen_fds_pass_with_their_variables(runtime, bundle, pipes):
+    report = runtime.run(bundle, REPORT, fds=pipes[:2], env={"LISTEN_FDS": "2"}).report
+
+    assert {"3", "4"} <= set(report["fds"])
+    assert "LISTEN_FDS=2" in report["env"] and "LISTEN_PID=1" in report["env"]
+
+
+def test_listen_fds_and_preserve_fds_add_up(runtime, bundle, pipes):
+    report = runtime.run(bundle, REPORT, "--preserve-fds", "1", fds=pipes, env={"LISTEN_FDS": "2"}).report
+
+    assert sorted(report["fds"]) == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_environment_of_the_caller_does_not_reach_the_program(runtime, bundle):
+    env = runtime.run(bundle, REPORT, env={"SECRET": "x", "LD_PRELOAD": "", "_LIBCONTAINER_X": "y"}).report["env"]
+
+    assert not [e for e in env if e.startswith(("SECRET", "LD_PRELOAD", "_LIBCONTAINER", "NOTIFY_SOCKET"))]
+
+
+class NotifySocket(socket.socket):
+    """A socket that knows its path."""
+
+
+@pytest.fixture
+def notify_socket(work_dir):
+    """A datagram socket as a service manager has it."""
+    path = work_dir / "notify.sock"
+    with NotifySocket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind(str(path))
+        server.settimeout(10)
+        server.path = str(path)
+        yield server
+
+
+def receive_until(server, wanted):
+    lines = []
+    while wanted not in lines:
+        lines += server.recv(4096).decode().splitlines()
+    return lines
+
+
+@pytest.mark.beyond("crun", reason="never stops waiting")
+def test_ready_of_the_program_reaches_the_service_manager(runtime, bundle, notify_socket):
+    process = runtime.start_run(bundle, ["sh", "-c", "testinit notify READY=1; sleep 1000"],
+                                env={"NOTIFY_SOCKET": notify_socket.path})
+
+    receive_until(notify_socket, "READY=1")
+    runtime.kill(bundle, "KILL")
+    process.wait()
+
+
+@pytest.mark.beyond("crun", reason="never stops waiting")
+def test_detached_run_tells_the_service_manager_the_main_pid(runtime, bundle, notify_socket):
+    runtime.run_detached(bundle, ["sh", "-c", "testinit notify READY=1; sleep 1000"],
+                         env={"NOTIFY_SOCKET": notify_socket.path})
+
+    receive_until(notify_socket, "READY=1")
+    receive_until(notify_socket, f"MAINPID={runtime.state(bundle).pid}")
+
+
+def test_start_waits_for_nobody_without_a_notify_socket(runtime, bundle):
+    runtime.run_detached(bundle)
+
+    env = runtime.exec(bundle, REPORT).report["env"]
+    assert not [e for e in env if e.startswith("NOTIFY_SOCKET")]
+
+
+@pytest.mark.beyond("crun", reason="hands the socket itself on")
+def test_only_known_notifications_pass(runtime, bundle, notify_socket):
+    process = runtime.start_run(bundle, ["sh", "-c", "testinit notify EVIL=1; testinit notify READY=1; sleep 1000"],
+                                env={"NOTIFY_SOCKET": notify_socket.path})
+
+    lines = receive_until(notify_socket, "READY=1")
+    assert "EVIL=1" not in lines
+    runtime.kill(bundle, "KILL")
+    wait_until(lambda: process.poll() is not None)

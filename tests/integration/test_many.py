@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many containers, at once and in a row: nothing mixes, nothing is left."""
+
+import json
+import os
+import subprocess
+import threading
+
+import pytest
+
+pytestmark = pytest.mark.classes("ns", "sentry", "vm")
+
+
+def resources():
+    """Counts that must not grow: processes, mounts, descriptors of this process."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        mounts = len(file.readlines())
+    return (len([p for p in os.listdir("/proc") if p.isdigit()]), mounts, len(os.listdir("/proc/self/fd")))
+
+
+def test_containers_run_at_once_do_not_mix(runtime, make_bundle, scaled):
+    bundles = [make_bundle() for _ in range(scaled(100, 10))]
+
+    processes = [runtime.start_run(b, ["sh", "-c", f"echo {b.id}; hostname"]) for b in bundles]
+    for container, process in zip(bundles, processes):
+        assert process.finish(timeout_s=60).split() == [container.id, "caisson-test"], process.errors
+        assert process.returncode == 0
+    assert runtime.container_ids() == []
+
+
+def test_detached_containers_live_together(runtime, make_bundle, scaled):
+    bundles = [make_bundle() for _ in range(scaled(100, 10))]
+    for container in bundles:
+        runtime.run_detached(container)
+
+    assert sorted(runtime.list("-q").stdout.split()) == sorted(b.id for b in bundles)
+    assert len({runtime.state(b).pid for b in bundles}) == len(bundles)
+    for container in bundles:
+        runtime.delete(container, "--force")
+    assert runtime.list("-q").stdout == ""
+
+
+def test_a_row_of_runs_leaves_no_more_than_ten_did(runtime, bundle, scaled):
+    for _ in range(10):
+        runtime.run(bundle)
+    after_ten = resources()
+
+    for _ in range(scaled(1000, 10)):
+        runtime.run(bundle)
+    assert resources() == after_ten
+
+
+@pytest.mark.beyond("runc", reason="1.1 checks and makes the directory in two steps")
+def test_of_concurrent_creates_with_one_id_exactly_one_wins(runtime, make_bundle, scaled):
+    for _ in range(scaled(50, 3)):
+        bundles = [make_bundle() for _ in range(4)]
+        for container in bundles:
+            container.id = bundles[0].id
+            container.process.args = ["true"]
+            container.save()
+        processes = [runtime.start_call("create", "--bundle", b.path, b.id, stdout=subprocess.DEVNULL)
+                     for b in bundles]
+        codes = sorted(p.wait() for p in processes)
+        assert codes == [0, 1, 1, 1], codes
+        assert runtime.status(bundles[0]) == "created"
+        runtime.delete(bundles[0], "--force")
+
+
+def test_concurrent_deletes_leave_nothing_and_do_not_crash(runtime, bundle):
+    runtime.run_detached(bundle)
+
+    processes = [runtime.start_call("delete", "--force", bundle.id) for _ in range(4)]
+    codes = [p.wait() for p in processes]
+    assert 0 in codes and all(c in (0, 1) for c in codes), codes
+    assert runtime.status(bundle) is None
+
+
+def test_concurrent_states_see_a_whole_answer(runtime, bundle, scaled):
+    answers = set()
+
+    def ask():
+        for _ in range(scaled(50, 5)):
+            answers.add(runtime_status(runtime, bundle))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    runtime.create(bundle)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {"created"}
+
+
+def runtime_status(runtime, bundle):
+    """`state` without the wrapper's log files, which belong to one thread."""
+
+    done = subprocess.run(runtime.argv("state", bundle.id), stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=10, check=False)
+    return json.loads(done.stdout)["status"] if done.returncode == 0 else None

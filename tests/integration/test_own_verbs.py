@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs that runc does not have, besides do: check, config, wait, debug collect."""
+
+import json
+import os
+import signal
+import tarfile
+
+import pytest
+
+from lib import cgroups
+from lib.runtime import refused, wait_until
+
+pytestmark = [pytest.mark.classes("ns", "sentry", "vm"),
+              pytest.mark.beyond("runc", "crun", reason="have no such verb")]
+
+
+def test_check_says_for_each_class_what_the_host_can_do(runtime):
+    text = runtime.call("check", check=False).stdout
+
+    for name in ("ns", "sentry", "vm"):
+        assert name in text.split()
+
+
+def test_check_json_has_an_entry_for_each_class(runtime):
+    answer = runtime.call("check", "--json", check=False).json
+
+    for name in ("ns", "sentry", "vm"):
+        entry = answer["classes"][name]
+        assert isinstance(entry["available"], bool)
+        for probe in entry["checks"]:
+            assert probe["name"] and probe["status"] in ("ok", "missing", "degraded")
+            assert probe["status"] == "ok" or probe["hint"], "what is missing says how to get it"
+
+
+@pytest.mark.classes("ns")
+def test_check_finds_class_ns_available_here(runtime):
+    assert runtime.call("check", "--json", check=False).json["classes"]["ns"]["available"] is True
+
+
+@pytest.mark.classes("ns")
+def test_check_exit_status_follows_the_named_class(runtime):
+    assert runtime.call("check", "--isolation", "ns").returncode == 0
+
+
+def test_check_leaves_nothing_and_needs_no_root_directory(runtime):
+    runtime.call("check", check=False)
+
+    assert not runtime.root.exists()
+
+
+def test_config_shows_each_value_with_its_origin(runtime):
+    text = runtime.call("config").stdout
+
+    assert "isolation" in text and "root" in text
+    assert "default" in text
+
+
+def test_config_json_names_the_flag_as_origin(runtime):
+    answer = runtime.call("config", "--json", global_flags=["--log-format", "json"]).json
+
+    assert answer["root"]["value"] == str(runtime.root)
+    assert answer["root"]["origin"] == "--root"
+    assert answer["log_format"] == {"value": "json", "origin": "--log-format"}
+
+
+def test_wait_gives_the_exit_status_of_the_container(runtime, bundle):
+    runtime.run_detached(bundle, ["sh", "-c", "testinit await /go; exit 9"])
+    process = runtime.start_call("wait", bundle.id)
+
+    bundle.rootfs.write("go", "")
+    assert process.finish().strip() in ("", "9")
+    assert process.returncode == 9
+
+
+def test_wait_ends_when_the_container_is_killed(runtime, bundle):
+    runtime.run_detached(bundle)
+    process = runtime.start_call("wait", bundle.id)
+
+    runtime.kill(bundle, "KILL")
+    assert process.wait() == 128 + signal.SIGKILL
+
+
+def test_wait_for_an_unknown_container_is_refused(runtime):
+    refused(runtime, runtime.call("wait", "nobody", check=False), "container does not exist")
+
+
+def test_debug_collect_makes_one_archive_for_a_bug_report(runtime, bundle, work_dir):
+    bundle.process.env += ["PASSWORD=secret-of-the-env"]
+    runtime.run_detached(bundle)
+
+    runtime.call("debug", "collect", bundle.id, cwd=work_dir)
+    archives = [n for n in os.listdir(work_dir) if bundle.id in n and ".tar" in n]
+    assert len(archives) == 1
+    with tarfile.open(work_dir / archives[0]) as archive:
+        names = {os.path.basename(n) for n in archive.getnames()}
+        content = b"".join(archive.extractfile(m).read() for m in archive.getmembers() if m.isfile())
+    assert {"state.json", "config.json"} <= names
+    assert any("version" in n for n in names) and any("mountinfo" in n for n in names)
+    assert b"secret-of-the-env" not in content, "environment values are not in the archive"
+    assert (os.stat(work_dir / archives[0]).st_mode & 0o077) == 0
+    assert runtime.status(bundle) == "running"
+
+
+def test_debug_collect_of_an_unknown_container_is_refused(runtime, work_dir):
+    refused(runtime, runtime.call("debug", "collect", "nobody", check=False, cwd=work_dir),
+            "container does not exist")
+
+
+def test_debug_collect_of_a_stopped_container_works(runtime, bundle, work_dir):
+    runtime.run_detached(bundle, ["true"])
+    runtime.wait_for(bundle, "stopped")
+
+    runtime.call("debug", "collect", bundle.id, cwd=work_dir)
+    assert [n for n in os.listdir(work_dir) if bundle.id in n and ".tar" in n]
+
+
+@pytest.mark.parametrize("args", [("debug",), ("debug", "no-such"), ("config", "extra"), ("check", "extra"), ("wait",)])
+def test_wrong_use_is_an_error(runtime, args):
+    result = runtime.call(*args, check=False)
+
+    assert result.returncode != 0 and result.stderr
+
+
+# Choosing a class (docs/ARCHITECTURE.md).
+
+
+def test_unknown_class_is_an_error_that_lists_the_three(runtime, bundle):
+    result = runtime.run(bundle, check=False, global_flags=["--isolation", "chroot"])
+
+    assert result.returncode == 1
+    for name in ("ns", "sentry", "vm"):
+        assert name in result.stderr
+
+
+@pytest.mark.classes("ns")
+@pytest.mark.parametrize("name", ["sentry", "vm"])
+def test_a_class_that_does_not_exist_yet_is_a_clear_error(runtime, bundle, name):
+    result = runtime.run(bundle, check=False, global_flags=["--isolation", name])
+
+    assert result.returncode == 1 and name in result.stderr
+    assert runtime.container_ids() == []
+
+
+@pytest.mark.classes("ns")
+def test_the_name_it_is_called_by_chooses_the_class(runtime, bundle, work_dir):
+    link = os.path.join(os.path.dirname(runtime.path), "caisson-ns")
+    bundle.process.args = ["echo", "ns"]
+    bundle.save()
+
+    result = runtime.call(raw=[link, "--root", str(runtime.root), "run", "--bundle", str(bundle.path), bundle.id])
+    assert result.stdout == "ns\n"
+
+
+@pytest.mark.classes("ns")
+def test_an_annotation_that_contradicts_the_flag_names_both(runtime, bundle):
+    bundle.annotations["io.caisson.isolation"] = "vm"
+
+    result = runtime.run(bundle, check=False, global_flags=["--isolation", "ns"])
+    assert result.returncode == 1
+    assert "io.caisson.isolation" in result.stderr and "vm" in result.stderr and "ns" in result.stderr
+
+
+@pytest.mark.classes("ns")
+def test_an_annotation_that_agrees_is_fine(runtime, bundle):
+    bundle.annotations["io.caisson.isolation"] = "ns"
+
+    assert runtime.run(bundle, ["echo", "fine"], global_flags=["--isolation", "ns"]).stdout == "fine\n"
+
+
+def test_an_unknown_class_in_the_annotation_is_an_error_that_lists_the_three(runtime, bundle):
+    bundle.annotations["io.caisson.isolation"] = "chroot"
+    bundle.save()
+
+    result = runtime.call(raw=[str(runtime.path), "--root", str(runtime.root), "run", "--bundle", str(bundle.path),
+                               bundle.id], check=False)
+    assert result.returncode == 1
+    for name in ("chroot", "ns", "sentry", "vm"):
+        assert name in result.stderr
+
+
+def test_a_call_that_fails_makes_no_cgroup(runtime, bundle):
+    before = cgroups.all_cgroups()
+    runtime.run(bundle, check=False, global_flags=["--isolation", "chroot"])
+
+    wait_until(lambda: cgroups.all_cgroups() == before)
+
+
+def test_features_is_valid_json_with_a_trailing_newline(runtime):
+    text = runtime.features().stdout
+
+    assert json.loads(text) and text.endswith("}\n")

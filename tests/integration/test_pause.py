@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pause and resume."""
+
+import time
+
+import pytest
+
+from lib import cgroups
+from lib.runtime import refused, wait_until
+
+pytestmark = pytest.mark.classes("ns", "sentry", "vm")
+
+
+def processor_time(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_pause_freezes_and_resume_thaws(runtime, bundle):
+    runtime.run_detached(bundle, ["testinit", "spin"])
+    runtime.wait_for_output(bundle, "ready\n")
+    pid = runtime.state(bundle).pid
+
+    runtime.pause(bundle)
+    assert runtime.status(bundle) == "paused"
+    assert cgroups.is_frozen(bundle.linux.cgroups_path)
+    used = processor_time(pid)
+    time.sleep(0.05)
+    assert processor_time(pid) == used
+
+    runtime.resume(bundle)
+    assert runtime.status(bundle) == "running"
+    wait_until(lambda: processor_time(pid) > used, what="the program goes on")
+
+
+def test_all_processes_of_the_container_freeze(runtime, bundle):
+    runtime.run_detached(bundle, ["testinit", "fork", "30"])
+    runtime.wait_for_output(bundle, "forked 30\n")
+
+    runtime.pause(bundle)
+    assert runtime.status(bundle) == "paused"
+    runtime.resume(bundle)
+    assert runtime.status(bundle) == "running"
+
+
+def test_pause_of_a_paused_container_is_refused(runtime, bundle):
+    runtime.run_detached(bundle)
+    runtime.pause(bundle)
+
+    result = runtime.pause(bundle, check=False)
+    assert result.returncode == (0 if runtime.kind == "crun" else 1)
+    assert runtime.status(bundle) == "paused"
+
+
+def test_resume_of_a_running_container_is_refused(runtime, bundle):
+    runtime.run_detached(bundle)
+
+    result = runtime.resume(bundle, check=False)
+    assert result.returncode == (0 if runtime.kind == "crun" else 1)
+    if runtime.kind != "crun":
+        assert "container not paused" in result.stderr
+
+
+def test_pause_of_a_stopped_container_is_refused(runtime, bundle):
+    runtime.run_detached(bundle, ["true"])
+    runtime.wait_for(bundle, "stopped")
+
+    refused(runtime, runtime.pause(bundle, check=False), "container not running")
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_unknown_container_is_refused(runtime, verb):
+    refused(runtime, runtime.call(verb, "nobody", check=False), "container does not exist")
+
+
+def test_a_signal_to_a_paused_container_arrives_after_the_resume(runtime, bundle):
+    runtime.run_detached(bundle, ["testinit", "trap"])
+    runtime.wait_for_output(bundle, "ready\n")
+    runtime.pause(bundle)
+    runtime.kill(bundle, "USR1")
+    time.sleep(0.02)
+    assert runtime.output(bundle) == "ready\n"
+
+    runtime.resume(bundle)
+    runtime.wait_for_output(bundle, "signal 10\n")
+
+
+def test_pause_and_resume_many_times_under_forking(runtime, bundle, scaled):
+    runtime.run_detached(bundle, ["sh", "-c", "while :; do /bin/busybox true; done"])
+
+    for _ in range(scaled(200, 5)):
+        runtime.pause(bundle)
+        assert runtime.status(bundle) == "paused"
+        runtime.resume(bundle)
+    assert runtime.status(bundle) == "running"
