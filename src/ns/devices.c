@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "host/mount_options.h"
+#include "ns/mount_entry.h"
 #include "ns/mount_fs.h"
 #include "ns/mount_target.h"
 
@@ -38,11 +39,10 @@ static void place_done(struct place *p)
 static int place_open(const struct rootfs *rootfs, const char *path, struct place *ret,
 		      struct err *err)
 {
-	const char *in_dev = str_after(path, "/dev/");
+	const char *in_dev = mount_name_in_dev(rootfs, path);
 	int r;
 
-	if (rootfs->dev_fd >= 0 && in_dev && *in_dev && !strchr(in_dev, '/') &&
-	    strcmp(in_dev, ".") != 0 && strcmp(in_dev, "..") != 0) {
+	if (in_dev) {
 		ret->dir_fd = rootfs->dev_fd;
 		ret->name = in_dev;
 		return 0;

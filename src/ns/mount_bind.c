@@ -69,12 +69,12 @@ static int set_attr_unlocked(int mount_fd, struct mount_attr *attr, struct err *
 	return r < 0 ? err_sys(err, r, "mount attributes") : 0;
 }
 
-int mount_apply_options(int mount_fd, const struct mount_options *o, uint64_t attr_mask,
+int mount_apply_options(int mount_fd, const struct mount_options *o, uint64_t later,
 			struct err *err)
 {
 	const bool rec = (o->propagation & MS_REC) != 0;
 	struct mount_attr this = {
-		.attr_set = o->attr_set & ~attr_mask,
+		.attr_set = o->attr_set & ~later,
 		.attr_clr = o->attr_clr,
 		.propagation = rec ? 0 : o->propagation,
 	};

@@ -37,7 +37,7 @@ int mount_source_open(const struct oci_mount *m, const char *bundle, int userns_
  * Everything of `o` that mount_setattr(2) can do, on the mount mount_fd: attributes of this mount
  * and recursive ones, propagation. attr_mask takes MOUNT_ATTR_* out of attr_set that come later.
  */
-int mount_apply_options(int mount_fd, const struct mount_options *o, uint64_t attr_mask,
+int mount_apply_options(int mount_fd, const struct mount_options *o, uint64_t later,
 			struct err *err);
 
 /* Map ids through userns_fd; the mount must be detached (mount_setattr(2)). */

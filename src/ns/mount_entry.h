@@ -31,5 +31,25 @@ int mount_entry_perform(struct rootfs *rootfs, size_t index, struct err *err);
 int mount_attach(struct rootfs *rootfs, int mount_fd, const struct mount_target *target,
 		 const char *type, struct err *err);
 
+/*
+ * The same for an entry, with what its options want after that: propagation again when the place is
+ * below a shared mount (which makes shared what is mounted on it), read-only later.
+ */
+int mount_attach_with(struct rootfs *rootfs, int mount_fd, const struct mount_entry *e,
+		      const struct mount_target *target, struct err *err);
+
+/*
+ * MOUNT_ATTR_RDONLY if it has to wait: a tmpfs, and whatever is mounted on /dev, is filled by later
+ * steps (mount points, devices), as in runc. Else 0.
+ */
+uint64_t mount_later_attr(const struct mount_entry *e, const struct mount_target *target);
+
+/* NAME if path is "/dev/NAME" and /dev is the tmpfs that rootfs->dev_fd knows, else NULL. */
+const char *mount_name_in_dev(const struct rootfs *rootfs, const char *path);
+
+/* The two kinds of entries: mount_entry_fs.c, mount_entry_bind.c. */
+int mount_entry_fs(struct rootfs *rootfs, const struct mount_entry *e, struct err *err);
+int mount_entry_bind(struct rootfs *rootfs, const struct mount_entry *e, struct err *err);
+
 /* Keep mount_fd (duplicated) until rootfs_finish() makes it read-only. 0 or -errno. */
 int mount_readonly_later(struct rootfs *rootfs, int mount_fd);

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/fd.h"
 #include "base/str.h"
 
 #define FSCONFIG_VALUE_MAX 255 /* fsconfig(2): strndup_user(value, 256) */
@@ -196,20 +195,21 @@ int mount_fs_create(const struct mount_fs *fs, int *ret_mount_fd, struct err *er
 	return 0;
 }
 
-int mount_fs_on(const struct mount_fs *fs, int target_fd, struct err *err)
+int mount_fs_on(const struct mount_fs *fs, int dir_fd, const char *name, struct err *err)
 {
-	AUTO_BUF struct buf data = { 0 };
-	char path[FD_PATH_MAX];
+	AUTO_BUF struct buf labelled = { 0 };
 	const char *source = fs->source && *fs->source ? fs->source : fs->type;
+	const char *data = fs->data;
 
-	if (fs->data)
-		(void)buf_puts(&data, fs->data);
-	if (fs->label && *fs->label)
-		(void)buf_printf(&data, "%scontext=\"%s\"", data.len ? "," : "", fs->label);
-	if (buf_error(&data) < 0)
-		return mount_fail(err, buf_error(&data));
-	if (mount(source, fd_path(target_fd, path), fs->type, fs->flags & MS_FOR_MOUNT2,
-		  data.data) < 0)
+	if (fs->label && *fs->label) {
+		(void)buf_printf(&labelled, "%s%scontext=\"%s\"", data ? data : "", data ? "," : "",
+				 fs->label);
+		if (buf_error(&labelled) < 0)
+			return mount_fail(err, buf_error(&labelled));
+		data = labelled.data;
+	}
+	if (fchdir(dir_fd) < 0 ||
+	    mount(source, name, fs->type, fs->flags & MS_FOR_MOUNT2, data) < 0)
 		return mount_fail(err, -errno);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ns/mount_fs.h - a new instance of a file system, by type, flags and data, as a detached mount.
+ * ns/mount_fs.h - a new instance of a file system, by type, flags and data.
  *
  * fsopen(2), fsconfig(2) and fsmount(2): nothing is visible anywhere until move_mount(2) puts it on
  * a descriptor. What fsconfig(2) cannot carry (a value of 256 bytes and more, as in overlay's
@@ -31,9 +31,14 @@ bool mount_fs_is_plain(const struct mount_fs *fs);
  */
 int mount_fs_create(const struct mount_fs *fs, int *ret_mount_fd, struct err *err);
 
-/* The same with mount(2), put on target_fd (O_PATH of a directory) at once. Needs the host's /proc.
+/*
+ * The same with one mount(2), put at once on `name` in dir_fd: a directory that the caller has just
+ * made there and nobody else can reach, or "." for dir_fd itself. Nothing else is safe: mount(2)
+ * follows links. Changes the working directory to dir_fd, which is how mount(2) is kept to a
+ * descriptor. Two to three times faster than the six calls of mount_fs_create(), but a failure says
+ * nothing but its errno.
  */
-int mount_fs_on(const struct mount_fs *fs, int target_fd, struct err *err);
+int mount_fs_on(const struct mount_fs *fs, int dir_fd, const char *name, struct err *err);
 
 /* "remount" without "bind": new data and superblock flags for what is mounted at fd (fspick(2)). */
 int mount_fs_reconfigure(const struct mount_fs *fs, int fd, struct err *err);

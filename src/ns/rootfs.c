@@ -62,6 +62,9 @@ int rootfs_prepare(struct rootfs *rootfs, struct err *err)
 	if (r == 0 && devices_wanted(rootfs->spec))
 		r = devices_make(rootfs, err);
 	(void)umask(mask);
+	/* Where runc's createContainer hooks start; the steps above have been in several places. */
+	if (r == 0 && fchdir(rootfs->root_fd) < 0)
+		return err_sys(err, -errno, "enter the root file system");
 	return r;
 }
 

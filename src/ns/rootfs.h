@@ -3,8 +3,8 @@
  * ns/rootfs.h - the container's file system, made inside its mount namespace.
  *
  * Called by the staged child only (src/ns/child.c), in this order, each once:
- *   rootfs_prepare()  propagation, the root itself, mounts[], devices, default links
- *   (createContainer hooks run here: they see the host's tree and the new mounts)
+ *   rootfs_prepare()  propagation, the root itself, mounts[], devices, default links; cwd is the
+ * rootfs (createContainer hooks run here: they see the host's tree and the new mounts)
  *   rootfs_enter()    pivot_root(2) and detach the old root; cwd is the new "/"
  *   rootfs_console()  /dev/console, if there is a terminal
  *   rootfs_finish()   read-only root, read-only and masked paths
@@ -54,6 +54,7 @@ struct rootfs {
 	int dev_fd;	   /* the tmpfs that mounts[] put on /dev, nobody else's yet; or -EBADF */
 	int *readonly_fds; /* owned: mounts that become read-only in rootfs_finish() */
 	size_t readonly_len;
+	bool shared_seen; /* a mount of the tree is shared: what is mounted on it becomes so too */
 };
 
 #define ROOTFS_INIT                                 \
