@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/unit.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+
+static void read_back(int fd, struct buf *b)
+{
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(fd_read_all(fd, b), 0);
+}
+
+/* Goal: whatever is logged, an engine can parse the line. */
+static void json_lines_parse_with_any_bytes(void **state)
+{
+	const int fd = memfd_create("log", MFD_CLOEXEC);
+	struct buf text = { 0 };
+	struct err err = { 0 };
+	AUTO_JSON json_t *line = NULL;
+
+	(void)state;
+	log_setup(fd, true, LOG_LEVEL_INFO);
+	log_error("a \"quote\", a \\, a\nline, \x01 and \x7f");
+	read_back(fd, &text);
+	assert_int_equal(json_parse(text.data, text.len, "log", &line, &err), 0);
+	assert_string_equal(json_string_value(json_object_get(line, "level")), "error");
+	assert_string_equal(json_string_value(json_object_get(line, "msg")),
+			    "a \"quote\", a \\, a\nline, \x01 and \x7f");
+	assert_int_equal(strlen(json_string_value(json_object_get(line, "time"))), 20);
+	buf_done(&text);
+	(void)close(fd);
+}
+
+static void levels_filter(void **state)
+{
+	const int fd = memfd_create("log", MFD_CLOEXEC);
+	struct buf text = { 0 };
+
+	(void)state;
+	log_setup(fd, false, LOG_LEVEL_WARNING);
+	log_debug("debug");
+	log_info("info");
+	log_warning("warning %d", 7);
+	read_back(fd, &text);
+	assert_non_null(strstr(text.data, "level=warning msg=\"warning 7\"\n"));
+	assert_null(strstr(text.data, "info"));
+	assert_null(strstr(text.data, "debug"));
+	buf_done(&text);
+	(void)close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_lines_parse_with_any_bytes),
+		cmocka_unit_test(levels_filter),
+	};
+
+	return cmocka_run_group_tests_name("base/log", tests, NULL, NULL);
+}
