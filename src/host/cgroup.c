@@ -485,13 +485,40 @@ static bool is_permission(int r)
 	return r == -EACCES || r == -EPERM || r == -EROFS;
 }
 
+static int create_and_prepare(struct cgroup *cg, size_t i, struct err *err)
+{
+	int r = create_dir(cg, i, err);
+
+	if (r == 0 && cgroup_is_v2(cg))
+		r = prepare_v2(cg, i, err);
+	return r;
+}
+
+int cgroup_clone_fd(struct cgroup *cg, struct err *err)
+{
+	const int i = cgroup_index(cg, "");
+	int r;
+
+	if (i < 0)
+		return -ENOENT;
+	r = create_and_prepare(cg, (size_t)i, err);
+	if (cg->rootless && is_permission(r)) {
+		drop_dir(cg, (size_t)i);
+		return -ENOENT;
+	}
+	if (r < 0)
+		return r;
+	cg->v2_made = true;
+	r = cgroup_open_dir(cg, "");
+	return r < 0 ? err_sys(err, r, "open the cgroup %s", cg->dirs[i].path) : r;
+}
+
 int cgroup_create(struct cgroup *cg, struct err *err)
 {
 	for (size_t i = 0; i < cg->len;) {
-		int r = create_dir(cg, i, err);
+		const bool made = cg->v2_made && !*cg->dirs[i].controllers;
+		const int r = made ? 0 : create_and_prepare(cg, i, err);
 
-		if (r == 0 && cgroup_is_v2(cg))
-			r = prepare_v2(cg, i, err);
 		if (cg->rootless && is_permission(r)) {
 			drop_dir(cg, i);
 			continue;
@@ -520,18 +547,31 @@ static int enter_error(const struct cgroup_dir *dir, pid_t pid, int r, struct er
 		       *dir->controllers ? dir->controllers : "cgroup2", (int)pid, dir->path);
 }
 
-int cgroup_enter(const struct cgroup *cg, pid_t pid, struct err *err)
+static int enter_all(const struct cgroup *cg, pid_t pid, bool v2, struct err *err)
 {
 	char text[16];
 
 	(void)snprintf(text, sizeof(text), "%d", (int)pid);
 	for (size_t i = 0; i < cg->len; i++) {
-		const int r = enter_dir(cg->dirs[i].path, text);
+		int r;
 
+		if (!v2 && !*cg->dirs[i].controllers)
+			continue;
+		r = enter_dir(cg->dirs[i].path, text);
 		if (r < 0 && !(cg->rootless && is_permission(r)))
 			return enter_error(&cg->dirs[i], pid, r, err);
 	}
 	return 0;
+}
+
+int cgroup_enter(const struct cgroup *cg, pid_t pid, struct err *err)
+{
+	return enter_all(cg, pid, true, err);
+}
+
+int cgroup_enter_cloned(const struct cgroup *cg, pid_t pid, struct err *err)
+{
+	return enter_all(cg, pid, false, err);
 }
 
 /* The path in cgroup2 of another process, as /proc/PID/cgroup tells; *ret is the caller's. */

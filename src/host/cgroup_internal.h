@@ -23,6 +23,7 @@
 
 struct cgroup {
 	bool rootless;
+	bool v2_made;  /* by cgroup_clone_fd() */
 	bool disabled; /* manager "disabled": no directories, devices are left alone */
 	size_t len;
 	struct cgroup_dir dirs[CGROUP_DIRS_MAX]; /* strings are owned */

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A descriptor that tells of the OOM killer.
+ *
+ * v1: an eventfd registered in cgroup.event_control for memory.oom_control; it also fires when the
+ * cgroup is removed, so a reader looks whether the directory still exists. v2: inotify on
+ * memory.events, which changes with every event of the group; a reader compares "oom_kill".
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+
+#include "base/fd.h"
+#include "host/cgroup_internal.h"
+
+static int oom_fd_v1(int dir_fd, struct err *err)
+{
+	AUTO_CLOSE int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	AUTO_CLOSE int control = openat(dir_fd, "memory.oom_control", O_RDONLY | O_CLOEXEC);
+	char text[32];
+	int r;
+
+	if (event < 0 || control < 0)
+		return err_sys(err, -errno, "memory: watch memory.oom_control");
+	(void)snprintf(text, sizeof(text), "%d %d", event, control);
+	r = fd_write_file(dir_fd, "cgroup.event_control", text);
+	if (r < 0)
+		return err_sys(err, r, "memory: write %s to cgroup.event_control", text);
+	return TAKE_FD(event);
+}
+
+static int oom_fd_v2(int dir_fd, struct err *err)
+{
+	AUTO_CLOSE int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	char path[FD_PATH_MAX + sizeof("/memory.events")];
+	char dir[FD_PATH_MAX];
+
+	if (watch < 0)
+		return err_sys(err, -errno, "memory: inotify_init1");
+	(void)snprintf(path, sizeof(path), "%s/memory.events", fd_path(dir_fd, dir));
+	if (inotify_add_watch(watch, path, IN_MODIFY) < 0)
+		return err_sys(err, errno == ENOENT ? -ENOTSUP : -errno,
+			       "memory: watch memory.events");
+	return TAKE_FD(watch);
+}
+
+int cgroup_oom_fd(const struct cgroup *cg, struct err *err)
+{
+	AUTO_CLOSE int v1 = cgroup_open_dir(cg, "memory");
+	AUTO_CLOSE int v2 = -EBADF;
+
+	if (v1 >= 0)
+		return oom_fd_v1(v1, err);
+	v2 = cgroup_open_dir(cg, "");
+	if (v2 >= 0)
+		return oom_fd_v2(v2, err);
+	return err_set(err, -ENOTSUP, "the container has no memory cgroup");
+}
