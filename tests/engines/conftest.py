@@ -91,8 +91,9 @@ def runtime(work):
     if trace:
         wrapper = os.path.join(work, os.path.basename(path))
         with open(wrapper, "w", encoding="utf-8") as f:
-            f.write("#!/bin/bash\n{ printf '%%q ' \"$@\"; echo; } >> '%s'\nexec '%s' \"$@\"\n"
-                    % (trace, path))
+            # One write for each call: lines of parallel calls must not mix.
+            f.write("#!/bin/bash\nprintf -v line '%%q ' \"$@\"\nprintf '%%s\\n' \"$line\" >> '%s'\n"
+                    "exec '%s' \"$@\"\n" % (trace, path))
         os.chmod(wrapper, 0o755)
         with open(trace, "a", encoding="utf-8"):
             os.chmod(trace, 0o666)

@@ -47,13 +47,11 @@ def containerd(engine):
     """The engine; after each test no container, shim, group or mount of one is left."""
     mounts = census.mounts()
     yield engine
-    engine.remove_all()
-    daemon = engine.daemon.proc.pid
-
-    def only_the_daemon():
-        return [pid for pid in census.processes() if pid != daemon] == []
-    command.eventually(only_the_daemon, 5, "end of the shims")
-    assert groups_of_containers() == []
+    try:
+        engine.remove_all()
+    finally:
+        census.assert_gone(groups_of_containers, lambda: (
+            set(census.processes()) - {engine.daemon.proc.pid}))
     assert census.mounts() == mounts
 
 
@@ -388,7 +386,7 @@ def test_cri_pod_life(pod, containerd):
 
 
 def test_cri_container_states_and_exit_code(pod):
-    container = pod.create("a", sh("exit 19"))
+    container = pod.create("a", sh("sleep 0.3; exit 19"))
     assert pod.status(container).state == 0
     pod.cri.StartContainer(container_id=container)
     status = pod.wait_exited(container)

@@ -39,9 +39,10 @@ def engine(work, runtime, image_archives):
 def podman(engine):
     """The engine; after each test no container, no group of one and no conmon is left."""
     yield engine
-    engine.remove_all()
-    command.eventually(lambda: not census.processes(), 5, "end of conmon and all containers")
-    assert cgroups_of_containers() == []
+    try:
+        engine.remove_all()
+    finally:
+        census.assert_gone(cgroups_of_containers, census.processes)
 
 
 def sh(script):
@@ -75,8 +76,9 @@ def test_run_passes_standard_input(podman):
 
 
 def test_environment_workdir_and_hostname(podman):
-    result = podman.once(*sh("echo $FROM_IMAGE-$MINE; pwd; hostname; cat /proc/sys/kernel/hostname"),
-                         options=("-e", "MINE=a b", "-w", "/var/tmp", "--hostname", "guest7"))
+    script = "echo $FROM_IMAGE-$MINE; pwd; hostname; cat /proc/sys/kernel/hostname"
+    result = podman.once(*sh(script), options=(
+        "-e", "MINE=a b", "-w", "/var/tmp", "--hostname", "guest7"))
     assert result.lines() == ["yes-a b", "/var/tmp", "guest7", "guest7"]
 
 
@@ -227,8 +229,8 @@ def test_ulimit_above_the_hard_limit(podman):
 
 
 def test_default_devices(podman):
-    result = podman.once(*sh("stat -c '%t,%T' /dev/null /dev/zero /dev/full /dev/random /dev/urandom"
-                             " /dev/tty; ls -l /dev/fd /dev/ptmx; echo x > /dev/null"))
+    result = podman.once(*sh("cd /dev; stat -c '%t,%T' null zero full random urandom tty;"
+                             " ls -l fd ptmx; echo x > null"))
     lines = result.lines()
     assert lines[:6] == ["1,3", "1,5", "1,7", "1,8", "1,9", "5,0"]
     assert "-> /proc/self/fd" in lines[6] and "-> pts/ptmx" in lines[7]
@@ -377,7 +379,8 @@ def test_stop_kills_after_the_time(podman):
 
 
 def test_kill_sends_the_named_signal(podman):
-    name = podman.start(*sh("trap 'echo got; exit 5' USR1; echo ready; while :; do sleep 0.05; done"))
+    name = podman.start(*sh("trap 'echo got; exit 5' USR1; echo ready;"
+                            " while :; do sleep 0.05; done"))
     command.eventually(lambda: "ready" in podman("logs", name).out, what="ready")
     podman("kill", "--signal", "USR1", name)
     assert podman("wait", name).text == "5"

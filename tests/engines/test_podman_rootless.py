@@ -8,7 +8,7 @@ import pytest
 
 from enginelib import census, command
 from enginelib.images import PAUSE_IMAGE, TEST_IMAGE
-from enginelib.podman import Podman, RootlessHost
+from enginelib.podman import Podman, RootlessHost, cgroups_of_containers
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,11 @@ def engine(host, runtime, image_archives):
 def podman(engine):
     """The user's podman; after each test only the process that keeps its namespaces is left."""
     yield engine
-    engine.remove_all()
-
-    def settled():
-        return all(line == "catatonit -P" for line in census.processes().values())
-    command.eventually(settled, 5, "end of conmon and all containers")
+    try:
+        engine.remove_all()
+    finally:
+        census.assert_gone(cgroups_of_containers, lambda: [
+            pid for pid, line in census.processes().items() if line != "catatonit -P"])
 
 
 def sh(script):
@@ -82,9 +82,9 @@ def test_volume_hostname_environment_read_only(podman, host):
     path = os.path.join(host.home, "volume")
     os.mkdir(path)
     os.chown(path, host.UID, host.UID)
-    result = podman.once(*sh("hostname; echo $MINE; echo x > /v/file; echo y > /no || echo refused"),
-                         options=("--hostname", "inner", "-e", "MINE=1", "-v", path + ":/v",
-                                  "--read-only"))
+    script = "hostname; echo $MINE; echo x > /v/file; echo y > /no || echo refused"
+    result = podman.once(*sh(script), options=("--hostname", "inner", "-e", "MINE=1",
+                                               "-v", path + ":/v", "--read-only"))
     assert result.lines() == ["inner", "1", "refused"]
     info = os.stat(os.path.join(path, "file"))
     assert (info.st_uid, info.st_gid) == (host.UID, host.UID)

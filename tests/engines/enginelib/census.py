@@ -2,6 +2,8 @@
 """What exists in this lane: processes, mounts and control groups, to show that nothing is left."""
 
 import os
+import signal
+import time
 
 from enginelib import command
 
@@ -75,6 +77,54 @@ def cgroup_of(controller, pid):
             if controller in names.split(","):
                 return os.path.join(CGROUP_ROOT, controller, path.lstrip("/"))
     raise AssertionError("process %d is in no hierarchy of %s" % (pid, controller))
+
+
+def assert_gone(groups, pids, timeout=5):
+    """Demand that nothing is left of containers, within timeout seconds.
+
+    groups() and pids() name what is left now. Whatever still is fails the test, and is ended and
+    removed first, so that the next test starts clean.
+    """
+    end = time.monotonic() + timeout
+    while pids() and time.monotonic() < end:
+        time.sleep(0.05)
+    lines = processes()
+    left_pids, left_groups = sorted(pids()), sorted(groups())
+    if not left_pids and not left_groups:
+        return
+    _clear(left_groups, left_pids)
+    raise AssertionError("left of a container:\n  " + "\n  ".join(
+        left_groups + ["process %d: %s" % (pid, lines.get(pid, "?")) for pid in left_pids]))
+
+
+def _clear(groups, pids):
+    paths = sorted((os.path.join(CGROUP_ROOT, path) for path in groups), reverse=True)
+    for path in paths:
+        _try_write(os.path.join(path, "freezer.state"), "THAWED")
+        _try_write(os.path.join(path, "cgroup.freeze"), "0")
+    for path in paths:
+        with open(os.path.join(path, "cgroup.procs"), encoding="utf-8") as f:
+            pids = pids + [int(pid) for pid in f.read().split()]
+    for pid in set(pids):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    for _ in range(40):
+        for path in paths:
+            try:
+                os.rmdir(path)
+            except OSError:
+                pass
+        if not any(os.path.exists(path) for path in paths):
+            return
+        time.sleep(0.05)
+
+
+def _try_write(path, text):
+    if os.path.exists(path):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
 
 
 class Census:

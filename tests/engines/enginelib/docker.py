@@ -14,7 +14,7 @@ CLIENT = "/usr/bin/docker"  # the distribution's, of the daemon's version
 RUN_DIR = "/run/caisson-docker"
 SOCKET = RUN_DIR + "/docker.sock"
 RUNTIME_NAME = "caisson-under-test"
-RUNTIME_ROOT = "/run/docker/runtime-%s/moby"  # where a named runtime's --root is
+RUNTIME_ROOT = RUN_DIR + "/exec/runtime-runc/moby"  # dockerd's --root for every runc-like runtime
 
 
 class Docker:
