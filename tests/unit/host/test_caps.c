@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hosttest.h"
+
+#include <sys/capability.h>
+
+#include "host/caps.h"
+
+static void unknown_names_are_refused(void **state)
+{
+	static const char *const bad[] = { "",		 "CAP_",       "CHOWN",	  "cap_chown",
+					   "CAP_CHOWN ", "CAP_CHOWNX", "CAP_ALL", "0" };
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(caps_from_name(bad[i]), -EINVAL);
+	assert_int_equal(caps_from_name(NULL), -EINVAL);
+}
+
+static void numbers_without_a_name_give_null(void **state)
+{
+	assert_null(caps_name(-1));
+	assert_null(caps_name(41));
+	assert_null(caps_name(64));
+}
+
+/* Goal: libcap, an independent table, says the same for every number, both ways. */
+static void names_agree_with_libcap_both_ways(void **state)
+{
+	for (int cap = 0; caps_name(cap); cap++) {
+		cap_value_t value;
+
+		assert_int_equal(caps_from_name(caps_name(cap)), cap);
+		assert_int_equal(cap_from_name(caps_name(cap), &value), 0);
+		assert_int_equal(value, cap);
+	}
+	assert_string_equal(caps_name(0), "CAP_CHOWN");
+	assert_string_equal(caps_name(40), "CAP_CHECKPOINT_RESTORE");
+}
+
+static void last_is_what_the_kernel_says(void **state)
+{
+	FILE *f = fopen("/proc/sys/kernel/cap_last_cap", "re");
+	unsigned int last = 0;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%u", &last), 1);
+	fclose(f);
+	assert_int_equal(caps_last(), last);
+	assert_int_equal(caps_last(), last); /* cached */
+	assert_true(caps_all() == (UINT64_C(2) << last) - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unknown_names_are_refused),
+		cmocka_unit_test(numbers_without_a_name_give_null),
+		cmocka_unit_test(names_agree_with_libcap_both_ways),
+		cmocka_unit_test(last_is_what_the_kernel_says),
+	};
+
+	return cmocka_run_group_tests_name("host/caps", tests, NULL, NULL);
+}
