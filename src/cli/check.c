@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/check.c - check: the verb, and its report as JSON and text. */
+#include "cli/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/verbs.h"
+
+struct check_options {
+	bool json;
+};
+
+static const struct option table[] = {
+	{ "json", "print JSON", NULL, offsetof(struct check_options, json), OPTION_FLAG, 0 },
+	{ 0 },
+};
+
+const char *check_result_name(enum check_result result)
+{
+	static const char *const names[] = { "ok", "limited", "missing" };
+
+	return names[result];
+}
+
+void check_set(struct check_finding *finding, enum check_result result, const char *detail, ...)
+{
+	va_list ap;
+
+	finding->result = result;
+	va_start(ap, detail);
+	(void)vsnprintf(finding->detail, sizeof(finding->detail), detail, ap);
+	va_end(ap);
+}
+
+void check_remedy(struct check_finding *finding, const char *remedy, ...)
+{
+	va_list ap;
+
+	va_start(ap, remedy);
+	(void)vsnprintf(finding->remedy, sizeof(finding->remedy), remedy, ap);
+	va_end(ap);
+}
+
+static json_t *run_probes(bool *ret_works)
+{
+	AUTO_JSON json_t *checks = json_array();
+
+	*ret_works = true;
+	for (const struct check_probe *probe = check_probes; probe->name; probe++) {
+		struct check_finding finding = { 0 };
+		json_t *item;
+
+		probe->run(&finding);
+		if (probe->required && finding.result == CHECK_MISSING)
+			*ret_works = false;
+		item = json_pack("{s:s, s:s, s:b, s:s}", "name", probe->name, "result",
+				 check_result_name(finding.result), "required", probe->required,
+				 "detail", finding.detail);
+		if (finding.remedy[0] && item)
+			(void)json_object_set_new(item, "remedy", json_string(finding.remedy));
+		if (json_array_append_new(checks, item) < 0)
+			return NULL;
+	}
+	return TAKE_PTR(checks);
+}
+
+/* The two classes that are not built yet say so, and what the host has for them. */
+static json_t *vm_class(void)
+{
+	const bool kvm = access("/dev/kvm", R_OK | W_OK) == 0;
+
+	return json_pack("{s:b, s:[{s:s, s:s, s:b, s:s}, {s:s, s:s, s:b, s:s}]}", "works", 0, "checks",
+			 "name", "built", "result", "missing", "required", 1, "detail",
+			 "class vm is not built yet", "name", "kvm", "result",
+			 kvm ? "ok" : "missing", "required", 0, "detail",
+			 kvm ? "/dev/kvm can be opened for reading and writing; no guest was run"
+			     : "/dev/kvm cannot be used by this user");
+}
+
+json_t *check_document(bool *ret_ns_works)
+{
+	bool works;
+	AUTO_JSON json_t *checks = run_probes(&works);
+
+	if (!checks)
+		return NULL;
+	if (ret_ns_works)
+		*ret_ns_works = works;
+	return json_pack("{s:{s:{s:b, s:O}, s:{s:b, s:[{s:s, s:s, s:b, s:s}]}, s:o}}", "classes",
+			 "ns", "works", works, "checks", checks, "sentry", "works", 0, "checks",
+			 "name", "built", "result", "missing", "required", 1, "detail",
+			 "class sentry is not built yet", "vm", vm_class());
+}
+
+static void print_class(const char *name, json_t *class, struct buf *out)
+{
+	json_t *check;
+	size_t i;
+
+	buf_printf(out, "class %s: %s\n", name,
+		   json_is_true(json_object_get(class, "works")) ? "works" : "does not work");
+	json_array_foreach (json_object_get(class, "checks"), i, check) {
+		const char *remedy = json_string_value(json_object_get(check, "remedy"));
+
+		buf_printf(out, "  %-8s %-22s %s\n",
+			   json_string_value(json_object_get(check, "result")),
+			   json_string_value(json_object_get(check, "name")),
+			   json_string_value(json_object_get(check, "detail")));
+		if (remedy)
+			buf_printf(out, "  %-8s %-22s -> %s\n", "", "", remedy);
+	}
+}
+
+static int run_check(struct cli *cli, const void *options, const struct option_args *args,
+		     struct err *err)
+{
+	const struct check_options *o = options;
+	AUTO_BUF struct buf out = { 0 };
+	bool works = false;
+	AUTO_JSON json_t *root = check_document(&works);
+	const char *name;
+	json_t *class;
+	int r;
+
+	if (!root)
+		return err_sys(err, -ENOMEM, "check");
+	if (o->json) {
+		r = out_json(root, 2, err);
+	} else {
+		json_object_foreach (json_object_get(root, "classes"), name, class)
+			print_class(name, class, &out);
+		r = out_flush(&out, err);
+	}
+	return r < 0 ? r : !works;
+}
+
+const struct verb verb_check = {
+	.name = "check",
+	.args = "",
+	.summary = "say what this host can do for each isolation class, and what is missing",
+	.description = "The exit code is 0 if class ns works here, for the user who asks.",
+	.options = table,
+	.flags = VERB_NO_RUNTIME,
+	.run = run_check,
+};

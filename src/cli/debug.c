@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/debug.c - debug collect: one archive for a bug report. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/cli.h"
+#include "cli/debug.h"
+#include "cli/verbs.h"
+
+struct debug_options {
+	const char *output;
+};
+
+static const struct option table[] = {
+	{ "output", "write the archive to this file, - for standard output", "FILE",
+	  offsetof(struct debug_options, output), OPTION_STRING, 'o' },
+	{ 0 },
+};
+
+static int write_archive(struct cli *cli, const struct container *c, int fd, struct err *err)
+{
+	struct collect collect = {
+		.tar = { .fd = fd, .mtime = time(NULL), .max = COLLECT_ARCHIVE_MAX },
+		.cli = cli,
+		.container = c,
+	};
+	int r = collect_all(&collect, err);
+
+	return r < 0 ? r : tar_finish(&collect.tar, err);
+}
+
+/* A new file: an old report is not overwritten, a link that waits there is not followed. */
+static int collect_to_file(struct cli *cli, const struct container *c, const char *output,
+			   struct err *err)
+{
+	AUTO_FREE char *name = NULL;
+	AUTO_CLOSE int fd = -EBADF;
+	AUTO_BUF struct buf out = { 0 };
+	int r;
+
+	if (!output) {
+		if (str_printf(&name, "caisson-debug-%.64s.tar", c->id) < 0)
+			return err_sys(err, -ENOMEM, "debug");
+		output = name;
+	}
+	fd = open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, -errno, "create %s", output);
+	r = write_archive(cli, c, fd, err);
+	if (r < 0) {
+		(void)unlink(output);
+		return r;
+	}
+	buf_printf(&out, "%s\n", output);
+	return out_flush(&out, err);
+}
+
+static int run_debug(struct cli *cli, const void *options, const struct option_args *args,
+		     struct err *err)
+{
+	const struct debug_options *o = options;
+	AUTO_CONTAINER struct container *c = NULL;
+	int r;
+
+	if (!str_eq(args->items[0], "collect"))
+		return err_set(err, -EINVAL, "debug: \"%s\" is not known; there is: debug collect ID",
+			       args->items[0]);
+	r = container_load(&cli->runtime, args->items[1], false, &c, err);
+	if (r < 0)
+		return r;
+	if (str_eq(o->output, "-"))
+		return write_archive(cli, c, STDOUT_FILENO, err);
+	return collect_to_file(cli, c, o->output, err);
+}
+
+const struct verb verb_debug = {
+	.name = "debug",
+	.args = "collect <container-id>",
+	.summary = "collect what a bug report needs into one tar archive",
+	.description =
+		"The archive (default: caisson-debug-ID.tar) has the state, the specification, the tail of\n"
+		"the log, the files of the cgroup, the status of the processes, the mounts, facts about\n"
+		"the host and the version. Values of environment variables and annotations are left out;\n"
+		"look through it before you send it.",
+	.options = table,
+	.min_args = 2,
+	.max_args = 2,
+	.run = run_debug,
+};

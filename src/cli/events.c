@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/events.c - events: statistics and OOM notifications of a container as JSON lines. */
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli/stats.h"
+#include "cli/verbs.h"
+#include "host/pidfd.h"
+
+struct events_options {
+	uint64_t interval_ms;
+	bool stats;
+};
+
+#define DEFAULT_INTERVAL_MS 5000u
+#define INTERVAL_MAX_MS	    (86400u * 1000u)
+
+static const struct option table[] = {
+	{ "interval", "time between two statistics, as 5s or 500ms (default: 5s)", "DURATION",
+	  offsetof(struct events_options, interval_ms), OPTION_DURATION, 0 },
+	{ "stats", "print the statistics once and exit", NULL, offsetof(struct events_options, stats),
+	  OPTION_FLAG, 0 },
+	{ 0 },
+};
+
+static int print_stats(struct container *c, struct err *err)
+{
+	AUTO(cgroup_stats_done) struct cgroup_stats stats = { 0 };
+	AUTO_BUF struct buf out = { 0 };
+	int r = container_stats(c, &stats, err);
+
+	if (r < 0)
+		return r;
+	stats_append_event(c->id, &stats, &out);
+	return out_flush(&out, err);
+}
+
+static int print_oom(const struct container *c, struct err *err)
+{
+	AUTO_BUF struct buf out = { 0 };
+
+	buf_printf(&out, "{\"type\":\"oom\",\"id\":\"%s\"}\n", c->id);
+	return out_flush(&out, err);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Read what made the descriptor readable: an eventfd's counter or inotify's records. */
+static bool drain(int fd)
+{
+	char bytes[4096];
+
+	return read(fd, bytes, sizeof(bytes)) > 0;
+}
+
+/* Until the container ends: statistics every interval, OOM events as they come. */
+static int watch(struct container *c, uint64_t interval_ms, int pidfd, int oom_fd, struct err *err)
+{
+	uint64_t next = now_ms() + interval_ms;
+	int r = 0;
+
+	while (r == 0) {
+		struct pollfd fds[] = {
+			{ .fd = pidfd, .events = POLLIN },
+			{ .fd = oom_fd, .events = POLLIN },
+		};
+		const uint64_t now = now_ms();
+		const int n = poll(fds, 2, next > now ? (int)(next - now) : 0);
+
+		if (n < 0 && errno != EINTR)
+			return err_sys(err, -errno, "events: poll");
+		if (n > 0 && (fds[1].revents & POLLIN) && drain(oom_fd) && !(fds[0].revents))
+			r = print_oom(c, err);
+		if (n > 0 && fds[0].revents)
+			return 0;
+		if (r == 0 && now_ms() >= next) {
+			r = print_stats(c, err);
+			next += interval_ms;
+		}
+	}
+	/* It ended between two looks. */
+	return process_state(c->pid, c->start_time) == PROCESS_RUNNING ? r : 0;
+}
+
+static int run_events(struct cli *cli, const void *options, const struct option_args *args,
+		      struct err *err)
+{
+	const struct events_options *o = options;
+	const uint64_t interval = o->interval_ms ? o->interval_ms : DEFAULT_INTERVAL_MS;
+	AUTO_CONTAINER struct container *c = NULL;
+	AUTO_CLOSE int pidfd = -EBADF;
+	AUTO_CLOSE int oom_fd = -EBADF;
+	struct err why = { 0 };
+	int r = cli_load(cli, args, false, &c, err);
+
+	if (r < 0)
+		return r;
+	if (interval > INTERVAL_MAX_MS)
+		return err_set(err, -ERANGE, "events: the interval is longer than a day");
+	if (c->status == OCI_STOPPED)
+		return err_set(err, -ESRCH, "container with id %s is not running", c->id);
+	if (o->stats)
+		return print_stats(c, err);
+	pidfd = pidfd_get(c->pid);
+	if (pidfd < 0)
+		return err_sys(err, pidfd, "events: the process of container %s", c->id);
+	oom_fd = c->cgroup ? cgroup_oom_fd(c->cgroup, &why) : -ENOTSUP;
+	if (oom_fd < 0)
+		log_warning("events: no OOM notifications: %s",
+			    why.msg[0] ? why.msg : "the container has no cgroup");
+	return watch(c, interval, pidfd, oom_fd, err);
+}
+
+const struct verb verb_events = {
+	.name = "events",
+	.args = "<container-id>",
+	.summary = "print statistics and out-of-memory events of a container",
+	.description = "One JSON object per line, of the types \"stats\" (every interval) and \"oom\", until the\n"
+		       "container ends.",
+	.options = table,
+	.min_args = 1,
+	.max_args = 1,
+	.run = run_events,
+};

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli/globals.c - from global flags, the program's name, configuration and host to the log and to
+ * struct runtime.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/cli.h"
+
+/* The inode number of the first user namespace (PROC_USER_INIT_INO in include/linux/proc_ns.h). */
+#define INITIAL_USER_NS 0xEFFFFFFDu
+
+#define DEFAULT_ROOT "/run/caisson"
+
+#define FIELD(member) offsetof(struct global_options, member)
+
+const struct option global_option_table[] = {
+	{ "root", "root directory for storage of container state (this should be located in tmpfs)",
+	  "DIR", FIELD(root), OPTION_STRING, 0 },
+	{ "log", "set the log file: a path, file:PATH, syslog:IDENT or journald:IDENT", "FILE",
+	  FIELD(log), OPTION_STRING, 0 },
+	{ "log-format", "set the log format: text or json", "FORMAT", FIELD(log_format),
+	  OPTION_STRING, 0 },
+	{ "log-level", "least important level that is logged: error, warning, info or debug",
+	  "LEVEL", FIELD(log_level), OPTION_STRING, 0 },
+	{ "debug", "enable debug logging", NULL, FIELD(debug), OPTION_FLAG, 0 },
+	{ "systemd-cgroup", "the same as --cgroup-manager systemd", NULL, FIELD(systemd_cgroup),
+	  OPTION_FLAG, 0 },
+	{ "cgroup-manager", "who makes cgroups: cgroupfs, systemd or disabled", "NAME",
+	  FIELD(cgroup_manager), OPTION_STRING, 0 },
+	{ "rootless", "ignore cgroup permission errors: true, false or auto", "true|false|auto",
+	  FIELD(rootless), OPTION_TRISTATE, 0 },
+	{ "isolation", "isolation class: ns, sentry or vm", "CLASS", FIELD(isolation),
+	  OPTION_STRING, 0 },
+	{ "criu", "ignored, for compatibility", "PATH", 0, OPTION_IGNORED_VALUE, 0 },
+	{ "version", "print the version", NULL, FIELD(version), OPTION_FLAG, 'v' },
+	{ 0 },
+};
+
+/* A socket of syslog(3) takes one datagram for each write(2). */
+static int open_syslog(struct err *err)
+{
+	const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(err, -errno, "log: socket");
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_sys(err, -errno, "log: no syslog on this host: connect /dev/log");
+	return TAKE_FD(fd);
+}
+
+/* journald's stream socket: seven lines of header, then a line is an entry (sd-daemon(3)). */
+static int open_journald(const char *ident, struct err *err)
+{
+	const struct sockaddr_un address = { .sun_family = AF_UNIX,
+					     .sun_path = "/run/systemd/journal/stdout" };
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char header[256];
+	int len;
+	int r;
+
+	if (fd < 0)
+		return err_sys(err, -errno, "log: socket");
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_sys(err, -errno, "log: no journald on this host: connect %s",
+			       address.sun_path);
+	len = snprintf(header, sizeof(header), "%s\n\n6\n0\n0\n0\n0\n", ident);
+	if (len < 0 || len >= (int)sizeof(header) || strchr(ident, '\n'))
+		return err_set(err, -EINVAL, "log: bad journald identifier");
+	r = fd_write_all(fd, header, (size_t)len);
+	if (r < 0)
+		return err_sys(err, r, "log: write to journald");
+	return TAKE_FD(fd);
+}
+
+static int open_log(const char *log, struct err *err)
+{
+	const char *rest;
+	int fd;
+
+	if (str_after(log, "syslog:"))
+		return open_syslog(err);
+	rest = str_after(log, "journald:");
+	if (rest)
+		return open_journald(rest, err);
+	rest = str_after(log, "file:");
+	if (rest)
+		log = rest;
+	fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	return fd < 0 ? err_sys(err, -errno, "open log file %s", log) : fd;
+}
+
+/* What a flag or, for verbs that have read it, the configuration says. */
+static const char *setting(const struct cli *cli, const char *flag, enum config_key key)
+{
+	return flag ? flag : config_text(&cli->config, key);
+}
+
+static int log_level_from_text(const char *text, enum log_level *ret, struct err *err)
+{
+	static const char *const names[] = { "error", "warning", "info", "debug" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (str_eq(text, names[i])) {
+			*ret = (enum log_level)i;
+			return 0;
+		}
+	}
+	if (str_eq(text, "warn")) {
+		*ret = LOG_LEVEL_WARNING;
+		return 0;
+	}
+	return err_set(err, -EINVAL, "invalid log-level: %s", text);
+}
+
+int globals_setup_log(struct cli *cli, struct err *err)
+{
+	const char *file = setting(cli, cli->flags.log, CONFIG_LOG);
+	const char *format = setting(cli, cli->flags.log_format, CONFIG_LOG_FORMAT);
+	const char *level_text = setting(cli, cli->flags.log_level, CONFIG_LOG_LEVEL);
+	enum log_level level = LOG_LEVEL_INFO;
+	int fd = log_fd();
+	int r;
+
+	if (format && !str_eq(format, "text") && !str_eq(format, "json"))
+		return err_set(err, -EINVAL, "invalid log-format: %s", format);
+	if (level_text) {
+		r = log_level_from_text(level_text, &level, err);
+		if (r < 0)
+			return r;
+	}
+	if (cli->flags.debug)
+		level = LOG_LEVEL_DEBUG;
+	if (file && *file && fd == STDERR_FILENO) {
+		fd = open_log(file, err);
+		if (fd < 0)
+			return fd;
+	}
+	log_setup(fd, str_eq(format, "json"), level);
+	return 0;
+}
+
+/* A user namespace other than the host's first one. */
+static bool in_user_namespace(void)
+{
+	AUTO_BUF struct buf map = { 0 };
+	unsigned int inside, outside, size;
+	struct stat st;
+
+	if (stat("/proc/self/ns/user", &st) == 0 && st.st_ino == INITIAL_USER_NS)
+		return false;
+	if (fd_read_file(AT_FDCWD, "/proc/self/uid_map", &map) < 0 || !map.data)
+		return false;
+	if (sscanf(map.data, "%u %u %u", &inside, &outside, &size) != 3)
+		return false;
+	return inside != 0 || outside != 0 || size != UINT32_MAX;
+}
+
+/* The id of this user outside the user namespace, for /run/user/UID. */
+static unsigned int outer_uid(void)
+{
+	AUTO_BUF struct buf map = { 0 };
+	const unsigned int uid = geteuid();
+	unsigned int inside, outside, size;
+	const char *line;
+
+	if (fd_read_file(AT_FDCWD, "/proc/self/uid_map", &map) < 0)
+		return uid;
+	for (line = map.data; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+		if (sscanf(line, "%u %u %u", &inside, &outside, &size) == 3 && uid >= inside &&
+		    uid - inside < size)
+			return outside + (uid - inside);
+	}
+	return uid;
+}
+
+/* rootless: a user other than root, or root of a user namespace. */
+static bool decide_rootless(const struct cli *cli)
+{
+	const char *text = config_text(&cli->config, CONFIG_ROOTLESS);
+
+	if (str_eq(text, "true"))
+		return true;
+	if (str_eq(text, "false"))
+		return false;
+	return geteuid() != 0 || in_user_namespace();
+}
+
+static int default_root(bool rootless, char root[static PATH_MAX])
+{
+	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+	int len;
+
+	if (!rootless)
+		len = snprintf(root, PATH_MAX, "%s", DEFAULT_ROOT);
+	else if (runtime_dir && runtime_dir[0] == '/')
+		len = snprintf(root, PATH_MAX, "%s/caisson", runtime_dir);
+	else
+		len = snprintf(root, PATH_MAX, "/run/user/%u/caisson", outer_uid());
+	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* The helper programs stand beside our own file: DIR/../libexec/caisson; in a build tree, DIR/../init. */
+static int default_libexec(char dir[static PATH_MAX])
+{
+	char exe[PATH_MAX];
+	const ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char *slash;
+
+	if (n > 0) {
+		exe[n] = '\0';
+		slash = strrchr(exe, '/');
+		if (slash)
+			*slash = '\0';
+		(void)snprintf(dir, PATH_MAX, "%.*s/../libexec/caisson", PATH_MAX - 32, exe);
+		if (access(dir, F_OK) == 0)
+			return 0;
+		if (str_ends(exe, "/src/cli")) {
+			(void)snprintf(dir, PATH_MAX, "%.*s/../init", PATH_MAX - 32, exe);
+			return 0;
+		}
+	}
+	(void)snprintf(dir, PATH_MAX, "%s", CAISSON_LIBEXECDIR);
+	return 0;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? slash + 1 : path;
+}
+
+/* caisson-ns, caisson-sentry, caisson-vm. */
+static int isolation_from_argv0(struct cli *cli, struct err *err)
+{
+	const char *class = cli->argv0 ? str_after(base_name(cli->argv0), "caisson-") : NULL;
+
+	if (!class || (!str_eq(class, "ns") && !str_eq(class, "sentry") && !str_eq(class, "vm")))
+		return 0;
+	return config_set(&cli->config, CONFIG_ISOLATION, class, CONFIG_FROM_ARGV0, err);
+}
+
+static int take_flags(struct cli *cli, struct err *err)
+{
+	const struct global_options *f = &cli->flags;
+	const struct {
+		enum config_key key;
+		const char *text;
+	} flags[] = {
+		{ CONFIG_ROOT, f->root },
+		{ CONFIG_ISOLATION, f->isolation },
+		{ CONFIG_CGROUP_MANAGER, f->systemd_cgroup ? "systemd" : f->cgroup_manager },
+		{ CONFIG_ROOTLESS, f->rootless },
+		{ CONFIG_LOG, f->log },
+		{ CONFIG_LOG_FORMAT, f->log_format },
+		{ CONFIG_LOG_LEVEL, f->debug ? "debug" : f->log_level },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		const int r = flags[i].text ? config_set(&cli->config, flags[i].key, flags[i].text,
+							 CONFIG_FROM_FLAG, err)
+					    : 0;
+		if (r < 0)
+			return r;
+	}
+	if (f->systemd_cgroup && f->cgroup_manager && !str_eq(f->cgroup_manager, "systemd"))
+		return err_set(err, -EINVAL, "--systemd-cgroup and --cgroup-manager %s contradict",
+			       f->cgroup_manager);
+	return 0;
+}
+
+/* A relative --root counts from here, and later from nowhere else. */
+static int absolute_root(struct cli *cli, struct err *err)
+{
+	struct config_value *value = &cli->config.values[CONFIG_ROOT];
+	char cwd[PATH_MAX];
+	char *path = NULL;
+
+	if (!value->text || value->text[0] == '/')
+		return 0;
+	if (value->text[0] == '\0')
+		return err_set(err, -EINVAL, "--root: the path is empty");
+	if (!getcwd(cwd, sizeof(cwd)))
+		return err_sys(err, -errno, "--root %s: getcwd", value->text);
+	if (str_printf(&path, "%s/%s", cwd, value->text) < 0)
+		return err_sys(err, -ENOMEM, "--root");
+	free(value->text);
+	value->text = path;
+	return 0;
+}
+
+static int add_defaults(struct cli *cli, struct err *err)
+{
+	struct config *config = &cli->config;
+	char path[PATH_MAX];
+	int r = 0;
+
+	cli->runtime.rootless = decide_rootless(cli);
+	if (!config_text(config, CONFIG_ROOT)) {
+		r = default_root(cli->runtime.rootless, path);
+		if (r < 0)
+			return err_sys(err, r, "the default root directory");
+		r = config_set(config, CONFIG_ROOT, path, CONFIG_FROM_DEFAULT, err);
+	}
+	if (r == 0 && !config_text(config, CONFIG_LIBEXEC)) {
+		(void)default_libexec(path);
+		r = config_set(config, CONFIG_LIBEXEC, path, CONFIG_FROM_DEFAULT, err);
+	}
+	if (r == 0)
+		r = config_set(config, CONFIG_ISOLATION, "ns", CONFIG_FROM_DEFAULT, err);
+	if (r == 0)
+		r = config_set(config, CONFIG_CGROUP_MANAGER, "cgroupfs", CONFIG_FROM_DEFAULT, err);
+	if (r == 0)
+		r = config_set(config, CONFIG_ROOTLESS, "auto", CONFIG_FROM_DEFAULT, err);
+	if (r == 0)
+		r = config_set(config, CONFIG_LOG_FORMAT, "text", CONFIG_FROM_DEFAULT, err);
+	if (r == 0)
+		r = config_set(config, CONFIG_LOG_LEVEL, "info", CONFIG_FROM_DEFAULT, err);
+	return r;
+}
+
+static int cgroup_manager_from_text(const char *text, enum cgroup_manager *ret, struct err *err)
+{
+	if (str_eq(text, "cgroupfs"))
+		*ret = CGROUP_MANAGER_CGROUPFS;
+	else if (str_eq(text, "systemd"))
+		*ret = CGROUP_MANAGER_SYSTEMD;
+	else if (str_eq(text, "disabled"))
+		*ret = CGROUP_MANAGER_DISABLED;
+	else
+		return err_set(err, -EINVAL,
+			       "unknown cgroup manager \"%s\": it is one of cgroupfs, systemd, disabled",
+			       text);
+	return 0;
+}
+
+/* The class somebody chose, and the one that counts when nobody did. */
+static int choose_isolation(struct cli *cli, struct err *err)
+{
+	const struct config_value *value = &cli->config.values[CONFIG_ISOLATION];
+	enum isolation isolation;
+	int r = isolation_from_name(value->text, &isolation, err);
+
+	if (r < 0)
+		return r;
+	cli->runtime.isolation = value->source >= CONFIG_FROM_ARGV0 ? isolation : ISOLATION_UNSET;
+	cli->runtime.default_isolation = isolation;
+	return 0;
+}
+
+int globals_setup_runtime(struct cli *cli, struct err *err)
+{
+	struct runtime *rt = &cli->runtime;
+	const char *rootless = cli->flags.rootless;
+	int r;
+
+	rt->root_fd = -EBADF;
+	if (rootless && !str_eq(rootless, "true") && !str_eq(rootless, "false") &&
+	    !str_eq(rootless, "auto"))
+		return err_set(err, -EINVAL, "invalid value \"%s\" for --rootless: true, false or auto",
+			       rootless);
+	r = config_read_files(&cli->config, config_path(), err);
+	if (r == 0)
+		r = isolation_from_argv0(cli, err);
+	if (r == 0)
+		r = take_flags(cli, err);
+	if (r == 0)
+		r = add_defaults(cli, err);
+	if (r == 0)
+		r = absolute_root(cli, err);
+	if (r == 0)
+		r = choose_isolation(cli, err);
+	if (r == 0)
+		r = cgroup_manager_from_text(config_text(&cli->config, CONFIG_CGROUP_MANAGER),
+					     &rt->cgroup_manager, err);
+	if (r < 0)
+		return r;
+	rt->root = config_text(&cli->config, CONFIG_ROOT);
+	rt->libexec = config_text(&cli->config, CONFIG_LIBEXEC);
+	rt->allowed_annotations =
+		(const char *const *)cli->config.values[CONFIG_ALLOWED_ANNOTATIONS].list;
+	return 0;
+}

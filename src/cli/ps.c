@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli/ps.c - ps: the processes of a container.
+ *
+ * The table is ps(1)'s own, filtered by the pids of the container's cgroup, as runc does it: find the
+ * column PID in the header, keep the lines whose number is ours.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "cli/cli.h"
+#include "cli/verbs.h"
+
+struct ps_options {
+	const char *format;
+};
+
+static const struct option table[] = {
+	{ "format", "table or json (default: table)", "FORMAT", offsetof(struct ps_options, format),
+	  OPTION_STRING, 'f' },
+	{ 0 },
+};
+
+#define PS_OUTPUT_MAX (16u << 20) /* bytes */
+
+struct pid_list {
+	pid_t *pids; /* owned */
+	size_t len;
+};
+
+static int print_json(const struct pid_list *list, struct err *err)
+{
+	AUTO_JSON json_t *array = json_array();
+
+	for (size_t i = 0; i < list->len; i++) {
+		if (json_array_append_new(array, json_integer(list->pids[i])) < 0)
+			return err_sys(err, -ENOMEM, "ps");
+	}
+	return out_json(array, 0, err);
+}
+
+/* ps(1) from where distributions put it: the PATH of whoever called us decides nothing. */
+static int spawn_ps(const char *const *argv, int out_fd, pid_t *ret)
+{
+	static const char *const places[] = { "/usr/bin/ps", "/bin/ps" };
+	posix_spawn_file_actions_t actions;
+	int r = posix_spawn_file_actions_init(&actions);
+
+	if (r != 0)
+		return -r;
+	r = posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(places); i++) {
+		r = posix_spawn(ret, places[i], &actions, NULL, (char *const *)argv, environ);
+		if (r != ENOENT)
+			break;
+		if (i + 1 < ARRAY_LEN(places))
+			r = 0;
+	}
+	(void)posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+static int run_ps_program(const char *const *argv, struct buf *out, struct err *err)
+{
+	AUTO_CLOSE int rd = -EBADF;
+	AUTO_CLOSE int wr = -EBADF;
+	int fds[2];
+	pid_t pid;
+	int status;
+	int r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_sys(err, -errno, "ps: pipe");
+	rd = fds[0];
+	wr = fds[1];
+	r = spawn_ps(argv, wr, &pid);
+	if (r < 0)
+		return err_sys(err, r, "run ps(1)");
+	(void)close(TAKE_FD(wr));
+	r = fd_read_all(rd, out);
+	(void)close(TAKE_FD(rd));
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r < 0)
+		return err_sys(err, r, "read from ps(1)");
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return err_set(err, -ECHILD, "ps(1) failed: exit status %d",
+			       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	return buf_error(out);
+}
+
+/* The n-th word of a line, cut out of it; NULL when there are fewer. */
+static const char *word_at(const char *line, size_t len, size_t nth, size_t *ret_len)
+{
+	const char *end = line + len;
+
+	for (size_t i = 0;; i++) {
+		const char *start;
+
+		while (line < end && (*line == ' ' || *line == '\t'))
+			line++;
+		start = line;
+		while (line < end && *line != ' ' && *line != '\t')
+			line++;
+		if (line == start)
+			return NULL;
+		if (i == nth) {
+			*ret_len = (size_t)(line - start);
+			return start;
+		}
+	}
+}
+
+static int find_column(const char *header, size_t len, size_t *ret, struct err *err)
+{
+	const char *word;
+	size_t word_len;
+
+	for (size_t i = 0; (word = word_at(header, len, i, &word_len)) != NULL; i++) {
+		if (word_len == 3 && memcmp(word, "PID", 3) == 0) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL, "couldn't find PID field in ps output");
+}
+
+static bool is_ours(const struct pid_list *list, const char *word, size_t len)
+{
+	char text[24];
+	uint64_t pid;
+
+	if (!word || len >= sizeof(text))
+		return false;
+	memcpy(text, word, len);
+	text[len] = '\0';
+	if (str_to_u64(text, INT32_MAX, &pid) < 0)
+		return false;
+	for (size_t i = 0; i < list->len; i++) {
+		if ((uint64_t)list->pids[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+static int filter(const struct buf *text, const struct pid_list *list, struct buf *out,
+		  struct err *err)
+{
+	const char *line = text->data;
+	bool header = true;
+	size_t column = 0;
+
+	while (line && *line) {
+		const char *end = strchrnul(line, '\n');
+		size_t word_len = 0;
+		int r;
+
+		if (header) {
+			r = find_column(line, (size_t)(end - line), &column, err);
+			if (r < 0)
+				return r;
+		}
+		if (header || is_ours(list, word_at(line, (size_t)(end - line), column, &word_len),
+				      word_len)) {
+			buf_append(out, line, (size_t)(end - line));
+			buf_puts(out, "\n");
+		}
+		header = false;
+		line = *end ? end + 1 : NULL;
+	}
+	return 0;
+}
+
+static int print_table(const struct pid_list *list, const struct option_args *args,
+		       struct err *err)
+{
+	AUTO_FREE const char **argv = calloc(args->len + 3, sizeof(*argv));
+	AUTO_BUF struct buf text = { .max = PS_OUTPUT_MAX };
+	AUTO_BUF struct buf out = { 0 };
+	int r;
+
+	if (!argv)
+		return err_sys(err, -ENOMEM, "ps");
+	argv[0] = "ps";
+	argv[1] = "-ef";
+	for (size_t i = 1; i < args->len; i++)
+		argv[i] = args->items[i];
+	r = run_ps_program(argv, &text, err);
+	if (r == 0)
+		r = filter(&text, list, &out, err);
+	return r < 0 ? r : out_flush(&out, err);
+}
+
+static int run_ps(struct cli *cli, const void *options, const struct option_args *args,
+		  struct err *err)
+{
+	const struct ps_options *o = options;
+	const bool json = str_eq(o->format, "json");
+	AUTO_CONTAINER struct container *c = NULL;
+	struct pid_list list = { 0 };
+	int r;
+
+	if (o->format && !json && !str_eq(o->format, "table"))
+		return err_set(err, -EINVAL, "invalid format option");
+	r = cli_load(cli, args, false, &c, err);
+	if (r == 0)
+		r = container_pids(c, &list.pids, &list.len, err);
+	if (r == 0)
+		r = json ? print_json(&list, err) : print_table(&list, args, err);
+	free(list.pids);
+	return r;
+}
+
+const struct verb verb_ps = {
+	.name = "ps",
+	.args = "<container-id> [ps options]",
+	.summary = "show the processes of a container",
+	.description = "The table is that of ps(1) with the options given (default: -ef), without the lines of\n"
+		       "other processes; it must have a column PID. JSON is an array of process ids.",
+	.options = table,
+	.min_args = 1,
+	.max_args = VERB_ARGS_ANY,
+	.flags = VERB_IN_ORDER,
+	.run = run_ps,
+};
