@@ -160,15 +160,27 @@ static int exec_cgroup(struct container *c, const struct exec_request *request, 
 	return 0;
 }
 
+struct exec_place {
+	const struct cgroup *sub; /* of --cgroup, or NULL */
+	const struct container *c;
+};
+
 static int enter_cgroup(void *arg, pid_t pid, struct err *err)
 {
-	return arg ? cgroup_enter(arg, pid, err) : 0;
+	const struct exec_place *place = arg;
+
+	if (place->sub)
+		return cgroup_enter(place->sub, pid, err);
+	if (place->c->cgroup)
+		return cgroup_enter_beside(place->c->cgroup, pid, place->c->pid, err);
+	return 0;
 }
 
 static int class_ns_exec(struct container *c, const struct exec_request *request,
 			 struct process *ret, struct err *err)
 {
 	struct cgroup *sub = NULL;
+	struct exec_place place = { .c = c }; /* placed by us, not by ns_exec() */
 	struct ns_exec_options options = {
 		.spec = request->spec,
 		.container_pid = c->pid,
@@ -184,8 +196,8 @@ static int class_ns_exec(struct container *c, const struct exec_request *request
 
 	if (r < 0)
 		return r;
-	options.cgroup = sub ? sub : c->cgroup;
-	options.arg = sub ? sub : c->cgroup;
+	place.sub = sub;
+	options.arg = &place;
 	child = handle_new(err);
 	r = child ? ns_exec(&options, child, err) : -ENOMEM;
 	cgroup_free(sub);

@@ -77,16 +77,44 @@ static int judge(struct creation *cr, struct err *err)
 	return bundle_add_environment(cr, listen, err);
 }
 
+/* Every container may use the default devices, whatever the rules of its own say; as in runc and crun. */
+static int add_default_devices(struct creation *cr, struct err *err)
+{
+	struct oci_resources *resources = &cr->spec.linux.resources;
+	size_t len;
+	const struct oci_device_rule *defaults = cgroup_default_devices(&len);
+
+	/* Where nobody asked and nobody enforces, there is nothing to say. */
+	if (!resources->devices_len && cgroup_layout() != CGROUP_LAYOUT_V2 &&
+	    !cgroup_path(cr->c->cgroup, "devices"))
+		return 0;
+	cr->devices = calloc(resources->devices_len + len, sizeof(*cr->devices));
+	if (!cr->devices)
+		return err_sys(err, -ENOMEM, "linux.resources.devices");
+	for (size_t i = 0; i < resources->devices_len; i++)
+		cr->devices[i] = resources->devices[i];
+	for (size_t i = 0; i < len; i++)
+		cr->devices[resources->devices_len + i] = defaults[i];
+	resources->devices = cr->devices;
+	resources->devices_len += len;
+	resources->set = true;
+	return 0;
+}
+
 static int set_cgroup(struct creation *cr, struct err *err)
 {
 	const struct cgroup_options options = { .manager = cr->rt->cgroup_manager,
 						.path = cr->spec.linux.cgroups_path,
 						.id = cr->c->id,
 						.rootless = cr->rt->rootless };
+	int r;
 
 	if (options.manager == CGROUP_MANAGER_DISABLED)
 		return 0;
-	return cgroup_new(&options, &cr->c->cgroup, err);
+	r = cgroup_new(&options, &cr->c->cgroup, err);
+	if (r < 0 || !cr->c->cgroup)
+		return r;
+	return add_default_devices(cr, err);
 }
 
 static int set_facts(struct creation *cr, struct err *err)
@@ -263,6 +291,7 @@ void creation_done(struct creation *cr)
 		free(cr->added[i]);
 	free(cr->env);
 	free(cr->mounts);
+	free(cr->devices);
 	buf_done(&cr->config);
 	oci_spec_free(cr->loaded);
 	container_free(cr->c);

@@ -34,6 +34,7 @@ struct creation {
 	struct oci_spec spec;	   /* *loaded with our additions; lists below */
 	const char **env;	   /* owned array of process.env, or NULL: unchanged */
 	struct oci_mount *mounts;  /* owned array, or NULL: unchanged */
+	struct oci_device_rule *devices; /* owned array, or NULL: unchanged */
 	char *added[4];		   /* owned texts that these point to */
 	struct seccomp_program seccomp;
 	struct process_terminal terminal; /* console_socket is owned */
