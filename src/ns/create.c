@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "host/ids.h"
+#include "host/lsm.h"
 #include "host/pidfd.h"
 #include "host/sched.h"
 #include "ns/child.h"
@@ -200,7 +201,9 @@ int ns_create(const struct ns_create_options *options, struct ns_child *ret, str
 			       "linux.namespaces: a container needs a mount namespace");
 	if (options->spec->process.args.len == 0)
 		return err_set(err, -EINVAL, "process.args must not be empty");
-	r = namespaces_open(&options->spec->linux, &c.joined, err);
+	r = lsm_check(&options->spec->process, &options->spec->linux, err);
+	if (r == 0)
+		r = namespaces_open(&options->spec->linux, &c.joined, err);
 	if (r == 0)
 		r = idmap_fds_open(options->spec, &c.idmaps, err);
 	if (r == 0 && options->spec->linux.ns[OCI_NS_USER].set && !options->unprivileged)

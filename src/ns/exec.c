@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "host/lsm.h"
 #include "host/pidfd.h"
 #include "host/sched.h"
 #include "ns/namespaces.h"
@@ -188,7 +189,9 @@ int ns_exec(const struct ns_exec_options *options, struct ns_child *ret, struct 
 
 	if (options->spec->process.args.len == 0)
 		return err_set(err, -EINVAL, "process.args must not be empty");
-	r = find_namespaces(&e, err);
+	r = lsm_check(&options->spec->process, NULL, err);
+	if (r == 0)
+		r = find_namespaces(&e, err);
 	if (r == 0)
 		r = stage_socketpair(e.sock, err);
 	if (r < 0)

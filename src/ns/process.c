@@ -186,7 +186,8 @@ static int exec_image(const struct stage_process *p, int message, struct err *er
 	const int first = 3 + (int)p->preserve_fds;
 	const int sources[3] = { message, p->sock, p->gate_fd };
 	char number[16];
-	char *const argv[] = { "caisson-init", number, NULL };
+	char name[] = "caisson-init";
+	char *const argv[] = { name, number, NULL };
 	char *const envp[] = { NULL };
 	int image;
 	int r = place_descriptors(first, sources, p->init_fd, &image, err);
