@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "oci/arena.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The default document needs about 6 KiB: one chunk, one malloc. */
-#define CHUNK_BYTES 12288u
+/* The tree and structs of the default document fit one chunk. */
+#define CHUNK_BYTES 32768u
 #define ALIGNMENT   _Alignof(max_align_t)
 
 struct chunk {
@@ -19,7 +18,6 @@ struct chunk {
 
 struct oci_arena {
 	struct chunk *chunks; /* the first one is filled, the others are full or large */
-	json_t *tree;
 };
 
 struct oci_arena *oci_arena_new(void)
@@ -37,7 +35,6 @@ void oci_arena_free(struct oci_arena *arena)
 		next = c->next;
 		free(c);
 	}
-	json_decref(arena->tree);
 	free(arena);
 }
 
@@ -61,22 +58,38 @@ static struct chunk *chunk_add(struct oci_arena *arena, size_t need)
 	return c;
 }
 
-void *oci_arena_alloc(struct oci_arena *arena, size_t count, size_t size)
+/* `align` is a power of two. */
+static void *take(struct oci_arena *arena, size_t need, size_t align)
 {
 	struct chunk *c = arena->chunks;
+	size_t start = c ? (c->used + align - 1) & ~(align - 1) : 0;
+
+	if (need > SIZE_MAX / 2)
+		return NULL;
+	if (!c || start > c->size || c->size - start < need) {
+		c = chunk_add(arena, need);
+		start = 0;
+	}
+	if (!c)
+		return NULL;
+	c->used = start + need;
+	return c->data + start;
+}
+
+void *oci_arena_alloc(struct oci_arena *arena, size_t count, size_t size)
+{
 	size_t need;
 	void *at;
 
-	if (__builtin_mul_overflow(count, size, &need) || need > SIZE_MAX / 2)
+	if (__builtin_mul_overflow(count, size, &need))
 		return NULL;
-	need = need ? (need + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT;
-	if (!c || c->size - c->used < need)
-		c = chunk_add(arena, need);
-	if (!c)
-		return NULL;
-	at = c->data + c->used;
-	c->used += need;
-	return memset(at, 0, need);
+	at = take(arena, need, ALIGNMENT);
+	return at ? memset(at, 0, need) : NULL;
+}
+
+char *oci_arena_bytes(struct oci_arena *arena, size_t len)
+{
+	return take(arena, len, 1);
 }
 
 const char *oci_arena_printf(struct oci_arena *arena, const char *fmt, ...)
@@ -88,17 +101,11 @@ const char *oci_arena_printf(struct oci_arena *arena, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
-	text = n < 0 ? NULL : oci_arena_alloc(arena, (size_t)n + 1, 1);
+	text = n < 0 ? NULL : oci_arena_bytes(arena, (size_t)n + 1);
 	if (!text)
 		return NULL;
 	va_start(ap, fmt);
 	(void)vsnprintf(text, (size_t)n + 1, fmt, ap);
 	va_end(ap);
 	return text;
-}
-
-void oci_arena_keep_tree(struct oci_arena *arena, json_t *tree)
-{
-	assert(!arena->tree);
-	arena->tree = tree;
 }

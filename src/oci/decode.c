@@ -14,9 +14,9 @@ int oci_refuse_memory(struct oci_decoder *d)
 }
 
 int oci_refuse_type(struct oci_decoder *d, const struct oci_path *at, const char *want,
-		    const json_t *value)
+		    const struct oci_value *value)
 {
-	return oci_refuse(d, at, "expected %s, got %s", want, oci_json_type(value));
+	return oci_refuse(d, at, "expected %s, got %s", want, oci_type_name(value->type));
 }
 
 int oci_warn(struct oci_decoder *d, const char *fmt, ...)
@@ -69,22 +69,20 @@ int oci_decode_size(struct oci_decoder *d, const struct oci_path *at, size_t len
 	return len <= OCI_LIST_MAX ? 0 : oci_refuse(d, at, "more than %u items", OCI_LIST_MAX);
 }
 
-int oci_decode_string(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-		      const char **ret)
+int oci_decode_string(struct oci_decoder *d, const struct oci_path *at,
+		      const struct oci_value *value, const char **ret)
 {
-	const char *s = oci_json_string(value);
-
-	if (!s)
+	if (value->type != OCI_TEXT)
 		return oci_refuse_type(d, at, "string", value);
-	if (json_string_length(value) > OCI_STRING_MAX)
+	if (value->text.len > OCI_STRING_MAX)
 		return oci_refuse(d, at, "longer than %u bytes", OCI_STRING_MAX);
-	*ret = s;
+	*ret = value->text.bytes;
 	return 0;
 }
 
 /* An empty string is an absent one, as Go's `omitempty` has it. */
-static int decode_text(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-		       const struct oci_field *f, const char **ret)
+static int decode_text(struct oci_decoder *d, const struct oci_path *at,
+		       const struct oci_value *value, const struct oci_field *f, const char **ret)
 {
 	const char *s;
 	int r = oci_decode_string(d, at, value, &s);
@@ -97,25 +95,25 @@ static int decode_text(struct oci_decoder *d, const struct oci_path *at, const j
 	return 0;
 }
 
-static int decode_strings(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			  struct oci_strs *ret)
+static int decode_strings(struct oci_decoder *d, const struct oci_path *at,
+			  const struct oci_value *value, struct oci_strs *ret)
 {
-	const size_t len = json_array_size(value);
 	const char **items;
+	size_t len = 0;
 	int r;
 
-	if (!json_is_array(value))
+	if (value->type != OCI_ARRAY)
 		return oci_refuse_type(d, at, "array of strings", value);
-	r = oci_decode_size(d, at, len);
+	r = oci_decode_size(d, at, value->list.len);
 	if (r < 0)
 		return r;
-	items = oci_arena_alloc(d->arena, len + 1, sizeof(*items));
+	items = oci_arena_alloc(d->arena, value->list.len + 1, sizeof(*items));
 	if (!items)
 		return oci_refuse_memory(d);
-	for (size_t i = 0; i < len; i++) {
-		const struct oci_path here = { .up = at, .index = i };
+	for (const struct oci_value *v = value->list.first; v; v = v->next) {
+		const struct oci_path here = { .up = at, .index = len };
 
-		r = oci_decode_string(d, &here, json_array_get(value, i), &items[i]);
+		r = oci_decode_string(d, &here, v, &items[len++]);
 		if (r < 0)
 			return r;
 	}
@@ -123,30 +121,31 @@ static int decode_strings(struct oci_decoder *d, const struct oci_path *at, cons
 	return 0;
 }
 
-static int decode_stringmap(struct oci_decoder *d, const struct oci_path *at, json_t *value,
-			    struct oci_kvs *ret)
+static int decode_stringmap(struct oci_decoder *d, const struct oci_path *at,
+			    const struct oci_value *value, struct oci_kvs *ret)
 {
 	struct oci_kv *items;
-	const char *key;
-	json_t *member;
 	size_t len = 0;
 	int r;
 
-	if (!json_is_object(value))
+	if (value->type != OCI_MEMBERS)
 		return oci_refuse_type(d, at, "object of strings", value);
-	r = oci_decode_size(d, at, json_object_size(value));
+	r = oci_decode_size(d, at, value->list.len);
 	if (r < 0)
 		return r;
-	items = oci_arena_alloc(d->arena, json_object_size(value), sizeof(*items));
+	items = oci_arena_alloc(d->arena, value->list.len, sizeof(*items));
 	if (!items)
 		return oci_refuse_memory(d);
-	json_object_foreach (value, key, member) {
-		const struct oci_path here = { .up = at, .key = key };
+	for (const struct oci_value *member = value->list.first; member; member = member->next) {
+		const struct oci_path here = { .up = at, .key = member->key };
 
-		if (key[0] == '\0')
+		if (member->key[0] == '\0')
 			return oci_refuse(d, &here, "the key is empty");
-		items[len].key = key;
-		r = oci_decode_string(d, &here, member, &items[len].value);
+		items[len] = (struct oci_kv){ .key = member->key, .value = "" };
+		/* Go reads null into a string as the empty one. */
+		r = member->type == OCI_NULL
+			    ? 0
+			    : oci_decode_string(d, &here, member, &items[len].value);
 		if (r < 0)
 			return r;
 		len++;
@@ -195,18 +194,17 @@ static int refuse_range(struct oci_decoder *d, const struct oci_path *at, __int1
 			  (unsigned long long)max);
 }
 
-static int decode_integer(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			  const struct oci_field *f, void *to)
+int oci_decode_integer(struct oci_decoder *d, const struct oci_path *at,
+		       const struct oci_value *value, const struct oci_field *f, void *to)
 {
 	__int128 min, max, n;
-	bool negative, too_big;
-	uint64_t magnitude;
 
-	if (!oci_json_integer(value, &negative, &magnitude, &too_big))
+	if (value->type != OCI_INTEGER)
 		return oci_refuse_type(d, at, "integer", value);
-	n = negative ? -(__int128)magnitude : (__int128)magnitude;
+	n = value->integer.magnitude;
+	n = value->integer.negative ? -n : n;
 	integer_range(f, &min, &max);
-	if (too_big || n < min || n > max)
+	if (value->integer.too_big || n < min || n > max)
 		return refuse_range(d, at, min, max);
 	switch (f->kind) {
 	case OCI_INT32:
@@ -231,8 +229,8 @@ static int decode_integer(struct oci_decoder *d, const struct oci_path *at, cons
 	return 0;
 }
 
-static int decode_word(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-		       const struct oci_word *words, uint32_t *ret)
+static int decode_word(struct oci_decoder *d, const struct oci_path *at,
+		       const struct oci_value *value, const struct oci_word *words, uint32_t *ret)
 {
 	const char *s;
 	int r = oci_decode_string(d, at, value, &s);
@@ -244,19 +242,20 @@ static int decode_word(struct oci_decoder *d, const struct oci_path *at, const j
 	return 0;
 }
 
-static int decode_flags(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			const struct oci_word *words, uint64_t *ret)
+static int decode_flags(struct oci_decoder *d, const struct oci_path *at,
+			const struct oci_value *value, const struct oci_word *words, uint64_t *ret)
 {
 	uint64_t flags = 0;
-	uint32_t flag;
+	uint32_t flag = 0;
+	size_t i = 0;
 	int r;
 
-	if (!json_is_array(value))
+	if (value->type != OCI_ARRAY)
 		return oci_refuse_type(d, at, "array of strings", value);
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		const struct oci_path here = { .up = at, .index = i };
+	for (const struct oci_value *v = value->list.first; v; v = v->next) {
+		const struct oci_path here = { .up = at, .index = i++ };
 
-		r = decode_word(d, &here, json_array_get(value, i), words, &flag);
+		r = decode_word(d, &here, v, words, &flag);
 		if (r < 0)
 			return r;
 		flags |= flag;
@@ -265,27 +264,28 @@ static int decode_flags(struct oci_decoder *d, const struct oci_path *at, const 
 	return 0;
 }
 
-static int decode_bool(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-		       const struct oci_field *f, void *to)
+static int decode_bool(struct oci_decoder *d, const struct oci_path *at,
+		       const struct oci_value *value, const struct oci_field *f, void *to)
 {
-	if (!json_is_boolean(value))
+	if (value->type != OCI_BOOLEAN)
 		return oci_refuse_type(d, at, "boolean", value);
 	if (f->kind == OCI_BOOL)
-		*(bool *)to = json_is_true(value);
+		*(bool *)to = value->boolean;
 	else
 		*(struct oci_opt_bool *)to =
-			(struct oci_opt_bool){ .v = json_is_true(value), .set = true };
+			(struct oci_opt_bool){ .v = value->boolean, .set = true };
 	return 0;
 }
 
-int oci_decode_list(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
+int oci_decode_list(struct oci_decoder *d, const struct oci_path *at, const struct oci_value *value,
 		    const struct oci_object *object, void *items, size_t *len)
 {
-	const size_t n = json_array_size(value);
+	const size_t n = value->list.len;
 	char *list;
+	size_t i = 0;
 	int r;
 
-	if (!json_is_array(value))
+	if (value->type != OCI_ARRAY)
 		return oci_refuse_type(d, at, "array", value);
 	r = oci_decode_size(d, at, n);
 	if (r < 0 || n == 0)
@@ -293,11 +293,10 @@ int oci_decode_list(struct oci_decoder *d, const struct oci_path *at, const json
 	list = oci_arena_alloc(d->arena, n, object->size);
 	if (!list)
 		return oci_refuse_memory(d);
-	for (size_t i = 0; i < n; i++) {
+	for (const struct oci_value *v = value->list.first; v; v = v->next) {
 		const struct oci_path here = { .up = at, .index = i };
 
-		r = oci_decode_object(d, &here, json_array_get(value, i), object,
-				      list + i * object->size);
+		r = oci_decode_object(d, &here, v, object, list + i++ * object->size);
 		if (r < 0)
 			return r;
 	}
@@ -307,8 +306,8 @@ int oci_decode_list(struct oci_decoder *d, const struct oci_path *at, const json
 }
 
 /* base is the parent's struct. */
-static int decode_field(struct oci_decoder *d, const struct oci_path *at, json_t *value,
-			const struct oci_field *f, char *base)
+static int decode_field(struct oci_decoder *d, const struct oci_path *at,
+			const struct oci_value *value, const struct oci_field *f, char *base)
 {
 	void *to = base + f->offset;
 
@@ -328,7 +327,7 @@ static int decode_field(struct oci_decoder *d, const struct oci_path *at, json_t
 	case OCI_UINT64:
 	case OCI_OPT_INT64:
 	case OCI_OPT_UINT64:
-		return decode_integer(d, at, value, f, to);
+		return oci_decode_integer(d, at, value, f, to);
 	case OCI_WORD:
 		return decode_word(d, at, value, f->words, to);
 	case OCI_FLAGS:
@@ -355,23 +354,20 @@ static const struct oci_field *find_field(const struct oci_object *object, const
 	return NULL;
 }
 
-int oci_decode_object(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-		      const struct oci_object *object, void *to)
+int oci_decode_object(struct oci_decoder *d, const struct oci_path *at,
+		      const struct oci_value *value, const struct oci_object *object, void *to)
 {
-	json_t *const members = (json_t *)(uintptr_t)value; /* jansson's iterator is not const */
 	const struct oci_field *f;
-	const char *key;
-	json_t *member;
 	uint64_t seen = 0;
 	int r;
 
-	if (!json_is_object(value))
+	if (value->type != OCI_MEMBERS)
 		return oci_refuse_type(d, at, "object", value);
-	json_object_foreach (members, key, member) {
-		const struct oci_path here = { .up = at, .key = key };
+	for (const struct oci_value *member = value->list.first; member; member = member->next) {
+		const struct oci_path here = { .up = at, .key = member->key };
 
-		f = find_field(object, key);
-		if (!f || json_is_null(member))
+		f = find_field(object, member->key);
+		if (!f || member->type == OCI_NULL)
 			continue;
 		seen |= UINT64_C(1) << (f - object->fields);
 		r = decode_field(d, &here, member, f, to);

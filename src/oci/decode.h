@@ -17,7 +17,6 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/json.h"
 #include "oci/arena.h"
 #include "oci/doc.h"
 
@@ -67,7 +66,7 @@ struct oci_field {
 	uint64_t max;
 	const struct oci_word *words;
 	const struct oci_object *object;
-	int (*read)(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
+	int (*read)(struct oci_decoder *d, const struct oci_path *at, const struct oci_value *value,
 		    void *to);
 };
 
@@ -83,23 +82,27 @@ struct oci_object {
 };
 
 /* Read `value`, which must be an object, into `to`. */
-int oci_decode_object(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-		      const struct oci_object *object, void *to);
+int oci_decode_object(struct oci_decoder *d, const struct oci_path *at,
+		      const struct oci_value *value, const struct oci_object *object, void *to);
 
 /* Read a JSON array of objects: *items gets len structs in the arena. */
-int oci_decode_list(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
+int oci_decode_list(struct oci_decoder *d, const struct oci_path *at, const struct oci_value *value,
 		    const struct oci_object *object, void *items, size_t *len);
 
 /* The array or object must not be longer than OCI_LIST_MAX. */
 int oci_decode_size(struct oci_decoder *d, const struct oci_path *at, size_t len);
 
 /* *ret is borrowed from the tree. -EINVAL if it is no string or too long. */
-int oci_decode_string(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-		      const char **ret);
+int oci_decode_string(struct oci_decoder *d, const struct oci_path *at,
+		      const struct oci_value *value, const char **ret);
+
+/* An integer in the range of f->kind, [f->min, f->max] if given, stored as f->kind says. */
+int oci_decode_integer(struct oci_decoder *d, const struct oci_path *at,
+		       const struct oci_value *value, const struct oci_field *f, void *to);
 
 /* Refuse with "expected WANT, got TYPE". */
 int oci_refuse_type(struct oci_decoder *d, const struct oci_path *at, const char *want,
-		    const json_t *value);
+		    const struct oci_value *value);
 
 /* Refuse with a sentence. at may be NULL: the document as a whole. Returns -EINVAL. */
 #define oci_refuse(d, at, ...) oci_doc_refuse((d)->doc, at, (d)->err, -EINVAL, __VA_ARGS__)

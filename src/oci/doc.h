@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oci/doc.h - a JSON document with what jansson alone does not give: integers of all 64 bits and
- * the line on which a value stands.
+ * oci/doc.h - a JSON document (RFC 8259) as a tree of values in an arena.
  *
- * Integers. jansson keeps a signed 64-bit number and refuses a document that holds a larger one,
- * yet the specification is full of uint64 (18446744073709551615 is "unlimited" for an rlimit). When
- * a document fails to parse, the numbers that jansson cannot hold are lifted: the text is copied
- * with each of them written as a string that begins with NUL, and parsed again. A document cannot
- * contain such a string itself, because a NUL in a string is refused; so a lifted number is never
- * mistaken for a string, nor a string for a number. Only oci_json_*() below know of this form.
+ * The room has a reader of its own because the library that the other rooms use falls short here:
+ * jansson 2.14 refuses integers above INT64_MAX, of which the specification is full
+ * (18446744073709551615 is "unlimited" for an rlimit); it does not tell on which line a value
+ * stands, which every refusal must; and when an allocation fails while it collects a string, it
+ * drops bytes of that string and goes on. It is also four times slower.
+ * tests/unit/oci/test_reader.c holds the two against each other: apart from large numbers they
+ * accept the same documents.
  *
- * Lines. Only a refusal needs one, so nothing is recorded while parsing: oci_doc_line() follows the
- * path of the value through the text a second time.
+ * Strict: UTF-8 without NUL, no duplicate keys, no lone surrogates, nothing after the value.
+ * Limits: OCI_CONFIG_MAX bytes, OCI_DEPTH_MAX nesting, OCI_VALUES_MAX values.
  */
 #pragma once
 
@@ -20,7 +20,49 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/json.h"
+#include "oci/arena.h"
+
+#define OCI_DEPTH_MAX  512u
+#define OCI_VALUES_MAX (1u << 20)
+
+enum oci_type {
+	OCI_NULL,
+	OCI_BOOLEAN,
+	OCI_INTEGER,
+	OCI_REAL, /* a number with a fraction or an exponent; its value is not kept */
+	OCI_TEXT,
+	OCI_ARRAY,
+	OCI_MEMBERS, /* an object */
+};
+
+struct oci_value {
+	enum oci_type type;
+	uint32_t at;		/* byte of the document where it begins */
+	const char *key;	/* within an object, else NULL */
+	struct oci_value *next; /* sibling */
+	union {
+		bool boolean;
+		struct {
+			uint64_t magnitude; /* UINT64_MAX when too_big */
+			bool negative, too_big;
+		} integer;
+		struct {
+			const char *bytes; /* NUL-terminated, no NUL within */
+			size_t len;
+		} text;
+		struct {
+			struct oci_value *first;
+			size_t len;
+		} list; /* of arrays and objects, in the order of the document */
+	};
+};
+
+struct oci_doc {
+	const char *name; /* for messages; borrowed */
+	const char *text; /* borrowed, `len` bytes; needed until the last refusal */
+	size_t len;
+	const struct oci_value *root; /* set by oci_doc_parse(); in the arena */
+};
 
 /* Where a value stands: a chain of steps from the value up to the root (NULL), on callers' stacks.
  */
@@ -30,31 +72,21 @@ struct oci_path {
 	size_t index;
 };
 
-struct oci_doc {
-	const char *name; /* for messages; borrowed */
-	const char *text; /* borrowed, `len` bytes */
-	size_t len;
-};
-
-/* Parse. *ret is a new reference. -EINVAL names file, line and column; -ENOMEM. */
-int oci_doc_parse(const struct oci_doc *doc, json_t **ret, struct err *err);
+/* Read the whole text. -EINVAL names file, line and column; -E2BIG; -ENOMEM. */
+int oci_doc_parse(struct oci_doc *doc, struct oci_arena *arena, struct err *err);
 
 /* The line (from 1) of the value at `at`, or of its nearest parent that is there. */
 size_t oci_doc_line(const struct oci_doc *doc, const struct oci_path *at);
+
+/* The line (from 1) of a byte. */
+size_t oci_line_at(const struct oci_doc *doc, size_t at);
 
 /* Set "NAME:LINE: PATH: " and the sentence. Returns `code`. */
 int oci_doc_refuse(const struct oci_doc *doc, const struct oci_path *at, struct err *err, int code,
 		   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* The length of the well-formed UTF-8 sequence at `s` (len 1 or more), or 0. */
+size_t oci_utf8_len(const unsigned char *s, size_t len);
+
 /* "object", "array", "string", "integer", "real number", "boolean", "null" */
-const char *oci_json_type(const json_t *value);
-
-/* A string that is not a lifted number, or NULL. Borrowed from the tree. */
-const char *oci_json_string(const json_t *value);
-
-/*
- * An integer of 64 bits, signed or not: *ret_magnitude with the sign apart. False if `value` is no
- * integer. A number that does not fit 64 bits reads as UINT64_MAX with *ret_too_big set.
- */
-bool oci_json_integer(const json_t *value, bool *ret_negative, uint64_t *ret_magnitude,
-		      bool *ret_too_big);
+const char *oci_type_name(enum oci_type type);

@@ -37,8 +37,8 @@ static const struct oci_object ns_object = {
 	.size = sizeof(struct ns_entry),
 };
 
-static int read_namespaces(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			   void *to)
+static int read_namespaces(struct oci_decoder *d, const struct oci_path *at,
+			   const struct oci_value *value, void *to)
 {
 	struct oci_namespace *all = to;
 	struct ns_entry *list = NULL;
@@ -100,24 +100,21 @@ static const struct oci_object time_offset_object = {
 };
 
 /* The keys name clocks: time_namespaces(7). */
-static int read_time_offsets(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			     void *to)
+static int read_time_offsets(struct oci_decoder *d, const struct oci_path *at,
+			     const struct oci_value *value, void *to)
 {
-	json_t *const members = (json_t *)(uintptr_t)value;
 	struct oci_linux *linux = to;
-	const char *key;
-	json_t *member;
 	int r;
 
-	if (!json_is_object(value))
+	if (value->type != OCI_MEMBERS)
 		return oci_refuse_type(d, at, "object", value);
-	json_object_foreach (members, key, member) {
-		const struct oci_path here = { .up = at, .key = key };
+	for (const struct oci_value *member = value->list.first; member; member = member->next) {
+		const struct oci_path here = { .up = at, .key = member->key };
 		struct oci_time_offset *offset = NULL;
 
-		if (str_eq(key, "monotonic"))
+		if (str_eq(member->key, "monotonic"))
 			offset = &linux->monotonic_offset;
-		else if (str_eq(key, "boottime"))
+		else if (str_eq(member->key, "boottime"))
 			offset = &linux->boottime_offset;
 		else
 			return oci_refuse(d, &here, "unknown clock, must be monotonic or boottime");
@@ -130,8 +127,8 @@ static int read_time_offsets(struct oci_decoder *d, const struct oci_path *at, c
 
 /* ---- devices -------------------------------------------------------------------------------- */
 
-static int read_device_type(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			    void *to)
+static int read_device_type(struct oci_decoder *d, const struct oci_path *at,
+			    const struct oci_value *value, void *to)
 {
 	const char *s;
 	int r = oci_decode_string(d, at, value, &s);
@@ -182,33 +179,30 @@ static const struct oci_object net_device_object = {
 };
 
 /* A map by the host's name, kept as a list; `to` is the whole struct oci_linux. */
-static int read_net_devices(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			    void *to)
+static int read_net_devices(struct oci_decoder *d, const struct oci_path *at,
+			    const struct oci_value *value, void *to)
 {
-	json_t *const members = (json_t *)(uintptr_t)value;
 	struct oci_linux *linux = to;
 	struct oci_net_device *dev;
-	const char *key;
-	json_t *member;
 	int r;
 
-	if (!json_is_object(value))
+	if (value->type != OCI_MEMBERS)
 		return oci_refuse_type(d, at, "object", value);
-	r = oci_decode_size(d, at, json_object_size(value));
+	r = oci_decode_size(d, at, value->list.len);
 	if (r < 0)
 		return r;
-	dev = oci_arena_alloc(d->arena, json_object_size(value), sizeof(*dev));
+	dev = oci_arena_alloc(d->arena, value->list.len, sizeof(*dev));
 	if (!dev)
 		return oci_refuse_memory(d);
 	linux->net_devices = dev;
-	json_object_foreach (members, key, member) {
-		const struct oci_path here = { .up = at, .key = key };
+	for (const struct oci_value *member = value->list.first; member; member = member->next) {
+		const struct oci_path here = { .up = at, .key = member->key };
 
 		r = oci_decode_object(d, &here, member, &net_device_object, dev);
 		if (r < 0)
 			return r;
-		dev->host_name = key;
-		if (!oci_is_net_device_name(key))
+		dev->host_name = member->key;
+		if (!oci_is_net_device_name(member->key))
 			return oci_refuse(d, &here, "not a name of a network device");
 		if (dev->name && !oci_is_net_device_name(dev->name))
 			return oci_refuse_key(d, &here, "name",
@@ -342,8 +336,8 @@ static const struct oci_object personality_object = {
 };
 
 /* `to` is the whole struct oci_linux. */
-static int read_personality(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			    void *to)
+static int read_personality(struct oci_decoder *d, const struct oci_path *at,
+			    const struct oci_value *value, void *to)
 {
 	struct oci_linux *linux = to;
 	struct personality_entry p = { 0 };

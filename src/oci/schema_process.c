@@ -82,19 +82,20 @@ int oci_cap_number(const char *name)
 
 /* One set: a list of names to bits. A name that we do not know is ignored with a warning, as in
  * runc. */
-static int read_cap_set(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			void *to)
+static int read_cap_set(struct oci_decoder *d, const struct oci_path *at,
+			const struct oci_value *value, void *to)
 {
 	uint64_t *set = to;
 	const char *name;
+	size_t i = 0;
 	int r, number;
 
-	if (!json_is_array(value))
+	if (value->type != OCI_ARRAY)
 		return oci_refuse_type(d, at, "array of strings", value);
-	for (size_t i = 0; i < json_array_size(value); i++) {
-		const struct oci_path here = { .up = at, .index = i };
+	for (const struct oci_value *v = value->list.first; v; v = v->next) {
+		const struct oci_path here = { .up = at, .index = i++ };
 
-		r = oci_decode_string(d, &here, json_array_get(value, i), &name);
+		r = oci_decode_string(d, &here, v, &name);
 		if (r < 0)
 			return r;
 		number = oci_cap_number(name);
@@ -296,34 +297,33 @@ static const struct oci_object console_object = {
 
 /* ---- user ----------------------------------------------------------------------------------- */
 
-static int read_gids(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-		     void *to)
+static const struct oci_field gid_field = { .kind = OCI_UINT32 };
+
+static int read_gids(struct oci_decoder *d, const struct oci_path *at,
+		     const struct oci_value *value, void *to)
 {
 	struct oci_user *user = to;
-	const size_t len = json_array_size(value);
-	bool negative, too_big;
-	uint64_t gid;
+	uint32_t *gids;
+	size_t i = 0;
 	int r;
 
-	if (!json_is_array(value))
+	if (value->type != OCI_ARRAY)
 		return oci_refuse_type(d, at, "array of integers", value);
-	r = oci_decode_size(d, at, len);
+	r = oci_decode_size(d, at, value->list.len);
 	if (r < 0)
 		return r;
-	user->additional_gids = oci_arena_alloc(d->arena, len, sizeof(uint32_t));
-	if (!user->additional_gids)
+	gids = oci_arena_alloc(d->arena, value->list.len, sizeof(*gids));
+	if (!gids)
 		return oci_refuse_memory(d);
-	for (size_t i = 0; i < len; i++) {
+	for (const struct oci_value *v = value->list.first; v; v = v->next) {
 		const struct oci_path here = { .up = at, .index = i };
-		const json_t *item = json_array_get(value, i);
 
-		if (!oci_json_integer(item, &negative, &gid, &too_big))
-			return oci_refuse_type(d, &here, "integer", item);
-		if ((negative && gid) || gid > UINT32_MAX)
-			return oci_refuse(d, &here, "out of range: must be 0 to %u", UINT32_MAX);
-		user->additional_gids[i] = (uint32_t)gid;
+		r = oci_decode_integer(d, &here, v, &gid_field, &gids[i++]);
+		if (r < 0)
+			return r;
 	}
-	user->additional_gids_len = len;
+	user->additional_gids = gids;
+	user->additional_gids_len = value->list.len;
 	return 0;
 }
 

@@ -8,8 +8,8 @@
 
 /* ---- devices -------------------------------------------------------------------------------- */
 
-static int read_rule_type(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			  void *to)
+static int read_rule_type(struct oci_decoder *d, const struct oci_path *at,
+			  const struct oci_value *value, void *to)
 {
 	const char *s;
 	int r = oci_decode_string(d, at, value, &s);
@@ -23,18 +23,18 @@ static int read_rule_type(struct oci_decoder *d, const struct oci_path *at, cons
 }
 
 /* -1 reads as "all"; the offset by one lets an absent number be told from 0 (see check_rule()). */
-static int read_rule_number(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			    void *to)
+static int read_rule_number(struct oci_decoder *d, const struct oci_path *at,
+			    const struct oci_value *value, void *to)
 {
-	bool negative, too_big;
-	uint64_t n;
+	static const struct oci_field device_number = { .kind = OCI_INT64,
+							.min = -1,
+							.max = INT64_MAX - 1 };
+	int64_t n;
+	int r = oci_decode_integer(d, at, value, &device_number, &n);
 
-	if (!oci_json_integer(value, &negative, &n, &too_big))
-		return oci_refuse_type(d, at, "integer", value);
-	if (negative ? n > 1 : n > INT64_MAX - 1)
-		return oci_refuse(d, at, "out of range: must be -1 to %lld",
-				  (long long)(INT64_MAX - 1));
-	*(int64_t *)to = negative ? -(int64_t)n + 1 : (int64_t)n + 1;
+	if (r < 0)
+		return r;
+	*(int64_t *)to = n + 1;
 	return 0;
 }
 
@@ -247,27 +247,24 @@ static const struct oci_object rdma_object = {
 };
 
 /* A map by device name, kept as a list; `to` is the whole struct oci_resources. */
-static int read_rdma(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-		     void *to)
+static int read_rdma(struct oci_decoder *d, const struct oci_path *at,
+		     const struct oci_value *value, void *to)
 {
-	json_t *const members = (json_t *)(uintptr_t)value;
 	struct oci_resources *res = to;
-	const char *key;
-	json_t *member;
 	int r;
 
-	if (!json_is_object(value))
+	if (value->type != OCI_MEMBERS)
 		return oci_refuse_type(d, at, "object", value);
-	r = oci_decode_size(d, at, json_object_size(value));
+	r = oci_decode_size(d, at, value->list.len);
 	if (r < 0)
 		return r;
-	res->rdma = oci_arena_alloc(d->arena, json_object_size(value), sizeof(*res->rdma));
+	res->rdma = oci_arena_alloc(d->arena, value->list.len, sizeof(*res->rdma));
 	if (!res->rdma)
 		return oci_refuse_memory(d);
-	json_object_foreach (members, key, member) {
-		const struct oci_path here = { .up = at, .key = key };
+	for (const struct oci_value *member = value->list.first; member; member = member->next) {
+		const struct oci_path here = { .up = at, .key = member->key };
 
-		res->rdma[res->rdma_len].name = key;
+		res->rdma[res->rdma_len].name = member->key;
 		r = oci_decode_object(d, &here, member, &rdma_object, &res->rdma[res->rdma_len]);
 		if (r < 0)
 			return r;

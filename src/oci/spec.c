@@ -39,17 +39,17 @@ static const struct oci_object root_object = {
 };
 
 /* An object for another platform or class: that it is there is all that is known here. */
-static int read_presence(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-			 void *to)
+static int read_presence(struct oci_decoder *d, const struct oci_path *at,
+			 const struct oci_value *value, void *to)
 {
-	if (!json_is_object(value))
+	if (value->type != OCI_MEMBERS)
 		return oci_refuse_type(d, at, "object", value);
 	*(bool *)to = true;
 	return 0;
 }
 
-static int read_linux(struct oci_decoder *d, const struct oci_path *at, const json_t *value,
-		      void *to)
+static int read_linux(struct oci_decoder *d, const struct oci_path *at,
+		      const struct oci_value *value, void *to)
 {
 	struct oci_spec *spec = to;
 
@@ -93,24 +93,20 @@ static const struct document_kind resources_document = { &oci_schema_resources,
 							 offsetof(struct oci_spec, linux.resources),
 							 false };
 
-static int parse(const struct oci_doc *doc, const struct document_kind *kind, struct oci_spec **ret,
+static int parse(struct oci_doc *doc, const struct document_kind *kind, struct oci_spec **ret,
 		 struct err *err)
 {
 	AUTO(oci_arena_free_p) struct oci_arena *arena = oci_arena_new();
 	struct oci_decoder d = { .doc = doc, .arena = arena, .err = err };
 	struct oci_spec *spec = arena ? oci_arena_alloc(arena, 1, sizeof(*spec)) : NULL;
-	json_t *tree;
 	int r;
 
 	if (!spec)
 		return oci_refuse_memory(&d);
-	if (doc->len > OCI_CONFIG_MAX)
-		return err_set(err, -E2BIG, "%s: larger than %u bytes", doc->name, OCI_CONFIG_MAX);
-	r = oci_doc_parse(doc, &tree, err);
+	r = oci_doc_parse(doc, arena, err);
 	if (r < 0)
 		return r;
-	oci_arena_keep_tree(arena, tree);
-	r = oci_decode_object(&d, NULL, tree, kind->object, (char *)spec + kind->offset);
+	r = oci_decode_object(&d, NULL, doc->root, kind->object, (char *)spec + kind->offset);
 	if (r == 0 && kind->whole)
 		r = oci_validate(&d, spec);
 	if (r < 0)
@@ -148,7 +144,7 @@ int oci_process_load(int dirfd, const char *path, struct oci_spec **ret, struct 
 int oci_spec_parse(const char *text, size_t len, const char *name, struct oci_spec **ret,
 		   struct err *err)
 {
-	const struct oci_doc doc = { .name = name, .text = text, .len = len };
+	struct oci_doc doc = { .name = name, .text = text, .len = len };
 
 	return parse(&doc, &config_document, ret, err);
 }
@@ -156,7 +152,7 @@ int oci_spec_parse(const char *text, size_t len, const char *name, struct oci_sp
 int oci_process_parse(const char *text, size_t len, const char *name, struct oci_spec **ret,
 		      struct err *err)
 {
-	const struct oci_doc doc = { .name = name, .text = text, .len = len };
+	struct oci_doc doc = { .name = name, .text = text, .len = len };
 
 	return parse(&doc, &process_document, ret, err);
 }
@@ -164,7 +160,7 @@ int oci_process_parse(const char *text, size_t len, const char *name, struct oci
 int oci_resources_parse(const char *text, size_t len, const char *name, struct oci_spec **ret,
 			struct err *err)
 {
-	const struct oci_doc doc = { .name = name, .text = text, .len = len };
+	struct oci_doc doc = { .name = name, .text = text, .len = len };
 
 	return parse(&doc, &resources_document, ret, err);
 }

@@ -2,9 +2,8 @@
 /*
  * oci/spec.h - config.json as typed C (OCI runtime-spec 1.3, config.md and config-linux.md).
  *
- * One struct oci_spec owns everything below it: lists live in its arena, strings point into the
- * parsed JSON tree that it keeps. Everything is immutable after oci_spec_load(). Reading has no
- * side effects on the system.
+ * One struct oci_spec owns everything below it: lists and strings live in its arena. Everything is
+ * immutable after oci_spec_load(). Reading has no side effects on the system.
  *
  * Conventions: a string that is absent is NULL; a list that is absent has len 0 (items may be NULL,
  * otherwise items[len] is NULL for string lists); a number whose absence differs from zero is a
@@ -343,7 +342,7 @@ struct oci_spec {
 	struct oci_linux linux;
 	bool has_linux, has_vm, has_windows, has_solaris, has_zos;
 	struct oci_strs warnings; /* sentences for the log: what was read but will be ignored */
-	struct oci_arena *arena;  /* owns lists and the JSON tree */
+	struct oci_arena *arena;  /* owns all of it, this struct too */
 };
 
 /*

@@ -5,9 +5,8 @@
  */
 #include "oci/spec_default.h"
 
-#include <string.h>
+#include <stdbool.h>
 
-#include "base/json.h"
 #include "oci/spec.h"
 
 #define CAPS "['CAP_AUDIT_WRITE', 'CAP_KILL', 'CAP_NET_BIND_SERVICE']"
@@ -81,36 +80,52 @@ static void put_text(const struct oci_spec_default *options, struct buf *b)
 	(void)buf_puts(b, tail);
 }
 
-/* jansson indents by blanks only: one blank per level becomes one tab. No string has a newline. */
-static void blanks_to_tabs(char *text)
+static void put_line(struct buf *out, unsigned int depth)
 {
-	for (char *line = text; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		while (*line == ' ')
-			*line++ = '\t';
+	(void)buf_puts(out, "\n");
+	while (depth-- > 0)
+		(void)buf_puts(out, "\t");
+}
+
+/* One member or item per line, tabs for depth, " for '. */
+static void lay_out(const char *text, struct buf *out)
+{
+	bool in_string = false;
+	unsigned int depth = 0;
+
+	for (; *text; text++) {
+		if (*text == '\'') {
+			in_string = !in_string;
+			(void)buf_puts(out, "\"");
+		} else if (in_string) {
+			(void)buf_append(out, text, 1);
+		} else if (*text == '{' || *text == '[') {
+			(void)buf_append(out, text, 1);
+			put_line(out, ++depth);
+		} else if (*text == '}' || *text == ']') {
+			put_line(out, --depth);
+			(void)buf_append(out, text, 1);
+		} else if (*text == ',') {
+			(void)buf_append(out, text, 1);
+			put_line(out, depth);
+		} else if (*text == ':') {
+			(void)buf_puts(out, ": ");
+		} else if (*text != ' ') {
+			(void)buf_append(out, text, 1);
+		}
 	}
 }
 
 int oci_spec_default_print(const struct oci_spec_default *options, struct buf *out, struct err *err)
 {
 	AUTO_BUF struct buf compact = { 0 };
-	AUTO_FREE char *text = NULL;
-	AUTO_JSON json_t *spec = NULL;
 	int r;
 
 	put_text(options, &compact);
 	r = buf_error(&compact);
-	if (r < 0)
-		return err_sys(err, r, "make the default config.json");
-	for (char *quote = compact.data; (quote = strchr(quote, '\''));)
-		*quote = '"';
-	r = json_parse(compact.data, compact.len, "the default config.json", &spec, err);
-	if (r < 0)
-		return r;
-	text = json_dumps(spec, JSON_INDENT(1));
-	if (!text)
-		return err_sys(err, -ENOMEM, "make the default config.json");
-	blanks_to_tabs(text);
-	r = buf_puts(out, text);
+	if (r == 0) {
+		lay_out(compact.data, out);
+		r = buf_error(out);
+	}
 	return r < 0 ? err_sys(err, r, "make the default config.json") : 0;
 }

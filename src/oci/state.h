@@ -48,14 +48,16 @@ struct oci_state {
 	struct oci_arena *arena; /* NULL, or owns the strings */
 };
 
-/* The specification's document. *ret is a new reference. -ENOMEM; -EINVAL: a string is not UTF-8.
- */
+/* Append the specification's document, for a hook's standard input. -ENOMEM. */
+int oci_state_hook_print(const struct oci_state *state, struct buf *out, struct err *err);
+
+/* The same as a tree, to be set into another document. *ret is a new reference. */
 int oci_state_to_json(const struct oci_state *state, json_t **ret, struct err *err);
 
 /*
- * What `state` prints: runc's members in runc's order, indented by two blanks, no final newline. As
- * in runc the pid of a stopped container is 0, annotations are sorted and left out when there are
- * none.
+ * Append what `state` prints: runc's members in runc's order, indented by two blanks, no final
+ * newline. As in runc the pid of a stopped container is 0, annotations are sorted and left out when
+ * there are none, and bytes that are not UTF-8 read as U+FFFD. -ENOMEM.
  */
 int oci_state_print(const struct oci_state *state, struct buf *out, struct err *err);
 
