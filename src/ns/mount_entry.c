@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "base/str.h"
 #include "ns/mount_bind.h"
@@ -39,6 +40,20 @@ static int replace_root(struct rootfs *rootfs, int mount_fd)
 	return 0;
 }
 
+/* move_mount(2) says EINVAL for much; the usual mistake has a name. */
+static int fail_attach(int code, int mount_fd, int target_fd, struct err *err)
+{
+	struct stat what;
+	struct stat where;
+
+	if (code != -EINVAL || fstat(mount_fd, &what) < 0 || fstat(target_fd, &where) < 0 ||
+	    S_ISDIR(what.st_mode) == S_ISDIR(where.st_mode))
+		return mount_fail(err, code);
+	return err_set(err, -ENOTDIR, "a %s cannot be mounted on a %s: Not a directory",
+		       S_ISDIR(what.st_mode) ? "directory" : "file",
+		       S_ISDIR(where.st_mode) ? "directory" : "file");
+}
+
 int mount_attach(struct rootfs *rootfs, int mount_fd, const struct mount_target *target,
 		 const char *type, struct err *err)
 {
@@ -48,7 +63,7 @@ int mount_attach(struct rootfs *rootfs, int mount_fd, const struct mount_target 
 		return r;
 	if (move_mount(mount_fd, "", target->fd, "",
 		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return mount_fail(err, -errno);
+		return fail_attach(-errno, mount_fd, target->fd, err);
 	if (strcmp(target->path.data, "/") == 0)
 		r = replace_root(rootfs, mount_fd);
 	/* What covers /dev covers the tmpfs that we knew there. */

@@ -2,6 +2,7 @@
 #include "ns/rootfs_enter.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,37 +63,65 @@ static int make_holder_private(const char *path)
 	}
 }
 
+/* After "rslave", "rprivate" and "runbindable" (and by default) no mount has peers on the host. */
+static bool nothing_is_shared(const struct rootfs *rootfs)
+{
+	const unsigned long flags = own_flags(rootfs);
+
+	return !flags || (flags & MS_REC && !(flags & MS_SHARED));
+}
+
 int rootfs_isolate(const struct rootfs *rootfs, struct err *err)
 {
-	const unsigned long wanted = own_flags(rootfs);
-	const unsigned long flags = wanted ? wanted : MS_SLAVE | MS_REC;
+	unsigned long flags = own_flags(rootfs);
 	int r;
 
-	if (rootfs->spec->linux.rootfs_propagation && !wanted)
+	if (rootfs->spec->linux.rootfs_propagation && !flags)
 		return err_set(err, -EINVAL, "rootfsPropagation \"%s\" is no propagation",
 			       rootfs->spec->linux.rootfs_propagation);
+	if (!flags)
+		flags = MS_SLAVE | MS_REC;
+	/* What is unbindable cannot be cloned: it becomes so in rootfs_enter(). */
+	if (flags & MS_UNBINDABLE)
+		flags = MS_PRIVATE | (flags & MS_REC);
 	if (mount(NULL, "/", NULL, flags, NULL) < 0)
 		return err_sys(err, -errno, "propagation of /");
-	/* After "rslave", "rprivate" and "runbindable" nothing is shared any more. */
-	if (flags & MS_REC && !(flags & MS_SHARED))
+	if (nothing_is_shared(rootfs))
 		return 0;
 	r = make_holder_private(rootfs->path);
 	return r < 0 ? err_sys(err, r, "make the mount of %s private", rootfs->path) : 0;
 }
 
 /*
+ * With "shared" and the words that are not recursive the host's mounts are still peers of ours:
+ * unmounting them here would unmount them there. The old root has to be entered for that: "." would
+ * be the new one.
+ */
+static int detach_shared(int old_root)
+{
+	if (fchdir(old_root) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 ||
+	    umount2(".", MNT_DETACH) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
  * pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one at "/", where
- * umount2(".") finds it. The old root must not pass its going on to the host.
+ * umount2(".") finds it.
  */
 static int pivot(const struct rootfs *rootfs)
 {
-	const unsigned long flags = own_flags(rootfs);
+	AUTO_CLOSE int old_root = -EBADF;
 
+	if (!nothing_is_shared(rootfs)) {
+		old_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (old_root < 0)
+			return -errno;
+	}
 	if (fchdir(rootfs->root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
 		return -errno;
-	if (flags && !(flags == (MS_SLAVE | MS_REC) || flags == (MS_PRIVATE | MS_REC)) &&
-	    mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
-		return -errno;
+	if (old_root >= 0)
+		return detach_shared(old_root);
 	return umount2(".", MNT_DETACH) < 0 ? -errno : 0;
 }
 
@@ -194,7 +223,7 @@ int rootfs_enter(struct rootfs *rootfs, struct err *err)
 
 	if (r < 0)
 		return err_sys(err, r, "%s", rootfs->no_pivot ? "move the root" : "pivot_root");
-	/* cwd is the new root since fchdir(2); "/" says so for good. */
+	/* cwd may be the old root; pivot_root(2) has moved only what stood at "/". */
 	if (chdir("/") < 0)
 		return err_sys(err, -errno, "chdir /");
 	if (flags && !(flags & MS_PRIVATE) && mount(NULL, "/", NULL, flags, NULL) < 0)
