@@ -294,19 +294,22 @@ def test_update(docker):
         int(census.cgroup_file("cpu", pid, "cpu.cfs_period_us"))
     assert census.cgroup_file("pids", pid, "pids.max") == "55"
     assert census.cgroup_file("cpu", pid, "cpu.shares") == "700"
+    use = sh("echo x > /dev/null && head -c 1 /dev/zero | wc -c")
+    assert docker("exec", name, *use).text == "1"
 
 
 def test_out_of_memory_is_reported(docker):
     name = docker.name()
+    # The pause: the shim begins to watch the group only after the runtime's start has returned.
     docker("run", "--name", name, "--network", "none", "--memory", "24m", TEST_IMAGE,
-           "/bin/probe", "eat", "100", rc=137)
+           *sh("sleep 0.3; exec probe eat 100"), rc=137)
     command.eventually(lambda: docker.state(name)["OOMKilled"], 5, "OOMKilled")
     assert docker.state(name)["ExitCode"] == 137
 
 
 def test_out_of_memory_event(docker):
     since = str(int(time.time()) - 1)
-    docker.once(*sh("probe eat 100; sleep 0.3"), options=("--memory", "24m",))
+    docker.once(*sh("sleep 0.3; probe eat 100; sleep 0.3"), options=("--memory", "24m",))
     events = docker("events", "--since", since, "--until", "0s", "--format", "{{.Action}}").lines()
     assert {"create", "start", "oom", "die", "destroy"} <= set(events), events
 

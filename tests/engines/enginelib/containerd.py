@@ -42,6 +42,12 @@ disabled_plugins = ["io.containerd.snapshotter.v1.devmapper", "io.containerd.sna
       container_annotations = ["org.caisson.*"]
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.caisson.options]
         BinaryName = "{runtime}"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.plain]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.plain.options]
+        BinaryName = "{runtime}"
+        NoPivotRoot = true
+        NoNewKeyring = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{directory}/cni"
