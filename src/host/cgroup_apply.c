@@ -101,6 +101,12 @@ int cgroup_apply(const struct cgroup *cg, const struct oci_resources *res, bool 
 {
 	if (!res->set)
 		return 0;
+	/* The kernel would blame whichever of the two it sees last. */
+	if (res->cpu.burst.set && res->cpu.quota.set && res->cpu.quota.v > 0 &&
+	    res->cpu.burst.v > (uint64_t)res->cpu.quota.v)
+		return err_set(err, -EINVAL,
+			       "linux.resources.cpu.burst: %llu is above the quota of %lld",
+			       (unsigned long long)res->cpu.burst.v, (long long)res->cpu.quota.v);
 	return cgroup_is_v2(cg) ? cgroup_apply_v2(cg, res, update, err)
 				: cgroup_apply_v1(cg, res, update, err);
 }
