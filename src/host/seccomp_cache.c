@@ -25,7 +25,7 @@ struct header {
 	uint32_t magic, version;
 	uint32_t question_len, insns;
 	uint32_t flags, notifies;
-	uint64_t checksum; /* of what follows the header */
+	uint64_t checksum; /* of all the rest: seal() */
 };
 
 static uint64_t mix(uint64_t h, uint64_t word)
@@ -48,6 +48,13 @@ static uint64_t checksum(const void *bytes, size_t len)
 	word = 0;
 	memcpy(&word, p, len);
 	return mix(h, word);
+}
+
+/* The checksum of a file: its header with the field itself as zero, and what follows. */
+static uint64_t seal(struct header h, const void *rest, size_t len)
+{
+	h.checksum = 0;
+	return mix(checksum(&h, sizeof(h)), checksum(rest, len));
 }
 
 static void put_number(struct buf *b, uint64_t number)
@@ -230,7 +237,7 @@ static int program_of(const char *bytes, size_t size, const struct buf *question
 	    h.question_len > FILE_MAX || h.notifies > 1 ||
 	    size != h.question_len + h.insns * sizeof(struct sock_filter))
 		return -EBADMSG;
-	if (checksum(bytes, size) != h.checksum)
+	if (seal(h, bytes, size) != h.checksum)
 		return -EBADMSG;
 	if (h.question_len != question->len || memcmp(bytes, question->data, question->len) != 0)
 		return -ENOENT; /* two questions with one name */
@@ -341,7 +348,7 @@ int seccomp_cache_store(int dirfd, const struct oci_spec *spec,
 	(void)buf_append(&file, program->insns, program->len * sizeof(*program->insns));
 	if (buf_error(&file) < 0)
 		return buf_error(&file);
-	h.checksum = checksum(file.data + sizeof(h), file.len - sizeof(h));
+	h.checksum = seal(h, file.data + sizeof(h), file.len - sizeof(h));
 	memcpy(file.data, &h, sizeof(h));
 	r = empty_if_full(dirfd);
 	if (r < 0)

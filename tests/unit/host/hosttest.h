@@ -6,19 +6,13 @@
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "lib/unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdbool.h>
+#include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +34,9 @@ static inline int in_child(int (*fn)(void *), void *arg)
 
 	if (pid == 0) {
 		(void)prctl(PR_SET_DUMPABLE, 0); /* no core files from killed children */
+		/* cmocka's handlers would go on with the next test in the child. */
+		for (int number = 1; number < 32; number++)
+			(void)signal(number, SIG_DFL);
 		_exit(fn(arg));
 	}
 	assert_true(pid > 0);
