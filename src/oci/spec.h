@@ -5,9 +5,10 @@
  * One struct oci_spec owns everything below it: lists and strings live in its arena. Everything is
  * immutable after oci_spec_load(). Reading has no side effects on the system.
  *
- * Conventions: a string that is absent is NULL; a list that is absent has len 0 (items may be NULL,
- * otherwise items[len] is NULL for string lists); a number whose absence differs from zero is a
- * struct oci_opt_*; `set` says whether an optional object was there at all.
+ * Conventions: a string that is absent or empty is NULL (values of maps and items of lists may be
+ * empty); a list that is absent has len 0 (items may be NULL, otherwise items[len] is NULL for
+ * string lists); null is the same as absent; a number whose absence differs from zero is a struct
+ * oci_opt_*; `set` says whether an optional object was there at all.
  */
 #pragma once
 
@@ -346,10 +347,12 @@ struct oci_spec {
 };
 
 /*
- * Read and judge config.json. dirfd and path name the file (at most OCI_CONFIG_MAX bytes). The
- * error names the field by its JSON path and, for syntax errors, file, line and column. Unknown
- * fields are ignored as the spec demands, ill-typed ones refused (-EINVAL). On success *ret is the
- * caller's.
+ * Read and judge config.json. dirfd and path name the file (at most OCI_CONFIG_MAX bytes). A
+ * refusal
+ * (-EINVAL) names file, line and JSON path: "config.json:57: linux.resources.memory.limit: expected
+ * integer, got string"; for bad syntax file, line and column. Unknown fields are ignored as the
+ * spec demands. -ENOMEM, -E2BIG, errors of open(2). On success *ret is the caller's. No side
+ * effects: what this host can do is judged by who does it.
  */
 int oci_spec_load(int dirfd, const char *path, struct oci_spec **ret, struct err *err);
 
