@@ -74,6 +74,14 @@ void enter(struct fixture *fx)
 	rootfs_done(&fx->rootfs);
 }
 
+void enter_userns(void)
+{
+	EXPECT(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
+	EXPECT(fd_write_file(AT_FDCWD, "/proc/self/uid_map", "0 0 1") == 0);
+	EXPECT(fd_write_file(AT_FDCWD, "/proc/self/setgroups", "deny") == 0);
+	EXPECT(fd_write_file(AT_FDCWD, "/proc/self/gid_map", "0 0 1") == 0);
+}
+
 static const char *full_path(const struct fixture *fx, const char *path, char full[256])
 {
 	EXPECT(snprintf(full, 256, "%s/%s", fx->dir, path) < 256);

@@ -63,6 +63,9 @@ void given_mounts(struct fixture *fx, const char *mounts);
 /* prepare, enter and finish; each must succeed. The caller is inside afterwards. */
 void enter(struct fixture *fx);
 
+/* A new user namespace with root alone, and a mount namespace that belongs to it. */
+void enter_userns(void);
+
 /* Files of the fixture by paths below fx->dir. Each must succeed. */
 void make_dir(const struct fixture *fx, const char *path);
 void make_file(const struct fixture *fx, const char *path, const char *text);

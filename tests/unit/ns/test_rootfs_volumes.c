@@ -294,14 +294,6 @@ static void a_source_of_the_parent_is_taken(void **state)
 	in_child(source_body);
 }
 
-static void enter_userns(void)
-{
-	EXPECT(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
-	EXPECT(fd_write_file(AT_FDCWD, "/proc/self/uid_map", "0 0 1") == 0);
-	EXPECT(fd_write_file(AT_FDCWD, "/proc/self/setgroups", "deny") == 0);
-	EXPECT(fd_write_file(AT_FDCWD, "/proc/self/gid_map", "0 0 1") == 0);
-}
-
 /* Goal: in a user namespace the host's attributes are locked: "rw" is forgiven, "suid" is not. */
 static void locked_body(struct fixture *fx)
 {
