@@ -72,7 +72,17 @@ static int ask_mount(const char *path, uint64_t want, struct mount_reply *reply)
 	return 0;
 }
 
-/* "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/systemd" */
+/* Whether cgroup2 is mounted at the top: v1 hierarchies are then mounted nowhere. */
+static bool top_is_v2(struct mount_reply *reply)
+{
+	return ask_mount("/sys/fs/cgroup", WANT_SB_BASIC | WANT_MNT_ROOT, reply) == 0 &&
+	       reply->sb_magic == CGROUP2_SUPER_MAGIC;
+}
+
+/*
+ * "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/systemd". A controller that is not there may be
+ * somewhere else (RHEL 7 has "cpuacct,cpu" there): mountinfo knows.
+ */
 static int probe_v1(const char *controllers, char *path, size_t size, const char **ret_root)
 {
 	static struct mount_reply reply;
@@ -83,9 +93,9 @@ static int probe_v1(const char *controllers, char *path, size_t size, const char
 	if (strchr(path + strlen("/sys/fs/cgroup/"), '/'))
 		return -ENODATA;
 	r = ask_mount(path, WANT_SB_BASIC | WANT_MNT_ROOT | WANT_MNT_OPTS, &reply);
-	if (r < 0)
-		return -ENODATA;
-	if (reply.sb_magic != CGROUP_SUPER_MAGIC ||
+	if (r == -ENOENT && (name || top_is_v2(&reply)))
+		return -ENOENT;
+	if (r < 0 || reply.sb_magic != CGROUP_SUPER_MAGIC ||
 	    !cgroup_carries_all(reply.text + reply.mnt_opts, controllers))
 		return -ENODATA;
 	*ret_root = reply.text + reply.mnt_root;
@@ -96,19 +106,16 @@ static int probe_v1(const char *controllers, char *path, size_t size, const char
 static int probe_v2(char *path, size_t size, const char **ret_root)
 {
 	static struct mount_reply reply;
-	int r;
+	int r = 0;
 
 	(void)snprintf(path, size, "/sys/fs/cgroup");
-	r = ask_mount(path, WANT_SB_BASIC | WANT_MNT_ROOT, &reply);
-	if (r == 0 && reply.sb_magic != CGROUP2_SUPER_MAGIC) {
+	if (!top_is_v2(&reply)) {
 		(void)snprintf(path, size, "/sys/fs/cgroup/unified");
 		r = ask_mount(path, WANT_SB_BASIC | WANT_MNT_ROOT, &reply);
 		if (r == -ENOENT)
 			return r;
-		if (r == 0 && reply.sb_magic != CGROUP2_SUPER_MAGIC)
-			r = -ENODATA;
 	}
-	if (r < 0)
+	if (r < 0 || reply.sb_magic != CGROUP2_SUPER_MAGIC)
 		return -ENODATA;
 	*ret_root = reply.text + reply.mnt_root;
 	return 0;

@@ -375,6 +375,18 @@ static int signal_frozen(const struct cgroup *cg, int sig, bool was_frozen)
 	return r < 0 ? r : 0;
 }
 
+/* v1's freezer holds even the killed; cgroup2 lets them go, but the group would stay frozen. */
+static void thaw(const struct cgroup *cg)
+{
+	AUTO_CLOSE int fd = -EBADF;
+	const enum freezer_kind kind = open_freezer(cg, &fd);
+
+	if (kind == FREEZER_V1)
+		(void)fd_write_file(fd, "freezer.state", "THAWED");
+	else if (kind == FREEZER_V2)
+		(void)fd_write_file(fd, "cgroup.freeze", "0");
+}
+
 /* cgroup.kill (Linux 5.14) takes the whole tree of cgroup2 at once. */
 static bool kill_v2(const struct cgroup *cg)
 {
@@ -402,16 +414,13 @@ static int signal_v1(const struct cgroup *cg, int sig)
 
 int cgroup_signal_all(const struct cgroup *cg, int sig, struct err *err)
 {
-	const int freezer = cgroup_index(cg, "freezer");
 	int r = 0;
 
 	if (sig == SIGKILL && kill_v2(cg)) {
-		/* On the hybrid layout the v1 freezer still holds them, and v1 may know more. */
-		if (!cgroup_is_v2(cg)) {
+		/* On the hybrid layout v1 may know more of them. */
+		if (!cgroup_is_v2(cg))
 			r = signal_passes(cg, sig);
-			if (freezer >= 0)
-				(void)cgroup_freeze(cg, false, NULL);
-		}
+		thaw(cg);
 	} else {
 		r = signal_v1(cg, sig);
 	}

@@ -22,7 +22,9 @@ static void fields_without_a_controller_name_themselves(void **state)
 	if (!cgroup_path(b->cg, "net_prio"))
 		apply_fails(b->cg, &prios, -ENOTSUP,
 			    "linux.resources.network.priorities: no net_prio controller");
-	if (!cgroup_path(b->cg, "rdma"))
+	if (cgroup_layout() == CGROUP_LAYOUT_V2)
+		apply_fails(b->cg, &rdmas, -ENOTSUP, "this host has no rdma.max");
+	else if (!cgroup_path(b->cg, "rdma"))
 		apply_fails(b->cg, &rdmas, -ENOTSUP, "linux.resources.rdma: no rdma");
 	cls.network.class_id.v = 0;
 	apply_ok(b->cg, &cls, false);
@@ -362,6 +364,37 @@ static void unified_writes_files_of_cgroup2(void **state)
 	cgroup_free(cg);
 }
 
+/* Goal: creation turns controllers on down to the container; here hugetlb is the one that v2 can
+ * have. */
+static void v2_controllers_reach_the_container(void **state)
+{
+	struct box *b = NEED_BOX(state);
+	struct oci_hugepage_limit huge = { "2MB", 6 << 20 };
+	struct oci_kv kv = { "hugetlb.2MB.max", "8388608" };
+	struct oci_resources res = { .hugepage_limits = &huge, .hugepage_limits_len = 1 };
+	struct oci_resources unified = { .unified = { &kv, 1 } };
+	struct cgroup *deep = NULL;
+	struct err err = { 0 };
+
+	if (cgroup_layout() != CGROUP_LAYOUT_V2 ||
+	    !strstr(value_of(b->cg, "", "cgroup.controllers"), "hugetlb")) {
+		print_message("no cgroup2 with hugetlb: CAVEATS.md#cgroup-layout\n");
+		skip();
+	}
+	apply_ok(b->cg, &res, false);
+	assert_string_equal(value_of(b->cg, "", "hugetlb.2MB.max"), "6291456");
+	assert_string_equal(value_of(b->cg, "", "hugetlb.2MB.rsvd.max"), "6291456");
+	apply_ok(b->cg, &unified, true);
+	assert_string_equal(value_of(b->cg, "", "hugetlb.2MB.max"), "8388608");
+	huge.page_size = "3MB";
+	apply_fails(b->cg, &res, -ENOTSUP, "no hugetlb controller for 3MB pages");
+	/* And through parents that did not exist. */
+	assert_int_equal(cgroup_subdir(b->cg, NULL, "p/q", &deep, NULL), 0);
+	assert_int_equal(cgroup_create(deep, &err), 0);
+	assert_non_null(strstr(value_of(deep, "", "cgroup.controllers"), "hugetlb"));
+	cgroup_free(deep);
+}
+
 /* Goal: the published points of the curve, and no step back between them. */
 static void shares_become_weights(void **state)
 {
@@ -400,6 +433,7 @@ int main(void)
 		LIVE(block_io_weight_and_throttles),
 		LIVE(v2_names_what_is_missing),
 		LIVE(unified_writes_files_of_cgroup2),
+		LIVE(v2_controllers_reach_the_container),
 		cmocka_unit_test(shares_become_weights),
 	};
 

@@ -204,13 +204,16 @@ static void a_frozen_group_is_killed(void **state)
 	assert_int_equal(cgroup_is_frozen(b->cg), 0);
 }
 
-/* Goal: other signals leave a pause as it is, and arrive when it ends. */
+/* Goal: other signals leave a pause as it is, and arrive when it ends. (cgroup2 lets any deadly one
+ * through.) */
 static void a_signal_to_a_paused_group_waits(void **state)
 {
 	struct box *b = NEED_BOX(state);
 	struct err err = { 0 };
-	const pid_t pid = spawn(b->cg, sleep_long, NULL);
+	pid_t pid;
 
+	NEED_CONTROLLER(b->cg, "freezer");
+	pid = spawn(b->cg, sleep_long, NULL);
 	assert_int_equal(cgroup_freeze(b->cg, true, &err), 0);
 	assert_int_equal(cgroup_signal_all(b->cg, SIGTERM, &err), 0);
 	assert_int_equal(cgroup_is_frozen(b->cg), 1);
@@ -259,14 +262,14 @@ static void make_hostile_tree(const char *top, int depth, int width)
 static void a_hostile_tree_is_removed(void **state)
 {
 	struct box *b = NEED_BOX(state);
+	const char *top = cgroup_path(b->cg, cgroup_path(b->cg, "freezer") ? "freezer" : "");
 	struct err err = { 0 };
 	struct stat st;
 
-	NEED_CONTROLLER(b->cg, "freezer");
 	/* Longer than PATH_MAX could name: 2,100 levels of "/d" below the top. */
-	make_hostile_tree(cgroup_path(b->cg, "freezer"), 2100, 200);
+	make_hostile_tree(top, 2100, 200);
 	assert_int_equal(cgroup_remove(b->cg, &err), 0);
-	assert_int_equal(stat(cgroup_path(b->cg, "freezer"), &st), -1);
+	assert_int_equal(stat(top, &st), -1);
 }
 
 static void pids_below_are_counted_when_asked(void **state)
@@ -415,6 +418,8 @@ static void a_child_is_born_in_cgroup2(void **state)
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
 	assert_int_equal(fd_read_file(AT_FDCWD, path, &text), 0);
 	for (char *line = strtok(text.data, "\n"); line; line = strtok(NULL, "\n")) {
+		if (cgroup_layout() == CGROUP_LAYOUT_V2 && !str_after(line, "0::"))
+			continue;
 		if (!strstr(line, "caisson-unit-"))
 			fail_msg("not in the container's cgroup: %s", line);
 	}
