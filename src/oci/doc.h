@@ -6,7 +6,7 @@
  * jansson 2.14 refuses integers above INT64_MAX, of which the specification is full
  * (18446744073709551615 is "unlimited" for an rlimit); it does not tell on which line a value
  * stands, which every refusal must; and when an allocation fails while it collects a string, it
- * drops bytes of that string and goes on. It is also four times slower.
+ * drops bytes of that string and goes on. It is also five times slower.
  * tests/unit/oci/test_reader.c holds the two against each other: apart from large numbers they
  * accept the same documents.
  *

@@ -180,27 +180,33 @@ static int read_escape(struct reader *r, char **to)
 	return 0;
 }
 
-/* A string at its opening quote, into the arena. */
-static int read_string(struct reader *r, const char **ret, size_t *ret_len)
+/*
+ * The bytes up to the closing quote, or room(r) if there is none. *ret_plain: they need no decoding
+ * and no judgement, as nearly all strings do not.
+ */
+static size_t string_span(const struct reader *r, bool *ret_plain)
 {
-	const char *quote;
+	const unsigned char *s = (const unsigned char *)r->p;
+	const size_t max = room(r);
 	size_t len = 0;
-	char *bytes, *to;
+
+	*ret_plain = true;
+	while (len < max && s[len] != '"') {
+		if (s[len] < 0x20 || s[len] >= 0x80 || s[len] == '\\') {
+			*ret_plain = false;
+			len += s[len] == '\\';
+		}
+		len++;
+	}
+	return len < max ? len : max;
+}
+
+/* Up to `quote` into `to`, which has room for as many bytes; *ret_end is where it ended. */
+static int decode_string(struct reader *r, const char *quote, char *to, char **ret_end)
+{
 	size_t n;
 	int err;
 
-	r->p++;
-	/* The decoded string is no longer than its text, which ends at the first bare quote. */
-	while (len < room(r) && r->p[len] != '"')
-		len += r->p[len] == '\\' ? 2 : 1;
-	if (len >= room(r)) {
-		r->p = r->end;
-		return refuse(r, "unexpected end of the document");
-	}
-	quote = r->p + len;
-	bytes = to = oci_arena_bytes(r->arena, len + 1);
-	if (!bytes)
-		return refuse_memory(r);
 	while (r->p < quote) {
 		if (take(r, '\\')) {
 			err = read_escape(r, &to);
@@ -217,10 +223,40 @@ static int read_string(struct reader *r, const char **ret, size_t *ret_len)
 		to += n;
 		r->p += n;
 	}
-	r->p = quote + 1;
-	*to = '\0';
+	*ret_end = to;
+	return 0;
+}
+
+/* A string at its opening quote, into the arena. */
+static int read_string(struct reader *r, const char **ret, size_t *ret_len)
+{
+	char *bytes, *end = NULL;
+	size_t len;
+	bool plain;
+	int err;
+
+	r->p++;
+	len = string_span(r, &plain);
+	if (len == room(r)) {
+		r->p = r->end;
+		return refuse(r, "unexpected end of the document");
+	}
+	bytes = oci_arena_bytes(r->arena, len + 1);
+	if (!bytes)
+		return refuse_memory(r);
+	if (plain) {
+		memcpy(bytes, r->p, len);
+		r->p += len;
+		end = bytes + len;
+	} else {
+		err = decode_string(r, r->p + len, bytes, &end);
+		if (err < 0)
+			return err;
+	}
+	r->p++; /* the closing quote */
+	*end = '\0';
 	*ret = bytes;
-	*ret_len = (size_t)(to - bytes);
+	*ret_len = (size_t)(end - bytes);
 	return 0;
 }
 
