@@ -257,7 +257,7 @@ static int read_one(struct config *config, int dirfd, const char *path, const ch
 		return err_set(err, -EINVAL, "%s is not a regular file", name);
 	if (st.st_mode & S_IWOTH)
 		return err_set(err, -EPERM, "%s is refused: everybody may write it", name);
-	r = fd_read_all(fd, &text);
+	r = st.st_size > (off_t)CONFIG_FILE_MAX ? -E2BIG : fd_read_all(fd, &text);
 	if (r < 0)
 		return err_sys(err, r, "read %s", name);
 	return config_merge(config, text.data ? text.data : "", text.len, name, err);

@@ -145,7 +145,8 @@ const struct verb verb_do = {
 		"is gone at the end, except below --volume and --rw. It has processes, users, IPC, host\n"
 		"name and network of its own (no network by default), a fresh /tmp and /run, a short list\n"
 		"of system calls, and of the environment only PATH, HOME, USER, LOGNAME, SHELL, TERM,\n"
-		"COLORTERM, TZ, LANG and LC_*. Any user may call it. --memory, --cpus and --pids need a\n"
+		"COLORTERM, TZ, LANG and LC_*. Any user may call it; an ordinary one appears as root, who is\n"
+		"nobody outside of the sandbox but that user. --memory, --cpus and --pids need a\n"
 		"cgroup that the caller may write. The exit code is the program's.",
 	.options = table,
 	.min_args = 1,

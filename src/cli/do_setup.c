@@ -130,18 +130,25 @@ int do_user_parse(const char *text, const char *passwd, uint32_t *ret_uid, uint3
 	return 0;
 }
 
+/*
+ * The default is uid 0 of the sandbox's user namespace: root's own, or what stands for an ordinary
+ * user there (a container is set up by id 0, and such a user has one id to give).
+ */
 static int plan_user(struct do_setup *s, const char *user, struct err *err)
 {
 	AUTO_BUF struct buf passwd = { 0 };
+	int r;
 
 	s->host_uid = geteuid();
 	s->host_gid = getegid();
-	s->plan.uid = s->host_uid;
-	s->plan.gid = s->host_gid;
 	if (!user)
 		return 0;
 	(void)fd_read_file(AT_FDCWD, "/etc/passwd", &passwd); /* without it: numbers only */
-	return do_user_parse(user, passwd.data, &s->plan.uid, &s->plan.gid, err);
+	r = do_user_parse(user, passwd.data, &s->plan.uid, &s->plan.gid, err);
+	if (r == 0 && s->host_uid != 0 && (s->plan.uid != 0 || s->plan.gid != 0))
+		r = err_set(err, -EPERM,
+			    "--user %s: an ordinary user has one id in the sandbox, and it is 0", user);
+	return r;
 }
 
 /* Every id of this user namespace stands for itself. */
@@ -173,8 +180,8 @@ static int plan_maps(struct do_setup *s, struct err *err)
 	int r;
 
 	if (s->host_uid != 0) {
-		p->uid_maps[0] = (struct oci_id_map){ p->uid, 0, 1 };
-		p->gid_maps[0] = (struct oci_id_map){ p->gid, 0, 1 };
+		p->uid_maps[0] = (struct oci_id_map){ 0, 0, 1 };
+		p->gid_maps[0] = (struct oci_id_map){ 0, 0, 1 };
 		p->uid_maps_len = 1;
 		p->gid_maps_len = 1;
 		return 0;
@@ -305,7 +312,7 @@ int do_setup_mounts(struct do_setup *s, const struct do_tree *tree, struct err *
 	s->plan.volumes = s->volumes;
 	s->plan.volumes_len = s->volumes_len;
 	s->plan.rootfs = tree->rootfs;
-	s->plan.rootfs_readonly = !tree->overlay;
+	s->plan.rootfs_readonly = tree->readonly;
 	return 0;
 }
 

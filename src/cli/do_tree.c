@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/do_tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -17,58 +18,10 @@
 #include "base/log.h"
 #include "base/str.h"
 
-#define SUBMOUNTS_MAX	 128 /* file systems of the host that get an overlay */
-#define SCRATCH_OPTIONS	 "mode=0700,size=25%"
-#define MOUNTINFO_MAX	 (4u << 20) /* bytes */
-
-/* What the sandbox has afresh; nothing of the host's is shown below. */
-static const char *const hidden[] = { "/proc", "/sys", "/dev", "/run", "/tmp" };
-
-static bool below(const char *path, const char *dir)
-{
-	const char *rest = str_after(path, dir);
-
-	return rest && (*rest == '/' || *rest == '\0');
-}
-
-bool do_tree_shows(const char *fs_type, const char *path)
-{
-	static const char *const types[] = { "ext2",  "ext3",	  "ext4",     "xfs",	"btrfs",
-					     "zfs",   "f2fs",	  "bcachefs", "vfat",	"exfat",
-					     "ntfs3", "iso9660", "squashfs", "erofs",	"nfs",
-					     "nfs4",  "cifs",	  "9p",	      "virtiofs", "ubifs",
-					     "jfs",   "reiserfs", "udf" };
-
-	if (path[0] != '/' || path[1] == '\0')
-		return false;
-	for (size_t i = 0; i < ARRAY_LEN(hidden); i++) {
-		if (below(path, hidden[i]))
-			return false;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		if (str_eq(fs_type, types[i]))
-			return true;
-	}
-	return false;
-}
-
-void do_tree_unescape(char *path)
-{
-	char *to = path;
-
-	for (const char *s = path; *s; to++) {
-		const bool octal = s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
-				   s[2] <= '7' && s[3] >= '0' && s[3] <= '7';
-
-		if (octal) {
-			*to = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 4;
-		} else {
-			*to = *s++;
-		}
-	}
-	*to = '\0';
-}
+#define OVERLAYS_MAX	256 /* directories and files of the host that are mounted one by one */
+#define DEPTH_MAX	16  /* of directories above mount points */
+#define SCRATCH_OPTIONS "mode=0700,size=25%"
+#define MOUNTINFO_MAX	(4u << 20) /* bytes */
 
 static int write_map(const char *file, unsigned int outside, struct err *err)
 {
@@ -154,26 +107,39 @@ static bool plain_path(const char *path)
 	return strpbrk(path, ":,\\") == NULL;
 }
 
+/* An overlay's top directory is its upper one. In a user namespace there is only one owner. */
+static int copy_attributes(const char *lower, const char *upper, bool one_owner)
+{
+	struct stat st;
+
+	if (stat(lower, &st) < 0)
+		return -errno;
+	if (!one_owner && chown(upper, st.st_uid, st.st_gid) < 0)
+		return -errno;
+	return chmod(upper, st.st_mode & 07777) < 0 ? -errno : 0;
+}
+
 /*
  * Overlay of `lower` at `target`; its upper directory is scratch/upN, which no process of the sandbox
  * can name. In a user namespace overlayfs keeps its notes in user.* attributes.
  */
-static int mount_overlay(const struct do_tree *tree, const char *lower, const char *target,
-			 unsigned int number)
+static int mount_overlay(struct do_tree *tree, const char *lower, const char *target)
 {
-	char upper[DO_PATH_MAX], work[DO_PATH_MAX];
 	AUTO_FREE char *options = NULL;
+	char upper[DO_PATH_MAX], work[DO_PATH_MAX];
 	char name[32];
 	int r;
 
 	if (!plain_path(lower) || !plain_path(tree->scratch))
 		return -EINVAL;
-	(void)snprintf(name, sizeof(name), "up%u", number);
+	(void)snprintf(name, sizeof(name), "up%u", tree->overlays);
 	r = make_dir(tree->scratch, name, upper, NULL);
-	if (r == 0) {
-		(void)snprintf(name, sizeof(name), "work%u", number);
+	(void)snprintf(name, sizeof(name), "work%u", tree->overlays);
+	if (r == 0)
 		r = make_dir(tree->scratch, name, work, NULL);
-	}
+	tree->overlays++;
+	if (r == 0)
+		r = copy_attributes(lower, upper, tree->user_namespace);
 	if (r == 0)
 		r = str_printf(&options, "lowerdir=%s,upperdir=%s,workdir=%s%s", lower, upper, work,
 			       tree->user_namespace ? ",userxattr" : "");
@@ -200,142 +166,191 @@ static int bind_readonly(const char *source, const char *target)
 	return 0;
 }
 
-/* One more file system of the host's, in its place of the tree. Its failure is a warning. */
-static void show_submount(const struct do_tree *tree, const char *path, unsigned int number)
+static int show(struct do_tree *tree, const struct do_mounts *mounts, const char *path,
+		unsigned int depth);
+
+/* True if `path` is a mount point of something that the sandbox does not show. */
+static bool is_hidden(const struct do_mounts *mounts, const char *path)
+{
+	const struct do_mount *mount = do_mounts_holding(mounts, path);
+
+	return do_path_fresh(path) || (mount && str_eq(mount->path, path) && !do_mount_shown(mount));
+}
+
+static int show_link(const char *path, const char *target)
+{
+	char text[DO_PATH_MAX];
+	const ssize_t n = readlink(path, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return symlink(text, target) < 0 ? -errno : 0;
+}
+
+static int show_file(struct do_tree *tree, const char *path, const char *target)
+{
+	AUTO_CLOSE int fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	tree->overlays++;
+	return bind_readonly(path, target);
+}
+
+/* One entry of a plain directory. Sockets, pipes and devices stay out. */
+static int show_entry(struct do_tree *tree, const struct do_mounts *mounts, const char *path,
+		      unsigned int depth)
 {
 	char target[DO_PATH_MAX];
 	struct stat st;
-	int r;
 
 	if (snprintf(target, sizeof(target), "%s%s", tree->rootfs, path) >= (int)sizeof(target))
-		return;
-	if (stat(path, &st) < 0 || stat(target, &st) < 0)
-		return; /* not for this user, or hidden below a later mount */
-	r = S_ISDIR(st.st_mode) ? mount_overlay(tree, path, target, number) : -ENOTDIR;
-	if (r < 0)
-		r = bind_readonly(path, target);
-	if (r < 0)
-		log_warning("do: %s is not in the sandbox: %s", path, strerrordesc_np(-r));
+		return -ENAMETOOLONG;
+	if (lstat(path, &st) < 0)
+		return 0; /* gone, or not for this user */
+	if (S_ISLNK(st.st_mode))
+		return show_link(path, target);
+	if (S_ISREG(st.st_mode))
+		return show_file(tree, path, target);
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	if (mkdir(target, st.st_mode & 07777) < 0 && errno != EEXIST)
+		return -errno;
+	return is_hidden(mounts, path) ? 0 : show(tree, mounts, path, depth + 1);
 }
 
-/*
- * Fields of a mountinfo line (proc_pid_mountinfo(5)): the fifth is the mount point, the type follows
- * " - ". Both are cut out of the line.
- */
-static bool split_line(char *line, char **ret_path, char **ret_type)
+/* The entries of a directory, one by one, in a plain directory of the tmpfs. */
+static int show_entries(struct do_tree *tree, const struct do_mounts *mounts, const char *path,
+			unsigned int depth)
 {
-	char *dash = strstr(line, " - ");
-	char *field = line;
+	DIR *dir = opendir(path);
+	const struct dirent *entry;
 
-	if (!dash)
-		return false;
-	*ret_type = dash + 3;
-	(*ret_type)[strcspn(*ret_type, " ")] = '\0';
-	for (int i = 0; i < 4; i++) {
-		field = strchr(field, ' ');
-		if (!field)
-			return false;
-		field++;
-	}
-	field[strcspn(field, " ")] = '\0';
-	*ret_path = field;
-	do_tree_unescape(field);
-	return true;
-}
+	if (!dir)
+		return errno == EACCES ? 0 : -errno;
+	while ((entry = readdir(dir)) != NULL) {
+		char child[DO_PATH_MAX];
+		int r;
 
-static int show_submounts(const struct do_tree *tree, struct err *err)
-{
-	AUTO_BUF struct buf text = { .max = MOUNTINFO_MAX };
-	unsigned int number = 1;
-	char *next;
-	int r = fd_read_file(AT_FDCWD, "/proc/self/mountinfo", &text);
-
-	if (r < 0)
-		return err_sys(err, r, "read /proc/self/mountinfo");
-	for (char *line = text.data; line && *line; line = next) {
-		char *path, *type;
-
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		if (!split_line(line, &path, &type) || !do_tree_shows(type, path))
+		if (str_eq(entry->d_name, ".") || str_eq(entry->d_name, ".."))
 			continue;
-		if (number > SUBMOUNTS_MAX) {
-			log_warning("do: more than %d file systems: the rest is not in the sandbox",
-				    SUBMOUNTS_MAX);
+		if (tree->overlays >= OVERLAYS_MAX) {
+			log_warning("do: too many entries: not all of %s is in the sandbox", path);
 			break;
 		}
-		show_submount(tree, path, number++);
+		r = snprintf(child, sizeof(child), "%s/%s", str_eq(path, "/") ? "" : path,
+			     entry->d_name) < (int)sizeof(child)
+			    ? show_entry(tree, mounts, child, depth)
+			    : -ENAMETOOLONG;
+		if (r < 0)
+			log_warning("do: %s is not in the sandbox: %s", child, strerrordesc_np(-r));
 	}
+	(void)closedir(dir);
 	return 0;
 }
 
-/* The root: an overlay and the file systems on it, or all of the host's tree without writing. */
-static int build_root(struct do_tree *tree, struct err *err)
+/* Mounts that one overlay of `path` would not show, or (in a user namespace) that forbid it. */
+static bool has_mounts_below(const struct do_tree *tree, const struct do_mounts *mounts,
+			     const char *path)
 {
-	int r = mount_overlay(tree, "/", tree->rootfs, 0);
+	const size_t len = str_eq(path, "/") ? 0 : strlen(path);
+
+	for (size_t i = 0; i < mounts->len; i++) {
+		const struct do_mount *mount = &mounts->items[i];
+
+		if (strncmp(mount->path, path, len) == 0 && mount->path[len] == '/' &&
+		    mount->path[len + 1] && (tree->user_namespace || do_mount_shown(mount)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The host's directory `path` in its place: one overlay; above other mounts, of which an overlay shows
+ * nothing and which may be locked, the entries.
+ */
+static int show(struct do_tree *tree, const struct do_mounts *mounts, const char *path,
+		unsigned int depth)
+{
+	char target[DO_PATH_MAX];
+
+	if (snprintf(target, sizeof(target), "%s%s", tree->rootfs, path) >= (int)sizeof(target))
+		return -ENAMETOOLONG;
+	if (depth < DEPTH_MAX && has_mounts_below(tree, mounts, path))
+		return show_entries(tree, mounts, path, depth);
+	return mount_overlay(tree, path, target);
+}
+
+/* Whether overlays work here at all, before hundreds are tried: of a directory that everybody has. */
+static int try_overlay(struct do_tree *tree, struct err *err)
+{
+	char probe[DO_PATH_MAX];
+	int r = make_dir(tree->scratch, "probe", probe, err);
+
+	if (r == 0)
+		r = mount_overlay(tree, "/usr", probe);
+	if (r == 0)
+		(void)umount2(probe, MNT_DETACH);
+	return r;
+}
+
+/* The root: overlays, or all of the host's tree without writing. */
+static int build_root(struct do_tree *tree, const struct do_mounts *mounts, struct err *err)
+{
+	int r = try_overlay(tree, err);
 
 	if (r == 0) {
-		tree->overlay = true;
-		return show_submounts(tree, err);
+		r = show(tree, mounts, "/", 0);
+		return r < 0 ? err_sys(err, r, "do: the root of the sandbox") : 0;
 	}
 	log_warning("do: no overlay on this host (%s): files outside /tmp cannot be written",
 		    strerrordesc_np(-r));
+	tree->readonly = true;
 	r = bind_readonly("/", tree->rootfs);
 	return r < 0 ? err_sys(err, r, "do: bind / read-only") : 0;
 }
 
-/* True if the tree has the directory `cwd` of the host in its place. */
-static bool tree_has(const struct do_tree *tree, const char *cwd)
+/* A directory below /tmp, or one on a file system that is not shown: brought in by an overlay. */
+static int build_cwd(struct do_tree *tree, const struct do_mounts *mounts, const char *cwd,
+		     struct err *err)
 {
-	char inside[DO_PATH_MAX];
-	struct stat host, sandbox;
-
-	for (size_t i = 0; i < ARRAY_LEN(hidden); i++) {
-		if (below(cwd, hidden[i]))
-			return false;
-	}
-	if (snprintf(inside, sizeof(inside), "%s%s", tree->rootfs, cwd) >= (int)sizeof(inside))
-		return false;
-	/* An overlay keeps the inode number but not always the device. */
-	return stat(cwd, &host) == 0 && stat(inside, &sandbox) == 0 && host.st_ino == sandbox.st_ino;
-}
-
-/* Only a directory below /tmp, or one that no shown file system has, is brought in. */
-static bool may_show_cwd(const char *cwd)
-{
-	if (below(cwd, "/tmp"))
-		return !str_eq(cwd, "/tmp");
-	for (size_t i = 0; i < ARRAY_LEN(hidden); i++) {
-		if (below(cwd, hidden[i]))
-			return false;
-	}
-	return true;
-}
-
-static int build_cwd(struct do_tree *tree, const char *cwd, struct err *err)
-{
+	const struct do_mount *mount = do_mounts_holding(mounts, cwd);
 	int r;
 
-	if (tree_has(tree, cwd))
+	if (!do_path_fresh(cwd) && mount && do_mount_shown(mount))
 		return 0;
-	if (!may_show_cwd(cwd)) {
+	if (do_path_fresh(cwd) && !str_after(cwd, "/tmp/")) {
 		log_warning("do: the host's %s is not shown in the sandbox", cwd);
 		return 0;
 	}
 	r = make_dir(tree->scratch, "cwd", tree->cwd, err);
 	if (r < 0)
 		return r;
-	r = tree->overlay ? mount_overlay(tree, cwd, tree->cwd, SUBMOUNTS_MAX + 1) : -EINVAL;
+	r = tree->readonly ? -EINVAL : mount_overlay(tree, cwd, tree->cwd);
 	if (r < 0)
 		r = bind_readonly(cwd, tree->cwd);
 	return r < 0 ? err_sys(err, r, "do: show %s in the sandbox", cwd) : 0;
 }
 
+/* Before our own mounts are made, so that they are not in it. */
+static int read_mounts(struct do_mounts *ret, struct err *err)
+{
+	AUTO_BUF struct buf text = { .max = MOUNTINFO_MAX };
+	int r = fd_read_file(AT_FDCWD, "/proc/self/mountinfo", &text);
+
+	if (r == 0 && text.data)
+		r = do_mounts_parse(TAKE_PTR(text.data), ret);
+	return r < 0 ? err_sys(err, r, "read /proc/self/mountinfo") : 0;
+}
+
 int do_tree_build(struct do_tree *tree, const char *cwd, bool keep_cwd, struct err *err)
 {
-	int r = make_scratch(tree, err);
+	AUTO(do_mounts_done) struct do_mounts mounts = { 0 };
+	int r = read_mounts(&mounts, err);
 
+	if (r == 0)
+		r = make_scratch(tree, err);
 	if (r == 0)
 		r = make_dir(tree->scratch, "rootfs", tree->rootfs, err);
 	if (r == 0)
@@ -343,8 +358,8 @@ int do_tree_build(struct do_tree *tree, const char *cwd, bool keep_cwd, struct e
 	if (r == 0)
 		r = make_dir(tree->scratch, "state", tree->state, err);
 	if (r == 0)
-		r = build_root(tree, err);
+		r = build_root(tree, &mounts, err);
 	if (r == 0 && !keep_cwd)
-		r = build_cwd(tree, cwd, err);
+		r = build_cwd(tree, &mounts, cwd, err);
 	return r;
 }

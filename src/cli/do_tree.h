@@ -3,13 +3,18 @@
  * cli/do_tree.h - the file tree of a `caisson do` sandbox, in a mount namespace of our own.
  *
  * The calling process leaves the host's mount namespace (an ordinary user: into a user namespace in
- * which it is root first) and builds there, on a private tmpfs, an overlay of the host's root and of
- * its file systems on disks. Nothing of it is ever seen by the host, and all of it ends with the last
- * process in the namespace, however that ends.
+ * which it is root first) and builds there, on a private tmpfs, overlays of the host's files. Nothing
+ * of it is ever seen by the host, and all of it ends with the last process in the namespace, however
+ * that ends.
+ *
+ * One overlay of / would do, but in a user namespace the kernel refuses a lower directory below which
+ * it has locked mounts (mount_namespaces(7)), and / always is one. So a directory above such mounts is
+ * made as a plain one on the tmpfs, and its entries are overlays.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -17,14 +22,15 @@
 #define DO_PATH_MAX 4096
 
 struct do_tree {
-	char scratch[DO_PATH_MAX]; /* private tmpfs: bundle/ state/ rootfs/ */
+	char scratch[DO_PATH_MAX]; /* private tmpfs: bundle/ state/ rootfs/ ... */
 	char rootfs[DO_PATH_MAX];
 	char bundle[DO_PATH_MAX];
-	char state[DO_PATH_MAX];   /* for containers of ordinary users */
-	char cwd[DO_PATH_MAX];	   /* overlay of the working directory, or "": it is in rootfs */
-	uid_t host_uid;	      /* of the caller */
-	bool overlay;	      /* false: rootfs is a read-only bind mount */
-	bool user_namespace;  /* the process was moved into one */
+	char state[DO_PATH_MAX]; /* for containers of ordinary users */
+	char cwd[DO_PATH_MAX];	 /* overlay of the working directory, or "": it is in rootfs */
+	uid_t host_uid;		 /* of the caller */
+	unsigned int overlays;	 /* made so far */
+	bool user_namespace;	 /* the process was moved into one */
+	bool readonly;		 /* the kernel has no overlay for us: rootfs is a read-only bind mount */
 };
 
 /*
@@ -40,9 +46,27 @@ int do_tree_enter(struct do_tree *tree, uid_t uid, gid_t gid, struct err *err);
  */
 int do_tree_build(struct do_tree *tree, const char *cwd, bool keep_cwd, struct err *err);
 
-/*
- * A mount point out of /proc/self/mountinfo that the sandbox shows: on a disk or a network, and not
- * below what the sandbox has afresh. Pure, for tests. `path` is unescaped in place.
- */
-bool do_tree_shows(const char *fs_type, const char *path);
-void do_tree_unescape(char *path);
+/* A mount of the host, out of /proc/self/mountinfo. */
+struct do_mount {
+	char *path; /* unescaped; points into the text */
+	char *type;
+};
+
+struct do_mounts {
+	char *text; /* owned */
+	struct do_mount *items; /* owned */
+	size_t len;
+};
+
+/* Read proc_pid_mountinfo(5) text (taken over). -ENOMEM. Lines of another form are skipped. */
+int do_mounts_parse(char *text, struct do_mounts *ret);
+void do_mounts_done(struct do_mounts *mounts);
+
+/* The mount that holds `path` (the last one of its mount point), or NULL. */
+const struct do_mount *do_mounts_holding(const struct do_mounts *mounts, const char *path);
+
+/* True for what a sandbox shows: a file system on a disk or a network, or /, not in a fresh directory. */
+bool do_mount_shown(const struct do_mount *mount);
+
+/* True if the sandbox has this path afresh (/proc /sys /dev /run /tmp and below). */
+bool do_path_fresh(const char *path);

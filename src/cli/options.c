@@ -239,13 +239,14 @@ static int take_word(struct parser *p, const char *word, const char *name)
 	const char *equals = strchr(name, '=');
 	const size_t len = equals ? (size_t)(equals - name) : strlen(name);
 	const struct option *opt = find_long(p->table, name, len);
+	const char spelled[2] = { *name, '\0' };
 
 	if (len == 0 || *name == '-')
 		return err_set(p->err, -EINVAL, "bad flag syntax: %s", word);
 	if (!opt && len == 1)
 		opt = find_short(p->table, *name);
 	if (opt)
-		return equals ? set_value(p, opt, equals + 1) : take_option(p, opt, opt->name);
+		return equals ? set_value(p, opt, equals + 1) : take_option(p, opt, len == 1 ? spelled : opt->name);
 	if (!equals && word[1] != '-')
 		return take_cluster(p, name);
 	return err_set(p->err, -EINVAL, "flag provided but not defined: -%.*s", (int)len, name);

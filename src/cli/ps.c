@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/ps.h"
 #include "cli/verbs.h"
 
 struct ps_options {
@@ -30,11 +31,6 @@ static const struct option table[] = {
 };
 
 #define PS_OUTPUT_MAX (16u << 20) /* bytes */
-
-struct pid_list {
-	pid_t *pids; /* owned */
-	size_t len;
-};
 
 static int print_json(const struct pid_list *list, struct err *err)
 {
@@ -151,8 +147,8 @@ static bool is_ours(const struct pid_list *list, const char *word, size_t len)
 	return false;
 }
 
-static int filter(const struct buf *text, const struct pid_list *list, struct buf *out,
-		  struct err *err)
+int ps_filter(const struct buf *text, const struct pid_list *list, struct buf *out,
+	      struct err *err)
 {
 	const char *line = text->data;
 	bool header = true;
@@ -160,17 +156,19 @@ static int filter(const struct buf *text, const struct pid_list *list, struct bu
 
 	while (line && *line) {
 		const char *end = strchrnul(line, '\n');
+		const size_t len = (size_t)(end - line);
 		size_t word_len = 0;
+		const char *word;
 		int r;
 
 		if (header) {
-			r = find_column(line, (size_t)(end - line), &column, err);
+			r = find_column(line, len, &column, err);
 			if (r < 0)
 				return r;
 		}
-		if (header || is_ours(list, word_at(line, (size_t)(end - line), column, &word_len),
-				      word_len)) {
-			buf_append(out, line, (size_t)(end - line));
+		word = word_at(line, len, column, &word_len);
+		if (header || is_ours(list, word, word_len)) {
+			buf_append(out, line, len);
 			buf_puts(out, "\n");
 		}
 		header = false;
@@ -195,7 +193,7 @@ static int print_table(const struct pid_list *list, const struct option_args *ar
 		argv[i] = args->items[i];
 	r = run_ps_program(argv, &text, err);
 	if (r == 0)
-		r = filter(&text, list, &out, err);
+		r = ps_filter(&text, list, &out, err);
 	return r < 0 ? r : out_flush(&out, err);
 }
 
