@@ -46,7 +46,7 @@ def skip_reason(item, kind):
         where = f"CAVEATS.md#{caveat}" if caveat else "not in its list of classes"
         return f"class {ISOLATION}: {where}"
     for marker in item.iter_markers("beyond"):
-        if kind in marker.args:
+        if kind in marker.args and cgroups.layout() in marker.kwargs.get("layouts", cgroups.LAYOUTS):
             return f"stand-in {kind}: {marker.kwargs.get('reason', 'our contract differs')}"
     layouts = item.get_closest_marker("layouts")
     if layouts and cgroups.layout() not in layouts.args:

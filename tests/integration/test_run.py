@@ -163,6 +163,7 @@ def test_orphans_of_the_container_end_with_it(runtime, bundle):
     assert runtime.container_ids() == []  # the leak check looks for the processes
 
 
+@pytest.mark.beyond("runc", layouts=["v2"], reason="leaves the cgroup")
 @pytest.mark.beyond("crun", reason="waits for the orphans")
 def test_orphans_end_with_a_container_that_shares_the_pid_namespace(runtime, bundle):
     bundle.drop_namespace("pid")

@@ -5,6 +5,7 @@ import os
 import pathlib
 
 BASE = pathlib.Path("/sys/fs/cgroup")
+LAYOUTS = ("v1", "hybrid", "v2")
 
 
 def layout():

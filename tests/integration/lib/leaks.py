@@ -60,7 +60,8 @@ class Guard:
         found += [f"mount {line}" for line in mounts() if line not in self.mounts]
         found += [f"cgroup {path}" for path in sorted(cgroups.all_cgroups() - self.cgroups)]
         try:
-            found += [f"state {root}/{name}" for name in os.listdir(root)]
+            # A name with @ cannot be a container's ID: a cache of the runtime.
+            found += [f"state {root}/{name}" for name in os.listdir(root) if not name.startswith("@")]
         except FileNotFoundError:
             pass
         return found
