@@ -144,13 +144,20 @@ static bool is_given(const struct oci_spec *spec, const char *path)
 	return false;
 }
 
-/* ptmx of a devpts of the container's own; an image may bring a node or a file, which goes. */
+/*
+ * ptmx of a devpts of the container's own; what an image brings goes, but for the device itself: it
+ * finds the devpts beside it (devpts.rst of the kernel).
+ */
 static int link_ptmx(const struct place *p)
 {
+	static const struct oci_device ptmx = { .type = 'c', .major = 5, .minor = 2 };
+
 	if (symlinkat("pts/ptmx", p->dir_fd, p->name) == 0)
 		return 0;
 	if (errno != EEXIST)
 		return -errno;
+	if (accept_existing(p, &ptmx) == 0)
+		return 0;
 	if (unlinkat(p->dir_fd, p->name, 0) < 0 || symlinkat("pts/ptmx", p->dir_fd, p->name) < 0)
 		return -errno;
 	return 0;

@@ -44,13 +44,29 @@ static void spot_done(struct spot *s)
 	auto_close_p(&s->owned_fd);
 }
 
-/* A name directly in the verified procfs needs no resolving: procfs has no links that lead
- * elsewhere among the names that move_mount(2) and open_tree(2) do not follow. */
+/*
+ * NAME of "/proc/NAME", for which no path has to be walked: the verified procfs has no links among
+ * its names but these, which are left to the usual way.
+ */
+static const char *name_in_proc(const struct mask *m, const char *path)
+{
+	static const char *const links[] = { "self", "thread-self", "net", "mounts" };
+	const char *name = str_after(path, "/proc/");
+
+	if (m->proc_fd < 0 || !name || !*name || *name == '.' || strchr(name, '/'))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+		if (strcmp(name, links[i]) == 0)
+			return NULL;
+	}
+	return name;
+}
+
 static int find_spot(const struct mask *m, const char *path, struct spot *ret)
 {
-	const char *in_proc = str_after(path, "/proc/");
+	const char *in_proc = name_in_proc(m, path);
 
-	if (in_proc && *in_proc && m->proc_fd >= 0 && !strchr(in_proc, '/') && in_proc[0] != '.') {
+	if (in_proc) {
 		ret->dir_fd = m->proc_fd;
 		ret->name = in_proc;
 		return 0;
@@ -175,7 +191,8 @@ static int make_readonly(const struct mask *m, const char *path, struct err *err
 	return r < 0 ? mount_fail(err, r) : 0;
 }
 
-static int open_proc(struct mask *m)
+/* No procfs there is no error: then /proc is a directory like any other. */
+static void open_proc(struct mask *m)
 {
 	const int fd =
 		fd_open_resolve(m->root_fd, "/proc", O_PATH | O_DIRECTORY, 0, RESOLVE_STRICT);
@@ -184,7 +201,6 @@ static int open_proc(struct mask *m)
 		m->proc_fd = fd;
 	else if (fd >= 0)
 		(void)close(fd);
-	return 0;
 }
 
 int mask_apply(int root_fd, const struct oci_spec *spec, struct err *err)
@@ -202,7 +218,7 @@ int mask_apply(int root_fd, const struct oci_spec *spec, struct err *err)
 
 	if (readonly->len == 0 && masked->len == 0)
 		return 0;
-	(void)open_proc(&m);
+	open_proc(&m);
 	for (size_t i = 0; i < readonly->len; i++) {
 		r = make_readonly(&m, readonly->items[i], err);
 		if (r < 0)

@@ -126,7 +126,6 @@ int mount_source_open(const struct oci_mount *m, const char *bundle, int userns_
 	AUTO_MOUNT_OPTIONS struct mount_options o = { 0 };
 	AUTO_CLOSE int bundle_fd = -EBADF;
 	AUTO_CLOSE int fd = -EBADF;
-	struct mount_attr slave = { .propagation = MS_SLAVE };
 	int r = mount_options_parse(&m->options, &o, err);
 
 	if (r < 0)
@@ -139,11 +138,6 @@ int mount_source_open(const struct oci_mount *m, const char *bundle, int userns_
 	r = mount_bind_open(bundle_fd, m->source ? m->source : "", &o, &fd, err);
 	if (r == 0 && userns_fd >= 0)
 		r = mount_apply_idmap(fd, userns_fd, o.ridmap, err);
-	if (r == 0) {
-		r = set_attr(fd, true, &slave);
-		if (r < 0)
-			(void)err_sys(err, r, "propagation");
-	}
 	if (r < 0)
 		return err_prefix(err, r, "mount %s at %s", m->source ? m->source : "(no source)",
 				  m->destination);

@@ -40,18 +40,26 @@ static int copy_symlink(const struct rootfs *rootfs, const struct mount_entry *e
 	return 1;
 }
 
-/* The clone of the source: the parent's, or opened here. */
+/*
+ * The clone of the source: opened here, or by the parent in the host's mount namespace. There it
+ * may be a peer of the host's mounts; as all that a container sees by default it becomes a slave of
+ * them.
+ */
 static int open_source(const struct mount_entry *e, int dir_fd, int *ret_mount_fd, struct err *err)
 {
-	int fd;
+	const struct mount_options slave = { .propagation = MS_SLAVE | MS_REC };
+	AUTO_CLOSE int fd = -EBADF;
+	int r;
 
 	if (e->source_fd < 0)
 		return mount_bind_open(dir_fd, e->m->source, e->o, ret_mount_fd, err);
 	fd = fcntl(e->source_fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return mount_fail(err, -errno);
-	*ret_mount_fd = fd;
-	return 0;
+	r = mount_apply_options(fd, &slave, 0, err);
+	if (r == 0)
+		*ret_mount_fd = TAKE_FD(fd);
+	return r;
 }
 
 /* The place of a clone: a file for a file. What is missing is made to fit. */

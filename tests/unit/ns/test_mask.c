@@ -153,6 +153,20 @@ static void readonly_paths_keep_other_options_and_mounts_inside(void **state)
 }
 
 /* Goal: a /proc that is no procfs (no mount, or a link of the image) is an ordinary path. */
+/* Goal: a link of procfs is followed to what it shows, not covered itself. */
+static void proc_link_body(struct fixture *fx)
+{
+	given(fx, MOUNTS MASKED("\"/proc/net\",\"/proc/mounts\""));
+	enter(fx);
+	EXPECT(!exists("/proc/self/net/dev") && has_text("/proc/self/mounts", ""));
+}
+
+static void links_of_procfs_are_followed(void **state)
+{
+	(void)state;
+	in_child(proc_link_body);
+}
+
 static void no_proc_body(struct fixture *fx)
 {
 	make_dir(fx, "rootfs/real");
@@ -178,6 +192,7 @@ int main(void)
 		cmocka_unit_test(files_and_directories_are_masked),
 		cmocka_unit_test(masked_directories_share_one_tmpfs),
 		cmocka_unit_test(readonly_paths_keep_other_options_and_mounts_inside),
+		cmocka_unit_test(links_of_procfs_are_followed),
 		cmocka_unit_test(a_proc_that_is_no_procfs_is_an_ordinary_path),
 	};
 

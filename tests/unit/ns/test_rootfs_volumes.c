@@ -276,6 +276,7 @@ static void source_body(struct fixture *fx)
 
 	make_dir(fx, "host/m");
 	make_file(fx, "host/m/file", "text");
+	EXPECT(mount(NULL, fx->dir, NULL, MS_SHARED, NULL) == 0);
 	given_mounts(fx,
 		     PROC ",{\"destination\":\"/v\",\"source\":\"host/m\",\"options\":[\"rbind\","
 			  "\"ro\"]}");
@@ -283,9 +284,12 @@ static void source_body(struct fixture *fx)
 	(void)snprintf(path, sizeof(path), "%s/host/m", fx->dir);
 	(void)snprintf(away, sizeof(away), "%s/host/away", fx->dir);
 	EXPECT(rename(path, away) == 0);
+	/* The parent's namespace lives on, as the host's does. */
+	EXPECT(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC) >= 0 && unshare(CLONE_NEWNS) == 0);
 	fx->rootfs.source_fds = fds;
 	enter(fx);
 	EXPECT(has_text("/v/file", "text") && mount_says("/v", " ro,"));
+	EXPECT(mount_says("/v", " master:") && !mount_says("/v", " shared:"));
 }
 
 static void a_source_of_the_parent_is_taken(void **state)
