@@ -480,7 +480,7 @@ static void drop_dir(struct cgroup *cg, size_t i)
 	memmove(&cg->base_len[i], &cg->base_len[i + 1], (cg->len - i) * sizeof(cg->base_len[0]));
 }
 
-static bool is_permission(int r)
+bool cgroup_is_permission(int r)
 {
 	return r == -EACCES || r == -EPERM || r == -EROFS;
 }
@@ -502,7 +502,7 @@ int cgroup_clone_fd(struct cgroup *cg, struct err *err)
 	if (i < 0)
 		return -ENOENT;
 	r = create_and_prepare(cg, (size_t)i, err);
-	if (cg->rootless && is_permission(r)) {
+	if (cg->rootless && cgroup_is_permission(r)) {
 		drop_dir(cg, (size_t)i);
 		return -ENOENT;
 	}
@@ -519,7 +519,7 @@ int cgroup_create(struct cgroup *cg, struct err *err)
 		const bool made = cg->v2_made && !*cg->dirs[i].controllers;
 		const int r = made ? 0 : create_and_prepare(cg, i, err);
 
-		if (cg->rootless && is_permission(r)) {
+		if (cg->rootless && cgroup_is_permission(r)) {
 			drop_dir(cg, i);
 			continue;
 		}
@@ -547,31 +547,18 @@ static int enter_error(const struct cgroup_dir *dir, pid_t pid, int r, struct er
 		       *dir->controllers ? dir->controllers : "cgroup2", (int)pid, dir->path);
 }
 
-static int enter_all(const struct cgroup *cg, pid_t pid, bool v2, struct err *err)
+int cgroup_enter(const struct cgroup *cg, pid_t pid, struct err *err)
 {
 	char text[16];
 
 	(void)snprintf(text, sizeof(text), "%d", (int)pid);
 	for (size_t i = 0; i < cg->len; i++) {
-		int r;
+		const int r = enter_dir(cg->dirs[i].path, text);
 
-		if (!v2 && !*cg->dirs[i].controllers)
-			continue;
-		r = enter_dir(cg->dirs[i].path, text);
-		if (r < 0 && !(cg->rootless && is_permission(r)))
+		if (r < 0 && !(cg->rootless && cgroup_is_permission(r)))
 			return enter_error(&cg->dirs[i], pid, r, err);
 	}
 	return 0;
-}
-
-int cgroup_enter(const struct cgroup *cg, pid_t pid, struct err *err)
-{
-	return enter_all(cg, pid, true, err);
-}
-
-int cgroup_enter_cloned(const struct cgroup *cg, pid_t pid, struct err *err)
-{
-	return enter_all(cg, pid, false, err);
 }
 
 /* The path in cgroup2 of another process, as /proc/PID/cgroup tells; *ret is the caller's. */
@@ -634,7 +621,7 @@ int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct
 		if ((r == -EBUSY || r == -ENOENT || r == -EOPNOTSUPP) &&
 		    !*cg->dirs[i].controllers && enter_beside(cg, i, text, beside) == 0)
 			r = 0;
-		if (r < 0 && !(cg->rootless && is_permission(r)))
+		if (r < 0 && !(cg->rootless && cgroup_is_permission(r)))
 			return enter_error(&cg->dirs[i], pid, r, err);
 	}
 	return 0;

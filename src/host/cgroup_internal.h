@@ -86,6 +86,9 @@ bool cgroup_has_controller(const char *controllers, const char *name);
 /* The limits of this container stand in cgroup2 files. */
 bool cgroup_is_v2(const struct cgroup *cg);
 
+/* -EACCES, -EPERM, -EROFS: what a rootless caller is forgiven. */
+bool cgroup_is_permission(int r);
+
 /* Index of the directory of a controller ("" for cgroup2), or -1. */
 int cgroup_index(const struct cgroup *cg, const char *controller);
 

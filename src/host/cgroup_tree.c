@@ -288,8 +288,7 @@ int cgroup_remove(const struct cgroup *cg, struct err *err)
 				break;
 		}
 		/* One that stays does not keep the others; the first error is told. */
-		if (r < 0 && !(cg->rootless && (r == -EACCES || r == -EPERM || r == -EROFS)) &&
-		    result == 0)
+		if (r < 0 && !(cg->rootless && cgroup_is_permission(r)) && result == 0)
 			result = err_sys(err, r, "remove the cgroup %s", path);
 	}
 	return result;

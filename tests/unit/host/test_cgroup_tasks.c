@@ -390,14 +390,59 @@ static void the_v2_freezer_and_kill(void **state)
 	cgroup_free(cg);
 }
 
-static void a_child_is_born_in_cgroup2(void **state)
+/* Every line of /proc/PID/cgroup that has limits must be the box's. */
+static void check_inside(pid_t pid)
+{
+	AUTO_BUF struct buf text = { 0 };
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	assert_int_equal(fd_read_file(AT_FDCWD, path, &text), 0);
+	for (char *line = strtok(text.data, "\n"); line; line = strtok(NULL, "\n")) {
+		const enum cgroup_layout layout = cgroup_layout();
+		const bool v2 = str_after(line, "0::");
+
+		if (layout == CGROUP_LAYOUT_V2 ? !v2 : layout == CGROUP_LAYOUT_V1 && v2)
+			continue;
+		if (!strstr(line, "caisson-unit-"))
+			fail_msg("not in the container's cgroup: %s", line);
+	}
+}
+
+/* A child in a new user namespace that enters by itself, then tells through the pipe how it went.
+ */
+static void join_as_container_init(const struct cgroup_join *join, int clone_fd)
+{
+	struct clone_args args = { .flags = CLONE_NEWUSER | CLONE_NEWPID, .exit_signal = SIGCHLD };
+	int told[2], result = -1;
+	pid_t pid;
+
+	assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+	if (clone_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)clone_fd;
+	}
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0) {
+		result = cgroup_join(join, NULL);
+		(void)!write(told[1], &result, sizeof(result));
+		_exit(sleep_long(NULL));
+	}
+	close(told[1]);
+	assert_true(pid > 0);
+	assert_int_equal(read(told[0], &result, sizeof(result)), sizeof(result));
+	close(told[0]);
+	assert_int_equal(result, 0);
+	check_inside(pid);
+	kill(pid, SIGKILL);
+	assert_int_equal(wait_for(pid), 1000 + SIGKILL);
+}
+
+static void a_child_is_born_in_cgroup2_and_joins_v1(void **state)
 {
 	struct box *b = NEED_BOX(state);
-	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
-	AUTO_BUF struct buf text = { 0 };
+	struct cgroup_join join = { 0 };
 	struct err err = { 0 };
-	char path[64];
-	pid_t pid;
 	int fd;
 
 	assert_int_equal(cgroup_remove(b->cg, &err), 0);
@@ -407,22 +452,41 @@ static void a_child_is_born_in_cgroup2(void **state)
 		skip();
 	}
 	assert_true(fd >= 0);
-	args.cgroup = (uint64_t)fd;
-	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-	if (pid == 0)
-		_exit(sleep_long(NULL));
-	close(fd);
-	assert_true(pid > 0);
 	assert_int_equal(cgroup_create(b->cg, &err), 0);
-	assert_int_equal(cgroup_enter_cloned(b->cg, pid, &err), 0);
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
-	assert_int_equal(fd_read_file(AT_FDCWD, path, &text), 0);
-	for (char *line = strtok(text.data, "\n"); line; line = strtok(NULL, "\n")) {
-		if (cgroup_layout() == CGROUP_LAYOUT_V2 && !str_after(line, "0::"))
-			continue;
-		if (!strstr(line, "caisson-unit-"))
-			fail_msg("not in the container's cgroup: %s", line);
-	}
+	assert_int_equal(cgroup_join_open(b->cg, true, &join, &err), 0);
+	join_as_container_init(&join, fd);
+	cgroup_join_done(&join);
+	close(fd);
+}
+
+static void a_child_joins_everything_by_itself(void **state)
+{
+	struct box *b = NEED_BOX(state);
+	const struct cgroup_dir *dirs;
+	struct cgroup_join join = { 0 };
+	struct err err = { 0 };
+
+	assert_int_equal(cgroup_join_open(b->cg, false, &join, &err), 0);
+	assert_int_equal(join.len, cgroup_dirs(b->cg, &dirs));
+	join_as_container_init(&join, -1);
+	cgroup_join_done(&join);
+	assert_int_equal(join.len, 0);
+}
+
+static void joining_what_is_gone_fails(void **state)
+{
+	struct box *b = NEED_BOX(state);
+	struct cgroup_join join = { 0 };
+	struct err err = { 0 };
+	size_t at = 99;
+
+	assert_int_equal(cgroup_join_open(b->cg, false, &join, &err), 0);
+	assert_int_equal(cgroup_remove(b->cg, &err), 0);
+	assert_int_equal(cgroup_join(&join, &at), -ENODEV);
+	assert_int_equal(at, 0);
+	cgroup_join_done(&join);
+	assert_int_equal(cgroup_join_open(b->cg, false, &join, &err), -ENOENT);
+	assert_int_equal(join.len, 0);
 }
 
 static void exec_joins_beside_a_process_of_the_container(void **state)
@@ -512,7 +576,9 @@ int main(void)
 		LIVE(freezing_an_empty_group_works),
 		LIVE(a_frozen_task_does_not_run),
 		LIVE(the_v2_freezer_and_kill),
-		LIVE(a_child_is_born_in_cgroup2),
+		LIVE(a_child_is_born_in_cgroup2_and_joins_v1),
+		LIVE(a_child_joins_everything_by_itself),
+		LIVE(joining_what_is_gone_fails),
 		LIVE(exec_joins_beside_a_process_of_the_container),
 		LIVE(parents_are_made_and_cpusets_filled),
 	};
