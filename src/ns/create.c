@@ -207,7 +207,7 @@ int ns_create(const struct ns_create_options *options, struct ns_child *ret, str
 	if (r == 0)
 		r = idmap_fds_open(options->spec, &c.idmaps, err);
 	if (r == 0 && options->spec->linux.ns[OCI_NS_USER].set && !options->unprivileged)
-		r = source_fds_open(options->spec, options->bundle, &c.sources, err);
+		r = source_fds_open(options->spec, options->bundle, &c.idmaps, &c.sources, err);
 	if (r == 0)
 		r = stage_socketpair(c.sock, err);
 	if (r < 0)

@@ -120,6 +120,11 @@ int mount_set_readonly(int mount_fd, bool recursive)
 	return set_attr(mount_fd, recursive, &attr);
 }
 
+bool mount_is_bind(const struct oci_mount *m, const struct mount_options *o)
+{
+	return o->bind || str_eq(m->type, "bind") || str_eq(m->type, "rbind");
+}
+
 int mount_source_open(const struct oci_mount *m, const char *bundle, int userns_fd,
 		      int *ret_mount_fd, struct err *err)
 {
@@ -130,6 +135,9 @@ int mount_source_open(const struct oci_mount *m, const char *bundle, int userns_
 
 	if (r < 0)
 		return err_prefix(err, r, "mount %s", m->destination);
+	if (!mount_is_bind(m, &o) || o.remount)
+		return 0;
+	o.rbind |= str_eq(m->type, "rbind");
 	if (m->source && m->source[0] != '/') {
 		bundle_fd = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (bundle_fd < 0)

@@ -22,6 +22,9 @@
 int mount_bind_open(int dir_fd, const char *source, const struct mount_options *o,
 		    int *ret_mount_fd, struct err *err);
 
+/* Whether an entry of mounts[] is a bind mount: by an option or by its type. */
+bool mount_is_bind(const struct oci_mount *m, const struct mount_options *o);
+
 /*
  * The same for the parent of the staged child, when the child may not: in a new user namespace a
  * source can lie behind directories that only the host's root may pass, and only the owner of the

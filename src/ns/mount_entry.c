@@ -148,7 +148,7 @@ static int judge_type(const struct oci_mount *m, const struct mount_options *o,
 {
 	const bool none = !m->type || !*m->type || strcmp(m->type, "none") == 0;
 
-	if (o->bind || (m->type && (strcmp(m->type, "bind") == 0 || strcmp(m->type, "rbind") == 0)))
+	if (mount_is_bind(m, o))
 		*ret_type = NULL;
 	else if (!none)
 		*ret_type = m->type;
@@ -172,7 +172,7 @@ int mount_entry_perform(struct rootfs *rootfs, size_t index, struct err *err)
 	const char *what;
 	int r = mount_options_parse(&m->options, &o, err);
 
-	if (r == 0 && m->type && strcmp(m->type, "rbind") == 0)
+	if (r == 0 && str_eq(m->type, "rbind"))
 		o.rbind = true;
 	if (r == 0)
 		r = judge_type(m, &o, &e.type, err);

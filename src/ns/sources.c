@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ns/sources.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mount.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "host/mount_options.h"
+#include "ns/mount_bind.h"
 
 void source_fds_done(struct source_fds *sources)
 {
@@ -18,48 +15,42 @@ void source_fds_done(struct source_fds *sources)
 	*sources = (struct source_fds){ 0 };
 }
 
-static int open_source(const struct oci_mount *mount, int bundle_fd, struct err *err)
+static int open_all(const struct oci_spec *spec, const char *bundle, struct idmap_fds *idmaps,
+		    struct source_fds *sources, struct err *err)
 {
-	struct mount_options options = { 0 };
-	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT;
-	long fd = -EBADF;
-	const int r = mount_options_parse(&mount->options, &options, err);
+	for (size_t i = 0; i < sources->len; i++) {
+		int *map = idmaps->fds && idmaps->fds[i] >= 0 ? &idmaps->fds[i] : NULL;
+		struct err reason;
+		const int r = mount_source_open(&spec->mounts[i], bundle, map ? *map : -1,
+						&sources->fds[i], &reason);
 
-	if (r < 0)
-		return err_prefix(err, r, "mounts: %s", mount->destination);
-	if (options.rbind)
-		flags |= AT_RECURSIVE;
-	if (options.src_nofollow)
-		flags |= AT_SYMLINK_NOFOLLOW;
-	if ((options.bind || options.rbind) && mount->source)
-		fd = syscall(SYS_open_tree, bundle_fd, mount->source, flags);
-	mount_options_done(&options);
-	return fd < 0 ? -EBADF : (int)fd;
+		if (r < 0 && map)
+			return err_set(err, r, "%s", reason.msg);
+		if (map && sources->fds[i] >= 0) {
+			auto_close_p(map);
+			*map = -EBADF;
+		}
+	}
+	return 0;
 }
 
-int source_fds_open(const struct oci_spec *spec, const char *bundle, struct source_fds *ret,
-		    struct err *err)
+int source_fds_open(const struct oci_spec *spec, const char *bundle, struct idmap_fds *idmaps,
+		    struct source_fds *ret, struct err *err)
 {
 	struct source_fds sources = { .len = spec->mounts_len };
-	AUTO_CLOSE int bundle_fd = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r;
 
 	if (sources.len == 0)
 		return 0;
-	if (bundle_fd < 0)
-		return err_sys(err, -errno, "open the bundle %s", bundle);
 	sources.fds = malloc(sources.len * sizeof(*sources.fds));
 	if (!sources.fds)
 		return err_sys(err, -ENOMEM, "mounts");
 	for (size_t i = 0; i < sources.len; i++)
 		sources.fds[i] = -EBADF;
-	for (size_t i = 0; i < sources.len; i++) {
-		const int fd = open_source(&spec->mounts[i], bundle_fd, err);
-
-		if (fd < 0 && fd != -EBADF) {
-			source_fds_done(&sources);
-			return fd;
-		}
-		sources.fds[i] = fd;
+	r = open_all(spec, bundle, idmaps, &sources, err);
+	if (r < 0) {
+		source_fds_done(&sources);
+		return r;
 	}
 	*ret = sources;
 	return 0;
