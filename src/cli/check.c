@@ -75,8 +75,8 @@ static json_t *vm_class(void)
 {
 	const bool kvm = access("/dev/kvm", R_OK | W_OK) == 0;
 
-	return json_pack("{s:b, s:[{s:s, s:s, s:b, s:s}, {s:s, s:s, s:b, s:s}]}", "works", 0, "checks",
-			 "name", "built", "result", "missing", "required", 1, "detail",
+	return json_pack("{s:b, s:[{s:s, s:s, s:b, s:s}, {s:s, s:s, s:b, s:s}]}", "works", 0,
+			 "checks", "name", "built", "result", "missing", "required", 1, "detail",
 			 "class vm is not built yet", "name", "kvm", "result",
 			 kvm ? "ok" : "missing", "required", 0, "detail",
 			 kvm ? "/dev/kvm can be opened for reading and writing; no guest was run"

@@ -2,8 +2,8 @@
 /*
  * cli/check.h - what this host can do for each isolation class.
  *
- * A probe tries the thing itself where that is harmless (in a child process, in namespaces of its own)
- * and asks a file otherwise. It changes nothing that outlives it.
+ * A probe tries the thing itself where that is harmless (in a child process, in namespaces of its
+ * own) and asks a file otherwise. It changes nothing that outlives it.
  */
 #pragma once
 
@@ -36,8 +36,8 @@ struct check_probe {
 extern const struct check_probe check_probes[];
 
 /*
- * {"classes": {"ns": {"works": ..., "checks": [...]}, "sentry": ..., "vm": ...}}; a new reference, NULL
- * when out of memory. *ret_ns_works may be NULL.
+ * {"classes": {"ns": {"works": ..., "checks": [...]}, "sentry": ..., "vm": ...}}; a new reference,
+ * NULL when out of memory. *ret_ns_works may be NULL.
  */
 json_t *check_document(bool *ret_ns_works);
 

@@ -34,8 +34,9 @@ void probe_namespaces(struct check_finding *f)
 		const char *file, *name;
 		bool required;
 	} kinds[] = {
-		{ "mnt", "mount", true },   { "pid", "pid", true },	 { "net", "network", true },
-		{ "ipc", "ipc", true },	    { "uts", "uts", true },	 { "user", "user", false },
+		{ "mnt", "mount", true },      { "pid", "pid", true },
+		{ "net", "network", true },    { "ipc", "ipc", true },
+		{ "uts", "uts", true },	       { "user", "user", false },
 		{ "cgroup", "cgroup", false }, { "time", "time", false },
 	};
 	enum check_result result = CHECK_OK;
@@ -150,8 +151,9 @@ void probe_user_namespace(struct check_finding *f)
 	    !explain_sysctl(f, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
 			    "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor "
 			    "profile for caisson with \"userns,\""))
-		check_remedy(f, "the kernel needs CONFIG_USER_NS; in a container, its seccomp profile "
-				"must allow unshare(2)");
+		check_remedy(f,
+			     "the kernel needs CONFIG_USER_NS; in a container, its seccomp profile "
+			     "must allow unshare(2)");
 }
 
 static int try_overlay(void)
@@ -178,8 +180,9 @@ void probe_overlay(struct check_finding *f)
 		return;
 	}
 	check_set(f, CHECK_LIMITED, "no overlay in a user namespace: %s", strerrordesc_np(-r));
-	check_remedy(f, "Linux 5.11 or newer with CONFIG_OVERLAY_FS; until then \"caisson do\" of an "
-			"ordinary user shows files read-only");
+	check_remedy(f,
+		     "Linux 5.11 or newer with CONFIG_OVERLAY_FS; until then \"caisson do\" of an "
+		     "ordinary user shows files read-only");
 }
 
 /* True unless the kernel has no such call. */
@@ -213,11 +216,13 @@ void probe_calls(struct check_finding *f)
 		if (has_call(calls[i].number))
 			continue;
 		check_set(f, CHECK_MISSING, "%s(2) is not there", calls[i].name);
-		check_remedy(f, "Linux %s or newer; in a container, a seccomp profile that allows it",
+		check_remedy(f,
+			     "Linux %s or newer; in a container, a seccomp profile that allows it",
 			     calls[i].since);
 		return;
 	}
-	check_set(f, CHECK_OK, "openat2 clone3 pidfd open_tree move_mount fsopen mount_setattr close_range");
+	check_set(f, CHECK_OK,
+		  "openat2 clone3 pidfd open_tree move_mount fsopen mount_setattr close_range");
 }
 
 void probe_seccomp(struct check_finding *f)
@@ -272,13 +277,14 @@ void probe_idmapped(struct check_finding *f)
 	}
 	check_set(f, CHECK_LIMITED, "not for the file system of /: %s",
 		  userns < 0 ? why.msg : strerrordesc_np(errno));
-	check_remedy(f, "Linux 5.12 or newer and a file system that supports it (ext4, xfs, btrfs ...)");
+	check_remedy(
+		f, "Linux 5.12 or newer and a file system that supports it (ext4, xfs, btrfs ...)");
 }
 
 void probe_landlock(struct check_finding *f)
 {
-	const long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
-				 LANDLOCK_CREATE_RULESET_VERSION);
+	const long abi =
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
 	if (abi > 0) {
 		check_set(f, CHECK_OK, "ABI %ld", abi);

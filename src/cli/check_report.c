@@ -97,9 +97,11 @@ static void probe_cgroup_rights(struct check_finding *f)
 		}
 		break;
 	}
-	check_set(f, CHECK_LIMITED, "this user may not make cgroups at the top: no resource limits");
-	check_remedy(f, "call as root, or have a cgroup delegated to this user (systemd: Delegate=yes) "
-			"and name it in linux.cgroupsPath");
+	check_set(f, CHECK_LIMITED,
+		  "this user may not make cgroups at the top: no resource limits");
+	check_remedy(
+		f, "call as root, or have a cgroup delegated to this user (systemd: Delegate=yes) "
+		   "and name it in linux.cgroupsPath");
 }
 
 static void probe_systemd(struct check_finding *f)
@@ -122,12 +124,14 @@ static void probe_id_helpers(struct check_finding *f)
 		if (stat(programs[i], &st) == 0)
 			continue;
 		check_set(f, CHECK_LIMITED, "%s is not installed", programs[i]);
-		check_remedy(f, "install the package uidmap (shadow-utils): ordinary users need it for "
-				"more than one id");
+		check_remedy(
+			f, "install the package uidmap (shadow-utils): ordinary users need it for "
+			   "more than one id");
 		return;
 	}
 	if (geteuid() == 0) {
-		check_set(f, CHECK_OK, "newuidmap and newgidmap are installed; root needs no ranges");
+		check_set(f, CHECK_OK,
+			  "newuidmap and newgidmap are installed; root needs no ranges");
 		return;
 	}
 	if (ids_subid_ranges("/etc/subuid", getuid(), &range, 1, &why) > 0 &&
@@ -190,11 +194,13 @@ static void probe_lsm(struct check_finding *f)
 	const bool apparmor = access("/sys/kernel/security/apparmor/profiles", F_OK) == 0;
 
 	read_words("/sys/kernel/security/lsm", list, sizeof(list));
-	check_set(f, selinux || apparmor ? CHECK_OK : CHECK_LIMITED, "AppArmor %s, SELinux %s, lsm: %s",
-		  apparmor ? "yes" : "no", selinux ? "yes" : "no", list[0] ? list : "unknown");
+	check_set(f, selinux || apparmor ? CHECK_OK : CHECK_LIMITED,
+		  "AppArmor %s, SELinux %s, lsm: %s", apparmor ? "yes" : "no",
+		  selinux ? "yes" : "no", list[0] ? list : "unknown");
 	if (!selinux && !apparmor)
-		check_remedy(f, "apparmorProfile and selinuxLabel in config.json are errors here; boot "
-				"with apparmor=1 or selinux=1");
+		check_remedy(
+			f, "apparmorProfile and selinuxLabel in config.json are errors here; boot "
+			   "with apparmor=1 or selinux=1");
 }
 
 static void probe_descriptors(struct check_finding *f)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli/cli.h - what the verbs of `caisson` share: the table of verbs, the invocation, output, errors.
+ * cli/cli.h - what the verbs of `caisson` share: the table of verbs, the invocation, output,
+ * errors.
  *
  * main.c finds the verb, reads its options by its table and calls it; a verb decodes, calls
  * src/runtime, and prints. Whatever fails comes back as -errno with one sentence; main prints it as
@@ -43,29 +44,30 @@ struct cli {
 };
 
 enum verb_flags {
-	VERB_NO_RUNTIME = 1u << 0,   /* needs no configuration and no root directory */
-	VERB_IN_ORDER = 1u << 1,     /* the first argument ends the options (exec, ps, do) */
-	VERB_EXEC_ERRORS = 1u << 2,  /* errors exit 255 and say "exec failed: " */
+	VERB_NO_RUNTIME = 1u << 0,  /* needs no configuration and no root directory */
+	VERB_IN_ORDER = 1u << 1,    /* the first argument ends the options (exec, ps, do) */
+	VERB_EXEC_ERRORS = 1u << 2, /* errors exit 255 and say "exec failed: " */
 };
 
-#define VERB_ARGS_ANY (~0u)
+#define VERB_ARGS_ANY	 (~0u)
 #define VERB_OPTIONS_MAX 512 /* bytes of a verb's options struct */
 
 struct verb {
 	const char *name;
-	const char *args;    /* usage after the options: "<container-id> [signal]" */
-	const char *summary; /* one line, lower case */
-	const char *description; /* paragraphs for --help; may be NULL */
+	const char *args;	      /* usage after the options: "<container-id> [signal]" */
+	const char *summary;	      /* one line, lower case */
+	const char *description;      /* paragraphs for --help; may be NULL */
 	const struct option *options; /* ends with a NULL name; never NULL */
 	unsigned int min_args, max_args;
 	unsigned int flags; /* enum verb_flags */
-	/* Exit code (0 or more), or -errno with a sentence. `options` is the struct of the table. */
+	/* Exit code (0 or more), or -errno with a sentence. `options` is the struct of the table.
+	 */
 	int (*run)(struct cli *cli, const void *options, const struct option_args *args,
 		   struct err *err);
 };
 
 extern const struct option global_option_table[];
-extern const struct option no_options[]; /* an empty table */
+extern const struct option no_options[];      /* an empty table */
 extern const struct verb *const verb_table[]; /* NULL-terminated, in the order of help */
 
 const struct verb *verb_find(const char *name);
@@ -93,7 +95,8 @@ int globals_setup_runtime(struct cli *cli, struct err *err);
 int cli_load(struct cli *cli, const struct option_args *args, bool lock, struct container **ret,
 	     struct err *err);
 
-/* A container as `state` and `list` show it (runc's fields in runc's order). NULL: out of memory. */
+/* A container as `state` and `list` show it (runc's fields in runc's order). NULL: out of memory.
+ */
 json_t *container_view(const struct container *c, const char *owner);
 
 /* The effective configuration as `config --json` shows it: a new reference. NULL: out of memory. */

@@ -40,7 +40,8 @@ const char *config_key_name(enum config_key key)
 	return keys[key].name;
 }
 
-const char *config_source_text(const struct config_value *value, char text[static CONFIG_SOURCE_MAX])
+const char *config_source_text(const struct config_value *value,
+			       char text[static CONFIG_SOURCE_MAX])
 {
 	switch (value->source) {
 	case CONFIG_FROM_FLAG:
@@ -139,8 +140,8 @@ static int check_text(enum config_key key, const char *text, const char *where, 
 	for (size_t i = 0; i < ARRAY_LEN(keys[key].words) && keys[key].words[i]; i++) {
 		if (str_eq(text, keys[key].words[i]))
 			return 0;
-		used += (size_t)snprintf(words + used, sizeof(words) - used, "%s%s",
-					 i ? ", " : "", keys[key].words[i]);
+		used += (size_t)snprintf(words + used, sizeof(words) - used, "%s%s", i ? ", " : "",
+					 keys[key].words[i]);
 	}
 	return err_set(err, -EINVAL, "%s: %s: \"%s\" is none of %s", where, keys[key].name, text,
 		       words);
@@ -281,7 +282,8 @@ static int read_directory(struct config *config, const char *path, struct err *e
 	int n;
 
 	if (dirfd < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(err, -errno, "open %s", path);
+		return errno == ENOENT || errno == ENOTDIR ? 0
+							   : err_sys(err, -errno, "open %s", path);
 	n = scandirat(dirfd, ".", &entries, only_json, by_name);
 	if (n < 0)
 		return err_sys(err, -errno, "read %s", path);

@@ -2,11 +2,12 @@
 /*
  * cli/config.h - the effective settings of one invocation and where each came from.
  *
- * Sources, the strongest first: a flag, the name the program was called by (isolation only), the last
- * configuration file that has the key, the built-in default. Files are CONFIG_FILE and then every
- * *.json of CONFIG_FILE.d (that is, caisson.json.d) in the order of their names. CAISSON_CONFIG in the
- * environment names another file instead of CONFIG_FILE; it is ignored in a set-user-ID or otherwise
- * privileged run (secure_getenv(3)).
+ * Sources, the strongest first: a flag, the name the program was called by (isolation only), the
+ * last configuration file that has the key, the built-in default. Files are CONFIG_FILE and then
+ * every
+ * *.json of CONFIG_FILE.d (that is, caisson.json.d) in the order of their names. CAISSON_CONFIG in
+ * the environment names another file instead of CONFIG_FILE; it is ignored in a set-user-ID or
+ * otherwise privileged run (secure_getenv(3)).
  *
  * A file is a JSON object. An unknown key, a wrong type or an unknown word is an error that names
  * file and line; so is a file that everybody may write. A missing file or directory is no error.
@@ -59,7 +60,8 @@ const char *config_key_name(enum config_key key);
 
 /* "flag", "default", "the program's name", "/etc/caisson/caisson.json:3"; in a caller's buffer. */
 #define CONFIG_SOURCE_MAX 512
-const char *config_source_text(const struct config_value *value, char text[static CONFIG_SOURCE_MAX]);
+const char *config_source_text(const struct config_value *value,
+			       char text[static CONFIG_SOURCE_MAX]);
 
 /* Set a value from a stronger or equal source; text is copied. -ENOMEM. */
 int config_set(struct config *config, enum config_key key, const char *text,

@@ -69,7 +69,8 @@ static int run_debug(struct cli *cli, const void *options, const struct option_a
 	int r;
 
 	if (!str_eq(args->items[0], "collect"))
-		return err_set(err, -EINVAL, "debug: \"%s\" is not known; there is: debug collect ID",
+		return err_set(err, -EINVAL,
+			       "debug: \"%s\" is not known; there is: debug collect ID",
 			       args->items[0]);
 	r = container_load(&cli->runtime, args->items[1], false, &c, err);
 	if (r < 0)
@@ -83,11 +84,13 @@ const struct verb verb_debug = {
 	.name = "debug",
 	.args = "collect <container-id>",
 	.summary = "collect what a bug report needs into one tar archive",
-	.description =
-		"The archive (default: caisson-debug-ID.tar) has the state, the specification, the tail of\n"
-		"the log, the files of the cgroup, the status of the processes, the mounts, facts about\n"
-		"the host and the version. Values of environment variables and annotations are left out;\n"
-		"look through it before you send it.",
+	.description = "The archive (default: caisson-debug-ID.tar) has the state, the "
+		       "specification, the tail of\n"
+		       "the log, the files of the cgroup, the status of the processes, the mounts, "
+		       "facts about\n"
+		       "the host and the version. Values of environment variables and annotations "
+		       "are left out;\n"
+		       "look through it before you send it.",
 	.options = table,
 	.min_args = 2,
 	.max_args = 2,

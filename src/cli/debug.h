@@ -2,8 +2,8 @@
 /*
  * cli/debug.h - what goes into the archive of `caisson debug collect`.
  *
- * Everything read is bounded, and no path in it is one that the container chose: files are read from
- * the runtime's own directory, from /proc/PID of verified processes, and from the cgroup.
+ * Everything read is bounded, and no path in it is one that the container chose: files are read
+ * from the runtime's own directory, from /proc/PID of verified processes, and from the cgroup.
  */
 #pragma once
 
@@ -14,10 +14,10 @@
 #include "cli/cli.h"
 #include "cli/tar.h"
 
-#define COLLECT_FILE_MAX    (1u << 20)	 /* bytes of one member; the tail is kept */
-#define COLLECT_LOG_MAX	    (256u << 10) /* bytes of the log's tail */
-#define COLLECT_ARCHIVE_MAX (64u << 20)	 /* bytes of the archive */
-#define COLLECT_PIDS_MAX    256
+#define COLLECT_FILE_MAX	 (1u << 20)   /* bytes of one member; the tail is kept */
+#define COLLECT_LOG_MAX		 (256u << 10) /* bytes of the log's tail */
+#define COLLECT_ARCHIVE_MAX	 (64u << 20)  /* bytes of the archive */
+#define COLLECT_PIDS_MAX	 256
 #define COLLECT_CGROUP_FILES_MAX 256 /* of one directory */
 
 struct collect {
@@ -30,7 +30,7 @@ struct collect {
 int collect_all(struct collect *collect, struct err *err);
 
 /*
- * Replace the values of environment variables ("NAME=<redacted>") in process.env and in the hooks of a
- * config.json, and the values of annotations. In place.
+ * Replace the values of environment variables ("NAME=<redacted>") in process.env and in the hooks
+ * of a config.json, and the values of annotations. In place.
  */
 void collect_redact(json_t *config);

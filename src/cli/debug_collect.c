@@ -32,8 +32,8 @@ static int add_json(struct collect *c, const char *name, const json_t *value, st
 /* At most max bytes: a regular file's last ones, of another (proc, cgroup) the first ones. */
 static int read_bounded(int dirfd, const char *path, size_t max, struct buf *out)
 {
-	AUTO_CLOSE int fd = openat(dirfd, path,
-				   O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+	AUTO_CLOSE int fd =
+		openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
 	struct stat st;
 
 	if (fd < 0)
@@ -83,8 +83,8 @@ static void redact_list(json_t *env)
 		const char *text = json_string_value(item);
 		const size_t len = text ? strcspn(text, "=") : 0;
 
-		(void)json_array_set_new(env, i, json_sprintf("%.*s=<redacted>", (int)len,
-							      text ? text : ""));
+		(void)json_array_set_new(
+			env, i, json_sprintf("%.*s=<redacted>", (int)len, text ? text : ""));
 	}
 }
 
@@ -94,8 +94,8 @@ static void redact_values(json_t *object)
 	json_t *value;
 	void *next;
 
-	json_object_foreach_safe (object, next, key, value)
-		(void)json_object_set_new(object, key, json_string("<redacted>"));
+	json_object_foreach_safe(object, next, key, value)(void)
+		json_object_set_new(object, key, json_string("<redacted>"));
 }
 
 void collect_redact(json_t *config)
@@ -153,7 +153,8 @@ static void cgroup_label(const char *controllers, char label[static 64])
 		controllers = "unified";
 	for (; *controllers && len < 63; controllers++) {
 		const char ch = *controllers;
-		const bool plain = (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_';
+		const bool plain =
+			(ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_';
 
 		label[len++] = plain ? ch : '-';
 	}
@@ -198,8 +199,8 @@ static int add_cgroup(struct collect *c, struct err *err)
 
 static int add_process(struct collect *c, pid_t pid, bool whole, struct err *err)
 {
-	static const char *const files[] = { "status", "limits", "cgroup", "wchan", "mountinfo",
-					     "uid_map", "gid_map" };
+	static const char *const files[] = { "status",	  "limits",  "cgroup", "wchan",
+					     "mountinfo", "uid_map", "gid_map" };
 	const size_t len = whole ? ARRAY_LEN(files) : 4;
 	AUTO_CLOSE int fd = -EBADF;
 	char path[64];
@@ -236,10 +237,14 @@ static int add_host(struct collect *c, struct err *err)
 	static const struct {
 		const char *path, *name;
 	} files[] = {
-		{ "/proc/version", "host/version" },	     { "/proc/mounts", "host/mounts" },
-		{ "/proc/self/mountinfo", "host/mountinfo" }, { "/proc/meminfo", "host/meminfo" },
-		{ "/proc/cgroups", "host/cgroups" },	     { "/proc/self/cgroup", "host/self-cgroup" },
-		{ "/proc/filesystems", "host/filesystems" }, { "/usr/lib/os-release", "host/os-release" },
+		{ "/proc/version", "host/version" },
+		{ "/proc/mounts", "host/mounts" },
+		{ "/proc/self/mountinfo", "host/mountinfo" },
+		{ "/proc/meminfo", "host/meminfo" },
+		{ "/proc/cgroups", "host/cgroups" },
+		{ "/proc/self/cgroup", "host/self-cgroup" },
+		{ "/proc/filesystems", "host/filesystems" },
+		{ "/usr/lib/os-release", "host/os-release" },
 	};
 	int r = 0;
 

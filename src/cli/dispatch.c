@@ -2,9 +2,9 @@
 /*
  * cli/dispatch.c - from argv to a verb and from its result to an exit code.
  *
- * Errors look like runc's: one logrus line on standard error, or with --log the line in the file and
- * the bare message on standard error. Wrong usage prints the help of the verb on standard output
- * first. Nothing is set up that a call does not need: `--version` reads no file.
+ * Errors look like runc's: one logrus line on standard error, or with --log the line in the file
+ * and the bare message on standard error. Wrong usage prints the help of the verb on standard
+ * output first. Nothing is set up that a call does not need: `--version` reads no file.
  */
 #include <errno.h>
 #include <stdalign.h>
@@ -16,15 +16,16 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/do_init.h"
 #include "cli/verbs.h"
 
 const struct option no_options[] = { { 0 } };
 
 /* The order of `caisson --help`: the specification's verbs, then our own. */
 const struct verb *const verb_table[] = {
-	&verb_create, &verb_start,  &verb_run,	   &verb_state,	 &verb_kill,  &verb_delete,
-	&verb_exec,   &verb_list,   &verb_ps,	   &verb_pause,	 &verb_resume, &verb_update,
-	&verb_events, &verb_spec,   &verb_features, &verb_wait,	 &verb_do,    &verb_check,
+	&verb_create, &verb_start, &verb_run,	   &verb_state, &verb_kill,   &verb_delete,
+	&verb_exec,   &verb_list,  &verb_ps,	   &verb_pause, &verb_resume, &verb_update,
+	&verb_events, &verb_spec,  &verb_features, &verb_wait,	&verb_do,     &verb_check,
 	&verb_config, &verb_debug, &verb_help,	   NULL,
 };
 
@@ -37,7 +38,8 @@ const struct verb *verb_find(const char *name)
 	return NULL;
 }
 
-/* One sentence to the log, and bare to standard error when the log is elsewhere (runc's fatal()). */
+/* One sentence to the log, and bare to standard error when the log is elsewhere (runc's fatal()).
+ */
 static void report(const char *prefix, const struct err *err)
 {
 	if (log_fd() != STDERR_FILENO) {
@@ -177,6 +179,8 @@ int cli_main(int argc, char **argv)
 	struct err err = { 0 };
 	int r;
 
+	if (argc > 1 && str_ends(argv[0], "/" DO_INIT_NAME))
+		return do_init_run(argv + 1);
 	cli.runtime.root_fd = -EBADF;
 	cli.runtime.isolation = ISOLATION_UNSET;
 	r = options_parse(global_option_table, argc > 0 ? argc - 1 : 0, argv + (argc > 0), false,

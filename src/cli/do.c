@@ -27,7 +27,8 @@
 static const struct option table[] = {
 	{ "isolation", "isolation class: ns, sentry or vm", "CLASS", FIELD(isolation),
 	  OPTION_STRING, 0 },
-	{ "rw", "keep what is written below the working directory", NULL, FIELD(rw), OPTION_FLAG, 0 },
+	{ "rw", "keep what is written below the working directory", NULL, FIELD(rw), OPTION_FLAG,
+	  0 },
 	{ "volume", "show SRC of the host as DST, writable unless \":ro\"; may be repeated",
 	  "SRC:DST[:ro]", FIELD(volumes), OPTION_LIST, 'v' },
 	{ "network", "none or host (default: none)", "MODE", FIELD(network), OPTION_STRING, 0 },
@@ -141,13 +142,20 @@ const struct verb verb_do = {
 	.args = "[--] <command> [arguments...]",
 	.summary = "run a program of this host in a sandbox that is thrown away",
 	.description =
-		"The program sees the host's files, but what it writes goes to an overlay in memory and\n"
-		"is gone at the end, except below --volume and --rw. It has processes, users, IPC, host\n"
-		"name and network of its own (no network by default), a fresh /tmp and /run, a short list\n"
-		"of system calls, and of the environment only PATH, HOME, USER, LOGNAME, SHELL, TERM,\n"
-		"COLORTERM, TZ, LANG and LC_*. Any user may call it; an ordinary one appears as root, who is\n"
+		"The program sees the host's files, but what it writes goes to an overlay in "
+		"memory and\n"
+		"is gone at the end, except below --volume and --rw. It has processes, users, IPC, "
+		"host\n"
+		"name and network of its own (no network by default), a fresh /tmp and /run, a "
+		"short list\n"
+		"of system calls, and of the environment only PATH, HOME, USER, LOGNAME, SHELL, "
+		"TERM,\n"
+		"COLORTERM, TZ, LANG and LC_*. Any user may call it; an ordinary one appears as "
+		"root, who is\n"
 		"nobody outside of the sandbox but that user. --memory, --cpus and --pids need a\n"
-		"cgroup that the caller may write. The exit code is the program's.",
+		"cgroup that the caller may write. The exit code is the program's, 128 + N when "
+		"signal N ended it,\n"
+		"127 when it was not found, 126 when it could not be executed.",
 	.options = table,
 	.min_args = 1,
 	.max_args = VERB_ARGS_ANY,

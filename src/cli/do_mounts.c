@@ -30,11 +30,11 @@ bool do_path_fresh(const char *path)
 
 bool do_mount_shown(const struct do_mount *mount)
 {
-	static const char *const types[] = { "ext2",	 "ext3",     "ext4",   "xfs",	   "btrfs",
-					     "zfs",	 "f2fs",     "bcachefs", "vfat",   "exfat",
-					     "ntfs3",	 "iso9660",  "squashfs", "erofs",  "nfs",
-					     "nfs4",	 "cifs",     "9p",     "virtiofs", "ubifs",
-					     "jfs",	 "reiserfs", "udf" };
+	static const char *const types[] = { "ext2",  "ext3",	  "ext4",     "xfs",	  "btrfs",
+					     "zfs",   "f2fs",	  "bcachefs", "vfat",	  "exfat",
+					     "ntfs3", "iso9660",  "squashfs", "erofs",	  "nfs",
+					     "nfs4",  "cifs",	  "9p",	      "virtiofs", "ubifs",
+					     "jfs",   "reiserfs", "udf" };
 
 	if (str_eq(mount->path, "/"))
 		return true;

@@ -14,8 +14,8 @@
 
 static bool passes(const char *variable)
 {
-	static const char *const names[] = { "PATH=", "HOME=",	"USER=",      "LOGNAME=", "SHELL=",
-					     "TERM=", "LANG=", "COLORTERM=", "TZ=",	  "LC_" };
+	static const char *const names[] = { "PATH=", "HOME=", "USER=",	     "LOGNAME=", "SHELL=",
+					     "TERM=", "LANG=", "COLORTERM=", "TZ=",	 "LC_" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (str_after(variable, names[i]))
@@ -147,7 +147,8 @@ static int plan_user(struct do_setup *s, const char *user, struct err *err)
 	r = do_user_parse(user, passwd.data, &s->plan.uid, &s->plan.gid, err);
 	if (r == 0 && s->host_uid != 0 && (s->plan.uid != 0 || s->plan.gid != 0))
 		r = err_set(err, -EPERM,
-			    "--user %s: an ordinary user has one id in the sandbox, and it is 0", user);
+			    "--user %s: an ordinary user has one id in the sandbox, and it is 0",
+			    user);
 	return r;
 }
 
@@ -235,9 +236,8 @@ static int add_volume(struct do_setup *s, struct do_volume *volume, struct err *
 static int add_same_place(struct do_setup *s, const char *source, const char *destination,
 			  struct err *err)
 {
-	AUTO(do_volume_done) struct do_volume volume = {
-		.source = strdup(source), .destination = strdup(destination)
-	};
+	AUTO(do_volume_done)
+	struct do_volume volume = { .source = strdup(source), .destination = strdup(destination) };
 
 	if (!volume.source || !volume.destination)
 		return err_sys(err, -ENOMEM, "do");
@@ -312,6 +312,7 @@ int do_setup_mounts(struct do_setup *s, const struct do_tree *tree, struct err *
 	s->plan.volumes = s->volumes;
 	s->plan.volumes_len = s->volumes_len;
 	s->plan.rootfs = tree->rootfs;
+	s->plan.init = tree->init;
 	s->plan.rootfs_readonly = tree->readonly;
 	return 0;
 }

@@ -26,26 +26,26 @@ struct do_setup {
 	struct do_plan plan;
 	uid_t host_uid;
 	gid_t host_gid;
-	char cwd[DO_PATH_MAX];	       /* the caller's */
+	char cwd[DO_PATH_MAX]; /* the caller's */
 	char cpu_quota[24];
 	char cpu_period[24];
 	char resolv_conf[PATH_MAX];
-	char **env;		       /* owned */
-	struct do_volume *volumes;     /* owned, with their strings */
+	char **env;		   /* owned */
+	struct do_volume *volumes; /* owned, with their strings */
 	size_t volumes_len;
 };
 
 /* Judge the options; find ids, directory and environment. Changes nothing. `argv` is borrowed. */
-int do_setup_plan(struct do_setup *setup, const struct do_options *options,
-		  const char *const *argv, struct err *err);
+int do_setup_plan(struct do_setup *setup, const struct do_options *options, const char *const *argv,
+		  struct err *err);
 
 /* After do_tree_build(): add what the tree decided. */
 int do_setup_mounts(struct do_setup *setup, const struct do_tree *tree, struct err *err);
 void do_setup_done(struct do_setup *setup);
 
 /*
- * The environment inside: the harmless part of `environ`, then `wanted` (NAME=VALUE, or NAME for the
- * caller's value). *ret is the caller's. -EINVAL for a text without a name.
+ * The environment inside: the harmless part of `environ`, then `wanted` (NAME=VALUE, or NAME for
+ * the caller's value). *ret is the caller's. -EINVAL for a text without a name.
  */
 int do_environment(char *const *environment, const struct option_list *wanted, char ***ret,
 		   struct err *err);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/do_init.h"
 #include "cli/version.h"
 
 /* One of mounts[] that every sandbox has. */
@@ -20,7 +21,9 @@ struct fixed_mount {
 static const struct fixed_mount fixed_mounts[] = {
 	{ "/proc", "proc", "proc", { "nosuid", "noexec", "nodev" } },
 	{ "/dev", "tmpfs", "tmpfs", { "nosuid", "noexec", "strictatime", "mode=755", "size=64k" } },
-	{ "/dev/pts", "devpts", "devpts",
+	{ "/dev/pts",
+	  "devpts",
+	  "devpts",
 	  { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620" } },
 	{ "/dev/shm", "tmpfs", "shm", { "nosuid", "noexec", "nodev", "mode=1777", "size=64m" } },
 	{ "/dev/mqueue", "mqueue", "mqueue", { "nosuid", "noexec", "nodev" } },
@@ -37,10 +40,14 @@ static const struct fixed_mount host_sys = {
 };
 
 static const char *const masked_paths[] = {
-	"/proc/acpi",	       "/proc/asound",	    "/proc/kcore",     "/proc/keys",
-	"/proc/latency_stats", "/proc/timer_list",  "/proc/timer_stats", "/proc/sched_debug",
-	"/proc/scsi",	       "/proc/interrupts",  "/proc/kallsyms",  "/proc/kpagecount",
-	"/proc/kpageflags",    "/proc/kpagecgroup", "/sys/firmware",   "/sys/devices/virtual/powercap",
+	"/proc/acpi",		"/proc/asound",
+	"/proc/kcore",		"/proc/keys",
+	"/proc/latency_stats",	"/proc/timer_list",
+	"/proc/timer_stats",	"/proc/sched_debug",
+	"/proc/scsi",		"/proc/interrupts",
+	"/proc/kallsyms",	"/proc/kpagecount",
+	"/proc/kpageflags",	"/proc/kpagecgroup",
+	"/sys/firmware",	"/sys/devices/virtual/powercap",
 	"/sys/kernel/security",
 };
 
@@ -50,8 +57,8 @@ static const char *const readonly_paths[] = {
 
 /* For uid 0 inside; each only reaches what belongs to the sandbox's user namespace. */
 static const char *const root_capabilities[] = {
-	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID",	       "CAP_KILL",
-	"CAP_SETGID", "CAP_SETUID",	 "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
+	"CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FOWNER",	 "CAP_FSETID",		 "CAP_KILL",
+	"CAP_SETGID", "CAP_SETUID",	  "CAP_SETPCAP", "CAP_NET_BIND_SERVICE",
 };
 
 static json_t *strings(const char *const *items, size_t len)
@@ -89,11 +96,15 @@ static json_t *build_mounts(const struct do_plan *plan)
 		if (json_array_append_new(mounts, pack_mount(&fixed_mounts[i])) < 0)
 			return NULL;
 	}
-	if (json_array_append_new(mounts, pack_mount(plan->network_host ? &host_sys : &own_sys)) < 0)
+	if (json_array_append_new(mounts, pack_mount(plan->network_host ? &host_sys : &own_sys)) <
+	    0)
 		return NULL;
 	if (plan->network_host && plan->resolv_conf &&
-	    json_array_append_new(mounts,
-				  bind_mount(plan->resolv_conf, plan->resolv_conf, true)) < 0)
+	    json_array_append_new(mounts, bind_mount(plan->resolv_conf, plan->resolv_conf, true)) <
+		    0)
+		return NULL;
+	if (plan->init &&
+	    json_array_append_new(mounts, bind_mount(plan->init, DO_INIT_PATH, true)) < 0)
 		return NULL;
 	for (size_t i = 0; i < plan->volumes_len; i++) {
 		const struct do_volume *v = &plan->volumes[i];
@@ -105,6 +116,17 @@ static json_t *build_mounts(const struct do_plan *plan)
 	return TAKE_PTR(mounts);
 }
 
+static json_t *build_args(const struct do_plan *plan)
+{
+	json_t *args = strings(plan->argv, SIZE_MAX);
+
+	if (args && plan->init && json_array_insert_new(args, 0, json_string(DO_INIT_PATH)) < 0) {
+		json_decref(args);
+		return NULL;
+	}
+	return args;
+}
+
 static json_t *build_process(const struct do_plan *plan)
 {
 	const size_t caps_len = plan->uid == 0 ? ARRAY_LEN(root_capabilities) : 0;
@@ -114,7 +136,7 @@ static json_t *build_process(const struct do_plan *plan)
 		return NULL;
 	return json_pack("{s:b, s:{s:I, s:I}, s:o, s:o, s:s, s:{s:O, s:O, s:O, s:[], s:[]}, s:b}",
 			 "terminal", plan->terminal, "user", "uid", (json_int_t)plan->uid, "gid",
-			 (json_int_t)plan->gid, "args", strings(plan->argv, SIZE_MAX), "env",
+			 (json_int_t)plan->gid, "args", build_args(plan), "env",
 			 strings((const char *const *)plan->env, plan->env ? SIZE_MAX : 0), "cwd",
 			 plan->cwd, "capabilities", "bounding", caps, "effective", caps,
 			 "permitted", caps, "inheritable", "ambient", "noNewPrivileges", 1);
@@ -125,10 +147,9 @@ static json_t *build_maps(const struct oci_id_map *maps, size_t len)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < len; i++) {
-		json_t *map = json_pack("{s:I, s:I, s:I}", "containerID",
-					(json_int_t)maps[i].container_id, "hostID",
-					(json_int_t)maps[i].host_id, "size",
-					(json_int_t)maps[i].size);
+		json_t *map = json_pack(
+			"{s:I, s:I, s:I}", "containerID", (json_int_t)maps[i].container_id,
+			"hostID", (json_int_t)maps[i].host_id, "size", (json_int_t)maps[i].size);
 
 		if (json_array_append_new(array, map) < 0) {
 			json_decref(array);
@@ -140,7 +161,7 @@ static json_t *build_maps(const struct oci_id_map *maps, size_t len)
 
 static json_t *build_namespaces(bool network_host)
 {
-	static const char *const types[] = { "user", "mount",  "pid", "ipc",
+	static const char *const types[] = { "user", "mount",  "pid",	 "ipc",
 					     "uts",  "cgroup", "network" };
 	json_t *array = json_array();
 
@@ -211,15 +232,16 @@ int do_volume_parse(const char *text, const char *cwd, struct do_volume *ret, st
 
 	if (!colon || colon == text || colon[1] != '/')
 		return err_set(err, -EINVAL,
-			       "--volume %s: it is SRC:DST or SRC:DST:ro with an absolute DST", text);
+			       "--volume %s: it is SRC:DST or SRC:DST:ro with an absolute DST",
+			       text);
 	if (end && !str_eq(end, ":ro") && !str_eq(end, ":rw"))
 		return err_set(err, -EINVAL, "--volume %s: \"%s\" is neither ro nor rw", text,
 			       end + 1);
 	r = str_printf(&volume.source, "%s%s%.*s", text[0] == '/' ? "" : cwd,
 		       text[0] == '/' ? "" : "/", (int)(colon - text), text);
 	if (r == 0)
-		r = str_printf(&volume.destination, "%.*s",
-			       end ? (int)(end - colon - 1) : INT_MAX, colon + 1);
+		r = str_printf(&volume.destination, "%.*s", end ? (int)(end - colon - 1) : INT_MAX,
+			       colon + 1);
 	if (r < 0)
 		return err_sys(err, r, "--volume %s", text);
 	volume.readonly = str_eq(end, ":ro");

@@ -2,10 +2,10 @@
 /*
  * cli/do_spec.h - the specification of a `caisson do` sandbox as a document.
  *
- * Pure: what do.c has found out goes in, a config.json comes out. The sandbox: namespaces of its own
- * (the network's too unless asked otherwise), the tree that do_tree.h made as root, fresh /proc, /dev,
- * /run and /tmp, read-only /sys, no_new_privs, a list of allowed system calls, and of the capabilities
- * those that only matter inside the user namespace, for uid 0 alone.
+ * Pure: what do.c has found out goes in, a config.json comes out. The sandbox: namespaces of its
+ * own (the network's too unless asked otherwise), the tree that do_tree.h made as root, fresh
+ * /proc, /dev, /run and /tmp, read-only /sys, no_new_privs, a list of allowed system calls, and of
+ * the capabilities those that only matter inside the user namespace, for uid 0 alone.
  */
 #pragma once
 
@@ -27,15 +27,18 @@ struct do_volume {
 };
 
 struct do_plan {
-	const char *rootfs; /* absolute */
-	bool rootfs_readonly; /* there is no overlay: nothing can be written outside /tmp and volumes */
-	const char *cwd;    /* absolute, inside */
+	const char *rootfs;   /* absolute */
+	bool rootfs_readonly; /* there is no overlay: nothing can be written outside /tmp and
+				 volumes */
+	const char *cwd;      /* absolute, inside */
+	const char *init; /* program of the host that is process 1 at DO_INIT_PATH; NULL: argv is */
 	const char *const *argv;
-	char *const *env; /* NAME=VALUE, NULL-terminated */
+	char *const *env;  /* NAME=VALUE, NULL-terminated */
 	uint32_t uid, gid; /* inside */
 	bool terminal;
 	bool network_host;
-	const char *resolv_conf; /* with network_host: bound on /etc/resolv.conf's target; or NULL */
+	const char
+		*resolv_conf; /* with network_host: bound on /etc/resolv.conf's target; or NULL */
 	const struct do_volume *volumes;
 	size_t volumes_len;
 	struct oci_id_map uid_maps[DO_ID_MAPS_MAX], gid_maps[DO_ID_MAPS_MAX];

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #define OVERLAYS_MAX	256 /* directories and files of the host that are mounted one by one */
 #define DEPTH_MAX	16  /* of directories above mount points */
 #define SCRATCH_OPTIONS "mode=0700,size=25%"
+#define COPY_CHUNK	(1u << 20) /* bytes */
 #define MOUNTINFO_MAX	(4u << 20) /* bytes */
 
 static int write_map(const char *file, unsigned int outside, struct err *err)
@@ -101,6 +103,29 @@ static int make_dir(const char *base, const char *name, char *ret, struct err *e
 	return 0;
 }
 
+/*
+ * A copy of this program's file: the sandbox shall run it as process 1, and what untrusted code
+ * runs must not be the file that the host runs (CVE-2019-5736).
+ */
+static int copy_program(struct do_tree *tree, struct err *err)
+{
+	AUTO_CLOSE int in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int out = -EBADF;
+	ssize_t n;
+
+	(void)snprintf(tree->init, DO_PATH_MAX, "%.*s/init", DO_PATH_MAX - 8, tree->scratch);
+	if (in < 0)
+		return err_sys(err, -errno, "do: open /proc/self/exe");
+	out = open(tree->init, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+	if (out < 0)
+		return err_sys(err, -errno, "do: create %s", tree->init);
+	while ((n = sendfile(out, in, NULL, COPY_CHUNK)) > 0)
+		;
+	if (n < 0 || fchmod(out, 0555) < 0)
+		return err_sys(err, -errno, "do: copy this program to %s", tree->init);
+	return 0;
+}
+
 /* A path in the options of overlayfs: ':' and ',' and '\' would end it. */
 static bool plain_path(const char *path)
 {
@@ -120,8 +145,8 @@ static int copy_attributes(const char *lower, const char *upper, bool one_owner)
 }
 
 /*
- * Overlay of `lower` at `target`; its upper directory is scratch/upN, which no process of the sandbox
- * can name. In a user namespace overlayfs keeps its notes in user.* attributes.
+ * Overlay of `lower` at `target`; its upper directory is scratch/upN, which no process of the
+ * sandbox can name. In a user namespace overlayfs keeps its notes in user.* attributes.
  */
 static int mount_overlay(struct do_tree *tree, const char *lower, const char *target)
 {
@@ -174,7 +199,8 @@ static bool is_hidden(const struct do_mounts *mounts, const char *path)
 {
 	const struct do_mount *mount = do_mounts_holding(mounts, path);
 
-	return do_path_fresh(path) || (mount && str_eq(mount->path, path) && !do_mount_shown(mount));
+	return do_path_fresh(path) ||
+	       (mount && str_eq(mount->path, path) && !do_mount_shown(mount));
 }
 
 static int show_link(const char *path, const char *target)
@@ -267,8 +293,8 @@ static bool has_mounts_below(const struct do_tree *tree, const struct do_mounts 
 }
 
 /*
- * The host's directory `path` in its place: one overlay; above other mounts, of which an overlay shows
- * nothing and which may be locked, the entries.
+ * The host's directory `path` in its place: one overlay; above other mounts, of which an overlay
+ * shows nothing and which may be locked, the entries.
  */
 static int show(struct do_tree *tree, const struct do_mounts *mounts, const char *path,
 		unsigned int depth)
@@ -282,7 +308,8 @@ static int show(struct do_tree *tree, const struct do_mounts *mounts, const char
 	return mount_overlay(tree, path, target);
 }
 
-/* Whether overlays work here at all, before hundreds are tried: of a directory that everybody has. */
+/* Whether overlays work here at all, before hundreds are tried: of a directory that everybody has.
+ */
 static int try_overlay(struct do_tree *tree, struct err *err)
 {
 	char probe[DO_PATH_MAX];
@@ -357,6 +384,8 @@ int do_tree_build(struct do_tree *tree, const char *cwd, bool keep_cwd, struct e
 		r = make_dir(tree->scratch, "bundle", tree->bundle, err);
 	if (r == 0)
 		r = make_dir(tree->scratch, "state", tree->state, err);
+	if (r == 0)
+		r = copy_program(tree, err);
 	if (r == 0)
 		r = build_root(tree, &mounts, err);
 	if (r == 0 && !keep_cwd)

@@ -24,8 +24,8 @@ struct events_options {
 static const struct option table[] = {
 	{ "interval", "time between two statistics, as 5s or 500ms (default: 5s)", "DURATION",
 	  offsetof(struct events_options, interval_ms), OPTION_DURATION, 0 },
-	{ "stats", "print the statistics once and exit", NULL, offsetof(struct events_options, stats),
-	  OPTION_FLAG, 0 },
+	{ "stats", "print the statistics once and exit", NULL,
+	  offsetof(struct events_options, stats), OPTION_FLAG, 0 },
 	{ 0 },
 };
 
@@ -127,7 +127,8 @@ const struct verb verb_events = {
 	.name = "events",
 	.args = "<container-id>",
 	.summary = "print statistics and out-of-memory events of a container",
-	.description = "One JSON object per line, of the types \"stats\" (every interval) and \"oom\", until the\n"
+	.description = "One JSON object per line, of the types \"stats\" (every interval) and "
+		       "\"oom\", until the\n"
 		       "container ends.",
 	.options = table,
 	.min_args = 1,

@@ -24,7 +24,8 @@ static const struct option table[] = {
 	  FIELD(console_socket), OPTION_STRING, 0 },
 	{ "pidfd-socket", "unix socket that receives a pidfd of the process", "SOCKET",
 	  FIELD(pidfd_socket), OPTION_STRING, 0 },
-	{ "cwd", "current working directory in the container", "DIR", FIELD(cwd), OPTION_STRING, 0 },
+	{ "cwd", "current working directory in the container", "DIR", FIELD(cwd), OPTION_STRING,
+	  0 },
 	{ "env", "set an environment variable; may be repeated", "NAME=VALUE", FIELD(env),
 	  OPTION_LIST, 'e' },
 	{ "tty", "allocate a pseudo-terminal", NULL, FIELD(tty), OPTION_FLAG, 't' },
@@ -68,9 +69,10 @@ static int read_gids(const struct option_list *texts, uint32_t **ret, struct err
 		uint64_t gid;
 
 		if (str_to_u64(texts->items[i], UINT32_MAX - 1, &gid) < 0)
-			return err_set(err, -EINVAL,
-				       "invalid value \"%s\" for flag -additional-gids: parse error",
-				       texts->items[i]);
+			return err_set(
+				err, -EINVAL,
+				"invalid value \"%s\" for flag -additional-gids: parse error",
+				texts->items[i]);
 		gids[i] = (uint32_t)gid;
 	}
 	*ret = TAKE_PTR(gids);
@@ -122,8 +124,9 @@ const struct verb verb_exec = {
 	.name = "exec",
 	.args = "<container-id> <command> [arguments...] | -p process.json <container-id>",
 	.summary = "run another process in a container",
-	.description = "The exit code is that of the command, 128 + N when signal N ended it, and 255\n"
-		       "for any error of caisson itself.",
+	.description =
+		"The exit code is that of the command, 128 + N when signal N ended it, and 255\n"
+		"for any error of caisson itself.",
 	.options = table,
 	.min_args = 1,
 	.max_args = VERB_ARGS_ANY,

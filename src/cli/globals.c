@@ -178,7 +178,8 @@ static unsigned int outer_uid(void)
 
 	if (fd_read_file(AT_FDCWD, "/proc/self/uid_map", &map) < 0)
 		return uid;
-	for (line = map.data; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+	for (line = map.data; line && *line;
+	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
 		if (sscanf(line, "%u %u %u", &inside, &outside, &size) == 3 && uid >= inside &&
 		    uid - inside < size)
 			return outside + (uid - inside);
@@ -212,7 +213,8 @@ static int default_root(bool rootless, char root[static PATH_MAX])
 	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/* The helper programs stand beside our own file: DIR/../libexec/caisson; in a build tree, DIR/../init. */
+/* The helper programs stand beside our own file: DIR/../libexec/caisson; in a build tree,
+ * DIR/../init. */
 static int default_libexec(char dir[static PATH_MAX])
 {
 	char exe[PATH_MAX];
@@ -341,9 +343,10 @@ static int cgroup_manager_from_text(const char *text, enum cgroup_manager *ret, 
 	else if (str_eq(text, "disabled"))
 		*ret = CGROUP_MANAGER_DISABLED;
 	else
-		return err_set(err, -EINVAL,
-			       "unknown cgroup manager \"%s\": it is one of cgroupfs, systemd, disabled",
-			       text);
+		return err_set(
+			err, -EINVAL,
+			"unknown cgroup manager \"%s\": it is one of cgroupfs, systemd, disabled",
+			text);
 	return 0;
 }
 
@@ -370,7 +373,8 @@ int globals_setup_runtime(struct cli *cli, struct err *err)
 	rt->root_fd = -EBADF;
 	if (rootless && !str_eq(rootless, "true") && !str_eq(rootless, "false") &&
 	    !str_eq(rootless, "auto"))
-		return err_set(err, -EINVAL, "invalid value \"%s\" for --rootless: true, false or auto",
+		return err_set(err, -EINVAL,
+			       "invalid value \"%s\" for --rootless: true, false or auto",
 			       rootless);
 	r = config_read_files(&cli->config, config_path(), err);
 	if (r == 0)

@@ -56,14 +56,16 @@ void help_verb(const struct verb *verb, struct buf *out)
 
 void help_program(struct buf *out)
 {
-	buf_puts(out, "NAME:\n   caisson - secure container runtime\n\n"
-		      "USAGE:\n   caisson [global options] command [command options] [arguments...]\n\n"
-		      "VERSION:\n   " CAISSON_VERSION "\n\nCOMMANDS:\n");
+	buf_puts(out,
+		 "NAME:\n   caisson - secure container runtime\n\n"
+		 "USAGE:\n   caisson [global options] command [command options] [arguments...]\n\n"
+		 "VERSION:\n   " CAISSON_VERSION "\n\nCOMMANDS:\n");
 	for (const struct verb *const *v = verb_table; *v; v++)
 		buf_printf(out, "   %-10s %s\n", (*v)->name, (*v)->summary);
 	buf_puts(out, "\nGLOBAL OPTIONS:\n");
 	help_options(global_option_table, out);
-	buf_puts(out, "\n\"caisson COMMAND --help\" says more of one command. Manual: caisson(8).\n");
+	buf_puts(out,
+		 "\n\"caisson COMMAND --help\" says more of one command. Manual: caisson(8).\n");
 }
 
 static int run_help(struct cli *cli, const void *options, const struct option_args *args,

@@ -73,8 +73,9 @@ const struct verb verb_kill = {
 	.name = "kill",
 	.args = "<container-id> [signal]",
 	.summary = "send a signal to a container's first process (default: SIGTERM)",
-	.description = "The signal is a name with or without SIG (KILL, SIGTERM, RTMIN+3) or a number.\n"
-		       "With --regex there is no container id: caisson kill --regex '^web-' KILL",
+	.description =
+		"The signal is a name with or without SIG (KILL, SIGTERM, RTMIN+3) or a number.\n"
+		"With --regex there is no container id: caisson kill --regex '^web-' KILL",
 	.options = table,
 	.max_args = VERB_ARGS_ANY,
 	.run = run_kill,

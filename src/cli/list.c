@@ -85,8 +85,7 @@ struct row {
 	char owner[OWNER_MAX];
 };
 
-static void fill_cells(const struct container *c, const struct row *row,
-		       const char *cells[COLUMNS])
+static void fill_cells(const struct container *c, const struct row *row, const char *cells[COLUMNS])
 {
 	cells[0] = c->id;
 	cells[1] = row->pid;

@@ -192,7 +192,8 @@ static bool is_tristate(const char *word)
 	return str_eq(word, "true") || str_eq(word, "false") || str_eq(word, "auto");
 }
 
-/* An option without "=value": flags are on, the others take the next word, whatever it looks like. */
+/* An option without "=value": flags are on, the others take the next word, whatever it looks like.
+ */
 static int take_option(struct parser *p, const struct option *opt, const char *spelled)
 {
 	switch (opt->kind) {
@@ -215,7 +216,8 @@ static bool is_flag(const struct option *opt)
 	return opt->kind == OPTION_FLAG || opt->kind == OPTION_IGNORED_FLAG;
 }
 
-/* "-itfoo"? No: a cluster is made of flags, only its last letter may take a value (the next word). */
+/* "-itfoo"? No: a cluster is made of flags, only its last letter may take a value (the next word).
+ */
 static int take_cluster(struct parser *p, const char *letters)
 {
 	for (const char *c = letters; *c; c++) {
@@ -246,7 +248,8 @@ static int take_word(struct parser *p, const char *word, const char *name)
 	if (!opt && len == 1)
 		opt = find_short(p->table, *name);
 	if (opt)
-		return equals ? set_value(p, opt, equals + 1) : take_option(p, opt, len == 1 ? spelled : opt->name);
+		return equals ? set_value(p, opt, equals + 1)
+			      : take_option(p, opt, len == 1 ? spelled : opt->name);
 	if (!equals && word[1] != '-')
 		return take_cluster(p, name);
 	return err_set(p->err, -EINVAL, "flag provided but not defined: -%.*s", (int)len, name);

@@ -83,7 +83,8 @@ int cli_each_match(struct cli *cli, const char *pattern,
 		char reason[128];
 
 		(void)regerror(r, &regex, reason, sizeof(reason));
-		return err_set(err, -EINVAL, "invalid regular expression \"%s\": %s", pattern, reason);
+		return err_set(err, -EINVAL, "invalid regular expression \"%s\": %s", pattern,
+			       reason);
 	}
 	r = container_list(&cli->runtime, &list, &len, err);
 	for (size_t i = 0; r >= 0 && i < len; i++) {

@@ -2,8 +2,8 @@
 /*
  * cli/ps.c - ps: the processes of a container.
  *
- * The table is ps(1)'s own, filtered by the pids of the container's cgroup, as runc does it: find the
- * column PID in the header, keep the lines whose number is ours.
+ * The table is ps(1)'s own, filtered by the pids of the container's cgroup, as runc does it: find
+ * the column PID in the header, keep the lines whose number is ours.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -147,8 +147,7 @@ static bool is_ours(const struct pid_list *list, const char *word, size_t len)
 	return false;
 }
 
-int ps_filter(const struct buf *text, const struct pid_list *list, struct buf *out,
-	      struct err *err)
+int ps_filter(const struct buf *text, const struct pid_list *list, struct buf *out, struct err *err)
 {
 	const char *line = text->data;
 	bool header = true;
@@ -177,8 +176,7 @@ int ps_filter(const struct buf *text, const struct pid_list *list, struct buf *o
 	return 0;
 }
 
-static int print_table(const struct pid_list *list, const struct option_args *args,
-		       struct err *err)
+static int print_table(const struct pid_list *list, const struct option_args *args, struct err *err)
 {
 	AUTO_FREE const char **argv = calloc(args->len + 3, sizeof(*argv));
 	AUTO_BUF struct buf text = { .max = PS_OUTPUT_MAX };
@@ -221,8 +219,10 @@ const struct verb verb_ps = {
 	.name = "ps",
 	.args = "<container-id> [ps options]",
 	.summary = "show the processes of a container",
-	.description = "The table is that of ps(1) with the options given (default: -ef), without the lines of\n"
-		       "other processes; it must have a column PID. JSON is an array of process ids.",
+	.description =
+		"The table is that of ps(1) with the options given (default: -ef), without the "
+		"lines of\n"
+		"other processes; it must have a column PID. JSON is an array of process ids.",
 	.options = table,
 	.min_args = 1,
 	.max_args = VERB_ARGS_ANY,

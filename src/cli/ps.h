@@ -14,8 +14,8 @@ struct pid_list {
 };
 
 /*
- * Append the first line of `text` and those whose word in the column "PID" is one of the list. -EINVAL
- * if the first line has no such column.
+ * Append the first line of `text` and those whose word in the column "PID" is one of the list.
+ * -EINVAL if the first line has no such column.
  */
 int ps_filter(const struct buf *text, const struct pid_list *list, struct buf *out,
 	      struct err *err);

@@ -82,7 +82,8 @@ const struct verb verb_config = {
 	.name = "config",
 	.args = "",
 	.summary = "show the effective configuration and where each value came from",
-	.description = "Sources are a flag, the name of the program (caisson-ns, caisson-sentry, caisson-vm), a\n"
+	.description = "Sources are a flag, the name of the program (caisson-ns, caisson-sentry, "
+		       "caisson-vm), a\n"
 		       "file with its line (" CONFIG_FILE " and\n" CONFIG_FILE
 		       ".d/*.json) and the built-in default.",
 	.options = table,

@@ -71,14 +71,16 @@ static int run_spec(struct cli *cli, const void *options, const struct option_ar
 		if (dirfd < 0)
 			return err_sys(err, -errno, "open bundle %s", o->bundle);
 	}
-	return write_new(o->bundle ? dirfd : AT_FDCWD, o->file ? o->file : "config.json", &text, err);
+	return write_new(o->bundle ? dirfd : AT_FDCWD, o->file ? o->file : "config.json", &text,
+			 err);
 }
 
 const struct verb verb_spec = {
 	.name = "spec",
 	.args = "",
 	.summary = "write an example specification, config.json",
-	.description = "The file is a start to edit: it runs \"sh\" in a terminal in the directory rootfs. An\n"
+	.description = "The file is a start to edit: it runs \"sh\" in a terminal in the directory "
+		       "rootfs. An\n"
 		       "existing file is not overwritten.",
 	.options = table,
 	.flags = VERB_NO_RUNTIME,

@@ -85,7 +85,8 @@ const struct verb verb_wait = {
 	.name = "wait",
 	.args = "<container-id>",
 	.summary = "wait until a container has stopped",
-	.description = "Prints the exit code of its first process, or \"unknown\" where the host does not\n"
+	.description = "Prints the exit code of its first process, or \"unknown\" where the host "
+		       "does not\n"
 		       "tell it to us: the kernel gives an exit code to the parent process alone.",
 	.options = no_options,
 	.min_args = 1,

@@ -6,8 +6,8 @@
 #include "base/str.h"
 
 /*
- * Members are written with a comma behind them; the closing bracket takes the last one back. Keys are
- * constants or the kernel's words; none needs escaping but those of memory.stat are checked.
+ * Members are written with a comma behind them; the closing bracket takes the last one back. Keys
+ * are constants or the kernel's words; none needs escaping but those of memory.stat are checked.
  */
 static void open_object(struct buf *b, const char *key)
 {
@@ -99,7 +99,8 @@ static void put_cpuset(struct buf *b, const struct cgroup_stats *s)
 	put(b, "memory_spread_slab", s->cpuset.memory_spread_slab);
 	put(b, "memory_pressure", s->cpuset.memory_pressure);
 	put(b, "sched_load_balance", s->cpuset.sched_load_balance);
-	buf_printf(b, "\"sched_relax_domain_level\":%" PRId64 ",", s->cpuset.sched_relax_domain_level);
+	buf_printf(b, "\"sched_relax_domain_level\":%" PRId64 ",",
+		   s->cpuset.sched_relax_domain_level);
 	close_with(b, "}");
 }
 

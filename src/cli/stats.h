@@ -2,8 +2,8 @@
 /*
  * cli/stats.h - cgroup statistics in the shape of `runc events` (runc's types/events.go).
  *
- * The text is written directly and not through jansson, whose integers end at 2^63 - 1: "no limit" of
- * cgroup2 is 2^64 - 1 in runc's documents.
+ * The text is written directly and not through jansson, whose integers end at 2^63 - 1: "no limit"
+ * of cgroup2 is 2^64 - 1 in runc's documents.
  */
 #pragma once
 

@@ -35,7 +35,8 @@ _Static_assert(sizeof(struct ustar) == BLOCK, "a header is one block");
 
 static bool has_dotdot(const char *name)
 {
-	for (const char *part = name; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
+	for (const char *part = name; part;
+	     part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL) {
 		if (part[0] == '.' && part[1] == '.' && (part[2] == '/' || part[2] == '\0'))
 			return true;
 	}

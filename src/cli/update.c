@@ -32,7 +32,8 @@ static const struct option table[] = {
 	  FIELD(resources), OPTION_STRING, 'r' },
 	{ "blkio-weight", "block I/O weight, 10 to 1000", "N", LIMIT(blkio_weight), OPTION_STRING,
 	  0 },
-	{ "cpu-period", "CPU CFS period in microseconds", "N", LIMIT(cpu_period), OPTION_STRING, 0 },
+	{ "cpu-period", "CPU CFS period in microseconds", "N", LIMIT(cpu_period), OPTION_STRING,
+	  0 },
 	{ "cpu-quota", "CPU CFS quota in microseconds for each period", "N", LIMIT(cpu_quota),
 	  OPTION_STRING, 0 },
 	{ "cpu-burst", "CPU CFS burst in microseconds", "N", LIMIT(cpu_burst), OPTION_STRING, 0 },
@@ -46,8 +47,8 @@ static const struct option table[] = {
 	  OPTION_STRING, 0 },
 	{ "cpuset-cpus", "CPUs to use", "LIST", LIMIT(cpuset_cpus), OPTION_STRING, 0 },
 	{ "cpuset-mems", "memory nodes to use", "LIST", LIMIT(cpuset_mems), OPTION_STRING, 0 },
-	{ "memory", "memory limit in bytes, or with a unit k, m, g; -1: none", "SIZE", LIMIT(memory),
-	  OPTION_STRING, 0 },
+	{ "memory", "memory limit in bytes, or with a unit k, m, g; -1: none", "SIZE",
+	  LIMIT(memory), OPTION_STRING, 0 },
 	{ "memory-reservation", "memory reservation (soft limit), as --memory", "SIZE",
 	  LIMIT(memory_reservation), OPTION_STRING, 0 },
 	{ "memory-swap", "memory and swap together, as --memory", "SIZE", LIMIT(memory_swap),
@@ -141,7 +142,8 @@ int update_limits_json(const struct update_limits *l, json_t **ret, struct err *
 		{ "cpuset-cpus", "cpu", "cpus", l->cpuset_cpus, LIMIT_TEXT },
 		{ "cpuset-mems", "cpu", "mems", l->cpuset_mems, LIMIT_TEXT },
 		{ "memory", "memory", "limit", l->memory, LIMIT_SIZE },
-		{ "memory-reservation", "memory", "reservation", l->memory_reservation, LIMIT_SIZE },
+		{ "memory-reservation", "memory", "reservation", l->memory_reservation,
+		  LIMIT_SIZE },
 		{ "memory-swap", "memory", "swap", l->memory_swap, LIMIT_SIZE },
 		{ "pids-limit", "pids", "limit", l->pids_limit, LIMIT_NUMBER },
 	};
@@ -231,11 +233,12 @@ const struct verb verb_update = {
 	.name = "update",
 	.args = "<container-id>",
 	.summary = "change the resource limits of a container",
-	.description =
-		"--resources takes the object linux.resources of config.json, for example\n"
-		"{\"memory\": {\"limit\": 67108864}, \"cpu\": {\"shares\": 512}, \"pids\": {\"limit\": 100}}.\n"
-		"Values that are left out stay as they are. With --resources the other options are\n"
-		"ignored.",
+	.description = "--resources takes the object linux.resources of config.json, for example\n"
+		       "{\"memory\": {\"limit\": 67108864}, \"cpu\": {\"shares\": 512}, \"pids\": "
+		       "{\"limit\": 100}}.\n"
+		       "Values that are left out stay as they are. With --resources the other "
+		       "options are\n"
+		       "ignored.",
 	.options = table,
 	.min_args = 1,
 	.max_args = 1,

@@ -23,12 +23,15 @@ static void values_and_their_lines_are_kept(void **state)
 	struct err err;
 	char source[CONFIG_SOURCE_MAX];
 
-	assert_int_equal(merge(&config,
-			       "{\n \"isolation\": \"vm\",\n\n \"root\": \"/x\", \"log\":\"a\\\"b\"\n}",
-			       &err), 0);
+	assert_int_equal(
+		merge(&config,
+		      "{\n \"isolation\": \"vm\",\n\n \"root\": \"/x\", \"log\":\"a\\\"b\"\n}",
+		      &err),
+		0);
 	assert_string_equal(config_text(&config, CONFIG_ISOLATION), "vm");
 	assert_string_equal(config_text(&config, CONFIG_ROOT), "/x");
-	assert_string_equal(config_source_text(&config.values[CONFIG_ISOLATION], source), "f.json:2");
+	assert_string_equal(config_source_text(&config.values[CONFIG_ISOLATION], source),
+			    "f.json:2");
 	assert_string_equal(config_source_text(&config.values[CONFIG_ROOT], source), "f.json:4");
 	assert_string_equal(config_source_text(&config.values[CONFIG_LOG], source), "f.json:4");
 	assert_null(config_text(&config, CONFIG_LIBEXEC));
@@ -41,9 +44,12 @@ static void lines_survive_nasty_values(void **state)
 	struct config config = { 0 };
 	struct err err;
 
-	assert_int_equal(merge(&config,
-			       "{\"log\": \"{,}\\\\\\\"\",\n\"allowed_annotations\":\n[\"a\",\"b,{\"],\n"
-			       "\"bogus\": 1}", &err), -EINVAL);
+	assert_int_equal(
+		merge(&config,
+		      "{\"log\": \"{,}\\\\\\\"\",\n\"allowed_annotations\":\n[\"a\",\"b,{\"],\n"
+		      "\"bogus\": 1}",
+		      &err),
+		-EINVAL);
 	assert_string_equal(err.msg, "f.json:4: unknown key \"bogus\"");
 	config_done(&config);
 }
@@ -53,9 +59,13 @@ static void later_files_replace_earlier_ones_key_by_key(void **state)
 	struct config config = { 0 };
 	struct err err;
 
-	assert_int_equal(merge(&config, "{\"log\":\"a\",\"log_format\":\"json\","
-				"\"allowed_annotations\":[\"x\",\"y\"]}", &err), 0);
-	assert_int_equal(merge(&config, "{\"log\":\"b\",\"allowed_annotations\":[\"z\"]}", &err), 0);
+	assert_int_equal(merge(&config,
+			       "{\"log\":\"a\",\"log_format\":\"json\","
+			       "\"allowed_annotations\":[\"x\",\"y\"]}",
+			       &err),
+			 0);
+	assert_int_equal(merge(&config, "{\"log\":\"b\",\"allowed_annotations\":[\"z\"]}", &err),
+			 0);
 	assert_string_equal(config_text(&config, CONFIG_LOG), "b");
 	assert_string_equal(config_text(&config, CONFIG_LOG_FORMAT), "json");
 	assert_string_equal(config.values[CONFIG_ALLOWED_ANNOTATIONS].list[0], "z");
@@ -70,7 +80,8 @@ static void stronger_sources_stay(void **state)
 
 	assert_int_equal(config_set(&config, CONFIG_ISOLATION, "ns", CONFIG_FROM_FLAG, &err), 0);
 	assert_int_equal(merge(&config, "{\"isolation\":\"vm\"}", &err), 0);
-	assert_int_equal(config_set(&config, CONFIG_ISOLATION, "sentry", CONFIG_FROM_ARGV0, &err), 0);
+	assert_int_equal(config_set(&config, CONFIG_ISOLATION, "sentry", CONFIG_FROM_ARGV0, &err),
+			 0);
 	assert_string_equal(config_text(&config, CONFIG_ISOLATION), "ns");
 	assert_int_equal(config.values[CONFIG_ISOLATION].source, CONFIG_FROM_FLAG);
 	assert_int_equal(config_set(&config, CONFIG_ISOLATION, "vm", CONFIG_FROM_FLAG, &err), 0);
@@ -88,7 +99,8 @@ static void what_is_wrong_is_refused_with_its_place(void **state)
 		{ "{\"root\": 1}", "f.json:1: root: a string is expected" },
 		{ "{\"root\": \"relative\"}", "root: \"relative\" is not an absolute path" },
 		{ "{\"libexec\": \"\"}", "libexec: \"\" is not an absolute path" },
-		{ "{\n\"isolation\": \"runc\"}", "f.json:2: isolation: \"runc\" is none of ns, sentry, vm" },
+		{ "{\n\"isolation\": \"runc\"}",
+		  "f.json:2: isolation: \"runc\" is none of ns, sentry, vm" },
 		{ "{\"isolation\": null}", "isolation: a string is expected" },
 		{ "{\"allowed_annotations\": \"x\"}", "a list of strings is expected" },
 		{ "{\"allowed_annotations\": [\"x\", 2]}", "allowed_annotations[1]" },
@@ -233,9 +245,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(files_of_the_directory_are_read_in_order, make_dir,
 						remove_dir),
 		cmocka_unit_test(missing_files_are_no_error),
-		cmocka_unit_test_setup_teardown(files_that_everybody_may_write_are_refused, make_dir,
+		cmocka_unit_test_setup_teardown(files_that_everybody_may_write_are_refused,
+						make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(large_and_odd_files_are_refused, make_dir,
 						remove_dir),
-		cmocka_unit_test_setup_teardown(large_and_odd_files_are_refused, make_dir, remove_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,7 +151,8 @@ static void an_unknown_verb_exits_3(void **state)
 	RUN(&res, "caisson", "nosuch");
 	assert_int_equal(res.status, 3);
 	assert_string_equal(res.out.data, "");
-	assert_matches(res.err.data, "^time=\"[^\"]+\" level=error msg=\"No help topic for 'nosuch'\"\n$");
+	assert_matches(res.err.data,
+		       "^time=\"[^\"]+\" level=error msg=\"No help topic for 'nosuch'\"\n$");
 	done(&res);
 }
 
@@ -161,8 +162,8 @@ static void an_unknown_flag_exits_1_with_usage(void **state)
 
 	RUN(&res, "caisson", "exec", "-nosuch", "id", "ls");
 	assert_int_equal(res.status, 1);
-	assert_matches(res.out.data,
-		       "^Incorrect Usage: flag provided but not defined: -nosuch\n\nNAME:\n   caisson exec");
+	assert_matches(res.out.data, "^Incorrect Usage: flag provided but not defined: "
+				     "-nosuch\n\nNAME:\n   caisson exec");
 	assert_matches(res.err.data, "msg=\"flag provided but not defined: -nosuch\"");
 	done(&res);
 	RUN(&res, "caisson", "--nosuch", "list");
@@ -188,8 +189,8 @@ static void a_wrong_number_of_arguments_says_how_many(void **state)
 
 static void errors_about_missing_containers_are_runcs(void **state)
 {
-	static const char *const verbs[] = { "state", "start", "kill", "delete", "pause",
-					     "resume", "update", "events", "ps", "wait" };
+	static const char *const verbs[] = { "state",  "start",	 "kill",   "delete", "pause",
+					     "resume", "update", "events", "ps",     "wait" };
 	struct result res;
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {

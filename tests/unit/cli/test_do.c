@@ -17,7 +17,7 @@ static void volumes_are_source_destination_and_mode(void **state)
 		const char *text, *source, *destination;
 		bool readonly;
 	} rows[] = {
-		{ "/a:/b", "/a", "/b", false },	 { "/a:/b:ro", "/a", "/b", true },
+		{ "/a:/b", "/a", "/b", false },	   { "/a:/b:ro", "/a", "/b", true },
 		{ "/a:/b:rw", "/a", "/b", false }, { "x/y:/b", "/cwd/x/y", "/b", false },
 		{ ".:/", "/cwd/.", "/", false },
 	};
@@ -36,7 +36,7 @@ static void volumes_are_source_destination_and_mode(void **state)
 
 static void bad_volumes_are_refused(void **state)
 {
-	static const char *const bad[] = { "",	   "/a",   ":/b",     "/a:",	"/a:b",
+	static const char *const bad[] = { "",	     "/a",     ":/b",	   "/a:",	"/a:b",
 					   "/a::ro", "/a:/b:", "/a:/b:RO", "/a:/b:ro:x" };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -64,8 +64,9 @@ static void cpus_are_a_number_in_range(void **state)
 
 static void users_are_names_or_numbers(void **state)
 {
-	static const char passwd[] = "root:x:0:0::/root:/bin/sh\nbad line\nnobody:x:65534:65533::/:/x\n"
-				     "odd:x:no:number:\n";
+	static const char passwd[] =
+		"root:x:0:0::/root:/bin/sh\nbad line\nnobody:x:65534:65533::/:/x\n"
+		"odd:x:no:number:\n";
 	struct err err = { 0 };
 	uint32_t uid = 7, gid = 9;
 
@@ -98,9 +99,15 @@ static bool has(char *const *env, const char *text)
 
 static void secrets_of_the_environment_stay_out(void **state)
 {
-	const char *const environment[] = { "PATH=/bin",	"SSH_AUTH_SOCK=/run/x", "LC_ALL=C",
-				      "TOKEN=secret",	"PATHS=/x",		"HOME=/h",
-				      "LD_PRELOAD=/x",	"XDG_RUNTIME_DIR=/run", NULL };
+	const char *const environment[] = { "PATH=/bin",
+					    "SSH_AUTH_SOCK=/run/x",
+					    "LC_ALL=C",
+					    "TOKEN=secret",
+					    "PATHS=/x",
+					    "HOME=/h",
+					    "LD_PRELOAD=/x",
+					    "XDG_RUNTIME_DIR=/run",
+					    NULL };
 	const char *items[] = { "A=1", "TOKEN", "HOME=/other", "ABSENT", "A=2", "E=", NULL };
 	const struct option_list wanted = { .items = items, .len = 6 };
 	const struct option_list nothing = { 0 };
@@ -132,15 +139,14 @@ static void variables_without_a_name_are_refused(void **state)
 
 static void mounts_are_found_and_judged(void **state)
 {
-	static const char text[] =
-		"27 1 254:0 / / rw - ext4 /dev/vda rw\n"
-		"28 27 0:1 / /proc rw shared:1 - proc proc rw\n"
-		"29 27 0:2 / /home rw - ext4 /dev/vdb rw\n"
-		"30 29 0:3 / /home/a\\040b rw - xfs /dev/vdc rw\n"
-		"garbage\n"
-		"31 27 0:4 / relative rw - ext4 x rw\n"
-		"32 27 0:5 / /mnt/t rw - tmpfs t rw\n"
-		"33 27 0:6 / /tmp/disk rw - ext4 /dev/vdd rw";
+	static const char text[] = "27 1 254:0 / / rw - ext4 /dev/vda rw\n"
+				   "28 27 0:1 / /proc rw shared:1 - proc proc rw\n"
+				   "29 27 0:2 / /home rw - ext4 /dev/vdb rw\n"
+				   "30 29 0:3 / /home/a\\040b rw - xfs /dev/vdc rw\n"
+				   "garbage\n"
+				   "31 27 0:4 / relative rw - ext4 x rw\n"
+				   "32 27 0:5 / /mnt/t rw - tmpfs t rw\n"
+				   "33 27 0:6 / /tmp/disk rw - ext4 /dev/vdd rw";
 	struct do_mounts mounts = { 0 };
 
 	assert_int_equal(do_mounts_parse(strdup(text), &mounts), 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The manual pages (argv[1]: caisson.8, argv[2]: caisson.json.5) against the tables of the program. */
+/* The manual pages (argv[1]: caisson.8, argv[2]: caisson.json.5) against the tables of the program.
+ */
 #include "lib/unit.h"
 
 #include <fcntl.h>

@@ -47,7 +47,7 @@ static int parse(struct fixture *f, bool interspersed, const char *const *words)
 	return options_parse(table, argc, (char *const *)words, interspersed, &f->store, &f->args,
 			     &f->err);
 }
-#define PARSE(f, ...) parse(f, true, (const char *const[]){ __VA_ARGS__, NULL })
+#define PARSE(f, ...)	       parse(f, true, (const char *const[]){ __VA_ARGS__, NULL })
 #define PARSE_IN_ORDER(f, ...) parse(f, false, (const char *const[]){ __VA_ARGS__, NULL })
 
 static void done(struct fixture *f)
@@ -168,8 +168,9 @@ static void a_missing_value_is_an_error(void **state)
 
 static void numbers_are_strict(void **state)
 {
-	static const char *const bad[] = { "", "-1", "+1", " 1", "1 ", "0x10", "1.0", "4294967296",
-					   "99999999999999999999999" };
+	static const char *const bad[] = { "",	  "-1",		"+1",
+					   " 1",  "1 ",		"0x10",
+					   "1.0", "4294967296", "99999999999999999999999" };
 	struct fixture f;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -188,10 +189,22 @@ static void durations_are_gos(void **state)
 		const char *text;
 		long long ms; /* -1: refused */
 	} rows[] = {
-		{ "5s", 5000 },	  { "250ms", 250 }, { "1m30s", 90000 }, { "1.5h", 5400000 },
-		{ "0", 0 },	  { "0s", 0 },	    { "1500us", 1 },	{ ".5s", 500 },
-		{ "", -1 },	  { "5", -1 },	    { "s", -1 },	{ "-5s", -1 },
-		{ "5x", -1 },	  { "5s ", -1 },    { ".s", -1 },	{ "5s5", -1 },
+		{ "5s", 5000 },
+		{ "250ms", 250 },
+		{ "1m30s", 90000 },
+		{ "1.5h", 5400000 },
+		{ "0", 0 },
+		{ "0s", 0 },
+		{ "1500us", 1 },
+		{ ".5s", 500 },
+		{ "", -1 },
+		{ "5", -1 },
+		{ "s", -1 },
+		{ "-5s", -1 },
+		{ "5x", -1 },
+		{ "5s ", -1 },
+		{ ".s", -1 },
+		{ "5s5", -1 },
 		{ "99999999999999999h", -1 },
 	};
 

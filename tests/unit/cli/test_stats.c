@@ -21,10 +21,12 @@ static void empty_statistics_have_runcs_members(void **state)
 		"\"cpuset\":{\"cpu_exclusive\":0,\"mem_hardwall\":0,\"mem_exclusive\":0,"
 		"\"memory_migrate\":0,\"memory_spread_page\":0,\"memory_spread_slab\":0,"
 		"\"memory_pressure\":0,\"sched_load_balance\":0,\"sched_relax_domain_level\":0},"
-		"\"memory\":{\"usage\":{\"limit\":0,\"failcnt\":0},\"swap\":{\"limit\":0,\"failcnt\":0},"
+		"\"memory\":{\"usage\":{\"limit\":0,\"failcnt\":0},\"swap\":{\"limit\":0,"
+		"\"failcnt\":0},"
 		"\"kernel\":{\"limit\":0,\"failcnt\":0},\"kernelTCP\":{\"limit\":0,\"failcnt\":0},"
 		"\"event_count\":{}},"
-		"\"pids\":{},\"blkio\":{},\"hugetlb\":{},\"intel_rdt\":{},\"network_interfaces\":null}}\n";
+		"\"pids\":{},\"blkio\":{},\"hugetlb\":{},\"intel_rdt\":{},\"network_interfaces\":"
+		"null}}\n";
 
 	stats_append_event("c1", &stats, &out);
 	assert_string_equal(out.data, expected);
@@ -67,10 +69,11 @@ static void full_statistics_are_valid_json(void **state)
 	assert_non_null(json);
 	memory = json_object_get(json, "memory");
 	assert_int_equal(json_object_size(json_object_get(memory, "raw")), 1);
-	assert_int_equal(json_integer_value(json_object_get(
-				 json_object_get(memory, "event_count"), "oom_kill")), 2);
-	entry = json_array_get(json_object_get(json_object_get(json, "blkio"),
-					       "ioServiceBytesRecursive"), 0);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(memory, "event_count"),
+							    "oom_kill")),
+			 2);
+	entry = json_array_get(
+		json_object_get(json_object_get(json, "blkio"), "ioServiceBytesRecursive"), 0);
 	assert_int_equal(json_integer_value(json_object_get(entry, "major")), 8);
 	assert_null(json_object_get(entry, "minor"));
 	assert_string_equal(json_string_value(json_object_get(entry, "op")), "Read");
@@ -92,16 +95,23 @@ static char *limits(const struct update_limits *l)
 static void limits_become_linux_resources(void **state)
 {
 	const struct update_limits all = {
-		.memory = "1g", .memory_swap = "-1", .memory_reservation = "512k", .cpu_quota = "-1",
-		.cpu_share = "512", .cpuset_cpus = "0-1", .pids_limit = "-1", .blkio_weight = "10",
+		.memory = "1g",
+		.memory_swap = "-1",
+		.memory_reservation = "512k",
+		.cpu_quota = "-1",
+		.cpu_share = "512",
+		.cpuset_cpus = "0-1",
+		.pids_limit = "-1",
+		.blkio_weight = "10",
 	};
 	const struct update_limits none = { .memory = "" };
 	char *text = limits(&all);
 
-	assert_string_equal(text, "{\"blockIO\":{\"weight\":10},"
-				  "\"cpu\":{\"quota\":-1,\"shares\":512,\"cpus\":\"0-1\"},"
-				  "\"memory\":{\"limit\":1073741824,\"reservation\":524288,\"swap\":-1},"
-				  "\"pids\":{\"limit\":-1}}");
+	assert_string_equal(text,
+			    "{\"blockIO\":{\"weight\":10},"
+			    "\"cpu\":{\"quota\":-1,\"shares\":512,\"cpus\":\"0-1\"},"
+			    "\"memory\":{\"limit\":1073741824,\"reservation\":524288,\"swap\":-1},"
+			    "\"pids\":{\"limit\":-1}}");
 	free(text);
 	text = limits(&none);
 	assert_string_equal(text, "{}");
@@ -151,7 +161,8 @@ static void ps_lines_are_chosen_by_the_column_pid(void **state)
 {
 	struct err err = { 0 };
 	char *out = filtered("UID   PID  PPID CMD\nroot    7     1 init\nroot    1     7 7 7\n"
-			     "u    1234    7 PID\nu   12345    7 x\nshort\n", &err);
+			     "u    1234    7 PID\nu   12345    7 x\nshort\n",
+			     &err);
 
 	assert_string_equal(out, "UID   PID  PPID CMD\nroot    7     1 init\nu    1234    7 PID\n");
 	free(out);
@@ -164,11 +175,12 @@ static void ps_lines_are_chosen_by_the_column_pid(void **state)
 
 static void values_of_the_environment_are_redacted(void **state)
 {
-	json_t *config = json_loads("{\"process\":{\"env\":[\"A=secret\",\"B\",\"C=x=secret\",5],"
-				    "\"args\":[\"ls\"]},"
-				    "\"hooks\":{\"prestart\":[{\"path\":\"/x\",\"env\":[\"T=secret\"]}],"
-				    "\"odd\":3},\"annotations\":{\"k\":\"secret\"}}",
-				    0, NULL);
+	json_t *config =
+		json_loads("{\"process\":{\"env\":[\"A=secret\",\"B\",\"C=x=secret\",5],"
+			   "\"args\":[\"ls\"]},"
+			   "\"hooks\":{\"prestart\":[{\"path\":\"/x\",\"env\":[\"T=secret\"]}],"
+			   "\"odd\":3},\"annotations\":{\"k\":\"secret\"}}",
+			   0, NULL);
 	char *text;
 
 	collect_redact(config);
