@@ -66,12 +66,25 @@ void given_mounts(struct fixture *fx, const char *mounts)
 	given(fx, text.data);
 }
 
+/* Nothing that the steps open stays open, but what the caller of rootfs_done() keeps. */
+static int open_descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 void enter(struct fixture *fx)
 {
+	const int before = open_descriptors();
+
 	EXPECT_OK(fx, rootfs_prepare(&fx->rootfs, &fx->err));
 	EXPECT_OK(fx, rootfs_enter(&fx->rootfs, &fx->err));
 	EXPECT_OK(fx, rootfs_finish(&fx->rootfs, &fx->err));
 	rootfs_done(&fx->rootfs);
+	EXPECT(open_descriptors() == before);
 }
 
 void enter_userns(void)

@@ -3,16 +3,27 @@
 #include "rootfs_fixture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <time.h>
 
 #include "ns/mount_copyup.h"
 
 #define COPY_UP                                                                           \
 	"{\"destination\":\"/d\",\"type\":\"tmpfs\",\"options\":[\"tmpcopyup\",\"ro\"]}," \
 	"{\"destination\":\"/proc\",\"type\":\"proc\"}"
+
+/* Without following a link: is it a file with this text? */
+static bool has_regular_text(const char *path, const char *text)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && has_text(path, text);
+}
 
 static void full_body(struct fixture *fx)
 {
@@ -116,6 +127,80 @@ static void links_fifos_and_devices_are_copied_not_used(void **state)
 	in_child(hostile_body);
 }
 
+/*
+ * A thread that makes one name a file, a link to a secret, a fifo, a directory, in turn, while the
+ * directory is copied: no copy ever holds the secret, blocks, or fails for another reason than the
+ * change.
+ */
+struct changer {
+	char name[160];
+	char secret[160];
+	atomic_bool stop;
+};
+
+static void *change(void *arg)
+{
+	struct changer *c = arg;
+
+	while (!atomic_load(&c->stop)) {
+		(void)close(open(c->name, O_CREAT | O_WRONLY, 0600));
+		(void)unlink(c->name);
+		(void)symlink(c->secret, c->name);
+		(void)unlink(c->name);
+		(void)mkfifo(c->name, 0600);
+		(void)unlink(c->name);
+		(void)mkdir(c->name, 0700);
+		(void)rmdir(c->name);
+	}
+	return NULL;
+}
+
+static void copy_once(struct fixture *fx, int from, const char *to)
+{
+	AUTO_CLOSE int to_fd = -EBADF;
+	char copied[256];
+	int r;
+
+	EXPECT(mount("tmpfs", to, "tmpfs", 0, NULL) == 0);
+	to_fd = open(to, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = mount_copyup(from, to_fd, &fx->err);
+	EXPECT(r == 0 || r == -ENOENT || r == -ENOTDIR || r == -ENXIO);
+	(void)snprintf(copied, sizeof(copied), "%s/name", to);
+	EXPECT(!has_regular_text(copied, "s3cret"));
+	EXPECT(umount2(to, MNT_DETACH) == 0);
+}
+
+static void race_body(struct fixture *fx)
+{
+	struct changer c = { 0 };
+	const time_t end = time(NULL) + race_seconds() + 1;
+	char to[128];
+	pthread_t thread;
+	int from;
+	int rounds = 0;
+
+	make_dir(fx, "rootfs/d");
+	make_file(fx, "host/key", "s3cret");
+	(void)snprintf(c.name, sizeof(c.name), "%s/d/name", fx->root);
+	(void)snprintf(c.secret, sizeof(c.secret), "%s/host/key", fx->dir);
+	(void)snprintf(to, sizeof(to), "%s/d", fx->root);
+	from = open(to, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	make_dir(fx, "to");
+	(void)snprintf(to, sizeof(to), "%s/to", fx->dir);
+	EXPECT(from >= 0 && pthread_create(&thread, NULL, change, &c) == 0);
+	(void)alarm((unsigned int)race_seconds() + 30); /* a blocked open would end here */
+	for (; time(NULL) < end; rounds++)
+		copy_once(fx, from, to);
+	atomic_store(&c.stop, true);
+	EXPECT(pthread_join(thread, NULL) == 0 && rounds > 10);
+}
+
+static void a_name_that_changes_kind_leaks_nothing(void **state)
+{
+	(void)state;
+	in_child(race_body);
+}
+
 static void attributes_body(struct fixture *fx)
 {
 	const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000, .tv_nsec = 5 } };
@@ -163,6 +248,7 @@ int main(void)
 		cmocka_unit_test(a_tree_that_does_not_fit_is_an_error),
 		cmocka_unit_test(depth_is_limited),
 		cmocka_unit_test(links_fifos_and_devices_are_copied_not_used),
+		cmocka_unit_test(a_name_that_changes_kind_leaks_nothing),
 		cmocka_unit_test(modes_owners_and_times_are_kept),
 	};
 
