@@ -133,7 +133,7 @@ def runtime(request, work_dir, sentinel):
     calls = {p.pid for p in wrapper.processes if p.poll() is None}
     # crun keeps what it inherited in a created container until its program is executed.
     inherited = ([] if wrapper.kind == "crun"
-                 else leaks.inherited_sentinels(guard.new_pids() - calls))
+                 else leaks.lasting_sentinels(guard.new_pids() - calls))
     wrapper.end_processes()
     wrapper.delete_everything()
     leaked = inherited + guard.leaks(wrapper.root)

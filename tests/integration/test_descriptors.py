@@ -4,6 +4,7 @@ NOTIFY_SOCKET."""
 
 import os
 import socket
+import threading
 
 import pytest
 
@@ -101,48 +102,59 @@ def test_environment_of_the_caller_does_not_reach_the_program(runtime, bundle):
     assert not [e for e in env if e.startswith(("SECRET", "LD_PRELOAD", "_LIBCONTAINER", "NOTIFY_SOCKET"))]
 
 
-class NotifySocket(socket.socket):
-    """A socket that knows its path."""
+class ServiceManager(threading.Thread):
+    """Receives notifications as systemd does: at once, and closing the descriptors of a barrier."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path = str(path)
+        self.lines = []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+
+    def run(self):
+        while "stop" not in self.lines:
+            self.lines += self.socket.recv(4096).decode().splitlines()
+
+    def expect(self, line):
+        wait_until(lambda: line in self.lines, what=f"{line} in {self.lines}")
+
+    def stop(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            client.sendto(b"stop", self.path)
+        self.join()
+        self.socket.close()
 
 
 @pytest.fixture
-def notify_socket(work_dir):
-    """A datagram socket as a service manager has it."""
-    path = work_dir / "notify.sock"
-    with NotifySocket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
-        server.bind(str(path))
-        server.settimeout(10)
-        server.path = str(path)
-        yield server
-
-
-def receive_until(server, wanted):
-    lines = []
-    while wanted not in lines:
-        lines += server.recv(4096).decode().splitlines()
-    return lines
+def manager(work_dir):
+    """A service manager that listens at manager.path."""
+    thread = ServiceManager(work_dir / "notify.sock")
+    thread.start()
+    yield thread
+    thread.stop()
 
 
 @pytest.mark.beyond("crun", reason="never stops waiting")
-def test_ready_of_the_program_reaches_the_service_manager(runtime, bundle, notify_socket):
+def test_ready_of_the_program_reaches_the_service_manager(runtime, bundle, manager):
     process = runtime.start_run(bundle, ["sh", "-c", "testinit notify READY=1; sleep 1000"],
-                                env={"NOTIFY_SOCKET": notify_socket.path})
+                                env={"NOTIFY_SOCKET": manager.path})
 
-    receive_until(notify_socket, "READY=1")
+    manager.expect("READY=1")
     runtime.kill(bundle, "KILL")
     process.wait()
 
 
 @pytest.mark.beyond("crun", reason="never stops waiting")
-def test_detached_run_tells_the_service_manager_the_main_pid(runtime, bundle, notify_socket):
+def test_detached_run_tells_the_service_manager_the_main_pid(runtime, bundle, manager):
     runtime.run_detached(bundle, ["sh", "-c", "testinit notify READY=1; sleep 1000"],
-                         env={"NOTIFY_SOCKET": notify_socket.path})
+                         env={"NOTIFY_SOCKET": manager.path})
 
-    receive_until(notify_socket, "READY=1")
-    receive_until(notify_socket, f"MAINPID={runtime.state(bundle).pid}")
+    manager.expect("READY=1")
+    manager.expect(f"MAINPID={runtime.state(bundle).pid}")
 
 
-def test_start_waits_for_nobody_without_a_notify_socket(runtime, bundle):
+def test_start_waits_for_nobody_without_a_manager(runtime, bundle):
     runtime.run_detached(bundle)
 
     env = runtime.exec(bundle, REPORT).report["env"]
@@ -150,11 +162,11 @@ def test_start_waits_for_nobody_without_a_notify_socket(runtime, bundle):
 
 
 @pytest.mark.beyond("crun", reason="hands the socket itself on")
-def test_only_known_notifications_pass(runtime, bundle, notify_socket):
+def test_only_known_notifications_pass(runtime, bundle, manager):
     process = runtime.start_run(bundle, ["sh", "-c", "testinit notify EVIL=1; testinit notify READY=1; sleep 1000"],
-                                env={"NOTIFY_SOCKET": notify_socket.path})
+                                env={"NOTIFY_SOCKET": manager.path})
 
-    lines = receive_until(notify_socket, "READY=1")
-    assert "EVIL=1" not in lines
+    manager.expect("READY=1")
+    assert "EVIL=1" not in manager.lines
     runtime.kill(bundle, "KILL")
     wait_until(lambda: process.poll() is not None)

@@ -234,8 +234,8 @@ def test_umask_of_the_caller_does_not_reach_the_program(runtime, bundle):
 
 
 def test_killing_the_foreground_run_does_not_lose_the_container(runtime, bundle):
-    process = runtime.start_run(bundle, ["sleep", "1000"])
-    wait_until(lambda: runtime.status(bundle) == "running")
+    process = runtime.start_run(bundle, ["testinit", "trap"])
+    assert process.read_line() == "ready"
 
     process.kill()
     process.wait()

@@ -7,21 +7,31 @@
  *   nth fail N ERRNO [-f] CMD...    the n-th is not made and returns -ERRNO
  *
  * -f: processes that it makes are counted and hit, too (one count over all; the one that makes the
- * n-th call is killed), until they outlive the command: then they are let go. Without -f only the command
- * itself is traced. Counting starts after the exec of the command. Standard error gets
- * one line at the end: "nth: calls=C hit=NR pid=P"; the exit status is the command's (128 + N for signals).
+ * n-th call is killed), until they outlive the command or execute a program that is a file: memfds are the
+ * runtime's own last stage, files are hooks and the container's program. Counting starts after the
+ * exec of the command. A close(2) that fails closes nevertheless, as Linux does it; calls that cannot fail
+ * (exit_group, rt_sigreturn ...) are not hit.
+ *
+ * A command that does not end within NTH_TIMEOUT seconds (default 10) is killed. Standard error gets
+ * one line at the end:
+ *
+ *   nth: calls=C hit=NR arg=A own=0|1 end=exit:S|signal:N|hung
+ *
+ * hit: the number of the system call or -1, arg: its first argument, own: the command itself made it. The exit
+ * status is the command's, 128 + N for signals, 124 if it hung.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <linux/ptrace.h>
 
 enum mode { COUNT, KILL, FAIL };
 
@@ -30,101 +40,136 @@ static struct {
 	long n;
 	int error;
 	bool follow;
+	pid_t command;
 	long calls;
 	long hit; /* number of the system call, -1: none yet */
+	unsigned long long arg;
 	pid_t hit_pid;
+	bool replace; /* the result of hit_pid's call is to be replaced */
 } nth = { .hit = -1 };
 
-#define TRACEES_MAX 4096
-static struct {
-	pid_t pid;
-	bool inside; /* between entry and exit of a call */
-	bool fail;   /* this call's result is to be replaced */
-} tracees[TRACEES_MAX];
+static volatile sig_atomic_t hung;
 
-static int slot(pid_t pid)
+static void on_alarm(int sig)
 {
-	int free_slot = -1;
-
-	for (int i = 0; i < TRACEES_MAX; i++) {
-		if (tracees[i].pid == pid)
-			return i;
-		if (!tracees[i].pid && free_slot < 0)
-			free_slot = i;
-	}
-	if (free_slot < 0)
-		exit(125);
-	memset(&tracees[free_slot], 0, sizeof(tracees[free_slot]));
-	tracees[free_slot].pid = pid;
-	return free_slot;
+	(void)sig;
+	hung = 1;
+	(void)kill(nth.command, SIGKILL);
 }
 
-/* True if the tracee was killed. */
-static bool on_syscall(pid_t pid)
+static bool can_fail(long nr)
+{
+	return nr != SYS_exit && nr != SYS_exit_group && nr != SYS_rt_sigreturn &&
+	       nr != SYS_restart_syscall;
+}
+
+static void replace_result(pid_t pid)
 {
 	struct user_regs_struct regs;
-	const int i = slot(pid);
 
-	tracees[i].inside = !tracees[i].inside;
+	nth.replace = false;
 	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) < 0)
-		return true; /* killed by someone else meanwhile */
-	if (!tracees[i].inside) {
-		if (tracees[i].fail) {
-			regs.rax = (unsigned long long)-(long long)nth.error;
-			(void)ptrace(PTRACE_SETREGS, pid, NULL, &regs);
-			tracees[i].fail = false;
-		}
-		return false;
-	}
-	if (++nth.calls != nth.n || nth.mode == COUNT)
-		return false;
-	nth.hit = (long)regs.orig_rax;
+		return;
+	regs.rax = (unsigned long long)-(long long)nth.error;
+	(void)ptrace(PTRACE_SETREGS, pid, NULL, &regs);
+}
+
+/* The n-th call. True if the tracee was killed. */
+static bool hit(pid_t pid, const struct ptrace_syscall_info *info)
+{
+	const long nr = (long)info->entry.nr;
+	struct user_regs_struct regs;
+
+	nth.hit = nr;
+	nth.arg = info->entry.args[0];
 	nth.hit_pid = pid;
 	if (nth.mode == KILL) {
 		(void)kill(pid, SIGKILL);
 		return true;
 	}
-	regs.orig_rax = (unsigned long long)-1; /* no such call */
-	(void)ptrace(PTRACE_SETREGS, pid, NULL, &regs);
-	tracees[i].fail = true;
+	if (!can_fail(nr))
+		return false;
+	nth.replace = true;
+	if (nr != SYS_close && ptrace(PTRACE_GETREGS, pid, NULL, &regs) == 0) {
+		regs.orig_rax = (unsigned long long)-1; /* no such call */
+		(void)ptrace(PTRACE_SETREGS, pid, NULL, &regs);
+	}
 	return false;
 }
 
-static int trace(pid_t command)
+/* True if the tracee was killed. */
+static bool on_syscall(pid_t pid)
 {
-	int result = -1;
+	struct ptrace_syscall_info info = { 0 };
 
-	while (result < 0) {
-		int status, sig = 0;
-		const pid_t pid = waitpid(-1, &status, __WALL);
-
-		if (pid < 0)
-			return 125;
-		if (WIFEXITED(status) || WIFSIGNALED(status)) {
-			tracees[slot(pid)].pid = 0;
-			if (pid == command)
-				result = WIFEXITED(status) ? WEXITSTATUS(status) :
-							     128 + WTERMSIG(status);
-			continue;
-		}
-		if (!WIFSTOPPED(status))
-			continue;
-		if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
-			if (on_syscall(pid))
-				continue;
-		} else if (status >> 16) {
-			/* an event stop, of a new process or an exec: nothing to pass on */
-			if (status >> 16 == PTRACE_EVENT_STOP)
-				(void)slot(pid);
-		} else {
-			sig = WSTOPSIG(status);
-		}
-		(void)ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)sig);
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) < 0)
+		return true; /* killed by someone else meanwhile */
+	if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
+		if (nth.replace && nth.hit_pid == pid)
+			replace_result(pid);
+		return false;
 	}
-	return result;
+	if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
+		return false;
+	if (++nth.calls != nth.n || nth.mode == COUNT)
+		return false;
+	return hit(pid, &info);
 }
 
-static pid_t start(char **argv)
+/* The process has executed a program of the file system: it is none of the runtime's any more. */
+static bool is_foreign(pid_t pid)
+{
+	char path[64], exe[256];
+	ssize_t len;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	len = readlink(path, exe, sizeof(exe) - 1);
+	if (len < 0)
+		return false;
+	exe[len] = '\0';
+	return strncmp(exe, "/memfd:", 7) != 0;
+}
+
+/* One stop of a tracee: let it go on, or go. */
+static void on_stop(pid_t pid, int status)
+{
+	int sig = 0;
+
+	if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+		if (on_syscall(pid))
+			return;
+	} else if (status >> 16 == PTRACE_EVENT_EXEC) {
+		if (pid != nth.command && is_foreign(pid)) {
+			(void)ptrace(PTRACE_DETACH, pid, NULL, NULL);
+			return;
+		}
+	} else if (!(status >> 16)) {
+		sig = WSTOPSIG(status); /* else an event: nothing to pass on */
+	}
+	(void)ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)sig);
+}
+
+/* The wait status of the command. */
+static int trace(void)
+{
+	for (;;) {
+		int status;
+		const pid_t pid = waitpid(-1, &status, __WALL);
+
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid < 0)
+			exit(125);
+		if (!WIFSTOPPED(status)) {
+			if (pid == nth.command)
+				return status;
+			continue;
+		}
+		on_stop(pid, status);
+	}
+}
+
+static void start(char **argv)
 {
 	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC;
 	int status;
@@ -135,6 +180,7 @@ static pid_t start(char **argv)
 		(void)execv(argv[0], argv);
 		_exit(127);
 	}
+	nth.command = pid;
 	if (nth.follow)
 		options |= PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
 	if (waitpid(pid, &status, WUNTRACED) != pid || ptrace(PTRACE_SEIZE, pid, NULL, options) < 0)
@@ -148,21 +194,46 @@ static pid_t start(char **argv)
 			break;
 		(void)ptrace(PTRACE_CONT, pid, NULL, NULL);
 	}
-	tracees[slot(pid)].inside = true; /* the exec's own exit comes first */
 	(void)ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
-	return pid;
+}
+
+static void set_timeout(void)
+{
+	const char *text = getenv("NTH_TIMEOUT");
+	const struct sigaction action = { .sa_handler = on_alarm };
+
+	(void)sigaction(SIGALRM, &action, NULL);
+	(void)alarm(text ? (unsigned int)atoi(text) : 10);
+}
+
+/* One line; returns the exit status. */
+static int report(int status)
+{
+	char end[32];
+
+	if (hung)
+		(void)snprintf(end, sizeof(end), "hung");
+	else if (WIFSIGNALED(status))
+		(void)snprintf(end, sizeof(end), "signal:%d", WTERMSIG(status));
+	else
+		(void)snprintf(end, sizeof(end), "exit:%d", WEXITSTATUS(status));
+	fprintf(stderr, "nth: calls=%ld hit=%ld arg=%lld own=%d end=%s\n", nth.calls, nth.hit,
+		(long long)nth.arg, nth.hit_pid == nth.command, end);
+	if (hung)
+		return 124;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 int main(int argc, char **argv)
 {
-	int at = 2, result;
+	int at = 2;
 
 	if (argc < 3)
 		return 125;
 	nth.mode = strcmp(argv[1], "kill") == 0 ? KILL : strcmp(argv[1], "fail") == 0 ? FAIL : COUNT;
 	if (nth.mode != COUNT)
 		nth.n = strtol(argv[at++], NULL, 10);
-	if (nth.mode == FAIL)
+	if (nth.mode == FAIL && at < argc)
 		nth.error = (int)strtol(argv[at++], NULL, 10);
 	if (at < argc && strcmp(argv[at], "-f") == 0) {
 		nth.follow = true;
@@ -170,8 +241,8 @@ int main(int argc, char **argv)
 	}
 	if (at >= argc)
 		return 125;
-	result = trace(start(argv + at));
-	fprintf(stderr, "nth: calls=%ld hit=%ld pid=%d\n", nth.calls, nth.hit, (int)nth.hit_pid);
+	start(argv + at);
+	set_timeout();
+	return report(trace());
 	/* Tracees that are left are detached by our end: PTRACE_SEIZE without EXITKILL. */
-	return result;
 }
