@@ -161,13 +161,14 @@ static void copy_once(struct fixture *fx, int from, const char *to)
 	char copied[256];
 	int r;
 
-	EXPECT(mount("tmpfs", to, "tmpfs", 0, NULL) == 0);
+	EXPECT(mkdir(to, 0755) == 0);
 	to_fd = open(to, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	r = mount_copyup(from, to_fd, &fx->err);
 	EXPECT(r == 0 || r == -ENOENT || r == -ENOTDIR || r == -ENXIO);
 	(void)snprintf(copied, sizeof(copied), "%s/name", to);
 	EXPECT(!has_regular_text(copied, "s3cret"));
-	EXPECT(umount2(to, MNT_DETACH) == 0);
+	EXPECT(unlink(copied) == 0 || rmdir(copied) == 0 || errno == ENOENT || errno == ENOTDIR);
+	EXPECT(rmdir(to) == 0);
 }
 
 static void race_body(struct fixture *fx)
@@ -185,14 +186,13 @@ static void race_body(struct fixture *fx)
 	(void)snprintf(c.secret, sizeof(c.secret), "%s/host/key", fx->dir);
 	(void)snprintf(to, sizeof(to), "%s/d", fx->root);
 	from = open(to, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	make_dir(fx, "to");
 	(void)snprintf(to, sizeof(to), "%s/to", fx->dir);
 	EXPECT(from >= 0 && pthread_create(&thread, NULL, change, &c) == 0);
 	(void)alarm((unsigned int)race_seconds() + 30); /* a blocked open would end here */
 	for (; time(NULL) < end; rounds++)
 		copy_once(fx, from, to);
 	atomic_store(&c.stop, true);
-	EXPECT(pthread_join(thread, NULL) == 0 && rounds > 10);
+	EXPECT(pthread_join(thread, NULL) == 0 && rounds > 100);
 }
 
 static void a_name_that_changes_kind_leaks_nothing(void **state)
