@@ -20,6 +20,9 @@
 
 #define HELPER_OUTPUT_MAX 512
 
+#define UID_FIELD "linux.uidMappings"
+#define GID_FIELD "linux.gidMappings"
+
 /* Where distributions install newuidmap(1). Never PATH: the caller's environment may be hostile. */
 static const char *const helper_directories[] = {
 	"/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/run/current-system/sw/bin",
@@ -178,11 +181,14 @@ static int write_maps_unprivileged(int procfd, pid_t pid, const struct oci_id_ma
 	else
 		r = run_helper("newuidmap", pid, uids, err);
 	if (r < 0)
-		return r;
-	if (!is_own_id(gids, getegid()))
-		return run_helper("newgidmap", pid, gids, err);
-	r = write_pid_file(procfd, pid, "setgroups", "deny", err);
-	return r < 0 ? r : write_map(procfd, pid, "gid_map", gids, err);
+		return err_prefix(err, r, UID_FIELD);
+	if (is_own_id(gids, getegid())) {
+		r = write_pid_file(procfd, pid, "setgroups", "deny", err);
+		r = r < 0 ? r : write_map(procfd, pid, "gid_map", gids, err);
+	} else {
+		r = run_helper("newgidmap", pid, gids, err);
+	}
+	return r < 0 ? err_prefix(err, r, GID_FIELD) : 0;
 }
 
 int ids_write_maps(pid_t pid, const struct oci_id_maps *uids, const struct oci_id_maps *gids,
@@ -191,8 +197,8 @@ int ids_write_maps(pid_t pid, const struct oci_id_maps *uids, const struct oci_i
 	AUTO_CLOSE int procfd = -EBADF;
 	int r;
 
-	r = check_maps(uids, "linux.uidMappings", err);
-	r = r < 0 ? r : check_maps(gids, "linux.gidMappings", err);
+	r = check_maps(uids, UID_FIELD, err);
+	r = r < 0 ? r : check_maps(gids, GID_FIELD, err);
 	if (r < 0)
 		return r;
 	procfd = open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -204,7 +210,10 @@ int ids_write_maps(pid_t pid, const struct oci_id_maps *uids, const struct oci_i
 	/* "allow" is the default of setgroups; the maps of a privileged writer need nothing more.
 	 */
 	r = write_map(procfd, pid, "uid_map", uids, err);
-	return r < 0 ? r : write_map(procfd, pid, "gid_map", gids, err);
+	if (r < 0)
+		return err_prefix(err, r, UID_FIELD);
+	r = write_map(procfd, pid, "gid_map", gids, err);
+	return r < 0 ? err_prefix(err, r, GID_FIELD) : 0;
 }
 
 /*
