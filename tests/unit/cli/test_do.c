@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/str.h"
+#include "cli/do_init.h"
 #include "cli/do_setup.h"
 #include "cli/do_spec.h"
 #include "cli/do_tree.h"
@@ -260,6 +261,20 @@ static void host_network_keeps_no_other_namespace(void **state)
 	oci_spec_free(spec);
 }
 
+static void process_1_is_our_init_on_a_read_only_mount(void **state)
+{
+	struct do_plan plan = example_plan();
+	struct oci_spec *spec;
+
+	plan.init = "/scratch/init";
+	spec = round_trip(&plan);
+	assert_string_equal(spec->process.args.items[0], DO_INIT_PATH);
+	assert_string_equal(spec->process.args.items[1], "/bin/echo");
+	assert_string_equal(find_mount(spec, DO_INIT_PATH)->source, "/scratch/init");
+	assert_string_equal(find_mount(spec, DO_INIT_PATH)->options.items[1], "rro");
+	oci_spec_free(spec);
+}
+
 static void an_ordinary_uid_has_no_capabilities(void **state)
 {
 	struct do_plan plan = example_plan();
@@ -317,6 +332,7 @@ int main(void)
 		cmocka_unit_test(fresh_directories_end_at_a_slash),
 		cmocka_unit_test(the_document_is_a_closed_sandbox),
 		cmocka_unit_test(host_network_keeps_no_other_namespace),
+		cmocka_unit_test(process_1_is_our_init_on_a_read_only_mount),
 		cmocka_unit_test(an_ordinary_uid_has_no_capabilities),
 		cmocka_unit_test(limits_become_resources),
 		cmocka_unit_test(bytes_that_are_no_text_are_refused),
