@@ -48,7 +48,7 @@ int fd_send(int sock, const void *bytes, size_t len, const int *fds, size_t nfds
  */
 ssize_t fd_recv(int sock, void *bytes, size_t len, int *fds, size_t *nfds);
 
-#define FD_PASS_MAX 16
+#define FD_PASS_MAX 32
 
 /* "/proc/self/fd/N" in a caller's buffer, for calls that only take a path. */
 #define FD_PATH_MAX 32

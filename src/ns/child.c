@@ -26,6 +26,8 @@
 #include "host/procfs.h"
 #include "ns/stage.h"
 
+#define CONTAINER_ID_MAX 1024 /* container_id_check() of room runtime */
+
 static bool is_new(const struct child *c, enum oci_ns kind)
 {
 	return c->new_flags & (unsigned int)namespace_flag(kind);
@@ -157,7 +159,7 @@ static int await_placed(void *arg, struct err *err)
 
 	if (c->placed)
 		return 0;
-	r = stage_await(c->sock, STAGE_PLACED, err);
+	r = stage_await_placed(c->sock, err);
 	if (r < 0)
 		return r;
 	c->placed = true;
@@ -192,7 +194,7 @@ static int run_stages(struct child *c, struct err *err)
 	const struct ns_create_options *o = c->options;
 	const struct oci_spec *spec = o->spec;
 	struct rootfs rootfs = ROOTFS_INIT;
-	char keyring[64];
+	char keyring[CONTAINER_ID_MAX + sizeof("_ses.")];
 	struct stage_process process = {
 		.process = &spec->process,
 		.linux = &spec->linux,
@@ -209,7 +211,7 @@ static int run_stages(struct child *c, struct err *err)
 	int r;
 
 	(void)prctl(PR_SET_NAME, "caisson:[1:ns]");
-	(void)snprintf(keyring, sizeof(keyring), "_ses.%.50s", o->id);
+	(void)snprintf(keyring, sizeof(keyring), "_ses.%s", o->id);
 	rootfs.spec = spec;
 	rootfs.bundle = o->bundle;
 	rootfs.path = o->rootfs;
@@ -269,7 +271,7 @@ void child_intermediate(struct child *c, unsigned long long flags)
 		r = namespace_enter(c->joined, OCI_NS_PID, &err);
 	if (r < 0)
 		stage_fail(c->sock, &err);
-	pid = stage_clone(flags | CLONE_PARENT, NULL);
+	pid = stage_clone(flags | CLONE_PARENT, -EBADF, NULL);
 	if (pid == 0)
 		child_main(c);
 	if (pid < 0) {

@@ -27,6 +27,7 @@ struct create {
 	struct source_fds sources;
 	int sock[2];
 	int init_fd;
+	int cgroup_fd; /* the cgroup2 directory that the child is born in, or negative */
 };
 
 static void create_done(struct create *c)
@@ -37,6 +38,7 @@ static void create_done(struct create *c)
 	auto_close_p(&c->sock[0]);
 	auto_close_p(&c->sock[1]);
 	auto_close_p(&c->init_fd);
+	auto_close_p(&c->cgroup_fd);
 }
 
 /* Cgroup and time namespaces are made by the child itself, after it was placed. */
@@ -83,7 +85,14 @@ static int spawn(struct create *c, struct ns_child *ret, struct err *err)
 	};
 	const unsigned long long flags = clone_flags(child.new_flags);
 	const bool indirect = c->joined.fd[OCI_NS_USER] >= 0 || c->joined.fd[OCI_NS_PID] >= 0;
-	pid_t pid = stage_clone(indirect ? 0 : flags, indirect ? NULL : &ret->pidfd);
+	pid_t pid;
+
+	if (c->options->cgroup) {
+		c->cgroup_fd = cgroup_clone_fd(c->options->cgroup, err);
+		if (c->cgroup_fd < 0 && c->cgroup_fd != -ENOENT)
+			return c->cgroup_fd;
+	}
+	pid = stage_clone(indirect ? 0 : flags, c->cgroup_fd, indirect ? NULL : &ret->pidfd);
 
 	if (pid < 0)
 		return err_sys(err, pid, "clone the container's first process");
@@ -141,7 +150,7 @@ static int place(struct create *c, struct ns_child *child, struct err *err)
 	if (r == 0 && o->on_namespaces)
 		r = o->on_namespaces(o->arg, child->pid, err);
 	if (r == 0)
-		r = stage_tell(c->sock[0], STAGE_PLACED, err);
+		r = stage_tell_placed(c->sock[0], o->cgroup, c->cgroup_fd >= 0, err);
 	return r;
 }
 
@@ -192,7 +201,8 @@ int ns_create(const struct ns_create_options *options, struct ns_child *ret, str
 	AUTO(create_done) struct create c = { .options = options,
 					      .joined = NS_JOINED_INIT,
 					      .sock = { -EBADF, -EBADF },
-					      .init_fd = -EBADF };
+					      .init_fd = -EBADF,
+					      .cgroup_fd = -EBADF };
 	struct ns_child child = NS_CHILD_INIT;
 	int r;
 

@@ -38,6 +38,7 @@ struct exec {
 	unsigned int flags; /* CLONE_NEW* in which the container differs from us */
 	int sock[2];
 	int init_fd;
+	bool cloned_into; /* born in the container's cgroup2 directory */
 };
 
 static void exec_done(struct exec *e)
@@ -106,7 +107,7 @@ static int run_exec_stages(struct exec *e, struct err *err)
 	(void)prctl(PR_SET_NAME, "caisson:[exec]");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return err_sys(err, -errno, "prctl PR_SET_PDEATHSIG");
-	r = stage_await(e->sock[1], STAGE_PLACED, err);
+	r = stage_await_placed(e->sock[1], err);
 	if (r == 0)
 		r = enter_container(e, err);
 	if (r == 0 && o->terminal.wanted)
@@ -116,17 +117,38 @@ static int run_exec_stages(struct exec *e, struct err *err)
 	return stage_become_init(&process, err);
 }
 
+/*
+ * Into the container's cgroup: born in its cgroup2 directory where that works, the rest by itself. Where
+ * cgroup2 refuses, because the container distributes controllers to children, beside its init.
+ */
+static int clone_exec(struct exec *e, struct ns_child *child, struct err *err)
+{
+	const struct cgroup *cg = e->options->cgroup;
+	const char *cgroup2 = cg ? cgroup_path(cg, "") : NULL;
+	AUTO_CLOSE int fd = cgroup2 ? open(cgroup2, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+
+	if (fd >= 0)
+		child->pid = stage_clone(0, fd, &child->pidfd);
+	e->cloned_into = fd >= 0 && child->pid >= 0;
+	if (!e->cloned_into)
+		child->pid = stage_clone(0, -EBADF, &child->pidfd);
+	if (child->pid < 0)
+		return err_sys(err, child->pid, "clone");
+	return 0;
+}
+
 static int place_exec(struct exec *e, pid_t pid, struct err *err)
 {
 	const struct ns_exec_options *o = e->options;
+	const bool beside = o->cgroup && cgroup_path(o->cgroup, "") && !e->cloned_into;
 	int r = affinity_apply(pid, o->spec->process.exec_cpu_affinity_initial, err);
 
-	if (r == 0 && o->cgroup)
-		r = cgroup_enter(o->cgroup, pid, err);
+	if (r == 0 && beside)
+		r = cgroup_enter_beside(o->cgroup, pid, o->container_pid, err);
 	if (r == 0 && o->on_process)
 		r = o->on_process(o->arg, pid, err);
 	if (r == 0)
-		r = stage_tell(e->sock[0], STAGE_PLACED, err);
+		r = stage_tell_placed(e->sock[0], beside ? NULL : o->cgroup, true, err);
 	return r;
 }
 
@@ -199,9 +221,9 @@ int ns_exec(const struct ns_exec_options *options, struct ns_child *ret, struct 
 	e.init_fd = stage_init_image(err);
 	if (e.init_fd < 0)
 		return e.init_fd;
-	child.pid = stage_clone(0, &child.pidfd);
-	if (child.pid < 0)
-		return err_sys(err, child.pid, "clone");
+	r = clone_exec(&e, &child, err);
+	if (r < 0)
+		return r;
 	if (child.pid == 0) {
 		struct err failure = { 0 };
 

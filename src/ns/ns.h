@@ -38,7 +38,11 @@ struct ns_create_options {
 	const char *id;
 	const char *bundle;	     /* absolute */
 	const char *rootfs;	     /* absolute path of the root file system */
-	const struct cgroup *cgroup; /* made (cgroup_create), not yet entered; NULL: none */
+	/*
+	 * NULL: none. Its cgroup2 directory is made here, the rest by on_namespaces (cgroup_create); the
+	 * child enters it by itself, which is much cheaper than being moved (host/cgroup.h, cgroup_join).
+	 */
+	struct cgroup *cgroup;
 	const struct seccomp_program *seccomp;
 	enum ns_gate gate;
 	int gate_fd;	    /* a listening unix socket for NS_GATE_LISTEN, else -EBADF */
@@ -50,7 +54,7 @@ struct ns_create_options {
 	bool unprivileged;	   /* the runtime is not root on the host */
 	/*
 	 * Called in the parent with the child's pid once its namespaces exist, before it is let further:
-	 * place it in the cgroup, apply limits, move network devices, RDT.
+	 * make the cgroup and apply limits, move network devices, RDT.
 	 */
 	int (*on_namespaces)(void *arg, pid_t pid, struct err *err);
 	/* Called in the parent when mounts are made and pivot_root(2) is not: prestart, createRuntime. */
@@ -115,7 +119,7 @@ struct ns_exec_options {
 	pid_t container_pid;	     /* its init, verified by the caller by start time */
 	int container_pidfd;
 	const struct seccomp_program *seccomp;
-	const struct cgroup *cgroup; /* where the process goes; NULL: nowhere */
+	const struct cgroup *cgroup; /* where the process goes; NULL: it stays in the caller's */
 	struct ns_terminal terminal;
 	unsigned int preserve_fds;
 	bool unprivileged;

@@ -21,7 +21,7 @@ int stage_socketpair(int ret[2], struct err *err)
 	return 0;
 }
 
-pid_t stage_clone(unsigned long long flags, int *ret_pidfd)
+pid_t stage_clone(unsigned long long flags, int cgroup_fd, int *ret_pidfd)
 {
 	int pidfd = -EBADF;
 	struct clone_args args = { .flags = flags, .exit_signal = SIGCHLD };
@@ -32,6 +32,10 @@ pid_t stage_clone(unsigned long long flags, int *ret_pidfd)
 	if (ret_pidfd) {
 		args.flags |= CLONE_PIDFD;
 		args.pidfd = (uint64_t)(uintptr_t)&pidfd;
+	}
+	if (cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup_fd;
 	}
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid < 0)
@@ -64,6 +68,23 @@ int stage_await(int sock, char byte, struct err *err)
 		return err_set(err, -EPROTO, "the runtime said '%c' where '%c' was expected", got,
 			       byte);
 	return 0;
+}
+
+int stage_await_placed(int sock, struct err *err)
+{
+	struct cgroup_join join = { .len = CGROUP_JOIN_MAX };
+	size_t at = 0;
+	char got = 0;
+	const ssize_t n = fd_recv(sock, &got, 1, join.fds, &join.len);
+	int r;
+
+	if (n < 0)
+		return err_sys(err, (int)n, "wait for the runtime");
+	if (n == 0)
+		return err_set(err, -EPIPE, "the runtime is gone");
+	r = got == STAGE_PLACED ? cgroup_join(&join, &at) : -EPROTO;
+	cgroup_join_done(&join);
+	return r < 0 ? err_sys(err, r, "enter cgroup %zu of the container", at) : 0;
 }
 
 void stage_fail(int sock, const struct err *err)
@@ -105,6 +126,21 @@ int stage_tell(int sock, char byte, struct err *err)
 	const int r = fd_send(sock, &byte, 1, NULL, 0);
 
 	/* A dead child says more in the message that it left behind. */
+	if (r == -EPIPE || r == -ECONNRESET)
+		return 0;
+	return r < 0 ? err_sys(err, r, "write to the container process") : 0;
+}
+
+int stage_tell_placed(int sock, const struct cgroup *cg, bool cloned, struct err *err)
+{
+	const char byte = STAGE_PLACED;
+	struct cgroup_join join = { 0 };
+	int r = cg ? cgroup_join_open(cg, cloned, &join, err) : 0;
+
+	if (r < 0)
+		return r;
+	r = fd_send(sock, &byte, 1, join.fds, join.len);
+	cgroup_join_done(&join);
 	if (r == -EPIPE || r == -ECONNRESET)
 		return 0;
 	return r < 0 ? err_sys(err, r, "write to the container process") : 0;

@@ -9,7 +9,8 @@
  *   parent                                child
  *   clone3
  *   [uid and gid maps]    STAGE_MAPPED ->   ids of the new user namespace
- *   on_namespaces         STAGE_PLACED ->   cgroup namespace, cgroup mounts, everything after
+ *   on_namespaces         STAGE_PLACED ->   joins its cgroups through the descriptors that come along;
+ *                                           cgroup namespace, cgroup mounts, everything after
  *   on_environment        <- ENVIRONMENT    mounts are made, pivot_root is not (only with hooks)
  *                     STAGE_ENVIRONED ->
  *                         <- TERMINAL       pty master, when it stays with the parent
@@ -49,12 +50,18 @@ int stage_socketpair(int ret[2], struct err *err);
 /* Child side. stage_await() returns -EPIPE when the parent is gone. */
 int stage_send(int sock, enum stage_msg_type type, int32_t value, int fd);
 int stage_await(int sock, char byte, struct err *err);
+
+/* Await STAGE_PLACED and enter the cgroups whose files come with it (host/cgroup.h, cgroup_join()). */
+int stage_await_placed(int sock, struct err *err);
 /* Send the error to the parent and end; the exit status is for whoever reads wait(2). */
 __attribute__((noreturn)) void stage_fail(int sock, const struct err *err);
 
 /* Parent side. Receive one message: 1, or 0 at end of file; *ret_fd is -EBADF or the caller's. */
 int stage_recv(int sock, struct stage_msg *ret, int *ret_fd, struct err *err);
 int stage_tell(int sock, char byte, struct err *err);
+
+/* Say STAGE_PLACED with what the child needs to enter `cg` itself; `cloned`: it was born in cgroup2. */
+int stage_tell_placed(int sock, const struct cgroup *cg, bool cloned, struct err *err);
 
 /* The sentence of a failed report, as -errno; `what` is the program's name for INIT_STEP_EXEC. */
 int stage_report_error(const struct stage_msg *msg, struct err *err);
@@ -99,5 +106,8 @@ int stage_home(uint32_t uid, char **ret, struct err *err);
 /* "HOME=..." from the text of a passwd(5) file; -ENOENT if it names no such uid. */
 int lookup_home(const char *passwd, size_t len, uint32_t uid, char **ret);
 
-/* clone3(2) without a stack of its own: 0 in the child; *ret_pidfd is the caller's unless NULL. */
-pid_t stage_clone(unsigned long long flags, int *ret_pidfd);
+/*
+ * clone3(2) without a stack of its own: 0 in the child; *ret_pidfd is the caller's unless NULL.
+ * cgroup_fd >= 0: the child is born in that cgroup2 directory.
+ */
+pid_t stage_clone(unsigned long long flags, int cgroup_fd, int *ret_pidfd);

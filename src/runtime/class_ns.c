@@ -130,6 +130,18 @@ static int class_ns_start(struct container *c, struct err *err)
 	return ns_knock(c->dir_fd, STORE_GATE, send_listener, &arg, err);
 }
 
+static bool leaves(const char *path)
+{
+	while (*path) {
+		const size_t len = strcspn(path, "/");
+
+		if (len == 2 && path[0] == '.' && path[1] == '.')
+			return true;
+		path += len + (path[len] == '/');
+	}
+	return false;
+}
+
 /* The cgroup of an exec: the container's, or what --cgroup names below it. */
 static int exec_cgroup(struct container *c, const struct exec_request *request, struct cgroup **ret,
 		       struct err *err)
@@ -146,6 +158,9 @@ static int exec_cgroup(struct container *c, const struct exec_request *request, 
 
 		if (colon && !controllers)
 			r = err_sys(err, -ENOMEM, "--cgroup %s", text);
+		else if (leaves(colon ? colon + 1 : text))
+			r = err_set(err, -EINVAL,
+				    "--cgroup %s: it must stay below the container's cgroup", text);
 		else if (!c->cgroup)
 			r = err_set(err, -EINVAL, "--cgroup %s: the container has no cgroup", text);
 		else
@@ -161,26 +176,21 @@ static int exec_cgroup(struct container *c, const struct exec_request *request, 
 }
 
 struct exec_place {
-	const struct cgroup *sub; /* of --cgroup, or NULL */
-	const struct container *c;
+	const struct oci_spec *spec;
 };
 
-static int enter_cgroup(void *arg, pid_t pid, struct err *err)
+static int place_exec(void *arg, pid_t pid, struct err *err)
 {
 	const struct exec_place *place = arg;
 
-	if (place->sub)
-		return cgroup_enter(place->sub, pid, err);
-	if (place->c->cgroup)
-		return cgroup_enter_beside(place->c->cgroup, pid, place->c->pid, err);
-	return 0;
+	return oom_score_apply(&place->spec->process, pid, err);
 }
 
 static int class_ns_exec(struct container *c, const struct exec_request *request,
 			 struct process *ret, struct err *err)
 {
 	struct cgroup *sub = NULL;
-	struct exec_place place = { .c = c }; /* placed by us, not by ns_exec() */
+	struct exec_place place = { .spec = request->spec };
 	struct ns_exec_options options = {
 		.spec = request->spec,
 		.container_pid = c->pid,
@@ -189,14 +199,14 @@ static int class_ns_exec(struct container *c, const struct exec_request *request
 		.terminal = terminal_of(&request->terminal),
 		.preserve_fds = request->preserve_fds,
 		.unprivileged = geteuid() != 0,
-		.on_process = enter_cgroup,
+		.on_process = place_exec,
 	};
 	struct ns_child *child = NULL;
 	int r = exec_cgroup(c, request, &sub, err);
 
 	if (r < 0)
 		return r;
-	place.sub = sub;
+	options.cgroup = sub ? sub : c->cgroup;
 	options.arg = &place;
 	child = handle_new(err);
 	r = child ? ns_exec(&options, child, err) : -ENOMEM;

@@ -3,6 +3,7 @@
  * create, and what it shares with run (creation.h).
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,7 @@
 #include "runtime/bundle.h"
 #include "runtime/container.h"
 #include "runtime/creation.h"
+#include "runtime/foreground.h"
 #include "runtime/inherit.h"
 #include "runtime/life_hooks.h"
 #include "runtime/notify.h"
@@ -196,7 +198,7 @@ static int make_directory(struct creation *cr, struct err *err)
 static int open_sockets(struct creation *cr, struct err *err)
 {
 	if (cr->listen) {
-		cr->gate_fd = ns_listen(cr->c->dir_fd, STORE_GATE_NEW, err);
+		cr->gate_fd = ns_listen(cr->c->dir_fd, STORE_GATE, err);
 		if (cr->gate_fd < 0)
 			return cr->gate_fd;
 	}
@@ -246,8 +248,10 @@ int creation_make(struct creation *cr, const struct runtime *rt,
 		r = make_directory(cr, err);
 	if (r == 0)
 		r = open_sockets(cr, err);
-	if (r == 0)
+	if (r == 0) {
+		foreground_unblock();
 		r = cr->ops->create(cr, err);
+	}
 	if (r < 0)
 		creation_undo(cr);
 	return r;
@@ -331,6 +335,23 @@ static int join_rdt(struct creation *cr, pid_t pid, struct err *err)
 	return r;
 }
 
+int oom_score_apply(const struct oci_process *process, pid_t pid, struct err *err)
+{
+	char path[64], text[24];
+	int r;
+
+	if (!process->oom_score_adj.set)
+		return 0;
+	(void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	(void)snprintf(text, sizeof(text), "%" PRId64, process->oom_score_adj.v);
+	r = fd_write_file(AT_FDCWD, path, text);
+	if (r == -EACCES && geteuid() != 0)
+		return 0; /* only root may lower it; runc and crun go on, too */
+	if (r < 0)
+		return err_sys(err, r, "process.oomScoreAdj: write %s to %s", text, path);
+	return 0;
+}
+
 /* Step 4. */
 int creation_on_process(void *arg, pid_t pid, struct err *err)
 {
@@ -343,10 +364,10 @@ int creation_on_process(void *arg, pid_t pid, struct err *err)
 		return err_sys(err, r, "read the start time of process %d", (int)pid);
 	c->pid = pid;
 	r = state_save(c, err);
+	if (r == 0)
+		r = oom_score_apply(&cr->spec.process, pid, err);
 	if (r == 0 && c->cgroup) {
 		r = cgroup_create(c->cgroup, err);
-		if (r == 0)
-			r = cgroup_enter(c->cgroup, pid, err);
 		if (r == 0)
 			r = cgroup_apply(c->cgroup, &cr->spec.linux.resources, false, err);
 	}
@@ -419,8 +440,8 @@ int container_create(const struct runtime *rt, const struct create_options *opti
 	if (r < 0)
 		return r;
 	r = creation_announce(&cr, err);
-	if (r == 0 && renameat(cr.c->dir_fd, STORE_GATE_NEW, cr.c->dir_fd, STORE_GATE) < 0)
-		r = err_sys(err, -errno, "create container %s: " STORE_GATE, cr.c->id);
+	if (r == 0)
+		r = store_finish(cr.c->dir_fd, err);
 	if (r == 0)
 		r = cr.ops->release(&cr.process, err);
 	if (r < 0)
