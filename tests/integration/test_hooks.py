@@ -149,7 +149,8 @@ def test_create_runtime_hooks_may_set_up_the_network_namespace(runtime, bundle, 
 def test_arguments_and_environment_are_exactly_those_of_the_config(runtime, bundle):
     out = bundle.path / "out"
     entry = bundle.hook("createRuntime", "/bin/sh", env=["A=1", "B=two words"])
-    entry["args"] = ["named-otherwise", "-c", f'echo "$0|$1|$A|$B|$HOME" > {out}; /usr/bin/env >> {out}', "zero", "one arg"]
+    entry["args"] = ["named-otherwise", "-c",
+                     f'echo "$0|$1|$A|$B|$HOME" > {out}; /usr/bin/env >> {out}', "zero", "one arg"]
 
     runtime.run(bundle, env={"LEAKED": "yes"})
     first, *env = out.read_text().splitlines()
