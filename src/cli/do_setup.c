@@ -304,8 +304,9 @@ int do_setup_mounts(struct do_setup *s, const struct do_tree *tree, struct err *
 		r = add_same_place(s, tree->cwd, s->cwd, err);
 		if (r < 0)
 			return r;
-		const struct do_volume cwd = s->volumes[s->volumes_len - 1];
+		struct do_volume cwd = s->volumes[s->volumes_len - 1];
 
+		cwd.readonly = tree->cwd_readonly;
 		memmove(s->volumes + 1, s->volumes, (s->volumes_len - 1) * sizeof(cwd));
 		s->volumes[0] = cwd;
 	}

@@ -355,8 +355,10 @@ static int build_cwd(struct do_tree *tree, const struct do_mounts *mounts, const
 	if (r < 0)
 		return r;
 	r = tree->readonly ? -EINVAL : mount_overlay(tree, cwd, tree->cwd);
-	if (r < 0)
+	if (r < 0) {
+		tree->cwd_readonly = true;
 		r = bind_readonly(cwd, tree->cwd);
+	}
 	return r < 0 ? err_sys(err, r, "do: show %s in the sandbox", cwd) : 0;
 }
 

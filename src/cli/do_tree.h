@@ -30,6 +30,7 @@ struct do_tree {
 	char cwd[DO_PATH_MAX];	 /* overlay of the working directory, or "": it is in rootfs */
 	uid_t host_uid;		 /* of the caller */
 	unsigned int overlays;	 /* made so far */
+	bool cwd_readonly;	 /* cwd is a read-only bind mount */
 	bool user_namespace;	 /* the process was moved into one */
 	bool readonly; /* the kernel has no overlay for us: rootfs is a read-only bind mount */
 };

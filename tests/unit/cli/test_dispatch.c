@@ -303,6 +303,128 @@ static void signals_are_judged_before_containers(void **state)
 	done(&res);
 }
 
+static json_t *member(const struct result *res, const char *a, const char *b)
+{
+	json_t *root = json_loads(res->out.data, JSON_REJECT_DUPLICATES, NULL);
+	json_t *value = json_incref(json_object_get(json_object_get(root, a), b));
+
+	assert_non_null(root);
+	json_decref(root);
+	return value;
+}
+
+/* What a host lacks differs; that the report and the exit code agree does not. */
+static void check_reports_each_class_and_exits_by_class_ns(void **state)
+{
+	static const char *const classes[] = { "ns", "sentry", "vm" };
+	struct result res;
+
+	CAISSON(&res, "check", "--json");
+	for (size_t i = 0; i < 3; i++) {
+		json_t *class = member(&res, "classes", classes[i]);
+		json_t *check;
+		size_t n;
+		bool missing = false;
+
+		assert_true(json_array_size(json_object_get(class, "checks")) > 0);
+		json_array_foreach (json_object_get(class, "checks"), n, check) {
+			const char *result = json_string_value(json_object_get(check, "result"));
+			const bool ok = strcmp(result, "ok") == 0;
+
+			assert_true(ok || strcmp(result, "limited") == 0 ||
+				    strcmp(result, "missing") == 0);
+			assert_non_null(json_string_value(json_object_get(check, "detail")));
+			missing |= strcmp(result, "missing") == 0 &&
+				   json_is_true(json_object_get(check, "required"));
+		}
+		assert_int_equal(json_is_true(json_object_get(class, "works")), !missing);
+		if (i == 0)
+			assert_int_equal(res.status, missing);
+		else
+			assert_true(missing); /* not built yet */
+		json_decref(class);
+	}
+	done(&res);
+}
+
+static void config_as_json_has_value_and_source(void **state)
+{
+	struct result res;
+	json_t *root;
+
+	CAISSON(&res, "config", "--json");
+	assert_int_equal(res.status, 0);
+	root = member(&res, "root", "value");
+	assert_string_equal(json_string_value(root), root_dir);
+	json_decref(root);
+	root = member(&res, "root", "source");
+	assert_string_equal(json_string_value(root), "flag");
+	json_decref(root);
+	root = member(&res, "allowed_annotations", "value");
+	assert_true(json_is_null(root));
+	json_decref(root);
+	done(&res);
+}
+
+static void features_name_the_versions_of_the_specification(void **state)
+{
+	struct result res;
+	json_t *seccomp;
+
+	RUN(&res, "caisson", "features");
+	assert_int_equal(res.status, 0);
+	seccomp = member(&res, "linux", "seccomp");
+	assert_true(json_is_true(json_object_get(seccomp, "enabled")));
+	json_decref(seccomp);
+	assert_non_null(strstr(res.out.data, "\"ociVersionMax\": \"1.3.0\""));
+	done(&res);
+}
+
+static void spec_writes_once_and_what_it_writes_is_valid(void **state)
+{
+	struct oci_spec *spec = NULL;
+	struct err err = { 0 };
+	struct result res;
+	char path[64];
+
+	CAISSON(&res, "spec", "--bundle", root_dir, "--rootless");
+	assert_int_equal(res.status, 0);
+	done(&res);
+	(void)snprintf(path, sizeof(path), "%s/config.json", root_dir);
+	if (oci_spec_load(AT_FDCWD, path, &spec, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_true(spec->linux.ns[OCI_NS_USER].set);
+	oci_spec_free(spec);
+	CAISSON(&res, "spec", "-b", root_dir);
+	assert_int_equal(res.status, 1);
+	assert_matches(res.err.data, "config.json exists");
+	(void)unlink(path);
+	done(&res);
+}
+
+static void do_refuses_what_it_cannot_do_before_it_starts(void **state)
+{
+	static const struct {
+		const char *flag, *value, *says;
+	} rows[] = {
+		{ "--network", "bridge", "it is none or host" },
+		{ "--volume", "/nonexistent:/x", "--volume /nonexistent:/x: No such file" },
+		{ "--cwd", "relative", "it is not absolute" },
+		{ "--isolation", "runc", "ns, sentry" },
+		{ "--cpus", "none", "a number from" },
+		{ "--env", "=x", "the name is missing" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct result res;
+
+		CAISSON(&res, "do", rows[i].flag, rows[i].value, "--", "true");
+		assert_int_equal(res.status, 1);
+		assert_matches(res.err.data, rows[i].says);
+		done(&res);
+	}
+}
+
 static int make_root(void **state)
 {
 	(void)unsetenv("XDG_RUNTIME_DIR");
@@ -336,6 +458,11 @@ int main(void)
 		cmocka_unit_test(bad_global_values_are_refused),
 		cmocka_unit_test(list_of_nothing_is_a_header_or_an_empty_list),
 		cmocka_unit_test(the_name_of_the_program_chooses_the_class),
+		cmocka_unit_test(check_reports_each_class_and_exits_by_class_ns),
+		cmocka_unit_test(config_as_json_has_value_and_source),
+		cmocka_unit_test(features_name_the_versions_of_the_specification),
+		cmocka_unit_test(spec_writes_once_and_what_it_writes_is_valid),
+		cmocka_unit_test(do_refuses_what_it_cannot_do_before_it_starts),
 		cmocka_unit_test(signals_are_judged_before_containers),
 	};
 
