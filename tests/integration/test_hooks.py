@@ -272,6 +272,7 @@ def test_timeout_must_be_positive(runtime, bundle, timeout):
     assert result.returncode == 1 and "timeout" in result.stderr
 
 
+@pytest.mark.beyond("crun", reason="dies of the broken pipe now and then")
 def test_hook_that_does_not_read_its_standard_input_is_fine(runtime, bundle):
     bundle.annotations["big"] = "x" * 200000
     bundle.hook("createRuntime", "/bin/true")
