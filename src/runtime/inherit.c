@@ -40,12 +40,33 @@ int inherit_check(unsigned int listen, unsigned int preserve, struct err *err)
 	return 0;
 }
 
+/*
+ * A new file that appears whole and under no other name before: a runtime that is killed here leaves
+ * nothing beside it. -EEXIST, or an error where the file system has no unnamed files (open(2), O_TMPFILE).
+ */
+static int publish_file(int dir, const char *name, const char *text, size_t len)
+{
+	AUTO_CLOSE int fd = openat(dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+	char self[32];
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = fd_write_all(fd, text, len);
+	if (r < 0)
+		return r;
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, dir, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
 int pid_file_write(const char *path, pid_t pid, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
 	AUTO_FREE char *dir_path = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	const char *name = slash ? slash + 1 : path;
 	AUTO_CLOSE int dir = -EBADF;
 	char text[16];
+	size_t len;
 	int r;
 
 	if (!dir_path)
@@ -53,8 +74,10 @@ int pid_file_write(const char *path, pid_t pid, struct err *err)
 	dir = open(dir_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_sys(err, -errno, "pid file %s", path);
-	r = snprintf(text, sizeof(text), "%d", (int)pid);
-	r = fd_replace_file(dir, slash ? slash + 1 : path, text, (size_t)r, 0644);
+	len = (size_t)snprintf(text, sizeof(text), "%d", (int)pid);
+	r = publish_file(dir, name, text, len);
+	if (r < 0)
+		r = fd_replace_file(dir, name, text, len, 0644);
 	return r < 0 ? err_sys(err, r, "pid file %s", path) : 0;
 }
 
