@@ -47,11 +47,21 @@ int ns_listen(int dirfd, const char *name, struct err *err)
 	return TAKE_FD(sock);
 }
 
+/* The last byte. *ret_told is false when nobody is left to read it: then an end of file is no answer. */
+static int tell_last(int sock, char byte, bool *ret_told, struct err *err)
+{
+	const int r = fd_send(sock, &byte, 1, NULL, 0);
+
+	*ret_told = r != -EPIPE && r != -ECONNRESET;
+	return r < 0 && *ret_told ? err_sys(err, r, "write to the container process") : 0;
+}
+
 int ns_release(struct ns_child *child, struct err *err)
 {
 	struct stage_msg msg;
 	int fd = -EBADF;
-	int r = stage_tell(child->report, STAGE_RELEASE, err);
+	bool told;
+	int r = tell_last(child->report, STAGE_RELEASE, &told, err);
 
 	if (r < 0)
 		return r;
@@ -64,7 +74,7 @@ int ns_release(struct ns_child *child, struct err *err)
 			       err_set(err, -EPROTO, "unexpected message from the container process");
 	auto_close_p(&child->report);
 	child->report = -EBADF;
-	return r;
+	return r == 0 && !told ? err_set(err, -EPROTO, STAGE_DIED) : r;
 }
 
 /* After the gate byte: end of file is success. */
@@ -99,11 +109,14 @@ static int follow_exec(int sock, ns_listener_fn on_listener, void *arg, struct e
 
 int ns_open_gate(struct ns_child *child, ns_listener_fn on_listener, void *arg, struct err *err)
 {
-	int r = stage_tell(child->report, STAGE_GATE, err);
+	bool told;
+	int r = tell_last(child->report, STAGE_GATE, &told, err);
 
 	if (r < 0)
 		return r;
 	r = follow_exec(child->report, on_listener, arg, err);
+	if (r == 0 && !told)
+		r = err_set(err, -EPROTO, STAGE_DIED);
 	auto_close_p(&child->report);
 	child->report = -EBADF;
 	return r;
@@ -113,6 +126,7 @@ int ns_knock(int dirfd, const char *name, ns_listener_fn on_listener, void *arg,
 {
 	AUTO_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct sockaddr_un addr = { 0 };
+	bool told;
 	int r = gate_address(dirfd, name, &addr, err);
 
 	if (r < 0)
@@ -121,8 +135,9 @@ int ns_knock(int dirfd, const char *name, ns_listener_fn on_listener, void *arg,
 		return err_sys(err, -errno, "make a socket");
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return err_sys(err, -errno, "connect to the container's init process");
-	r = stage_tell(sock, STAGE_GATE, err);
+	r = tell_last(sock, STAGE_GATE, &told, err);
 	if (r < 0)
 		return r;
-	return follow_exec(sock, on_listener, arg, err);
+	r = follow_exec(sock, on_listener, arg, err);
+	return r == 0 && !told ? err_set(err, -EPROTO, STAGE_DIED) : r;
 }

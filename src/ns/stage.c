@@ -101,10 +101,17 @@ int stage_recv(int sock, struct stage_msg *ret, int *ret_fd, struct err *err)
 	struct stage_msg msg = { 0 };
 	int fd = -EBADF;
 	size_t nfds = 1;
-	const ssize_t n = fd_recv(sock, &msg, sizeof(msg), &fd, &nfds);
+	ssize_t n = fd_recv(sock, &msg, sizeof(msg), &fd, &nfds);
 
-	if (n == -ECONNRESET || n == 0)
+	if (n == 0)
 		return 0;
+	if (n == -ECONNRESET) {
+		/* It died with a byte of ours unread. The kernel says so before it gives out what was sent. */
+		nfds = 1;
+		n = fd_recv(sock, &msg, sizeof(msg), &fd, &nfds);
+		if (n == 0 || n == -ECONNRESET)
+			return err_set(err, -EPROTO, STAGE_DIED);
+	}
 	if (n < 0)
 		return err_sys(err, (int)n, "read from the container process");
 	if (nfds == 0)

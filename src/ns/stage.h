@@ -56,7 +56,12 @@ int stage_await_placed(int sock, struct err *err);
 /* Send the error to the parent and end; the exit status is for whoever reads wait(2). */
 __attribute__((noreturn)) void stage_fail(int sock, const struct err *err);
 
-/* Parent side. Receive one message: 1, or 0 at end of file; *ret_fd is -EBADF or the caller's. */
+#define STAGE_DIED "the container process died during its set-up"
+
+/*
+ * Parent side. Receive one message: 1, or 0 at end of file; *ret_fd is -EBADF or the caller's. -EPROTO
+ * (STAGE_DIED) when the child ended without reading what it was told.
+ */
 int stage_recv(int sock, struct stage_msg *ret, int *ret_fd, struct err *err);
 int stage_tell(int sock, char byte, struct err *err);
 
