@@ -15,10 +15,10 @@
  * A command that does not end within NTH_TIMEOUT seconds (default 10) is killed. Standard error gets
  * one line at the end:
  *
- *   nth: calls=C hit=NR arg=A own=0|1 end=exit:S|signal:N|hung
+ *   nth: calls=C hit=NR arg=A by=command|child|stage end=exit:S|signal:N|hung
  *
- * hit: the number of the system call or -1, arg: its first argument, own: the command itself made it. The exit
- * status is the command's, 128 + N for signals, 124 if it hung.
+ * hit: the number of the system call or -1, arg: its first argument, by: who made it; a stage is a child
+ * that executes a memfd. The exit status is the command's, 128 + N for signals, 124 if it hung.
  */
 #include <errno.h>
 #include <signal.h>
@@ -45,8 +45,9 @@ static struct {
 	long hit; /* number of the system call, -1: none yet */
 	unsigned long long arg;
 	pid_t hit_pid;
+	const char *by;
 	bool replace; /* the result of hit_pid's call is to be replaced */
-} nth = { .hit = -1 };
+} nth = { .hit = -1, .by = "nobody" };
 
 static volatile sig_atomic_t hung;
 
@@ -74,6 +75,20 @@ static void replace_result(pid_t pid)
 	(void)ptrace(PTRACE_SETREGS, pid, NULL, &regs);
 }
 
+/* The process has executed a program of the file system: it is none of the runtime's any more. */
+static bool is_foreign(pid_t pid)
+{
+	char path[64], exe[256];
+	ssize_t len;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	len = readlink(path, exe, sizeof(exe) - 1);
+	if (len < 0)
+		return false;
+	exe[len] = '\0';
+	return strncmp(exe, "/memfd:", 7) != 0;
+}
+
 /* The n-th call. True if the tracee was killed. */
 static bool hit(pid_t pid, const struct ptrace_syscall_info *info)
 {
@@ -83,6 +98,7 @@ static bool hit(pid_t pid, const struct ptrace_syscall_info *info)
 	nth.hit = nr;
 	nth.arg = info->entry.args[0];
 	nth.hit_pid = pid;
+	nth.by = pid == nth.command ? "command" : is_foreign(pid) ? "child" : "stage";
 	if (nth.mode == KILL) {
 		(void)kill(pid, SIGKILL);
 		return true;
@@ -114,20 +130,6 @@ static bool on_syscall(pid_t pid)
 	if (++nth.calls != nth.n || nth.mode == COUNT)
 		return false;
 	return hit(pid, &info);
-}
-
-/* The process has executed a program of the file system: it is none of the runtime's any more. */
-static bool is_foreign(pid_t pid)
-{
-	char path[64], exe[256];
-	ssize_t len;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	len = readlink(path, exe, sizeof(exe) - 1);
-	if (len < 0)
-		return false;
-	exe[len] = '\0';
-	return strncmp(exe, "/memfd:", 7) != 0;
 }
 
 /* One stop of a tracee: let it go on, or go. */
@@ -217,8 +219,8 @@ static int report(int status)
 		(void)snprintf(end, sizeof(end), "signal:%d", WTERMSIG(status));
 	else
 		(void)snprintf(end, sizeof(end), "exit:%d", WEXITSTATUS(status));
-	fprintf(stderr, "nth: calls=%ld hit=%ld arg=%lld own=%d end=%s\n", nth.calls, nth.hit,
-		(long long)nth.arg, nth.hit_pid == nth.command, end);
+	fprintf(stderr, "nth: calls=%ld hit=%ld arg=%lld by=%s end=%s\n", nth.calls, nth.hit,
+		(long long)nth.arg, nth.by, end);
 	if (hung)
 		return 124;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

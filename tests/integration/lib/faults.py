@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs of the runtime that are killed or meet an error at their n-th system call (tests/lib/nth.c).
+
+A Campaign runs one verb many times, each time with another n, and judges what is left. Which n: all of
+them in the soak, else a spread sample that another day draws anew (CAISSON_SEED gives one again);
+CAISSON_FAULT_AT=N,M names them, as the repro line of a failure does.
+"""
+
+import datetime
+import hashlib
+import os
+import pathlib
+import random
+import re
+import subprocess
+import tempfile
+
+from . import cgroups, leaks, programs
+
+SOAK = os.environ.get("CAISSON_SOAK") == "1"
+SEED = os.environ.get("CAISSON_SEED") or datetime.date.today().isoformat()
+FAILURES_MAX = 8  # a campaign stops there
+LINE = re.compile(r"^nth: calls=(\d+) hit=(-?\d+) arg=(-?\d+) by=(\w+) end=(\w+)(?::(\d+))?$", re.M)
+
+
+def find_nth():
+    """The built program, or one compiled into a cache directory from the same source."""
+    built = programs.REPO_DIR / "build/tests/lib/nth"
+    source = programs.TESTS_DIR / "lib/nth.c"
+    if os.access(built, os.X_OK) and built.stat().st_mtime > source.stat().st_mtime:
+        return built
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    cached = pathlib.Path(tempfile.gettempdir()) / f"caisson-nth-{os.getuid()}-{digest}"
+    if not cached.exists():
+        scratch = f"{cached}.{os.getpid()}"
+        subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-static", "-o", scratch, str(source)],
+                       check=True)
+        os.rename(scratch, cached)
+    return cached
+
+
+def syscall_names():
+    """Number -> name, from the headers; without them numbers stay numbers."""
+    path = pathlib.Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
+    text = path.read_text(encoding="ascii") if path.exists() else ""
+    return {int(n): name for name, n in re.findall(r"#define __NR_(\w+)\s+(\d+)", text)}
+
+
+NAMES = syscall_names()
+
+
+class Outcome:
+    """One call under nth: what was hit and how the command ended."""
+
+    def __init__(self, result):
+        self.result = result
+        match = LINE.search(result.stderr)
+        assert match, f"nth did not report:\n{result}"
+        self.calls = int(match.group(1))
+        self.hit, self.argument = int(match.group(2)), int(match.group(3))
+        self.by = match.group(4)  # command, child, stage (caisson-init) or nobody
+        self.end, self.status = match.group(5), int(match.group(6) or 0)
+        self.message = LINE.sub("", result.stderr).strip()
+
+    @property
+    def syscall(self):
+        return NAMES.get(self.hit, str(self.hit))
+
+    @property
+    def succeeded(self):
+        return self.end == "exit" and self.status == 0
+
+    def __str__(self):
+        return f"{self.syscall}({self.argument}...) of {self.by}, ended {self.end}:{self.status}, said {self.message!r}"
+
+
+def choose(total, few, salt):
+    """The numbers to hit: CAISSON_FAULT_AT, all in the soak, else one of each of `few` equal parts."""
+    if os.environ.get("CAISSON_FAULT_AT"):
+        return [int(n) for n in os.environ["CAISSON_FAULT_AT"].split(",")]
+    if SOAK or few >= total:
+        return list(range(1, total + 1))
+    rng = random.Random(f"{SEED}:{salt}")
+    edges = [1 + i * total // few for i in range(few + 1)]
+    return [rng.randrange(low, high) for low, high in zip(edges, edges[1:]) if low < high]
+
+
+class Verb:
+    """What a campaign runs. `prepare` makes what the verb acts on, `check` judges a success."""
+
+    def __init__(self, name, args, prepare=None, check=None, process=None):
+        self.name, self.args = name, args
+        self.prepare, self.check, self.process = prepare, check, process
+
+
+def rich(bundle):
+    """Much of what a specification can ask for, so that many paths are taken."""
+    bundle.config["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+        "syscalls": [{"names": ["ptrace", "keyctl"], "action": "SCMP_ACT_ERRNO"}]}
+    for kind in ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"):
+        bundle.hook(kind, "/bin/true")
+    bundle.namespace("cgroup")
+    bundle.namespace("time")
+    bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", ["ro", "nosuid", "noexec", "nodev"])
+    bundle.mount("/var", "tmpfs", "tmpfs", ["tmpcopyup", "mode=755"])
+    bundle.bind(bundle.rootfs / "home", "/tmp", "ro")
+    bundle.root.readonly = True
+    bundle.user_namespace()
+    bundle.process.oom_score_adj = 100
+    bundle.linux.resources.pids.limit = 64
+    bundle.linux.resources.memory.limit = 64 << 20
+    bundle.linux.sysctl["net.ipv4.ip_forward"] = "1"
+
+
+class Campaign:
+    """One verb, one bundle; hits it again and again and collects what went wrong."""
+
+    def __init__(self, runtime, bundle, verb, follow, node, few):
+        self.runtime, self.bundle, self.verb, self.follow, self.few = runtime, bundle, verb, follow, few
+        self.node = node
+        self.nth = find_nth()
+        self.sites, self.tried, self.failures, self.syscalls = 0, 0, [], set()
+        if verb.process:
+            bundle.process.args = verb.process
+        bundle.save()
+        # Once undisturbed: mount points and the cache are made by the first, and do not count as left.
+        self.call(["count"])
+        self.forget()
+        self.guard = leaks.Guard()
+        self.files = self.listing()
+        self.total = self.call(["count"]).calls
+        self.forget()
+        assert not self.left(), f"left behind by {verb.name} without any fault: {self.left()}"
+
+    # ------------------------------------------------------------------------------- steps
+
+    def call(self, mode):
+        """Prepare, then the verb under nth."""
+        if self.verb.prepare:
+            self.verb.prepare(self.runtime, self.bundle)
+        prefix = [self.nth, *mode] + (["-f"] if self.follow else [])
+        args = [a.format(bundle=self.bundle.path, id=self.bundle.id) for a in self.verb.args]
+        return Outcome(self.runtime.call(*args, check=False, prefix=prefix, timeout_s=30))
+
+    def forget(self):
+        """`delete --force` must do it. Returns what it said, or None."""
+        result = self.runtime.call("delete", "--force", self.bundle.id, check=False)
+        (self.bundle.path / "pid").unlink(missing_ok=True)
+        return None if result.returncode == 0 else str(result)
+
+    def listing(self):
+        """Files that the runtime could leave: in the bundle and its rootfs, beside state directories, /run."""
+        found = {str(p.relative_to(self.bundle.path)) for p in self.bundle.path.rglob("*")}
+        found |= {f"/run/{name}" for name in os.listdir("/run")}
+        found |= {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")}
+        return found - {"pid"}
+
+    def left(self):
+        """What is there now that was not before the campaign."""
+        found = self.guard.leaks(self.runtime.root)
+        return found + [f"file {name}" for name in sorted(self.listing() - self.files)]
+
+    def clean(self):
+        self.guard.clean_up()
+        self.runtime.delete_everything()
+        for name in self.listing() - self.files:
+            path = self.bundle.path / name
+            if path.is_file():
+                path.unlink()
+
+    # ----------------------------------------------------------------------------- campaign
+
+    def fail(self, n, outcome, text, environment=""):
+        layout = cgroups.layout()
+        self.failures.append(
+            f"{self.verb.name}, n={n}: {text}\n    hit: {outcome}\n    repro: CAISSON_RUNTIME={self.runtime.path} "
+            f"CAISSON_FAULT_AT={n} {environment}tests/run-integration --cgroup {layout} '{self.node}'")
+
+    def run(self, mode, judge, salt=""):
+        """mode(n) -> arguments of nth; judge(outcome) -> what is wrong with it, or None."""
+        for n in choose(self.total, self.few, f"{self.node}{salt}"):
+            outcome = self.call(mode(n))
+            if outcome.hit >= 0:
+                self.tried += 1
+                self.syscalls.add(outcome.syscall)
+            problems = [judge(outcome)]
+            problems.append(self.forget())
+            problems += self.left()
+            problems = [p for p in problems if p]
+            if problems:
+                self.clean()
+                self.fail(n, outcome, "; ".join(problems))
+            if len(self.failures) >= FAILURES_MAX:
+                break
+
+    def finish(self):
+        print(f"seed {SEED}: {self.tried} of {self.total} system calls of `{self.verb.name}` hit, "
+              f"{len(self.syscalls)} kinds")
+        assert not self.failures, "\n".join(["", *self.failures])
+        assert self.tried > 0, "nothing was hit"
