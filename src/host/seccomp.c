@@ -32,6 +32,16 @@ struct compiler {
 	size_t names;
 };
 
+/*
+ * libseccomp 2.5.4 reports success for half a program when an allocation fails inside it
+ *. The allocator leaves ENOMEM in errno then, which was cleared before the call:
+ * believe that.
+ */
+static int checked(int r)
+{
+	return errno == ENOMEM ? -ENOMEM : r;
+}
+
 static void ctx_release(scmp_filter_ctx *ctx)
 {
 	if (*ctx)
@@ -76,7 +86,8 @@ static int add_arch(struct compiler *c, uint32_t token, const char *word, struct
 	}
 	if (c->archs_len == SECCOMP_ARCHS_MAX)
 		return err_set(err, -E2BIG, "linux.seccomp: too many architectures");
-	r = seccomp_arch_add(c->ctx, token);
+	errno = 0;
+	r = checked(seccomp_arch_add(c->ctx, token));
 	if (r < 0 && r != -EEXIST)
 		return err_sys(err, r, "linux.seccomp: add architecture %s", word);
 	c->archs[c->archs_len++] = token;
@@ -185,11 +196,13 @@ static int add_name(struct compiler *c, const char *name, const struct rule *rul
 	if (r < 0)
 		return r;
 	c->names++;
+	errno = 0;
 	for (size_t i = 0; r == 0 && rule->any_of && i < rule->len; i++)
-		r = seccomp_rule_add_array(c->ctx, rule->action, nr, 1, &rule->compares[i]);
+		r = checked(
+			seccomp_rule_add_array(c->ctx, rule->action, nr, 1, &rule->compares[i]));
 	if (!rule->any_of)
-		r = seccomp_rule_add_array(c->ctx, rule->action, nr, (unsigned int)rule->len,
-					   rule->compares);
+		r = checked(seccomp_rule_add_array(c->ctx, rule->action, nr,
+						   (unsigned int)rule->len, rule->compares));
 	/* -EEXIST: the profile says it twice. -EDOM: not a call of one of the architectures. */
 	if (r < 0 && r != -EEXIST && r != -EDOM)
 		return err_sys(err, r, "linux.seccomp: add a rule for %s", name);
@@ -227,7 +240,8 @@ static int export_program(const struct compiler *c, struct seccomp_program *prog
 
 	if (fd < 0)
 		return err_sys(err, -errno, "linux.seccomp: memfd");
-	r = seccomp_export_bpf(c->ctx, fd);
+	errno = 0;
+	r = checked(seccomp_export_bpf(c->ctx, fd));
 	if (r < 0)
 		return err_sys(err, r, "linux.seccomp: generate the program");
 	if (fstat(fd, &st) < 0)

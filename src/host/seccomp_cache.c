@@ -279,12 +279,24 @@ static int load(int dirfd, const char *name, const struct buf *question,
 	return program_of(bytes, size, question, ret);
 }
 
+/* Where others can make or rename names nothing is read or written. */
+static int verify_directory(int dirfd)
+{
+	struct stat st;
+
+	if (fstat(dirfd, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077) == 0 ? 0
+											: -EPERM;
+}
+
 int seccomp_cache_load(int dirfd, const struct oci_spec *spec, struct seccomp_program *ret)
 {
 	AUTO_BUF struct buf question = { .max = FILE_MAX };
 	char name[NAME_MAX_LEN];
-	int r = question_of(spec, &question);
+	int r = verify_directory(dirfd);
 
+	r = r < 0 ? r : question_of(spec, &question);
 	if (r < 0)
 		return r;
 	file_name(&question, name);
@@ -338,8 +350,9 @@ int seccomp_cache_store(int dirfd, const struct oci_spec *spec,
 			    .flags = program->flags,
 			    .notifies = program->notifies };
 	char name[NAME_MAX_LEN];
-	int r = question_of(spec, &question);
+	int r = verify_directory(dirfd);
 
+	r = r < 0 ? r : question_of(spec, &question);
 	if (r < 0)
 		return r;
 	h.question_len = (uint32_t)question.len;
@@ -355,25 +368,6 @@ int seccomp_cache_store(int dirfd, const struct oci_spec *spec,
 		return r;
 	file_name(&question, name);
 	return fd_replace_file(dirfd, name, file.data, file.len, 0600);
-}
-
-int seccomp_cache_open(int root_dirfd)
-{
-	AUTO_CLOSE int fd = -EBADF;
-	struct stat st;
-
-	fd = openat(root_dirfd, SECCOMP_CACHE_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) {
-		if (mkdirat(root_dirfd, SECCOMP_CACHE_DIR, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		fd = openat(root_dirfd, SECCOMP_CACHE_DIR,
-			    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	}
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_uid != geteuid() || (st.st_mode & 077) != 0)
-		return -EPERM;
-	return TAKE_FD(fd);
 }
 
 int seccomp_compile_cached(int dirfd, const struct oci_spec *spec, struct seccomp_program *ret,

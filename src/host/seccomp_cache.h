@@ -15,25 +15,19 @@
 #include "base/err.h"
 #include "host/seccomp.h"
 
-/* No container id can be this name. */
-#define SECCOMP_CACHE_DIR   "@seccomp"
 #define SECCOMP_CACHE_FILES 64
 
 /*
- * Open (make, mode 0700) the cache below the runtime's root directory. A descriptor (the caller's)
- * or -errno; -EPERM when it belongs to someone else or is open to others.
- */
-int seccomp_cache_open(int root_dirfd);
-
-/*
- * seccomp_compile() through the cache. A cache that cannot be read or written is no error.
- * dirfd < 0: compile only.
+ * seccomp_compile() through the cache, a directory of mode 0700 that the caller owns. A cache that
+ * cannot be read, written or trusted is no error. dirfd < 0: compile only.
  */
 int seccomp_compile_cached(int dirfd, const struct oci_spec *spec, struct seccomp_program *ret,
 			   struct err *err);
 
-/* 0 and a program (the caller's), -ENOENT when there is none, -EBADMSG for a file that fails a
- * check. */
+/*
+ * 0 and a program (the caller's), -ENOENT when there is none, -EBADMSG for a file that fails a
+ * check, -EPERM for a directory that others can reach.
+ */
 int seccomp_cache_load(int dirfd, const struct oci_spec *spec, struct seccomp_program *ret);
 
 /* Write atomically. A directory that holds SECCOMP_CACHE_FILES programs is emptied first. */

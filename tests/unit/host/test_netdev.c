@@ -53,11 +53,13 @@ static void loopback_comes_up_or_says_why_not(void **state)
 	assert_int_equal(in_child(loopback_without_privilege, NULL), 0);
 }
 
-/* Two namespaces; the caller stays in the first. Returns the descriptor of the second. */
+/*
+ * Two namespaces; the caller stays in the first. Returns the descriptor of the second. The first
+ * stays open: the pairs' other ends are in it, and a pair dies with either end.
+ */
 static int two_namespaces(void)
 {
-	AUTO_CLOSE int first = -EBADF;
-	int second;
+	int first, second;
 
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0)
 		return -1;

@@ -41,7 +41,10 @@ static int trial_child(void *arg)
 
 	if (install(t->profile) < 0)
 		return 99;
-	return t->act();
+	/* Not _exit(3): a sanitizer's end of a process makes calls that a strict profile refuses.
+	 */
+	syscall(SYS_exit_group, t->act());
+	return 98;
 }
 
 static int run(const struct oci_seccomp *profile, int (*act)(void))
