@@ -33,33 +33,27 @@ int fd_open_resolve(int dirfd, const char *path, int flags, mode_t mode, uint64_
 
 int fd_read_all(int fd, struct buf *b)
 {
+	const size_t max = b->max ? b->max : BUF_MAX_DEFAULT;
+
 	for (;;) {
+		/* One byte more than may be kept tells a file at the limit from one past it. */
+		const size_t room = max - b->len;
+		const size_t want = room < 4096 ? room : 4096;
+		char extra;
 		ssize_t n;
-		int r = buf_reserve(b, 4096);
+		int r = buf_reserve(b, want);
 
-		/* Within the last 4 KiB below the limit: read what still fits, and one byte more. */
-		if (r == -E2BIG) {
-			const size_t max = b->max ? b->max : BUF_MAX_DEFAULT;
-			char extra;
-
-			b->error = 0;
-			if (b->len < max && buf_reserve(b, max - b->len) < 0)
-				return b->error;
-			n = b->len < max ? read(fd, b->data + b->len, max - b->len) :
-					   read(fd, &extra, 1);
-			if (n > 0 && b->len >= max)
-				return b->error = -E2BIG;
-		} else if (r < 0) {
+		if (r < 0)
 			return r;
-		} else {
-			n = read(fd, b->data + b->len, b->cap - b->len - 1);
-		}
+		n = want ? read(fd, b->data + b->len, want) : read(fd, &extra, 1);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
 		if (n == 0)
 			return 0;
+		if (!want)
+			return b->error = -E2BIG;
 		b->len += (size_t)n;
 		b->data[b->len] = '\0';
 	}

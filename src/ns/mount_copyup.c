@@ -28,6 +28,7 @@ struct level {
 struct copy {
 	struct level levels[COPYUP_DEPTH_MAX + 1];
 	size_t depth; /* levels in use */
+	bool keep_top; /* the attributes of the top are given: they are not copied */
 };
 
 static void copy_done(struct copy *c)
@@ -180,7 +181,7 @@ static int pop(struct copy *c)
 	int r;
 
 	copy_xattrs(dirfd(l->from), l->to);
-	r = copy_attributes(l->to, &l->st);
+	r = c->keep_top && c->depth == 0 ? 0 : copy_attributes(l->to, &l->st);
 	(void)closedir(l->from);
 	(void)close(l->to);
 	return r;
@@ -246,7 +247,7 @@ static void copy_free(struct copy *c)
 }
 DEFINE_AUTO(struct copy *, copy_free);
 
-int mount_copyup(int from_fd, int to_fd, struct err *err)
+int mount_copyup(int from_fd, int to_fd, bool keep_top, struct err *err)
 {
 	AUTO(copy_free_p) struct copy *c = calloc(1, sizeof(*c));
 	struct stat st;
@@ -255,6 +256,7 @@ int mount_copyup(int from_fd, int to_fd, struct err *err)
 
 	if (!c)
 		return mount_fail(err, -ENOMEM);
+	c->keep_top = keep_top;
 	if (fstat(from_fd, &st) < 0)
 		return mount_fail(err, -errno);
 	to = openat(to_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -9,12 +9,15 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 #define COPYUP_DEPTH_MAX 128 /* directories below the top; -ELOOP above it */
 
 /*
  * Copy everything below the directory from_fd into the directory to_fd (both may be O_PATH). The
- * error names the entry: "copy etc/passwd: No space left on device".
+ * error names the entry: "copy etc/passwd: No space left on device". keep_top: mode, owner and times of
+ * to_fd itself stay (the mount's options say what they are).
  */
-int mount_copyup(int from_fd, int to_fd, struct err *err);
+int mount_copyup(int from_fd, int to_fd, bool keep_top, struct err *err);

@@ -79,8 +79,9 @@ static int drop_gid(struct mount_fs *fs, char **ret_data)
  * What a user namespace may not mount afresh: sysfs of a network namespace that is not its own,
  * mqueue of a foreign ipc namespace. Then the host's is bound, as crun does.
  */
-static int bind_instead(const struct mount_fs *fs, int *ret_mount_fd)
+static int bind_instead(const struct rootfs *rootfs, const struct mount_fs *fs, int *ret_mount_fd)
 {
+	const struct oci_namespace *ipc = &rootfs->spec->linux.ns[OCI_NS_IPC];
 	const char *host = strcmp(fs->type, "sysfs") == 0    ? "/sys"
 			   : strcmp(fs->type, "mqueue") == 0 ? "/dev/mqueue"
 							     : NULL;
@@ -88,6 +89,9 @@ static int bind_instead(const struct mount_fs *fs, int *ret_mount_fd)
 	AUTO_CLOSE int fd = -EBADF;
 
 	if (!host)
+		return -EPERM;
+	/* The host's queues are no stand-in for those of a namespace of one's own. */
+	if (strcmp(fs->type, "mqueue") == 0 && ipc->set && !ipc->path)
 		return -EPERM;
 	fd = open_tree(AT_FDCWD, host, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (fd < 0)
@@ -111,7 +115,7 @@ static int create_fs(const struct rootfs *rootfs, struct mount_fs *fs, int *ret_
 			return mount_fail(err, -ENOMEM);
 		return mount_fs_create(fs, ret_mount_fd, err);
 	}
-	if (r == -EPERM && bind_instead(fs, ret_mount_fd) == 0)
+	if (r == -EPERM && bind_instead(rootfs, fs, ret_mount_fd) == 0)
 		return 0;
 	return r;
 }
@@ -204,7 +208,7 @@ static int mount_detached(struct rootfs *rootfs, const struct mount_entry *e, st
 		return err_sys(err, -errno, "enter the bundle %s", rootfs->bundle);
 	r = create_fs(rootfs, fs, &fd, err);
 	if (r == 0 && e->o->tmpcopyup)
-		r = mount_copyup(target->fd, fd, err);
+		r = mount_copyup(target->fd, fd, e->o->data && strstr(e->o->data, "mode="), err);
 	if (r == 0 && e->userns_fd >= 0)
 		r = mount_apply_idmap(fd, e->userns_fd, e->o->ridmap, err);
 	rest.attr_set = rest.attr_clr = 0; /* fsmount(2) has set them */

@@ -94,7 +94,15 @@ int container_resume(struct container *c, struct err *err)
 
 int container_update(struct container *c, const struct oci_resources *resources, struct err *err)
 {
+	struct oci_resources limits = *resources;
 	int r = container_lock(c, err);
+
+	/*
+	 * Device rules stay as they are: engines send the deny-all of their template with every update
+	 * (containerd's CRI plugin), and runc skips it.
+	 */
+	limits.devices = NULL;
+	limits.devices_len = 0;
 
 	if (r < 0)
 		return r;
@@ -102,7 +110,7 @@ int container_update(struct container *c, const struct oci_resources *resources,
 		return not_running(err);
 	if (!c->cgroup)
 		return err_set(err, -ENOTSUP, "container %s has no cgroup to update", c->id);
-	return cgroup_apply(c->cgroup, resources, true, err);
+	return cgroup_apply(c->cgroup, &limits, true, err);
 }
 
 int container_stats(struct container *c, struct cgroup_stats *ret, struct err *err)

@@ -163,7 +163,7 @@ static void copy_once(struct fixture *fx, int from, const char *to)
 
 	EXPECT(mkdir(to, 0755) == 0);
 	to_fd = open(to, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	r = mount_copyup(from, to_fd, &fx->err);
+	r = mount_copyup(from, to_fd, false, &fx->err);
 	EXPECT(r == 0 || r == -ENOENT || r == -ENOTDIR || r == -ENXIO);
 	(void)snprintf(copied, sizeof(copied), "%s/name", to);
 	EXPECT(!has_regular_text(copied, "s3cret"));
