@@ -92,6 +92,7 @@ static int run_exec_stages(struct exec *e, struct err *err)
 	const struct ns_exec_options *o = e->options;
 	const struct stage_process process = {
 		.process = &o->spec->process,
+		.linux = &o->spec->linux,
 		.seccomp = o->seccomp,
 		.terminal = &o->terminal,
 		.sock = e->sock[1],

@@ -115,7 +115,7 @@ int ns_open_gate(struct ns_child *child, ns_listener_fn on_listener, void *arg, 
 int ns_knock(int dirfd, const char *name, ns_listener_fn on_listener, void *arg, struct err *err);
 
 struct ns_exec_options {
-	const struct oci_spec *spec; /* only process, and linux.seccomp when program is given */
+	const struct oci_spec *spec; /* process, and of linux personality and memoryPolicy */
 	pid_t container_pid;	     /* its init, verified by the caller by start time */
 	int container_pidfd;
 	const struct seccomp_program *seccomp;

@@ -123,7 +123,8 @@ int rootfs_finish(struct rootfs *rootfs, struct err *err)
 		if (r < 0)
 			return err_sys(err, r, "make the root file system read-only");
 	}
-	return mask_apply(rootfs->root_fd, rootfs->spec, err);
+	r = mask_apply(rootfs->root_fd, rootfs->spec, err);
+	return r < 0 ? r : rootfs_propagate(rootfs, err);
 }
 
 void rootfs_done(struct rootfs *rootfs)

@@ -7,7 +7,7 @@
  * rootfs (createContainer hooks run here: they see the host's tree and the new mounts)
  *   rootfs_enter()    pivot_root(2) and detach the old root; cwd is the new "/"
  *   rootfs_console()  /dev/console, if there is a terminal
- *   rootfs_finish()   read-only root, read-only and masked paths
+ *   rootfs_finish()   read-only root, read-only and masked paths, propagation of the root
  *
  * The rootfs and every volume are hostile and may change at any moment. A target is resolved once,
  * by openat2(2) with RESOLVE_IN_ROOT below the rootfs descriptor, component by component when

@@ -218,14 +218,20 @@ static int move_root(const struct rootfs *rootfs)
 
 int rootfs_enter(struct rootfs *rootfs, struct err *err)
 {
-	const unsigned long flags = own_flags(rootfs);
-	int r = rootfs->no_pivot ? move_root(rootfs) : pivot(rootfs);
+	const int r = rootfs->no_pivot ? move_root(rootfs) : pivot(rootfs);
 
 	if (r < 0)
 		return err_sys(err, r, "%s", rootfs->no_pivot ? "move the root" : "pivot_root");
 	/* cwd may be the old root; pivot_root(2) has moved only what stood at "/". */
 	if (chdir("/") < 0)
 		return err_sys(err, -errno, "chdir /");
+	return 0;
+}
+
+int rootfs_propagate(const struct rootfs *rootfs, struct err *err)
+{
+	const unsigned long flags = own_flags(rootfs);
+
 	if (flags && !(flags & MS_PRIVATE) && mount(NULL, "/", NULL, flags, NULL) < 0)
 		return err_sys(err, -errno, "propagation of the root");
 	return 0;

@@ -13,3 +13,9 @@
  * that nothing mounted below it shows on the host.
  */
 int rootfs_isolate(const struct rootfs *rootfs, struct err *err);
+
+/*
+ * The propagation of linux.rootfsPropagation for the container's root, once it is "/". The last
+ * thing done to it: what is unbindable cannot be cloned for read-only and masked paths any more.
+ */
+int rootfs_propagate(const struct rootfs *rootfs, struct err *err);
