@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -246,6 +247,15 @@ int cgroup_index(const struct cgroup *cg, const char *controller)
 			return (int)i;
 	}
 	return -1;
+}
+
+bool cgroup_exists(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->len; i++) {
+		if (access(cg->dirs[i].path, F_OK) < 0)
+			return false;
+	}
+	return cg->len > 0;
 }
 
 const char *cgroup_path(const struct cgroup *cg, const char *controller)

@@ -62,6 +62,12 @@ void cgroup_free(struct cgroup *cg); /* accepts NULL; removes nothing */
 /* The directories, for state.json; borrowed. */
 size_t cgroup_dirs(const struct cgroup *cg, const struct cgroup_dir **ret);
 
+/*
+ * Whether every directory is there. Rootless, they may never have been made (cgroup_options.rootless):
+ * then the container lives in the groups that the runtime was in.
+ */
+bool cgroup_exists(const struct cgroup *cg);
+
 /* The path of one controller ("memory") or of cgroup2 (""), or NULL. */
 const char *cgroup_path(const struct cgroup *cg, const char *controller);
 

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -215,28 +214,15 @@ static size_t parse_proc_cgroup(char *text, struct hierarchy *list, size_t max)
 	return len;
 }
 
-/*
- * Rootless, the container's own directories may not be there: it stays in the groups that the runtime is
- * in (struct cgroup_options.rootless), and there is nothing of its own to bind.
- */
-static bool has_own(const struct cgroup_dir *dirs, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (access(dirs[i].path, F_OK) < 0)
-			return false;
-	}
-	return len > 0;
-}
-
 static int mount_v1(struct rootfs *rootfs, const struct mount_entry *e, struct err *err)
 {
 	struct hierarchy list[HIERARCHIES_MAX];
 	const struct cgroup_dir *dirs;
 	AUTO_BUF struct buf text = { 0 };
-	size_t len = rootfs->cgroup ? cgroup_dirs(rootfs->cgroup, &dirs) : 0;
+	size_t len;
 	int r;
 
-	if (len == 0 || !has_own(dirs, len)) {
+	if (!rootfs->cgroup || !cgroup_exists(rootfs->cgroup)) {
 		if (!rootfs->cgroup_ns)
 			return bind_host_tree(rootfs, e, err);
 		r = fd_read_file(AT_FDCWD, "/proc/self/cgroup", &text);
@@ -245,6 +231,7 @@ static int mount_v1(struct rootfs *rootfs, const struct mount_entry *e, struct e
 		len = parse_proc_cgroup(text.data, list, ARRAY_LEN(list));
 		return mount_tree(rootfs, e, list, len, err);
 	}
+	len = cgroup_dirs(rootfs->cgroup, &dirs);
 	if (len > ARRAY_LEN(list))
 		return mount_fail(err, -E2BIG);
 	for (size_t i = 0; i < len; i++)
