@@ -62,6 +62,9 @@ static int stay(struct creation *cr, const struct foreground *fg, int *ret_statu
 {
 	int r = foreground_wait(fg, ret_status, err);
 
+	/* We cannot look after it: it must not go on unseen. */
+	if (r < 0)
+		creation_undo(cr);
 	if (r < 0 || cr->options->keep)
 		return r;
 	return remove_ended(cr, err);
