@@ -77,11 +77,15 @@ uint32_t caps_last(void)
 
 	if (cached)
 		return cached;
-	/* PR_CAPBSET_READ is EINVAL for a number above the last one: six calls, no file. */
+	/*
+	 * PR_CAPBSET_READ is EINVAL for a number above the last one: six calls, no file. Whatever else
+	 * it says must not make capabilities unknown, for the unknown are not dropped.
+	 */
 	while (unknown - known > 1) {
 		const uint32_t middle = (known + unknown) / 2;
 
-		if (prctl(PR_CAPBSET_READ, (unsigned long)middle, 0UL, 0UL, 0UL) >= 0)
+		if (prctl(PR_CAPBSET_READ, (unsigned long)middle, 0UL, 0UL, 0UL) >= 0 ||
+		    errno != EINVAL)
 			known = middle;
 		else
 			unknown = middle;
