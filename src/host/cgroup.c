@@ -252,7 +252,7 @@ int cgroup_index(const struct cgroup *cg, const char *controller)
 bool cgroup_exists(const struct cgroup *cg)
 {
 	for (size_t i = 0; i < cg->len; i++) {
-		if (access(cg->dirs[i].path, F_OK) < 0)
+		if (access(cg->dirs[i].path, F_OK) < 0 && errno == ENOENT)
 			return false;
 	}
 	return cg->len > 0;

@@ -207,7 +207,7 @@ static int class_ns_exec(struct container *c, const struct exec_request *request
 	if (r < 0)
 		return r;
 	options.cgroup = sub;
-	if (!sub && c->cgroup && cgroup_exists(c->cgroup))
+	if (!sub && c->cgroup && (!c->runtime->rootless || cgroup_exists(c->cgroup)))
 		options.cgroup = c->cgroup;
 	options.arg = &place;
 	child = handle_new(err);
