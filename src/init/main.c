@@ -129,8 +129,8 @@ static void fork_into_pid_namespace(const struct init *init)
 	}
 }
 
-/* One byte from a peer. End of file: whoever started us is gone, and so are we. */
-static void await_byte(const struct init *init, int fd)
+/* One byte from a peer: 1, or 0 at end of file. */
+static int read_byte(const struct init *init, int fd)
 {
 	char byte;
 	long r;
@@ -140,33 +140,49 @@ static void await_byte(const struct init *init, int fd)
 	} while (r == -EINTR);
 	if (r < 0)
 		init_fail(init, INIT_STEP_GATE, r);
-	if (r == 0)
-		leave(255);
+	return r > 0;
+}
+
+/* The runtime's end must not be ours any more: it has released us. */
+static void outlive_runtime(const struct init *init)
+{
+	const long r = SYS5(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
+
+	if (r < 0)
+		init_fail(init, INIT_STEP_GATE, r);
+}
+
+/* Whoever knocks and goes away without a word, a start that was killed, leaves us waiting. */
+static int await_start(const struct init *init)
+{
+	for (;;) {
+		const long fd = SYS4(SYS_accept4, init->gate, 0, 0, 02000000 /* SOCK_CLOEXEC */);
+
+		if (fd == -EINTR || fd == -ECONNABORTED)
+			continue;
+		if (fd < 0)
+			leave(255);
+		if (read_byte(init, (int)fd))
+			return (int)fd;
+		(void)SYS1(SYS_close, fd);
+	}
 }
 
 static void wait_at_gate(struct init *init)
 {
 	const struct init_report ready = { .type = INIT_REPORT_READY };
-	long fd;
 
-	if (init->msg->gate == INIT_GATE_LISTEN) {
-		if (init_report(init->report, &ready, -1) < 0)
-			leave(255);
-		await_byte(init, init->report);
-		(void)SYS5(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
-		(void)SYS1(SYS_close, init->report);
-		do {
-			fd = SYS4(SYS_accept4, init->gate, 0, 0, 02000000 /* SOCK_CLOEXEC */);
-			if (fd < 0 && fd != -EINTR && fd != -ECONNABORTED)
-				leave(255);
-		} while (fd < 0);
-		(void)SYS1(SYS_close, init->gate);
-		init->report = (int)fd;
-		await_byte(init, init->report);
+	if (init->msg->gate == INIT_GATE_LISTEN && init_report(init->report, &ready, -1) < 0)
+		leave(255);
+	/* End of file: whoever started us is gone, and so are we. */
+	if (!read_byte(init, init->report))
+		leave(255);
+	outlive_runtime(init);
+	if (init->msg->gate != INIT_GATE_LISTEN)
 		return;
-	}
-	await_byte(init, init->report);
-	(void)SYS5(SYS_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	(void)SYS1(SYS_close, init->report);
+	init->report = await_start(init);
+	(void)SYS1(SYS_close, init->gate);
 }
 
 /* The lists of the message hold offsets; execve(2) wants pointers. */
@@ -204,12 +220,14 @@ void init_main(const char *number)
 {
 	const int first = parse_number(number);
 	struct init init = { .report = first + 1, .gate = first + 2 };
-	long cwd;
+	long cwd, r;
 
 	if (first < 3)
 		leave(255); /* started by hand */
 	(void)SYS5(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-	(void)SYS3(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC);
+	r = SYS3(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC);
+	if (r < 0)
+		init_fail(&init, INIT_STEP_MESSAGE, r);
 	map_message(&init, first);
 	if (!(init.msg->flags & INIT_FORK))
 		take_terminal(&init);
@@ -225,8 +243,11 @@ void init_main(const char *number)
 		take_terminal(&init);
 	}
 	/* After the last change of credentials, which clears it (prctl(2)). */
-	(void)SYS5(SYS_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL, 0, 0, 0);
-	(void)SYS5(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	r = SYS5(SYS_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL, 0, 0, 0);
+	if (r == 0)
+		r = SYS5(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (r < 0)
+		init_fail(&init, INIT_STEP_GATE, r);
 	wait_at_gate(&init);
 	execute(&init);
 	leave(255);
