@@ -53,7 +53,7 @@ static int adopt(struct create *c, pid_t intermediate, struct ns_child *ret, str
 {
 	struct stage_msg msg;
 	int fd = -EBADF;
-	int r = stage_recv(c->sock[0], &msg, &fd, err);
+	int r = stage_recv_from(c->sock[0], ret->pidfd, &msg, &fd, err);
 
 	auto_close_p(&fd);
 	while (waitpid(intermediate, NULL, 0) < 0 && errno == EINTR)
@@ -65,6 +65,7 @@ static int adopt(struct create *c, pid_t intermediate, struct ns_child *ret, str
 	if (msg.head.type != STAGE_CLONED)
 		return stage_report_error(&msg, err);
 	ret->pid = msg.head.value;
+	auto_close_p(&ret->pidfd);
 	ret->pidfd = pidfd_get(ret->pid);
 	if (ret->pidfd < 0)
 		return err_sys(err, ret->pidfd, "pidfd_open %d", (int)ret->pid);
@@ -92,8 +93,7 @@ static int spawn(struct create *c, struct ns_child *ret, struct err *err)
 		if (c->cgroup_fd < 0 && c->cgroup_fd != -ENOENT)
 			return c->cgroup_fd;
 	}
-	pid = stage_clone(indirect ? 0 : flags, c->cgroup_fd, indirect ? NULL : &ret->pidfd);
-
+	pid = stage_clone(indirect ? 0 : flags, c->cgroup_fd, &ret->pidfd);
 	if (pid < 0)
 		return err_sys(err, pid, "clone the container's first process");
 	if (pid == 0) {

@@ -59,8 +59,11 @@ static int find_namespaces(struct exec *e, struct err *err)
 		struct stat ours, theirs;
 
 		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s", ns_files[kind]);
-		if (stat(path, &ours) < 0)
-			continue; /* a kernel without this kind */
+		if (stat(path, &ours) < 0) {
+			if (errno == ENOENT)
+				continue; /* a kernel without this kind */
+			return err_sys(err, -errno, "stat %s", path);
+		}
 		(void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)e->options->container_pid,
 			       ns_files[kind]);
 		if (stat(path, &theirs) < 0)
@@ -177,7 +180,7 @@ static int serve_exec(struct exec *e, struct ns_child *child, struct err *err)
 	while (terminal || forked) {
 		struct stage_msg msg;
 		AUTO_CLOSE int fd = -EBADF;
-		int r = stage_recv(e->sock[0], &msg, &fd, err);
+		int r = stage_recv_from(e->sock[0], child->pidfd, &msg, &fd, err);
 
 		if (r < 0)
 			return r;

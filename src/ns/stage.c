@@ -128,6 +128,18 @@ int stage_recv(int sock, struct stage_msg *ret, int *ret_fd, struct err *err)
 	return 1;
 }
 
+int stage_recv_from(int sock, int pidfd, struct stage_msg *ret, int *ret_fd, struct err *err)
+{
+	/* In this order: what a process sent before it ended is there when its end is seen. */
+	struct pollfd p[] = { { .fd = pidfd, .events = POLLIN }, { .fd = sock, .events = POLLIN } };
+
+	while (poll(p, 2, -1) < 0) {
+		if (errno != EINTR)
+			return err_sys(err, -errno, "poll the container process");
+	}
+	return p[1].revents ? stage_recv(sock, ret, ret_fd, err) : 0;
+}
+
 int stage_tell(int sock, char byte, struct err *err)
 {
 	const int r = fd_send(sock, &byte, 1, NULL, 0);

@@ -63,6 +63,11 @@ __attribute__((noreturn)) void stage_fail(int sock, const struct err *err);
  * (STAGE_DIED) when the child ended without reading what it was told.
  */
 int stage_recv(int sock, struct stage_msg *ret, int *ret_fd, struct err *err);
+/*
+ * The same, and 0 as well when the process behind pidfd has ended without a message: a process that it
+ * has forked may hold the socket open.
+ */
+int stage_recv_from(int sock, int pidfd, struct stage_msg *ret, int *ret_fd, struct err *err);
 int stage_tell(int sock, char byte, struct err *err);
 
 /* Say STAGE_PLACED with what the child needs to enter `cg` itself; `cloned`: it was born in cgroup2. */
