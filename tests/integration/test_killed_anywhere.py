@@ -4,8 +4,8 @@ was half done, `delete --force` succeeds and nothing is left."""
 
 import pytest
 
-from lib.faults import Campaign, rich
-from lib.verbs import VERBS
+from lib.faults import Campaign
+from lib.verbs import SHAPES, VERBS
 
 pytestmark = [pytest.mark.classes("ns"), pytest.mark.timeout(3600),
               pytest.mark.beyond("runc", "crun", reason="a killed runc or crun leaves things behind")]
@@ -18,8 +18,7 @@ FEW = {"create": 24, "run": 16, "run -d": 10, "start": 12, "delete": 12, "delete
 @pytest.mark.parametrize("shape", ["plain", "rich"])
 @pytest.mark.parametrize("verb", VERBS)
 def test_delete_force_cleans_after_a_runtime_that_was_killed(runtime, bundle, request, verb, shape):
-    if shape == "rich":
-        rich(bundle)
+    SHAPES[shape](bundle)
     campaign = Campaign(runtime, bundle, VERBS[verb], False, request.node.nodeid, FEW[verb])
 
     def judge(outcome):
@@ -33,14 +32,13 @@ def test_delete_force_cleans_after_a_runtime_that_was_killed(runtime, bundle, re
 
 # What caisson-init does once it was told to go on. The runtime hears only that the socket was closed, as by
 # the exec of the user's program; create and start have succeeded, run passes on the status.
-PAST_THE_GATE = {"accept4", "close", "prctl", "mmap", "seccomp", "execve"}
+PAST_THE_GATE = {"accept4", "close", "prctl", "mmap", "seccomp", "execve", "exit_group"}
 
 
-@pytest.mark.parametrize("shape", ["plain", "rich"])
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("verb", ["create", "run", "run -d", "exec", "exec -d"])
 def test_a_runtime_whose_child_was_killed_says_so_and_cleans_up(runtime, bundle, request, verb, shape):
-    if shape == "rich":
-        rich(bundle)
+    SHAPES[shape](bundle)
     campaign = Campaign(runtime, bundle, VERBS[verb], True, request.node.nodeid, FEW[verb])
 
     def judge(outcome):

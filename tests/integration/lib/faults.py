@@ -93,26 +93,6 @@ class Verb:
         self.prepare, self.check, self.process = prepare, check, process
 
 
-def rich(bundle):
-    """Much of what a specification can ask for, so that many paths are taken."""
-    bundle.config["linux"]["seccomp"] = {
-        "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
-        "syscalls": [{"names": ["ptrace", "keyctl"], "action": "SCMP_ACT_ERRNO"}]}
-    for kind in ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"):
-        bundle.hook(kind, "/bin/true")
-    bundle.namespace("cgroup")
-    bundle.namespace("time")
-    bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", ["ro", "nosuid", "noexec", "nodev"])
-    bundle.mount("/var", "tmpfs", "tmpfs", ["tmpcopyup", "mode=755"])
-    bundle.bind(bundle.rootfs / "home", "/tmp", "ro")
-    bundle.root.readonly = True
-    bundle.user_namespace()
-    bundle.process.oom_score_adj = 100
-    bundle.linux.resources.pids.limit = 64
-    bundle.linux.resources.memory.limit = 64 << 20
-    bundle.linux.sysctl["net.ipv4.ip_forward"] = "1"
-
-
 class Campaign:
     """One verb, one bundle; hits it again and again and collects what went wrong."""
 
@@ -177,6 +157,10 @@ class Campaign:
             f"{self.verb.name}, n={n}: {text}\n    hit: {outcome}\n    repro: CAISSON_RUNTIME={self.runtime.path} "
             f"CAISSON_FAULT_AT={n} {environment}tests/run-integration --cgroup {layout} '{self.node}'")
 
+    def rounds(self, count):
+        """How often to go over all n, each time with something else: once outside the soak."""
+        return count if SOAK else 1
+
     def run(self, mode, judge, salt=""):
         """mode(n) -> arguments of nth; judge(outcome) -> what is wrong with it, or None."""
         for n in choose(self.total, self.few, f"{self.node}{salt}"):
@@ -195,6 +179,7 @@ class Campaign:
                 break
 
     def finish(self):
+        """Print the number of sites and fail if anything went wrong."""
         print(f"seed {SEED}: {self.tried} of {self.total} system calls of `{self.verb.name}` hit, "
               f"{len(self.syscalls)} kinds")
         assert not self.failures, "\n".join(["", *self.failures])

@@ -42,6 +42,38 @@ def is_limited(_runtime, bundle, _outcome):
     return None if limit == "50" else f"pids.max is {limit}"
 
 
+def plain(_bundle):
+    """Namespaces of its own, the usual mounts, cgroups."""
+
+
+def rich(bundle):
+    """Much of what a specification can ask for, so that many paths are taken."""
+    bundle.config["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+        "syscalls": [{"names": ["ptrace", "keyctl"], "action": "SCMP_ACT_ERRNO"}]}
+    for kind in ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"):
+        bundle.hook(kind, "/bin/true")
+    bundle.namespace("cgroup")
+    bundle.namespace("time")
+    bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", ["ro", "nosuid", "noexec", "nodev"])
+    bundle.mount("/var", "tmpfs", "tmpfs", ["tmpcopyup", "mode=755"])
+    bundle.bind(bundle.rootfs / "home", "/tmp", "ro")
+    bundle.root.readonly = True
+    bundle.user_namespace()
+    bundle.process.oom_score_adj = 100
+    bundle.linux.resources.pids.limit = 64
+    bundle.linux.resources.memory.limit = 64 << 20
+    bundle.linux.sysctl["net.ipv4.ip_forward"] = "1"
+
+
+def joined(bundle):
+    """Namespaces of others: a process in between joins them and makes the container's."""
+    bundle.namespace("pid", "/proc/self/ns/pid")
+    bundle.namespace("ipc", "/proc/self/ns/ipc")
+    bundle.namespace("network", "/proc/self/ns/net")
+
+
+SHAPES = {"plain": plain, "rich": rich, "joined": joined}
 SLEEP = ["sleep", "1000"]
 CREATE = ["--bundle", "{bundle}", "--pid-file", "{bundle}/pid", "{id}"]
 VERBS = {verb.name: verb for verb in [
