@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "runtime/container.h"
 #include "runtime/notify.h"
@@ -65,6 +66,8 @@ int bundle_load(struct creation *cr, struct err *err)
 			   config ? config : "config.json", &cr->loaded, err);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < cr->loaded->warnings.len; i++)
+		log_warning("%s", cr->loaded->warnings.items[i]);
 	cr->spec = *cr->loaded;
 	return set_rootfs(cr, err);
 }
