@@ -9,11 +9,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 
-/*
- * jansson would read its hash seed from /dev/urandom on first use; the kernel already gave every
- * process 16 random bytes (getauxval(3), AT_RANDOM), which saves three system calls at start.
- */
-static void seed_once(void)
+void json_setup(void)
 {
 	const void *random = (const void *)getauxval(AT_RANDOM);
 	size_t seed = 1;
@@ -28,7 +24,6 @@ int json_parse(const char *text, size_t len, const char *name, json_t **ret, str
 	json_error_t problem;
 	json_t *value;
 
-	seed_once();
 	value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &problem);
 	if (!value) {
 		const int code = json_error_code(&problem) == json_error_out_of_memory ? -ENOMEM :
@@ -57,7 +52,6 @@ int json_replace_file(int dirfd, const char *path, const json_t *value, size_t f
 	AUTO_FREE char *text = NULL;
 	int r;
 
-	seed_once();
 	text = json_dumps(value, flags);
 	if (!text)
 		return err_sys(err, -ENOMEM, "write %s", path);

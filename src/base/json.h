@@ -13,6 +13,12 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
+/*
+ * Before the first use in a program: jansson would read its hash seed from /dev/urandom; the kernel
+ * already gave every process 16 random bytes (getauxval(3), AT_RANDOM).
+ */
+void json_setup(void);
+
 /* Parse `text`; `name` stands for it in messages ("NAME:LINE:COLUMN: ..."). *ret is a new reference. */
 int json_parse(const char *text, size_t len, const char *name, json_t **ret, struct err *err);
 

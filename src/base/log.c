@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 #define LOG_LINE_MAX 4096 /* bytes of message; the rest is cut */
 
@@ -65,16 +66,14 @@ static void log_line(enum log_level level, const char *fmt, va_list ap)
 	const int saved = errno;
 	AUTO_BUF struct buf line = { 0 };
 	char msg[LOG_LINE_MAX];
-	char when[40];
+	char when[CLOCK_TEXT_MAX];
 	struct timespec now = { 0 };
-	struct tm tm;
 
 	if (level > sink.level)
 		return;
 	(void)vsnprintf(msg, sizeof(msg), fmt, ap);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)gmtime_r(&now.tv_sec, &tm);
-	(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	(void)clock_rfc3339(&now, false, when);
 	if (sink.json) {
 		buf_printf(&line, "{\"level\":\"%s\",\"msg\":", level_names[level]);
 		append_quoted(&line, msg);

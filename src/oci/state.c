@@ -31,21 +31,6 @@ int oci_status_from_name(const char *name, enum oci_status *ret)
 	return 0;
 }
 
-const char *oci_time_text(const struct timespec *when, char text[static OCI_TIME_MAX])
-{
-	struct tm tm = { 0 };
-	char fraction[16];
-	size_t len;
-
-	(void)gmtime_r(&when->tv_sec, &tm);
-	len = strftime(text, OCI_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(fraction, sizeof(fraction), ".%09ld", when->tv_nsec);
-	for (size_t n = strlen(fraction); n > 0 && strchr("0.", fraction[n - 1]); n--)
-		fraction[n - 1] = '\0';
-	(void)snprintf(text + len, OCI_TIME_MAX - len, "%sZ", fraction);
-	return text;
-}
-
 /* ---- writing -------------------------------------------------------------------------------- */
 
 static int judge(const struct oci_state *state, const struct buf *out, struct err *err)

@@ -10,7 +10,6 @@
 
 #include <stddef.h>
 #include <sys/types.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -43,7 +42,7 @@ struct oci_state {
 	struct oci_kvs annotations;
 	/* Only in the verb's document; NULL: unknown. */
 	const char *rootfs;	 /* absolute */
-	const char *created;	 /* oci_time_text() */
+	const char *created;	 /* clock_rfc3339(), with fraction */
 	const char *owner;	 /* user name, may be empty */
 	struct oci_arena *arena; /* NULL, or owns the strings */
 };
@@ -66,7 +65,3 @@ int oci_state_parse(const char *text, size_t len, const char *name, struct oci_s
 		    struct err *err);
 /* Only for what oci_state_parse() made. Accepts NULL. */
 void oci_state_free(struct oci_state *state);
-
-/* A moment in UTC as RFC 3339 with up to nine decimals, none trailing: "2026-11-21T23:22:23.5Z". */
-#define OCI_TIME_MAX 40
-const char *oci_time_text(const struct timespec *when, char text[static OCI_TIME_MAX]);

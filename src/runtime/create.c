@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -124,10 +125,10 @@ static int set_facts(struct creation *cr, struct err *err)
 	const struct oci_linux *linux_spec = &cr->spec.linux;
 	struct container *c = cr->c;
 	struct timespec now;
-	char created[OCI_TIME_MAX];
+	char created[CLOCK_TEXT_MAX];
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	c->created = strdup(oci_time_text(&now, created));
+	c->created = strdup(clock_rfc3339(&now, true, created));
 	c->oci_version = strdup(cr->spec.version ? cr->spec.version : "");
 	c->owner = geteuid();
 	c->hooks = (cr->spec.hooks.poststart.len ? CONTAINER_HAS_POSTSTART : 0) |

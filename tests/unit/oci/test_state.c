@@ -159,25 +159,6 @@ static void status_words_are_those_of_the_specification(void **state)
 	assert_int_equal(oci_status_from_name("Running", &status), -EINVAL);
 }
 
-static void times_have_no_trailing_zeros(void **state)
-{
-	static const struct {
-		struct timespec when;
-		const char *text;
-	} cases[] = {
-		{ { 0, 0 }, "1970-01-01T00:00:00Z" },
-		{ { 1700000000, 120000000 }, "2023-11-14T22:13:20.12Z" },
-		{ { 1700000000, 1 }, "2023-11-14T22:13:20.000000001Z" },
-		{ { 1700000010, 500000000 }, "2023-11-14T22:13:30.5Z" },
-		{ { 253402300799, 999999999 }, "9999-12-31T23:59:59.999999999Z" },
-	};
-	char text[OCI_TIME_MAX];
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		assert_string_equal(oci_time_text(&cases[i].when, text), cases[i].text);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,7 +169,6 @@ int main(void)
 		cmocka_unit_test(bad_state_documents_are_refused),
 		cmocka_unit_test(odd_bytes_are_escaped_or_replaced),
 		cmocka_unit_test(status_words_are_those_of_the_specification),
-		cmocka_unit_test(times_have_no_trailing_zeros),
 	};
 
 	return cmocka_run_group_tests_name("oci/state", tests, NULL, NULL);
