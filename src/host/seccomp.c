@@ -166,19 +166,6 @@ static int rule_of(const struct oci_seccomp_rule *in, struct rule *ret, struct e
 	return 0;
 }
 
-/* runc refuses write; sendmsg carries our listener to the runtime. Both would wait for themselves.
- */
-static int check_notify(struct compiler *c, const char *name, struct err *err)
-{
-	if (str_eq(name, "write") || str_eq(name, "sendmsg"))
-		return err_set(err, -EINVAL,
-			       "linux.seccomp: SCMP_ACT_NOTIFY cannot be used for %s: the listener "
-			       "could not be handed over",
-			       name);
-	c->notifies = true;
-	return 0;
-}
-
 static int add_name(struct compiler *c, const char *name, const struct rule *rule, struct err *err)
 {
 	const int nr = seccomp_syscall_resolve_name(name);
@@ -191,10 +178,7 @@ static int add_name(struct compiler *c, const char *name, const struct rule *rul
 		log_debug("seccomp: the system call %s is unknown to libseccomp, ignored", name);
 		return 0;
 	}
-	if (rule->action == SCMP_ACT_NOTIFY)
-		r = check_notify(c, name, err);
-	if (r < 0)
-		return r;
+	c->notifies |= rule->action == SCMP_ACT_NOTIFY;
 	c->names++;
 	errno = 0;
 	for (size_t i = 0; r == 0 && rule->any_of && i < rule->len; i++)
