@@ -40,7 +40,7 @@ const struct option global_option_table[] = {
 	{ "cgroup-manager", "who makes cgroups: cgroupfs, systemd or disabled", "NAME",
 	  FIELD(cgroup_manager), OPTION_STRING, 0 },
 	{ "rootless", "ignore cgroup permission errors: true, false or auto", "true|false|auto",
-	  FIELD(rootless), OPTION_TRISTATE, 0 },
+	  FIELD(rootless), OPTION_STRING, 0 },
 	{ "isolation", "isolation class: ns, sentry or vm", "CLASS", FIELD(isolation),
 	  OPTION_STRING, 0 },
 	{ "criu", "ignored, for compatibility", "PATH", 0, OPTION_IGNORED_VALUE, 0 },

@@ -16,9 +16,7 @@ static void spell_option(const struct option *opt, char *text, size_t size)
 	const char *space = opt->arg ? " " : "";
 	const char *arg = opt->arg ? opt->arg : "";
 
-	if (opt->kind == OPTION_TRISTATE)
-		(void)snprintf(text, size, "--%s[=%s]", opt->name, arg);
-	else if (opt->short_name)
+	if (opt->short_name)
 		(void)snprintf(text, size, "--%s%s%s, -%c%s%s", opt->name, space, arg,
 			       opt->short_name, space, arg);
 	else

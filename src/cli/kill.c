@@ -58,7 +58,8 @@ static int run_kill(struct cli *cli, const void *options, const struct option_ar
 	if (args->len > signal_at + 1)
 		return err_set(err, -EINVAL, "kill: too many arguments: %s",
 			       args->items[signal_at + 1]);
-	if (args->len > signal_at) {
+	/* runc: an empty one is the default. */
+	if (args->len > signal_at && args->items[signal_at][0]) {
 		order.signal = signal_from_text(args->items[signal_at]);
 		if (order.signal < 0)
 			return err_set(err, -EINVAL, "unknown signal \"%s\"",

@@ -113,6 +113,8 @@ int duration_parse(const char *text, unsigned long long *ret_ms)
 	if (total > 1e15)
 		return -EINVAL;
 	*ret_ms = (unsigned long long)total;
+	if (total > 0 && *ret_ms == 0)
+		*ret_ms = 1;
 	return 0;
 }
 
@@ -143,6 +145,8 @@ static int store_duration(void *where, const char *value)
 	unsigned long long ms;
 	const int r = duration_parse(value, &ms);
 
+	if (r == 0 && ms == 0)
+		return -EDOM;
 	if (r == 0)
 		*(uint64_t *)where = ms;
 	return r;
@@ -166,7 +170,6 @@ static int set_value(const struct parser *p, const struct option *opt, const cha
 			*(bool *)where = flag;
 		return 0;
 	case OPTION_STRING:
-	case OPTION_TRISTATE:
 		*(const char **)where = value;
 		return 0;
 	case OPTION_LIST:
@@ -181,15 +184,12 @@ static int set_value(const struct parser *p, const struct option *opt, const cha
 	case OPTION_IGNORED_VALUE:
 		return 0;
 	}
+	if (r == -EDOM)
+		return err_set(p->err, -EINVAL, "duration %s must be greater than 0", opt->name);
 	if (r < 0)
 		return err_set(p->err, -EINVAL, "invalid value \"%s\" for flag -%s: %s", value,
 			       opt->name, r == -ERANGE ? "value out of range" : "parse error");
 	return 0;
-}
-
-static bool is_tristate(const char *word)
-{
-	return str_eq(word, "true") || str_eq(word, "false") || str_eq(word, "auto");
 }
 
 /* An option without "=value": flags are on, the others take the next word, whatever it looks like.
@@ -199,10 +199,6 @@ static int take_option(struct parser *p, const struct option *opt, const char *s
 	switch (opt->kind) {
 	case OPTION_FLAG:
 	case OPTION_IGNORED_FLAG:
-		return set_value(p, opt, "true");
-	case OPTION_TRISTATE:
-		if (p->next < p->argc && is_tristate(p->argv[p->next]))
-			return set_value(p, opt, p->argv[p->next++]);
 		return set_value(p, opt, "true");
 	default:
 		if (p->next >= p->argc)

@@ -22,8 +22,7 @@ enum option_kind {
 	OPTION_STRING,	     /* const char *: the last one counts */
 	OPTION_LIST,	     /* struct option_list: every use adds one */
 	OPTION_UINT,	     /* unsigned int */
-	OPTION_DURATION,     /* uint64_t milliseconds, written as Go does: "5s", "1m30s", "250ms" */
-	OPTION_TRISTATE,     /* const char *: true, false or auto; without a value: true */
+	OPTION_DURATION,     /* uint64_t milliseconds > 0, as Go writes them: "5s", "1m30s", "250ms" */
 	OPTION_IGNORED_FLAG, /* taken for compatibility, without effect */
 	OPTION_IGNORED_VALUE, /* the same, with a value */
 };
@@ -64,5 +63,5 @@ int options_parse(const struct option *table, int argc, char *const *argv, bool 
 void options_done(const struct option *table, void *store);
 void option_args_done(struct option_args *args);
 
-/* "5s", "1h2m3.5s", "250ms" as Go's time.ParseDuration; 0 or -EINVAL. */
+/* "5s", "1h2m3.5s", "250ms" as Go's time.ParseDuration, less than 1 ms as 1; 0 or -EINVAL. */
 int duration_parse(const char *text, unsigned long long *ret_ms);

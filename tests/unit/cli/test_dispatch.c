@@ -239,6 +239,7 @@ static void bad_global_values_are_refused(void **state)
 		{ "--cgroup-manager", "none", "unknown cgroup manager" },
 		{ "--isolation", "runc", "ns, sentry" },
 		{ "--rootless=maybe", NULL, "invalid value ..maybe.. for --rootless" },
+		{ "--rootless", "maybe", "invalid value ..maybe.. for --rootless" },
 		{ "--root", "", "the path is empty" },
 	};
 

@@ -34,9 +34,7 @@ static void spell(const struct option *opt, struct buf *out)
 	buf_puts(out, ".TP\n\\fB\\-\\-");
 	escape(opt->name, out);
 	buf_puts(out, "\\fR");
-	if (opt->kind == OPTION_TRISTATE)
-		buf_printf(out, "[=\\fI%s\\fR]", opt->arg);
-	else if (opt->arg) {
+	if (opt->arg) {
 		buf_puts(out, " \\fI");
 		escape(opt->arg, out);
 		buf_puts(out, "\\fR");

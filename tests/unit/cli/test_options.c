@@ -8,7 +8,6 @@
 
 struct store {
 	const char *text;
-	const char *mode;
 	struct option_list list;
 	uint64_t duration_ms;
 	unsigned int number;
@@ -19,7 +18,6 @@ struct store {
 
 static const struct option table[] = {
 	{ "text", "a text", "TEXT", FIELD(text), OPTION_STRING, 't' },
-	{ "mode", "true, false or auto", "MODE", FIELD(mode), OPTION_TRISTATE, 0 },
 	{ "list", "a list", "ITEM", FIELD(list), OPTION_LIST, 'l' },
 	{ "interval", "a duration", "DURATION", FIELD(duration_ms), OPTION_DURATION, 0 },
 	{ "number", "a number", "N", FIELD(number), OPTION_UINT, 'n' },
@@ -196,6 +194,7 @@ static void durations_are_gos(void **state)
 		{ "0", 0 },
 		{ "0s", 0 },
 		{ "1500us", 1 },
+		{ "1us", 1 },
 		{ ".5s", 500 },
 		{ "", -1 },
 		{ "5", -1 },
@@ -221,20 +220,18 @@ static void durations_are_gos(void **state)
 	}
 }
 
-static void tristate_takes_the_next_word_only_if_it_is_one_of_three(void **state)
+/* As in runc: an interval of nothing would spin. Less than the resolution is not nothing. */
+static void a_duration_must_be_greater_than_0(void **state)
 {
 	struct fixture f;
 
-	assert_int_equal(PARSE(&f, "--mode", "auto", "x"), 0);
-	assert_string_equal(f.store.mode, "auto");
-	assert_int_equal(f.args.len, 1);
+	assert_int_equal(PARSE(&f, "--interval", "0"), -EINVAL);
+	assert_string_equal(f.err.msg, "duration interval must be greater than 0");
 	done(&f);
-	assert_int_equal(PARSE(&f, "--mode", "create"), 0);
-	assert_string_equal(f.store.mode, "true");
-	assert_string_equal(f.args.items[0], "create");
+	assert_int_equal(PARSE(&f, "--interval=0s"), -EINVAL);
 	done(&f);
-	assert_int_equal(PARSE(&f, "--mode=false"), 0);
-	assert_string_equal(f.store.mode, "false");
+	assert_int_equal(PARSE(&f, "--interval=100us"), 0);
+	assert_int_equal(f.store.duration_ms, 1);
 	done(&f);
 }
 
@@ -326,7 +323,7 @@ int main(void)
 		cmocka_unit_test(a_missing_value_is_an_error),
 		cmocka_unit_test(numbers_are_strict),
 		cmocka_unit_test(durations_are_gos),
-		cmocka_unit_test(tristate_takes_the_next_word_only_if_it_is_one_of_three),
+		cmocka_unit_test(a_duration_must_be_greater_than_0),
 		cmocka_unit_test(options_may_follow_arguments_unless_in_order),
 		cmocka_unit_test(two_dashes_end_the_options),
 		cmocka_unit_test(help_wins_over_what_follows),
