@@ -395,7 +395,8 @@ static int cmd_unix(int argc, char **argv)
 static int cmd_notify(int argc, char **argv)
 {
 	const char *const path = getenv("NOTIFY_SOCKET");
-	char *args[] = { argv[0], (char *)path, argc > 1 ? argv[1] : "READY=1", "dgram" };
+	char ready[] = "READY=1", dgram[] = "dgram";
+	char *args[] = { argv[0], (char *)path, argc > 1 ? argv[1] : ready, dgram };
 
 	if (!path) {
 		printf("NOTIFY_SOCKET is not set\n");

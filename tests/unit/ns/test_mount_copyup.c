@@ -145,8 +145,8 @@ static void *change(void *arg)
 	while (!atomic_load(&c->stop)) {
 		(void)close(open(c->name, O_CREAT | O_WRONLY, 0600));
 		(void)unlink(c->name);
-		(void)symlink(c->secret, c->name);
-		(void)unlink(c->name);
+		if (symlink(c->secret, c->name) == 0)
+			(void)unlink(c->name);
 		(void)mkfifo(c->name, 0600);
 		(void)unlink(c->name);
 		(void)mkdir(c->name, 0700);
