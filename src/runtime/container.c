@@ -5,11 +5,12 @@
  * The file says which process is init; whether that process lives, is frozen or waits at its gate is
  * asked of the system each time.
  *
- *   no pid in the file      creating while the lock is held by the creator, else stopped (create died)
+ *   no pid in the file      creating while the lock is held, else stopped (the creator died)
  *   pid gone, zombie, other stopped
+ *   directory unfinished    creating while the lock is held; else its creator died after the gate had
+ *                           opened (the process would have died with it before), and it is
  *   cgroup frozen           paused
  *   start.sock              created
- *   start.sock.new          creating
  *   otherwise               running
  */
 #include <dirent.h>
@@ -74,21 +75,23 @@ static bool has_file(const struct container *c, const char *name)
 	return faccessat(c->dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static bool creator_lives(const struct container *c)
+{
+	return c->lock_fd < 0 && store_is_locked(c->root_fd, c->id);
+}
+
 static enum oci_status observe(const struct container *c)
 {
-	if (c->pid == 0) {
-		if (c->lock_fd < 0 && store_is_locked(c->root_fd, c->id))
-			return OCI_CREATING;
-		return OCI_STOPPED;
-	}
+	if (c->pid == 0)
+		return creator_lives(c) ? OCI_CREATING : OCI_STOPPED;
 	if (process_state(c->pid, c->start_time) != PROCESS_RUNNING)
 		return OCI_STOPPED;
+	if (store_is_unfinished(c->dir_fd) && creator_lives(c))
+		return OCI_CREATING;
 	if (c->cgroup && cgroup_is_frozen(c->cgroup) == 1)
 		return OCI_PAUSED;
 	if (has_file(c, STORE_GATE))
 		return OCI_CREATED;
-	if (has_file(c, STORE_GATE_NEW))
-		return OCI_CREATING;
 	return OCI_RUNNING;
 }
 

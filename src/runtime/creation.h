@@ -8,8 +8,8 @@
  *   3 the class clones the process; it dies with us
  *   4 state.json gets pid and start time; cgroups are made and entered, limits set; the process goes on
  *   5 hooks, console, gate
- *   6 create: start.sock.new becomes start.sock, the process is released from dying with us
- *     run: the gate opens
+ *   6 create: the process is released from dying with us; run: the gate opens
+ *   The directory is marked as unfinished until then (store.h).
  */
 #pragma once
 
@@ -59,6 +59,8 @@ int creation_announce(struct creation *creation, struct err *err);
 
 /* For the class: in the parent, with the pid, before the process goes on (step 4). */
 int creation_on_process(void *creation, pid_t pid, struct err *err);
+/* process.oomScoreAdj of a new process; proc(5). For exec, too. */
+int oom_score_apply(const struct oci_process *process, pid_t pid, struct err *err);
 /* In the parent when mounts are made: prestart and createRuntime hooks. */
 int creation_on_environment(void *creation, pid_t pid, struct err *err);
 /* In the child: createContainer hooks; startContainer hooks. */

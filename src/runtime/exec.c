@@ -138,8 +138,10 @@ static void abandon(struct exec *x)
 
 static int begin(struct exec *x, struct err *err)
 {
-	int r = x->ops->exec(x->c, &x->request, &x->process, err);
+	int r;
 
+	foreground_unblock();
+	r = x->ops->exec(x->c, &x->request, &x->process, err);
 	if (r < 0)
 		return r;
 	if (!x->options->detach) {
@@ -170,9 +172,13 @@ int container_exec(struct container *c, const struct exec_options *options, int 
 	struct foreground fg = { .notify = -EBADF };
 	int r = prepare(&x, err);
 
+	/*
+	 * Not longer: in a paused container (--ignore-paused) the new process stops until somebody
+	 * resumes, who needs the lock.
+	 */
+	container_unlock(c);
 	if (r == 0)
 		r = begin(&x, err);
-	container_unlock(c);
 	if (r < 0)
 		return r;
 	*ret_status = 0;

@@ -50,7 +50,22 @@ static size_t count(const char *const *list)
 	return n;
 }
 
-/* process.env, then `added`, then LISTEN_FDS. */
+/* Put NAME=VALUE at the end of a list of `len`, or in place of what has its name. The new length. */
+static size_t set_env(const char **list, size_t len, const char *text)
+{
+	const size_t name = strcspn(text, "=");
+
+	for (size_t i = 0; i < len; i++) {
+		if (strncmp(list[i], text, name) == 0 && (list[i][name] == '=' || !list[i][name])) {
+			list[i] = text;
+			return len;
+		}
+	}
+	list[len] = text;
+	return len + 1;
+}
+
+/* process.env, then `added`, then LISTEN_FDS; the last one of a name counts. */
 static int make_env(struct exec_process *p, const char *const *added, unsigned int listen,
 		    struct err *err)
 {
@@ -66,12 +81,12 @@ static int make_env(struct exec_process *p, const char *const *added, unsigned i
 	for (size_t i = 0; i < env->len; i++)
 		p->env[len++] = env->items[i];
 	for (size_t i = 0; i < more; i++)
-		p->env[len++] = added[i];
+		len = set_env(p->env, len, added[i]);
 	if (listen > 0) {
 		if (str_printf(&p->listen, "LISTEN_FDS=%u", listen) < 0)
 			return err_sys(err, -ENOMEM, "LISTEN_FDS");
-		p->env[len++] = p->listen;
-		p->env[len++] = "LISTEN_PID=1";
+		len = set_env(p->env, len, p->listen);
+		len = set_env(p->env, len, "LISTEN_PID=1");
 	}
 	env->items = p->env;
 	env->len = len;

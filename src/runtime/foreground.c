@@ -41,6 +41,14 @@ struct loop {
 	int notify;
 };
 
+void foreground_unblock(void)
+{
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 int foreground_signals(struct err *err)
 {
 	sigset_t all;
@@ -162,7 +170,7 @@ static void drain(struct loop *loop)
 static void serve_notify(struct loop *loop)
 {
 	struct err problem = { 0 };
-	const int r = notify_serve(loop->notify, loop->fg->process->pid, &problem);
+	const int r = notify_serve(loop->notify, loop->fg->process->pid, false, &problem);
 
 	if (r < 0)
 		log_warning("%s", problem.msg);

@@ -7,6 +7,9 @@
 #include "base/err.h"
 #include "runtime/isolation.h"
 
+/* Unblock every signal, before a process is cloned: what our caller blocked is not the container's. */
+void foreground_unblock(void);
+
 /*
  * From now on signals wait for foreground_wait() instead of acting on this process; there is no way
  * back, since the process ends afterwards. Call it after the class has cloned its process, which

@@ -14,7 +14,7 @@
 #include "runtime/store.h"
 
 #define DATAGRAM_MAX	   4096 /* bytes; longer ones are cut */
-#define BARRIER_TIMEOUT_MS 30000
+#define BARRIER_TIMEOUT_MS 2000
 #define SOCKET_NAME	   "notify.sock"
 
 const char *notify_host(void)
@@ -118,8 +118,9 @@ static int barrier(int sock, struct err *err)
 	return 0;
 }
 
-static int tell_host(pid_t pid, struct err *err)
+static int tell_host(pid_t pid, bool wait, struct err *err)
 {
+	static const char ready[] = "READY=1\n";
 	const char *path = notify_host();
 	AUTO_CLOSE int sock = -EBADF;
 	char text[64];
@@ -130,14 +131,18 @@ static int tell_host(pid_t pid, struct err *err)
 	sock = host_connect(path, err);
 	if (sock < 0)
 		return sock;
-	len = snprintf(text, sizeof(text), "MAINPID=%d\nREADY=1\n", (int)pid);
-	r = fd_send(sock, text, (size_t)len, NULL, 0);
+	/* Two datagrams in runc's order, which supervisors are used to. */
+	r = fd_send(sock, ready, sizeof(ready) - 1, NULL, 0);
+	if (r == 0) {
+		len = snprintf(text, sizeof(text), "MAINPID=%d\n", (int)pid);
+		r = fd_send(sock, text, (size_t)len, NULL, 0);
+	}
 	if (r < 0)
 		return err_sys(err, r, "send to NOTIFY_SOCKET");
-	return barrier(sock, err);
+	return wait ? barrier(sock, err) : 0;
 }
 
-int notify_serve(int sock, pid_t pid, struct err *err)
+int notify_serve(int sock, pid_t pid, bool wait, struct err *err)
 {
 	char text[DATAGRAM_MAX];
 	ssize_t n;
@@ -150,7 +155,7 @@ int notify_serve(int sock, pid_t pid, struct err *err)
 		return err_sys(err, -errno, "receive from the notify socket");
 	if (!notify_is_ready(text, (size_t)n))
 		return 0;
-	r = tell_host(pid, err);
+	r = tell_host(pid, wait, err);
 	return r < 0 ? r : 1;
 }
 
@@ -164,7 +169,7 @@ int notify_wait(int sock, pid_t pid, int pidfd, struct err *err)
 		if (poll(polls, 2, -1) < 0 && errno != EINTR)
 			return err_sys(err, -errno, "poll");
 		if (polls[0].revents) {
-			r = notify_serve(sock, pid, err);
+			r = notify_serve(sock, pid, true, err);
 			if (r != 0)
 				return r < 0 ? r : 0;
 			continue;

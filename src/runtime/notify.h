@@ -32,10 +32,11 @@ int notify_bind(int container_dir_fd, struct err *err);
 bool notify_is_ready(const char *text, size_t len);
 
 /*
- * Read one datagram; when it says READY=1, tell the supervisor and wait until it has read that (at most
- * 30 seconds, sd_notify_barrier(3)). 1: told, nothing more to do; 0: not yet; or -errno.
+ * Read one datagram; when it says READY=1, tell the supervisor. `wait`: until it has read that (at most
+ * two seconds, sd_notify_barrier(3)), for a process that ends soon after: the supervisor asks who sent.
+ * 1: told, nothing more to do; 0: not yet; or -errno.
  */
-int notify_serve(int sock, pid_t pid, struct err *err);
+int notify_serve(int sock, pid_t pid, bool wait, struct err *err);
 
 /* Serve until the program is ready or the process of pidfd has ended. */
 int notify_wait(int sock, pid_t pid, int pidfd, struct err *err);

@@ -29,7 +29,9 @@ static int begin(struct creation *cr, struct foreground *fg, struct err *err)
 	if (r < 0)
 		return r;
 	cr->c->status = OCI_RUNNING;
-	r = creation_announce(cr, err);
+	r = store_finish(cr->c->dir_fd, err);
+	if (r == 0)
+		r = creation_announce(cr, err);
 	container_unlock(cr->c);
 	if (r == 0)
 		r = start_poststart(cr->c, &cr->spec, err);
@@ -45,9 +47,11 @@ static int remove_ended(struct creation *cr, struct err *err)
 
 	if (r == -ENOENT)
 		return 0;
+	/* Without the lock we still are the ones who know that it ended. */
 	if (r < 0)
-		return err_set(err, r, "%s", problem.msg);
-	c->lock_fd = c->dir_fd;
+		log_warning("%s", problem.msg);
+	else
+		c->lock_fd = c->dir_fd;
 	c->pid = 0;
 	c->status = OCI_STOPPED;
 	if (!c->private_pid) {

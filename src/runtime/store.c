@@ -86,7 +86,7 @@ int store_open_root(const struct runtime *rt, bool make, struct err *err)
 int store_make(int root_fd, const char *id, struct err *err)
 {
 	const mode_t mask = umask(0);
-	const int r = mkdirat(root_fd, id, 0711) < 0 ? -errno : 0;
+	const int r = mkdirat(root_fd, id, 01711) < 0 ? -errno : 0;
 
 	(void)umask(mask);
 	if (r == -EEXIST)
@@ -94,6 +94,20 @@ int store_make(int root_fd, const char *id, struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "make directory of container %s", id);
 	return 0;
+}
+
+int store_finish(int dir_fd, struct err *err)
+{
+	if (fchmod(dir_fd, 0711) < 0)
+		return err_sys(err, -errno, "chmod the container's directory");
+	return 0;
+}
+
+bool store_is_unfinished(int dir_fd)
+{
+	struct stat st;
+
+	return fstat(dir_fd, &st) == 0 && st.st_mode & S_ISVTX;
 }
 
 int store_open(int root_fd, const char *id, struct err *err)

@@ -15,7 +15,6 @@
 #define STORE_STATE   "state.json"
 #define STORE_CONFIG  "config.json"	/* a copy of what the container was made from */
 #define STORE_GATE    "start.sock"	/* there: created, waits for start */
-#define STORE_GATE_NEW "start.sock.new" /* there: create is at work, or was killed */
 #define STORE_NOTIFY  "notify"		/* directory of notify.sock, bound into the container */
 #define STORE_CACHE   "@seccomp"	/* below the root; '@' is in no container id */
 
@@ -25,8 +24,13 @@
  */
 int store_open_root(const struct runtime *rt, bool make, struct err *err);
 
-/* Make ROOT/ID, mode 0711. -EEXIST: "container with given ID already exists". */
+/*
+ * Make ROOT/ID, mode 0711 and, until store_finish(), the sticky bit: the mark of a container in the
+ * making, which costs no file. -EEXIST: "container with given ID already exists".
+ */
 int store_make(int root_fd, const char *id, struct err *err);
+int store_finish(int dir_fd, struct err *err);
+bool store_is_unfinished(int dir_fd);
 
 /* Open ROOT/ID for reading. -ENOENT: "container does not exist". */
 int store_open(int root_fd, const char *id, struct err *err);

@@ -4,10 +4,12 @@
 
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "host/pidfd.h"
 #include "runtime/container.h"
+#include "runtime/store.h"
 
 /* A child that sleeps until it is killed. */
 static pid_t sleeper(void)
@@ -16,6 +18,8 @@ static pid_t sleeper(void)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		/* A failed test leaves nobody behind who holds its output open. */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			(void)pause();
 	}
@@ -105,21 +109,31 @@ static void a_zombie_is_stopped(void **state)
 	test_root_remove(&root);
 }
 
-static void the_gate_tells_creating_created_and_running_apart(void **state)
+static void mark_and_gate_tell_creating_created_and_running_apart(void **state)
 {
 	const pid_t pid = sleeper();
 	struct test_root root;
 	struct container *c;
 	uint64_t start_time;
+	struct err err = { 0 };
+	int creator;
 
 	(void)state;
 	test_root_make(&root);
 	assert_int_equal(pid_start_time(pid, &start_time), 0);
 	add(&root, "c1", pid, start_time);
-	test_root_touch(&root, "c1", "start.sock.new");
+	test_root_touch(&root, "c1", "start.sock");
 	c = load(&root, "c1", false);
+	assert_int_equal(fchmod(c->dir_fd, 01711), 0);
+	creator = openat(c->root_fd, "c1", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(creator, LOCK_EX), 0);
+	container_observe(c);
 	assert_int_equal(c->status, OCI_CREATING);
-	assert_int_equal(renameat(c->dir_fd, "start.sock.new", c->dir_fd, "start.sock"), 0);
+	/* The creator was killed after the gate had opened. */
+	(void)close(creator);
+	container_observe(c);
+	assert_int_equal(c->status, OCI_CREATED);
+	assert_int_equal(store_finish(c->dir_fd, &err), 0);
 	container_observe(c);
 	assert_int_equal(c->status, OCI_CREATED);
 	assert_int_equal(unlinkat(c->dir_fd, "start.sock", 0), 0);
@@ -264,7 +278,7 @@ int main(void)
 		cmocka_unit_test(a_zombie_is_stopped),
 		cmocka_unit_test(refusals_use_the_words_of_runc),
 		cmocka_unit_test(without_a_pid_it_is_creating_only_while_its_creator_holds_the_lock),
-		cmocka_unit_test(the_gate_tells_creating_created_and_running_apart),
+		cmocka_unit_test(mark_and_gate_tell_creating_created_and_running_apart),
 		cmocka_unit_test(force_ends_the_process_and_removes_the_directory),
 		cmocka_unit_test(wait_tells_how_the_process_ended),
 		cmocka_unit_test(a_list_is_sorted_and_skips_what_is_no_container),

@@ -149,22 +149,26 @@ static void the_supervisor_hears_ready_and_our_pid_only(void **state)
 	assert_true(sock >= 0);
 	assert_int_equal(setenv("NOTIFY_SOCKET", host_path, 1), 0);
 
-	assert_int_equal(notify_serve(sock, 77, &err), 0);
+	assert_int_equal(notify_serve(sock, 77, true, &err), 0);
 	send_to(inside_path, "MAINPID=1\nSTOPPING=1");
-	assert_int_equal(notify_serve(sock, 77, &err), 0);
+	assert_int_equal(notify_serve(sock, 77, true, &err), 0);
 	send_to(inside_path, "MAINPID=1\nREADY=1\nFDSTORE=1\nSTOPPING=1");
 	supervisor = fork();
 	if (supervisor == 0) {
-		/* Both datagrams, then the barrier's descriptor is closed by ending. */
+		/* The barrier's descriptor is closed by ending. */
 		n = recv(host, text, sizeof(text) - 1, 0);
 		text[n > 0 ? n : 0] = '\0';
-		if (strcmp(text, "MAINPID=77\nREADY=1\n") != 0)
+		if (strcmp(text, "READY=1\n") != 0)
 			_exit(1);
+		n = recv(host, text, sizeof(text) - 1, 0);
+		text[n > 0 ? n : 0] = '\0';
+		if (strcmp(text, "MAINPID=77\n") != 0)
+			_exit(3);
 		n = fd_recv(host, text, sizeof(text) - 1, &fd, &nfds);
 		_exit(n == 9 && memcmp(text, "BARRIER=1", 9) == 0 && nfds == 1 ? 0 : 2);
 	}
 	(void)close(host);
-	assert_int_equal(notify_serve(sock, 77, &err), 1);
+	assert_int_equal(notify_serve(sock, 77, true, &err), 1);
 	int status;
 	assert_int_equal(waitpid(supervisor, &status, 0), supervisor);
 	assert_int_equal(status, 0);

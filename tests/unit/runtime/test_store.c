@@ -99,7 +99,10 @@ static void a_directory_is_made_once_locked_and_removed_whole(void **state)
 	dir = store_open(root_fd, "c1", &err);
 	assert_true(dir >= 0);
 	assert_int_equal(fstat(dir, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0711);
+	assert_int_equal(st.st_mode & 07777, 01711);
+	assert_true(store_is_unfinished(dir));
+	assert_int_equal(store_finish(dir, &err), 0);
+	assert_false(store_is_unfinished(dir));
 	assert_false(store_is_locked(root_fd, "c1"));
 	assert_int_equal(store_lock(dir, &err), 0);
 	assert_true(store_is_locked(root_fd, "c1"));
