@@ -95,6 +95,7 @@ static int class_ns_release(struct process *process, struct err *err)
 struct listener_arg {
 	struct container *c;
 	const struct oci_spec *spec; /* NULL: read the container's copy when it is needed */
+	pid_t pid;		     /* of the process that the filter is for */
 };
 
 static int send_listener(void *data, int listener, struct err *err)
@@ -110,7 +111,7 @@ static int send_listener(void *data, int listener, struct err *err)
 	if (r == 0)
 		r = seccomp_send_listener(
 			arg->spec ? &arg->spec->linux.seccomp : &loaded->linux.seccomp, listener,
-			arg->c->pid, state, err);
+			arg->pid, state, err);
 	oci_spec_free(loaded);
 	return r;
 }
@@ -118,14 +119,17 @@ static int send_listener(void *data, int listener, struct err *err)
 static int class_ns_open(struct process *process, const struct oci_spec *spec, struct container *c,
 			 struct err *err)
 {
-	struct listener_arg arg = { .c = c, .spec = spec };
+	struct listener_arg arg = { .c = c, .spec = spec, .pid = process->pid };
 
+	/* The container's own process: made and not yet started, which nobody has written down. */
+	if (process->pid == c->pid)
+		c->status = OCI_CREATED;
 	return ns_open_gate(process->data, send_listener, &arg, err);
 }
 
 static int class_ns_start(struct container *c, struct err *err)
 {
-	struct listener_arg arg = { .c = c };
+	struct listener_arg arg = { .c = c, .pid = c->pid };
 
 	return ns_knock(c->dir_fd, STORE_GATE, send_listener, &arg, err);
 }
