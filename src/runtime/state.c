@@ -33,13 +33,17 @@ static json_t *encode_cgroup(const struct cgroup *cg)
 int state_encode(const struct container *c, json_t **ret, struct err *err)
 {
 	AUTO_JSON json_t *doc = NULL;
+	json_t *cgroups = c->cgroup ? encode_cgroup(c->cgroup) : NULL;
 
+	/* Without its cgroups in the state nobody would ever remove them. */
+	if (c->cgroup && !cgroups)
+		return err_sys(err, -ENOMEM, "state of container %s", c->id);
 	doc = json_pack("{si,ss,ss,ss,ss,ss,ss,si,sI,sI,so*,sO*,sb,sb,sb}", "stateVersion",
 			STATE_VERSION, "ociVersion", c->oci_version, "id", c->id, "isolation",
 			isolation_name(c->isolation), "bundle", c->bundle, "rootfs", c->rootfs,
 			"created", c->created, "pid", (int)c->pid, "startTime",
 			(json_int_t)c->start_time, "owner", (json_int_t)c->owner, "cgroups",
-			c->cgroup ? encode_cgroup(c->cgroup) : NULL, "annotations", c->annotations,
+			cgroups, "annotations", c->annotations,
 			"poststart", (c->hooks & CONTAINER_HAS_POSTSTART) != 0, "poststop",
 			(c->hooks & CONTAINER_HAS_POSTSTOP) != 0, "privatePid", c->private_pid);
 	if (!doc)
