@@ -4,13 +4,14 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 
 #define LOG_LINE_MAX 4096 /* bytes of message; the rest is cut */
+#define ESCAPED_MAX  6	  /* bytes of one escaped byte: \u001f */
 
 static struct {
 	int fd;
@@ -42,52 +43,75 @@ enum log_level log_get_level(void)
 	return sink.level;
 }
 
-/* Quote for JSON and for logrus text alike: both escape with backslashes. */
-static void append_quoted(struct buf *b, const char *s)
+/* No allocation: what there is to say may be that there is no memory. */
+static struct {
+	size_t len;
+	char bytes[LOG_LINE_MAX * ESCAPED_MAX + 256];
+} line;
+
+static void put(const char *s)
 {
-	buf_puts(b, "\"");
+	const size_t len = strlen(s);
+
+	/* Cannot be: the size is that of the longest message, escaped. */
+	if (len > sizeof(line.bytes) - line.len)
+		return;
+	memcpy(line.bytes + line.len, s, len);
+	line.len += len;
+}
+
+/* Quote for JSON and for logrus text alike: both escape with backslashes. */
+static void put_quoted(const char *s)
+{
+	put("\"");
 	for (; *s; s++) {
 		const unsigned char c = (unsigned char)*s;
+		char text[ESCAPED_MAX + 1] = { *s };
 
-		if (c == '"' || c == '\\')
-			buf_printf(b, "\\%c", c);
-		else if (c == '\n')
-			buf_puts(b, "\\n");
+		if (c == '\n')
+			(void)snprintf(text, sizeof(text), "\\n");
+		else if (c == '"' || c == '\\')
+			(void)snprintf(text, sizeof(text), "\\%c", c);
 		else if (c < 0x20 || c == 0x7f)
-			buf_printf(b, "\\u%04x", c);
-		else
-			buf_append(b, s, 1);
+			(void)snprintf(text, sizeof(text), "\\u%04x", c);
+		put(text);
 	}
-	buf_puts(b, "\"");
+	put("\"");
 }
 
 static void log_line(enum log_level level, const char *fmt, va_list ap)
 {
 	const int saved = errno;
-	AUTO_BUF struct buf line = { 0 };
 	char msg[LOG_LINE_MAX];
 	char when[CLOCK_TEXT_MAX];
 	struct timespec now = { 0 };
+	ssize_t n;
 
 	if (level > sink.level)
 		return;
 	(void)vsnprintf(msg, sizeof(msg), fmt, ap);
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)clock_rfc3339(&now, false, when);
+	line.len = 0;
 	if (sink.json) {
-		buf_printf(&line, "{\"level\":\"%s\",\"msg\":", level_names[level]);
-		append_quoted(&line, msg);
-		buf_printf(&line, ",\"time\":\"%s\"}\n", when);
+		put("{\"level\":\"");
+		put(level_names[level]);
+		put("\",\"msg\":");
+		put_quoted(msg);
+		put(",\"time\":\"");
+		put(when);
+		put("\"}");
 	} else {
-		buf_printf(&line, "time=\"%s\" level=%s msg=", when, level_names[level]);
-		append_quoted(&line, msg);
-		buf_puts(&line, "\n");
+		put("time=\"");
+		put(when);
+		put("\" level=");
+		put(level_names[level]);
+		put(" msg=");
+		put_quoted(msg);
 	}
-	if (!buf_error(&line)) {
-		const ssize_t n = write(sink.fd, line.data, line.len);
-
-		(void)n; /* nobody is left to tell */
-	}
+	put("\n");
+	n = write(sink.fd, line.bytes, line.len);
+	(void)n; /* nobody is left to tell */
 	errno = saved;
 }
 
