@@ -96,6 +96,8 @@ class Verb:
 class Campaign:
     """One verb, one bundle; hits it again and again and collects what went wrong."""
 
+    what = "system calls"
+
     def __init__(self, runtime, bundle, verb, follow, node, few):
         self.runtime, self.bundle, self.verb, self.follow, self.few = runtime, bundle, verb, follow, few
         self.node = node
@@ -115,13 +117,22 @@ class Campaign:
 
     # ------------------------------------------------------------------------------- steps
 
-    def call(self, mode):
-        """Prepare, then the verb under nth."""
+    def prepare(self):
+        """Make what the verb acts on."""
         if self.verb.prepare:
             self.verb.prepare(self.runtime, self.bundle)
+
+    def args(self):
+        scratch = self.runtime.directory / "spec"
+        scratch.mkdir(exist_ok=True)
+        (scratch / "config.json").unlink(missing_ok=True)
+        return [a.format(bundle=self.bundle.path, id=self.bundle.id, spec=scratch) for a in self.verb.args]
+
+    def call(self, mode):
+        """Prepare, then the verb under nth."""
+        self.prepare()
         prefix = [self.nth, *mode] + (["-f"] if self.follow else [])
-        args = [a.format(bundle=self.bundle.path, id=self.bundle.id) for a in self.verb.args]
-        return Outcome(self.runtime.call(*args, check=False, prefix=prefix, timeout_s=30))
+        return Outcome(self.runtime.call(*self.args(), check=False, prefix=prefix, timeout_s=30))
 
     def forget(self):
         """`delete --force` must do it. Returns what it said, or None."""
@@ -180,7 +191,7 @@ class Campaign:
 
     def finish(self):
         """Print the number of sites and fail if anything went wrong."""
-        print(f"seed {SEED}: {self.tried} of {self.total} system calls of `{self.verb.name}` hit, "
+        print(f"seed {SEED}: {self.tried} of {self.total} {self.what} of `{self.verb.name}` hit, "
               f"{len(self.syscalls)} kinds")
         assert not self.failures, "\n".join(["", *self.failures])
         assert self.tried > 0, "nothing was hit"
