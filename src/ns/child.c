@@ -25,6 +25,7 @@
 #include "host/netdev.h"
 #include "host/procfs.h"
 #include "ns/stage.h"
+#include "ns/start_hooks.h"
 
 #define CONTAINER_ID_MAX 1024 /* container_id_check() of room runtime */
 
@@ -103,6 +104,12 @@ static int setup_namespaces(struct child *c, struct err *err)
 		r = stage_await(c->sock, STAGE_MAPPED, err);
 	if (r == 0 && (is_new(c, OCI_NS_USER) || c->joined->fd[OCI_NS_USER] >= 0))
 		r = become_userns_root(err);
+	/*
+	 * For children only: this process, with the runtime's power and the host's root, never appears
+	 * in a pid namespace whose processes may be allowed to trace.
+	 */
+	if (r == 0 && c->late_pid)
+		r = namespace_enter(c->joined, OCI_NS_PID, err);
 	if (r == 0)
 		r = enter_joined(c, err);
 	if (r == 0 && is_new(c, OCI_NS_TIME))
@@ -205,6 +212,7 @@ static int run_stages(struct child *c, struct err *err)
 		.init_fd = c->init_fd,
 		.gate_fd = o->gate_fd,
 		.preserve_fds = o->preserve_fds,
+		.fork = c->late_pid,
 		.keep_original_groups = o->keep_original_groups,
 	};
 	AUTO_CLOSE int slave = -EBADF;
@@ -221,6 +229,7 @@ static int run_stages(struct child *c, struct err *err)
 	rootfs.cgroup_ns = spec->linux.ns[OCI_NS_CGROUP].set;
 	rootfs.idmap_fds = c->idmap_fds;
 	rootfs.source_fds = c->source_fds;
+	rootfs.pidns_fd = c->late_pid ? c->joined->fd[OCI_NS_PID] : -EBADF;
 	rootfs.before_cgroup = await_placed;
 	rootfs.arg = c;
 	r = setup_namespaces(c, err);
@@ -242,7 +251,10 @@ static int run_stages(struct child *c, struct err *err)
 		return r;
 	(void)prctl(PR_SET_NAME, "caisson:[3:init]");
 	if (o->on_start) {
-		r = o->on_start(o->arg, getpid(), err);
+		/* It closes what is not among the process's own. */
+		auto_close_p(&slave);
+		slave = -EBADF;
+		r = start_hooks_at_gate(c, &process, err);
 		if (r < 0)
 			return r;
 	}
@@ -267,7 +279,7 @@ void child_intermediate(struct child *c, unsigned long long flags)
 		r = namespace_enter(c->joined, OCI_NS_USER, &err);
 	if (r == 0 && c->joined->fd[OCI_NS_USER] >= 0)
 		r = become_userns_root(&err);
-	if (r == 0)
+	if (r == 0 && !c->late_pid)
 		r = namespace_enter(c->joined, OCI_NS_PID, &err);
 	if (r < 0)
 		stage_fail(c->sock, &err);

@@ -18,13 +18,15 @@ struct child {
 	int init_fd;
 	int sock; /* the child's end */
 	bool placed; /* STAGE_PLACED has been seen */
+	bool late_pid; /* the joined pid namespace is entered by a fork at the very end */
 };
 
 /* Never returns: becomes caisson-init, or reports its error on child->sock and ends. */
 __attribute__((noreturn)) void child_main(struct child *child);
 
 /*
- * The intermediate process where a user or pid namespace is joined: enters both, clones the staged child
- * as a child of the runtime (CLONE_PARENT), tells its pid, and ends.
+ * The intermediate process where a user namespace is joined, or a pid namespace with a new user
+ * namespace: enters them, clones the staged child as a child of the runtime (CLONE_PARENT), tells its
+ * pid, and ends.
  */
 __attribute__((noreturn)) void child_intermediate(struct child *child, unsigned long long flags);

@@ -5,6 +5,7 @@
 #include "ns/ns.h"
 
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ struct create {
 	struct source_fds sources;
 	int sock[2];
 	int init_fd;
+	bool late_pid; /* struct child */
 	int cgroup_fd; /* the cgroup2 directory that the child is born in, or negative */
 };
 
@@ -72,6 +74,23 @@ static int adopt(struct create *c, pid_t intermediate, struct ns_child *ret, str
 	return 0;
 }
 
+/*
+ * A joined pid namespace is entered last, by a fork of caisson-init: its processes may be allowed to trace
+ * what they see (CAP_SYS_PTRACE in a pod), and would get at the host through the staged child. Procfs
+ * can be told since Linux 6.17 to show a namespace from outside. Where it cannot, or a new user namespace
+ * has no power over the pid namespace, the staged child is born there.
+ */
+static bool can_fork_late(const struct create *c)
+{
+	const int pidns = c->joined.fd[OCI_NS_PID];
+	AUTO_CLOSE int fs = -EBADF;
+
+	if (pidns < 0 || namespaces_new(&c->options->spec->linux) & CLONE_NEWUSER)
+		return false;
+	fs = fsopen("proc", FSOPEN_CLOEXEC);
+	return fs >= 0 && (fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, pidns) == 0 || errno == EPERM);
+}
+
 static int spawn(struct create *c, struct ns_child *ret, struct err *err)
 {
 	const struct oci_linux *linux_spec = &c->options->spec->linux;
@@ -83,9 +102,11 @@ static int spawn(struct create *c, struct ns_child *ret, struct err *err)
 		.source_fds = c->sources.fds,
 		.init_fd = c->init_fd,
 		.sock = c->sock[1],
+		.late_pid = c->late_pid,
 	};
 	const unsigned long long flags = clone_flags(child.new_flags);
-	const bool indirect = c->joined.fd[OCI_NS_USER] >= 0 || c->joined.fd[OCI_NS_PID] >= 0;
+	const bool indirect = c->joined.fd[OCI_NS_USER] >= 0 ||
+			      (c->joined.fd[OCI_NS_PID] >= 0 && !child.late_pid);
 	pid_t pid;
 
 	if (c->options->cgroup) {
@@ -161,11 +182,13 @@ static int serve(struct create *c, struct ns_child *child, struct err *err)
 	bool environment = o->on_environment != NULL;
 	bool terminal = o->terminal.wanted && o->terminal.console_socket < 0;
 	bool ready = o->gate == NS_GATE_LISTEN;
+	bool forked = c->late_pid;
 
-	while (environment || terminal || ready) {
+	while (environment || terminal || ready || forked) {
 		struct stage_msg msg;
 		AUTO_CLOSE int fd = -EBADF;
-		int r = stage_recv(c->sock[0], &msg, &fd, err);
+		int r = forked ? stage_recv_from(c->sock[0], child->pidfd, &msg, &fd, err) :
+				 stage_recv(c->sock[0], &msg, &fd, err);
 
 		if (r < 0)
 			return r;
@@ -185,6 +208,14 @@ static int serve(struct create *c, struct ns_child *child, struct err *err)
 			auto_close_p(&child->master);
 			child->master = TAKE_FD(fd);
 			terminal = false;
+			break;
+		case INIT_REPORT_FORKED:
+			r = stage_adopt_forked(child, msg.head.value, err);
+			if (r == 0 && o->on_forked)
+				r = o->on_forked(o->arg, child->pid, err);
+			if (r < 0)
+				return r;
+			forked = false;
 			break;
 		case INIT_REPORT_READY:
 			ready = false;
@@ -222,6 +253,7 @@ int ns_create(const struct ns_create_options *options, struct ns_child *ret, str
 		r = stage_socketpair(c.sock, err);
 	if (r < 0)
 		return r;
+	c.late_pid = can_fork_late(&c);
 	c.init_fd = stage_init_image(err);
 	if (c.init_fd < 0)
 		return c.init_fd;

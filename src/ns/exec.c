@@ -156,21 +156,6 @@ static int place_exec(struct exec *e, pid_t pid, struct err *err)
 	return r;
 }
 
-/* The forked process is our child (CLONE_PARENT); the one in between has done its work. */
-static int adopt_forked(struct ns_child *child, pid_t pid, struct err *err)
-{
-	int status = 0;
-
-	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
-		;
-	auto_close_p(&child->pidfd);
-	child->pid = pid;
-	child->pidfd = pidfd_get(pid);
-	if (child->pidfd < 0)
-		return err_sys(err, child->pidfd, "pidfd_open %d", (int)pid);
-	return 0;
-}
-
 static int serve_exec(struct exec *e, struct ns_child *child, struct err *err)
 {
 	const struct ns_terminal *t = &e->options->terminal;
@@ -193,7 +178,7 @@ static int serve_exec(struct exec *e, struct ns_child *child, struct err *err)
 			terminal = false;
 			break;
 		case INIT_REPORT_FORKED:
-			r = adopt_forked(child, msg.head.value, err);
+			r = stage_adopt_forked(child, msg.head.value, err);
 			if (r < 0)
 				return r;
 			forked = false;

@@ -221,6 +221,17 @@ static int mount_detached(struct rootfs *rootfs, const struct mount_entry *e, st
 	return r;
 }
 
+/* The procfs of a pid namespace that we are not in (an option since Linux 6.17). */
+static int add_pidns(const struct rootfs *rootfs, struct mount_fs *fs, char **ret_data)
+{
+	char path[FD_PATH_MAX];
+	const int r = str_printf(ret_data, "%s%spidns=%s", fs->data ? fs->data : "",
+				 fs->data && *fs->data ? "," : "", fd_path(rootfs->pidns_fd, path));
+
+	fs->data = *ret_data;
+	return r;
+}
+
 int mount_entry_fs(struct rootfs *rootfs, const struct mount_entry *e, struct err *err)
 {
 	AUTO_MOUNT_TARGET struct mount_target target = MOUNT_TARGET_INIT;
@@ -242,6 +253,9 @@ int mount_entry_fs(struct rootfs *rootfs, const struct mount_entry *e, struct er
 	if (is_pseudo(e->type) && is_simple(rootfs, e) &&
 	    mount_in_dev(rootfs, &fs, e->m->destination))
 		return 0;
+	if (rootfs->pidns_fd >= 0 && strcmp(e->type, "proc") == 0 &&
+	    (r = add_pidns(rootfs, &fs, &data)) < 0)
+		return mount_fail(err, r);
 	r = open_directory(rootfs, e, &target, err);
 	if (r < 0)
 		return r;

@@ -57,9 +57,17 @@ struct ns_create_options {
 	 * make the cgroup and apply limits, move network devices, RDT.
 	 */
 	int (*on_namespaces)(void *arg, pid_t pid, struct err *err);
+	/*
+	 * Called in the parent where a pid namespace is joined: the process has been replaced by its
+	 * child in that namespace, which is the one that stays.
+	 */
+	int (*on_forked)(void *arg, pid_t pid, struct err *err);
 	/* Called in the parent when mounts are made and pivot_root(2) is not: prestart, createRuntime. */
 	int (*on_environment)(void *arg, pid_t pid, struct err *err);
-	/* Called in the child before pivot_root(2): createContainer; and before exec: startContainer. */
+	/*
+	 * Called in the child before pivot_root(2): createContainer; and when the gate has opened, in
+	 * the container with its credentials: startContainer.
+	 */
 	int (*on_container)(void *arg, pid_t pid, struct err *err);
 	int (*on_start)(void *arg, pid_t pid, struct err *err); /* NULL: no startContainer hooks */
 	void *arg;
@@ -90,7 +98,8 @@ void ns_child_done(struct ns_child *child);
  * Make a container whose init process waits at the gate. On failure everything is undone and the process
  * reaped. -EINVAL and friends with the sentence of the step that failed, wherever it ran.
  *
- * NS_GATE_LISTEN: returns when the process waits at the gate with its final credentials.
+ * NS_GATE_LISTEN: returns when the process waits at the gate, with its final credentials unless there is
+ * on_start.
  * NS_GATE_STREAM: returns when the callbacks are done; the rest of the set-up goes on in the child, and
  * its errors are reported by ns_open_gate().
  */

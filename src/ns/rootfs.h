@@ -41,6 +41,8 @@ struct rootfs {
 	 * NULL */
 	const int *source_fds;
 
+	int pidns_fd; /* procfs shows this pid namespace, not the one of the caller; or -EBADF */
+
 	/*
 	 * Called (if not NULL) before each mount of type cgroup or cgroup2 is made: the parent may
 	 * still be busy placing this process in its cgroup. After the first time it returns 0 at
@@ -59,7 +61,7 @@ struct rootfs {
 
 #define ROOTFS_INIT                                 \
 	{                                           \
-		.root_fd = -EBADF, .dev_fd = -EBADF \
+		.root_fd = -EBADF, .dev_fd = -EBADF, .pidns_fd = -EBADF \
 	}
 
 int rootfs_prepare(struct rootfs *rootfs, struct err *err);

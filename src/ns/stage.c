@@ -197,6 +197,18 @@ int stage_report_error(const struct stage_msg *msg, struct err *err)
 	return err_sys(err, code, "%s", step_names[msg->head.step]);
 }
 
+int stage_adopt_forked(struct ns_child *child, pid_t pid, struct err *err)
+{
+	while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	auto_close_p(&child->pidfd);
+	child->pid = pid;
+	child->pidfd = pidfd_get(pid);
+	if (child->pidfd < 0)
+		return err_sys(err, child->pidfd, "pidfd_open %d", (int)pid);
+	return 0;
+}
+
 void stage_abandon(struct ns_child *child)
 {
 	if (child->pid > 0) {

@@ -15,6 +15,7 @@
  *                     STAGE_ENVIRONED ->
  *                         <- TERMINAL       pty master, when it stays with the parent
  *                                           execveat caisson-init
+ *                         <- FORKED         (a joined pid namespace)
  *                         <- READY          (NS_GATE_LISTEN)
  *   ns_open_gate()       STAGE_GATE ->      exec of the user's program closes the socket
  */
@@ -42,6 +43,7 @@ struct stage_msg {
 #define STAGE_MAPPED	'm'
 #define STAGE_PLACED	'p'
 #define STAGE_ENVIRONED 'e'
+#define STAGE_RELEASE	'r' /* NS_GATE_LISTEN: outlive the runtime */
 #define STAGE_GATE	'g'
 
 /* A pair of connected sockets for the protocol: [0] the parent's, [1] the child's. */
@@ -76,6 +78,12 @@ int stage_tell_placed(int sock, const struct cgroup *cg, bool cloned, struct err
 /* The sentence of a failed report, as -errno; `what` is the program's name for INIT_STEP_EXEC. */
 int stage_report_error(const struct stage_msg *msg, struct err *err);
 
+/*
+ * INIT_REPORT_FORKED: `pid` is our child by CLONE_PARENT and takes the place of the one that forked it,
+ * which has done its work and is reaped.
+ */
+int stage_adopt_forked(struct ns_child *child, pid_t pid, struct err *err);
+
 /* Kill and reap a child that is not wanted any more, and empty *child. */
 void stage_abandon(struct ns_child *child);
 
@@ -89,6 +97,7 @@ struct stage_process {
 	int sock;
 	int init_fd; /* stage_init_image() */
 	int gate_fd; /* NS_GATE_LISTEN, else -EBADF */
+	bool gate_open; /* start_hooks_at_gate() has waited */
 	unsigned int preserve_fds;
 	bool fork; /* into a joined pid namespace */
 	bool is_exec;

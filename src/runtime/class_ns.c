@@ -65,6 +65,7 @@ static int class_ns_create(struct creation *cr, struct err *err)
 			annotation_is_set(&cr->spec, "run.oci.keep_original_groups"),
 		.unprivileged = geteuid() != 0,
 		.on_namespaces = creation_on_process,
+		.on_forked = creation_on_forked,
 		/* Each of these costs a round trip: only where there is something to run. */
 		.on_environment = hooks->prestart.len || hooks->create_runtime.len ?
 					  creation_on_environment :

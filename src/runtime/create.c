@@ -379,6 +379,17 @@ int creation_on_process(void *arg, pid_t pid, struct err *err)
 	return r;
 }
 
+int creation_on_forked(void *arg, pid_t pid, struct err *err)
+{
+	struct container *c = ((struct creation *)arg)->c;
+	const int r = pid_start_time(pid, &c->start_time);
+
+	if (r < 0)
+		return err_sys(err, r, "read the start time of process %d", (int)pid);
+	c->pid = pid;
+	return state_save(c, err);
+}
+
 int creation_on_environment(void *arg, pid_t pid, struct err *err)
 {
 	struct creation *cr = arg;
