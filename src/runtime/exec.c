@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "host/pidfd.h"
 #include "host/seccomp_cache.h"
 #include "host/sockets.h"
@@ -144,6 +145,7 @@ static int begin(struct exec *x, struct err *err)
 	r = x->ops->exec(x->c, &x->request, &x->process, err);
 	if (r < 0)
 		return r;
+	log_debug("container %s: process %d is made for exec", x->c->id, (int)x->process.pid);
 	if (!x->options->detach) {
 		x->signals = foreground_signals(err);
 		r = x->signals < 0 ? x->signals : 0;

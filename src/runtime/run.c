@@ -15,6 +15,7 @@ static int begin(struct creation *cr, struct foreground *fg, struct err *err)
 {
 	int r;
 
+	log_debug("container %s: process %d is made", cr->c->id, (int)cr->process.pid);
 	if (!cr->detached) {
 		fg->signals = foreground_signals(err);
 		if (fg->signals < 0)
