@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
+
 /* A cut message must stay valid UTF-8 and one line: it ends up in JSON. */
 static void make_printable(char *msg)
 {
@@ -14,13 +16,8 @@ static void make_printable(char *msg)
 		if ((unsigned char)msg[i] < 0x20)
 			msg[i] = ' ';
 	}
-	if (len + 1 < ERR_MSG_MAX)
-		return;
-	while (len > 0 && ((unsigned char)msg[len - 1] & 0xc0) == 0x80)
-		len--;
-	if (len > 0 && (unsigned char)msg[len - 1] >= 0xc0)
-		len--;
-	msg[len] = '\0';
+	if (len + 1 == ERR_MSG_MAX)
+		msg[str_whole_utf8(msg, len)] = '\0';
 }
 
 int err_set(struct err *err, int code, const char *fmt, ...)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 
 #define LOG_LINE_MAX 4096 /* bytes of message; the rest is cut */
 #define ESCAPED_MAX  6	  /* bytes of one escaped byte: \u001f */
@@ -89,7 +90,8 @@ static void log_line(enum log_level level, const char *fmt, va_list ap)
 
 	if (level > sink.level)
 		return;
-	(void)vsnprintf(msg, sizeof(msg), fmt, ap);
+	if (vsnprintf(msg, sizeof(msg), fmt, ap) >= (int)sizeof(msg))
+		msg[str_whole_utf8(msg, sizeof(msg) - 1)] = '\0';
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)clock_rfc3339(&now, false, when);
 	line.len = 0;

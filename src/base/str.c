@@ -13,6 +13,21 @@ bool str_ends(const char *s, const char *suffix)
 	return len >= n && memcmp(s + len - n, suffix, n) == 0;
 }
 
+size_t str_whole_utf8(const char *s, size_t len)
+{
+	size_t start = len;
+	unsigned char lead;
+	size_t need;
+
+	while (start > 0 && len - start < 3 && ((unsigned char)s[start - 1] & 0xc0) == 0x80)
+		start--;
+	if (start == 0)
+		return len;
+	lead = (unsigned char)s[start - 1];
+	need = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+	return len - (start - 1) < need ? start - 1 : len;
+}
+
 /* Digits up to the first other character; -EINVAL if there are none, -ERANGE if too large. */
 static int digits(const char **s, uint64_t *ret)
 {

@@ -28,6 +28,9 @@ static inline const char *str_after(const char *s, const char *prefix)
 
 bool str_ends(const char *s, const char *suffix);
 
+/* The length of s[0..len) without a UTF-8 sequence that was cut at its end. */
+size_t str_whole_utf8(const char *s, size_t len);
+
 /*
  * Whole-string decimal numbers: no blanks, no sign but '-' for i64, no empty text.
  * 0, -EINVAL (not a number) or -ERANGE (outside [min, max]); *ret is set on success only.

@@ -36,6 +36,33 @@ static void json_lines_parse_with_any_bytes(void **state)
 	(void)close(fd);
 }
 
+/* Goal: a message that does not fit is cut between characters, and the line is still whole. */
+static void long_messages_are_cut_and_still_parse(void **state)
+{
+	static const char *const fills[] = { "x", "\n", "\xe2\x82\xac", "\"" };
+
+	(void)state;
+	for (size_t i = 0; i < 4 * sizeof(fills) / sizeof(fills[0]); i++) {
+		const char *fill = fills[i / 4];
+		const int fd = memfd_create("log", MFD_CLOEXEC);
+		char message[10000] = "";
+		struct buf text = { 0 };
+		struct err err = { 0 };
+		AUTO_JSON json_t *line = NULL;
+
+		memset(message, 'y', i % 4);
+		for (size_t n = i % 4; n + 4 < sizeof(message); n += strlen(fill))
+			strcpy(message + n, fill);
+		log_setup(fd, true, LOG_LEVEL_INFO);
+		log_error("%s", message);
+		read_back(fd, &text);
+		assert_int_equal(json_parse(text.data, text.len, "log", &line, &err), 0);
+		assert_in_range(text.len, 4000, 32768);
+		buf_done(&text);
+		(void)close(fd);
+	}
+}
+
 static void levels_filter(void **state)
 {
 	const int fd = memfd_create("log", MFD_CLOEXEC);
@@ -58,6 +85,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_lines_parse_with_any_bytes),
+		cmocka_unit_test(long_messages_are_cut_and_still_parse),
 		cmocka_unit_test(levels_filter),
 	};
 

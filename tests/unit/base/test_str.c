@@ -68,6 +68,17 @@ static void lists_grow_and_free(void **state)
 	assert_int_equal(strv_len(list), 100);
 }
 
+static void a_cut_sequence_is_left_out(void **state)
+{
+	static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
+	static const size_t whole[] = { 0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10 };
+
+	(void)state;
+	for (size_t len = 0; len < ARRAY_LEN(whole); len++)
+		assert_int_equal(str_whole_utf8(text, len), whole[len]);
+	assert_int_equal(str_whole_utf8("\x80\x80\x80\x80\x80", 5), 5); /* none, ever */
+}
+
 static void prefixes_and_suffixes(void **state)
 {
 	(void)state;
@@ -85,6 +96,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_strict),	cmocka_unit_test(numbers_at_their_limits),
 		cmocka_unit_test(sizes_take_units),	cmocka_unit_test(lists_grow_and_free),
 		cmocka_unit_test(prefixes_and_suffixes),
+		cmocka_unit_test(a_cut_sequence_is_left_out),
 	};
 
 	return cmocka_run_group_tests_name("base/str", tests, NULL, NULL);
