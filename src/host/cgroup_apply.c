@@ -41,6 +41,74 @@ void cgroup_ctl_done(struct cgroup_ctl *ctl)
 	ctl->dir_fd = -EBADF;
 }
 
+/* What of linux.resources a control file is for: an error names the field, not only the file. */
+static const char *field_of(const char *file)
+{
+	static const struct {
+		const char *file, *field;
+	} rows[] = {
+		{ "memory.limit_in_bytes", "memory.limit" },
+		{ "memory.max", "memory.limit" },
+		{ "memory.memsw.limit_in_bytes", "memory.swap" },
+		{ "memory.swap.max", "memory.swap" },
+		{ "memory.soft_limit_in_bytes", "memory.reservation" },
+		{ "memory.low", "memory.reservation" },
+		{ "memory.kmem.tcp.limit_in_bytes", "memory.kernelTCP" },
+		{ "memory.oom_control", "memory.disableOOMKiller" },
+		{ "memory.swappiness", "memory.swappiness" },
+		{ "memory.use_hierarchy", "memory.useHierarchy" },
+		{ "cpu.shares", "cpu.shares" },
+		{ "cpu.weight", "cpu.shares" },
+		{ "cpu.cfs_quota_us", "cpu.quota" },
+		{ "cpu.max", "cpu.quota" },
+		{ "cpu.cfs_period_us", "cpu.period" },
+		{ "cpu.cfs_burst_us", "cpu.burst" },
+		{ "cpu.max.burst", "cpu.burst" },
+		{ "cpu.rt_runtime_us", "cpu.realtimeRuntime" },
+		{ "cpu.rt_period_us", "cpu.realtimePeriod" },
+		{ "cpu.idle", "cpu.idle" },
+		{ "cpuset.cpus", "cpu.cpus" },
+		{ "cpuset.mems", "cpu.mems" },
+		{ "pids.max", "pids.limit" },
+		{ "blkio.weight", "blockIO.weight" },
+		{ "blkio.bfq.weight", "blockIO.weight" },
+		{ "io.weight", "blockIO.weight" },
+		{ "io.bfq.weight", "blockIO.weight" },
+		{ "blkio.leaf_weight", "blockIO.leafWeight" },
+		{ "blkio.weight_device", "blockIO.weightDevice" },
+		{ "blkio.bfq.weight_device", "blockIO.weightDevice" },
+		{ "blkio.leaf_weight_device", "blockIO.weightDevice" },
+		{ "blkio.throttle.read_bps_device", "blockIO.throttleReadBpsDevice" },
+		{ "blkio.throttle.write_bps_device", "blockIO.throttleWriteBpsDevice" },
+		{ "blkio.throttle.read_iops_device", "blockIO.throttleReadIOPSDevice" },
+		{ "blkio.throttle.write_iops_device", "blockIO.throttleWriteIOPSDevice" },
+		{ "io.max", "blockIO.throttle" }, /* all four are lines of this one */
+		{ "net_cls.classid", "network.classID" },
+		{ "net_prio.ifpriomap", "network.priorities" },
+		{ "rdma.max", "rdma" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (strcmp(rows[i].file, file) == 0)
+			return rows[i].field;
+	}
+	if (str_after(file, "hugetlb."))
+		return "hugepageLimits";
+	return str_after(file, "devices.") ? "devices" : NULL;
+}
+
+static int fail_write(const struct cgroup_ctl *ctl, int code, const char *file, const char *text)
+{
+	const char *field = field_of(file);
+
+	if (code == -ENOENT)
+		code = err_set(ctl->err, -ENOTSUP, "%s: write %s: this host has no %s",
+			       ctl->controller, text, file);
+	else
+		code = err_sys(ctl->err, code, "%s: write %s to %s", ctl->controller, text, file);
+	return field ? err_prefix(ctl->err, code, "linux.resources.%s", field) : code;
+}
+
 int cgroup_ctl_write(const struct cgroup_ctl *ctl, const char *file, const char *fmt, ...)
 {
 	char text[512];
@@ -54,10 +122,7 @@ int cgroup_ctl_write(const struct cgroup_ctl *ctl, const char *file, const char 
 		r = -E2BIG;
 	else
 		r = fd_write_file(ctl->dir_fd, file, text);
-	if (r == -ENOENT)
-		return err_set(ctl->err, -ENOTSUP, "%s: write %s: this host has no %s",
-			       ctl->controller, text, file);
-	return r < 0 ? err_sys(ctl->err, r, "%s: write %s to %s", ctl->controller, text, file) : 0;
+	return r < 0 ? fail_write(ctl, r, file, text) : 0;
 }
 
 int cgroup_ctl_try(const struct cgroup_ctl *ctl, const char *file, const char *fmt, ...)
