@@ -346,7 +346,8 @@ def test_bind_remount_changes_only_the_mount(runtime, bundle, source):
 def test_remount_of_what_is_not_there_is_an_error(runtime, bundle):
     bundle.mount("/nowhere", "tmpfs", "tmpfs", ["remount", "ro"])
 
-    refused(runtime, runtime.create(bundle, check=False), "at /nowhere: /nowhere in the root file system: No such file or directory")
+    refused(runtime, runtime.create(bundle, check=False),
+            "at /nowhere: /nowhere in the root file system: No such file or directory")
 
 
 # ------------------------------------------------------------------------------------------- propagation
