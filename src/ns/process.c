@@ -169,7 +169,7 @@ static int place_descriptors(int first, const int sources[3], int image, int *re
 	for (int i = 0; i < 3; i++)
 		lifted[i] = sources[i] < 0 ? -EBADF :
 					     fcntl(sources[i], F_DUPFD_CLOEXEC, first + 3);
-	if (*ret_image < 0 || lifted[0] < 0 || lifted[1] < 0)
+	if (*ret_image < 0 || lifted[0] < 0 || lifted[1] < 0 || (sources[2] >= 0 && lifted[2] < 0))
 		return err_sys(err, -errno, "duplicate descriptors above %d", first);
 	r = fd_close_range((unsigned int)first, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (r < 0)
