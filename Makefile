@@ -20,9 +20,8 @@ $(BUILD)/build.ninja:
 	@command -v meson >/dev/null || scripts/setup
 	meson setup $(BUILD) $(MESON_FLAGS)
 
-all: $(BUILD)/build.ninja ## build; binaries in build/bin and build/libexec/caisson
+all: $(BUILD)/build.ninja ## build; the program is build/bin/caisson
 	ninja -C $(BUILD)
-	@scripts/stage $(BUILD)
 
 run: setup all ## the main job: twenty hostile acts in the default class, and what stopped each
 	@scripts/run-untrusted
@@ -64,7 +63,7 @@ bench: all ## speed against Debian's runc and crun, ratios in one run
 	@tests/bench/run
 
 install: all ## install below DESTDIR and the configured prefix
-	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --strip
 
 clean: ## remove build directories
 	rm -rf build build-asan build-tsan build-fuzz build-coverage
