@@ -7,6 +7,7 @@
  * output first. Nothing is set up that a call does not need: `--version` reads no file.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
@@ -172,6 +173,15 @@ static int dispatch(struct cli *cli, const struct option_args *args, char **argv
 	return run_verb(cli, verb, (int)args->len - 1, words + 1);
 }
 
+/* A closed standard stream would be the next file that we open, and messages would be written there. */
+static void open_closed_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", O_RDWR);
+	}
+}
+
 int cli_main(int argc, char **argv)
 {
 	AUTO(option_args_done) struct option_args args = { 0 };
@@ -179,8 +189,14 @@ int cli_main(int argc, char **argv)
 	struct err err = { 0 };
 	int r;
 
+	/* Whoever chooses a bundle chooses what root does: as a set-user-ID program this would be a gift. */
+	if (getuid() != geteuid() || getgid() != getegid()) {
+		(void)fputs("caisson: refusing to run as a set-user-ID or set-group-ID program\n", stderr);
+		return 1;
+	}
 	if (argc > 1 && str_ends(argv[0], "/" DO_INIT_NAME))
 		return do_init_run(argv + 1);
+	open_closed_streams();
 	cli.runtime.root_fd = -EBADF;
 	cli.runtime.isolation = ISOLATION_UNSET;
 	r = options_parse(global_option_table, argc > 0 ? argc - 1 : 0, argv + (argc > 0), false,

@@ -50,7 +50,8 @@ static void exec_done(struct exec *e)
 
 /*
  * Joining one's own user namespace is an error and joining others is wasted, so compare. The container's
- * pid is verified by the caller; if it ends here, setns(2) on its pidfd fails with ESRCH.
+ * pid is verified by the caller. While the pidfd says that its process lives, the number was nobody
+ * else's: otherwise a successor could make the flags empty and the new process would stay on the host.
  */
 static int find_namespaces(struct exec *e, struct err *err)
 {
@@ -72,6 +73,8 @@ static int find_namespaces(struct exec *e, struct err *err)
 		if (ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev)
 			e->flags |= (unsigned int)namespace_flag(kind);
 	}
+	if (pidfd_wait(e->options->container_pidfd, 0) != -ETIMEDOUT)
+		return err_set(err, -ESRCH, "the container has ended");
 	return 0;
 }
 
