@@ -271,6 +271,9 @@ static int move_one(const struct mover *m, const struct oci_net_device *device, 
 		return err_sys(err, list.index, "no such device");
 	if (strlen(name) >= IFNAMSIZ)
 		return err_set(err, -EINVAL, "the name \"%s\" is too long", name);
+	/* The kernel would move it, then fail to rename it: a veth would end with the container. */
+	if (device_index(m->inside_plain, name) >= 0)
+		return err_set(err, -EEXIST, "the container has a device \"%s\" already", name);
 	/* Before it goes down: an IPv6 address does not survive that. */
 	r = list_addresses(m->outside, &list);
 	if (r < 0)
