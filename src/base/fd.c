@@ -61,7 +61,8 @@ int fd_read_all(int fd, struct buf *b)
 
 int fd_read_file(int dirfd, const char *path, struct buf *b)
 {
-	AUTO_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* O_NONBLOCK: a fifo in the place of the file must not block. */
+	AUTO_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
 		return -errno;
