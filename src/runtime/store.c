@@ -6,11 +6,15 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/fd.h"
 #include "base/str.h"
 
 #define CONTAINER_ID_MAX 1024 /* bytes; names above NAME_MAX fail in mkdir(2) */
+#define LOCK_WAIT_NS	 10000000000ll
+#define LOCK_PAUSE_NS	 100000
+#define LOCK_PAUSE_MAX_NS 10000000
 #define REMOVE_DEPTH_MAX 8    /* directories below a container's directory */
 
 int container_id_check(const char *id, struct err *err)
@@ -123,11 +127,22 @@ int store_open(int root_fd, const char *id, struct err *err)
 
 int store_lock(int dir_fd, struct err *err)
 {
+	struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+	int64_t left = LOCK_WAIT_NS;
 	struct stat st;
 
-	while (flock(dir_fd, LOCK_EX) < 0) {
-		if (errno != EINTR)
+	/* Not for ever: a hook that hangs must not make delete hang, too. */
+	while (flock(dir_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK && left <= 0)
+			return err_set(err, -EBUSY,
+				       "the container is busy: another call has been at work for %d s",
+				       (int)(LOCK_WAIT_NS / 1000000000));
+		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_sys(err, -errno, "lock the container");
+		(void)nanosleep(&pause, NULL);
+		left -= pause.tv_nsec;
+		if (pause.tv_nsec < LOCK_PAUSE_MAX_NS)
+			pause.tv_nsec *= 2;
 	}
 	if (fstat(dir_fd, &st) < 0)
 		return err_sys(err, -errno, "stat the container's directory");
