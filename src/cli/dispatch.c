@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
@@ -197,6 +198,8 @@ int cli_main(int argc, char **argv)
 	if (argc > 1 && str_ends(argv[0], "/" DO_INIT_NAME))
 		return do_init_run(argv + 1);
 	open_closed_streams();
+	/* Ignored, nobody could wait for a child (wait(2)). */
+	(void)signal(SIGCHLD, SIG_DFL);
 	cli.runtime.root_fd = -EBADF;
 	cli.runtime.isolation = ISOLATION_UNSET;
 	r = options_parse(global_option_table, argc > 0 ? argc - 1 : 0, argv + (argc > 0), false,

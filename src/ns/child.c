@@ -100,6 +100,8 @@ static int setup_namespaces(struct child *c, struct err *err)
 	const struct oci_spec *spec = c->options->spec;
 	int r = die_with_parent(err);
 
+	stage_default_signals();
+
 	if (r == 0 && is_new(c, OCI_NS_USER))
 		r = stage_await(c->sock, STAGE_MAPPED, err);
 	if (r == 0 && (is_new(c, OCI_NS_USER) || c->joined->fd[OCI_NS_USER] >= 0))

@@ -112,6 +112,7 @@ static int run_exec_stages(struct exec *e, struct err *err)
 	int r;
 
 	(void)prctl(PR_SET_NAME, "caisson:[exec]");
+	stage_default_signals();
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return err_sys(err, -errno, "prctl PR_SET_PDEATHSIG");
 	r = stage_await_placed(e->sock[1], err);

@@ -49,6 +49,9 @@ struct stage_msg {
 /* A pair of connected sockets for the protocol: [0] the parent's, [1] the child's. */
 int stage_socketpair(int ret[2], struct err *err);
 
+/* Signals that our caller ignores are not ignored in the container (exec(2) would keep that). */
+void stage_default_signals(void);
+
 /* Child side. stage_await() returns -EPIPE when the parent is gone. */
 int stage_send(int sock, enum stage_msg_type type, int32_t value, int fd);
 int stage_await(int sock, char byte, struct err *err);
