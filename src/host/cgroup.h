@@ -145,6 +145,11 @@ const struct oci_device_rule *cgroup_default_devices(size_t *ret_len);
 
 /* Freeze or thaw and wait until it is so. -ENOTSUP without a freezer. */
 int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err);
+/*
+ * Thaw the container's group and every one below it: a container may have made and frozen groups of its
+ * own, and v1's freezer holds even the killed. Best effort.
+ */
+void cgroup_thaw_all(const struct cgroup *cg);
 /* 1 frozen, 0 not, or -errno. */
 int cgroup_is_frozen(const struct cgroup *cg);
 

@@ -375,18 +375,6 @@ static int signal_frozen(const struct cgroup *cg, int sig, bool was_frozen)
 	return r < 0 ? r : 0;
 }
 
-/* v1's freezer holds even the killed; cgroup2 lets them go, but the group would stay frozen. */
-static void thaw(const struct cgroup *cg)
-{
-	AUTO_CLOSE int fd = -EBADF;
-	const enum freezer_kind kind = open_freezer(cg, &fd);
-
-	if (kind == FREEZER_V1)
-		(void)fd_write_file(fd, "freezer.state", "THAWED");
-	else if (kind == FREEZER_V2)
-		(void)fd_write_file(fd, "cgroup.freeze", "0");
-}
-
 /* cgroup.kill (Linux 5.14) takes the whole tree of cgroup2 at once. */
 static bool kill_v2(const struct cgroup *cg)
 {
@@ -420,9 +408,10 @@ int cgroup_signal_all(const struct cgroup *cg, int sig, struct err *err)
 		/* On the hybrid layout v1 may know more of them. */
 		if (!cgroup_is_v2(cg))
 			r = signal_passes(cg, sig);
-		thaw(cg);
 	} else {
 		r = signal_v1(cg, sig);
 	}
+	if (sig == SIGKILL)
+		cgroup_thaw_all(cg);
 	return r < 0 ? err_sys(err, r, "send signal %d to the container's processes", sig) : 0;
 }

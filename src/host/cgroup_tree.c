@@ -293,3 +293,22 @@ int cgroup_remove(const struct cgroup *cg, struct err *err)
 	}
 	return result;
 }
+
+static int thaw_one(int dir_fd, void *arg)
+{
+	(void)arg;
+	if (fd_write_file(dir_fd, "freezer.state", "THAWED") < 0)
+		(void)fd_write_file(dir_fd, "cgroup.freeze", "0");
+	return 0;
+}
+
+void cgroup_thaw_all(const struct cgroup *cg)
+{
+	const struct cgroup_walk walk = { .enter = thaw_one };
+	const char *path = cgroup_path(cg, "freezer");
+
+	if (!path)
+		path = cgroup_path(cg, "");
+	if (path)
+		(void)cgroup_walk(path, &walk);
+}

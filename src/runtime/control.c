@@ -53,8 +53,7 @@ int container_kill(struct container *c, int sig, bool all, struct err *err)
 		return 0;
 	if (!c->private_pid)
 		return signal_all(c, sig, err);
-	if (cgroup_is_frozen(c->cgroup) == 1)
-		return cgroup_freeze(c->cgroup, false, err);
+	cgroup_thaw_all(c->cgroup);
 	return 0;
 }
 

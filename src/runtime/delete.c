@@ -15,6 +15,7 @@
 #include "runtime/store.h"
 
 #define KILL_TIMEOUT_MS 10000 /* for init to be gone after SIGKILL */
+#define THAW_AGAIN_MS	50    /* a process that is still to die may have frozen a group again */
 
 /* SIGKILL to init and wait. The kernel ends a pid namespace with its init. */
 static int end_init(struct container *c, struct err *err)
@@ -31,12 +32,12 @@ static int end_init(struct container *c, struct err *err)
 	if (r < 0 && r != -ESRCH)
 		return err_sys(err, r, "kill process %d", c->pid);
 	/* A task in a v1 freezer dies only when it is thawed. */
-	if (c->cgroup && cgroup_is_frozen(c->cgroup) == 1) {
-		r = cgroup_freeze(c->cgroup, false, err);
-		if (r < 0)
-			return r;
+	r = -ETIMEDOUT;
+	for (int waited = 0; r == -ETIMEDOUT && waited < KILL_TIMEOUT_MS; waited += THAW_AGAIN_MS) {
+		if (c->cgroup)
+			cgroup_thaw_all(c->cgroup);
+		r = pidfd_wait(pidfd, THAW_AGAIN_MS);
 	}
-	r = pidfd_wait(pidfd, KILL_TIMEOUT_MS);
 	if (r < 0)
 		return err_sys(err, r, "wait for the end of process %d", c->pid);
 	return 0;
