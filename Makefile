@@ -41,10 +41,10 @@ itest: all ## life cycle suite of one class: make itest CLASS=ns [ARGS="-k creat
 engines: all ## real engines: Podman, containerd, Docker
 	@tests/run-engines $(ARGS)
 
-asan: ## unit and life cycle tests with AddressSanitizer and UBSan (own build directory)
+asan: all ## unit and life cycle tests with AddressSanitizer and UBSan (own build directory)
 	@scripts/run-sanitized address,undefined
 
-tsan: ## the same with ThreadSanitizer
+tsan: ## unit tests with ThreadSanitizer (the programs have one thread each)
 	@scripts/run-sanitized thread
 
 fuzz: ## libFuzzer for T seconds: make fuzz F=config T=60
@@ -54,9 +54,9 @@ tidy: all ## clang-tidy, cppcheck, gcc -fanalyzer
 	@scripts/tidy $(BUILD)
 
 format: ## clang-format over all C sources
-	@find src tests -name '*.[ch]' | xargs clang-format -i
+	@find src tests -name '*.[ch]' -print0 | xargs -0 clang-format -i
 
-coverage: ## line coverage per room
+coverage: all ## line coverage per room
 	@scripts/coverage
 
 bench: all ## speed against Debian's runc and crun, ratios in one run

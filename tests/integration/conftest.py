@@ -38,25 +38,31 @@ def pytest_report_header(config):
             f"class {ISOLATION}, cgroup layout {cgroups.layout()}, soak {SOAK}")
 
 
+def is_elsewhere(item):
+    """The test belongs to another run: other classes, another layout of the lane, or make soak."""
+    classes = item.get_closest_marker("classes")
+    layouts = item.get_closest_marker("layouts")
+    return (classes and ISOLATION not in classes.args and "caveat" not in classes.kwargs
+            or layouts and cgroups.layout() not in layouts.args
+            or item.get_closest_marker("soak") and not SOAK)
+
+
 def skip_reason(item, kind):
-    """Why this test does not run here, or None."""
+    """What is missing here and in which row of CAVEATS.md it stands, or None."""
     classes = item.get_closest_marker("classes")
     if classes and ISOLATION not in classes.args:
-        caveat = classes.kwargs.get("caveat")
-        where = f"CAVEATS.md#{caveat}" if caveat else "not in its list of classes"
-        return f"class {ISOLATION}: {where}"
+        return f"class {ISOLATION}: CAVEATS.md#{classes.kwargs['caveat']}"
     for marker in item.iter_markers("beyond"):
         if kind in marker.args and cgroups.layout() in marker.kwargs.get("layouts", cgroups.LAYOUTS):
             return f"stand-in {kind}: {marker.kwargs.get('reason', 'our contract differs')}"
-    layouts = item.get_closest_marker("layouts")
-    if layouts and cgroups.layout() not in layouts.args:
-        return f"cgroup layout {cgroups.layout()}: the test is for {', '.join(layouts.args)}"
-    if item.get_closest_marker("soak") and not SOAK:
-        return "soak: set CAISSON_SOAK=1"
     return None
 
 
 def pytest_collection_modifyitems(config, items):
+    elsewhere = [item for item in items if is_elsewhere(item)]
+    if elsewhere:
+        items[:] = [item for item in items if item not in elsewhere]
+        config.hook.pytest_deselected(items=elsewhere)
     for item in items:
         reason = skip_reason(item, config.runtime_kind)
         if reason:

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/run-tests counts what the test programs say. Usage: test_counting.py BUILD_DIRECTORY SOURCE_DIRECTORY"""
+import importlib.machinery
+import importlib.util
+import pathlib
+import sys
+import unittest
+
+SOURCE = pathlib.Path(sys.argv[2])
+sys.dont_write_bytecode = True
+loader = importlib.machinery.SourceFileLoader("run_tests", str(SOURCE / "scripts/run-tests"))
+run_tests = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_tests", loader))
+loader.exec_module(run_tests)
+
+CMOCKA = """[==========] Running 4 test(s).
+[ RUN      ] one
+[       OK ] one
+[ RUN      ] two
+needs root: CAVEATS.md#unit-root
+[  SKIPPED ] two
+[ RUN      ] three
+[  ERROR   ] --- 1 != 2
+[   LINE   ] --- t.c:9: error: Failure!
+[  FAILED  ] three
+[ RUN      ] four
+[  SKIPPED ] four
+[==========] 4 test(s) run.
+[  PASSED  ] 1 test(s).
+[  SKIPPED ] 2 test(s), listed below:
+[  SKIPPED ] two
+[  SKIPPED ] four
+
+ 2 SKIPPED TEST(S)
+"""
+
+
+def numbers(counts):
+    return counts.passed, counts.failed, counts.skipped
+
+
+class Pytest(unittest.TestCase):
+    def count(self, text):
+        return run_tests.count_pytest(text, 0)
+
+    def test_a_quiet_and_a_framed_closing_line(self):
+        self.assertEqual(numbers(self.count("2 passed, 1 skipped in 0.01s\n")), (2, 0, 1))
+        framed = "==== 1 failed, 3 passed, 2 deselected, 1 warning in 61.01s (0:01:01) ====\n"
+        self.assertEqual(numbers(self.count(framed)), (3, 1, 0))
+
+    def test_an_error_while_collecting_is_a_failure(self):
+        text = "ERROR test_x.py\n!!!! Interrupted: 1 error during collection !!!!\n1 error in 0.05s\n"
+        self.assertEqual(numbers(self.count(text)), (0, 1, 0))
+        self.assertEqual(numbers(self.count("=== 5 passed, 2 errors in 1.00s ===\n")), (5, 2, 0))
+
+    def test_several_runs_of_one_command_add_up(self):
+        text = "4 passed in 1.00s\n== docker\n3 passed, 1 failed in 2.00s\n"
+        self.assertEqual(numbers(self.count(text)), (7, 1, 0))
+
+    def test_what_only_looks_like_a_closing_line_counts_nothing(self):
+        self.assertEqual(numbers(self.count("the child said: 4 passed in 1.00s\nno tests ran in 0.01s\n")), (0, 0, 0))
+
+    def test_skips_are_grouped_by_reason(self):
+        text = "SKIPPED [2] test_a.py:7: no disk: CAVEATS.md#x\nSKIPPED [1] test_b.py: no disk: CAVEATS.md#x\n"
+        self.assertEqual(self.count(text).reasons, {"no disk: CAVEATS.md#x": 3})
+
+
+class Cmocka(unittest.TestCase):
+    def test_cases_and_reasons(self):
+        counts = run_tests.Counts()
+        self.assertTrue(run_tests.count_cmocka(CMOCKA, counts))
+        self.assertEqual((counts.passed, counts.skipped), (1, 2))
+        self.assertEqual(counts.reasons, {"needs root: CAVEATS.md#unit-root": 1, "four: no reason": 1})
+
+    def test_other_programs_are_not_cmocka(self):
+        self.assertFalse(run_tests.count_cmocka("59 inputs replayed\n", run_tests.Counts()))
+
+
+class Caveats(unittest.TestCase):
+    def test_a_skip_needs_a_row_that_exists(self):
+        good, bad = "needs root: CAVEATS.md#unit-root", "needs luck: CAVEATS.md#no-such-row"
+        self.assertEqual(list(run_tests.unexplained([good, bad, "no reason"])), [bad, "no reason"])
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]])
