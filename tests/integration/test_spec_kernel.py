@@ -193,3 +193,37 @@ def test_document_that_is_no_json_is_refused_with_its_line(runtime, bundle):
 
     result = runtime.create(bundle, check=False, save=False)
     refused(runtime, result, "config.json:3")
+
+
+@WORDING
+@pytest.mark.parametrize("version", ["2.0.0", "0.9", "1", "one"])
+def test_version_of_another_major_is_refused(runtime, bundle, version):
+    bundle.node["ociVersion"] = version
+
+    refused(runtime, runtime.create(bundle, check=False), f'ociVersion: unsupported version "{version}"')
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.0.2-dev", "1.1.0+x", "1.3.0"])
+def test_every_version_1_is_taken(runtime, bundle, version):
+    bundle.node["ociVersion"] = version
+
+    assert runtime.run(bundle, ["echo", "ran"]).stdout == "ran\n"
+
+
+@WORDING
+@pytest.mark.parametrize("field", ["ociVersion", "root", "process"])
+def test_required_field_that_is_missing_is_named(runtime, bundle, field):
+    del bundle.node[field]
+
+    result = runtime.run(bundle, None, check=False)
+    assert result.returncode == 1 and field in result.stderr
+
+
+@WORDING
+def test_line_of_an_ill_typed_field_is_found_in_a_document_of_one_line_and_of_many(runtime, bundle):
+    bundle.process.cwd = 5
+    for indent, line in ((None, 1), (0, None)):
+        bundle.write_raw(json.dumps(bundle.config, indent=indent))
+        stderr = runtime.create(bundle, check=False, save=False).stderr
+        assert "process.cwd: expected string, got integer" in stderr
+        assert line is None or f"config.json:{line}:" in stderr
