@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "host/caps.h"
 #include "runtime/container.h"
@@ -168,6 +169,8 @@ int exec_process_make(const struct container *c, const struct exec_options *opti
 		r = oci_process_load(AT_FDCWD, options->process, &p->file, err);
 		if (r < 0)
 			return r;
+		for (size_t i = 0; i < p->file->warnings.len; i++)
+			log_warning("%s", p->file->warnings.items[i]);
 		*process = p->file->process;
 		/* podman gives both: a process file and --tty. */
 		process->terminal = process->terminal || options->tty;

@@ -178,6 +178,17 @@ def test_capability_that_the_kernel_does_not_know_is_left_out_with_a_warning(run
 
 
 @WORDING
+def test_unknown_capability_of_a_process_file_is_warned_about_too(runtime, bundle):
+    runtime.run_detached(bundle)
+    process = {**bundle.config["process"], "args": ["report"], "capabilities": {"bounding": ["CAP_TIME_TRAVEL"]}}
+    path = bundle.path / "process.json"
+    path.write_text(json.dumps(process))
+
+    result = runtime.exec(bundle, [], "--process", path)
+    assert result.report["cap_bounding"] == [] and "CAP_TIME_TRAVEL" in result.stderr
+
+
+@WORDING
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("value", ["CAP_KILL", [5], {"CAP_KILL": True}])
 def test_malformed_set_is_refused(runtime, bundle, name, value):
