@@ -47,7 +47,8 @@ static void say(int pid, const char *what, const char *result)
 	dprintf(STDOUT_FILENO, "%d %s %s\n", pid, what, result);
 }
 
-/* Whether the process is still caisson-init: its arguments say so, whoever may read nothing else. */
+/* Whether the process is still caisson-init: its arguments say so, whoever may read nothing else.
+ */
 static bool joining(int pid)
 {
 	char text[16] = "";
@@ -112,12 +113,13 @@ static void try_directory(int pid, const char *name)
 	if (stat("/", &ours) < 0)
 		return;
 	judge(pid, what, ok,
-	      ok && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino ? "OURS" : "OTHER");
+	      ok && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino ? "OURS"
+										 : "OTHER");
 }
 
 /*
- * What becomes of the file behind exe: keep it open, then write once nobody executes it any more. Files
- * of the container's own tree are its own to write, and other tests'.
+ * What becomes of the file behind exe: keep it open, then write once nobody executes it any more.
+ * Files of the container's own tree are its own to write, and other tests'.
  */
 static void try_overwrite(int pid)
 {
@@ -146,7 +148,8 @@ static void try_overwrite(int pid)
 	if (again < 0)
 		say(pid, "overwrite", strerrorname_np(errno));
 	else
-		say(pid, "overwrite", write(again, "#", 1) == 1 ? "WRITTEN" : strerrorname_np(errno));
+		say(pid, "overwrite",
+		    write(again, "#", 1) == 1 ? "WRITTEN" : strerrorname_np(errno));
 	close(fd);
 	if (again >= 0)
 		close(again);
@@ -194,8 +197,8 @@ static void try_ptrace(int pid)
 /* Lines of /proc/PID/status, which anybody may read. */
 static void say_status(int pid)
 {
-	static const char *const wanted[] = { "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb",
-					      "Uid", "NoNewPrivs", "Seccomp" };
+	static const char *const wanted[] = { "CapInh", "CapPrm", "CapEff",	"CapBnd",
+					      "CapAmb", "Uid",	  "NoNewPrivs", "Seccomp" };
 	FILE *file = fopen(proc_path(pid, "status"), "re");
 	char lines[64][96];
 	int n = 0;
@@ -251,8 +254,8 @@ static int cmd_look(int argc, char **argv)
 }
 
 /*
- * watch SECONDS [FIRST]: attack every caisson-init that appears in this pid namespace, beginning with a
- * different attempt each time so that a short window meets them all.
+ * watch SECONDS [FIRST]: attack every caisson-init that appears in this pid namespace, beginning
+ * with a different attempt each time so that a short window meets them all.
  */
 static int cmd_watch(int argc, char **argv)
 {
@@ -344,7 +347,8 @@ _Noreturn static int cmd_roots(int argc, char **argv)
 			root = open(proc_path(pid, "root"), O_PATH | O_DIRECTORY | O_CLOEXEC);
 			if (root < 0)
 				continue;
-			say(pid, "root", fstatat(root, "run/caisson-it", &st, 0) == 0 ? "HOST" : "CONTAINER");
+			say(pid, "root",
+			    fstatat(root, "run/caisson-it", &st, 0) == 0 ? "HOST" : "CONTAINER");
 			close(root);
 		}
 		if (dir)
@@ -372,7 +376,8 @@ static int cmd_swap(int argc, char **argv)
 	return 0;
 }
 
-/* nest DIR DEPTH NAMELEN: directories in directories; with a child in the innermost (cgroup.procs). */
+/* nest DIR DEPTH NAMELEN: directories in directories; with a child in the innermost (cgroup.procs).
+ */
 static int cmd_nest(int argc, char **argv)
 {
 	char name[256] = "";
@@ -467,10 +472,10 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "look", cmd_look },	{ "watch", cmd_watch },	  { "stop", cmd_stop },	    { "swap", cmd_swap },
-	{ "nest", cmd_nest },	{ "bomb", cmd_bomb },	  { "flood", cmd_flood },   { "closed", cmd_closed },
-	{ "sigign", cmd_sigign }, { "ids", cmd_ids },	  { "overwrite", cmd_overwrite },
-	{ "roots", cmd_roots },
+	{ "look", cmd_look },	{ "watch", cmd_watch },		{ "stop", cmd_stop },
+	{ "swap", cmd_swap },	{ "nest", cmd_nest },		{ "bomb", cmd_bomb },
+	{ "flood", cmd_flood }, { "closed", cmd_closed },	{ "sigign", cmd_sigign },
+	{ "ids", cmd_ids },	{ "overwrite", cmd_overwrite }, { "roots", cmd_roots },
 };
 
 int main(int argc, char **argv)
