@@ -352,8 +352,12 @@ static int check_process(struct oci_decoder *d, const struct oci_path *at, void 
 	if (p->args.len == 0)
 		return oci_refuse_key(d, at, "args", "must not be empty");
 	/* (uint32_t)-1 means "leave it" to setresuid(2): the program would stay root. */
-	if (p->user.uid == UINT32_MAX || p->user.gid == UINT32_MAX)
-		return oci_refuse_key(d, at, "user", "%u is no user or group id", UINT32_MAX);
+	if (p->user.uid == UINT32_MAX || p->user.gid == UINT32_MAX) {
+		const struct oci_path user = { .up = at, .key = "user" };
+
+		return oci_refuse_key(d, &user, p->user.uid == UINT32_MAX ? "uid" : "gid",
+				      "%u is no user or group id", UINT32_MAX);
+	}
 	for (size_t i = 0; i < p->rlimits_len; i++) {
 		const struct oci_path list = { .up = at, .key = "rlimits" };
 		const struct oci_path here = { .up = &list, .index = i };
