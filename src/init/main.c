@@ -243,12 +243,13 @@ void init_main(const char *number)
 		take_terminal(&init);
 	}
 	/* After the last change of credentials, which clears it (prctl(2)). */
-	r = SYS5(SYS_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL, 0, 0, 0);
-	if (r == 0)
-		r = SYS5(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	r = SYS5(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (r == 0 && init.msg->gate != INIT_GATE_OPEN)
+		r = SYS5(SYS_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL, 0, 0, 0);
 	if (r < 0)
 		init_fail(&init, INIT_STEP_GATE, r);
-	wait_at_gate(&init);
+	if (init.msg->gate != INIT_GATE_OPEN)
+		wait_at_gate(&init);
 	execute(&init);
 	leave(255);
 }

@@ -85,7 +85,9 @@ static bool can_fork_late(const struct create *c)
 	const int pidns = c->joined.fd[OCI_NS_PID];
 	AUTO_CLOSE int fs = -EBADF;
 
-	if (pidns < 0 || namespaces_new(&c->options->spec->linux) & CLONE_NEWUSER)
+	/* With startContainer hooks the staged child waits at the gate: it must be the final process. */
+	if (pidns < 0 || c->options->on_start ||
+	    namespaces_new(&c->options->spec->linux) & CLONE_NEWUSER)
 		return false;
 	fs = fsopen("proc", FSOPEN_CLOEXEC);
 	return fs >= 0 && (fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, pidns) == 0 || errno == EPERM);

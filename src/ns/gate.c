@@ -16,8 +16,6 @@
 #include "base/fd.h"
 #include "ns/stage.h"
 
-#define STAGE_RELEASE 'r'
-
 /* sun_path holds 108 bytes; a directory descriptor makes every path short. */
 static int gate_address(int dirfd, const char *name, struct sockaddr_un *ret, struct err *err)
 {

@@ -221,7 +221,9 @@ int stage_become_init(const struct stage_process *p, struct err *err)
 		.path = path,
 		.home = home,
 		.flags = (p->fork ? INIT_FORK : 0) | (p->process->terminal ? INIT_SET_TTY : 0),
-		.gate = p->gate_fd >= 0 ? INIT_GATE_LISTEN : INIT_GATE_STREAM,
+		.gate = p->gate_open	? INIT_GATE_OPEN :
+			p->gate_fd >= 0 ? INIT_GATE_LISTEN :
+					  INIT_GATE_STREAM,
 		.keep_original_groups = p->keep_original_groups,
 		.may_setgroups = true,
 	};

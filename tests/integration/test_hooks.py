@@ -54,7 +54,7 @@ def test_all_six_kinds_run_in_their_order(runtime, bundle, record):
     assert record.seen() == list(DURING_CREATE)
     runtime.start(bundle)
     assert "poststart" in record.seen()
-    wait_until(lambda: len(record.seen()) == 5)
+    wait_until(lambda: len(record.seen()) == 6)
     assert record.seen()[3] == "startContainer"
     assert set(record.seen()[4:]) == {"poststart", "program"}
     runtime.kill(bundle, "KILL")
@@ -137,6 +137,60 @@ def test_start_container_hooks_see_the_containers_root(runtime, bundle):
     runtime.run(bundle)
     assert bundle.rootfs.exists("made-by-hook")
     assert bundle.rootfs.read("its-name") == "caisson-test\n"
+
+
+def test_start_container_hooks_have_the_credentials_of_the_program(runtime, bundle):
+    bundle.capabilities("CAP_KILL")
+    bundle.process.user.uid = 1000
+    bundle.process.user.gid = 1001
+    bundle.rootfs.mkdir("seen", 0o777)
+    bundle.hook("startContainer", "/bin/sh", "-c", "cat /proc/self/status > /seen/hook")
+
+    runtime.run(bundle, ["sh", "-c", "cat /proc/self/status > /seen/program"])
+    hook, program = ({line.split(":")[0]: line.split(":")[1].split()
+                      for line in bundle.rootfs.read(f"seen/{name}").splitlines()} for name in ("hook", "program"))
+    for field in ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs"):
+        assert hook[field] == program[field]
+
+
+def test_failing_start_container_hook_fails_start_and_the_program_never_runs(runtime, bundle, record):
+    record("startContainer", "echo the-reason >&2; exit 7")
+    bundle.process.args = ["testinit", "write", "/ran", "yes"]
+    runtime.create(bundle)
+    assert record.seen() == []
+
+    result = runtime.start(bundle, check=False)
+    assert result.returncode == 1
+    if runtime.kind == "caisson":
+        assert "startContainer hook 0 (/bin/sh): exit status 7: the-reason" in result.stderr
+    runtime.wait_for(bundle, "stopped")
+    assert not bundle.rootfs.exists("ran")
+
+
+@pytest.mark.beyond("runc", "crun", reason="word it in other ways")
+def test_missing_program_is_an_error_of_start_after_its_hooks(runtime, bundle, record):
+    record("startContainer")
+    bundle.process.args = ["/bin/not-executable"]
+    bundle.rootfs.write("bin/not-executable", "no program", 0o755)
+    runtime.create(bundle)
+
+    refused(runtime, runtime.start(bundle, check=False), "Exec format error")
+    assert record.seen() == ["startContainer"]
+
+
+def test_created_container_with_start_hooks_is_like_any_other(runtime, bundle, record):
+    record("startContainer")
+    bundle.process.args = ["sleep", "1000"]
+    runtime.create(bundle)
+
+    assert runtime.status(bundle) == "created"
+    assert runtime.exec(bundle, ["sh", "-c", "exec echo alive"]).stdout == "alive\n"
+    if runtime.kind == "caisson":
+        # What waits is not the container's to look at.
+        assert runtime.exec(bundle, ["sh", "-c", "cat /proc/1/exe > /dev/null"], check=False).returncode != 0
+    runtime.start(bundle)
+    assert runtime.status(bundle) == "running"
+    assert record.seen() == ["startContainer"]
 
 
 def test_create_runtime_hooks_may_set_up_the_network_namespace(runtime, bundle, record):
