@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "cli/do_init.h"
+#include "cli/seccomp_profile.h"
 #include "cli/version.h"
 
 /* One of mounts[] that every sandbox has. */
@@ -205,7 +206,7 @@ int do_spec_build(const struct do_plan *plan, json_t **ret, struct err *err)
 			 build_maps(plan->gid_maps, plan->gid_maps_len), "maskedPaths",
 			 strings(masked_paths, ARRAY_LEN(masked_paths)), "readonlyPaths",
 			 strings(readonly_paths, ARRAY_LEN(readonly_paths)), "seccomp",
-			 do_seccomp_profile());
+			 seccomp_profile());
 	if (!spec)
 		return err_set(err, -EINVAL,
 			       "do: the command, its environment or a path is not UTF-8");

@@ -56,6 +56,3 @@ void do_volume_done(struct do_volume *volume);
 /* "1.5" CPUs as a quota in microseconds for each period of DO_CPU_PERIOD_US. -EINVAL. */
 #define DO_CPU_PERIOD_US 100000u
 int do_cpus_parse(const char *text, uint64_t *ret_quota_us, struct err *err);
-
-/* linux.seccomp of the sandbox; NULL when out of memory. */
-json_t *do_seccomp_profile(void);

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/seccomp_profile.h"
 #include "cli/verbs.h"
 #include "cli/version.h"
 #include "host/cgroup.h"
@@ -21,7 +23,7 @@
 struct spec_options {
 	const char *bundle;
 	const char *file;
-	bool rootless;
+	bool rootless, hardened;
 };
 
 #define FIELD(member) offsetof(struct spec_options, member)
@@ -33,8 +35,36 @@ static const struct option table[] = {
 	  'f' },
 	{ "rootless", "make a specification that needs no root", NULL, FIELD(rootless), OPTION_FLAG,
 	  0 },
+	{ "hardened", "make one for an untrusted program: no capabilities, few system calls", NULL,
+	  FIELD(hardened), OPTION_FLAG, 0 },
 	{ 0 },
 };
+
+/* No capability in any set, no new privileges, an own cgroup namespace, the calls of `do`. */
+static int harden(struct buf *text, struct err *err)
+{
+	AUTO_JSON json_t *spec = NULL;
+	AUTO_FREE char *printed = NULL;
+	json_t *process, *linux_object;
+	int r = json_parse(text->data, text->len, "config.json", &spec, err);
+
+	if (r < 0)
+		return r;
+	process = json_object_get(spec, "process");
+	linux_object = json_object_get(spec, "linux");
+	r = json_object_set_new(process, "capabilities",
+				json_pack("{s:[], s:[], s:[], s:[], s:[]}", "bounding", "effective",
+					  "permitted", "inheritable", "ambient"));
+	r |= json_object_set_new(process, "noNewPrivileges", json_true());
+	r |= json_object_set_new(linux_object, "seccomp", seccomp_profile());
+	if (r == 0)
+		printed = json_text(spec, JSON_INDENT(4));
+	if (!printed)
+		return err_sys(err, -ENOMEM, "make the hardened config.json");
+	text->len = 0;
+	(void)buf_puts(text, printed);
+	return buf_error(text) ? err_sys(err, -ENOMEM, "make the hardened config.json") : 0;
+}
 
 /* runc refuses to overwrite, and so do we. */
 static int write_new(int dirfd, const char *path, const struct buf *text, struct err *err)
@@ -58,12 +88,14 @@ static int run_spec(struct cli *cli, const void *options, const struct option_ar
 		.rootless = o->rootless,
 		.host_uid = geteuid(),
 		.host_gid = getegid(),
-		.cgroup_namespace = cgroup_layout() == CGROUP_LAYOUT_V2,
+		.cgroup_namespace = o->hardened || cgroup_layout() == CGROUP_LAYOUT_V2,
 	};
 	AUTO_CLOSE int dirfd = -EBADF;
 	AUTO_BUF struct buf text = { 0 };
 	int r = oci_spec_default_print(&wanted, &text, err);
 
+	if (r == 0 && o->hardened)
+		r = harden(&text, err);
 	if (r < 0)
 		return r;
 	if (o->bundle) {

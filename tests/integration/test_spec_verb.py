@@ -70,3 +70,25 @@ def test_rootless_spec_maps_the_caller(runtime, work_dir):
 
 def test_missing_bundle_directory_is_an_error(runtime):
     assert runtime.spec("--bundle", "/no/such/dir", check=False).returncode == 1
+
+
+@pytest.mark.beyond("runc", "crun", reason="have none")
+def test_hardened_spec_leaves_an_untrusted_program_little(runtime, bundle):
+    runtime.spec("--hardened", "--bundle", bundle.path)
+    config = json.loads((bundle.path / "config.json").read_text())
+    default = bundle.path / "default.json"
+    runtime.spec("--file", default)
+    assert config["mounts"] == json.loads(default.read_text())["mounts"]
+    assert config["linux"]["maskedPaths"] == json.loads(default.read_text())["linux"]["maskedPaths"]
+    assert {n["type"] for n in config["linux"]["namespaces"]} == {"pid", "network", "ipc", "uts", "mount", "cgroup"}
+    config["process"]["terminal"] = False
+    config["process"]["args"] = ["testinit", "report"]
+    config["linux"]["cgroupsPath"] = f"/{bundle.id}"
+    bundle.config = config
+
+    report = runtime.run(bundle).report
+    for name in ("effective", "permitted", "bounding", "inheritable", "ambient"):
+        assert report[f"cap_{name}"] == []
+    assert report["no_new_privs"] and report["seccomp"] == 2
+    bundle.process.args = ["unshare", "-U", "true"]
+    assert runtime.run(bundle, check=False).returncode not in (0, 127)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli/do_seccomp.c - the system calls of a `caisson do` sandbox.
+ * cli/seccomp_profile.c - the system calls that an untrusted program needs.
  *
  * A list of what is allowed; everything else is EPERM, and clone3(2) is ENOSYS so that the C
  * library falls back to clone(2), whose flags a filter can see. Left out on purpose: namespaces and
@@ -10,8 +10,9 @@
  * migration, acct, lookup_dcookie) and socket families other than unix, IPv4, IPv6 and netlink (no
  * packet, vsock, alg, bluetooth ...).
  */
+#include "cli/seccomp_profile.h"
+
 #include "base/str.h"
-#include "cli/do_spec.h"
 
 #define NR_EPERM  1
 #define NR_ENOSYS 38
@@ -411,7 +412,7 @@ static json_t *allowed_names(void)
 	return names;
 }
 
-json_t *do_seccomp_profile(void)
+json_t *seccomp_profile(void)
 {
 	AUTO_JSON json_t *rules = json_pack(
 		"[{s:o, s:s}, {s:[s], s:s, s:[{s:i, s:I, s:I, s:s}]}, {s:[s], s:s, s:i}]",
