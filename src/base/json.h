@@ -19,6 +19,9 @@
  */
 void json_setup(void);
 
+/* json_dumps() that is whole or NULL, also for want of memory; flags of jansson. The caller frees it. */
+char *json_text(const json_t *value, size_t flags);
+
 /* Parse `text`; `name` stands for it in messages ("NAME:LINE:COLUMN: ..."). *ret is a new reference. */
 int json_parse(const char *text, size_t len, const char *name, json_t **ret, struct err *err);
 

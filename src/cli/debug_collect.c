@@ -24,7 +24,7 @@ static int add_text(struct collect *c, const char *name, const char *text, struc
 
 static int add_json(struct collect *c, const char *name, const json_t *value, struct err *err)
 {
-	AUTO_FREE char *text = value ? json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
+	AUTO_FREE char *text = value ? json_text(value, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
 
 	return text ? add_text(c, name, text, err) : err_sys(err, -ENOMEM, "debug: %s", name);
 }

@@ -56,7 +56,7 @@ static int print_text(const struct config *config, struct err *err)
 	for (int key = 0; key < CONFIG_KEYS; key++) {
 		const struct config_value *value = &config->values[key];
 		AUTO_JSON json_t *json = value_json(value);
-		AUTO_FREE char *list = value->list && json ? json_dumps(json, JSON_COMPACT) : NULL;
+		AUTO_FREE char *list = value->list && json ? json_text(json, JSON_COMPACT) : NULL;
 		char source[CONFIG_SOURCE_MAX];
 		const char *text = value->text ? value->text : "-";
 

@@ -183,7 +183,7 @@ static int limits_text(const struct update_limits *limits, struct buf *text, str
 
 	if (r < 0)
 		return r;
-	dump = json_dumps(root, JSON_COMPACT);
+	dump = json_text(root, JSON_COMPACT);
 	if (!dump || buf_puts(text, dump) < 0)
 		return err_sys(err, -ENOMEM, "update");
 	return 0;

@@ -409,7 +409,7 @@ int seccomp_send_listener(const struct oci_seccomp *seccomp, int listener_fd, pi
 	message = json_pack("{s:O?, s:[s], s:i, s:s*, s:O}", "ociVersion",
 			    json_object_get(state, "ociVersion"), "fds", "seccompFd", "pid",
 			    (int)pid, "metadata", seccomp->listener_metadata, "state", state);
-	text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	text = message ? json_text(message, JSON_COMPACT) : NULL;
 	if (!text)
 		return err_sys(err, -ENOMEM, "linux.seccomp: message for the listener");
 	r = socket_send_fd(seccomp->listener_path, text, strlen(text), listener_fd, err);

@@ -54,7 +54,7 @@ int container_state_text(const struct container *c, enum oci_status status, pid_
 
 	if (r < 0)
 		return r;
-	*ret = json_dumps(doc, JSON_COMPACT);
+	*ret = json_text(doc, JSON_COMPACT);
 	return *ret ? 0 : err_sys(err, -ENOMEM, "state of container %s", c->id);
 }
 
