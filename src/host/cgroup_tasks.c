@@ -32,13 +32,18 @@ enum freezer_kind {
 	FREEZER_V2,
 };
 
-static enum freezer_kind open_freezer(const struct cgroup *cg, int *ret_fd)
+/* An enum freezer_kind, or -errno: what cannot be opened must not be taken for missing. */
+static int open_freezer(const struct cgroup *cg, int *ret_fd)
 {
 	*ret_fd = cgroup_open_dir(cg, "freezer");
 	if (*ret_fd >= 0)
 		return FREEZER_V1;
+	if (*ret_fd != -ENOENT)
+		return *ret_fd;
 	*ret_fd = cgroup_open_dir(cg, "");
-	return *ret_fd >= 0 ? FREEZER_V2 : FREEZER_NONE;
+	if (*ret_fd >= 0)
+		return FREEZER_V2;
+	return *ret_fd == -ENOENT ? FREEZER_NONE : *ret_fd;
 }
 
 /* freezer.state is at most 10 bytes: "THAWED", "FREEZING" or "FROZEN". */
@@ -103,10 +108,12 @@ static int freeze_v2(int dir_fd, bool freeze)
 int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err)
 {
 	AUTO_CLOSE int fd = -EBADF;
-	const enum freezer_kind kind = open_freezer(cg, &fd);
+	const int kind = open_freezer(cg, &fd);
 	int r = -ENOTSUP;
 
-	if (kind == FREEZER_V1)
+	if (kind < 0)
+		r = kind;
+	else if (kind == FREEZER_V1)
 		r = freeze ? freeze_v1(fd) : fd_write_file(fd, "freezer.state", "THAWED");
 	else if (kind == FREEZER_V2)
 		r = freeze_v2(fd, freeze);
@@ -141,10 +148,12 @@ static int is_frozen_v1(int dir_fd)
 int cgroup_is_frozen(const struct cgroup *cg)
 {
 	AUTO_CLOSE int fd = -EBADF;
-	const enum freezer_kind kind = open_freezer(cg, &fd);
+	const int kind = open_freezer(cg, &fd);
 	AUTO_BUF struct buf text = { .max = 64 };
 	int r;
 
+	if (kind < 0)
+		return kind;
 	if (kind == FREEZER_V1)
 		return is_frozen_v1(fd);
 	if (kind == FREEZER_NONE)
