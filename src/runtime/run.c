@@ -55,11 +55,9 @@ static int remove_ended(struct creation *cr, struct err *err)
 		c->lock_fd = c->dir_fd;
 	c->pid = 0;
 	c->status = OCI_STOPPED;
-	if (!c->private_pid) {
-		r = container_end_processes(c, err);
-		if (r < 0)
-			return r;
-	}
+	/* Processes that cannot be ended make themselves known: their cgroup cannot be removed. */
+	if (!c->private_pid)
+		(void)container_end_processes(c, &problem);
 	return container_destroy(c, &cr->spec, err);
 }
 

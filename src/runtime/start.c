@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/start.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "host/pidfd.h"
@@ -72,7 +74,8 @@ int container_start(struct container *c, struct err *err)
 			return pidfd;
 	}
 	r = ops->start(c, err);
-	(void)unlinkat(c->dir_fd, STORE_GATE, 0);
+	if (unlinkat(c->dir_fd, STORE_GATE, 0) < 0 && errno != ENOENT)
+		log_warning("container %s: remove " STORE_GATE ": %s", c->id, strerrordesc_np(errno));
 	if (r < 0)
 		return r;
 	container_unlock(c);
