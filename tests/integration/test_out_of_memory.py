@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from lib import programs
+from lib import confined, programs
 from lib.faults import SOAK, Campaign, Verb
 from lib.verbs import SHAPES, VERBS, running
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.classes("ns"), pytest.mark.timeout(7200),
               pytest.mark.beyond("runc", "crun", reason="the allocator is built into our program")]
 
 LINE = re.compile(r"^faulty: calls=(\d+) hit=([01]) at=(0x[0-9a-f]+) by=(\w+)$", re.M)
-FEW = {"create": 24, "run": 20, "exec": 16}
+FEW = {"create": 30, "run": 30, "exec": 24}
 READING = {verb.name: verb for verb in [
     Verb("state", ["state", "{id}"], running, process=["sleep", "1000"]),
     Verb("list", ["list"], running, process=["sleep", "1000"]),
@@ -95,8 +95,10 @@ def judge(campaign, outcome):
 @pytest.mark.parametrize("verb", ALL)
 def test_an_allocation_fails(runtime, bundle, request, verb, shape):
     SHAPES[shape](bundle)
-    few = FEW.get(verb, 6)
-    campaign = AllocationCampaign(runtime, bundle, ALL[verb], False, request.node.nodeid, few)
+    few = FEW.get(verb, 9)
+    chosen = {"run": confined.run(), "exec": confined.exec_()}.get(verb, ALL[verb])
+    campaign = AllocationCampaign(runtime, bundle, chosen, False, request.node.nodeid, few)
+    campaign.learn()
     campaign.run(lambda n: [str(n)], lambda outcome: judge(campaign, outcome))
     campaign.few = few if SOAK else few // 3
     campaign.run(lambda n: [f"{n}+"], lambda outcome: judge(campaign, outcome), "+")

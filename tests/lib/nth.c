@@ -58,12 +58,16 @@ static void on_alarm(int sig)
 	(void)kill(nth.command, SIGKILL);
 }
 
-/* brk(2) answers with the old end instead; the rest is what libc does with itself before main(). */
+/*
+ * brk(2) answers with the old end instead; signal masks cannot fail (EFAULT aside); the rest is
+ * what libc does with itself before main().
+ */
 static bool can_fail(long nr)
 {
 	static const long never[] = { SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
 				      SYS_brk, SYS_arch_prctl, SYS_set_tid_address,
-				      SYS_set_robust_list, SYS_rseq };
+				      SYS_set_robust_list, SYS_rseq, SYS_rt_sigprocmask,
+				      SYS_rt_sigaction };
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
 		if (never[i] == nr)

@@ -134,6 +134,13 @@ class Campaign:
         prefix = [self.nth, *mode] + (["-f"] if self.follow else [])
         return Outcome(self.runtime.call(*self.args(), check=False, prefix=prefix, timeout_s=30))
 
+    def learn(self):
+        """Let the verb's check see how it is without any fault."""
+        outcome = self.call(["count"])
+        problem = self.verb.check(self.runtime, self.bundle, outcome) if self.verb.check else None
+        assert not problem, problem
+        self.forget()
+
     def forget(self):
         """`delete --force` must do it. Returns what it said, or None."""
         result = self.runtime.call("delete", "--force", self.bundle.id, check=False)
