@@ -25,15 +25,18 @@
 #define SIGNAL_CHLD 17 /* signal(7); <signal.h> belongs to libc */
 #define SIGNAL_KILL 9
 
-long init_report(int sock, const struct init_report *report, int fd)
+static long send_report(int sock, const struct init_report *report, const char *text, int fd)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)report, .iov_len = sizeof(*report) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov[] = { { .iov_base = (void *)(uintptr_t)report, .iov_len = sizeof(*report) },
+			       { .iov_base = (void *)(uintptr_t)text } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
+	while (text && text[iov[1].iov_len] && iov[1].iov_len < INIT_REPORT_TEXT_MAX)
+		iov[1].iov_len++;
 	if (fd >= 0) {
 		msg.msg_control = control.bytes;
 		msg.msg_controllen = sizeof(control.bytes);
@@ -43,6 +46,11 @@ long init_report(int sock, const struct init_report *report, int fd)
 		*(int *)CMSG_DATA(&control.align) = fd;
 	}
 	return SYS3(SYS_sendmsg, sock, &msg, MSG_NOSIGNAL);
+}
+
+long init_report(int sock, const struct init_report *report, int fd)
+{
+	return send_report(sock, report, NULL, fd);
 }
 
 __attribute__((noreturn)) static void leave(int status)
@@ -56,8 +64,11 @@ void init_fail(const struct init *init, enum init_step step, long code)
 	const struct init_report report = {
 		.type = INIT_REPORT_FAILED, .step = step, .value = (int32_t)code
 	};
+	const uint32_t named = step == INIT_STEP_CWD  ? init->msg->cwd_off :
+			       step == INIT_STEP_EXEC ? init->msg->path_off :
+							0;
 
-	(void)init_report(init->report, &report, -1);
+	(void)send_report(init->report, &report, named ? init_at(init->msg, named) : NULL, -1);
 	leave(255);
 }
 

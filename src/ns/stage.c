@@ -103,6 +103,15 @@ void stage_fail(int sock, const struct err *err)
 	_exit(255);
 }
 
+/* What followed the head has landed at `err`. */
+static void take_text(struct stage_msg *msg, size_t len)
+{
+	if (len > INIT_REPORT_TEXT_MAX)
+		len = INIT_REPORT_TEXT_MAX;
+	memmove(msg->err.msg, &msg->err, len);
+	msg->err.msg[len] = '\0';
+}
+
 int stage_recv(int sock, struct stage_msg *ret, int *ret_fd, struct err *err)
 {
 	struct stage_msg msg = { 0 };
@@ -129,6 +138,8 @@ int stage_recv(int sock, struct stage_msg *ret, int *ret_fd, struct err *err)
 			(void)close(fd);
 		return err_set(err, -EPROTO, "the container process sent %zd bytes", n);
 	}
+	if (msg.head.type == INIT_REPORT_FAILED)
+		take_text(&msg, (size_t)n - sizeof(msg.head));
 	msg.err.msg[sizeof(msg.err.msg) - 1] = '\0';
 	*ret = msg;
 	*ret_fd = fd;
@@ -201,6 +212,8 @@ int stage_report_error(const struct stage_msg *msg, struct err *err)
 	if (msg->head.step == INIT_STEP_CWD && code == -EXDEV)
 		return err_set(err, -EPERM,
 			       "current working directory is outside of container mount namespace root");
+	if (msg->err.msg[0])
+		return err_sys(err, code, "%s %s", step_names[msg->head.step], msg->err.msg);
 	return err_sys(err, code, "%s", step_names[msg->head.step]);
 }
 

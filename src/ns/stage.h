@@ -33,11 +33,12 @@ enum stage_msg_type {
 	STAGE_ENVIRONMENT,
 	STAGE_TERMINAL, /* carries the pty master */
 	STAGE_FAILED,	/* err */
+	STAGE_HOOKS,	/* past the gate: startContainer hooks run now, then INIT_REPORT_READY */
 };
 
 struct stage_msg {
 	struct init_report head; /* type: enum stage_msg_type or enum init_report_type */
-	struct err err;		 /* STAGE_FAILED only; absent otherwise */
+	struct err err;		 /* STAGE_FAILED; of INIT_REPORT_FAILED err.msg is the path, or empty */
 };
 
 #define STAGE_MAPPED	'm'
@@ -78,7 +79,7 @@ int stage_tell(int sock, char byte, struct err *err);
 /* Say STAGE_PLACED with what the child needs to enter `cg` itself; `cloned`: it was born in cgroup2. */
 int stage_tell_placed(int sock, const struct cgroup *cg, bool cloned, struct err *err);
 
-/* The sentence of a failed report, as -errno; `what` is the program's name for INIT_STEP_EXEC. */
+/* The sentence of a failed report, as -errno. */
 int stage_report_error(const struct stage_msg *msg, struct err *err);
 
 /*

@@ -83,6 +83,9 @@ enum init_report_type {
 	INIT_REPORT_FAILED,    /* step and value (-errno) */
 };
 
+/* The path of a failed INIT_STEP_CWD or INIT_STEP_EXEC follows, without a NUL, cut at this many bytes. */
+#define INIT_REPORT_TEXT_MAX 256
+
 struct init_report {
 	uint32_t type;
 	uint32_t step;

@@ -155,6 +155,17 @@ def test_missing_cwd_is_made_or_refused_by_name(runtime, running):
     assert (result.returncode, result.stdout) == (0, "/not/there\n") or "/not/there" in result.stderr
 
 
+@pytest.mark.beyond("runc", "crun", reason="word it in other ways")
+def test_what_cannot_be_entered_or_executed_is_named(runtime, running):
+    running.rootfs.write("bin/no-program", "no program", 0o755)
+
+    assert "/not/there: No such file" in runtime.exec(running, ["pwd"], "--cwd", "/not/there", check=False).stderr
+    assert "/bin/no-program: Exec format error" in runtime.exec(running, ["no-program"], check=False).stderr
+    long = "/" + "/".join(["d" * 200] * 3)
+    message = runtime.exec(running, ["pwd"], "--cwd", long, check=False).stderr
+    assert long[:250] in message and "No such file" in message
+
+
 @pytest.mark.beyond("crun", reason="1.8 starts from an empty process")
 @pytest.mark.parametrize("flag", ["-e", "--env"])
 def test_env_flags_add_variables(runtime, running, flag):
