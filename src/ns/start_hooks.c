@@ -152,9 +152,17 @@ static int take_credentials(const struct ns_create_options *o, struct err *err)
 	AUTO_BUF struct buf b = { 0 };
 	int r = message_build(&b, &options);
 
-	if (r == 0)
-		r = apply_credentials((const struct init_msg *)(const void *)b.data, &process->user,
-				      o->keep_original_groups);
+	if (r == 0) {
+		struct init_msg *msg = (struct init_msg *)(void *)b.data;
+
+		/* The one capability that would reach our parent, which has the runtime's power. */
+		msg->cap_bounding &= ~(1ull << CAP_SYS_PTRACE);
+		msg->cap_permitted &= ~(1ull << CAP_SYS_PTRACE);
+		msg->cap_effective &= ~(1ull << CAP_SYS_PTRACE);
+		msg->cap_inheritable &= ~(1ull << CAP_SYS_PTRACE);
+		msg->cap_ambient &= ~(1ull << CAP_SYS_PTRACE);
+		r = apply_credentials(msg, &process->user, o->keep_original_groups);
+	}
 	if (r == 0 && process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) < 0)
 		r = -errno;
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
@@ -206,6 +214,9 @@ int start_hooks_at_gate(struct child *c, struct stage_process *process, struct e
 		r = err_sys(err, -errno, "prctl PR_SET_DUMPABLE");
 	if (r == 0)
 		r = wait_at_gate(c, process, err);
+	/* Until caisson-init reports that it is ready, the end of the socket is no success. */
+	if (r == 0)
+		(void)stage_send(c->sock, STAGE_HOOKS, 0, -EBADF);
 	if (r == 0)
 		r = run_hooks(c->options, err);
 	return r;

@@ -160,6 +160,36 @@ def test_procfs_of_a_joined_pid_namespace_shows_only_that_namespace(runtime, mak
     assert out[2] == seen.namespace("pid", pid)
 
 
+@pytest.mark.parametrize("verb", ["run", "create"])
+def test_start_hooks_and_a_joined_pid_namespace_go_together(runtime, make_bundle, verb):
+    neighbour, bundle = make_bundle("n"), make_bundle()
+    runtime.run_detached(neighbour)
+    bundle.namespace("pid", seen.namespace_path("pid", runtime.state(neighbour).pid))
+    bundle.hook("startContainer", "/bin/touch", "/hook-ran")
+
+    if verb == "run":
+        runtime.run(bundle, ["true"])
+    else:
+        runtime.create(bundle)
+        runtime.start(bundle)
+        runtime.wait_for(bundle, "stopped")
+    assert bundle.rootfs.exists("hook-ran")
+
+
+@OURS
+@pytest.mark.parametrize("caps", [["CAP_KILL"], ["CAP_KILL", "CAP_SYS_PTRACE"]])
+def test_a_start_hook_of_the_image_cannot_trace_what_runs_it(runtime, bundle, caps):
+    """The hook is a program of the container; its parent still has the runtime's power."""
+    hostile.install(bundle)
+    bundle.capabilities(*caps)
+    bundle.hook("startContainer", "/bin/sh", "-c", "hostile look 1 >/look 2>&1")
+
+    runtime.run(bundle, ["true"])
+    found = hostile.attempts(bundle.rootfs.read("look"))[1]
+    for what in ("mem:w", "environ:r", "root/", "cwd/", "ptrace", "overwrite", "exe", "fd/0", "fd/3"):
+        assert found[what] in ("EACCES", "EPERM"), (what, found[what])
+
+
 # --------------------------------------------------------------------------- the runtime's own binary
 
 
