@@ -182,8 +182,12 @@ static int await_start(const struct init *init)
 static void wait_at_gate(struct init *init)
 {
 	const struct init_report ready = { .type = INIT_REPORT_READY };
+	const long r = init->msg->gate == INIT_GATE_STREAM ? 0 : init_report(init->report, &ready, -1);
 
-	if (init->msg->gate == INIT_GATE_LISTEN && init_report(init->report, &ready, -1) < 0)
+	/* Behind an open gate the runtime may be gone, and the container goes on. */
+	if (init->msg->gate == INIT_GATE_OPEN)
+		return;
+	if (r < 0)
 		leave(255);
 	/* End of file: whoever started us is gone, and so are we. */
 	if (!read_byte(init, init->report))
@@ -259,8 +263,7 @@ void init_main(const char *number)
 		r = SYS5(SYS_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL, 0, 0, 0);
 	if (r < 0)
 		init_fail(&init, INIT_STEP_GATE, r);
-	if (init.msg->gate != INIT_GATE_OPEN)
-		wait_at_gate(&init);
+	wait_at_gate(&init);
 	execute(&init);
 	leave(255);
 }

@@ -78,15 +78,21 @@ int ns_release(struct ns_child *child, struct err *err)
 /* After the gate byte: end of file is success. */
 static int follow_exec(int sock, ns_listener_fn on_listener, void *arg, struct err *err)
 {
+	bool hooks = false;
+
 	for (;;) {
 		struct stage_msg msg;
 		AUTO_CLOSE int fd = -EBADF;
 		int r = stage_recv(sock, &msg, &fd, err);
 
 		if (r <= 0)
-			return r;
+			return r == 0 && hooks ? err_set(err, -EPROTO, STAGE_DIED) : r;
 		switch (msg.head.type) {
+		case STAGE_HOOKS:
+			hooks = true;
+			break;
 		case INIT_REPORT_READY:
+			hooks = false;
 			break;
 		case INIT_REPORT_LISTENER:
 			if (fd < 0)

@@ -34,7 +34,7 @@ enum init_flags {
 enum init_gate {
 	INIT_GATE_STREAM, /* one byte on the report socket opens it */
 	INIT_GATE_LISTEN, /* report READY, wait for a byte, then accept(2) on N+2 and wait for a byte */
-	INIT_GATE_OPEN,	  /* the staged child has waited (hooks); who opened it listens on N+1 */
+	INIT_GATE_OPEN,	  /* the staged child has waited (hooks); report READY on N+1 to who opened it */
 };
 
 /* Offsets count bytes from the start of the message; 0 means absent. Lists are uint32_t. */
