@@ -150,9 +150,9 @@ const struct verb verb_do = {
 		"short list\n"
 		"of system calls, and of the environment only PATH, HOME, USER, LOGNAME, SHELL, "
 		"TERM,\n"
-		"COLORTERM, TZ, LANG and LC_*. Any user may call it; an ordinary one appears as "
-		"root, who is\n"
-		"nobody outside of the sandbox but that user. --memory, --cpus and --pids need a\n"
+		"COLORTERM, TZ, LANG and LC_*. Any user may call it and stays who they are, or "
+		"with --user 0\n"
+		"appears as a root who is that user outside. --memory, --cpus and --pids need a\n"
 		"cgroup that the caller may write. The exit code is the program's, 128 + N when "
 		"signal N ended it,\n"
 		"127 when it was not found, 126 when it could not be executed.",

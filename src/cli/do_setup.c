@@ -131,8 +131,7 @@ int do_user_parse(const char *text, const char *passwd, uint32_t *ret_uid, uint3
 }
 
 /*
- * The default is uid 0 of the sandbox's user namespace: root's own, or what stands for an ordinary
- * user there (a container is set up by id 0, and such a user has one id to give).
+ * Everybody stays who they are. An ordinary user has one id to give, which may be called 0 instead.
  */
 static int plan_user(struct do_setup *s, const char *user, struct err *err)
 {
@@ -141,14 +140,21 @@ static int plan_user(struct do_setup *s, const char *user, struct err *err)
 
 	s->host_uid = geteuid();
 	s->host_gid = getegid();
+	s->plan.uid = s->host_uid;
+	s->plan.gid = s->host_gid;
 	if (!user)
 		return 0;
 	(void)fd_read_file(AT_FDCWD, "/etc/passwd", &passwd); /* without it: numbers only */
 	r = do_user_parse(user, passwd.data, &s->plan.uid, &s->plan.gid, err);
-	if (r == 0 && s->host_uid != 0 && (s->plan.uid != 0 || s->plan.gid != 0))
+	if (r < 0 || s->host_uid == 0)
+		return r;
+	if (s->plan.uid == 0 && s->plan.gid == s->host_gid)
+		s->plan.gid = 0;
+	if (s->plan.uid == 0 ? s->plan.gid != 0 :
+			       s->plan.uid != s->host_uid || s->plan.gid != s->host_gid)
 		r = err_set(err, -EPERM,
-			    "--user %s: an ordinary user has one id in the sandbox, and it is 0",
-			    user);
+			    "--user %s: an ordinary user is %u or 0 in the sandbox, and nobody else",
+			    user, s->host_uid);
 	return r;
 }
 
@@ -174,15 +180,15 @@ static int map_all(const char *file, struct oci_id_map maps[static DO_ID_MAPS_MA
 	return len ? 0 : err_set(err, -EINVAL, "%s is empty", file);
 }
 
-/* Root: identity. An ordinary user: the one id inside is the 0 of do_tree_enter()'s namespace. */
+/* Root: identity. An ordinary user: the one id inside stands for the 0 of do_tree_enter()'s namespace. */
 static int plan_maps(struct do_setup *s, struct err *err)
 {
 	struct do_plan *p = &s->plan;
 	int r;
 
 	if (s->host_uid != 0) {
-		p->uid_maps[0] = (struct oci_id_map){ 0, 0, 1 };
-		p->gid_maps[0] = (struct oci_id_map){ 0, 0, 1 };
+		p->uid_maps[0] = (struct oci_id_map){ .container_id = p->uid, .size = 1 };
+		p->gid_maps[0] = (struct oci_id_map){ .container_id = p->gid, .size = 1 };
 		p->uid_maps_len = 1;
 		p->gid_maps_len = 1;
 		return 0;

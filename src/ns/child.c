@@ -8,7 +8,6 @@
  */
 #include "ns/child.h"
 
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -42,17 +41,12 @@ static int die_with_parent(struct err *err)
 }
 
 /* Root of the user namespace; its maps are written by now. */
-static int become_userns_root(struct err *err)
+static int become_userns_root(const struct child *c, struct err *err)
 {
-	/* Denied when an unprivileged user wrote the map alone (user_namespaces(7)): keep the groups. */
-	if (setgroups(0, NULL) < 0 && errno != EPERM)
-		return err_sys(err, -errno, "setgroups in the user namespace");
-	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-		return err_sys(err, -errno,
-			       "become root of the user namespace (is id 0 mapped in "
-			       "linux.uidMappings and gidMappings?)");
+	const int r = namespace_become_root(&c->options->spec->process.user, err);
+
 	/* Changing ids has cleared it. */
-	return die_with_parent(err);
+	return r < 0 ? r : die_with_parent(err);
 }
 
 static int enter_joined(const struct child *c, struct err *err)
@@ -105,7 +99,7 @@ static int setup_namespaces(struct child *c, struct err *err)
 	if (r == 0 && is_new(c, OCI_NS_USER))
 		r = stage_await(c->sock, STAGE_MAPPED, err);
 	if (r == 0 && (is_new(c, OCI_NS_USER) || c->joined->fd[OCI_NS_USER] >= 0))
-		r = become_userns_root(err);
+		r = become_userns_root(c, err);
 	/*
 	 * For children only: this process, with the runtime's power and the host's root, never appears
 	 * in a pid namespace whose processes may be allowed to trace.
@@ -280,7 +274,7 @@ void child_intermediate(struct child *c, unsigned long long flags)
 	if (r == 0)
 		r = namespace_enter(c->joined, OCI_NS_USER, &err);
 	if (r == 0 && c->joined->fd[OCI_NS_USER] >= 0)
-		r = become_userns_root(&err);
+		r = become_userns_root(c, &err);
 	if (r == 0 && !c->late_pid)
 		r = namespace_enter(c->joined, OCI_NS_PID, &err);
 	if (r < 0)

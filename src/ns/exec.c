@@ -10,7 +10,6 @@
 #include "ns/ns.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -81,15 +80,15 @@ static int find_namespaces(struct exec *e, struct err *err)
 static int enter_container(const struct exec *e, struct err *err)
 {
 	const bool userns = e->flags & CLONE_NEWUSER;
+	int r;
 
 	if (e->flags && setns(e->options->container_pidfd, (int)e->flags) < 0)
 		return err_sys(err, -errno, "join the container's namespaces");
 	if (!userns)
 		return 0;
-	if (setgroups(0, NULL) < 0 && errno != EPERM)
-		return err_sys(err, -errno, "setgroups in the user namespace");
-	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-		return err_sys(err, -errno, "become root of the container's user namespace");
+	r = namespace_become_root(&e->options->spec->process.user, err);
+	if (r < 0)
+		return r;
 	return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? err_sys(err, -errno, "prctl") : 0;
 }
 

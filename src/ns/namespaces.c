@@ -2,13 +2,19 @@
 #include "ns/namespaces.h"
 
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "host/caps.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -102,4 +108,52 @@ int namespace_new_time(const struct oci_linux *linux_spec, struct err *err)
 	if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
 		return err_sys(err, -errno, "enter the time namespace");
 	return 0;
+}
+
+/* exec(2) takes the capabilities of everybody but uid 0, except the ambient ones. */
+static int keep_caps_over_exec(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++)
+		data[i].inheritable = data[i].effective = data[i].permitted;
+	if (syscall(SYS_capset, &header, data) < 0)
+		return -errno;
+	for (unsigned int cap = 0; cap <= caps_last(); cap++) {
+		if (data[cap / 32].permitted & 1u << cap % 32 &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, (unsigned long)cap, 0L, 0L) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int namespace_become_root(const struct oci_user *user, struct err *err)
+{
+	bool root = true;
+	int r;
+
+	/* Denied when an unprivileged user wrote the map alone (user_namespaces(7)): keep the groups. */
+	if (setgroups(0, NULL) < 0 && errno != EPERM)
+		return err_sys(err, -errno, "setgroups in the user namespace");
+	/* EINVAL: an id that is not mapped. */
+	if (setresgid(0, 0, 0) < 0) {
+		if (errno != EINVAL || setresgid(user->gid, user->gid, user->gid) < 0)
+			return err_sys(err, -errno,
+				       "enter the user namespace: neither 0 nor process.user.gid %u is "
+				       "mapped in linux.gidMappings: setresgid",
+				       user->gid);
+	}
+	if (setresuid(0, 0, 0) < 0) {
+		if (errno != EINVAL || setresuid(user->uid, user->uid, user->uid) < 0)
+			return err_sys(err, -errno,
+				       "enter the user namespace: neither 0 nor process.user.uid %u is "
+				       "mapped in linux.uidMappings: setresuid",
+				       user->uid);
+		root = false;
+	}
+	r = root ? 0 : keep_caps_over_exec();
+	return r < 0 ? err_sys(err, r, "keep the capabilities of the user namespace") : 0;
 }

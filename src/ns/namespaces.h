@@ -31,6 +31,13 @@ unsigned int namespaces_new(const struct oci_linux *linux_spec);
 int namespaces_open(const struct oci_linux *linux_spec, struct ns_joined *ret, struct err *err);
 void namespaces_close(struct ns_joined *joined);
 
+/*
+ * In a user namespace with every capability over it: become its root or, where id 0 is not mapped, `user`,
+ * who keeps the capabilities over the exec of caisson-init as ambient ones. -EINVAL when neither is
+ * mapped. Clears the parent-death signal.
+ */
+int namespace_become_root(const struct oci_user *user, struct err *err);
+
 /* Join one if its descriptor is open. */
 int namespace_enter(const struct ns_joined *joined, enum oci_ns kind, struct err *err);
 

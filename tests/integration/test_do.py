@@ -235,6 +235,30 @@ def test_ordinary_user_can_use_it(runtime, host_dir):
 
 
 @pytest.mark.classes("ns")
+@pytest.mark.parametrize("flags,ids", [([], ["1000", "1000", "0"]), (["--user", "1000"], ["1000", "1000", "0"]),
+                                       (["--user", "0"], ["0", "0", "1"]), (["--user", "root"], ["0", "0", "1"])])
+def test_ordinary_user_stays_who_they_are_or_is_root_by_name(runtime, host_dir, flags, ids):
+    """The third: whether there is any effective capability."""
+    os.chown(host_dir, 1000, 1000)
+    script = "id -u; id -g; grep -c 'CapEff:.*[1-9a-f]' /proc/self/status; stat -c %u:%g $0"
+    result = runtime.call(raw=[*AS_USER, str(runtime.path), "do", *flags, "--", "sh", "-c", script, str(host_dir)],
+                          check=False, env={"HOME": "/tmp", "XDG_RUNTIME_DIR": str(host_dir)})
+
+    assert result.returncode == 0, str(result)
+    assert result.stdout.split()[:3] == ids
+    # Files of the caller are the caller's inside.
+    assert result.stdout.split()[3] == f"{ids[0]}:{ids[1]}"
+
+
+@pytest.mark.classes("ns")
+@pytest.mark.parametrize("user", ["1001", "1000:7", "0:7", "nobody"])
+def test_ordinary_user_cannot_be_anybody_else(runtime, host_dir, user):
+    result = runtime.call(raw=[*AS_USER, str(runtime.path), "do", "--user", user, "--", "true"], check=False,
+                          env={"HOME": "/tmp", "XDG_RUNTIME_DIR": str(host_dir)})
+    assert result.returncode != 0 and "nobody else" in result.stderr
+
+
+@pytest.mark.classes("ns")
 def test_ordinary_user_gains_no_rights_over_files_of_root(runtime, host_dir):
     secret = host_dir / "secret"
     secret.write_text("root only")

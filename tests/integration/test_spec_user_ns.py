@@ -221,3 +221,53 @@ def test_ordinary_user_may_not_map_the_ids_of_others(runtime, bundle, as_user, s
     assert result.returncode == 1 and result.stderr
     if runtime.kind == "caisson":
         assert "newuidmap" in result.stderr or "uidMappings" in result.stderr
+
+
+def without_root(bundle):
+    bundle.user_namespace(100000)
+    bundle.linux.uid_mappings = ids((1000, 100000, 10))
+    bundle.linux.gid_mappings = ids((2000, 100000, 10))
+    bundle.process.user = {"uid": 1000, "gid": 2000}
+    for mount in bundle.config["mounts"]:
+        mount["options"] = [option for option in mount.get("options", []) if not option.startswith("gid=")]
+
+
+@pytest.mark.beyond("runc", "crun", reason="need id 0")
+def test_a_namespace_without_id_0_belongs_to_the_user_of_the_process(runtime, bundle):
+    without_root(bundle)
+    bundle.capabilities("CAP_KILL", "CAP_NET_RAW", sets=("bounding", "effective", "permitted", "inheritable", "ambient"))
+
+    report = runtime.run(bundle, ["report"]).report
+    assert (report["uid"], report["gid"]) == (1000, 2000)
+    for name in ("effective", "permitted", "bounding", "ambient"):
+        assert len(report[f"cap_{name}"]) == 2, name
+
+
+@pytest.mark.beyond("runc", "crun", reason="need id 0")
+def test_without_id_0_nothing_of_the_set_up_is_left_to_the_program(runtime, bundle):
+    without_root(bundle)
+    bundle.capabilities()
+
+    report = runtime.run(bundle, ["report"]).report
+    for name in ("effective", "permitted", "bounding", "inheritable", "ambient"):
+        assert report[f"cap_{name}"] == [], name
+
+
+@pytest.mark.beyond("runc", "crun", reason="need id 0")
+def test_exec_enters_a_namespace_without_id_0(runtime, bundle):
+    without_root(bundle)
+    bundle.capabilities()
+    runtime.run_detached(bundle)
+
+    report = runtime.exec(bundle, ["testinit", "report"]).report
+    assert (report["uid"], report["gid"]) == (1000, 2000)
+    assert report["cap_effective"] == report["cap_bounding"] == report["cap_ambient"] == []
+    assert runtime.exec(bundle, ["testinit", "report"], "--user", "1001:2002").report["uid"] == 1001
+
+
+@WORDING
+def test_process_user_that_is_not_mapped_is_named(runtime, bundle):
+    without_root(bundle)
+    bundle.process.user = {"uid": 7, "gid": 2000}
+
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "process.user.uid 7")
