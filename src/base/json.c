@@ -16,9 +16,10 @@
 #include "base/log.h"
 
 /*
- * jansson 2.14 drops errors of its growing buffers: for want of memory the scanner runs past the end of
- * its text and the writer leaves out what it could not append. So while one of them works an allocation
- * does not fail: it is served from the reserve, and the result is thrown away afterwards.
+ * jansson 2.14 drops errors of its growing buffers: for want of memory the scanner runs past the
+ * end of its text and the writer leaves out what it could not append. So while one of them works an
+ * allocation does not fail: it is served from the reserve, and the result is thrown away
+ * afterwards.
  */
 static struct {
 	bool open;
@@ -93,8 +94,8 @@ int json_parse(const char *text, size_t len, const char *name, json_t **ret, str
 		return err_sys(err, -ENOMEM, "%s", name);
 	}
 	if (!value) {
-		const int code = json_error_code(&problem) == json_error_out_of_memory ? -ENOMEM :
-											 -EINVAL;
+		const int code =
+			json_error_code(&problem) == json_error_out_of_memory ? -ENOMEM : -EINVAL;
 
 		return err_set(err, code, "%s:%d:%d: %s", name, problem.line, problem.column,
 			       problem.text);

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from lib import cgroups, leaks, programs  # noqa: E402
+from lib import cgroups, faults, leaks, programs  # noqa: E402
 from lib.bundle import Bundle  # noqa: E402
 from lib.console import FdSocket  # noqa: E402
 from lib.runtime import Runtime, probe, wait_until  # noqa: E402
@@ -67,6 +67,11 @@ def pytest_collection_modifyitems(config, items):
         reason = skip_reason(item, config.runtime_kind)
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter):
+    for name, (hit, there_are) in sorted(faults.SITES.items()):
+        terminalreporter.write_line(f"{name}: {hit} faults at {there_are} sites, seed {faults.SEED}")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -7,18 +7,19 @@
  *   nth fail N ERRNO [-f] CMD...    the n-th is not made and returns -ERRNO
  *
  * -f: processes that it makes are counted and hit, too (one count over all; the one that makes the
- * n-th call is killed), until they outlive the command or execute a program that is a file: memfds are the
- * runtime's own last stage, files are hooks and the container's program. Counting starts after the
- * exec of the command. A close(2) that fails closes nevertheless, as Linux does it; calls that cannot fail
- * (exit_group, rt_sigreturn, brk ...) are made.
+ * n-th call is killed), until they outlive the command or execute a program that is a file: memfds
+ * are the runtime's own last stage, files are hooks and the container's program. Counting starts
+ * after the exec of the command. A close(2) that fails closes nevertheless, as Linux does it; calls
+ * that cannot fail (exit_group, rt_sigreturn, brk ...) are made.
  *
- * A command that does not end within NTH_TIMEOUT seconds (default 10) is killed. Standard error gets
- * one line at the end:
+ * A command that does not end within NTH_TIMEOUT seconds (default 10) is killed. Standard error
+ * gets one line at the end:
  *
  *   nth: calls=C hit=NR arg=A by=command|child|stage end=exit:S|signal:N|hung
  *
- * hit: the number of the system call or -1, arg: its first argument, by: who made it; a stage is a child
- * that executes a memfd. The exit status is the command's, 128 + N for signals, 124 if it hung.
+ * hit: the number of the system call or -1, arg: its first argument, by: who made it; a stage is a
+ * child that executes a memfd. The exit status is the command's, 128 + N for signals, 124 if it
+ * hung.
  */
 #include <errno.h>
 #include <signal.h>
@@ -64,10 +65,11 @@ static void on_alarm(int sig)
  */
 static bool can_fail(long nr)
 {
-	static const long never[] = { SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
-				      SYS_brk, SYS_arch_prctl, SYS_set_tid_address,
-				      SYS_set_robust_list, SYS_rseq, SYS_rt_sigprocmask,
-				      SYS_rt_sigaction };
+	static const long never[] = {
+		SYS_exit, SYS_exit_group,     SYS_rt_sigreturn,	   SYS_restart_syscall,
+		SYS_brk,  SYS_arch_prctl,     SYS_set_tid_address, SYS_set_robust_list,
+		SYS_rseq, SYS_rt_sigprocmask, SYS_rt_sigaction
+	};
 
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
 		if (never[i] == nr)
@@ -244,7 +246,9 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 125;
-	nth.mode = strcmp(argv[1], "kill") == 0 ? KILL : strcmp(argv[1], "fail") == 0 ? FAIL : COUNT;
+	nth.mode = strcmp(argv[1], "kill") == 0	  ? KILL
+		   : strcmp(argv[1], "fail") == 0 ? FAIL
+						  : COUNT;
 	if (nth.mode != COUNT)
 		nth.n = strtol(argv[at++], NULL, 10);
 	if (nth.mode == FAIL && at < argc)

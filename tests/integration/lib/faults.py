@@ -49,6 +49,10 @@ def syscall_names():
 NAMES = syscall_names()
 
 
+# Test file -> [sites hit, sites there are]; the summary of the session prints it.
+SITES = {}
+
+
 class Outcome:
     """One call under nth: what was hit and how the command ended."""
 
@@ -197,7 +201,10 @@ class Campaign:
                 break
 
     def finish(self):
-        """Print the number of sites and fail if anything went wrong."""
+        """Count the sites and fail if anything went wrong."""
+        sites = SITES.setdefault(self.node.split("::")[0], [0, 0])
+        sites[0] += self.tried
+        sites[1] += self.total
         print(f"seed {SEED}: {self.tried} of {self.total} {self.what} of `{self.verb.name}` hit, "
               f"{len(self.syscalls)} kinds")
         assert not self.failures, "\n".join(["", *self.failures])

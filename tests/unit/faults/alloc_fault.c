@@ -5,8 +5,9 @@
  *   CAISSON_ALLOC_FAULT=N    the N-th allocation fails (0: none, they are only counted)
  *   CAISSON_ALLOC_FAULT=N+   and all after it, as on a host without memory
  *
- * One count over the program and the processes that it forks. At the end of the program standard error
- * gets one line: "faulty: calls=C hit=0|1 at=OFFSET by=command|child|nobody"; OFFSET is for addr2line(1).
+ * One count over the program and the processes that it forks. At the end of the program standard
+ * error gets one line: "faulty: calls=C hit=0|1 at=OFFSET by=command|child|nobody"; OFFSET is for
+ * addr2line(1).
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -79,8 +80,8 @@ __attribute__((constructor)) static void set_up(void)
 	fault.n = strtoul(text, &end, 10);
 	fault.from = *end == '+';
 	fault.command = getpid();
-	page = mmap(NULL, sizeof(*fault.record), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		    0);
+	page = mmap(NULL, sizeof(*fault.record), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		    -1, 0);
 	if (page == MAP_FAILED)
 		abort();
 	fault.record = page;
@@ -130,9 +131,9 @@ __attribute__((destructor)) static void report(void)
 		return;
 	len = snprintf(line, sizeof(line), "faulty: calls=%lu hit=%d at=0x%lx by=%s\n",
 		       atomic_load(&r->calls), atomic_load(&r->hits) > 0, (unsigned long)r->at,
-		       !r->pid		       ? "nobody" :
-		       r->pid == fault.command ? "command" :
-						 "child");
+		       !r->pid			 ? "nobody"
+		       : r->pid == fault.command ? "command"
+						 : "child");
 	if (write(STDERR_FILENO, line, (size_t)len) < 0)
 		_exit(125);
 }
