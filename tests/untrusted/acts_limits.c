@@ -16,13 +16,19 @@
 
 #include "acts.h"
 
+/* On failure errno says why. */
 static bool write_text(const char *path, const char *text)
 {
 	const int fd = open(path, O_WRONLY | O_CLOEXEC);
-	const bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
+	bool ok;
+	int error;
 
-	if (fd >= 0)
-		(void)close(fd);
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, strlen(text)) > 0;
+	error = errno;
+	(void)close(fd);
+	errno = error;
 	return ok;
 }
 
@@ -34,9 +40,12 @@ enum verdict leave_cgroup(struct report *report)
 					     "memory.limit_in_bytes", "pids.max" };
 	DIR *dir = opendir("/sys/fs/cgroup");
 	char path[600];
+	int error = ENOENT;
 
 	if (mount("cgroup", "/mnt", "cgroup", 0, "memory") == 0)
 		return verdict(report, ESCAPED, "mounted a cgroup hierarchy");
+	if (errno != ENOENT)
+		error = errno;
 	for (struct dirent *e; dir && (e = readdir(dir));) {
 		if (strcmp(e->d_name, "..") == 0)
 			continue;
@@ -48,11 +57,14 @@ enum verdict leave_cgroup(struct report *report)
 						     "max" :
 						     "0"))
 				return verdict(report, ESCAPED, "wrote %s", path);
+			if (errno != ENOENT)
+				error = errno;
 		}
 	}
 	if (dir)
 		(void)closedir(dir);
-	return refused(report, "mount, write");
+	errno = error;
+	return refused(report, "write");
 }
 
 enum verdict fork_bomb(struct report *report)
