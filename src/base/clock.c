@@ -9,17 +9,17 @@
 #define YEAR_10000_S 253402300800ll
 
 /*
- * Days since 1970-01-01 to a date of the proleptic Gregorian calendar. The year is taken to begin on the
- * first of March, so that the leap day is its last: then a month's first day is (153 * m + 2) / 5.
+ * Days since 1970-01-01 to a date of the proleptic Gregorian calendar. The year is taken to begin
+ * on the first of March, so that the leap day is its last: then a month's first day is (153 * m +
+ * 2) / 5.
  */
 static void civil_date(int64_t days, int *ret_year, int *ret_month, int *ret_day)
 {
 	const int64_t shifted = days + 719468; /* days since 0000-03-01 */
 	const int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
 	const int64_t day_of_era = shifted - era * 146097;
-	const int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
-				     day_of_era / 146096) /
-				    365;
+	const int64_t year_of_era =
+		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
 	const int64_t day_of_year =
 		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	const int64_t month = (5 * day_of_year + 2) / 153; /* 0: March */
@@ -29,11 +29,12 @@ static void civil_date(int64_t days, int *ret_year, int *ret_month, int *ret_day
 	*ret_year = (int)(year_of_era + era * 400 + (month >= 10));
 }
 
-const char *clock_rfc3339(const struct timespec *when, bool fraction, char text[static CLOCK_TEXT_MAX])
+const char *clock_rfc3339(const struct timespec *when, bool fraction,
+			  char text[static CLOCK_TEXT_MAX])
 {
-	int64_t s = when->tv_sec < YEAR_0_S	    ? YEAR_0_S
+	int64_t s = when->tv_sec < YEAR_0_S	   ? YEAR_0_S
 		    : when->tv_sec >= YEAR_10000_S ? YEAR_10000_S - 1
-						    : when->tv_sec;
+						   : when->tv_sec;
 	int64_t days = s / DAY_S;
 	int year, month, day, n;
 

@@ -10,7 +10,9 @@
 #define CLOCK_TEXT_MAX 40 /* bytes with the NUL */
 
 /*
- * RFC 3339 in UTC: "2026-11-21T23:05:03Z", with `fraction` "2026-11-21T23:05:03.5Z" (nanoseconds without
- * trailing zeros, as Go's RFC3339Nano). Years 0 to 9999; others are shown as the nearest of these.
+ * RFC 3339 in UTC: "2026-11-21T23:05:03Z", with `fraction` "2026-11-21T23:05:03.5Z" (nanoseconds
+ * without trailing zeros, as Go's RFC3339Nano). Years 0 to 9999; others are shown as the nearest of
+ * these.
  */
-const char *clock_rfc3339(const struct timespec *when, bool fraction, char text[static CLOCK_TEXT_MAX]);
+const char *clock_rfc3339(const struct timespec *when, bool fraction,
+			  char text[static CLOCK_TEXT_MAX]);

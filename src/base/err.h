@@ -12,7 +12,7 @@
 #define ERR_MSG_MAX 488
 
 struct err {
-	int code;              /* 0, or the -errno that was returned */
+	int code;	       /* 0, or the -errno that was returned */
 	char msg[ERR_MSG_MAX]; /* NUL-terminated UTF-8, no newline */
 };
 

@@ -28,8 +28,8 @@ int fd_read_file(int dirfd, const char *path, struct buf *b);
 int fd_write_all(int fd, const void *bytes, size_t len);
 
 /*
- * Write `text` to an existing file with exactly one write(2), as files of /proc and cgroupfs demand.
- * Does not create, follows no symbolic link in the last component. A short write is -EIO.
+ * Write `text` to an existing file with exactly one write(2), as files of /proc and cgroupfs
+ * demand. Does not create, follows no symbolic link in the last component. A short write is -EIO.
  */
 int fd_write_file(int dirfd, const char *path, const char *text);
 

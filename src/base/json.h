@@ -2,8 +2,9 @@
 /*
  * base/json.h - jansson with limits and errors that name the object.
  *
- * The one place that includes <jansson.h>; rooms that need JSON values include this header. Documents
- * are untrusted: size is limited by the caller, depth by jansson (2048), duplicate keys are refused.
+ * The one place that includes <jansson.h>; rooms that need JSON values include this header.
+ * Documents are untrusted: size is limited by the caller, depth by jansson (2048), duplicate keys
+ * are refused.
  */
 #pragma once
 
@@ -19,13 +20,16 @@
  */
 void json_setup(void);
 
-/* json_dumps() that is whole or NULL, also for want of memory; flags of jansson. The caller frees it. */
+/* json_dumps() that is whole or NULL, also for want of memory; flags of jansson. The caller frees
+ * it. */
 char *json_text(const json_t *value, size_t flags);
 
-/* Parse `text`; `name` stands for it in messages ("NAME:LINE:COLUMN: ..."). *ret is a new reference. */
+/* Parse `text`; `name` stands for it in messages ("NAME:LINE:COLUMN: ..."). *ret is a new
+ * reference. */
 int json_parse(const char *text, size_t len, const char *name, json_t **ret, struct err *err);
 
-/* Read at most max_bytes from `path` below dirfd and parse. -ENOENT and others of open(2), -E2BIG. */
+/* Read at most max_bytes from `path` below dirfd and parse. -ENOENT and others of open(2), -E2BIG.
+ */
 int json_read_file(int dirfd, const char *path, size_t max_bytes, json_t **ret, struct err *err);
 
 /* Serialise with the flags of json_dumps() and replace the file atomically (fd_replace_file()). */

@@ -3,9 +3,9 @@
  * base/log.h - the process-wide log of a command-line program.
  *
  * Text form on a terminal is runc's (logrus): time="..." level=error msg="..."; JSON form is one
- * object per line: {"level":"error","msg":"...","time":"RFC3339"}. Engines read the last "error" line
- * of the JSON form (containerd's runc shim). Not thread-safe: the programs that use it have one
- * thread. A line is written with one write(2), so that processes can share a file.
+ * object per line: {"level":"error","msg":"...","time":"RFC3339"}. Engines read the last "error"
+ * line of the JSON form (containerd's runc shim). Not thread-safe: the programs that use it have
+ * one thread. A line is written with one write(2), so that processes can share a file.
  */
 #pragma once
 

@@ -47,7 +47,8 @@ int str_printf(char **ret, const char *fmt, ...) __attribute__((format(printf, 2
 /* A list of owned strings, NULL-terminated; the empty list may be NULL. */
 size_t strv_len(char *const *list);
 
-/* Append a copy of `s`, or (strv_push) the string itself, which is freed on failure. 0 or -ENOMEM. */
+/* Append a copy of `s`, or (strv_push) the string itself, which is freed on failure. 0 or -ENOMEM.
+ */
 int strv_add(char ***list, const char *s);
 int strv_push(char ***list, char *s);
 

@@ -174,7 +174,8 @@ static int dispatch(struct cli *cli, const struct option_args *args, char **argv
 	return run_verb(cli, verb, (int)args->len - 1, words + 1);
 }
 
-/* A closed standard stream would be the next file that we open, and messages would be written there. */
+/* A closed standard stream would be the next file that we open, and messages would be written
+ * there. */
 static void open_closed_streams(void)
 {
 	for (int fd = 0; fd <= 2; fd++) {
@@ -190,9 +191,11 @@ int cli_main(int argc, char **argv)
 	struct err err = { 0 };
 	int r;
 
-	/* Whoever chooses a bundle chooses what root does: as a set-user-ID program this would be a gift. */
+	/* Whoever chooses a bundle chooses what root does: as a set-user-ID program this would be a
+	 * gift. */
 	if (getuid() != geteuid() || getgid() != getegid()) {
-		(void)fputs("caisson: refusing to run as a set-user-ID or set-group-ID program\n", stderr);
+		(void)fputs("caisson: refusing to run as a set-user-ID or set-group-ID program\n",
+			    stderr);
 		return 1;
 	}
 	if (argc > 1 && str_ends(argv[0], "/" DO_INIT_NAME))

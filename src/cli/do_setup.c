@@ -150,11 +150,12 @@ static int plan_user(struct do_setup *s, const char *user, struct err *err)
 		return r;
 	if (s->plan.uid == 0 && s->plan.gid == s->host_gid)
 		s->plan.gid = 0;
-	if (s->plan.uid == 0 ? s->plan.gid != 0 :
-			       s->plan.uid != s->host_uid || s->plan.gid != s->host_gid)
-		r = err_set(err, -EPERM,
-			    "--user %s: an ordinary user is %u or 0 in the sandbox, and nobody else",
-			    user, s->host_uid);
+	if (s->plan.uid == 0 ? s->plan.gid != 0
+			     : s->plan.uid != s->host_uid || s->plan.gid != s->host_gid)
+		r = err_set(
+			err, -EPERM,
+			"--user %s: an ordinary user is %u or 0 in the sandbox, and nobody else",
+			user, s->host_uid);
 	return r;
 }
 
@@ -180,7 +181,8 @@ static int map_all(const char *file, struct oci_id_map maps[static DO_ID_MAPS_MA
 	return len ? 0 : err_set(err, -EINVAL, "%s is empty", file);
 }
 
-/* Root: identity. An ordinary user: the one id inside stands for the 0 of do_tree_enter()'s namespace. */
+/* Root: identity. An ordinary user: the one id inside stands for the 0 of do_tree_enter()'s
+ * namespace. */
 static int plan_maps(struct do_setup *s, struct err *err)
 {
 	struct do_plan *p = &s->plan;

@@ -18,12 +18,12 @@
 #include "base/err.h"
 
 enum option_kind {
-	OPTION_FLAG,	     /* bool; "--flag=false" takes it back */
-	OPTION_STRING,	     /* const char *: the last one counts */
-	OPTION_LIST,	     /* struct option_list: every use adds one */
-	OPTION_UINT,	     /* unsigned int */
-	OPTION_DURATION,     /* uint64_t milliseconds > 0, as Go writes them: "5s", "1m30s", "250ms" */
-	OPTION_IGNORED_FLAG, /* taken for compatibility, without effect */
+	OPTION_FLAG,	 /* bool; "--flag=false" takes it back */
+	OPTION_STRING,	 /* const char *: the last one counts */
+	OPTION_LIST,	 /* struct option_list: every use adds one */
+	OPTION_UINT,	 /* unsigned int */
+	OPTION_DURATION, /* uint64_t milliseconds > 0, as Go writes them: "5s", "1m30s", "250ms" */
+	OPTION_IGNORED_FLAG,  /* taken for compatibility, without effect */
 	OPTION_IGNORED_VALUE, /* the same, with a value */
 };
 

@@ -78,8 +78,8 @@ uint32_t caps_last(void)
 	if (cached)
 		return cached;
 	/*
-	 * PR_CAPBSET_READ is EINVAL for a number above the last one: six calls, no file. Whatever else
-	 * it says must not make capabilities unknown, for the unknown are not dropped.
+	 * PR_CAPBSET_READ is EINVAL for a number above the last one: six calls, no file. Whatever
+	 * else it says must not make capabilities unknown, for the unknown are not dropped.
 	 */
 	while (unknown - known > 1) {
 		const uint32_t middle = (known + unknown) / 2;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host/cgroup_write.h - writing one control file with an error that names field, controller, file and
- * value. For host/cgroup_*.c only.
+ * host/cgroup_write.h - writing one control file with an error that names field, controller, file
+ * and value. For host/cgroup_*.c only.
  */
 #pragma once
 

@@ -40,13 +40,13 @@ int lsm_check(const struct oci_process *process, const struct oci_linux *linux_s
 
 		if (enabled || !str_eq(process->apparmor_profile, "unconfined"))
 			return err_set(err, -ENOTSUP, "process.apparmorProfile: %s",
-				       enabled ? "AppArmor profiles are not supported yet" :
-						 "AppArmor is not enabled on this host");
+				       enabled ? "AppArmor profiles are not supported yet"
+					       : "AppArmor is not enabled on this host");
 	}
 	if (label || (linux_spec && given(linux_spec->mount_label)))
 		return err_set(err, -ENOTSUP, "%s: %s",
 			       label ? "process.selinuxLabel" : "linux.mountLabel",
-			       lsm_selinux_enabled() ? "SELinux labels are not supported yet" :
-						       "SELinux is not enabled on this host");
+			       lsm_selinux_enabled() ? "SELinux labels are not supported yet"
+						     : "SELinux is not enabled on this host");
 	return 0;
 }

@@ -33,9 +33,9 @@ struct seccomp_program {
 /*
  * Compile. Unknown action, operator, architecture or flag, errnoRet where the action takes none:
  * -EINVAL naming it. An unknown system call name is ignored with a debug log (the annotation
- * run.oci.seccomp_fail_unknown_syscall=1 makes it an error). SCMP_ACT_NOTIFY without listenerPath or
- * as the default: -EINVAL. It may name any call: a thread that the filter does not cover hands the
- * listener over (src/init/filter.c), so unlike with runc write and sendmsg are no exceptions.
+ * run.oci.seccomp_fail_unknown_syscall=1 makes it an error). SCMP_ACT_NOTIFY without listenerPath
+ * or as the default: -EINVAL. It may name any call: a thread that the filter does not cover hands
+ * the listener over (src/init/filter.c), so unlike with runc write and sendmsg are no exceptions.
  */
 int seccomp_compile(const struct oci_spec *spec, struct seccomp_program *ret, struct err *err);
 void seccomp_program_done(struct seccomp_program *program);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Credentials in the only order that works (capabilities(7), credentials(7)): the bounding set while
- * CAP_SETPCAP is there, groups and ids with the permitted set kept, the exact sets, ambient last.
+ * Credentials in the only order that works (capabilities(7), credentials(7)): the bounding set
+ * while CAP_SETPCAP is there, groups and ids with the permitted set kept, the exact sets, ambient
+ * last.
  *
- * A filter without no_new_privs needs CAP_SYS_ADMIN at its installation, which comes later. It is then
- * kept in the permitted and effective sets until exec: exec computes both anew from the bounding,
- * inheritable and ambient sets, which are already exact, so the program never has it.
+ * A filter without no_new_privs needs CAP_SYS_ADMIN at its installation, which comes later. It is
+ * then kept in the permitted and effective sets until exec: exec computes both anew from the
+ * bounding, inheritable and ambient sets, which are already exact, so the program never has it.
  */
 #include "init/init.h"
 

@@ -3,10 +3,10 @@
  * seccomp(2), the last call before exec: nothing after it needs to be allowed by the filter but
  * execve(2) itself.
  *
- * A filter that notifies makes a listener that has to reach the host before any notified call, while
- * sendmsg(2) may itself be filtered. So a thread is made first, which the filter does not cover (no
- * TSYNC): it waits for the descriptor in memory, sends it, and says so in memory. Both sides only spin
- * for the few microseconds of one sendmsg(2). exec ends the thread.
+ * A filter that notifies makes a listener that has to reach the host before any notified call,
+ * while sendmsg(2) may itself be filtered. So a thread is made first, which the filter does not
+ * cover (no TSYNC): it waits for the descriptor in memory, sends it, and says so in memory. Both
+ * sides only spin for the few microseconds of one sendmsg(2). exec ends the thread.
  */
 #include "init/init.h"
 
@@ -41,9 +41,10 @@ __attribute__((noreturn)) static void helper(void)
 
 static void start_helper(const struct init *init)
 {
-	const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
-				    CLONE_THREAD | CLONE_SYSVSEM;
-	uint64_t *top = helper_stack + 510; /* 16-byte aligned; the call pushes the return address */
+	const unsigned long flags =
+		CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+	uint64_t *top =
+		helper_stack + 510; /* 16-byte aligned; the call pushes the return address */
 	long r;
 
 	handover.report = init->report;

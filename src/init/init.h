@@ -2,11 +2,11 @@
 /*
  * init/init.h - caisson-init: the last stage of every process of class ns.
  *
- * A program without libc, started by the staged child (src/ns/child.c) with a message (wire/init_msg.h).
- * It is what a container sees as /proc/self/exe of a process that is being started, executed from a
- * read-only detached mount, so that nothing on the host can be overwritten through it
- * (CVE-2019-5736). Small because every page fault of an exec counts, and because it is the only code of
- * ours that runs while the container's processes can see it.
+ * A program without libc, started by the staged child (src/ns/child.c) with a message
+ * (wire/init_msg.h). It is what a container sees as /proc/self/exe of a process that is being
+ * started, executed from a read-only detached mount, so that nothing on the host can be overwritten
+ * through it (CVE-2019-5736). Small because every page fault of an exec counts, and because it is
+ * the only code of ours that runs while the container's processes can see it.
  */
 #pragma once
 

@@ -4,9 +4,10 @@
  *
  *   terminal and session, working directory, credentials, [fork], gate, filter, exec
  *
- * With INIT_FORK (exec into a container) this process is still in the host's pid namespace: it takes on
- * the container's credentials first, and only then forks into the container's pid namespace, so that
- * what the container's processes can see and trace never had more power than they do.
+ * With INIT_FORK (exec into a container) this process is still in the host's pid namespace: it
+ * takes on the container's credentials first, and only then forks into the container's pid
+ * namespace, so that what the container's processes can see and trace never had more power than
+ * they do.
  */
 #include "init/init.h"
 
@@ -31,7 +32,8 @@ static long send_report(int sock, const struct init_report *report, const char *
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control = { 0 };
-	struct iovec iov[] = { { .iov_base = (void *)(uintptr_t)report, .iov_len = sizeof(*report) },
+	struct iovec iov[] = { { .iov_base = (void *)(uintptr_t)report,
+				 .iov_len = sizeof(*report) },
 			       { .iov_base = (void *)(uintptr_t)text } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
@@ -61,12 +63,12 @@ __attribute__((noreturn)) static void leave(int status)
 
 void init_fail(const struct init *init, enum init_step step, long code)
 {
-	const struct init_report report = {
-		.type = INIT_REPORT_FAILED, .step = step, .value = (int32_t)code
-	};
-	const uint32_t named = step == INIT_STEP_CWD  ? init->msg->cwd_off :
-			       step == INIT_STEP_EXEC ? init->msg->path_off :
-							0;
+	const struct init_report report = { .type = INIT_REPORT_FAILED,
+					    .step = step,
+					    .value = (int32_t)code };
+	const uint32_t named = step == INIT_STEP_CWD	? init->msg->cwd_off
+			       : step == INIT_STEP_EXEC ? init->msg->path_off
+							: 0;
 
 	(void)send_report(init->report, &report, named ? init_at(init->msg, named) : NULL, -1);
 	leave(255);
@@ -182,7 +184,8 @@ static int await_start(const struct init *init)
 static void wait_at_gate(struct init *init)
 {
 	const struct init_report ready = { .type = INIT_REPORT_READY };
-	const long r = init->msg->gate == INIT_GATE_STREAM ? 0 : init_report(init->report, &ready, -1);
+	const long r =
+		init->msg->gate == INIT_GATE_STREAM ? 0 : init_report(init->report, &ready, -1);
 
 	/* Behind an open gate the runtime may be gone, and the container goes on. */
 	if (init->msg->gate == INIT_GATE_OPEN)
@@ -216,8 +219,8 @@ static void execute(const struct init *init)
 {
 	const struct init_msg *msg = init->msg;
 	const size_t size = ((size_t)msg->argv_len + msg->envp_len + 2) * sizeof(char *);
-	const long addr = SYS6(SYS_mmap, 0, size, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const long addr =
+		SYS6(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	const char **argv = (const char **)addr;
 	const char **envp;
 
@@ -227,8 +230,7 @@ static void execute(const struct init *init)
 	(void)make_vector(msg, msg->envp_off, msg->envp_len, envp);
 	if (msg->flags & INIT_SECCOMP)
 		init_filter(init);
-	init_fail(init, INIT_STEP_EXEC,
-		  SYS3(SYS_execve, init_at(msg, msg->path_off), argv, envp));
+	init_fail(init, INIT_STEP_EXEC, SYS3(SYS_execve, init_at(msg, msg->path_off), argv, envp));
 }
 
 void init_main(const char *number)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The entry point and the two things that a libc would have done: the stack protector's canary and a
- * way to start a thread. No relocations are needed: the code is position independent and holds no
+ * The entry point and the two things that a libc would have done: the stack protector's canary and
+ * a way to start a thread. No relocations are needed: the code is position independent and holds no
  * pointers in data.
  */
 #include "init/init.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * init/sys.h - system calls without a libc: result or -errno, as the kernel returns it (syscall(2)).
+ * init/sys.h - system calls without a libc: result or -errno, as the kernel returns it
+ * (syscall(2)).
  */
 #pragma once
 
@@ -43,12 +44,13 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #endif
 
 /* Every argument becomes a long, pointers too. */
-#define SYS_ARG(x)		((long)(uintptr_t)(x))
-#define SYS0(nr)		sys6(nr, 0, 0, 0, 0, 0, 0)
-#define SYS1(nr, a)		sys6(nr, SYS_ARG(a), 0, 0, 0, 0, 0)
-#define SYS2(nr, a, b)		sys6(nr, SYS_ARG(a), SYS_ARG(b), 0, 0, 0, 0)
-#define SYS3(nr, a, b, c)	sys6(nr, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), 0, 0, 0)
-#define SYS4(nr, a, b, c, d)	sys6(nr, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), 0, 0)
-#define SYS5(nr, a, b, c, d, e) sys6(nr, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), 0)
+#define SYS_ARG(x)	     ((long)(uintptr_t)(x))
+#define SYS0(nr)	     sys6(nr, 0, 0, 0, 0, 0, 0)
+#define SYS1(nr, a)	     sys6(nr, SYS_ARG(a), 0, 0, 0, 0, 0)
+#define SYS2(nr, a, b)	     sys6(nr, SYS_ARG(a), SYS_ARG(b), 0, 0, 0, 0)
+#define SYS3(nr, a, b, c)    sys6(nr, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), 0, 0, 0)
+#define SYS4(nr, a, b, c, d) sys6(nr, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), 0, 0)
+#define SYS5(nr, a, b, c, d, e) \
+	sys6(nr, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), 0)
 #define SYS6(nr, a, b, c, d, e, f) \
 	sys6(nr, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), SYS_ARG(f))

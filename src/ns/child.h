@@ -16,8 +16,8 @@ struct child {
 	const int *idmap_fds;	/* as in struct rootfs */
 	const int *source_fds;
 	int init_fd;
-	int sock; /* the child's end */
-	bool placed; /* STAGE_PLACED has been seen */
+	int sock;      /* the child's end */
+	bool placed;   /* STAGE_PLACED has been seen */
 	bool late_pid; /* the joined pid namespace is entered by a fork at the very end */
 };
 
@@ -26,7 +26,7 @@ __attribute__((noreturn)) void child_main(struct child *child);
 
 /*
  * The intermediate process where a user namespace is joined, or a pid namespace with a new user
- * namespace: enters them, clones the staged child as a child of the runtime (CLONE_PARENT), tells its
- * pid, and ends.
+ * namespace: enters them, clones the staged child as a child of the runtime (CLONE_PARENT), tells
+ * its pid, and ends.
  */
 __attribute__((noreturn)) void child_intermediate(struct child *child, unsigned long long flags);

@@ -75,22 +75,24 @@ static int adopt(struct create *c, pid_t intermediate, struct ns_child *ret, str
 }
 
 /*
- * A joined pid namespace is entered last, by a fork of caisson-init: its processes may be allowed to trace
- * what they see (CAP_SYS_PTRACE in a pod), and would get at the host through the staged child. Procfs
- * can be told since Linux 6.17 to show a namespace from outside. Where it cannot, or a new user namespace
- * has no power over the pid namespace, the staged child is born there.
+ * A joined pid namespace is entered last, by a fork of caisson-init: its processes may be allowed
+ * to trace what they see (CAP_SYS_PTRACE in a pod), and would get at the host through the staged
+ * child. Procfs can be told since Linux 6.17 to show a namespace from outside. Where it cannot, or
+ * a new user namespace has no power over the pid namespace, the staged child is born there.
  */
 static bool can_fork_late(const struct create *c)
 {
 	const int pidns = c->joined.fd[OCI_NS_PID];
 	AUTO_CLOSE int fs = -EBADF;
 
-	/* With startContainer hooks the staged child waits at the gate: it must be the final process. */
+	/* With startContainer hooks the staged child waits at the gate: it must be the final
+	 * process. */
 	if (pidns < 0 || c->options->on_start ||
 	    namespaces_new(&c->options->spec->linux) & CLONE_NEWUSER)
 		return false;
 	fs = fsopen("proc", FSOPEN_CLOEXEC);
-	return fs >= 0 && (fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, pidns) == 0 || errno == EPERM);
+	return fs >= 0 &&
+	       (fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, pidns) == 0 || errno == EPERM);
 }
 
 static int spawn(struct create *c, struct ns_child *ret, struct err *err)
@@ -134,8 +136,8 @@ static int spawn(struct create *c, struct ns_child *ret, struct err *err)
 }
 
 /*
- * A user namespace cannot raise hard limits, so the parent does; the child sets them all, exactly and
- * last, when nothing of the set-up can suffer from them.
+ * A user namespace cannot raise hard limits, so the parent does; the child sets them all, exactly
+ * and last, when nothing of the set-up can suffer from them.
  */
 static int raise_rlimits(const struct oci_process *process, pid_t pid, struct err *err)
 {
@@ -189,8 +191,8 @@ static int serve(struct create *c, struct ns_child *child, struct err *err)
 	while (environment || terminal || ready || forked) {
 		struct stage_msg msg;
 		AUTO_CLOSE int fd = -EBADF;
-		int r = forked ? stage_recv_from(c->sock[0], child->pidfd, &msg, &fd, err) :
-				 stage_recv(c->sock[0], &msg, &fd, err);
+		int r = forked ? stage_recv_from(c->sock[0], child->pidfd, &msg, &fd, err)
+			       : stage_recv(c->sock[0], &msg, &fd, err);
 
 		if (r < 0)
 			return r;
@@ -231,11 +233,12 @@ static int serve(struct create *c, struct ns_child *child, struct err *err)
 
 int ns_create(const struct ns_create_options *options, struct ns_child *ret, struct err *err)
 {
-	AUTO(create_done) struct create c = { .options = options,
-					      .joined = NS_JOINED_INIT,
-					      .sock = { -EBADF, -EBADF },
-					      .init_fd = -EBADF,
-					      .cgroup_fd = -EBADF };
+	AUTO(create_done)
+	struct create c = { .options = options,
+			    .joined = NS_JOINED_INIT,
+			    .sock = { -EBADF, -EBADF },
+			    .init_fd = -EBADF,
+			    .cgroup_fd = -EBADF };
 	struct ns_child child = NS_CHILD_INIT;
 	int r;
 

@@ -2,10 +2,10 @@
 /*
  * ns_exec(): a process in a running container.
  *
- * A child of ours enters the container's namespaces, the pid namespace only for its own children. It
- * becomes caisson-init there, which takes on the container's credentials before it forks into the pid
- * namespace (INIT_FORK): what the container's processes can see, signal and trace has never more power
- * than they have, and its /proc/PID/exe is a sealed copy of caisson-init.
+ * A child of ours enters the container's namespaces, the pid namespace only for its own children.
+ * It becomes caisson-init there, which takes on the container's credentials before it forks into
+ * the pid namespace (INIT_FORK): what the container's processes can see, signal and trace has never
+ * more power than they have, and its /proc/PID/exe is a sealed copy of caisson-init.
  */
 #include "ns/ns.h"
 
@@ -27,8 +27,8 @@
 #include "ns/stage.h"
 
 static const char *const ns_files[OCI_NS_MAX] = {
-	[OCI_NS_USER] = "user", [OCI_NS_MOUNT] = "mnt", [OCI_NS_PID] = "pid",
-	[OCI_NS_NETWORK] = "net", [OCI_NS_IPC] = "ipc", [OCI_NS_UTS] = "uts",
+	[OCI_NS_USER] = "user",	    [OCI_NS_MOUNT] = "mnt", [OCI_NS_PID] = "pid",
+	[OCI_NS_NETWORK] = "net",   [OCI_NS_IPC] = "ipc",   [OCI_NS_UTS] = "uts",
 	[OCI_NS_CGROUP] = "cgroup", [OCI_NS_TIME] = "time",
 };
 
@@ -48,9 +48,10 @@ static void exec_done(struct exec *e)
 }
 
 /*
- * Joining one's own user namespace is an error and joining others is wasted, so compare. The container's
- * pid is verified by the caller. While the pidfd says that its process lives, the number was nobody
- * else's: otherwise a successor could make the flags empty and the new process would stay on the host.
+ * Joining one's own user namespace is an error and joining others is wasted, so compare. The
+ * container's pid is verified by the caller. While the pidfd says that its process lives, the
+ * number was nobody else's: otherwise a successor could make the flags empty and the new process
+ * would stay on the host.
  */
 static int find_namespaces(struct exec *e, struct err *err)
 {
@@ -125,8 +126,9 @@ static int run_exec_stages(struct exec *e, struct err *err)
 }
 
 /*
- * Into the container's cgroup: born in its cgroup2 directory where that works, the rest by itself. Where
- * cgroup2 refuses, because the container distributes controllers to children, beside its init.
+ * Into the container's cgroup: born in its cgroup2 directory where that works, the rest by itself.
+ * Where cgroup2 refuses, because the container distributes controllers to children, beside its
+ * init.
  */
 static int clone_exec(struct exec *e, struct ns_child *child, struct err *err)
 {
@@ -195,9 +197,8 @@ static int serve_exec(struct exec *e, struct ns_child *child, struct err *err)
 
 int ns_exec(const struct ns_exec_options *options, struct ns_child *ret, struct err *err)
 {
-	AUTO(exec_done) struct exec e = { .options = options,
-					  .sock = { -EBADF, -EBADF },
-					  .init_fd = -EBADF };
+	AUTO(exec_done)
+	struct exec e = { .options = options, .sock = { -EBADF, -EBADF }, .init_fd = -EBADF };
 	struct ns_child child = NS_CHILD_INIT;
 	int r;
 

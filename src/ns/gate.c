@@ -19,8 +19,8 @@
 /* sun_path holds 108 bytes; a directory descriptor makes every path short. */
 static int gate_address(int dirfd, const char *name, struct sockaddr_un *ret, struct err *err)
 {
-	const int n = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", dirfd,
-			       name);
+	const int n =
+		snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", dirfd, name);
 
 	ret->sun_family = AF_UNIX;
 	if (n < 0 || (size_t)n >= sizeof(ret->sun_path))
@@ -45,7 +45,8 @@ int ns_listen(int dirfd, const char *name, struct err *err)
 	return TAKE_FD(sock);
 }
 
-/* The last byte. *ret_told is false when nobody is left to read it: then an end of file is no answer. */
+/* The last byte. *ret_told is false when nobody is left to read it: then an end of file is no
+ * answer. */
 static int tell_last(int sock, char byte, bool *ret_told, struct err *err)
 {
 	const int r = fd_send(sock, &byte, 1, NULL, 0);
@@ -67,9 +68,10 @@ int ns_release(struct ns_child *child, struct err *err)
 	r = stage_recv(child->report, &msg, &fd, err);
 	auto_close_p(&fd);
 	if (r > 0)
-		return msg.head.type == INIT_REPORT_FAILED || msg.head.type == STAGE_FAILED ?
-			       stage_report_error(&msg, err) :
-			       err_set(err, -EPROTO, "unexpected message from the container process");
+		return msg.head.type == INIT_REPORT_FAILED || msg.head.type == STAGE_FAILED
+			       ? stage_report_error(&msg, err)
+			       : err_set(err, -EPROTO,
+					 "unexpected message from the container process");
 	auto_close_p(&child->report);
 	child->report = -EBADF;
 	return r == 0 && !told ? err_set(err, -EPROTO, STAGE_DIED) : r;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hooks are started with posix_spawn(3) (vfork inside: the cost does not grow with our memory), each in
- * a process group of its own so that a time-out ends what a shell hook has started. Everything is
- * waited for with poll(2): the process by its pidfd, standard error by a pipe of which only the tail is
- * kept.
+ * Hooks are started with posix_spawn(3) (vfork inside: the cost does not grow with our memory),
+ * each in a process group of its own so that a time-out ends what a shell hook has started.
+ * Everything is waited for with poll(2): the process by its pidfd, standard error by a pipe of
+ * which only the tail is kept.
  */
 #include "ns/hooks.h"
 
@@ -196,7 +196,8 @@ static int judge(int status, const struct tail *tail, struct err *err)
 	const char *colon;
 
 	if (status < 0)
-		return err_set(err, -ECANCELED, "its exit status is lost: %s", strerrordesc_np(-status));
+		return err_set(err, -ECANCELED, "its exit status is lost: %s",
+			       strerrordesc_np(-status));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	tail_last_line(tail, line);

@@ -15,13 +15,13 @@ struct hooks_io {
 };
 
 /*
- * Run each hook of the list in order, in the caller's namespaces, and wait for it. Standard input is a
- * sealed memory file, so that a hook which does not read it is no error and cannot block anybody.
- * args[0] and env are the hook's own (an absent env is empty); descriptors above 2 are closed. A hook that
- * runs past its timeout is killed with its process group: -ETIMEDOUT. A hook that cannot be run, exits with
- * a status other than 0 or dies by a signal ends the list: -ECANCELED,
- * "NAME hook 0 (/path): exit status 1: LAST LINE OF STDERR". What a hook left running in the background
- * is not waited for.
+ * Run each hook of the list in order, in the caller's namespaces, and wait for it. Standard input
+ * is a sealed memory file, so that a hook which does not read it is no error and cannot block
+ * anybody. args[0] and env are the hook's own (an absent env is empty); descriptors above 2 are
+ * closed. A hook that runs past its timeout is killed with its process group: -ETIMEDOUT. A hook
+ * that cannot be run, exits with a status other than 0 or dies by a signal ends the list:
+ * -ECANCELED, "NAME hook 0 (/path): exit status 1: LAST LINE OF STDERR". What a hook left running
+ * in the background is not waited for.
  */
 int hooks_run(const struct oci_hook_list *hooks, const char *name, const struct hooks_io *io,
 	      struct err *err);

@@ -14,9 +14,9 @@ struct idmap_fds {
 };
 
 /*
- * Open one for every mount with mappings of its own, or with the option idmap or ridmap: its uidMappings
- * and gidMappings, the maps of "idmap=uids=..;gids=..", else those of the container. Mounts with the same
- * mappings of the container share one namespace. -EINVAL names the mount.
+ * Open one for every mount with mappings of its own, or with the option idmap or ridmap: its
+ * uidMappings and gidMappings, the maps of "idmap=uids=..;gids=..", else those of the container.
+ * Mounts with the same mappings of the container share one namespace. -EINVAL names the mount.
  */
 int idmap_fds_open(const struct oci_spec *spec, struct idmap_fds *ret, struct err *err);
 void idmap_fds_done(struct idmap_fds *maps);

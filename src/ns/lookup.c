@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names that are looked up in the container's own tree: the program and the home directory. Everything
- * read here is hostile. The messages are runc's, which Podman and containerd turn into exit codes 126
- * and 127.
+ * Names that are looked up in the container's own tree: the program and the home directory.
+ * Everything read here is hostile. The messages are runc's, which Podman and containerd turn into
+ * exit codes 126 and 127.
  */
 #include "ns/stage.h"
 
@@ -137,7 +137,8 @@ int lookup_home(const char *passwd, size_t len, uint32_t uid, char **ret)
 		char number[16];
 		uint64_t value;
 
-		if (passwd_field(p, line_len, 2, &field, &field_len) && field_len < sizeof(number)) {
+		if (passwd_field(p, line_len, 2, &field, &field_len) &&
+		    field_len < sizeof(number)) {
 			memcpy(number, field, field_len);
 			number[field_len] = '\0';
 			if (str_to_u64(number, UINT32_MAX, &value) == 0 && value == uid &&
@@ -153,9 +154,9 @@ int lookup_home(const char *passwd, size_t len, uint32_t uid, char **ret)
 int stage_home(uint32_t uid, char **ret, struct err *err)
 {
 	AUTO_BUF struct buf text = { .max = PASSWD_MAX };
-	AUTO_CLOSE int fd = fd_open_resolve(AT_FDCWD, "/etc/passwd",
-					    O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
-					    RESOLVE_NO_MAGICLINKS);
+	AUTO_CLOSE int fd =
+		fd_open_resolve(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
+				RESOLVE_NO_MAGICLINKS);
 	struct stat st;
 	int r = -ENOENT;
 

@@ -111,7 +111,8 @@ static void put_seccomp(struct buf *b, struct init_msg *msg, const struct seccom
 	msg->seccomp_off = put_bytes(b, program->insns, program->len * sizeof(*program->insns));
 }
 
-/* Whether setgroups(2) is allowed at all: not in a user namespace without privilege (denied there). */
+/* Whether setgroups(2) is allowed at all: not in a user namespace without privilege (denied there).
+ */
 static bool may_setgroups(void)
 {
 	AUTO_BUF struct buf text = { .max = 64 };

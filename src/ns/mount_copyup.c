@@ -27,7 +27,7 @@ struct level {
 
 struct copy {
 	struct level levels[COPYUP_DEPTH_MAX + 1];
-	size_t depth; /* levels in use */
+	size_t depth;  /* levels in use */
 	bool keep_top; /* the attributes of the top are given: they are not copied */
 };
 

@@ -17,7 +17,7 @@
 
 /*
  * Copy everything below the directory from_fd into the directory to_fd (both may be O_PATH). The
- * error names the entry: "copy etc/passwd: No space left on device". keep_top: mode, owner and times of
- * to_fd itself stay (the mount's options say what they are).
+ * error names the entry: "copy etc/passwd: No space left on device". keep_top: mode, owner and
+ * times of to_fd itself stay (the mount's options say what they are).
  */
 int mount_copyup(int from_fd, int to_fd, bool keep_top, struct err *err);

@@ -23,9 +23,9 @@
 int namespace_flag(enum oci_ns kind)
 {
 	static const int flags[OCI_NS_MAX] = {
-		[OCI_NS_USER] = CLONE_NEWUSER, [OCI_NS_MOUNT] = CLONE_NEWNS,
-		[OCI_NS_PID] = CLONE_NEWPID,   [OCI_NS_NETWORK] = CLONE_NEWNET,
-		[OCI_NS_IPC] = CLONE_NEWIPC,   [OCI_NS_UTS] = CLONE_NEWUTS,
+		[OCI_NS_USER] = CLONE_NEWUSER,	   [OCI_NS_MOUNT] = CLONE_NEWNS,
+		[OCI_NS_PID] = CLONE_NEWPID,	   [OCI_NS_NETWORK] = CLONE_NEWNET,
+		[OCI_NS_IPC] = CLONE_NEWIPC,	   [OCI_NS_UTS] = CLONE_NEWUTS,
 		[OCI_NS_CGROUP] = CLONE_NEWCGROUP, [OCI_NS_TIME] = CLONE_NEWTIME,
 	};
 
@@ -135,23 +135,26 @@ int namespace_become_root(const struct oci_user *user, struct err *err)
 	bool root = true;
 	int r;
 
-	/* Denied when an unprivileged user wrote the map alone (user_namespaces(7)): keep the groups. */
+	/* Denied when an unprivileged user wrote the map alone (user_namespaces(7)): keep the
+	 * groups. */
 	if (setgroups(0, NULL) < 0 && errno != EPERM)
 		return err_sys(err, -errno, "setgroups in the user namespace");
 	/* EINVAL: an id that is not mapped. */
 	if (setresgid(0, 0, 0) < 0) {
 		if (errno != EINVAL || setresgid(user->gid, user->gid, user->gid) < 0)
-			return err_sys(err, -errno,
-				       "enter the user namespace: neither 0 nor process.user.gid %u is "
-				       "mapped in linux.gidMappings: setresgid",
-				       user->gid);
+			return err_sys(
+				err, -errno,
+				"enter the user namespace: neither 0 nor process.user.gid %u is "
+				"mapped in linux.gidMappings: setresgid",
+				user->gid);
 	}
 	if (setresuid(0, 0, 0) < 0) {
 		if (errno != EINVAL || setresuid(user->uid, user->uid, user->uid) < 0)
-			return err_sys(err, -errno,
-				       "enter the user namespace: neither 0 nor process.user.uid %u is "
-				       "mapped in linux.uidMappings: setresuid",
-				       user->uid);
+			return err_sys(
+				err, -errno,
+				"enter the user namespace: neither 0 nor process.user.uid %u is "
+				"mapped in linux.uidMappings: setresuid",
+				user->uid);
 		root = false;
 	}
 	r = root ? 0 : keep_caps_over_exec();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ns/namespaces.h - which namespaces are new, which are joined (namespaces(7)). Private to the room.
+ * ns/namespaces.h - which namespaces are new, which are joined (namespaces(7)). Private to the
+ * room.
  */
 #pragma once
 
@@ -13,9 +14,9 @@
 struct ns_joined {
 	int fd[OCI_NS_MAX];
 };
-#define NS_JOINED_INIT                                                                    \
-	{                                                                                 \
-		.fd = { [0 ... OCI_NS_MAX - 1] = -EBADF }                                 \
+#define NS_JOINED_INIT                                    \
+	{                                                 \
+		.fd = { [0 ... OCI_NS_MAX - 1] = -EBADF } \
 	}
 
 /* CLONE_NEW* of one kind. */
@@ -25,16 +26,16 @@ int namespace_flag(enum oci_ns kind);
 unsigned int namespaces_new(const struct oci_linux *linux_spec);
 
 /*
- * Open every namespace that is joined by path and verify its kind (ioctl_ns(2), NS_GET_NSTYPE), so that
- * a path cannot smuggle in something else. The error names linux.namespaces and the path.
+ * Open every namespace that is joined by path and verify its kind (ioctl_ns(2), NS_GET_NSTYPE), so
+ * that a path cannot smuggle in something else. The error names linux.namespaces and the path.
  */
 int namespaces_open(const struct oci_linux *linux_spec, struct ns_joined *ret, struct err *err);
 void namespaces_close(struct ns_joined *joined);
 
 /*
- * In a user namespace with every capability over it: become its root or, where id 0 is not mapped, `user`,
- * who keeps the capabilities over the exec of caisson-init as ambient ones. -EINVAL when neither is
- * mapped. Clears the parent-death signal.
+ * In a user namespace with every capability over it: become its root or, where id 0 is not mapped,
+ * `user`, who keeps the capabilities over the exec of caisson-init as ambient ones. -EINVAL when
+ * neither is mapped. Clears the parent-death signal.
  */
 int namespace_become_root(const struct oci_user *user, struct err *err);
 

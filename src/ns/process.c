@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From "in the container's namespaces" to "caisson-init runs": the attributes that exec(2) keeps are set
- * here, where there is a libc; those that depend on the final credentials are caisson-init's.
+ * From "in the container's namespaces" to "caisson-init runs": the attributes that exec(2) keeps
+ * are set here, where there is a libc; those that depend on the final credentials are
+ * caisson-init's.
  */
 #include "ns/stage.h"
 
@@ -62,8 +63,8 @@ static int join_keyring(const char *name, struct err *err)
 
 int stage_open_terminal(const struct stage_process *p, int *ret_slave, struct err *err)
 {
-	AUTO_CLOSE int pts = fd_open_resolve(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY, 0,
-					     RESOLVE_NO_SYMLINKS);
+	AUTO_CLOSE int pts =
+		fd_open_resolve(AT_FDCWD, "/dev/pts", O_PATH | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
 	AUTO_CLOSE int master = -EBADF;
 	AUTO_CLOSE int slave = -EBADF;
 	int r;
@@ -95,8 +96,8 @@ int stage_open_terminal(const struct stage_process *p, int *ret_slave, struct er
 }
 
 /*
- * The user must be able to reopen its standard streams. The group stays: a terminal's is "tty". A stream
- * that is /dev/null is the host's and stays as it is.
+ * The user must be able to reopen its standard streams. The group stays: a terminal's is "tty". A
+ * stream that is /dev/null is the host's and stays as it is.
  */
 static void own_stdio(const struct oci_user *user)
 {
@@ -107,7 +108,8 @@ static void own_stdio(const struct oci_user *user)
 			continue;
 		if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
 			continue;
-		/* EPERM, EINVAL, EROFS: not ours to give (rootless, an unmapped id); runc goes on, too. */
+		/* EPERM, EINVAL, EROFS: not ours to give (rootless, an unmapped id); runc goes on,
+		 * too. */
 		if (fchown(fd, user->uid, (gid_t)-1) < 0)
 			log_debug("chown standard stream %d: errno %d", fd, errno);
 	}
@@ -156,8 +158,9 @@ static bool has_env(const struct oci_strs *env, const char *prefix)
 }
 
 /*
- * Lay out the descriptors for caisson-init: the user's first, then its own three from `first` on, and
- * everything else closed by exec. The sources are lifted above the targets before any is overwritten.
+ * Lay out the descriptors for caisson-init: the user's first, then its own three from `first` on,
+ * and everything else closed by exec. The sources are lifted above the targets before any is
+ * overwritten.
  */
 static int place_descriptors(int first, const int sources[3], int image, int *ret_image,
 			     struct err *err)
@@ -167,8 +170,7 @@ static int place_descriptors(int first, const int sources[3], int image, int *re
 
 	*ret_image = fcntl(image, F_DUPFD_CLOEXEC, first + 3);
 	for (int i = 0; i < 3; i++)
-		lifted[i] = sources[i] < 0 ? -EBADF :
-					     fcntl(sources[i], F_DUPFD_CLOEXEC, first + 3);
+		lifted[i] = sources[i] < 0 ? -EBADF : fcntl(sources[i], F_DUPFD_CLOEXEC, first + 3);
 	if (*ret_image < 0 || lifted[0] < 0 || lifted[1] < 0 || (sources[2] >= 0 && lifted[2] < 0))
 		return err_sys(err, -errno, "duplicate descriptors above %d", first);
 	r = fd_close_range((unsigned int)first, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -221,9 +223,9 @@ int stage_become_init(const struct stage_process *p, struct err *err)
 		.path = path,
 		.home = home,
 		.flags = (p->fork ? INIT_FORK : 0) | (p->process->terminal ? INIT_SET_TTY : 0),
-		.gate = p->gate_open	? INIT_GATE_OPEN :
-			p->gate_fd >= 0 ? INIT_GATE_LISTEN :
-					  INIT_GATE_STREAM,
+		.gate = p->gate_open	  ? INIT_GATE_OPEN
+			: p->gate_fd >= 0 ? INIT_GATE_LISTEN
+					  : INIT_GATE_STREAM,
 		.keep_original_groups = p->keep_original_groups,
 		.may_setgroups = true,
 	};

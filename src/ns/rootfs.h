@@ -59,8 +59,8 @@ struct rootfs {
 	bool shared_seen; /* a mount of the tree is shared: what is mounted on it becomes so too */
 };
 
-#define ROOTFS_INIT                                 \
-	{                                           \
+#define ROOTFS_INIT                                                     \
+	{                                                               \
 		.root_fd = -EBADF, .dev_fd = -EBADF, .pidns_fd = -EBADF \
 	}
 

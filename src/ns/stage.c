@@ -122,7 +122,8 @@ int stage_recv(int sock, struct stage_msg *ret, int *ret_fd, struct err *err)
 	if (n == 0)
 		return 0;
 	if (n == -ECONNRESET) {
-		/* It died with a byte of ours unread. The kernel says so before it gives out what was sent. */
+		/* It died with a byte of ours unread. The kernel says so before it gives out what
+		 * was sent. */
 		nfds = 1;
 		n = fd_recv(sock, &msg, sizeof(msg), &fd, &nfds);
 		if (n == 0 || n == -ECONNRESET)
@@ -210,8 +211,9 @@ int stage_report_error(const struct stage_msg *msg, struct err *err)
 		return err_set(err, -EPROTO, "caisson-init failed at unknown step %u",
 			       msg->head.step);
 	if (msg->head.step == INIT_STEP_CWD && code == -EXDEV)
-		return err_set(err, -EPERM,
-			       "current working directory is outside of container mount namespace root");
+		return err_set(
+			err, -EPERM,
+			"current working directory is outside of container mount namespace root");
 	if (msg->err.msg[0])
 		return err_sys(err, code, "%s %s", step_names[msg->head.step], msg->err.msg);
 	return err_sys(err, code, "%s", step_names[msg->head.step]);

@@ -2,17 +2,17 @@
 /*
  * ns/stage.h - between ns_create()/ns_exec() and the staged child (private to the room).
  *
- * One SOCK_SEQPACKET pair. The child sends struct stage_msg; caisson-init, which inherits the child's
- * end, sends the shorter struct init_report with the same head. The parent sends single bytes, each of
- * which the child awaits in this order; a byte that nobody awaits yet waits in the socket:
+ * One SOCK_SEQPACKET pair. The child sends struct stage_msg; caisson-init, which inherits the
+ * child's end, sends the shorter struct init_report with the same head. The parent sends single
+ * bytes, each of which the child awaits in this order; a byte that nobody awaits yet waits in the
+ * socket:
  *
  *   parent                                child
  *   clone3
  *   [uid and gid maps]    STAGE_MAPPED ->   ids of the new user namespace
- *   on_namespaces         STAGE_PLACED ->   joins its cgroups through the descriptors that come along;
- *                                           cgroup namespace, cgroup mounts, everything after
- *   on_environment        <- ENVIRONMENT    mounts are made, pivot_root is not (only with hooks)
- *                     STAGE_ENVIRONED ->
+ *   on_namespaces         STAGE_PLACED ->   joins its cgroups through the descriptors that come
+ * along; cgroup namespace, cgroup mounts, everything after on_environment        <- ENVIRONMENT
+ * mounts are made, pivot_root is not (only with hooks) STAGE_ENVIRONED ->
  *                         <- TERMINAL       pty master, when it stays with the parent
  *                                           execveat caisson-init
  *                         <- FORKED         (a joined pid namespace)
@@ -38,7 +38,7 @@ enum stage_msg_type {
 
 struct stage_msg {
 	struct init_report head; /* type: enum stage_msg_type or enum init_report_type */
-	struct err err;		 /* STAGE_FAILED; of INIT_REPORT_FAILED err.msg is the path, or empty */
+	struct err err; /* STAGE_FAILED; of INIT_REPORT_FAILED err.msg is the path, or empty */
 };
 
 #define STAGE_MAPPED	'm'
@@ -57,7 +57,8 @@ void stage_default_signals(void);
 int stage_send(int sock, enum stage_msg_type type, int32_t value, int fd);
 int stage_await(int sock, char byte, struct err *err);
 
-/* Await STAGE_PLACED and enter the cgroups whose files come with it (host/cgroup.h, cgroup_join()). */
+/* Await STAGE_PLACED and enter the cgroups whose files come with it (host/cgroup.h, cgroup_join()).
+ */
 int stage_await_placed(int sock, struct err *err);
 /* Send the error to the parent and end; the exit status is for whoever reads wait(2). */
 __attribute__((noreturn)) void stage_fail(int sock, const struct err *err);
@@ -65,26 +66,27 @@ __attribute__((noreturn)) void stage_fail(int sock, const struct err *err);
 #define STAGE_DIED "the container process died during its set-up"
 
 /*
- * Parent side. Receive one message: 1, or 0 at end of file; *ret_fd is -EBADF or the caller's. -EPROTO
- * (STAGE_DIED) when the child ended without reading what it was told.
+ * Parent side. Receive one message: 1, or 0 at end of file; *ret_fd is -EBADF or the caller's.
+ * -EPROTO (STAGE_DIED) when the child ended without reading what it was told.
  */
 int stage_recv(int sock, struct stage_msg *ret, int *ret_fd, struct err *err);
 /*
- * The same, and 0 as well when the process behind pidfd has ended without a message: a process that it
- * has forked may hold the socket open.
+ * The same, and 0 as well when the process behind pidfd has ended without a message: a process that
+ * it has forked may hold the socket open.
  */
 int stage_recv_from(int sock, int pidfd, struct stage_msg *ret, int *ret_fd, struct err *err);
 int stage_tell(int sock, char byte, struct err *err);
 
-/* Say STAGE_PLACED with what the child needs to enter `cg` itself; `cloned`: it was born in cgroup2. */
+/* Say STAGE_PLACED with what the child needs to enter `cg` itself; `cloned`: it was born in
+ * cgroup2. */
 int stage_tell_placed(int sock, const struct cgroup *cg, bool cloned, struct err *err);
 
 /* The sentence of a failed report, as -errno. */
 int stage_report_error(const struct stage_msg *msg, struct err *err);
 
 /*
- * INIT_REPORT_FORKED: `pid` is our child by CLONE_PARENT and takes the place of the one that forked it,
- * which has done its work and is reaped.
+ * INIT_REPORT_FORKED: `pid` is our child by CLONE_PARENT and takes the place of the one that forked
+ * it, which has done its work and is reaped.
  */
 int stage_adopt_forked(struct ns_child *child, pid_t pid, struct err *err);
 
@@ -99,8 +101,8 @@ struct stage_process {
 	const struct ns_terminal *terminal;
 	const char *keyring; /* session keyring to join, or NULL */
 	int sock;
-	int init_fd; /* stage_init_image() */
-	int gate_fd; /* NS_GATE_LISTEN, else -EBADF */
+	int init_fd;	/* stage_init_image() */
+	int gate_fd;	/* NS_GATE_LISTEN, else -EBADF */
 	bool gate_open; /* start_hooks_at_gate() has waited */
 	unsigned int preserve_fds;
 	bool fork; /* into a joined pid namespace */
@@ -117,7 +119,8 @@ int stage_init_image(struct err *err);
  */
 int stage_become_init(const struct stage_process *p, struct err *err);
 
-/* The terminal of `terminal` becomes standard input, output and error; the master goes to its taker. */
+/* The terminal of `terminal` becomes standard input, output and error; the master goes to its
+ * taker. */
 int stage_open_terminal(const struct stage_process *p, int *ret_slave, struct err *err);
 
 /* The file to execute for args[0], searched as execvp(3) does in the container's PATH. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hooks are programs of the container's file system, which nobody has to trust: they run with the
- * credentials that the container's program will have, never with the runtime's. So a process between
- * takes those on and executes them, while this one keeps what it needs to become caisson-init.
+ * The hooks are programs of the container's file system, which nobody has to trust: they run with
+ * the credentials that the container's program will have, never with the runtime's. So a process
+ * between takes those on and executes them, while this one keeps what it needs to become
+ * caisson-init.
  *
- * This process waits in the container's pid namespace, with the runtime's credentials and memory, for as
- * long as the container is created. It is not dumpable: without CAP_SYS_PTRACE over the host's user
- * namespace nobody reads its memory or opens its /proc/PID/exe (ptrace(2)).
+ * This process waits in the container's pid namespace, with the runtime's credentials and memory,
+ * for as long as the container is created. It is not dumpable: without CAP_SYS_PTRACE over the
+ * host's user namespace nobody reads its memory or opens its /proc/PID/exe (ptrace(2)).
  */
 #include "ns/start_hooks.h"
 

@@ -8,8 +8,9 @@
 #include "runtime/creation.h"
 
 /*
- * Read config.json (or --config FILE) of the bundle; sets c->bundle, c->rootfs, the text and cr->spec.
- * The directory is resolved once, so that the path in the state is absolute and without links.
+ * Read config.json (or --config FILE) of the bundle; sets c->bundle, c->rootfs, the text and
+ * cr->spec. The directory is resolved once, so that the path in the state is absolute and without
+ * links.
  */
 int bundle_load(struct creation *cr, struct err *err);
 

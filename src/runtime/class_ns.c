@@ -67,9 +67,9 @@ static int class_ns_create(struct creation *cr, struct err *err)
 		.on_namespaces = creation_on_process,
 		.on_forked = creation_on_forked,
 		/* Each of these costs a round trip: only where there is something to run. */
-		.on_environment = hooks->prestart.len || hooks->create_runtime.len ?
-					  creation_on_environment :
-					  NULL,
+		.on_environment = hooks->prestart.len || hooks->create_runtime.len
+					  ? creation_on_environment
+					  : NULL,
 		.on_container = hooks->create_container.len ? creation_on_container : NULL,
 		.on_start = hooks->start_container.len ? creation_on_start : NULL,
 		.arg = cr,
@@ -110,9 +110,9 @@ static int send_listener(void *data, int listener, struct err *err)
 	if (r == 0 && !arg->spec)
 		r = container_load_spec(arg->c, &loaded, err);
 	if (r == 0)
-		r = seccomp_send_listener(
-			arg->spec ? &arg->spec->linux.seccomp : &loaded->linux.seccomp, listener,
-			arg->pid, state, err);
+		r = seccomp_send_listener(arg->spec ? &arg->spec->linux.seccomp
+						    : &loaded->linux.seccomp,
+					  listener, arg->pid, state, err);
 	oci_spec_free(loaded);
 	return r;
 }

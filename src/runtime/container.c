@@ -2,14 +2,13 @@
 /*
  * Loading a container and observing its status.
  *
- * The file says which process is init; whether that process lives, is frozen or waits at its gate is
- * asked of the system each time.
+ * The file says which process is init; whether that process lives, is frozen or waits at its gate
+ * is asked of the system each time.
  *
  *   no pid in the file      creating while the lock is held, else stopped (the creator died)
  *   pid gone, zombie, other stopped
- *   directory unfinished    creating while the lock is held; else its creator died after the gate had
- *                           opened (the process would have died with it before), and it is
- *   cgroup frozen           paused
+ *   directory unfinished    creating while the lock is held; else its creator died after the gate
+ * had opened (the process would have died with it before), and it is cgroup frozen           paused
  *   start.sock              created
  *   otherwise               running
  */

@@ -16,12 +16,13 @@ struct container *container_new(const struct runtime *rt, const char *id);
 void container_observe(struct container *c);
 
 /*
- * A pidfd of the init process that certainly is the one that state.json means; the caller's. -ESRCH:
- * "container not running".
+ * A pidfd of the init process that certainly is the one that state.json means; the caller's.
+ * -ESRCH: "container not running".
  */
 int container_open_init(const struct container *c, struct err *err);
 
-/* The state document as text for a status of the caller's choice and a pid; *ret is the caller's. */
+/* The state document as text for a status of the caller's choice and a pid; *ret is the caller's.
+ */
 int container_state_text(const struct container *c, enum oci_status status, pid_t pid, char **ret,
 			 struct err *err);
 

@@ -27,7 +27,8 @@ static int signal_all(struct container *c, int sig, struct err *err)
 
 	if (!c->cgroup)
 		return err_set(err, -ENOTSUP,
-			       "signal all processes: container %s has no cgroup to find them in", c->id);
+			       "signal all processes: container %s has no cgroup to find them in",
+			       c->id);
 	r = cgroup_signal_all(c->cgroup, sig, err);
 	return r == -ENOENT && c->pid == 0 ? 0 : r;
 }
@@ -97,8 +98,8 @@ int container_update(struct container *c, const struct oci_resources *resources,
 	int r = container_lock(c, err);
 
 	/*
-	 * Device rules stay as they are: engines send the deny-all of their template with every update
-	 * (containerd's CRI plugin), and runc skips it.
+	 * Device rules stay as they are: engines send the deny-all of their template with every
+	 * update (containerd's CRI plugin), and runc skips it.
 	 */
 	limits.devices = NULL;
 	limits.devices_len = 0;
@@ -166,7 +167,8 @@ static int reaped_status(int pidfd, int *ret)
 	return 0;
 }
 
-/* The same of a zombie: the last field of /proc/PID/stat (proc(5)), 0 without permission to see it. */
+/* The same of a zombie: the last field of /proc/PID/stat (proc(5)), 0 without permission to see it.
+ */
 static int zombie_status(const struct container *c, pid_t pid, int *ret)
 {
 	AUTO_BUF struct buf text = { .max = 4096 };

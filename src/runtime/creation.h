@@ -6,10 +6,9 @@
  *   1 read and judge the bundle; nothing exists yet
  *   2 directory, lock, state.json with the cgroups' paths and no pid
  *   3 the class clones the process; it dies with us
- *   4 state.json gets pid and start time; cgroups are made and entered, limits set; the process goes on
- *   5 hooks, console, gate
- *   6 create: the process is released from dying with us; run: the gate opens
- *   The directory is marked as unfinished until then (store.h).
+ *   4 state.json gets pid and start time; cgroups are made and entered, limits set; the process
+ * goes on 5 hooks, console, gate 6 create: the process is released from dying with us; run: the
+ * gate opens The directory is marked as unfinished until then (store.h).
  */
 #pragma once
 
@@ -29,17 +28,17 @@ struct creation {
 
 	struct container *c;
 	const struct isolation_ops *ops;
-	struct oci_spec *loaded;   /* owned */
-	struct buf config;	   /* the text it came from */
-	struct oci_spec spec;	   /* *loaded with our additions; lists below */
-	const char **env;	   /* owned array of process.env, or NULL: unchanged */
-	struct oci_mount *mounts;  /* owned array, or NULL: unchanged */
+	struct oci_spec *loaded;	 /* owned */
+	struct buf config;		 /* the text it came from */
+	struct oci_spec spec;		 /* *loaded with our additions; lists below */
+	const char **env;		 /* owned array of process.env, or NULL: unchanged */
+	struct oci_mount *mounts;	 /* owned array, or NULL: unchanged */
 	struct oci_device_rule *devices; /* owned array, or NULL: unchanged */
-	char *added[4];		   /* owned texts that these point to */
+	char *added[4];			 /* owned texts that these point to */
 	struct seccomp_program seccomp;
 	struct process_terminal terminal; /* console_socket is owned */
 	unsigned int preserve_fds;	  /* LISTEN_FDS and --preserve-fds together */
-	int gate_fd;	/* owned: the listening socket, or -EBADF */
+	int gate_fd;			  /* owned: the listening socket, or -EBADF */
 	bool has_directory;
 	struct process process;
 };
@@ -59,7 +58,8 @@ int creation_announce(struct creation *creation, struct err *err);
 
 /* For the class: in the parent, with the pid, before the process goes on (step 4). */
 int creation_on_process(void *creation, pid_t pid, struct err *err);
-/* The process of step 4 has a successor, which inherited everything; state.json names that one now. */
+/* The process of step 4 has a successor, which inherited everything; state.json names that one now.
+ */
 int creation_on_forked(void *creation, pid_t pid, struct err *err);
 /* process.oomScoreAdj of a new process; proc(5). For exec, too. */
 int oom_score_apply(const struct oci_process *process, pid_t pid, struct err *err);

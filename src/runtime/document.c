@@ -16,7 +16,7 @@ static int annotations_of(const struct container *c, struct oci_kvs *ret)
 	ret->items = calloc(json_object_size(c->annotations) + 1, sizeof(*ret->items));
 	if (!ret->items)
 		return -ENOMEM;
-	json_object_foreach(c->annotations, key, value) {
+	json_object_foreach (c->annotations, key, value) {
 		ret->items[ret->len].key = key;
 		ret->items[ret->len].value = json_string_value(value);
 		ret->len++;

@@ -51,7 +51,8 @@ static size_t count(const char *const *list)
 	return n;
 }
 
-/* Put NAME=VALUE at the end of a list of `len`, or in place of what has its name. The new length. */
+/* Put NAME=VALUE at the end of a list of `len`, or in place of what has its name. The new length.
+ */
 static size_t set_env(const char **list, size_t len, const char *text)
 {
 	const size_t name = strcspn(text, "=");
@@ -105,9 +106,9 @@ static int add_gids(struct exec_process *p, const struct exec_options *options, 
 	if (!p->gids)
 		return err_sys(err, -ENOMEM, "--additional-gids");
 	for (size_t i = 0; i < len; i++)
-		p->gids[i] = i < user->additional_gids_len ?
-				     user->additional_gids[i] :
-				     options->additional_gids[i - user->additional_gids_len];
+		p->gids[i] = i < user->additional_gids_len
+				     ? user->additional_gids[i]
+				     : options->additional_gids[i - user->additional_gids_len];
 	user->additional_gids = p->gids;
 	user->additional_gids_len = len;
 	return 0;

@@ -19,11 +19,11 @@ struct exec_process {
 };
 
 /*
- * With --process FILE the file is the whole process; without, the container's process is the template:
- * args are replaced, env and additional gids appended, cwd, user, labels replaced when given, --cap is added
- * to the bounding, effective and permitted sets (never to inheritable or ambient: CVE-2022-29162), a
- * terminal only with --tty. Seccomp, personality and memory policy are always the container's.
- * `listen`: descriptors of socket activation. -EINVAL names the flag.
+ * With --process FILE the file is the whole process; without, the container's process is the
+ * template: args are replaced, env and additional gids appended, cwd, user, labels replaced when
+ * given, --cap is added to the bounding, effective and permitted sets (never to inheritable or
+ * ambient: CVE-2022-29162), a terminal only with --tty. Seccomp, personality and memory policy are
+ * always the container's. `listen`: descriptors of socket activation. -EINVAL names the flag.
  */
 int exec_process_make(const struct container *c, const struct exec_options *options,
 		      unsigned int listen, struct exec_process *ret, struct err *err);

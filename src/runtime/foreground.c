@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One poll(2) loop over signalfd(2), the process's pidfd and, with a terminal, our standard input and
- * output and the pty master. Each direction has one buffer; a side is polled only while its buffer has
- * room or bytes, so nothing spins and nothing is lost to a slow reader.
+ * One poll(2) loop over signalfd(2), the process's pidfd and, with a terminal, our standard input
+ * and output and the pty master. Each direction has one buffer; a side is polled only while its
+ * buffer has room or bytes, so nothing spins and nothing is lost to a slow reader.
  *
  * Our own streams are left in blocking mode, since they are shared with others (a shell): a read or
  * write happens only after poll said that it would not block.

@@ -24,15 +24,17 @@ unsigned int inherit_listen_fds(void)
 int inherit_check(unsigned int listen, unsigned int preserve, struct err *err)
 {
 	if (listen > INHERIT_FDS_MAX || preserve > INHERIT_FDS_MAX)
-		return err_set(err, -EINVAL, "more than %d descriptors to preserve", INHERIT_FDS_MAX);
+		return err_set(err, -EINVAL, "more than %d descriptors to preserve",
+			       INHERIT_FDS_MAX);
 	for (unsigned int i = 0; i < listen + preserve; i++) {
 		const int flags = fcntl((int)(3 + i), F_GETFD);
 
 		if (flags >= 0 && !(flags & FD_CLOEXEC))
 			continue;
 		if (i < listen)
-			return err_set(err, -EBADF, "LISTEN_FDS is %u, but descriptor %u is not open",
-				       listen, 3 + i);
+			return err_set(err, -EBADF,
+				       "LISTEN_FDS is %u, but descriptor %u is not open", listen,
+				       3 + i);
 		return err_set(err, -EBADF,
 			       "unable to stat preserved-fd %u (of %u): descriptor %u is not open",
 			       i - listen, preserve, 3 + i);
@@ -41,8 +43,9 @@ int inherit_check(unsigned int listen, unsigned int preserve, struct err *err)
 }
 
 /*
- * A new file that appears whole and under no other name before: a runtime that is killed here leaves
- * nothing beside it. -EEXIST, or an error where the file system has no unnamed files (open(2), O_TMPFILE).
+ * A new file that appears whole and under no other name before: a runtime that is killed here
+ * leaves nothing beside it. -EEXIST, or an error where the file system has no unnamed files
+ * (open(2), O_TMPFILE).
  */
 static int publish_file(int dir, const char *name, const char *text, size_t len)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runtime/inherit.h - descriptors that an invocation passes into the container, and what it hands out.
+ * runtime/inherit.h - descriptors that an invocation passes into the container, and what it hands
+ * out.
  */
 #pragma once
 
@@ -11,14 +12,14 @@
 #define INHERIT_FDS_MAX 1024 /* --preserve-fds and LISTEN_FDS together */
 
 /*
- * The number of descriptors passed by socket activation (sd_listen_fds(3)): LISTEN_FDS, if LISTEN_PID is
- * this process. 0 without it or when it makes no sense.
+ * The number of descriptors passed by socket activation (sd_listen_fds(3)): LISTEN_FDS, if
+ * LISTEN_PID is this process. 0 without it or when it makes no sense.
  */
 unsigned int inherit_listen_fds(void);
 
 /*
- * Check that descriptors 3 .. 2 + listen + preserve were given to this program: open, and not one of
- * ours (ours are close-on-exec). -EBADF: "unable to stat preserved-fd 1 (of 2): ...".
+ * Check that descriptors 3 .. 2 + listen + preserve were given to this program: open, and not one
+ * of ours (ours are close-on-exec). -EBADF: "unable to stat preserved-fd 1 (of 2): ...".
  */
 int inherit_check(unsigned int listen, unsigned int preserve, struct err *err);
 

@@ -24,7 +24,8 @@ int isolation_from_name(const char *name, enum isolation *ret, struct err *err)
 			return 0;
 		}
 	}
-	return err_set(err, -EINVAL, "unknown isolation class \"%.64s\": the classes are ns, sentry and vm",
+	return err_set(err, -EINVAL,
+		       "unknown isolation class \"%.64s\": the classes are ns, sentry and vm",
 		       name);
 }
 
@@ -72,8 +73,9 @@ int isolation_choose(const struct runtime *rt, const struct oci_spec *spec, enum
 	}
 	if (!annotation_allowed(rt, ISOLATION_ANNOTATION))
 		return err_set(err, -EPERM,
-			       "the runtime was called for isolation class %s, annotation "
-			       ISOLATION_ANNOTATION " asks for %s, and allowed_annotations does not list it",
+			       "the runtime was called for isolation class %s, "
+			       "annotation " ISOLATION_ANNOTATION
+			       " asks for %s, and allowed_annotations does not list it",
 			       isolation_name(rt->isolation), isolation_name(asked));
 	*ret = asked;
 	return 0;

@@ -2,8 +2,9 @@
 /*
  * runtime/isolation.h - what a class of isolation implements, and which class a container gets.
  *
- * The life cycle (create.c, start.c, run.c, exec.c, delete.c) owns directories, state, cgroups, hooks of
- * the runtime's namespaces and the order of things. Through this table it asks a class for processes.
+ * The life cycle (create.c, start.c, run.c, exec.c, delete.c) owns directories, state, cgroups,
+ * hooks of the runtime's namespaces and the order of things. Through this table it asks a class for
+ * processes.
  */
 #pragma once
 
@@ -24,8 +25,8 @@ struct process {
 	int master; /* borrowed from data: pty master when the terminal stays here, or -EBADF */
 	void *data; /* the class's own, ended by process_done() */
 };
-#define PROCESS_INIT                             \
-	{                                        \
+#define PROCESS_INIT                              \
+	{                                         \
 		.pidfd = -EBADF, .master = -EBADF \
 	}
 
@@ -38,7 +39,8 @@ struct process_terminal {
 
 /* What exec asks for; everything is borrowed. */
 struct exec_request {
-	const struct oci_spec *spec; /* the new process, with the container's seccomp and personality */
+	const struct oci_spec
+		*spec; /* the new process, with the container's seccomp and personality */
 	const struct seccomp_program *seccomp; /* NULL: none */
 	int container_pidfd;
 	struct process_terminal terminal;
@@ -47,8 +49,8 @@ struct exec_request {
 };
 
 /*
- * All return 0 or -errno with a sentence. A class's processes die with the caller until release() or
- * open() has returned 0.
+ * All return 0 or -errno with a sentence. A class's processes die with the caller until release()
+ * or open() has returned 0.
  */
 struct isolation_ops {
 	const char *name;

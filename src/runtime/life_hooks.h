@@ -10,8 +10,8 @@
 #include "runtime/runtime.h"
 
 /*
- * Run a list of hooks; a shortcut when it is empty. The working directory is the bundle for hooks of the
- * runtime's namespaces (`in_bundle`). Output goes to the files that run.oci.hooks.stdout and
+ * Run a list of hooks; a shortcut when it is empty. The working directory is the bundle for hooks
+ * of the runtime's namespaces (`in_bundle`). Output goes to the files that run.oci.hooks.stdout and
  * run.oci.hooks.stderr name (appended to, made when missing). Errors as hooks_run().
  */
 struct life_hooks {

@@ -31,7 +31,8 @@ int notify_make_dir(int container_dir_fd, struct err *err)
 
 	if (mkdirat(container_dir_fd, STORE_NOTIFY, 0755) < 0)
 		return err_sys(err, -errno, "make the notify directory");
-	fd = openat(container_dir_fd, STORE_NOTIFY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(container_dir_fd, STORE_NOTIFY,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fchmod(fd, 0755) < 0)
 		return err_sys(err, -errno, "open the notify directory");
 	return 0;
@@ -45,8 +46,8 @@ int notify_bind(int container_dir_fd, struct err *err)
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
 	if (dir < 0)
-		return errno == ENOENT ? err_set(err, -ENOENT, "no notify directory") :
-					 err_sys(err, -errno, "open the notify directory");
+		return errno == ENOENT ? err_set(err, -ENOENT, "no notify directory")
+				       : err_sys(err, -errno, "open the notify directory");
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" SOCKET_NAME, dir);
 	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0 || bind(sock, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
@@ -88,10 +89,9 @@ static int host_connect(const char *path, struct err *err)
 	memcpy(addr.sun_path, path, len);
 	if (path[0] == '@')
 		addr.sun_path[0] = '\0';
-	if (sock < 0 ||
-	    connect(sock, (const struct sockaddr *)&addr,
-		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len +
-				(path[0] == '@' ? 0 : 1))) < 0)
+	if (sock < 0 || connect(sock, (const struct sockaddr *)&addr,
+				(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len +
+					    (path[0] == '@' ? 0 : 1))) < 0)
 		return err_sys(err, -errno, "connect to NOTIFY_SOCKET %s", path);
 	return TAKE_FD(sock);
 }

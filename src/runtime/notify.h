@@ -2,9 +2,9 @@
 /*
  * runtime/notify.h - sd_notify(3) of a container's program, passed to whoever started the runtime.
  *
- * The container gets a socket of its own, /run/notify/notify.sock, and never the supervisor's. What it
- * sends is hostile text: a datagram with the line READY=1 makes us send our own two facts, READY=1 and
- * MAINPID, and nothing else is passed on.
+ * The container gets a socket of its own, /run/notify/notify.sock, and never the supervisor's. What
+ * it sends is hostile text: a datagram with the line READY=1 makes us send our own two facts,
+ * READY=1 and MAINPID, and nothing else is passed on.
  */
 #pragma once
 
@@ -23,8 +23,8 @@ const char *notify_host(void);
 int notify_make_dir(int container_dir_fd, struct err *err);
 
 /*
- * start and run: bind the socket that the program will send to; the caller's descriptor, non-blocking.
- * -ENOENT when the container was created without a supervisor.
+ * start and run: bind the socket that the program will send to; the caller's descriptor,
+ * non-blocking. -ENOENT when the container was created without a supervisor.
  */
 int notify_bind(int container_dir_fd, struct err *err);
 
@@ -32,9 +32,9 @@ int notify_bind(int container_dir_fd, struct err *err);
 bool notify_is_ready(const char *text, size_t len);
 
 /*
- * Read one datagram; when it says READY=1, tell the supervisor. `wait`: until it has read that (at most
- * two seconds, sd_notify_barrier(3)), for a process that ends soon after: the supervisor asks who sent.
- * 1: told, nothing more to do; 0: not yet; or -errno.
+ * Read one datagram; when it says READY=1, tell the supervisor. `wait`: until it has read that (at
+ * most two seconds, sd_notify_barrier(3)), for a process that ends soon after: the supervisor asks
+ * who sent. 1: told, nothing more to do; 0: not yet; or -errno.
  */
 int notify_serve(int sock, pid_t pid, bool wait, struct err *err);
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runtime/runtime.h - containers on this host: life cycle, state, and the isolation classes behind it.
+ * runtime/runtime.h - containers on this host: life cycle, state, and the isolation classes behind
+ * it.
  *
  * A container is a directory ROOT/ID with state.json (version 1; written atomically before anything
- * outside the directory is made, so that `delete --force` finds all that a killed runtime left), the
- * config.json it was made from, and while it is created a socket start.sock on which its init process
- * waits. Every operation that changes a container holds the lock, flock(2) on the directory; `state`,
- * `list`, `kill` and `ps` work without it. Nothing here is thread-safe: one process, one thread.
+ * outside the directory is made, so that `delete --force` finds all that a killed runtime left),
+ * the config.json it was made from, and while it is created a socket start.sock on which its init
+ * process waits. Every operation that changes a container holds the lock, flock(2) on the
+ * directory; `state`, `list`, `kill` and `ps` work without it. Nothing here is thread-safe: one
+ * process, one thread.
  *
- * Status is never believed from the file alone: "running" means that the init process with the recorded
- * pid and start time lives and is no zombie.
+ * Status is never believed from the file alone: "running" means that the init process with the
+ * recorded pid and start time lives and is no zombie.
  */
 #pragma once
 
@@ -36,16 +38,17 @@ enum isolation {
 const char *isolation_name(enum isolation isolation);
 int isolation_from_name(const char *name, enum isolation *ret, struct err *err);
 
-/* Settings of one invocation, after flags, configuration files and defaults were merged (cli/config.h). */
+/* Settings of one invocation, after flags, configuration files and defaults were merged
+ * (cli/config.h). */
 struct runtime {
 	const char *root; /* the directory of container directories; made on demand, mode 0711 */
 	int root_fd;	  /* owned: O_PATH, or -EBADF until first use */
 	enum cgroup_manager cgroup_manager;
-	bool rootless; /* permission problems with cgroups are tolerated */
+	bool rootless;		  /* permission problems with cgroups are tolerated */
 	enum isolation isolation; /* chosen before the bundle was read, or ISOLATION_UNSET */
-	enum isolation default_isolation; /* from the configuration */
+	enum isolation default_isolation;	/* from the configuration */
 	const char *const *allowed_annotations; /* NULL-terminated or NULL */
-	const char *libexec; /* directory of caisson-init */
+	const char *libexec;			/* directory of caisson-init */
 };
 
 /* Kinds of hooks that config.json holds and that later verbs have to run. */
@@ -70,11 +73,11 @@ struct container {
 	int dir_fd;  /* the container's directory; owned */
 	int lock_fd; /* the same number as dir_fd while the lock is held, else -EBADF */
 	const struct runtime *runtime;
-	int root_fd;	     /* the directory of container directories; owned */
-	unsigned int hooks;  /* CONTAINER_HAS_* */
-	bool private_pid;    /* a pid namespace of its own: all processes end with init */
-	char *rdt_clos;	     /* class of service in resctrl, or NULL */
-	bool rdt_made;	     /* ... and this container made it */
+	int root_fd;	    /* the directory of container directories; owned */
+	unsigned int hooks; /* CONTAINER_HAS_* */
+	bool private_pid;   /* a pid namespace of its own: all processes end with init */
+	char *rdt_clos;	    /* class of service in resctrl, or NULL */
+	bool rdt_made;	    /* ... and this container made it */
 };
 
 /* Load and observe. -ENOENT: "container does not exist". `lock`: take the exclusive lock first. */
@@ -108,8 +111,8 @@ int container_create(const struct runtime *rt, const struct create_options *opti
 		     struct err *err);
 
 /*
- * Take the lock of a container that was loaded without it, and observe it again. -ENOENT when it was
- * deleted meanwhile. container_unlock() accepts a container that holds none.
+ * Take the lock of a container that was loaded without it, and observe it again. -ENOENT when it
+ * was deleted meanwhile. container_unlock() accepts a container that holds none.
  */
 int container_lock(struct container *c, struct err *err);
 void container_unlock(struct container *c);
@@ -143,8 +146,9 @@ int container_exec(struct container *c, const struct exec_options *options, int 
 		   struct err *err);
 
 /*
- * kill. `all`: every process of the container, no error when none is left. Without: -ESRCH, "container not
- * running". SIGKILL thaws a paused container, and ends every process where the pid namespace is shared.
+ * kill. `all`: every process of the container, no error when none is left. Without: -ESRCH,
+ * "container not running". SIGKILL thaws a paused container, and ends every process where the pid
+ * namespace is shared.
  */
 int container_kill(struct container *c, int sig, bool all, struct err *err);
 
@@ -159,8 +163,9 @@ int container_update(struct container *c, const struct oci_resources *resources,
 int container_stats(struct container *c, struct cgroup_stats *ret, struct err *err);
 int container_pids(struct container *c, pid_t **ret, size_t *ret_len, struct err *err);
 /*
- * Wait until the init process has ended; *ret_status is its exit code (128 + N for signal N) where the
- * kernel tells it to someone who is not the parent (Linux 6.15, or a zombie not yet reaped), else -1.
+ * Wait until the init process has ended; *ret_status is its exit code (128 + N for signal N) where
+ * the kernel tells it to someone who is not the parent (Linux 6.15, or a zombie not yet reaped),
+ * else -1.
  */
 int container_wait(struct container *c, int *ret_status, struct err *err);
 /* The state document of the specification, as hooks and `state` get it. *ret is the caller's. */

@@ -43,14 +43,14 @@ int state_encode(const struct container *c, json_t **ret, struct err *err)
 			isolation_name(c->isolation), "bundle", c->bundle, "rootfs", c->rootfs,
 			"created", c->created, "pid", (int)c->pid, "startTime",
 			(json_int_t)c->start_time, "owner", (json_int_t)c->owner, "cgroups",
-			cgroups, "annotations", c->annotations,
-			"poststart", (c->hooks & CONTAINER_HAS_POSTSTART) != 0, "poststop",
+			cgroups, "annotations", c->annotations, "poststart",
+			(c->hooks & CONTAINER_HAS_POSTSTART) != 0, "poststop",
 			(c->hooks & CONTAINER_HAS_POSTSTOP) != 0, "privatePid", c->private_pid);
 	if (!doc)
-		return err_set(err, -EINVAL, "state of container %s cannot be written as JSON", c->id);
-	if (c->rdt_clos &&
-	    (json_object_set_new(doc, "rdtClos", json_string(c->rdt_clos)) < 0 ||
-	     json_object_set_new(doc, "rdtMade", json_boolean(c->rdt_made)) < 0))
+		return err_set(err, -EINVAL, "state of container %s cannot be written as JSON",
+			       c->id);
+	if (c->rdt_clos && (json_object_set_new(doc, "rdtClos", json_string(c->rdt_clos)) < 0 ||
+			    json_object_set_new(doc, "rdtMade", json_boolean(c->rdt_made)) < 0))
 		return err_sys(err, -ENOMEM, "state of container %s", c->id);
 	*ret = TAKE_PTR(doc);
 	return 0;
@@ -139,7 +139,7 @@ static int take_annotations(const json_t *doc, struct container *c, struct err *
 		return 0;
 	if (!json_is_object(object))
 		return bad_key(err, "annotations", "an object");
-	json_object_foreach(object, key, value) {
+	json_object_foreach (object, key, value) {
 		if (!json_is_string(value))
 			return bad_key(err, "annotations", "text values");
 	}
@@ -184,8 +184,8 @@ static int take_numbers(const json_t *doc, struct container *c, struct err *err)
 	c->pid = (pid_t)pid;
 	c->start_time = (uint64_t)start_time;
 	c->owner = (uid_t)owner;
-	c->hooks = (poststart ? CONTAINER_HAS_POSTSTART : 0) |
-		   (poststop ? CONTAINER_HAS_POSTSTOP : 0);
+	c->hooks =
+		(poststart ? CONTAINER_HAS_POSTSTART : 0) | (poststop ? CONTAINER_HAS_POSTSTOP : 0);
 	return 0;
 }
 
@@ -202,7 +202,8 @@ int state_decode(const json_t *doc, struct container *c, struct err *err)
 		return r;
 	if (version != STATE_VERSION)
 		return err_set(err, -EINVAL,
-			       STORE_STATE ": version %" PRId64 " is unknown to this caisson (it knows %d)",
+			       STORE_STATE ": version %" PRId64
+					   " is unknown to this caisson (it knows %d)",
 			       version, STATE_VERSION);
 	if (!c->id)
 		r = take_string(doc, "id", &c->id, err);

@@ -4,7 +4,8 @@
  *
  * Version 1. Unknown keys are ignored, so that a newer caisson may add facts; a higher version is
  * refused. The file is ours and in a directory nobody else may write, but a full disk, a crash or a
- * curious administrator may still have damaged it: everything is checked, nothing is trusted to be there.
+ * curious administrator may still have damaged it: everything is checked, nothing is trusted to be
+ * there.
  */
 #pragma once
 
@@ -21,8 +22,9 @@
 int state_encode(const struct container *c, json_t **ret, struct err *err);
 
 /*
- * Fill an empty container from a document: id, bundle, rootfs, isolation, pid and start_time (0 while it
- * was being created), created, owner, cgroup, annotations, oci_version, hooks. -EINVAL names the key.
+ * Fill an empty container from a document: id, bundle, rootfs, isolation, pid and start_time (0
+ * while it was being created), created, owner, cgroup, annotations, oci_version, hooks. -EINVAL
+ * names the key.
  */
 int state_decode(const json_t *document, struct container *c, struct err *err);
 

@@ -11,15 +11,16 @@
 #include "base/fd.h"
 #include "base/str.h"
 
-#define CONTAINER_ID_MAX 1024 /* bytes; names above NAME_MAX fail in mkdir(2) */
-#define LOCK_WAIT_NS	 10000000000ll
-#define LOCK_PAUSE_NS	 100000
+#define CONTAINER_ID_MAX  1024 /* bytes; names above NAME_MAX fail in mkdir(2) */
+#define LOCK_WAIT_NS	  10000000000ll
+#define LOCK_PAUSE_NS	  100000
 #define LOCK_PAUSE_MAX_NS 10000000
-#define REMOVE_DEPTH_MAX 8    /* directories below a container's directory */
+#define REMOVE_DEPTH_MAX  8 /* directories below a container's directory */
 
 int container_id_check(const char *id, struct err *err)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
 	const size_t len = id ? strlen(id) : 0;
 
 	if (len == 0)
@@ -30,7 +31,8 @@ int container_id_check(const char *id, struct err *err)
 	return 0;
 }
 
-/* mkdir -p; existing directories are left alone. The mode is exact: the caller cleared the umask. */
+/* mkdir -p; existing directories are left alone. The mode is exact: the caller cleared the umask.
+ */
 static int make_path(const char *path)
 {
 	AUTO_FREE char *copy = strdup(path);
@@ -78,8 +80,8 @@ int store_open_root(const struct runtime *rt, bool make, struct err *err)
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, -errno, "stat state directory %s", rt->root);
 	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return err_set(err, -EPERM, "state directory %s belongs to user %u: refused", rt->root,
-			       st.st_uid);
+		return err_set(err, -EPERM, "state directory %s belongs to user %u: refused",
+			       rt->root, st.st_uid);
 	if (st.st_mode & 0022)
 		return err_set(err, -EPERM,
 			       "state directory %s may be written by others (mode %04o): refused",
@@ -134,9 +136,10 @@ int store_lock(int dir_fd, struct err *err)
 	/* Not for ever: a hook that hangs must not make delete hang, too. */
 	while (flock(dir_fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno == EWOULDBLOCK && left <= 0)
-			return err_set(err, -EBUSY,
-				       "the container is busy: another call has been at work for %d s",
-				       (int)(LOCK_WAIT_NS / 1000000000));
+			return err_set(
+				err, -EBUSY,
+				"the container is busy: another call has been at work for %d s",
+				(int)(LOCK_WAIT_NS / 1000000000));
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_sys(err, -errno, "lock the container");
 		(void)nanosleep(&pause, NULL);

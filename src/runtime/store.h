@@ -2,8 +2,8 @@
 /*
  * runtime/store.h - the directory of container directories: names, owners, modes, locks.
  *
- * The root belongs to the runtime's user and nobody else may write there: state.json names processes to
- * kill and directories to remove. Descriptors that are returned are the caller's.
+ * The root belongs to the runtime's user and nobody else may write there: state.json names
+ * processes to kill and directories to remove. Descriptors that are returned are the caller's.
  */
 #pragma once
 
@@ -12,15 +12,15 @@
 #include "base/err.h"
 #include "runtime/runtime.h"
 
-#define STORE_STATE   "state.json"
-#define STORE_CONFIG  "config.json"	/* a copy of what the container was made from */
-#define STORE_GATE    "start.sock"	/* there: created, waits for start */
-#define STORE_NOTIFY  "notify"		/* directory of notify.sock, bound into the container */
-#define STORE_CACHE   "@seccomp"	/* below the root; '@' is in no container id */
+#define STORE_STATE  "state.json"
+#define STORE_CONFIG "config.json" /* a copy of what the container was made from */
+#define STORE_GATE   "start.sock"  /* there: created, waits for start */
+#define STORE_NOTIFY "notify"	   /* directory of notify.sock, bound into the container */
+#define STORE_CACHE  "@seccomp"	   /* below the root; '@' is in no container id */
 
 /*
- * Open the root. `make`: with its parents, mode 0711. -EPERM for a directory that belongs to somebody
- * else or that others may write to; -ENOENT when it is not there and `make` is false.
+ * Open the root. `make`: with its parents, mode 0711. -EPERM for a directory that belongs to
+ * somebody else or that others may write to; -ENOENT when it is not there and `make` is false.
  */
 int store_open_root(const struct runtime *rt, bool make, struct err *err);
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire/init_msg.h - what the staged child (src/ns) hands to caisson-init (src/init), the last program
- * before the user's, and what comes back.
+ * wire/init_msg.h - what the staged child (src/ns) hands to caisson-init (src/init), the last
+ * program before the user's, and what comes back.
  *
- * The message is a struct init_msg followed by the arrays that it names by offset, written into a sealed
- * memfd. caisson-init maps it read-only; it has no libc, parses no text and trusts the message, which no
- * container can write. Both ends are parts of one build; magic and version catch a mixed installation.
+ * The message is a struct init_msg followed by the arrays that it names by offset, written into a
+ * sealed memfd. caisson-init maps it read-only; it has no libc, parses no text and trusts the
+ * message, which no container can write. Both ends are parts of one build; magic and version catch
+ * a mixed installation.
  *
  * caisson-init is started as `caisson-init N` with three descriptors: N the message, N+1 the report
- * socket (SOCK_SEQPACKET, struct init_report), N+2 the gate's listening socket or nothing. It lets 0..N-1
- * through to the user's program and makes the three close-on-exec, so that the peer reads end-of-file when
- * exec has succeeded.
+ * socket (SOCK_SEQPACKET, struct init_report), N+2 the gate's listening socket or nothing. It lets
+ * 0..N-1 through to the user's program and makes the three close-on-exec, so that the peer reads
+ * end-of-file when exec has succeeded.
  */
 #pragma once
 
@@ -27,14 +28,16 @@ enum init_flags {
 	INIT_SETID = 1u << 3,	  /* apply uid and gid */
 	INIT_SECCOMP = 1u << 4,
 	INIT_SECCOMP_NOTIFY = 1u << 5, /* send the listener before exec */
-	INIT_FORK = 1u << 6,	       /* go on in a child made with CLONE_PARENT (pid namespace joined) */
-	INIT_SET_TTY = 1u << 7,	       /* standard input becomes the controlling terminal */
+	INIT_FORK = 1u << 6,	/* go on in a child made with CLONE_PARENT (pid namespace joined) */
+	INIT_SET_TTY = 1u << 7, /* standard input becomes the controlling terminal */
 };
 
 enum init_gate {
 	INIT_GATE_STREAM, /* one byte on the report socket opens it */
-	INIT_GATE_LISTEN, /* report READY, wait for a byte, then accept(2) on N+2 and wait for a byte */
-	INIT_GATE_OPEN,	  /* the staged child has waited (hooks); report READY on N+1 to who opened it */
+	INIT_GATE_LISTEN, /* report READY, wait for a byte, then accept(2) on N+2 and wait for a
+			     byte */
+	INIT_GATE_OPEN, /* the staged child has waited (hooks); report READY on N+1 to who opened it
+			 */
 };
 
 /* Offsets count bytes from the start of the message; 0 means absent. Lists are uint32_t. */
@@ -83,7 +86,8 @@ enum init_report_type {
 	INIT_REPORT_FAILED,    /* step and value (-errno) */
 };
 
-/* The path of a failed INIT_STEP_CWD or INIT_STEP_EXEC follows, without a NUL, cut at this many bytes. */
+/* The path of a failed INIT_STEP_CWD or INIT_STEP_EXEC follows, without a NUL, cut at this many
+ * bytes. */
 #define INIT_REPORT_TEXT_MAX 256
 
 struct init_report {

@@ -16,8 +16,8 @@
 #include <string.h>
 
 /* The message of a struct err contains these words. */
-#define assert_says(err, words) \
-	do {                                                                       \
-		if (!strstr((err).msg, words))                                     \
-			fail_msg("\"%s\" does not say \"%s\"", (err).msg, words);  \
+#define assert_says(err, words)                                                   \
+	do {                                                                      \
+		if (!strstr((err).msg, words))                                    \
+			fail_msg("\"%s\" does not say \"%s\"", (err).msg, words); \
 	} while (0)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/untrusted/acts.h - twenty hostile acts against a sandbox, the same for every isolation class.
+ * tests/untrusted/acts.h - twenty hostile acts against a sandbox, the same for every isolation
+ * class.
  *
- * An act tries what it names by every way it knows and says what stopped it. It is judged inside the
- * sandbox, with facts about the host that the harness (scripts/run-untrusted) plants and passes in
- * the environment; the harness judges the host's side afterwards. An act whose facts are missing counts
- * as an escape: nothing passes by not being tried.
+ * An act tries what it names by every way it knows and says what stopped it. It is judged inside
+ * the sandbox, with facts about the host that the harness (scripts/run-untrusted) plants and passes
+ * in the environment; the harness judges the host's side afterwards. An act whose facts are missing
+ * counts as an escape: nothing passes by not being tried.
  */
 #pragma once
 

@@ -170,8 +170,9 @@ enum verdict reach_host_sockets(struct report *report)
 }
 
 /*
- * CVE-2019-5736: the harness executes, with the runtime, a script whose interpreter is /proc/self/exe.
- * Meanwhile this act looks for the runtime's process and opens its executable for writing.
+ * CVE-2019-5736: the harness executes, with the runtime, a script whose interpreter is
+ * /proc/self/exe. Meanwhile this act looks for the runtime's process and opens its executable for
+ * writing.
  */
 static bool grab(const char *pid)
 {
@@ -214,12 +215,14 @@ enum verdict overwrite_runtime(struct report *report)
 				continue;
 			met++;
 			if (grab(e->d_name))
-				return verdict(report, ESCAPED, "opened /proc/%ld/exe to write", pid);
+				return verdict(report, ESCAPED, "opened /proc/%ld/exe to write",
+					       pid);
 		}
 		if (proc)
 			(void)closedir(proc);
 	}
 	if (met == 0)
 		return verdict(report, ESCAPED, "not tried: no process of the runtime was met");
-	return verdict(report, CONTAINED, "met the runtime %ld times; its exe is a sealed copy", met);
+	return verdict(report, CONTAINED, "met the runtime %ld times; its exe is a sealed copy",
+		       met);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Acts against the kernel: what needs a capability, a device, or a system call that a sandbox has no
- * business with. Where an act would do harm if it worked, it asks for the least harmful form.
+ * Acts against the kernel: what needs a capability, a device, or a system call that a sandbox has
+ * no business with. Where an act would do harm if it worked, it asks for the least harmful form.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -91,18 +91,20 @@ enum verdict open_device(struct report *report)
 	static const struct {
 		mode_t type;
 		unsigned int major, minor;
-	} nodes[] = { { S_IFCHR, 1, 1 }, { S_IFCHR, 1, 11 }, { S_IFCHR, 10, 232 }, { S_IFBLK, 8, 0 },
-		      { S_IFBLK, 254, 0 }, { S_IFBLK, 7, 0 }, { S_IFBLK, 259, 0 } };
+	} nodes[] = { { S_IFCHR, 1, 1 },  { S_IFCHR, 1, 11 },  { S_IFCHR, 10, 232 },
+		      { S_IFBLK, 8, 0 },  { S_IFBLK, 254, 0 }, { S_IFBLK, 7, 0 },
+		      { S_IFBLK, 259, 0 } };
 	int error = ENOENT;
 
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
 		(void)unlink("/tmp/node");
-		if (mknod("/tmp/node", nodes[i].type | 0600, makedev(nodes[i].major, nodes[i].minor)) <
-		    0) {
+		if (mknod("/tmp/node", nodes[i].type | 0600,
+			  makedev(nodes[i].major, nodes[i].minor)) < 0) {
 			error = errno;
 			continue;
 		}
-		/* ENXIO and ENODEV come from a driver that was reached: the cgroup let it through. */
+		/* ENXIO and ENODEV come from a driver that was reached: the cgroup let it through.
+		 */
 		if (open("/tmp/node", O_RDONLY | O_NONBLOCK | O_CLOEXEC) >= 0 || errno == ENXIO ||
 		    errno == ENODEV)
 			return verdict(report, ESCAPED, "opened device %u:%u", nodes[i].major,
@@ -117,10 +119,11 @@ enum verdict open_device(struct report *report)
 
 enum verdict write_sysctl(struct report *report)
 {
-	static const char *const files[] = { "/proc/sys/kernel/core_pattern",
-					     "/proc/sys/kernel/modprobe", "/proc/sysrq-trigger",
-					     "/proc/sys/vm/overcommit_memory",
-					     "/sys/kernel/uevent_helper", "/proc/sys/fs/binfmt_misc/register" };
+	static const char *const files[] = {
+		"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe",
+		"/proc/sysrq-trigger",		 "/proc/sys/vm/overcommit_memory",
+		"/sys/kernel/uevent_helper",	 "/proc/sys/fs/binfmt_misc/register"
+	};
 	int error = ENOENT;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -155,7 +158,8 @@ enum verdict reboot_host(struct report *report)
 enum verdict gain_userns(struct report *report)
 {
 	if (unshare(CLONE_NEWUSER) == 0)
-		return verdict(report, ESCAPED, "unshare gave a user namespace with all capabilities");
+		return verdict(report, ESCAPED,
+			       "unshare gave a user namespace with all capabilities");
 	if (errno != EPERM && errno != ENOSYS && errno != ENOSPC)
 		return verdict(report, ESCAPED, "unshare: unexpected errno %d", errno);
 	return refused(report, "unshare");

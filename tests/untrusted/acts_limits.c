@@ -34,9 +34,9 @@ static bool write_text(const char *path, const char *text)
 
 enum verdict leave_cgroup(struct report *report)
 {
-	static const char *const files[] = { "cgroup.procs",	   "../cgroup.procs",
-					     "../../cgroup.procs", "tasks",
-					     "release_agent",	   "notify_on_release",
+	static const char *const files[] = { "cgroup.procs",	      "../cgroup.procs",
+					     "../../cgroup.procs",    "tasks",
+					     "release_agent",	      "notify_on_release",
 					     "memory.limit_in_bytes", "pids.max" };
 	DIR *dir = opendir("/sys/fs/cgroup");
 	char path[600];
@@ -53,9 +53,9 @@ enum verdict leave_cgroup(struct report *report)
 			(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/%s", e->d_name,
 				       files[i]);
 			/* Moving into the cgroup where one is, or lifting its limit. */
-			if (write_text(path, strstr(files[i], "max") || strstr(files[i], "limit") ?
-						     "max" :
-						     "0"))
+			if (write_text(path, strstr(files[i], "max") || strstr(files[i], "limit")
+						     ? "max"
+						     : "0"))
 				return verdict(report, ESCAPED, "wrote %s", path);
 			if (errno != ENOENT)
 				error = errno;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An untrusted program: tries twenty hostile acts, prints a line for each, and exits 0 only if all twenty
- * were refused or contained. Each act runs in a process of its own with a time limit.
+ * An untrusted program: tries twenty hostile acts, prints a line for each, and exits 0 only if all
+ * twenty were refused or contained. Each act runs in a process of its own with a time limit.
  */
 #include <errno.h>
 #include <poll.h>
@@ -130,7 +130,8 @@ int main(void)
 	for (size_t i = 0; i < ACTS; i++) {
 		const struct outcome o = run_act(&acts[i]);
 
-		printf("%2zu  %-40s %-9s  %s\n", i + 1, acts[i].name, words[o.verdict], o.report.by);
+		printf("%2zu  %-40s %-9s  %s\n", i + 1, acts[i].name, words[o.verdict],
+		       o.report.by);
 		held += o.verdict != ESCAPED;
 		/* Whatever an act left running: this program is init of its pid namespace. */
 		while (waitpid(-1, NULL, WNOHANG) > 0)

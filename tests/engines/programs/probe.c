@@ -38,7 +38,7 @@ static int cmd_ids(void)
 
 static int cmd_caps(void)
 {
-	static const char *const keys[] = { "CapInh", "CapPrm", "CapEff", "CapBnd",
+	static const char *const keys[] = { "CapInh", "CapPrm",	    "CapEff",  "CapBnd",
 					    "CapAmb", "NoNewPrivs", "Seccomp:" };
 	char line[256];
 	FILE *f = fopen("/proc/self/status", "re");

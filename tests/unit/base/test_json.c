@@ -11,8 +11,10 @@ static void bad_documents_are_named_with_line_and_column(void **state)
 {
 	static const struct {
 		const char *text, *says;
-	} bad[] = { { "{\n  \"a\": }", "file:2:" },	 { "", "file:1:" },
-		    { "{\"a\":1,\"a\":2}", "duplicate" }, { "{} x", "file:1:" },
+	} bad[] = { { "{\n  \"a\": }", "file:2:" },
+		    { "", "file:1:" },
+		    { "{\"a\":1,\"a\":2}", "duplicate" },
+		    { "{} x", "file:1:" },
 		    { "{\"a\\u0000\":1}", "file:1:" } };
 
 	(void)state;

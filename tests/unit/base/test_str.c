@@ -93,8 +93,10 @@ static void prefixes_and_suffixes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(numbers_are_strict),	cmocka_unit_test(numbers_at_their_limits),
-		cmocka_unit_test(sizes_take_units),	cmocka_unit_test(lists_grow_and_free),
+		cmocka_unit_test(numbers_are_strict),
+		cmocka_unit_test(numbers_at_their_limits),
+		cmocka_unit_test(sizes_take_units),
+		cmocka_unit_test(lists_grow_and_free),
 		cmocka_unit_test(prefixes_and_suffixes),
 		cmocka_unit_test(a_cut_sequence_is_left_out),
 	};

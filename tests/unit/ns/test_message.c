@@ -58,7 +58,10 @@ static void strings_groups_and_filter_are_where_the_offsets_say(void **state)
 		.cwd = "/work dir",
 		.args = { args, 3 },
 		.env = { env, 2 },
-		.user = { .uid = 1000, .gid = 100, .additional_gids = gids, .additional_gids_len = 2 },
+		.user = { .uid = 1000,
+			  .gid = 100,
+			  .additional_gids = gids,
+			  .additional_gids_len = 2 },
 		.no_new_privileges = true,
 	};
 	const struct message_options o = { .process = &process,
@@ -98,8 +101,12 @@ static void capabilities_are_exactly_those_asked_for(void **state)
 	const struct oci_process process = {
 		.cwd = "/",
 		.args = { args, 1 },
-		.caps = { .set = true, .bounding = 0x3, .permitted = 0x1, .effective = 0x3,
-			  .inheritable = 0, .ambient = 0x1 },
+		.caps = { .set = true,
+			  .bounding = 0x3,
+			  .permitted = 0x1,
+			  .effective = 0x3,
+			  .inheritable = 0,
+			  .ambient = 0x1 },
 	};
 	const struct message_options o = { .process = &process, .path = "/x" };
 	struct buf b = { 0 };

@@ -181,8 +181,7 @@ static void refusals_use_the_words_of_runc(void **state)
 	add(&root, "c1", pid, start_time);
 	c = load(&root, "c1", true);
 	assert_int_equal(container_delete(c, false, &err), -EBUSY);
-	assert_string_equal(err.msg,
-			    "cannot delete container c1 that is not stopped: running");
+	assert_string_equal(err.msg, "cannot delete container c1 that is not stopped: running");
 	assert_true(container_start(c, &err) < 0);
 	assert_string_equal(err.msg, "cannot start an already running container");
 	assert_true(container_resume(c, &err) < 0);
@@ -277,7 +276,8 @@ int main(void)
 		cmocka_unit_test(a_reused_pid_is_neither_running_nor_killed),
 		cmocka_unit_test(a_zombie_is_stopped),
 		cmocka_unit_test(refusals_use_the_words_of_runc),
-		cmocka_unit_test(without_a_pid_it_is_creating_only_while_its_creator_holds_the_lock),
+		cmocka_unit_test(
+			without_a_pid_it_is_creating_only_while_its_creator_holds_the_lock),
 		cmocka_unit_test(mark_and_gate_tell_creating_created_and_running_apart),
 		cmocka_unit_test(force_ends_the_process_and_removes_the_directory),
 		cmocka_unit_test(wait_tells_how_the_process_ended),

@@ -54,9 +54,9 @@ static void a_failing_hook_tells_its_status_and_last_line(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	assert_int_equal(run_sh("echo first >&2; echo last words >&2; exit 3", 0, small_state,
-				-EBADF, &err),
-			 -ECANCELED);
+	assert_int_equal(
+		run_sh("echo first >&2; echo last words >&2; exit 3", 0, small_state, -EBADF, &err),
+		-ECANCELED);
 	assert_string_equal(err.msg, "prestart hook 0 (/bin/sh): exit status 3: last words");
 	assert_int_equal(run_sh("exit 1", 0, small_state, -EBADF, &err), -ECANCELED);
 	assert_string_equal(err.msg, "prestart hook 0 (/bin/sh): exit status 1");
@@ -68,7 +68,9 @@ static void a_hook_that_cannot_be_run_is_named(void **state)
 {
 	struct oci_hook hook = { .path = "/no/such/hook" };
 	const struct oci_hook_list list = { .items = &hook, .len = 1 };
-	const struct hooks_io io = { .state_json = small_state, .out_fd = -EBADF, .err_fd = -EBADF };
+	const struct hooks_io io = { .state_json = small_state,
+				     .out_fd = -EBADF,
+				     .err_fd = -EBADF };
 	struct err err = { 0 };
 
 	(void)state;
@@ -156,8 +158,9 @@ static void a_hook_that_writes_without_end_keeps_its_tail_only(void **state)
 
 static void a_hook_gets_the_state_its_args_and_nothing_else(void **state)
 {
-	const char *args[] = { "my name", "-c", "echo \"$0\"; cat; echo; env | grep -v ^_ | grep -v ^PWD "
-						"| grep -v ^SHLVL; ls /proc/self/fd | wc -l",
+	const char *args[] = { "my name", "-c",
+			       "echo \"$0\"; cat; echo; env | grep -v ^_ | grep -v ^PWD "
+			       "| grep -v ^SHLVL; ls /proc/self/fd | wc -l",
 			       "arg0", NULL };
 	struct oci_hook hook = { .path = "/bin/sh", .args = { .items = args, .len = 4 } };
 	const struct oci_hook_list list = { .items = &hook, .len = 1 };

@@ -91,8 +91,9 @@ static void only_a_whole_line_ready_counts(void **state)
 {
 	static const char *const yes[] = { "READY=1", "READY=1\n", "STATUS=x\nREADY=1",
 					   "A=b\nREADY=1\nMAINPID=1\n" };
-	static const char *const no[] = { "", "\n", "READY=0", "READY=1x", "XREADY=1", "READY=10",
-					  "READY=", "STATUS=READY=1", "ready=1", "READY=1 " };
+	static const char *const no[] = { "",	      "\n",	  "READY=0", "READY=1x",
+					  "XREADY=1", "READY=10", "READY=",  "STATUS=READY=1",
+					  "ready=1",  "READY=1 " };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(yes); i++)
@@ -121,8 +122,9 @@ static void send_to(const char *path, const char *text)
 	int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	assert_int_equal(sendto(sock, text, strlen(text), 0, (struct sockaddr *)&addr, sizeof(addr)),
-			 strlen(text));
+	assert_int_equal(
+		sendto(sock, text, strlen(text), 0, (struct sockaddr *)&addr, sizeof(addr)),
+		strlen(text));
 	(void)close(sock);
 }
 
@@ -191,8 +193,8 @@ static void a_relative_notify_socket_is_nobody(void **state)
 
 static void a_user_is_two_numbers(void **state)
 {
-	static const char *const bad[] = { "", "x", "1:", ":1", "1:x", "-1", "4294967295",
-					   "1:4294967296", "1:2:3", " 1" };
+	static const char *const bad[] = { "",	 "x",	       "1:",	       ":1",	"1:x",
+					   "-1", "4294967295", "1:4294967296", "1:2:3", " 1" };
 	uint32_t uid = 7, gid = 8;
 	struct err err = { 0 };
 

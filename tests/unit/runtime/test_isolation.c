@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which class a container gets (docs/ARCHITECTURE.md): the invocation, the annotation, the default. */
+/* Which class a container gets (docs/ARCHITECTURE.md): the invocation, the annotation, the default.
+ */
 #include "runtimetest.h"
 
 #include "base/str.h"

@@ -75,13 +75,14 @@ static void a_wrong_byte_never_gives_a_wrong_kind_of_fact(void **state)
 /* Each key the decoder needs, missing and with a wrong type: the message names it. */
 static void a_missing_or_ill_typed_key_is_named(void **state)
 {
-	static const char *const needed[] = { "stateVersion", "ociVersion", "id", "isolation",
-					      "bundle", "rootfs", "created", "pid", "startTime",
-					      "owner" };
-	static const char *const typed[] = { "stateVersion", "ociVersion", "id", "isolation",
-					     "bundle", "rootfs", "created", "pid", "startTime",
-					     "owner", "cgroups", "annotations", "poststart",
-					     "poststop", "privatePid", "rdtClos", "rdtMade" };
+	static const char *const needed[] = { "stateVersion", "ociVersion", "id",      "isolation",
+					      "bundle",	      "rootfs",	    "created", "pid",
+					      "startTime",    "owner" };
+	static const char *const typed[] = {
+		"stateVersion", "ociVersion", "id",	    "isolation", "bundle",  "rootfs",
+		"created",	"pid",	      "startTime",  "owner",	 "cgroups", "annotations",
+		"poststart",	"poststop",   "privatePid", "rdtClos",	 "rdtMade"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(needed) + ARRAY_LEN(typed); i++) {
@@ -92,8 +93,8 @@ static void a_missing_or_ill_typed_key_is_named(void **state)
 		struct err err = { 0 };
 
 		assert_int_equal(json_parse(full, sizeof(full) - 1, "state.json", &doc, &err), 0);
-		assert_int_equal(remove ? json_object_del(doc, key) :
-					  json_object_set_new(doc, key, json_real(1.5)),
+		assert_int_equal(remove ? json_object_del(doc, key)
+					: json_object_set_new(doc, key, json_real(1.5)),
 				 0);
 		assert_int_equal(state_decode(doc, c, &err), -EINVAL);
 		assert_says(err, key);
@@ -105,11 +106,21 @@ static void values_out_of_range_are_refused(void **state)
 	static const struct {
 		const char *key, *value;
 	} bad[] = {
-		{ "pid", "1" },		  { "pid", "-5" },	  { "pid", "4294967296" },
-		{ "pid", "0" },		  { "startTime", "0" },	  { "startTime", "-1" },
-		{ "owner", "-1" },	  { "owner", "4294967296" }, { "bundle", "\"b\"" },
-		{ "rootfs", "\"../x\"" }, { "bundle", "\"\"" },	  { "id", "\"c2\"" },
-		{ "isolation", "\"kvm\"" }, { "stateVersion", "2" }, { "stateVersion", "0" },
+		{ "pid", "1" },
+		{ "pid", "-5" },
+		{ "pid", "4294967296" },
+		{ "pid", "0" },
+		{ "startTime", "0" },
+		{ "startTime", "-1" },
+		{ "owner", "-1" },
+		{ "owner", "4294967296" },
+		{ "bundle", "\"b\"" },
+		{ "rootfs", "\"../x\"" },
+		{ "bundle", "\"\"" },
+		{ "id", "\"c2\"" },
+		{ "isolation", "\"kvm\"" },
+		{ "stateVersion", "2" },
+		{ "stateVersion", "0" },
 		{ "annotations", "{\"a\":1}" },
 		{ "cgroups", "[{\"controllers\":\"memory\",\"path\":\"relative\"}]" },
 		{ "cgroups", "[{\"controllers\":\"memory\"}]" },

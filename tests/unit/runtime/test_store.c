@@ -9,8 +9,9 @@
 
 static void ids_that_could_leave_the_directory_are_refused(void **state)
 {
-	static const char *const bad[] = { "", ".", "..", "a/b", "/", "../x", "a b", "a\nb", "a\tb",
-					   "@seccomp", "a:b", "a*", "\xc3\xa4", "a\\b", "~", "a%" };
+	static const char *const bad[] = { "",	       ".",    "..",   "a/b",	   "/",	  "../x",
+					   "a b",      "a\nb", "a\tb", "@seccomp", "a:b", "a*",
+					   "\xc3\xa4", "a\\b", "~",    "a%" };
 	static const char *const good[] = { "a", "A-Z_0.9+", "...", "-x", "+", "..a", "0" };
 	char longest[1026];
 	struct err err = { 0 };
