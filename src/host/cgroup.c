@@ -370,7 +370,7 @@ static int make_parents(struct cgroup *cg, size_t i, struct err *err)
 	return 0;
 }
 
-/* -EBUSY if the directory that was already there is in use. */
+/* -EBUSY if the directory, should it be there, is in use. */
 static int refuse_in_use(const struct cgroup *cg, size_t i, struct err *err)
 {
 	const struct cgroup only = { .len = 1, .dirs = { cg->dirs[i] } };
@@ -391,12 +391,36 @@ static int refuse_in_use(const struct cgroup *cg, size_t i, struct err *err)
 	return 0;
 }
 
+int cgroup_check_free(const struct cgroup *cg, struct err *err)
+{
+	int i = cgroup_index(cg, "freezer"), r;
+
+	if (i < 0)
+		i = cgroup_index(cg, "");
+	if (cg->len == 0)
+		return 0;
+	r = refuse_in_use(cg, i < 0 ? 0 : (size_t)i, err);
+	return cg->rootless && cgroup_is_permission(r) ? 0 : r;
+}
+
+bool cgroup_abandon_taken(struct cgroup *cg)
+{
+	if (!cg->taken)
+		return false;
+	for (size_t i = 0; i < cg->len; i++) {
+		if (cg->made[i])
+			(void)rmdir(cg->dirs[i].path);
+	}
+	return true;
+}
+
 static int create_dir(struct cgroup *cg, size_t i, struct err *err)
 {
 	const char *path = cg->dirs[i].path;
 	bool is_new = true;
 	int r = mkdir(path, 0755) < 0 ? -errno : 0;
 
+	cg->taken = false;
 	if (r == -ENOENT) {
 		r = make_parents(cg, i, err);
 		if (r < 0)
@@ -406,11 +430,13 @@ static int create_dir(struct cgroup *cg, size_t i, struct err *err)
 	if (r == -EEXIST) {
 		is_new = false;
 		r = refuse_in_use(cg, i, err);
+		cg->taken = r == -EBUSY;
 		if (r < 0)
 			return r;
 	}
 	if (r < 0)
 		return err_sys(err, r, "make the cgroup %s", path);
+	cg->made[i] = is_new;
 	return prepare_dir(cg->dirs[i].controllers, path, is_new, err);
 }
 
@@ -488,6 +514,7 @@ static void drop_dir(struct cgroup *cg, size_t i)
 	cg->len--;
 	memmove(&cg->dirs[i], &cg->dirs[i + 1], (cg->len - i) * sizeof(cg->dirs[0]));
 	memmove(&cg->base_len[i], &cg->base_len[i + 1], (cg->len - i) * sizeof(cg->base_len[0]));
+	memmove(&cg->made[i], &cg->made[i + 1], (cg->len - i) * sizeof(cg->made[0]));
 }
 
 bool cgroup_is_permission(int r)

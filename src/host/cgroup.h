@@ -54,7 +54,12 @@ struct cgroup;
 
 enum cgroup_layout cgroup_layout(void); /* read once from /proc/self/mountinfo, then cached */
 
+/*
+ * From linux.cgroupsPath. -ENOTSUP for the manager systemd and for a host without cgroups (unless
+ * rootless), -EINVAL for the top of a hierarchy.
+ */
 int cgroup_new(const struct cgroup_options *options, struct cgroup **ret, struct err *err);
+/* From state.json. -EINVAL for a path that is not absolute and normalised. */
 int cgroup_from_paths(const struct cgroup_dir *dirs, size_t len, struct cgroup **ret,
 		      struct err *err);
 void cgroup_free(struct cgroup *cg); /* accepts NULL; removes nothing */
@@ -76,6 +81,15 @@ const char *cgroup_path(const struct cgroup *cg, const char *controller);
  * not share a cgroup by accident). What was made stays for cgroup_remove() after a failure.
  */
 int cgroup_create(struct cgroup *cg, struct err *err);
+
+/* The same refusal before anything is made: -EBUSY. One hierarchy stands for all. */
+int cgroup_check_free(const struct cgroup *cg, struct err *err);
+
+/*
+ * True if cgroup_create() was refused because others live in the cgroup: then it must be neither
+ * signalled nor removed. The directories that were new, of other hierarchies, are gone afterwards.
+ */
+bool cgroup_abandon_taken(struct cgroup *cg);
 
 /*
  * The quick way in, for a child that this process is about to make. A write to cgroup.procs takes a
@@ -176,6 +190,10 @@ int cgroup_remove(const struct cgroup *cg, struct err *err);
  */
 int cgroup_oom_fd(const struct cgroup *cg, struct err *err);
 
-/* /proc/PID/cgroup of a process in cgroup2 terms or v1: used to place exec'd processes. */
+/*
+ * The group `sub` below this one, for exec --cgroup: in the hierarchies of `controllers` ("cpu,memory";
+ * NULL: all), the same group in the others. -EINVAL when there is no such controller. ".." is the
+ * caller's to refuse. *ret is the caller's.
+ */
 int cgroup_subdir(const struct cgroup *cg, const char *controllers, const char *sub,
 		  struct cgroup **ret, struct err *err);

@@ -28,6 +28,8 @@ struct cgroup {
 	size_t len;
 	struct cgroup_dir dirs[CGROUP_DIRS_MAX]; /* strings are owned */
 	size_t base_len[CGROUP_DIRS_MAX];	 /* length of the mount point in path; 0: unknown */
+	bool made[CGROUP_DIRS_MAX];		 /* by this struct's cgroup_create() */
+	bool taken;				 /* cgroup_create() found it in use by others */
 };
 
 /* One mounted hierarchy and this process's place in it. Strings are owned. */

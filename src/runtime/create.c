@@ -117,7 +117,9 @@ static int set_cgroup(struct creation *cr, struct err *err)
 	r = cgroup_new(&options, &cr->c->cgroup, err);
 	if (r < 0 || !cr->c->cgroup)
 		return r;
-	return add_default_devices(cr, err);
+	/* Before state.json names it: whoever deletes the container ends what lives there. */
+	r = cgroup_check_free(cr->c->cgroup, err);
+	return r < 0 ? r : add_default_devices(cr, err);
 }
 
 static int set_facts(struct creation *cr, struct err *err)
@@ -241,6 +243,8 @@ int creation_make(struct creation *cr, const struct runtime *rt,
 		r = set_facts(cr, err);
 	if (r < 0)
 		return r;
+	log_debug("container %s: bundle %s is loaded, class %s", cr->c->id, cr->c->bundle,
+		  cr->ops->name);
 	cr->c->root_fd = store_open_root(rt, true, err);
 	if (cr->c->root_fd < 0)
 		return cr->c->root_fd;
@@ -262,6 +266,8 @@ void creation_undo(struct creation *cr)
 {
 	struct err problem = { 0 };
 
+	if (cr->c->cgroup && cgroup_abandon_taken(cr->c->cgroup))
+		cgroup_free(TAKE_PTR(cr->c->cgroup));
 	if (cr->process.pidfd >= 0) {
 		int status;
 
@@ -364,6 +370,7 @@ int creation_on_process(void *arg, pid_t pid, struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "read the start time of process %d", (int)pid);
 	c->pid = pid;
+	log_debug("container %s: process %d is cloned", c->id, (int)pid);
 	r = state_save(c, err);
 	if (r == 0)
 		r = oom_score_apply(&cr->spec.process, pid, err);
@@ -371,6 +378,8 @@ int creation_on_process(void *arg, pid_t pid, struct err *err)
 		r = cgroup_create(c->cgroup, err);
 		if (r == 0)
 			r = cgroup_apply(c->cgroup, &cr->spec.linux.resources, false, err);
+		if (r == 0)
+			log_debug("container %s: its cgroups are made and limited", c->id);
 	}
 	if (r == 0)
 		r = join_rdt(cr, pid, err);
@@ -458,5 +467,8 @@ int container_create(const struct runtime *rt, const struct create_options *opti
 		r = cr.ops->release(&cr.process, err);
 	if (r < 0)
 		creation_undo(&cr);
+	else
+		log_debug("container %s: process %d is released and waits for start", cr.c->id,
+			  (int)cr.process.pid);
 	return r;
 }

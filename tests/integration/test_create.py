@@ -220,3 +220,17 @@ def test_config_changed_after_create_has_no_effect(runtime, bundle):
     runtime.start(bundle)
     runtime.wait_for(bundle, "stopped")
     assert runtime.output(bundle) == "first\n"
+
+
+@pytest.mark.parametrize("new_pid_namespace", [True, False])
+def test_create_that_wants_anothers_cgroup_is_refused_and_the_other_lives(runtime, make_bundle, new_pid_namespace):
+    first, second = make_bundle(), make_bundle()
+    second.linux.cgroups_path = first.linux.cgroups_path
+    if not new_pid_namespace:
+        second.drop_namespace("pid")
+    runtime.run_detached(first)
+
+    result = runtime.create(second, check=False)
+    assert result.returncode == 1 and "not empty" in result.stderr
+    assert runtime.container_ids() == [first.id]
+    assert runtime.status(first) == "running"

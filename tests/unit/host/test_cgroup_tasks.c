@@ -13,11 +13,28 @@ static void create_refuses_a_cgroup_in_use(void **state)
 	struct err err = { 0 };
 	const pid_t pid = spawn(b->cg, sleep_long, NULL);
 
+	assert_int_equal(cgroup_check_free(b->cg, &err), -EBUSY);
+	assert_non_null(strstr(err.msg, "not empty: 1 process"));
+	assert_false(cgroup_abandon_taken(b->cg));
 	assert_int_equal(cgroup_create(b->cg, &err), -EBUSY);
 	assert_non_null(strstr(err.msg, "not empty: 1 process"));
+	assert_true(cgroup_abandon_taken(b->cg));
+	assert_true(cgroup_exists(b->cg));
 	kill(pid, SIGKILL);
 	wait_for(pid);
+	assert_int_equal(cgroup_check_free(b->cg, &err), 0);
 	assert_int_equal(cgroup_create(b->cg, &err), 0);
+	assert_false(cgroup_abandon_taken(b->cg));
+}
+
+static void a_cgroup_that_is_not_there_is_free(void **state)
+{
+	struct box *b = NEED_BOX(state);
+	struct err err = { 0 };
+
+	assert_int_equal(cgroup_remove(b->cg, &err), 0);
+	assert_int_equal(cgroup_check_free(b->cg, &err), 0);
+	assert_false(cgroup_exists(b->cg));
 }
 
 static void create_refuses_a_process_that_hides_below(void **state)
@@ -558,6 +575,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		LIVE(create_refuses_a_cgroup_in_use),
+		LIVE(a_cgroup_that_is_not_there_is_free),
 		LIVE(create_refuses_a_process_that_hides_below),
 		LIVE(create_refuses_a_frozen_cgroup),
 		LIVE(remove_with_a_live_process_is_busy_in_bounded_time),
