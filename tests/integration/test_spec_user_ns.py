@@ -271,3 +271,12 @@ def test_process_user_that_is_not_mapped_is_named(runtime, bundle):
     bundle.process.user = {"uid": 7, "gid": 2000}
 
     refused(runtime, runtime.run(bundle, ["true"], check=False), "process.user.uid 7")
+
+
+def test_exec_in_a_container_of_an_ordinary_user_without_cgroups(runtime, bundle, as_user):
+    runtime.run_detached(bundle, ["sleep", "1000"], **as_user)
+
+    result = runtime.exec(bundle, ["testinit", "report"], **as_user)
+    assert result.report["uid"] == 0
+    assert runtime.exec(bundle, ["sh", "-c", "exit 7"], check=False, **as_user).returncode == 7
+    runtime.delete(bundle, "--force", **as_user)
