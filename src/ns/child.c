@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "host/netdev.h"
 #include "host/procfs.h"
@@ -231,6 +232,7 @@ static int run_stages(struct child *c, struct err *err)
 	r = setup_namespaces(c, err);
 	if (r < 0)
 		return r;
+	log_debug("container %s: namespaces are made", o->id);
 	(void)prctl(PR_SET_NAME, "caisson:[2:mnt]");
 	r = setup_root(c, &rootfs, err);
 	if (r == 0 && o->terminal.wanted) {
@@ -245,6 +247,7 @@ static int run_stages(struct child *c, struct err *err)
 	rootfs_done(&rootfs);
 	if (r < 0)
 		return r;
+	log_debug("container %s: mounts are made, its root is entered", o->id);
 	(void)prctl(PR_SET_NAME, "caisson:[3:init]");
 	if (o->on_start) {
 		/* It closes what is not among the process's own. */

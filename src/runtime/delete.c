@@ -126,7 +126,10 @@ int container_destroy(struct container *c, const struct oci_spec *spec, struct e
 		return r;
 	remove_rdt(c);
 	run_poststop(c, spec);
-	return store_remove(c->root_fd, c->id, c->dir_fd, err);
+	r = store_remove(c->root_fd, c->id, c->dir_fd, err);
+	if (r == 0)
+		log_debug("container %s: deleted", c->id);
+	return r;
 }
 
 int container_delete(struct container *c, bool force, struct err *err)

@@ -152,6 +152,8 @@ static int begin(struct exec *x, struct err *err)
 	}
 	if (r == 0)
 		r = x->ops->open(&x->process, &x->what.spec, x->c, err);
+	if (r == 0)
+		log_debug("container %s: the program of exec is executed", x->c->id);
 	if (r == 0 && x->options->pidfd_socket)
 		r = pidfd_send(x->options->pidfd_socket, x->process.pidfd, err);
 	if (r == 0 && x->options->pid_file)

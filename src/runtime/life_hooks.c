@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "ns/hooks.h"
 #include "runtime/container.h"
 
@@ -35,7 +36,11 @@ static int run(const struct container *c, const struct life_hooks *hooks, struct
 	if (r < 0)
 		return r;
 	io.state_json = state;
-	return hooks_run(hooks->list, hooks->name, &io, err);
+	r = hooks_run(hooks->list, hooks->name, &io, err);
+	if (r == 0)
+		log_debug("container %s: %zu %s hooks have run", c->id, hooks->list->len,
+			  hooks->name);
+	return r;
 }
 
 int life_hooks_run(const struct container *c, const struct life_hooks *hooks, struct err *err)

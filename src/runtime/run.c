@@ -29,6 +29,7 @@ static int begin(struct creation *cr, struct foreground *fg, struct err *err)
 	r = cr->ops->open(&cr->process, &cr->spec, cr->c, err);
 	if (r < 0)
 		return r;
+	log_debug("container %s: its program is executed", cr->c->id);
 	cr->c->status = OCI_RUNNING;
 	r = store_finish(cr->c->dir_fd, err);
 	if (r == 0)

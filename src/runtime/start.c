@@ -78,6 +78,7 @@ int container_start(struct container *c, struct err *err)
 		log_warning("container %s: remove " STORE_GATE ": %s", c->id, strerrordesc_np(errno));
 	if (r < 0)
 		return r;
+	log_debug("container %s: its program is executed", c->id);
 	container_unlock(c);
 	c->status = OCI_RUNNING;
 	r = start_poststart(c, NULL, err);

@@ -204,6 +204,24 @@ def test_debug_adds_lines_below_error(runtime, bundle, work_dir):
         assert "debug" in {line["level"] for line in read_log(log)}
 
 
+@pytest.mark.beyond("runc", "crun", reason="log other steps")
+def test_debug_tells_each_step_of_a_life(runtime, bundle, work_dir):
+    log = work_dir / "log.json"
+    flags = {"global_flags": ["--debug", "--log", str(log), "--log-format", "json"]}
+    bundle.hook("createRuntime", "/bin/true")
+    bundle.process.args = ["sleep", "1000"]
+    runtime.create(bundle, **flags)
+    runtime.start(bundle, **flags)
+    runtime.exec(bundle, ["true"], **flags)
+    runtime.delete(bundle, "--force", **flags)
+
+    text = [line["msg"] for line in read_log(log) if line["level"] == "debug" and bundle.id in line["msg"]]
+    steps = ["is loaded", "is cloned", "namespaces are made", "cgroups are made", "createRuntime hooks have run",
+             "root is entered", "waits for start", "program is executed", "made for exec", "exec is executed", "deleted"]
+    for step in steps:
+        assert [line for line in text if step in line], f"{step}: {text}"
+
+
 def test_without_debug_a_good_run_logs_nothing(runtime, bundle, work_dir):
     log = work_dir / "log.json"
 
