@@ -203,15 +203,12 @@ int cli_main(int argc, char **argv)
 	open_closed_streams();
 	/* Ignored, nobody could wait for a child (wait(2)). */
 	(void)signal(SIGCHLD, SIG_DFL);
-	cli.runtime.root_fd = -EBADF;
 	cli.runtime.isolation = ISOLATION_UNSET;
 	r = options_parse(global_option_table, argc > 0 ? argc - 1 : 0, argv + (argc > 0), false,
 			  &cli.flags, &args, &err);
 	if (r < 0)
 		return wrong_usage(NULL, err.msg, &err);
 	r = dispatch(&cli, &args, argv, argc);
-	if (cli.runtime.root_fd >= 0)
-		(void)close(cli.runtime.root_fd);
 	config_done(&cli.config);
 	return r;
 }

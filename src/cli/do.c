@@ -101,15 +101,9 @@ static int run_in(struct cli *cli, struct do_setup *setup, struct do_tree *tree,
 	if (tree->user_namespace) {
 		/* State is as short-lived as the mount namespace: nobody else can use it. */
 		rt.root = tree->state;
-		rt.root_fd = -EBADF;
 		rt.rootless = true;
 	}
-	r = container_run(&rt, &create, ret_status, err);
-	if (tree->user_namespace && rt.root_fd >= 0)
-		(void)close(rt.root_fd);
-	if (!tree->user_namespace)
-		cli->runtime.root_fd = rt.root_fd;
-	return r;
+	return container_run(&rt, &create, ret_status, err);
 }
 
 static int run_do(struct cli *cli, const void *options, const struct option_args *args,

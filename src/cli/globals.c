@@ -370,7 +370,6 @@ int globals_setup_runtime(struct cli *cli, struct err *err)
 	const char *rootless = cli->flags.rootless;
 	int r;
 
-	rt->root_fd = -EBADF;
 	if (rootless && !str_eq(rootless, "true") && !str_eq(rootless, "false") &&
 	    !str_eq(rootless, "auto"))
 		return err_set(err, -EINVAL,

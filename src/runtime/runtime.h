@@ -42,7 +42,6 @@ int isolation_from_name(const char *name, enum isolation *ret, struct err *err);
  * (cli/config.h). */
 struct runtime {
 	const char *root; /* the directory of container directories; made on demand, mode 0711 */
-	int root_fd;	  /* owned: O_PATH, or -EBADF until first use */
 	enum cgroup_manager cgroup_manager;
 	bool rootless;		  /* permission problems with cgroups are tolerated */
 	enum isolation isolation; /* chosen before the bundle was read, or ISOLATION_UNSET */
@@ -85,7 +84,10 @@ int container_load(const struct runtime *rt, const char *id, bool lock, struct c
 		   struct err *err);
 void container_free(struct container *c); /* accepts NULL; drops the lock */
 
-/* All containers of the root, sorted by id; broken directories are skipped with a warning. */
+/*
+ * All containers of the root, sorted by id, to be looked at: they hold no descriptors and cannot be
+ * locked. Broken directories are skipped with a warning.
+ */
 int container_list(const struct runtime *rt, struct container ***ret, size_t *ret_len,
 		   struct err *err);
 void container_list_free(struct container **list, size_t len);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """list: the containers below --root, as a table or as JSON."""
 
+import json
 import os
 
 import pytest
@@ -89,3 +90,14 @@ def test_broken_state_directory_does_not_hide_the_others(runtime, bundle):
     assert bundle.id in result.stdout.split()
     os.rmdir(runtime.root / "half-made")
     os.unlink(runtime.root / "stray-file")
+
+
+@pytest.mark.beyond("crun", reason="opens two descriptors for each container")
+def test_list_needs_no_descriptors_for_each_container(runtime, make_bundle):
+    bundles = [make_bundle() for _ in range(12)]
+    for container in bundles:
+        runtime.run_detached(container)
+
+    result = runtime.call("list", "-f", "json", prefix=["bash", "-c", 'ulimit -n 16; exec "$@"', "few"])
+    assert {c["id"]: c["status"] for c in json.loads(result.stdout)} == {b.id: "running" for b in bundles}
+    assert result.stderr == ""

@@ -30,7 +30,6 @@ static inline void test_root_make(struct test_root *root)
 	assert_non_null(mkdtemp(root->path));
 	assert_int_equal(chmod(root->path, 0711), 0);
 	root->rt = (struct runtime){ .root = root->path,
-				     .root_fd = -EBADF,
 				     .isolation = ISOLATION_UNSET,
 				     .default_isolation = ISOLATION_NS,
 				     .cgroup_manager = CGROUP_MANAGER_DISABLED };
