@@ -242,3 +242,12 @@ def test_killing_the_foreground_run_does_not_lose_the_container(runtime, bundle)
     assert runtime.status(bundle) == "running"
     runtime.delete(bundle, "--force")
     assert not pathlib.Path(runtime.root, bundle.id).exists()
+
+
+@pytest.mark.beyond("runc", "crun", reason="word it in other ways")
+def test_a_filter_without_sendmsg_does_not_hide_that_exec_failed(runtime, bundle):
+    bundle.config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["sendmsg", "sendto", "sendmmsg"], "action": "SCMP_ACT_ERRNO"}]}
+    bundle.rootfs.write("bin/no-program", "no program", 0o755)
+
+    refused(runtime, runtime.run(bundle, ["/bin/no-program"], check=False), "Exec format error")
