@@ -258,8 +258,11 @@ def test_device_paths_stay_below_the_root(runtime, bundle, work_dir, path):
     bundle.linux.devices = [{"path": path, "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}]
 
     runtime.run(bundle, ["true"], check=False)
-    assert not os.path.lexists("/escaped") and not os.path.lexists(work_dir / "escaped")
-    assert not os.path.lexists(bundle.path / "escaped")
+    found = [p for p in (pathlib.Path("/escaped"), work_dir / "escaped", bundle.path / "escaped")
+             if os.path.lexists(p)]
+    for made in found:
+        made.unlink()  # the host's tree is not the lane's own
+    assert found == []
 
 
 @pytest.mark.parametrize("path", ["/../escaped", "/a/../../escaped", "../escaped", "/../../../../escaped",
