@@ -24,6 +24,8 @@
 #include "runtime/notify.h"
 
 #define COPY_MAX 8192 /* bytes on the way, each direction */
+/* More than a terminal holds (640 KiB in tty_buffer.c): what comes after that was written later. */
+#define DRAIN_MAX (1u << 20) /* bytes */
 /* A pipe or terminal that poll calls writable takes this much without blocking (PIPE_BUF). */
 #define WRITE_MAX 4096
 
@@ -149,21 +151,42 @@ static void start_terminal(struct loop *loop)
 	}
 }
 
-/* The process is gone: what its terminal still holds goes out, however slowly it is taken. */
+/* A signal that means us, now that there is no process to pass it to. */
+static bool asked_to_end(const struct loop *loop)
+{
+	struct signalfd_siginfo info;
+	bool ends = false;
+
+	while (read(loop->fg->signals, &info, sizeof(info)) == sizeof(info))
+		ends = ends || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT ||
+		       info.ssi_signo == SIGHUP || info.ssi_signo == SIGQUIT;
+	return ends;
+}
+
+/*
+ * The process is gone: what its terminal still holds goes out, however slowly it is taken, unless
+ * somebody wants us to end. Others in the container may go on writing: not for ever.
+ */
 static void drain(struct loop *loop)
 {
 	struct stream *s = &loop->out;
+	size_t taken = 0;
 
-	for (;;) {
-		struct pollfd p = { .fd = s->to, .events = POLLOUT };
-		bool more = s->from >= 0 && stream_read(s);
+	while (s->to >= 0) {
+		struct pollfd p[] = { { .fd = s->to, .events = POLLOUT },
+				      { .fd = loop->fg->signals, .events = POLLIN } };
+		const size_t held = s->end - s->start;
+		const bool more = s->from >= 0 && taken < DRAIN_MAX && stream_read(s);
 
+		taken += s->end - s->start - held;
 		if (s->start == s->end && !more)
 			break;
-		if (s->to >= 0 && poll(&p, 1, -1) > 0)
-			stream_write(s);
-		if (s->to < 0)
+		if (poll(p, 2, -1) <= 0)
+			continue;
+		if (p[1].revents && asked_to_end(loop))
 			break;
+		if (p[0].revents)
+			stream_write(s);
 	}
 }
 

@@ -4,6 +4,7 @@
 import os
 import pty
 import socket
+import time
 
 import pytest
 
@@ -218,3 +219,17 @@ def test_window_size_changes_reach_the_container(runtime, terminal_bundle, own_t
     terminal.expect("size 31 91")
     runtime.kill(terminal_bundle, "KILL")
     wait_until(lambda: process.poll() is not None)
+
+
+@pytest.mark.beyond("runc", "crun", reason="end differently when nobody reads")
+def test_exec_whose_output_nobody_takes_ends_by_a_signal(runtime, bundle):
+    runtime.run_detached(bundle)
+
+    # A pipe of 64 KiB, our buffer and a terminal hold it all, so that the program itself ends.
+    text = "i=0; while [ $i -lt 6900 ]; do echo 0123456789; i=$((i+1)); done; touch /written"
+    process = runtime.start_call("exec", "-t", bundle.id, "sh", "-c", text)
+    wait_until(lambda: bundle.rootfs.exists("written"), 10, "the program is through")
+    time.sleep(0.2)
+    assert process.popen.poll() is None
+    process.popen.terminate()
+    assert process.wait(5) is not None
