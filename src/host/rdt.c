@@ -266,7 +266,8 @@ int rdt_remove(int resctrl_fd, const struct oci_intel_rdt *rdt, const char *id, 
 	r = class_name(rdt, id, &name, err);
 	if (r < 0)
 		return r;
-	if (wants_monitoring(rdt)) {
+	/* Without a class of its own the container may have a group in the one it joined. */
+	if (!made || wants_monitoring(rdt)) {
 		r = snprintf(path, sizeof(path), "%s/mon_groups/%s", name, id);
 		r = r < 0 || (size_t)r >= sizeof(path) ? -ENAMETOOLONG
 						       : remove_quietly(resctrl_fd, path);

@@ -34,7 +34,9 @@ int rdt_apply(int resctrl_fd, const struct oci_intel_rdt *rdt, const char *id, p
 int rdt_update(int resctrl_fd, const char *clos, const char *l3_schema, const char *mem_bw_schema,
 	       struct err *err);
 
-/* Remove the class (made: the whole directory) or the monitoring group alone. Missing is no error.
+/*
+ * Remove the class (made: the whole directory), or the container's monitoring group in a class that
+ * stays. Missing is no error.
  */
 int rdt_remove(int resctrl_fd, const struct oci_intel_rdt *rdt, const char *id, bool made,
 	       struct err *err);

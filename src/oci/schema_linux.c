@@ -221,10 +221,9 @@ static int check_intel_rdt(struct oci_decoder *d, const struct oci_path *at, voi
 	const struct oci_intel_rdt *rdt = object;
 	const char *id = rdt->clos_id;
 
-	if (id && (str_eq(id, ".") || str_eq(id, "..") || strpbrk(id, "/\n")))
+	/* "/" is the root's class (OCI 1.3). */
+	if (id && !str_eq(id, "/") && (str_eq(id, ".") || str_eq(id, "..") || strpbrk(id, "/\n")))
 		return oci_refuse_key(d, at, "closID", "\"%s\" is no name of a directory", id);
-	if (rdt->l3_cache_schema && strchr(rdt->l3_cache_schema, '\n'))
-		return oci_refuse_key(d, at, "l3CacheSchema", "must be one line");
 	if (rdt->mem_bw_schema && strchr(rdt->mem_bw_schema, '\n'))
 		return oci_refuse_key(d, at, "memBwSchema", "must be one line");
 	return 0;

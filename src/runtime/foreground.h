@@ -27,7 +27,7 @@ struct foreground {
 /*
  * Pass signals to the process (all but CHLD, PIPE, URG and WINCH) and, where there is a terminal,
  * the streams and the window size, until it ends; reap it. What it wrote before its end is written
- * out, unless HUP, INT, QUIT or TERM comes while nobody takes it. The caller's terminal is raw meanwhile and restored before returning. *ret_status: its exit
- * code, or 128 + N for signal N.
+ * out, unless HUP, INT, QUIT or TERM comes while nobody takes it. The caller's terminal is raw
+ * meanwhile and restored before returning. *ret_status: its exit code, or 128 + N for signal N.
  */
 int foreground_wait(const struct foreground *fg, int *ret_status, struct err *err);

@@ -115,8 +115,11 @@ static void a_named_class_without_schema_must_exist(void **state)
 	assert_int_equal(rdt_apply(f->fd, &rdt, "id", 1234, &made, &err), 0);
 	assert_false(made);
 	assert_true(has_text(f, "gold/tasks", "1234"));
+	/* Who removes does not know any more whether monitoring was wanted. */
+	assert_int_equal(mkdirat(f->fd, "gold/mon_groups/id", 0755), 0);
 	assert_int_equal(rdt_remove(f->fd, &rdt, "id", made, &err), 0);
 	assert_int_equal(faccessat(f->fd, "gold", F_OK, 0), 0);
+	assert_int_equal(faccessat(f->fd, "gold/mon_groups/id", F_OK, 0), -1);
 }
 
 static void an_existing_class_must_have_the_schemata(void **state)
