@@ -68,8 +68,11 @@ static bool drain(int fd)
 /* Until the container ends: statistics every interval, OOM events as they come. */
 static int watch(struct container *c, uint64_t interval_ms, int pidfd, int oom_fd, struct err *err)
 {
-	uint64_t next = now_ms() + interval_ms;
+	uint64_t next = now_ms() + interval_ms, kills = 0;
 	int r = 0;
+
+	if (oom_fd >= 0)
+		(void)cgroup_oom_confirm(c->cgroup, &kills);
 
 	while (r == 0) {
 		struct pollfd fds[] = {
@@ -81,7 +84,8 @@ static int watch(struct container *c, uint64_t interval_ms, int pidfd, int oom_f
 
 		if (n < 0 && errno != EINTR)
 			return err_sys(err, -errno, "events: poll");
-		if (n > 0 && (fds[1].revents & POLLIN) && drain(oom_fd) && !(fds[0].revents))
+		if (n > 0 && (fds[1].revents & POLLIN) && drain(oom_fd) && !fds[0].revents &&
+		    cgroup_oom_confirm(c->cgroup, &kills))
 			r = print_oom(c, err);
 		if (n > 0 && fds[0].revents)
 			return 0;

@@ -186,9 +186,16 @@ int cgroup_remove(const struct cgroup *cg, struct err *err);
 /*
  * A descriptor that becomes readable when the container meets its memory limit and a task is
  * killed: eventfd on memory.oom_control for v1, inotify on memory.events for v2. The caller reads
- * and closes.
+ * and closes, and asks cgroup_oom_confirm().
  */
 int cgroup_oom_fd(const struct cgroup *cg, struct err *err);
+
+/*
+ * Whether a task was killed since the last call; *kills is the caller's memory of the count (0, and
+ * one call, to begin with). cgroup2 tells of other events, too, such as memory.high. Always true on
+ * v1, whose count may lag behind the notice.
+ */
+bool cgroup_oom_confirm(const struct cgroup *cg, uint64_t *kills);
 
 /*
  * The group `sub` below this one, for exec --cgroup: in the hierarchies of `controllers` ("cpu,memory";

@@ -3,8 +3,9 @@
  * A descriptor that tells of the OOM killer.
  *
  * v1: an eventfd registered in cgroup.event_control for memory.oom_control; it also fires when the
- * cgroup is removed, so a reader looks whether the directory still exists. v2: inotify on
- * memory.events, which changes with every event of the group; a reader compares "oom_kill".
+ * cgroup is removed, so a reader looks whether the container still runs. v2: inotify on
+ * memory.events, which changes with every event of the group; cgroup_oom_confirm() compares
+ * "oom_kill".
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +13,9 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
+#include "host/cgroup_stats.h"
 #include "host/cgroup_internal.h"
 
 static int oom_fd_v1(int dir_fd, struct err *err)
@@ -57,4 +60,24 @@ int cgroup_oom_fd(const struct cgroup *cg, struct err *err)
 	if (v2 >= 0)
 		return oom_fd_v2(v2, err);
 	return err_set(err, -ENOTSUP, "the container has no memory cgroup");
+}
+
+bool cgroup_oom_confirm(const struct cgroup *cg, uint64_t *kills)
+{
+	AUTO(cgroup_kvs_done) struct cgroup_kvs events = { 0 };
+	AUTO_BUF struct buf text = { .max = CGROUP_FILE_MAX };
+	AUTO_CLOSE int dir = -EBADF;
+	uint64_t now;
+
+	if (cgroup_path(cg, "memory"))
+		return true;
+	dir = cgroup_open_dir(cg, "");
+	if (dir < 0 || fd_read_file(dir, "memory.events", &text) < 0 || !text.data ||
+	    cgroup_parse_kvs(text.data, &events) < 0)
+		return false;
+	now = cgroup_kvs_get(&events, "oom_kill");
+	if (now <= *kills)
+		return false;
+	*kills = now;
+	return true;
 }

@@ -251,10 +251,12 @@ static void oom_wakes_the_watcher(void **state)
 	struct pollfd p = { .events = POLLIN };
 	struct cgroup_stats s;
 	struct err err = { 0 };
+	uint64_t kills = 0;
 	int r;
 
 	NEED_CONTROLLER(b->cg, "memory");
 	apply_ok(b->cg, &res, false);
+	assert_int_equal(cgroup_oom_confirm(b->cg, &kills), !cgroup_is_v2(b->cg));
 	p.fd = cgroup_oom_fd(b->cg, &err);
 	assert_true(p.fd >= 0);
 	assert_int_equal(poll(&p, 1, 0), 0);
@@ -262,6 +264,8 @@ static void oom_wakes_the_watcher(void **state)
 	r = poll(&p, 1, 2000);
 	close(p.fd);
 	assert_int_equal(r, 1);
+	assert_true(cgroup_oom_confirm(b->cg, &kills));
+	assert_int_equal(cgroup_oom_confirm(b->cg, &kills), !cgroup_is_v2(b->cg));
 	assert_int_equal(cgroup_stats_read(b->cg, &s, NULL), 0);
 	assert_true(s.memory.events.oom_kill >= 1);
 	/* Linux 6.18 counts failures against the limit, not against memory+swap. */
