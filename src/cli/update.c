@@ -200,7 +200,8 @@ static int update_rdt(const struct container *c, const struct update_options *o,
 	if (fd < 0)
 		return err_prefix(err, fd, "%s",
 				  o->l3_cache_schema ? "--l3-cache-schema" : "--mem-bw-schema");
-	return rdt_update(fd, c->rdt_clos ? c->rdt_clos : c->id, o->l3_cache_schema, o->mem_bw_schema, err);
+	return rdt_update(fd, c->rdt_clos ? c->rdt_clos : c->id, o->l3_cache_schema,
+			  o->mem_bw_schema, err);
 }
 
 static int run_update(struct cli *cli, const void *options, const struct option_args *args,

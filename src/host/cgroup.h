@@ -68,8 +68,8 @@ void cgroup_free(struct cgroup *cg); /* accepts NULL; removes nothing */
 size_t cgroup_dirs(const struct cgroup *cg, const struct cgroup_dir **ret);
 
 /*
- * Whether every directory is there. Rootless, they may never have been made (cgroup_options.rootless):
- * then the container lives in the groups that the runtime was in.
+ * Whether every directory is there. Rootless, they may never have been made
+ * (cgroup_options.rootless): then the container lives in the groups that the runtime was in.
  */
 bool cgroup_exists(const struct cgroup *cg);
 
@@ -160,8 +160,8 @@ const struct oci_device_rule *cgroup_default_devices(size_t *ret_len);
 /* Freeze or thaw and wait until it is so. -ENOTSUP without a freezer. */
 int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err);
 /*
- * Thaw the container's group and every one below it: a container may have made and frozen groups of its
- * own, and v1's freezer holds even the killed. Best effort.
+ * Thaw the container's group and every one below it: a container may have made and frozen groups of
+ * its own, and v1's freezer holds even the killed. Best effort.
  */
 void cgroup_thaw_all(const struct cgroup *cg);
 /* 1 frozen, 0 not, or -errno. */
@@ -198,9 +198,9 @@ int cgroup_oom_fd(const struct cgroup *cg, struct err *err);
 bool cgroup_oom_confirm(const struct cgroup *cg, uint64_t *kills);
 
 /*
- * The group `sub` below this one, for exec --cgroup: in the hierarchies of `controllers` ("cpu,memory";
- * NULL: all), the same group in the others. -EINVAL when there is no such controller. ".." is the
- * caller's to refuse. *ret is the caller's.
+ * The group `sub` below this one, for exec --cgroup: in the hierarchies of `controllers`
+ * ("cpu,memory"; NULL: all), the same group in the others. -EINVAL when there is no such
+ * controller. ".." is the caller's to refuse. *ret is the caller's.
  */
 int cgroup_subdir(const struct cgroup *cg, const char *controllers, const char *sub,
 		  struct cgroup **ret, struct err *err);

@@ -70,7 +70,8 @@ void init_fail(const struct init *init, enum init_step step, long code)
 			       : step == INIT_STEP_EXEC ? init->msg->path_off
 							: 0;
 
-	/* The filter of a failed exec may deny sendmsg(2); without a word this would look like an exec. */
+	/* The filter of a failed exec may deny sendmsg(2); without a word this would look like an
+	 * exec. */
 	if (send_report(init->report, &report, named ? init_at(init->msg, named) : NULL, -1) < 0)
 		(void)SYS3(SYS_write, init->report, &report, sizeof(report));
 	leave(255);

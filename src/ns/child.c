@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The staged child: everything between clone3(2) and caisson-init, in the container's namespaces but with
- * the runtime's memory. It runs while the parent makes and enters cgroups, and waits for it only
- * where it must: for the id maps, and before anything that depends on the cgroup.
+ * The staged child: everything between clone3(2) and caisson-init, in the container's namespaces
+ * but with the runtime's memory. It runs while the parent makes and enters cgroups, and waits for
+ * it only where it must: for the id maps, and before anything that depends on the cgroup.
  *
  * ps shows the stage: caisson:[1:mounts], caisson:[2:init].
  */
@@ -52,8 +52,8 @@ static int become_userns_root(const struct child *c, struct err *err)
 
 static int enter_joined(const struct child *c, struct err *err)
 {
-	static const enum oci_ns order[] = { OCI_NS_IPC, OCI_NS_UTS, OCI_NS_NETWORK, OCI_NS_CGROUP,
-					     OCI_NS_TIME, OCI_NS_MOUNT };
+	static const enum oci_ns order[] = { OCI_NS_IPC,    OCI_NS_UTS,	 OCI_NS_NETWORK,
+					     OCI_NS_CGROUP, OCI_NS_TIME, OCI_NS_MOUNT };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(order); i++)
@@ -102,8 +102,8 @@ static int setup_namespaces(struct child *c, struct err *err)
 	if (r == 0 && (is_new(c, OCI_NS_USER) || c->joined->fd[OCI_NS_USER] >= 0))
 		r = become_userns_root(c, err);
 	/*
-	 * For children only: this process, with the runtime's power and the host's root, never appears
-	 * in a pid namespace whose processes may be allowed to trace.
+	 * For children only: this process, with the runtime's power and the host's root, never
+	 * appears in a pid namespace whose processes may be allowed to trace.
 	 */
 	if (r == 0 && c->late_pid)
 		r = namespace_enter(c->joined, OCI_NS_PID, err);
@@ -119,16 +119,16 @@ static int setup_namespaces(struct child *c, struct err *err)
 }
 
 /*
- * process.cwd is made when it is missing, as runc and crun do: component by component on descriptors, and
- * never through a magic link, behind which the host's directories lie. Whatever is left undone here
- * is for chdir(2) to judge.
+ * process.cwd is made when it is missing, as runc and crun do: component by component on
+ * descriptors, and never through a magic link, behind which the host's directories lie. Whatever is
+ * left undone here is for chdir(2) to judge.
  */
 static int make_cwd(const char *cwd, struct err *err)
 {
 	const size_t len = strlen(cwd);
 	AUTO_FREE char *prefix = strdup(cwd);
-	AUTO_CLOSE int dir = fd_open_resolve(AT_FDCWD, cwd, O_PATH | O_DIRECTORY, 0,
-					     RESOLVE_NO_MAGICLINKS);
+	AUTO_CLOSE int dir =
+		fd_open_resolve(AT_FDCWD, cwd, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS);
 
 	if (!prefix)
 		return err_sys(err, -ENOMEM, "process.cwd");

@@ -113,9 +113,9 @@ static void put_seccomp(struct buf *b, struct init_msg *msg, const struct seccom
 }
 
 /*
- * Whether setgroups(2) is allowed at all: not in a user namespace whose map a user wrote alone. Asked of
- * the call itself, with the list that is there, since an exec has no /proc/self in the container's procfs.
- * Who lacks CAP_SETGID shall fail, not go on with the groups of others.
+ * Whether setgroups(2) is allowed at all: not in a user namespace whose map a user wrote alone.
+ * Asked of the call itself, with the list that is there, since an exec has no /proc/self in the
+ * container's procfs. Who lacks CAP_SETGID shall fail, not go on with the groups of others.
  */
 static bool may_setgroups(void)
 {

@@ -182,7 +182,8 @@ static int list_entry(const struct runtime *rt, const char *name, struct contain
 		return 0;
 	r = container_load(rt, name, false, ret, &problem);
 	if (r == 0) {
-		/* A list is to be read; a thousand containers must not need two thousand descriptors. */
+		/* A list is to be read; a thousand containers must not need two thousand
+		 * descriptors. */
 		auto_close_p(&(*ret)->dir_fd);
 		auto_close_p(&(*ret)->root_fd);
 		(*ret)->dir_fd = (*ret)->root_fd = -EBADF;

@@ -36,10 +36,12 @@ static int check_terminal(const struct creation *cr, struct err *err)
 
 	if (cr->detached && terminal && !socket_path)
 		return err_set(err, -EINVAL,
-			       "cannot allocate tty if caisson will detach without setting console socket");
+			       "cannot allocate tty if caisson will detach without setting console "
+			       "socket");
 	if (socket_path && (!cr->detached || !terminal))
-		return err_set(err, -EINVAL,
-			       "cannot use console socket if caisson will not detach or allocate tty");
+		return err_set(
+			err, -EINVAL,
+			"cannot use console socket if caisson will not detach or allocate tty");
 	return 0;
 }
 
@@ -80,7 +82,8 @@ static int judge(struct creation *cr, struct err *err)
 	return bundle_add_environment(cr, listen, err);
 }
 
-/* Every container may use the default devices, whatever the rules of its own say; as in runc and crun. */
+/* Every container may use the default devices, whatever the rules of its own say; as in runc and
+ * crun. */
 static int add_default_devices(struct creation *cr, struct err *err)
 {
 	struct oci_resources *resources = &cr->spec.linux.resources;

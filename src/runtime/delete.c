@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * delete: end what lives, remove what was made, the directory last, so that a delete that was killed
- * can be repeated.
+ * delete: end what lives, remove what was made, the directory last, so that a delete that was
+ * killed can be repeated.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -51,8 +51,9 @@ int container_end_processes(struct container *c, struct err *err)
 	if (r < 0)
 		return r;
 	/*
-	 * The rest: without a pid namespace of its own all of them; otherwise processes that were put
-	 * into the cgroup from outside, or the remains of a create that died before it wrote the pid.
+	 * The rest: without a pid namespace of its own all of them; otherwise processes that were
+	 * put into the cgroup from outside, or the remains of a create that died before it wrote
+	 * the pid.
 	 */
 	if (c->cgroup && (!c->private_pid || !had_init)) {
 		r = cgroup_signal_all(c->cgroup, SIGKILL, err);
@@ -150,8 +151,8 @@ int container_delete(struct container *c, bool force, struct err *err)
 }
 
 /*
- * A directory without state.json: create was killed before it made anything else, or delete after it
- * had removed everything else.
+ * A directory without state.json: create was killed before it made anything else, or delete after
+ * it had removed everything else.
  */
 static int remove_half(const struct runtime *rt, const char *id, struct err *err)
 {

@@ -21,7 +21,7 @@ struct exec {
 	struct exec_process what;
 	struct exec_request request;
 	struct seccomp_program seccomp;
-	int console_socket; /* owned */
+	int console_socket;  /* owned */
 	int container_pidfd; /* owned */
 	struct process process;
 	int signals; /* owned */
@@ -46,8 +46,9 @@ static int check_status(const struct container *c, const struct exec_options *op
 	if (c->status == OCI_CREATING)
 		return err_set(err, -EINVAL, "cannot exec in a container that is being created");
 	if (c->status == OCI_PAUSED && !options->ignore_paused)
-		return err_set(err, -EINVAL,
-			       "cannot exec in a paused container (use --ignore-paused to override)");
+		return err_set(
+			err, -EINVAL,
+			"cannot exec in a paused container (use --ignore-paused to override)");
 	return 0;
 }
 
@@ -60,10 +61,12 @@ static int open_terminal(struct exec *x, struct err *err)
 
 	if (x->options->detach && process->terminal && !socket_path)
 		return err_set(err, -EINVAL,
-			       "cannot allocate tty if caisson will detach without setting console socket");
+			       "cannot allocate tty if caisson will detach without setting console "
+			       "socket");
 	if (socket_path && (!x->options->detach || !process->terminal))
-		return err_set(err, -EINVAL,
-			       "cannot use console socket if caisson will not detach or allocate tty");
+		return err_set(
+			err, -EINVAL,
+			"cannot use console socket if caisson will not detach or allocate tty");
 	terminal->wanted = process->terminal;
 	if (process->console_height.set && process->console_height.v <= UINT16_MAX &&
 	    process->console_width.set && process->console_width.v <= UINT16_MAX) {
@@ -166,13 +169,14 @@ static int begin(struct exec *x, struct err *err)
 int container_exec(struct container *c, const struct exec_options *options, int *ret_status,
 		   struct err *err)
 {
-	AUTO(exec_done) struct exec x = { .c = c,
-					  .options = options,
-					  .request = { .terminal = { .console_socket = -EBADF } },
-					  .console_socket = -EBADF,
-					  .container_pidfd = -EBADF,
-					  .process = PROCESS_INIT,
-					  .signals = -EBADF };
+	AUTO(exec_done)
+	struct exec x = { .c = c,
+			  .options = options,
+			  .request = { .terminal = { .console_socket = -EBADF } },
+			  .console_socket = -EBADF,
+			  .container_pidfd = -EBADF,
+			  .process = PROCESS_INIT,
+			  .signals = -EBADF };
 	struct foreground fg = { .notify = -EBADF };
 	int r = prepare(&x, err);
 

@@ -15,10 +15,9 @@
 
 int start_poststart(struct container *c, const struct oci_spec *spec, struct err *err)
 {
-	struct life_hooks hooks = { .name = "poststart",
-				    .status = OCI_RUNNING,
-				    .pid = c->pid,
-				    .in_bundle = true };
+	struct life_hooks hooks = {
+		.name = "poststart", .status = OCI_RUNNING, .pid = c->pid, .in_bundle = true
+	};
 	struct oci_spec *loaded = NULL;
 	int r = 0;
 
@@ -75,7 +74,8 @@ int container_start(struct container *c, struct err *err)
 	}
 	r = ops->start(c, err);
 	if (unlinkat(c->dir_fd, STORE_GATE, 0) < 0 && errno != ENOENT)
-		log_warning("container %s: remove " STORE_GATE ": %s", c->id, strerrordesc_np(errno));
+		log_warning("container %s: remove " STORE_GATE ": %s", c->id,
+			    strerrordesc_np(errno));
 	if (r < 0)
 		return r;
 	log_debug("container %s: its program is executed", c->id);
@@ -83,7 +83,8 @@ int container_start(struct container *c, struct err *err)
 	c->status = OCI_RUNNING;
 	r = start_poststart(c, NULL, err);
 	if (r < 0) {
-		/* A failing poststart hook fails start and stops the container (runtime-spec 1.3). */
+		/* A failing poststart hook fails start and stops the container (runtime-spec 1.3).
+		 */
 		if (container_lock(c, &problem) < 0 || container_end_processes(c, &problem) < 0)
 			log_warning("stop container %s: %s", c->id, problem.msg);
 		return r;
