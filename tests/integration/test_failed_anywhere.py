@@ -35,7 +35,7 @@ def judge(campaign, outcome):
     if outcome.end != "exit":
         return "hung" if outcome.end == "hung" else f"ended by signal {outcome.status}"
     if outcome.succeeded:
-        if verb.name == "create" and outcome.by == "stage" and outcome.syscall == "accept4":
+        if verb.name == "create" and outcome.by in ("child", "stage") and outcome.syscall == "accept4":
             return None  # create has answered; the container ends at its gate
         if not verb.check or "level=warning" in message:
             return None
