@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -119,18 +118,16 @@ const struct verb verb_spec = {
 	.run = run_spec,
 };
 
-static bool path_exists(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0;
-}
-
+/*
+ * What is built in; seccomp flags and resctrl as this kernel has them. AppArmor and SELinux are not
+ * (host/lsm.h).
+ */
 static void fill_host(struct oci_features *f, const char ***flags)
 {
 	f->mount_options = mount_options_known();
 	f->cgroup.v1 = true;
 	f->cgroup.v2 = true;
+	f->cgroup.rdma = true;
 	f->seccomp.enabled = true;
 	f->seccomp.actions = seccomp_known_actions();
 	f->seccomp.operators = seccomp_known_operators();
@@ -138,8 +135,6 @@ static void fill_host(struct oci_features *f, const char ***flags)
 	f->seccomp.known_flags = seccomp_known_flags();
 	if (seccomp_supported_flags(flags, NULL) == 0)
 		f->seccomp.supported_flags = *flags;
-	f->apparmor = path_exists("/sys/module/apparmor");
-	f->selinux = path_exists("/sys/fs/selinux/enforce");
 	f->intel_rdt.enabled = rdt_supported();
 	f->intel_rdt.schemata = f->intel_rdt.enabled;
 	f->intel_rdt.monitoring = f->intel_rdt.enabled;

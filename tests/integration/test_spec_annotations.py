@@ -181,5 +181,6 @@ def test_features_say_what_the_runtime_does(features):
     assert linux["mountExtensions"]["idmap"] == {"enabled": True}
     assert linux["memoryPolicy"]["modes"] and linux["memoryPolicy"]["flags"]
     assert linux["cgroup"]["systemd"] is False and "intelRdt" in linux
-    assert linux["apparmor"]["enabled"] is False
+    assert linux["apparmor"]["enabled"] is False and linux["selinux"]["enabled"] is False
+    assert linux["cgroup"]["rdma"] is True
     assert "run.oci." in features["potentiallyUnsafeConfigAnnotations"]
