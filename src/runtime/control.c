@@ -33,6 +33,15 @@ static int signal_all(struct container *c, int sig, struct err *err)
 	return r == -ENOENT && c->pid == 0 ? 0 : r;
 }
 
+/* In a pid namespace that others share the processes outlive init. */
+static bool has_orphans(struct container *c)
+{
+	AUTO_FREE pid_t *pids = NULL;
+	size_t len = 0;
+
+	return c->cgroup && !c->private_pid && container_pids(c, &pids, &len, NULL) == 0 && len > 0;
+}
+
 int container_kill(struct container *c, int sig, bool all, struct err *err)
 {
 	AUTO_CLOSE int pidfd = -EBADF;
@@ -41,6 +50,8 @@ int container_kill(struct container *c, int sig, bool all, struct err *err)
 	if (all && c->cgroup)
 		return signal_all(c, sig, err);
 	pidfd = container_open_init(c, err);
+	if (pidfd == -ESRCH && sig == SIGKILL && has_orphans(c))
+		return signal_all(c, sig, err);
 	if (pidfd == -ESRCH && all)
 		return 0;
 	if (pidfd < 0)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill: send a signal to the container's init process, or to all (runtime.md#kill)."""
 
+import os
+import signal
+
 import pytest
 
 from lib import cgroups
@@ -114,6 +117,20 @@ def test_kill_leaves_no_orphan_in_a_shared_pid_namespace(runtime, bundle):
 
     runtime.kill(bundle, "KILL")
     wait_until(lambda: not cgroups.pids(bundle.linux.cgroups_path), what="the cgroup is empty")
+
+
+@pytest.mark.beyond("crun", reason="tells that the container is not running")
+def test_kill_ends_what_outlived_init_in_a_shared_pid_namespace(runtime, bundle):
+    bundle.drop_namespace("pid")
+    runtime.run_detached(bundle, ["testinit", "fork", "5"])
+    runtime.wait_for_output(bundle, "forked 5\n")
+    os.kill(runtime.state(bundle).pid, signal.SIGKILL)
+    runtime.wait_for(bundle, "stopped")
+    assert cgroups.pids(bundle.linux.cgroups_path)
+
+    runtime.kill(bundle, "KILL")
+    wait_until(lambda: not cgroups.pids(bundle.linux.cgroups_path), what="the cgroup is empty")
+    refused(runtime, runtime.kill(bundle, "KILL", check=False), "container not running")
 
 
 def test_kill_all_of_a_stopped_container_is_no_error_for_the_shim(runtime, bundle):
