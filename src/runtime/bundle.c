@@ -86,9 +86,9 @@ int bundle_add_environment(struct creation *cr, unsigned int listen, struct err 
 	for (size_t i = 0; i < env->len; i++)
 		cr->env[i] = env->items[i];
 	if (listen > 0) {
-		if (str_printf(&cr->added[0], "LISTEN_FDS=%u", listen) < 0)
+		if (str_printf(&cr->listen_fds, "LISTEN_FDS=%u", listen) < 0)
 			return err_sys(err, -ENOMEM, "process.env");
-		cr->env[len++] = cr->added[0];
+		cr->env[len++] = cr->listen_fds;
 		cr->env[len++] = "LISTEN_PID=1";
 	}
 	if (notify)
@@ -107,7 +107,7 @@ int bundle_add_notify(struct creation *cr, struct err *err)
 
 	if (dir < 0)
 		return err_sys(err, -errno, "open the notify directory");
-	r = path_of(dir, &cr->added[1]);
+	r = path_of(dir, &cr->notify_dir);
 	if (r < 0)
 		return err_sys(err, r, "find the path of the notify directory");
 	mounts = calloc(cr->spec.mounts_len + 1, sizeof(*mounts));
@@ -118,7 +118,7 @@ int bundle_add_notify(struct creation *cr, struct err *err)
 	mounts[cr->spec.mounts_len] = (struct oci_mount){
 		.destination = NOTIFY_DIR_INSIDE,
 		.type = "bind",
-		.source = cr->added[1],
+		.source = cr->notify_dir,
 		.options = { .items = options, .len = ARRAY_LEN(options) - 1 },
 	};
 	cr->mounts = mounts;

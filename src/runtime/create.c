@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -17,7 +16,6 @@
 #include "host/pidfd.h"
 #include "host/rdt.h"
 #include "host/seccomp_cache.h"
-#include "host/sockets.h"
 #include "ns/ns.h"
 #include "runtime/bundle.h"
 #include "runtime/container.h"
@@ -28,40 +26,7 @@
 #include "runtime/notify.h"
 #include "runtime/state.h"
 #include "runtime/store.h"
-
-static int check_terminal(const struct creation *cr, struct err *err)
-{
-	const char *socket_path = cr->options->console_socket;
-	const bool terminal = cr->spec.process.terminal;
-
-	if (cr->detached && terminal && !socket_path)
-		return err_set(err, -EINVAL,
-			       "cannot allocate tty if caisson will detach without setting console "
-			       "socket");
-	if (socket_path && (!cr->detached || !terminal))
-		return err_set(
-			err, -EINVAL,
-			"cannot use console socket if caisson will not detach or allocate tty");
-	return 0;
-}
-
-/* The size for a new terminal: consoleSize, else that of the terminal we are on. */
-static void choose_size(struct creation *cr)
-{
-	const struct oci_process *process = &cr->spec.process;
-	struct winsize size;
-
-	if (process->console_height.set && process->console_width.set &&
-	    process->console_height.v <= UINT16_MAX && process->console_width.v <= UINT16_MAX) {
-		cr->terminal.rows = (unsigned short)process->console_height.v;
-		cr->terminal.cols = (unsigned short)process->console_width.v;
-		return;
-	}
-	if (!cr->detached && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
-		cr->terminal.rows = size.ws_row;
-		cr->terminal.cols = size.ws_col;
-	}
-}
+#include "runtime/terminal.h"
 
 /* Step 1: everything that can be judged before anything exists. */
 static int judge(struct creation *cr, struct err *err)
@@ -73,7 +38,8 @@ static int judge(struct creation *cr, struct err *err)
 	if (r == 0)
 		r = isolation_ops_get(cr->c->isolation, &cr->ops, err);
 	if (r == 0)
-		r = check_terminal(cr, err);
+		r = terminal_check(&cr->spec.process, cr->detached, cr->options->console_socket,
+				   err);
 	if (r == 0)
 		r = inherit_check(listen, cr->options->preserve_fds, err);
 	if (r < 0)
@@ -170,6 +136,21 @@ static int compile_seccomp(struct creation *cr, struct err *err)
 	return seccomp_compile_cached(cache, &cr->spec, &cr->seccomp, err);
 }
 
+/* Open and lock what was just made. Until then `delete --force` may take it for a leftover. */
+static int own_directory(struct container *c, struct err *err)
+{
+	int r;
+
+	c->dir_fd = store_open(c->root_fd, c->id, err);
+	if (c->dir_fd < 0)
+		return c->dir_fd;
+	r = store_lock(c->dir_fd, err);
+	if (r < 0)
+		return r;
+	c->lock_fd = c->dir_fd;
+	return 0;
+}
+
 /* Step 2. */
 static int make_directory(struct creation *cr, struct err *err)
 {
@@ -179,14 +160,12 @@ static int make_directory(struct creation *cr, struct err *err)
 	r = store_make(c->root_fd, c->id, err);
 	if (r < 0)
 		return r;
-	cr->has_directory = true;
-	c->dir_fd = store_open(c->root_fd, c->id, err);
-	if (c->dir_fd < 0)
-		return c->dir_fd;
-	r = store_lock(c->dir_fd, err);
+	r = own_directory(c, err);
+	if (r < 0 && r != -ENOENT)
+		(void)unlinkat(c->root_fd, c->id, AT_REMOVEDIR);
 	if (r < 0)
 		return r;
-	c->lock_fd = c->dir_fd;
+	cr->has_directory = true;
 	r = state_save(c, err);
 	if (r < 0)
 		return r;
@@ -208,16 +187,8 @@ static int open_sockets(struct creation *cr, struct err *err)
 		if (cr->gate_fd < 0)
 			return cr->gate_fd;
 	}
-	cr->terminal.wanted = cr->spec.process.terminal;
-	if (!cr->terminal.wanted)
-		return 0;
-	choose_size(cr);
-	if (!cr->options->console_socket)
-		return 0;
-	cr->terminal.console_socket = socket_connect(cr->options->console_socket, err);
-	if (cr->terminal.console_socket < 0)
-		return err_prefix(err, cr->terminal.console_socket, "console socket");
-	return 0;
+	return terminal_prepare(&cr->spec.process, cr->detached, cr->options->console_socket,
+				&cr->terminal, err);
 }
 
 int creation_make(struct creation *cr, const struct runtime *rt,
@@ -282,10 +253,6 @@ void creation_undo(struct creation *cr)
 	}
 	if (!cr->has_directory)
 		return;
-	if (cr->c->dir_fd < 0) {
-		(void)unlinkat(cr->c->root_fd, cr->c->id, AT_REMOVEDIR);
-		return;
-	}
 	if (cr->c->cgroup && cr->c->pid && !cr->c->private_pid)
 		(void)cgroup_signal_all(cr->c->cgroup, SIGKILL, NULL);
 	cr->c->pid = 0;
@@ -301,8 +268,8 @@ void creation_done(struct creation *cr)
 	auto_close_p(&cr->gate_fd);
 	auto_close_p(&cr->terminal.console_socket);
 	seccomp_program_done(&cr->seccomp);
-	for (size_t i = 0; i < ARRAY_LEN(cr->added); i++)
-		free(cr->added[i]);
+	free(cr->listen_fds);
+	free(cr->notify_dir);
 	free(cr->env);
 	free(cr->mounts);
 	free(cr->devices);

@@ -34,7 +34,7 @@ struct creation {
 	const char **env;		 /* owned array of process.env, or NULL: unchanged */
 	struct oci_mount *mounts;	 /* owned array, or NULL: unchanged */
 	struct oci_device_rule *devices; /* owned array, or NULL: unchanged */
-	char *added[4];			 /* owned texts that these point to */
+	char *listen_fds, *notify_dir;	 /* owned texts that these point to, or NULL */
 	struct seccomp_program seccomp;
 	struct process_terminal terminal; /* console_socket is owned */
 	unsigned int preserve_fds;	  /* LISTEN_FDS and --preserve-fds together */

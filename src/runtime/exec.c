@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
-#include <sys/ioctl.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "host/pidfd.h"
 #include "host/seccomp_cache.h"
-#include "host/sockets.h"
 #include "runtime/container.h"
 #include "runtime/exec_process.h"
 #include "runtime/foreground.h"
 #include "runtime/inherit.h"
 #include "runtime/isolation.h"
 #include "runtime/store.h"
+#include "runtime/terminal.h"
 
 struct exec {
 	struct container *c;
@@ -21,7 +20,6 @@ struct exec {
 	struct exec_process what;
 	struct exec_request request;
 	struct seccomp_program seccomp;
-	int console_socket;  /* owned */
 	int container_pidfd; /* owned */
 	struct process process;
 	int signals; /* owned */
@@ -33,7 +31,7 @@ static void exec_done(struct exec *x)
 		x->ops->process_done(&x->process);
 	exec_process_done(&x->what);
 	seccomp_program_done(&x->seccomp);
-	auto_close_p(&x->console_socket);
+	auto_close_p(&x->request.terminal.console_socket);
 	auto_close_p(&x->container_pidfd);
 	auto_close_p(&x->signals);
 }
@@ -49,40 +47,6 @@ static int check_status(const struct container *c, const struct exec_options *op
 		return err_set(
 			err, -EINVAL,
 			"cannot exec in a paused container (use --ignore-paused to override)");
-	return 0;
-}
-
-static int open_terminal(struct exec *x, struct err *err)
-{
-	const struct oci_process *process = &x->what.spec.process;
-	struct process_terminal *terminal = &x->request.terminal;
-	const char *socket_path = x->options->console_socket;
-	struct winsize size;
-
-	if (x->options->detach && process->terminal && !socket_path)
-		return err_set(err, -EINVAL,
-			       "cannot allocate tty if caisson will detach without setting console "
-			       "socket");
-	if (socket_path && (!x->options->detach || !process->terminal))
-		return err_set(
-			err, -EINVAL,
-			"cannot use console socket if caisson will not detach or allocate tty");
-	terminal->wanted = process->terminal;
-	if (process->console_height.set && process->console_height.v <= UINT16_MAX &&
-	    process->console_width.set && process->console_width.v <= UINT16_MAX) {
-		terminal->rows = (unsigned short)process->console_height.v;
-		terminal->cols = (unsigned short)process->console_width.v;
-	} else if (terminal->wanted && !x->options->detach &&
-		   ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
-		terminal->rows = size.ws_row;
-		terminal->cols = size.ws_col;
-	}
-	if (!socket_path)
-		return 0;
-	x->console_socket = socket_connect(socket_path, err);
-	if (x->console_socket < 0)
-		return err_prefix(err, x->console_socket, "console socket");
-	terminal->console_socket = x->console_socket;
 	return 0;
 }
 
@@ -103,6 +67,7 @@ static int compile_seccomp(struct exec *x, struct err *err)
 /* Under the lock, so that the container is neither half-made nor going away. */
 static int prepare(struct exec *x, struct err *err)
 {
+	const struct oci_process *process = &x->what.spec.process;
 	const unsigned int listen = inherit_listen_fds();
 	int r = container_lock(x->c, err);
 
@@ -115,7 +80,10 @@ static int prepare(struct exec *x, struct err *err)
 	if (r == 0)
 		r = exec_process_make(x->c, x->options, listen, &x->what, err);
 	if (r == 0)
-		r = open_terminal(x, err);
+		r = terminal_check(process, x->options->detach, x->options->console_socket, err);
+	if (r == 0)
+		r = terminal_prepare(process, x->options->detach, x->options->console_socket,
+				     &x->request.terminal, err);
 	if (r == 0)
 		r = compile_seccomp(x, err);
 	if (r < 0)
@@ -173,7 +141,6 @@ int container_exec(struct container *c, const struct exec_options *options, int 
 	struct exec x = { .c = c,
 			  .options = options,
 			  .request = { .terminal = { .console_socket = -EBADF } },
-			  .console_socket = -EBADF,
 			  .container_pidfd = -EBADF,
 			  .process = PROCESS_INIT,
 			  .signals = -EBADF };
