@@ -73,7 +73,8 @@ int container_start(struct container *c, struct err *err)
 			return pidfd;
 	}
 	r = ops->start(c, err);
-	/* Never reached the gate (no descriptor left, say): the container waits on, for the next start. */
+	/* Never reached the gate (no descriptor left, say): the container waits on, for the next
+	 * start. */
 	if (r < 0 && process_state(c->pid, c->start_time) == PROCESS_RUNNING)
 		return r;
 	if (unlinkat(c->dir_fd, STORE_GATE, 0) < 0 && errno != ENOENT)
