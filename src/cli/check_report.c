@@ -14,7 +14,6 @@
 #include "base/str.h"
 #include "cli/check.h"
 #include "cli/check_internal.h"
-#include "host/caps.h"
 #include "host/cgroup.h"
 #include "host/ids.h"
 #include "host/rdt.h"
@@ -170,7 +169,7 @@ static void probe_capabilities(struct check_finding *f)
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
 		const size_t used = strlen(text);
 
-		if (prctl(PR_CAPBSET_READ, caps_from_name(wanted[i].name), 0, 0, 0) == 1)
+		if (prctl(PR_CAPBSET_READ, oci_cap_number(wanted[i].name), 0, 0, 0) == 1)
 			continue;
 		if (wanted[i].required)
 			result = CHECK_MISSING;

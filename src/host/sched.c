@@ -169,16 +169,6 @@ static const int flag_values[] = {
 	MPOL_F_STATIC_NODES,
 };
 
-const char *const *memory_policy_modes(void)
-{
-	return mode_words;
-}
-
-const char *const *memory_policy_flags(void)
-{
-	return flag_words;
-}
-
 static int word_index(const char *const *words, const char *word)
 {
 	for (int i = 0; words[i]; i++) {

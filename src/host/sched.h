@@ -45,7 +45,3 @@ int oom_score_adj_write(int procfd, int64_t value, struct err *err);
  */
 #define CPULIST_BITS_MAX 8192u
 int cpulist_parse(const char *text, unsigned long *mask, size_t mask_bits);
-
-/* Words that memory_policy_apply() takes, NULL-terminated: for `features`. */
-const char *const *memory_policy_modes(void);
-const char *const *memory_policy_flags(void);

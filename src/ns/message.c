@@ -86,8 +86,8 @@ static void put_caps(struct init_msg *msg, const struct oci_caps *caps)
 	const uint64_t want = caps->bounding | caps->permitted | caps->effective |
 			      caps->inheritable | caps->ambient;
 
-	for (int cap = 0; cap < 64; cap++) {
-		const char *name = want & ~can & 1ull << cap ? caps_name(cap) : NULL;
+	for (unsigned int cap = 0; cap < 64; cap++) {
+		const char *name = want & ~can & 1ull << cap ? oci_cap_name(cap) : NULL;
 
 		if (name)
 			log_warning("capability %s cannot be granted: the runtime does not have it",

@@ -148,13 +148,6 @@ static const struct oci_word rlimit_words[] = {
 	{ 0 },
 };
 
-int oci_rlimit_number(const char *name)
-{
-	uint32_t type;
-
-	return oci_word_find(rlimit_words, name, &type) ? (int)type : -EINVAL;
-}
-
 static int check_rlimit(struct oci_decoder *d, const struct oci_path *at, void *object)
 {
 	struct oci_rlimit *limit = object;

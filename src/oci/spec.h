@@ -382,9 +382,6 @@ const char *oci_ns_name(enum oci_ns ns);
 int oci_cap_number(const char *name);
 const char *oci_cap_name(unsigned int number);
 
-/* "RLIMIT_NOFILE" -> RLIMIT_NOFILE of getrlimit(2), or -EINVAL. */
-int oci_rlimit_number(const char *name);
-
 #define OCI_VERSION_MIN "1.0.0" /* of the specification */
 #define OCI_VERSION_MAX "1.3.0"
 

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "host/caps.h"
 #include "runtime/container.h"
 
 void exec_process_done(struct exec_process *p)
@@ -117,7 +116,7 @@ static int add_gids(struct exec_process *p, const struct exec_options *options, 
 static int add_caps(struct oci_caps *caps, const char *const *names, struct err *err)
 {
 	for (size_t i = 0; names && names[i]; i++) {
-		const int cap = caps_from_name(names[i]);
+		const int cap = oci_cap_number(names[i]);
 
 		if (cap < 0)
 			return err_set(err, -EINVAL, "--cap %s: unknown capability", names[i]);

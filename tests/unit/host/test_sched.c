@@ -286,20 +286,6 @@ static void oom_score_is_written(void **state)
 	assert_int_equal(in_child(oom_score, NULL), 0);
 }
 
-static void the_words_of_memory_policies_are_those_of_the_specification(void **state)
-{
-	const char *const *modes = memory_policy_modes(), *const *flags = memory_policy_flags();
-	size_t n = 0;
-
-	while (modes[n])
-		n++;
-	assert_int_equal(n, 7);
-	assert_string_equal(modes[MPOL_BIND], "MPOL_BIND");
-	assert_string_equal(modes[MPOL_LOCAL], "MPOL_LOCAL");
-	assert_string_equal(flags[2], "MPOL_F_STATIC_NODES");
-	assert_null(flags[3]);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,7 +299,6 @@ int main(void)
 		cmocka_unit_test(memory_policy_is_set_or_named),
 		cmocka_unit_test(personality_is_set),
 		cmocka_unit_test(oom_score_is_written),
-		cmocka_unit_test(the_words_of_memory_policies_are_those_of_the_specification),
 	};
 
 	return cmocka_run_group_tests_name("host/sched", tests, NULL, NULL);
