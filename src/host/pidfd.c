@@ -141,9 +141,12 @@ enum process_state process_state(pid_t pid, uint64_t start_time)
 {
 	uint64_t present;
 	char state;
+	int r;
 
-	if (read_stat(pid, &state, &present) < 0)
-		return PROCESS_GONE;
+	r = read_stat(pid, &state, &present);
+	/* Without descriptors or memory to look: not taken for dead, whose remains are removed. */
+	if (r < 0)
+		return r == -ESRCH ? PROCESS_GONE : PROCESS_RUNNING;
 	if (start_time != 0 && present != start_time)
 		return PROCESS_GONE;
 	/* proc_pid_stat(5): Z zombie, X and x dead. */

@@ -40,5 +40,5 @@ enum process_state {
 	PROCESS_RUNNING, /* or sleeping, or stopped: not dead */
 };
 
-/* start_time 0 means: unknown, do not compare. Never fails: what cannot be read is gone. */
+/* start_time 0 means: unknown, do not compare. Never fails: what cannot be looked at runs. */
 enum process_state process_state(pid_t pid, uint64_t start_time);

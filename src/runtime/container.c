@@ -255,7 +255,8 @@ void container_list_free(struct container **list, size_t len)
 int container_open_init(const struct container *c, struct err *err)
 {
 	AUTO_CLOSE int fd = -EBADF;
-	uint64_t start_time;
+	uint64_t start_time = 0;
+	int r;
 
 	if (c->pid == 0)
 		return err_set(err, -ESRCH, "container not running");
@@ -265,7 +266,10 @@ int container_open_init(const struct container *c, struct err *err)
 	if (fd < 0)
 		return err_sys(err, fd, "open process %d", c->pid);
 	/* The number may have been given to another process since it was observed. */
-	if (pid_start_time(c->pid, &start_time) < 0 || start_time != c->start_time)
+	r = pid_start_time(c->pid, &start_time);
+	if (r < 0 && r != -ESRCH)
+		return err_sys(err, r, "read the start time of process %d", c->pid);
+	if (r < 0 || start_time != c->start_time)
 		return err_set(err, -ESRCH, "container not running");
 	return TAKE_FD(fd);
 }

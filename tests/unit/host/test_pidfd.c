@@ -2,6 +2,7 @@
 #include "hosttest.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "host/pidfd.h"
 
@@ -96,6 +97,25 @@ static void a_process_is_running_then_zombie_then_gone(void **state)
 	close(pidfd);
 }
 
+static int look_without_descriptors(void *arg)
+{
+	const struct rlimit none = { 0, 0 };
+	uint64_t start = 0;
+
+	if (pid_start_time(getpid(), &start) < 0 || setrlimit(RLIMIT_NOFILE, &none) < 0)
+		return 1;
+	return pid_start_time(getpid(), &start) == -EMFILE &&
+			       process_state(getpid(), start) == PROCESS_RUNNING
+		       ? 0
+		       : 2;
+}
+
+/* Goal: delete must not remove a container because the runtime has no descriptor left. */
+static void a_process_that_cannot_be_looked_at_is_not_gone(void **state)
+{
+	assert_int_equal(in_child(look_without_descriptors, NULL), 0);
+}
+
 static void an_exit_status_comes_back_as_wait_gives_it(void **state)
 {
 	const pid_t pid = fork();
@@ -134,6 +154,7 @@ int main(void)
 		cmocka_unit_test(a_hostile_name_does_not_move_the_fields),
 		cmocka_unit_test(nothing_is_there_for_a_dead_number),
 		cmocka_unit_test(a_process_is_running_then_zombie_then_gone),
+		cmocka_unit_test(a_process_that_cannot_be_looked_at_is_not_gone),
 		cmocka_unit_test(an_exit_status_comes_back_as_wait_gives_it),
 		cmocka_unit_test(a_live_process_with_a_hostile_name_is_running),
 	};
