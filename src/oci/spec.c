@@ -124,6 +124,8 @@ static int load(int dirfd, const char *path, const struct document_kind *kind,
 	struct oci_doc doc = { .name = path };
 	int r = fd_read_file(dirfd, path, &text);
 
+	if (r == -E2BIG)
+		return err_set(err, r, "%s: larger than %u bytes", path, OCI_CONFIG_MAX);
 	if (r < 0)
 		return err_sys(err, r, "open %s", path);
 	doc.text = text.data ? text.data : "";

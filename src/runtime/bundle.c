@@ -45,7 +45,7 @@ static int set_rootfs(struct creation *cr, struct err *err)
 int bundle_load(struct creation *cr, struct err *err)
 {
 	const char *bundle = cr->options->bundle ? cr->options->bundle : ".";
-	const char *config = cr->options->config;
+	const char *config = cr->options->config, *name = config ? config : "config.json";
 	AUTO_CLOSE int dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
@@ -54,16 +54,16 @@ int bundle_load(struct creation *cr, struct err *err)
 	r = path_of(dir, &cr->c->bundle);
 	if (r < 0)
 		return err_sys(err, r, "find the path of bundle %s", bundle);
-	r = fd_read_file(config ? AT_FDCWD : dir, config ? config : "config.json", &cr->config);
+	r = fd_read_file(config ? AT_FDCWD : dir, name, &cr->config);
 	if (r == -ENOENT)
 		return err_set(err, r, "JSON specification file %s%s%s not found",
-			       config ? "" : cr->c->bundle, config ? "" : "/",
-			       config ? config : "config.json");
+			       config ? "" : cr->c->bundle, config ? "" : "/", name);
+	if (r == -E2BIG)
+		return err_set(err, r, "%s: larger than %u bytes", name, OCI_CONFIG_MAX);
 	if (r < 0)
-		return err_sys(err, r, "read %s of bundle %s", config ? config : "config.json",
-			       cr->c->bundle);
-	r = oci_spec_parse(cr->config.data ? cr->config.data : "", cr->config.len,
-			   config ? config : "config.json", &cr->loaded, err);
+		return err_sys(err, r, "read %s of bundle %s", name, cr->c->bundle);
+	r = oci_spec_parse(cr->config.data ? cr->config.data : "", cr->config.len, name,
+			   &cr->loaded, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < cr->loaded->warnings.len; i++)
