@@ -274,8 +274,8 @@ def test_working_directory_is_kept(do, host_dir):
 
 
 def test_tmp_and_run_are_new(do, work_dir):
-    assert do(["ls", "-A", "/tmp"]).stdout == ""
-    assert do(["test", "-e", work_dir], check=False).returncode == 1
+    assert do(["ls", "-A", "/tmp"], cwd="/").stdout == ""
+    assert do(["test", "-e", work_dir], cwd="/", check=False).returncode == 1
 
 
 def test_only_a_short_list_of_the_environment_passes(do):
