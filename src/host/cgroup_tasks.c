@@ -308,20 +308,17 @@ int cgroup_pids(const struct cgroup *cg, bool recursive, pid_t **ret, size_t *re
 
 /* --------------------------------------------------------------------------------- signals */
 
-/* Signal everybody in the list but ourselves. Returns how many were there to be signalled. */
+/* Signal everybody in the list but ourselves. One that refuses does not keep it from the others. */
 static int signal_list(const struct pid_list *list, int sig)
 {
-	int sent = 0;
+	int r = 0;
 
 	for (size_t i = 0; i < list->len; i++) {
-		if (list->items[i] == getpid())
-			continue;
-		if (kill(list->items[i], sig) == 0)
-			sent++;
-		else if (errno != ESRCH)
-			return -errno;
+		if (list->items[i] != getpid() && kill(list->items[i], sig) < 0 &&
+		    errno != ESRCH && r == 0)
+			r = -errno;
 	}
-	return sent;
+	return r;
 }
 
 static bool holds(const struct pid_list *l, pid_t pid)

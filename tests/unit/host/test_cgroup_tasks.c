@@ -37,6 +37,33 @@ static void a_cgroup_that_is_not_there_is_free(void **state)
 	assert_false(cgroup_exists(b->cg));
 }
 
+static int sleep_as_nobody(void *arg)
+{
+	return setresuid(65534, 65534, 65534) < 0 ? 1 : sleep_long(arg);
+}
+
+/* Goal: one process that may not be signalled does not protect those after it in the list. */
+static void a_refused_signal_is_told_and_the_others_get_it(void **state)
+{
+	struct box *b = NEED_BOX(state);
+	struct err err = { 0 };
+	const pid_t roots = spawn(b->cg, sleep_long, NULL);
+	const pid_t nobodys = spawn(b->cg, sleep_as_nobody, NULL);
+	pid_t caller;
+
+	sleep_ms(50);
+	caller = fork();
+	if (caller == 0) {
+		if (setresuid(65534, 65534, 65534) < 0)
+			_exit(2);
+		_exit(cgroup_signal_all(b->cg, SIGTERM, &err) == -EPERM ? 0 : 1);
+	}
+	assert_int_equal(wait_for(caller), 0);
+	assert_int_equal(wait_for(nobodys), 1000 + SIGTERM);
+	kill(roots, SIGKILL);
+	wait_for(roots);
+}
+
 static void create_refuses_a_process_that_hides_below(void **state)
 {
 	struct box *b = NEED_BOX(state);
@@ -575,6 +602,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		LIVE(create_refuses_a_cgroup_in_use),
+		LIVE(a_refused_signal_is_told_and_the_others_get_it),
 		LIVE(a_cgroup_that_is_not_there_is_free),
 		LIVE(create_refuses_a_process_that_hides_below),
 		LIVE(create_refuses_a_frozen_cgroup),
