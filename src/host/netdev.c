@@ -34,7 +34,7 @@ struct message {
 
 struct address {
 	struct ifaddrmsg msg;
-	unsigned char local[16], peer[16], broadcast[4], label[IFNAMSIZ];
+	unsigned char local[16], peer[16], broadcast[4];
 	uint8_t local_len, peer_len, broadcast_len;
 	uint32_t flags;
 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A number above every one that a profile names is a system call that its author (or libseccomp)
- *did not know. Refused with EPERM, programs take the kernel for one that forbids the call and fail;
- *told ENOSYS, they fall back to the older call. The stub below is put before the compiled program:
+ * Answering ENOSYS to system calls that a profile could not know.
+ *
+ * A number above every one that a profile names is a call that its author (or libseccomp) did not
+ * know. Refused with EPERM, programs take the kernel for one that forbids the call and fail; told
+ * ENOSYS, they fall back to the older call. The stub below is put before the compiled program:
  *
  *	ld  arch
  *	jeq ARCH_0, section 0          one line per architecture; native first
@@ -16,7 +18,7 @@
  *	ret ENOSYS
  *
  * The kernel's bitmap of calls that are always allowed (Linux 5.11) sees through these
- *instructions, so they cost nothing for calls without argument rules.
+ * instructions, so they cost nothing for calls without argument rules.
  */
 #include <errno.h>
 #include <linux/seccomp.h>

@@ -58,13 +58,17 @@ int creation_announce(struct creation *creation, struct err *err);
 
 /* For the class: in the parent, with the pid, before the process goes on (step 4). */
 int creation_on_process(void *creation, pid_t pid, struct err *err);
+
 /* The process of step 4 has a successor, which inherited everything; state.json names that one now.
  */
 int creation_on_forked(void *creation, pid_t pid, struct err *err);
+
 /* process.oomScoreAdj of a new process; proc(5). For exec, too. */
 int oom_score_apply(const struct oci_process *process, pid_t pid, struct err *err);
+
 /* In the parent when mounts are made: prestart and createRuntime hooks. */
 int creation_on_environment(void *creation, pid_t pid, struct err *err);
+
 /* In the child: createContainer hooks; startContainer hooks. */
 int creation_on_container(void *creation, pid_t pid, struct err *err);
 int creation_on_start(void *creation, pid_t pid, struct err *err);

@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 
-#define INHERIT_FDS_MAX 1024 /* --preserve-fds and LISTEN_FDS together */
+#define INHERIT_FDS_MAX 1024 /* of --preserve-fds, and of LISTEN_FDS */
 
 /*
  * The number of descriptors passed by socket activation (sd_listen_fds(3)): LISTEN_FDS, if

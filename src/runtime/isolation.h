@@ -61,7 +61,7 @@ struct isolation_ops {
 	 * creation_on_environment() when its mounts are made.
 	 */
 	int (*create)(struct creation *creation, struct err *err);
-	/* creation->detached_gate: the process outlives us and waits at its socket. */
+	/* For create: the process outlives us and waits at its socket. */
 	int (*release)(struct process *process, struct err *err);
 	/* Let the process of a creation or exec run its program; returns when that has begun. */
 	int (*open)(struct process *process, const struct oci_spec *spec, struct container *c,

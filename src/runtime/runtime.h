@@ -7,8 +7,8 @@
  * outside the directory is made, so that `delete --force` finds all that a killed runtime left),
  * the config.json it was made from, and while it is created a socket start.sock on which its init
  * process waits. Every operation that changes a container holds the lock, flock(2) on the
- * directory; `state`, `list`, `kill` and `ps` work without it. Nothing here is thread-safe: one
- * process, one thread.
+ * directory; `state`, `list`, `ps`, `wait` and `events` work without it. Nothing here is
+ * thread-safe: one process, one thread.
  *
  * Status is never believed from the file alone: "running" means that the init process with the
  * recorded pid and start time lives and is no zombie.

@@ -10,7 +10,7 @@
 #include "runtime/isolation.h"
 #include "runtime/store.h"
 
-#define CGROUP_DIRS_MAX 64 /* one per hierarchy; the kernel knows fewer controllers */
+#define STATE_CGROUPS_MAX 64 /* one per hierarchy; the kernel knows fewer controllers */
 
 static json_t *encode_cgroup(const struct cgroup *cg)
 {
@@ -106,14 +106,14 @@ static int take_bool(const json_t *doc, const char *key, bool *ret, struct err *
 static int take_cgroup(const json_t *doc, struct container *c, struct err *err)
 {
 	const json_t *list = json_object_get(doc, "cgroups");
-	struct cgroup_dir dirs[CGROUP_DIRS_MAX];
+	struct cgroup_dir dirs[STATE_CGROUPS_MAX];
 	size_t len;
 	int r;
 
 	if (!list)
 		return 0;
 	len = json_array_size(list);
-	if (!json_is_array(list) || len > CGROUP_DIRS_MAX)
+	if (!json_is_array(list) || len > STATE_CGROUPS_MAX)
 		return bad_key(err, "cgroups", "a short list");
 	for (size_t i = 0; i < len; i++) {
 		const json_t *item = json_array_get(list, i);
