@@ -144,6 +144,10 @@ struct exec_options {
 	unsigned int preserve_fds;
 	bool tty, detach, no_new_privs, ignore_paused;
 };
+/*
+ * Run a process in a container that is created or running (paused: ignore_paused) and, unless
+ * detached, stay with it. *ret_status: its exit code, 128 + N for signal N, 0 when detached.
+ */
 int container_exec(struct container *c, const struct exec_options *options, int *ret_status,
 		   struct err *err);
 
@@ -159,10 +163,14 @@ int container_delete(struct container *c, bool force, struct err *err);
 /* delete --force of an id whose directory may be missing or half-made: 0 when nothing is left. */
 int container_delete_force(const struct runtime *rt, const char *id, struct err *err);
 
+/* Freeze a created or running container, thaw a paused one; -ENOTSUP without a cgroup. */
 int container_pause(struct container *c, struct err *err);
 int container_resume(struct container *c, struct err *err);
+/* Apply what is set in `resources`, but for device rules. -ESRCH: stopped; -ENOTSUP: no cgroup. */
 int container_update(struct container *c, const struct oci_resources *resources, struct err *err);
+/* What it has used; done with cgroup_stats_done(). -ESRCH: stopped; -ENOTSUP: no cgroup. */
 int container_stats(struct container *c, struct cgroup_stats *ret, struct err *err);
+/* The processes of its cgroup, without one init alone. *ret is the caller's, NULL for none. */
 int container_pids(struct container *c, pid_t **ret, size_t *ret_len, struct err *err);
 /*
  * Wait until the init process has ended; *ret_status is its exit code (128 + N for signal N) where

@@ -30,6 +30,7 @@ int store_open_root(const struct runtime *rt, bool make, struct err *err);
  */
 int store_make(int root_fd, const char *id, struct err *err);
 int store_finish(int dir_fd, struct err *err);
+/* True from store_make() to store_finish(). */
 bool store_is_unfinished(int dir_fd);
 
 /* Open ROOT/ID for reading. -ENOENT: "container does not exist". */
