@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -28,6 +29,29 @@
 #include "runtime/store.h"
 #include "runtime/terminal.h"
 
+/* A network namespace that is joined may be the one we are in, whose sysctls are the host's (runc).
+ */
+static int check_sysctls(const struct creation *cr, struct err *err)
+{
+	const struct oci_linux *linux_spec = &cr->spec.linux;
+	const char *path = linux_spec->ns[OCI_NS_NETWORK].path;
+	struct stat joined, own;
+
+	if (!path || stat(path, &joined) < 0 || stat("/proc/self/ns/net", &own) < 0 ||
+	    joined.st_dev != own.st_dev || joined.st_ino != own.st_ino)
+		return 0;
+	for (size_t i = 0; i < linux_spec->sysctl.len; i++) {
+		const char *key = linux_spec->sysctl.items[i].key;
+
+		if (str_after(key, "net.") || str_after(key, "net/"))
+			return err_set(
+				err, -EINVAL,
+				"linux.sysctl.%s: not allowed in the host's network namespace",
+				key);
+	}
+	return 0;
+}
+
 /* Step 1: everything that can be judged before anything exists. */
 static int judge(struct creation *cr, struct err *err)
 {
@@ -40,6 +64,8 @@ static int judge(struct creation *cr, struct err *err)
 	if (r == 0)
 		r = terminal_check(&cr->spec.process, cr->detached, cr->options->console_socket,
 				   err);
+	if (r == 0 && cr->spec.linux.sysctl.len > 0)
+		r = check_sysctls(cr, err);
 	if (r == 0)
 		r = inherit_check(listen, cr->options->preserve_fds, err);
 	if (r < 0)

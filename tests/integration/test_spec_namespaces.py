@@ -262,3 +262,14 @@ def test_time_offsets_that_cannot_be_are_refused(runtime, bundle, offsets, names
     bundle.linux.time_offsets = offsets
 
     refused(runtime, runtime.create(bundle, check=False), text)
+
+
+@pytest.mark.parametrize("key", ["net.ipv4.ip_default_ttl", "net/ipv4/ip_default_ttl"])
+@pytest.mark.beyond("crun", reason="writes it")
+def test_network_sysctl_is_refused_where_the_joined_namespace_is_the_hosts(runtime, bundle, key):
+    bundle.drop_namespace("network")
+    bundle.namespace("network", "/proc/self/ns/net")
+    bundle.linux.sysctl = {key: "64"}
+
+    result = runtime.run(bundle, check=False)
+    assert result.returncode != 0 and "not allowed in" in result.stderr
