@@ -213,8 +213,8 @@ static int default_root(bool rootless, char root[static PATH_MAX])
 	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/* The helper programs stand beside our own file: DIR/../libexec/caisson; in a build tree,
- * DIR/../init. */
+/* The helper programs (of the classes to come) stand beside our own file: DIR/../libexec/caisson.
+ */
 static int default_libexec(char dir[static PATH_MAX])
 {
 	char exe[PATH_MAX];
@@ -229,10 +229,6 @@ static int default_libexec(char dir[static PATH_MAX])
 		(void)snprintf(dir, PATH_MAX, "%.*s/../libexec/caisson", PATH_MAX - 32, exe);
 		if (access(dir, F_OK) == 0)
 			return 0;
-		if (str_ends(exe, "/src/cli")) {
-			(void)snprintf(dir, PATH_MAX, "%.*s/../init", PATH_MAX - 32, exe);
-			return 0;
-		}
 	}
 	(void)snprintf(dir, PATH_MAX, "%s", CAISSON_LIBEXECDIR);
 	return 0;

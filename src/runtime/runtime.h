@@ -47,7 +47,7 @@ struct runtime {
 	enum isolation isolation; /* chosen before the bundle was read, or ISOLATION_UNSET */
 	enum isolation default_isolation;	/* from the configuration */
 	const char *const *allowed_annotations; /* NULL-terminated or NULL */
-	const char *libexec;			/* directory of caisson-init */
+	const char *libexec; /* directory of the helper programs of other classes */
 };
 
 /* Kinds of hooks that config.json holds and that later verbs have to run. */
