@@ -25,6 +25,13 @@ def v1_hierarchies():
                   if d.is_dir() and not d.is_symlink() and d.name != "unified")
 
 
+def has_controller(name):
+    """Whether containers of this lane can be limited by a controller."""
+    if is_v2():
+        return name in (BASE / "cgroup.controllers").read_text().split()
+    return name in v1_hierarchies()
+
+
 def hierarchies():
     """The top directory of every mounted hierarchy."""
     return [BASE] if is_v2() else sorted(d for d in BASE.iterdir()

@@ -61,8 +61,9 @@ def rich(bundle):
     bundle.root.readonly = True
     bundle.user_namespace()
     bundle.process.oom_score_adj = 100
-    bundle.linux.resources.pids.limit = 64
-    bundle.linux.resources.memory.limit = 64 << 20
+    if cgroups.has_controller("memory"):
+        bundle.linux.resources.pids.limit = 64
+        bundle.linux.resources.memory.limit = 64 << 20
     bundle.linux.sysctl["net.ipv4.ip_forward"] = "1"
 
 
