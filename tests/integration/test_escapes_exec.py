@@ -47,7 +47,7 @@ def attacked(runtime, bundle):
 def join_often(runtime, bundle, enough=6, *flags):
     """exec in a loop; returns what the attacker saw, which must have been something."""
     end = time.monotonic() + SECONDS
-    limit = time.monotonic() + 20
+    limit = end + 20
     while time.monotonic() < limit:
         runtime.exec(bundle, ["true"], *flags)
         found = hostile.attempts(runtime.output(bundle))
