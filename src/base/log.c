@@ -34,16 +34,6 @@ int log_fd(void)
 	return sink.fd;
 }
 
-bool log_is_json(void)
-{
-	return sink.json;
-}
-
-enum log_level log_get_level(void)
-{
-	return sink.level;
-}
-
 /* No allocation: what there is to say may be that there is no memory. */
 static struct {
 	size_t len;
@@ -128,5 +118,4 @@ static void log_line(enum log_level level, const char *fmt, va_list ap)
 
 DEFINE_LOG(error, LOG_LEVEL_ERROR)
 DEFINE_LOG(warning, LOG_LEVEL_WARNING)
-DEFINE_LOG(info, LOG_LEVEL_INFO)
 DEFINE_LOG(debug, LOG_LEVEL_DEBUG)
