@@ -584,20 +584,6 @@ static int enter_error(const struct cgroup_dir *dir, pid_t pid, int r, struct er
 		       *dir->controllers ? dir->controllers : "cgroup2", (int)pid, dir->path);
 }
 
-int cgroup_enter(const struct cgroup *cg, pid_t pid, struct err *err)
-{
-	char text[16];
-
-	(void)snprintf(text, sizeof(text), "%d", (int)pid);
-	for (size_t i = 0; i < cg->len; i++) {
-		const int r = enter_dir(cg->dirs[i].path, text);
-
-		if (r < 0 && !(cg->rootless && cgroup_is_permission(r)))
-			return enter_error(&cg->dirs[i], pid, r, err);
-	}
-	return 0;
-}
-
 /* The path in cgroup2 of another process, as /proc/PID/cgroup tells; *ret is the caller's. */
 static int v2_path_of(pid_t pid, char **ret)
 {

@@ -131,13 +131,10 @@ void cgroup_join_done(struct cgroup_join *join);
  */
 int cgroup_join(const struct cgroup_join *join, size_t *ret_at);
 
-/* Move a process (all its threads) into every directory. */
-int cgroup_enter(const struct cgroup *cg, pid_t pid, struct err *err);
-
 /*
- * As cgroup_enter(), for exec: where cgroup2 refuses our directory, because the container turned
- * controllers on for children of its own (-EBUSY), pid joins the cgroup of `beside`, a process of
- * the container, if that lies below ours.
+ * Move a process (all its threads) into every directory, for exec. Where cgroup2 refuses our
+ * directory, because the container turned controllers on for children of its own (-EBUSY), pid
+ * joins the cgroup of `beside`, a process of the container, if that lies below ours.
  */
 int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct err *err);
 

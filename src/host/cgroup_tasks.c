@@ -314,8 +314,8 @@ static int signal_list(const struct pid_list *list, int sig)
 	int r = 0;
 
 	for (size_t i = 0; i < list->len; i++) {
-		if (list->items[i] != getpid() && kill(list->items[i], sig) < 0 &&
-		    errno != ESRCH && r == 0)
+		if (list->items[i] != getpid() && kill(list->items[i], sig) < 0 && errno != ESRCH &&
+		    r == 0)
 			r = -errno;
 	}
 	return r;

@@ -7,7 +7,6 @@
 #include <linux/major.h>
 #include <linux/openat2.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -15,7 +14,6 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "host/sockets.h"
 
 #define PTMX_MINOR   2 /* of TTYAUX_MAJOR */
 #define SLAVE_MAJORS 8 /* UNIX98_PTY_SLAVE_MAJOR and the seven after it */
@@ -77,15 +75,6 @@ int console_open_at(int devpts_dirfd, int *ret_master, int *ret_slave, struct er
 	return 0;
 }
 
-int console_open(int *ret_master, int *ret_slave, struct err *err)
-{
-	AUTO_CLOSE int devpts = open("/dev/pts", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (devpts < 0)
-		return err_sys(err, -errno, "open /dev/pts");
-	return console_open_at(devpts, ret_master, ret_slave, err);
-}
-
 int console_name(int master, char name[static CONSOLE_NAME_MAX])
 {
 	unsigned int number;
@@ -115,17 +104,6 @@ int console_copy_size(int from, int to)
 	if (ioctl(from, TIOCGWINSZ, &size) < 0)
 		return -errno;
 	return ioctl(to, TIOCSWINSZ, &size) < 0 ? -errno : 0;
-}
-
-int console_send(const char *socket_path, int master, struct err *err)
-{
-	char name[CONSOLE_NAME_MAX];
-	int r = console_name(master, name);
-
-	if (r < 0)
-		return err_sys(err, r, "name of the new terminal");
-	r = socket_send_fd(socket_path, name, strlen(name), master, err);
-	return r < 0 ? err_prefix(err, r, "console socket") : 0;
 }
 
 int console_raw(int fd, struct termios *saved)

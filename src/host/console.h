@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host/console.h - pseudo-terminals: pty(7), ioctl_tty(2), and the console socket of the engines.
+ * host/console.h - pseudo-terminals: pty(7) and ioctl_tty(2).
  *
  * The terminal is opened inside the container's own devpts through descriptors only; no path of the
  * container is walked twice and the peer comes from TIOCGPTPEER (CVE-2025-52565).
@@ -14,13 +14,11 @@
 
 #define CONSOLE_NAME_MAX 32 /* "/dev/pts/4294967295" */
 
-/* A new terminal of the caller's own /dev/pts. Both descriptors are the caller's. */
-int console_open(int *ret_master, int *ret_slave, struct err *err);
-
 /*
  * A new terminal of the devpts whose root directory is devpts_dirfd (O_PATH is enough). Refuses
  * (-EXDEV) a directory that is no devpts and a ptmx that is not the devpts' own device. The new
  * terminal's ONLCR is cleared, as runc does, since engines compare output without carriage returns.
+ * Both descriptors are the caller's.
  */
 int console_open_at(int devpts_dirfd, int *ret_master, int *ret_slave, struct err *err);
 
@@ -32,13 +30,6 @@ int console_set_size(int fd, uint64_t rows, uint64_t columns);
 
 /* Copy the window size of one terminal to another. 0 or -errno. */
 int console_copy_size(int from, int to);
-
-/*
- * Connect to the engine's console socket and hand over the master with the terminal's name as
- * payload (runc docs/terminals.md). A path longer than sun_path works. -ENOTSOCK, -ECONNREFUSED,
- * ...; -EAGAIN when the socket's owner does not accept within ten seconds.
- */
-int console_send(const char *socket_path, int master, struct err *err);
 
 /* Put a terminal into raw mode; *saved is for console_restore(). -ENOTTY if fd is none. */
 int console_raw(int fd, struct termios *saved);

@@ -4,12 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #include "base/fd.h"
@@ -32,103 +30,10 @@ int procfs_verify_root(int procfd)
 	return 0;
 }
 
-/* A fresh procfs mounted nowhere: fsopen(2), fsconfig(2), fsmount(2). */
-static int mount_fresh(bool pids_only)
-{
-	AUTO_CLOSE int fs = (int)syscall(SYS_fsopen, "proc", FSOPEN_CLOEXEC);
-	long fd;
-
-	if (fs < 0)
-		return -errno;
-	if (pids_only)
-		(void)syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "subset", "pid", 0);
-	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return -errno;
-	fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
-		     MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSUID);
-	return fd < 0 ? -errno : (int)fd;
-}
-
-/* Without AT_RECURSIVE: what is mounted over files of /proc does not come along. */
-static int clone_of_proc(void)
-{
-	const long fd =
-		syscall(SYS_open_tree, AT_FDCWD, "/proc", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-
-	return fd < 0 ? -errno : (int)fd;
-}
-
-static int open_private(bool pids_only, struct err *err)
-{
-	AUTO_CLOSE int fd = mount_fresh(pids_only);
-	int r;
-
-	if (fd < 0)
-		fd = clone_of_proc();
-	if (fd < 0)
-		fd = open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, -errno, "open /proc");
-	r = procfs_verify_root(fd);
-	if (r < 0)
-		return err_sys(err, r, "/proc is not a process file system");
-	return TAKE_FD(fd);
-}
-
-int procfs_open_private(struct err *err)
-{
-	return open_private(false, err);
-}
-
-int procfs_open_private_pids(struct err *err)
-{
-	return open_private(true, err);
-}
-
-/*
- * "self" and "thread-self" are links of procfs, which the strict resolution refuses: read the link
- * itself (nothing may be mounted on it) and accept only its kernel-made form, digits and "/task/".
- */
-static int expand_self(int procfd, const char *path, char expanded[static PROC_PATH_MAX])
-{
-	const char *link =
-		str_after(path, "self/") || str_eq(path, "self") ? "self" : "thread-self";
-	const char *rest = str_after(path, link);
-	AUTO_CLOSE int fd = -EBADF;
-	char target[64];
-	ssize_t n;
-	int r;
-
-	if (!rest || (*rest != '/' && *rest != '\0')) {
-		r = snprintf(expanded, PROC_PATH_MAX, "%s", path);
-		return r < 0 || r >= PROC_PATH_MAX ? -ENAMETOOLONG : 0;
-	}
-	fd = fd_open_resolve(procfd, link, O_PATH | O_NOFOLLOW, 0, RESOLVE_STRICT);
-	if (fd < 0)
-		return fd;
-	n = readlinkat(fd, "", target, sizeof(target) - 1);
-	if (n < 0)
-		return -errno;
-	target[n] = '\0';
-	if (target[strspn(target, "0123456789/task")] != '\0' || target[0] < '1' || target[0] > '9')
-		return -EXDEV;
-	r = snprintf(expanded, PROC_PATH_MAX, "%s%s", target, rest);
-	return r < 0 || r >= PROC_PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
-int procfs_open(int procfd, const char *path, int flags)
-{
-	char expanded[PROC_PATH_MAX];
-	const int r = expand_self(procfd, path, expanded);
-
-	if (r < 0)
-		return r;
-	return fd_open_resolve(procfd, expanded, flags | O_NOFOLLOW | O_NOCTTY, 0, RESOLVE_STRICT);
-}
-
 int procfs_write(int procfd, const char *path, const char *text, struct err *err)
 {
-	AUTO_CLOSE int fd = procfs_open(procfd, path, O_WRONLY);
+	AUTO_CLOSE int fd =
+		fd_open_resolve(procfd, path, O_WRONLY | O_NOFOLLOW | O_NOCTTY, 0, RESOLVE_STRICT);
 	const size_t len = strlen(text);
 	ssize_t n;
 

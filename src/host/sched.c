@@ -13,13 +13,11 @@
 #include <sys/syscall.h>
 
 #include "base/str.h"
-#include "host/procfs.h"
 
 #define BITS_PER_LONG	    (sizeof(unsigned long) * CHAR_BIT)
 #define NODES_MAX	    1024u /* MAX_NUMNODES of the largest kernel configuration */
 #define IOPRIO_WHO_THREAD   1	  /* IOPRIO_WHO_PROCESS of ioprio_set(2): id 0 is the caller */
-#define OOM_SCORE_TEXT_MAX  24
-#define MPOL_WEIGHTED_VALUE 6 /* MPOL_WEIGHTED_INTERLEAVE, Linux 6.9 */
+#define MPOL_WEIGHTED_VALUE 6	  /* MPOL_WEIGHTED_INTERLEAVE, Linux 6.9 */
 
 int sched_apply(const struct oci_scheduler *s, struct err *err)
 {
@@ -214,14 +212,4 @@ int personality_apply(unsigned long persona, struct err *err)
 	if (personality(persona) < 0)
 		return err_sys(err, -errno, "linux.personality: set 0x%lx", persona);
 	return 0;
-}
-
-int oom_score_adj_write(int procfd, int64_t value, struct err *err)
-{
-	char text[OOM_SCORE_TEXT_MAX];
-	int r;
-
-	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
-	r = procfs_write(procfd, "self/oom_score_adj", text, err);
-	return r < 0 ? err_prefix(err, r, "process.oomScoreAdj") : 0;
 }

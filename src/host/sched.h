@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * host/sched.h - what a process is given before it starts: sched(7), ioprio_set(2), setrlimit(2),
- * set_mempolicy(2), personality(2), proc_pid_oom_score_adj(5).
+ * set_mempolicy(2), personality(2).
  *
  * Unless a pid is named everything acts on the calling thread and is inherited by what it execs.
  * Errors name the field of config.json and what the kernel refused.
@@ -34,9 +34,6 @@ int memory_policy_apply(const struct oci_memory_policy *policy, struct err *err)
 
 /* linux.personality, an absolute persona (PER_LINUX, PER_LINUX32). */
 int personality_apply(unsigned long persona, struct err *err);
-
-/* process.oomScoreAdj of the caller through a private procfs (procfs_open_private()). */
-int oom_score_adj_write(int procfd, int64_t value, struct err *err);
 
 /*
  * "0-3,8" -> bits in mask (mask_bits of them, cleared first). Blanks around numbers are allowed, an

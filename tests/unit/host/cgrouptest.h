@@ -114,7 +114,7 @@ static inline pid_t spawn(const struct cgroup *cg, int (*fn)(void *), void *arg)
 	}
 	assert_true(pid > 0);
 	close(gate[0]);
-	if (cgroup_enter(cg, pid, &err) < 0) {
+	if (cgroup_enter_beside(cg, pid, getpid(), &err) < 0) {
 		close(gate[1]);
 		fail_msg("%s", err.msg);
 	}

@@ -143,7 +143,7 @@ static void a_cgroup_that_is_gone(void **state)
 	assert_int_equal(len, 0);
 	free(pids);
 	assert_int_equal(cgroup_signal_all(b->cg, SIGKILL, &err), 0);
-	assert_int_equal(cgroup_enter(b->cg, getpid(), &err), -ENOENT);
+	assert_int_equal(cgroup_enter_beside(b->cg, getpid(), getpid(), &err), -ENOENT);
 	assert_non_null(strstr(err.msg, "cgroup.procs"));
 	assert_true(cgroup_freeze(b->cg, true, &err) < 0);
 	assert_true(cgroup_oom_fd(b->cg, &err) < 0);
@@ -158,7 +158,7 @@ static void entering_a_dead_pid_is_an_error(void **state)
 	if (pid == 0)
 		_exit(0);
 	wait_for(pid);
-	assert_int_equal(cgroup_enter(b->cg, pid, &err), -ESRCH);
+	assert_int_equal(cgroup_enter_beside(b->cg, pid, getpid(), &err), -ESRCH);
 }
 
 static void an_unknown_parent_is_not_made(void **state)

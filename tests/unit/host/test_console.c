@@ -5,39 +5,11 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 
 #include "base/fd.h"
 #include "host/console.h"
-
-struct place {
-	char dir[32];
-	char socket[64];
-	int listener;
-};
-
-static void place_make(struct place *p)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	strcpy(p->dir, "/tmp/test_console_XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
-	snprintf(p->socket, sizeof(p->socket), "%s/s", p->dir);
-	strcpy(address.sun_path, p->socket);
-	p->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(p->listener, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(p->listener, 4), 0);
-}
-
-static void place_remove(struct place *p)
-{
-	close(p->listener);
-	unlink(p->socket);
-	rmdir(p->dir);
-}
 
 static void a_directory_that_is_no_devpts_is_refused(void **state)
 {
@@ -114,13 +86,23 @@ static void a_terminal_is_made_in_the_given_devpts(void **state)
 	assert_int_equal(in_child(open_in_private_devpts, NULL), 0);
 }
 
+/* A terminal of the test's own /dev/pts. */
+static void open_terminal(int *ret_master, int *ret_slave)
+{
+	AUTO_CLOSE int pts = open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct err err = { 0 };
+
+	assert_true(pts >= 0);
+	if (console_open_at(pts, ret_master, ret_slave, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
 static void output_has_no_carriage_returns(void **state)
 {
 	int master, slave;
-	struct err err = { 0 };
 	char text[8] = { 0 };
 
-	assert_int_equal(console_open(&master, &slave, &err), 0);
+	open_terminal(&master, &slave);
 	assert_int_equal(write(slave, "a\nb\n", 4), 4);
 	assert_int_equal(read(master, text, sizeof(text)), 4);
 	assert_string_equal(text, "a\nb\n");
@@ -132,10 +114,9 @@ static void window_sizes_are_set_copied_and_bounded(void **state)
 {
 	int m1, s1, m2, s2, not_a_tty = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct winsize size = { 0 };
-	struct err err = { 0 };
 
-	assert_int_equal(console_open(&m1, &s1, &err), 0);
-	assert_int_equal(console_open(&m2, &s2, &err), 0);
+	open_terminal(&m1, &s1);
+	open_terminal(&m2, &s2);
 	assert_int_equal(console_set_size(m1, 65536, 80), -ERANGE);
 	assert_int_equal(console_set_size(m1, 24, UINT64_MAX), -ERANGE);
 	assert_int_equal(console_set_size(not_a_tty, 24, 80), -ENOTTY);
@@ -157,10 +138,9 @@ static void raw_mode_is_taken_back(void **state)
 {
 	struct termios before, during, saved, after;
 	int master, slave, not_a_tty = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct err err = { 0 };
 
 	assert_int_equal(console_raw(not_a_tty, &saved), -ENOTTY);
-	assert_int_equal(console_open(&master, &slave, &err), 0);
+	open_terminal(&master, &slave);
 	assert_int_equal(tcgetattr(slave, &before), 0);
 	assert_int_equal(console_raw(slave, &saved), 0);
 	assert_int_equal(tcgetattr(slave, &during), 0);
@@ -175,84 +155,6 @@ static void raw_mode_is_taken_back(void **state)
 	close(not_a_tty);
 }
 
-static void a_lying_console_socket_is_an_error(void **state)
-{
-	int master, slave;
-	struct err err = { 0 };
-	struct place p;
-
-	assert_int_equal(console_open(&master, &slave, &err), 0);
-	assert_int_equal(console_send("/nonexistent/socket", master, &err), -ENOENT);
-	assert_non_null(strstr(err.msg, "/nonexistent/socket"));
-	assert_int_equal(console_send("", master, &err), -ENOENT);
-	assert_int_equal(console_send("/etc/passwd", master, &err), -ECONNREFUSED);
-	assert_int_equal(console_send("/tmp", master, &err), -ECONNREFUSED);
-	assert_int_equal(console_send("/x", slave, &err), -ENOTTY);
-	place_make(&p);
-	close(p.listener);
-	assert_int_equal(console_send(p.socket, master, &err), -ECONNREFUSED);
-	place_remove(&p);
-	close(master);
-	close(slave);
-}
-
-static void the_master_arrives_with_its_name(void **state)
-{
-	struct place p;
-	struct err err = { 0 };
-	char name[64] = { 0 }, own[CONSOLE_NAME_MAX], other[CONSOLE_NAME_MAX];
-	int master, slave, peer, received = -1;
-	size_t nfds = 1;
-
-	place_make(&p);
-	assert_int_equal(console_open(&master, &slave, &err), 0);
-	assert_int_equal(console_send(p.socket, master, &err), 0);
-	peer = accept(p.listener, NULL, NULL);
-	assert_true(fd_recv(peer, name, sizeof(name) - 1, &received, &nfds) > 0);
-	assert_int_equal(nfds, 1);
-	assert_int_equal(console_name(master, own), 0);
-	assert_int_equal(console_name(received, other), 0);
-	assert_string_equal(own, other);
-	assert_string_equal(name, own);
-	assert_int_equal(fd_recv(peer, name, sizeof(name), NULL, NULL), 0); /* closed after it */
-	close(peer);
-	close(received);
-	close(master);
-	close(slave);
-	place_remove(&p);
-}
-
-/* Goal: engines put sockets below long directories; sun_path has 108 bytes. */
-static void a_long_socket_path_works(void **state)
-{
-	struct place p;
-	struct err err = { 0 };
-	char path[400], deep[300];
-	int master, slave, peer;
-
-	place_make(&p);
-	assert_int_equal(console_open(&master, &slave, &err), 0);
-	snprintf(deep, sizeof(deep), "%s/", p.dir);
-	memset(deep + strlen(deep), 'd', 200);
-	deep[strlen(p.dir) + 201] = '\0';
-	assert_int_equal(mkdir(deep, 0700), 0);
-	snprintf(path, sizeof(path), "%s/../s", deep);
-	assert_int_equal(console_send(path, master, &err), 0);
-	peer = accept(p.listener, NULL, NULL);
-	assert_true(peer >= 0);
-	close(peer);
-	snprintf(path, sizeof(path), "%s/none", deep);
-	assert_int_equal(console_send(path, master, &err), -ENOENT);
-	rmdir(deep);
-	assert_int_equal(console_send(path, master, &err), -ENOENT);
-	memset(path, 'x', 200);
-	path[200] = '\0';
-	assert_int_equal(console_send(path, master, &err), -ENAMETOOLONG);
-	close(master);
-	close(slave);
-	place_remove(&p);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,9 +164,6 @@ int main(void)
 		cmocka_unit_test(output_has_no_carriage_returns),
 		cmocka_unit_test(window_sizes_are_set_copied_and_bounded),
 		cmocka_unit_test(raw_mode_is_taken_back),
-		cmocka_unit_test(a_lying_console_socket_is_an_error),
-		cmocka_unit_test(the_master_arrives_with_its_name),
-		cmocka_unit_test(a_long_socket_path_works),
 	};
 
 	return cmocka_run_group_tests_name("host/console", tests, NULL, NULL);

@@ -10,7 +10,6 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
-#include "host/procfs.h"
 #include "host/sched.h"
 
 static void bad_lists_are_refused(void **state)
@@ -263,29 +262,6 @@ static void personality_is_set(void **state)
 	assert_int_equal(in_child(persona, NULL), 0);
 }
 
-static int oom_score(void *arg)
-{
-	AUTO_BUF struct buf text = { 0 };
-	AUTO_CLOSE int fd = -EBADF;
-	struct err err = { 0 };
-
-	fd = procfs_open_private(&err);
-	if (oom_score_adj_write(fd, 1001, &err) != -EINVAL ||
-	    !strstr(err.msg, "process.oomScoreAdj"))
-		return 1;
-	if (oom_score_adj_write(fd, 321, &err) < 0)
-		return 2;
-	if (fd_read_file(AT_FDCWD, "/proc/self/oom_score_adj", &text) < 0)
-		return 3;
-	return str_eq(text.data, "321\n") ? 0 : 4;
-}
-
-static void oom_score_is_written(void **state)
-{
-	NEED_ROOT();
-	assert_int_equal(in_child(oom_score, NULL), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,7 +274,6 @@ int main(void)
 		cmocka_unit_test(io_priority_is_set),
 		cmocka_unit_test(memory_policy_is_set_or_named),
 		cmocka_unit_test(personality_is_set),
-		cmocka_unit_test(oom_score_is_written),
 	};
 
 	return cmocka_run_group_tests_name("host/sched", tests, NULL, NULL);
