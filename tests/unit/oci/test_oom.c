@@ -153,29 +153,11 @@ static const struct oci_state state_of = { .version = "1.3.0",
 					   .bundle = "/b",
 					   .annotations = { pairs, 2 } };
 
-static int print_state(void)
-{
-	AUTO_BUF struct buf out = { 0 };
-
-	return oci_state_print(&state_of, &out, &err);
-}
-
 static int build_state(void)
 {
 	AUTO_BUF struct buf out = { 0 };
 
 	return oci_state_hook_print(&state_of, &out, &err);
-}
-
-static int parse_state(void)
-{
-	static const char text[] = "{\"ociVersion\":\"1\",\"id\":\"a\",\"bundle\":\"/\","
-				   "\"status\":\"running\",\"annotations\":{\"a\":\"b\"}}";
-	struct oci_state *s = NULL;
-	const int r = oci_state_parse(text, sizeof(text) - 1, "s", &s, &err);
-
-	oci_state_free(s);
-	return r;
 }
 
 /* Run `what` with the n-th allocation failing, n from 1 until none fails. Returns how many sites.
@@ -219,9 +201,7 @@ static void every_allocation_may_fail(void **state)
 		{ "spec file", load_spec },
 		{ "default spec", print_default },
 		{ "features", print_features },
-		{ "state print", print_state },
 		{ "state for hooks", build_state },
-		{ "state parse", parse_state },
 	};
 	unsigned long sites = 0;
 
@@ -230,7 +210,7 @@ static void every_allocation_may_fail(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		sites += fail_each(cases[i].name, cases[i].what);
 	print_message("           %lu allocation sites in all\n", sites);
-	assert_true(sites > 40);
+	assert_true(sites > 30);
 	document_free(doc);
 }
 
