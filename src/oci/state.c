@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "oci/state.h"
 
-#include <errno.h>
-
-#include "base/str.h"
 #include "oci/decode.h"
-#include "oci/schema.h"
 #include "oci/writer.h"
 
 static const struct oci_word status_words[] = {
