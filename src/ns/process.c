@@ -140,8 +140,6 @@ static int apply_attributes(const struct stage_process *p, struct err *err)
 	r = sched_apply(&process->scheduler, err);
 	if (r == 0)
 		r = ioprio_apply(&process->io_priority, err);
-	if (r == 0)
-		r = rlimits_apply(process->rlimits, process->rlimits_len, 0, err);
 	(void)umask(process->user.umask.set ? (mode_t)process->user.umask.v : 022);
 	return r;
 }
@@ -194,6 +192,9 @@ static int exec_image(const struct stage_process *p, int message, struct err *er
 	int image;
 	int r = place_descriptors(first, sources, p->init_fd, &image, err);
 
+	/* Last: a low RLIMIT_NOFILE is the program's, not that of its set-up. */
+	if (r == 0)
+		r = rlimits_apply(p->process->rlimits, p->process->rlimits_len, 0, err);
 	if (r < 0)
 		return r;
 	(void)snprintf(number, sizeof(number), "%d", first);

@@ -258,6 +258,15 @@ def test_limit_stops_the_program(runtime, bundle):
     assert (bundle.rootfs / "tmp/file").stat().st_size == 4096
 
 
+@pytest.mark.beyond("runc", "crun", reason="they are not judged by limits this low")
+def test_a_low_limit_of_descriptors_is_the_programs_and_not_that_of_its_setup(runtime, bundle):
+    bundle.process.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 4, "hard": 4}]
+
+    assert runtime.run(bundle, ["sh", "-c", "ulimit -n"]).stdout == "4\n"
+    runtime.run_detached(bundle, ["sleep", "1000"])
+    assert runtime.exec(bundle, ["sh", "-c", "ulimit -n"]).stdout == "4\n"
+
+
 @WORDING
 def test_raising_a_hard_limit_without_privilege_is_an_error_that_names_it(runtime, bundle):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
