@@ -29,6 +29,13 @@ int container_state_text(const struct container *c, enum oci_status status, pid_
 /* The specification that the container was made from: the copy of config.json in its directory. */
 int container_load_spec(const struct container *c, struct oci_spec **ret, struct err *err);
 
+/*
+ * SIGKILL a process and wait until it is dead (a child is still to be reaped). A task in a v1
+ * freezer, which the container may own, dies only when it is thawed: every group of `cg` (may be
+ * NULL) is thawed again and again. 0, or -errno; -ETIMEDOUT after ten seconds.
+ */
+int container_kill_process(const struct cgroup *cg, int pidfd);
+
 /* End all processes, whatever state the container is in, and wait for init. */
 int container_end_processes(struct container *c, struct err *err);
 

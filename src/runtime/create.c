@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <string.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -269,13 +270,14 @@ void creation_undo(struct creation *cr)
 	if (cr->c->cgroup && cgroup_abandon_taken(cr->c->cgroup))
 		cgroup_free(TAKE_PTR(cr->c->cgroup));
 	if (cr->process.pidfd >= 0) {
+		const int r = container_kill_process(cr->c->cgroup, cr->process.pidfd);
 		int status;
 
-		(void)pidfd_kill(cr->process.pidfd, SIGKILL);
-		/* A frozen process dies when it is thawed. */
-		if (cr->c->cgroup && cgroup_is_frozen(cr->c->cgroup) == 1)
-			(void)cgroup_freeze(cr->c->cgroup, false, NULL);
-		(void)pidfd_reap(cr->process.pidfd, &status);
+		if (r < 0)
+			log_warning("end process %d of container %s: %s", (int)cr->process.pid,
+				    cr->c->id, strerrordesc_np(-r));
+		else
+			(void)pidfd_reap(cr->process.pidfd, &status);
 	}
 	if (!cr->has_directory)
 		return;

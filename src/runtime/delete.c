@@ -17,6 +17,21 @@
 #define KILL_TIMEOUT_MS 10000 /* for init to be gone after SIGKILL */
 #define THAW_AGAIN_MS	50    /* a process that is still to die may have frozen a group again */
 
+int container_kill_process(const struct cgroup *cg, int pidfd)
+{
+	int r = pidfd_kill(pidfd, SIGKILL);
+
+	if (r < 0 && r != -ESRCH)
+		return r;
+	r = -ETIMEDOUT;
+	for (int waited = 0; r == -ETIMEDOUT && waited < KILL_TIMEOUT_MS; waited += THAW_AGAIN_MS) {
+		if (cg)
+			cgroup_thaw_all(cg);
+		r = pidfd_wait(pidfd, THAW_AGAIN_MS);
+	}
+	return r;
+}
+
 /* SIGKILL to init and wait. The kernel ends a pid namespace with its init. */
 static int end_init(struct container *c, struct err *err)
 {
@@ -28,19 +43,8 @@ static int end_init(struct container *c, struct err *err)
 		return 0;
 	if (pidfd < 0)
 		return err_set(err, pidfd, "%s", gone.msg);
-	r = pidfd_kill(pidfd, SIGKILL);
-	if (r < 0 && r != -ESRCH)
-		return err_sys(err, r, "kill process %d", c->pid);
-	/* A task in a v1 freezer dies only when it is thawed. */
-	r = -ETIMEDOUT;
-	for (int waited = 0; r == -ETIMEDOUT && waited < KILL_TIMEOUT_MS; waited += THAW_AGAIN_MS) {
-		if (c->cgroup)
-			cgroup_thaw_all(c->cgroup);
-		r = pidfd_wait(pidfd, THAW_AGAIN_MS);
-	}
-	if (r < 0)
-		return err_sys(err, r, "wait for the end of process %d", c->pid);
-	return 0;
+	r = container_kill_process(c->cgroup, pidfd);
+	return r < 0 ? err_sys(err, r, "end process %d", c->pid) : 0;
 }
 
 int container_end_processes(struct container *c, struct err *err)
