@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/mem/memfile.h - pages that more than one process may map: shared anonymous memory, tmpfs
+ * files, memfd, SysV shared memory. Each is one sparse memfd of the host.
+ *
+ * Reading and writing go through the descriptor (pread, pwrite): the sentry maps nothing that a
+ * stub can change.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct memfile {
+	unsigned int refs;
+	int host_fd;   /* read and write */
+	uint64_t size; /* bytes */
+};
+
+/* A memfile of `size` zero bytes. 0, -ENOMEM, -ENFILE. */
+int memfile_new(const char *name, uint64_t size, struct memfile **ret);
+struct memfile *memfile_ref(struct memfile *m);
+void memfile_unref(struct memfile *m);
+
+/* Bytes moved or -errno; reading past the size gives 0, writing past it grows. */
+ssize_t memfile_read(struct memfile *m, void *dst, size_t len, uint64_t offset);
+ssize_t memfile_write(struct memfile *m, const void *src, size_t len, uint64_t offset);
+int memfile_resize(struct memfile *m, uint64_t size);
+int memfile_punch(struct memfile *m, uint64_t offset, uint64_t len);
+/* Bytes in memory (fstat's st_blocks * 512). */
+uint64_t memfile_resident(const struct memfile *m);

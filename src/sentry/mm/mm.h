@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/mm/mm.h - address spaces of guest processes: areas (vmas), brk, mmap and its kin.
+ *
+ * Shared by tasks that were cloned with CLONE_VM; reference counted. The kernel chooses addresses
+ * and keeps the books; the platform maps in the stub. Operations that change mappings take the
+ * platform thread of the calling task and hold mm->lock across the platform's work.
+ */
+#pragma once
+
+#include "base/rbtree.h"
+#include "sentry/core/kmutex.h"
+#include "sentry/vfs/file.h"
+
+#define MM_PAGE	     4096ull
+#define MM_AREAS_MAX 65530 /* vm.max_map_count */
+
+enum vma_kind {
+	VMA_ANON,
+	VMA_FILE,
+	VMA_HEAP,
+	VMA_STACK,
+	VMA_VDSO,
+	VMA_VVAR,
+	VMA_SHM,
+};
+
+struct vma {
+	struct rb_node node; /* by start */
+	uaddr_t start, end;
+	int prot;     /* PROT_* as the guest asked */
+	int max_prot; /* mprotect's limit: a shared mapping of a read-only file is not writable */
+	int flags;    /* MAP_SHARED, MAP_PRIVATE, MAP_NORESERVE, MAP_GROWSDOWN, MAP_LOCKED */
+	enum vma_kind kind;
+	struct file *file;	 /* VMA_FILE: one reference */
+	struct memfile *memfile; /* shared anonymous memory, shm: one reference */
+	uint64_t offset;	 /* of start in file or memfile, bytes */
+	uint32_t advice;	 /* VMA_DONTFORK ... */
+};
+
+enum vma_advice {
+	VMA_DONTFORK = 1u << 0,
+	VMA_WIPEONFORK = 1u << 1,
+	VMA_DONTDUMP = 1u << 2,
+};
+
+struct mm {
+	struct user_memory um; /* ops read and write through the platform */
+	unsigned int refs;
+	struct kmutex lock; /* everything below; taken before any vfs lock of a mapped file */
+	struct rb_tree vmas;
+	unsigned int vma_count;
+	uint64_t total, locked, data, stack; /* bytes, for RLIMIT_AS and friends */
+	uaddr_t mmap_top, brk_start, brk, stack_top;
+	uaddr_t arg_start, arg_end, env_start, env_end;
+	uint64_t auxv[64];
+	size_t auxv_len;	      /* words */
+	struct file *exe;	      /* /proc/PID/exe; one reference */
+	struct platform_space *space; /* one reference */
+	bool dumpable;
+	uint64_t personality;
+};
+
+/* Limits that mapping calls obey, in bytes (RLIM_INFINITY: none). */
+struct mm_limits {
+	uint64_t as, data, stack, memlock;
+};
+
+struct mm *mm_new(struct platform_space *space);
+struct mm *mm_ref(struct mm *mm);
+void mm_unref(struct mm *mm);
+/* Books of the child after the host's fork; applies VMA_DONTFORK and WIPEONFORK with `child`. */
+int mm_fork(struct mm *mm, struct platform_thread *child, struct mm **ret);
+
+/* mmap(2): the address or -errno. file may be NULL (MAP_ANONYMOUS). */
+int64_t mm_mmap(struct mm *mm, struct platform_thread *t, const struct mm_limits *limits,
+		uaddr_t addr, uint64_t len, int prot, int flags, struct file *file,
+		uint64_t offset);
+int mm_munmap(struct mm *mm, struct platform_thread *t, uaddr_t addr, uint64_t len);
+int mm_mprotect(struct mm *mm, struct platform_thread *t, uaddr_t addr, uint64_t len, int prot);
+int64_t mm_mremap(struct mm *mm, struct platform_thread *t, const struct mm_limits *limits,
+		  uaddr_t old_addr, uint64_t old_len, uint64_t new_len, int flags,
+		  uaddr_t new_addr);
+int mm_madvise(struct mm *mm, struct platform_thread *t, uaddr_t addr, uint64_t len, int advice);
+/* brk(2): the new (or unchanged) break. */
+uaddr_t mm_brk(struct mm *mm, struct platform_thread *t, const struct mm_limits *limits,
+	       uaddr_t brk);
+
+/* The area that contains addr, or NULL; mm->lock is held. */
+struct vma *mm_find(struct mm *mm, uaddr_t addr);
+/* The first area that ends above addr, or NULL; mm->lock is held. */
+struct vma *mm_find_from(struct mm *mm, uaddr_t addr);
+struct vma *vma_next(struct vma *vma);
+
+/* What a fault at addr is to the guest: si_code SEGV_MAPERR, SEGV_ACCERR (BUS_ADRERR comes from
+ * the host as it is). */
+int mm_fault_code(struct mm *mm, uaddr_t addr);
+
+/*
+ * Load a program into the fresh space of thread t (execve(2)): ELF static, PIE, with interpreter;
+ * scripts were resolved by the caller. Fills mm and the registers of the start.
+ */
+struct exec_image {
+	struct file *file; /* the program, opened for execution */
+	const char *path;  /* AT_EXECFN */
+	char *const *argv; /* kernel strings */
+	char *const *envp;
+	const struct cred *cred;
+	bool secure;		   /* AT_SECURE */
+	const struct vfs_ctx *ctx; /* to open the interpreter */
+	const struct mm_limits *limits;
+};
+int mm_load(struct mm *mm, struct platform_thread *t, const struct exec_image *image,
+	    struct arch_regs *ret);

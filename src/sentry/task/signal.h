@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/task/signal.h - signal(7): handlers, queues, sending, delivery.
+ */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "sentry/core/cred.h"
+#include "sentry/core/waitq.h"
+
+#define KNSIG 64
+typedef uint64_t kernel_sigset_t; /* bit n-1 is signal n */
+#define SIG_BIT(sig) (1ull << ((sig)-1))
+
+struct task;
+struct thread_group;
+struct process_group;
+
+/* struct sigaction of the kernel's ABI, x86-64. */
+struct kernel_sigaction {
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	kernel_sigset_t mask;
+};
+
+struct sighand {
+	unsigned int refs;
+	struct kernel_sigaction action[KNSIG];
+	struct waitq signalfd; /* woken with POLLIN at each new signal */
+};
+
+struct sig_queue {
+	struct list_head queued; /* struct queued_signal, private to task/ */
+	kernel_sigset_t set;
+};
+
+struct task_signals {
+	kernel_sigset_t blocked, saved_blocked, real_blocked;
+	bool restore_blocked; /* saved_blocked comes back unless a handler takes it (sigsuspend) */
+	struct sig_queue pending;
+	uint64_t altstack_addr, altstack_len;
+	int altstack_flags;
+	int pdeath_signal;
+};
+
+/*
+ * Send with kernel rights: info is copied (NULL: SI_KERNEL). Ignored signals vanish, fatal ones
+ * begin the end of the group. 0, or -EAGAIN (RLIMIT_SIGPENDING).
+ */
+int signal_send_task(struct task *t, int sig, const siginfo_t *info);
+int signal_send_group(struct thread_group *tg, int sig, const siginfo_t *info);
+/* Every member; with `kernel` as of a terminal. */
+int signal_send_pgrp(struct process_group *pgrp, int sig, const siginfo_t *info);
+
+/* kill(2)'s permission check. */
+bool signal_may_send(const struct task *from, const struct thread_group *to, int sig);
+
+/* Something that is neither blocked nor ignored is pending: a sleeping call must end. */
+bool signal_pending(const struct task *t);
+/* SIGKILL is pending, or the group is ending. */
+bool signal_fatal_pending(const struct task *t);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/vfs/file.h - open file descriptions.
+ *
+ * An implementation embeds struct file. Reference counted; release() runs when the last descriptor,
+ * mapping or message in flight is gone.
+ */
+#pragma once
+
+#include <fcntl.h>
+
+#include "sentry/mem/memfile.h"
+#include "sentry/mem/user_memory.h"
+#include "sentry/vfs/dentry.h"
+
+struct file;
+
+/* What a mapping of a file is made of. */
+struct mmap_source {
+	int host_fd;	 /* borrowed from the file; its access is no more than the mapping needs */
+	uint64_t offset; /* of the mapping's start in host_fd, bytes */
+	bool anonymous;	 /* /dev/zero: map private anonymous memory instead */
+	struct memfile *memfile; /* shared pages behind it, or NULL (a host file) */
+};
+
+struct file_ops {
+	/*
+	 * Read or write at *pos and advance it; pos is NULL for streams (FMODE_STREAM). Bytes moved
+	 * or -errno. Blocking unless O_NONBLOCK (-EAGAIN). [EINVAL]
+	 */
+	ssize_t (*read)(struct file *f, struct uio *u, uint64_t *pos);
+	ssize_t (*write)(struct file *f, struct uio *u, uint64_t *pos);
+
+	/* Directory entries from f->pos on. [ENOTDIR] */
+	int (*iterate)(struct file *f, struct dir_sink *sink);
+
+	/* What is ready now: POLL* of poll(2). Changes are announced on f->wq. [POLLIN|POLLOUT] */
+	uint32_t (*poll)(struct file *f);
+
+	/* arg is an address of um or a value. [ENOTTY] */
+	long (*ioctl)(struct file *f, unsigned int cmd, uint64_t arg, struct user_memory *um);
+
+	/* prot and flags are mmap(2)'s; offset and len are page-aligned bytes. [ENODEV] */
+	int (*mmap)(struct file *f, int prot, int flags, uint64_t offset, uint64_t len,
+		    struct mmap_source *ret);
+
+	/* The new position; whence is SEEK_*. [generic: by inode size; ESPIPE for streams] */
+	int64_t (*seek)(struct file *f, int64_t offset, int whence);
+
+	int (*fsync)(struct file *f, bool data_only); /* [0] */
+	int (*fallocate)(struct file *f, int mode, uint64_t offset,
+			 uint64_t len); /* [EOPNOTSUPP] */
+
+	/* A descriptor of it was closed (POSIX locks are gone already). [0] */
+	int (*flush)(struct file *f);
+
+	/* O_NONBLOCK, O_APPEND, O_ASYNC, O_DIRECT are about to change to `flags`. [0] */
+	int (*set_flags)(struct file *f, uint32_t flags);
+
+	/* Text after pos, flags, mnt_id in /proc/PID/fdinfo. [nothing] */
+	int (*show_fdinfo)(struct file *f, char *buf, size_t len);
+
+	/* The last reference is gone: free the file. May park. */
+	void (*release)(struct file *f);
+};
+
+enum file_mode {
+	FMODE_READ = 1u << 0,
+	FMODE_WRITE = 1u << 1,
+	FMODE_STREAM = 1u << 2,	    /* no position: pread is ESPIPE */
+	FMODE_PATH = 1u << 3,	    /* O_PATH */
+	FMODE_ATOMIC_POS = 1u << 4, /* reads and writes at the position are serialised */
+};
+
+struct file {
+	/* immutable after file_init() */
+	const struct file_ops *ops;
+	struct path path;	 /* references; may be empty for pipes and the like */
+	struct inode *inode;	 /* of the path, or one of its own; one reference; may be NULL */
+	uint32_t mode;		 /* enum file_mode */
+	const struct cred *cred; /* of the opener; one reference */
+	struct waitq *wq;	 /* readiness; NULL: always ready. Belongs to the object */
+
+	unsigned int refs;
+	uint32_t flags; /* O_* as F_GETFL shows them, with the access mode */
+	uint64_t pos;	/* lock: pos_lock */
+	struct kmutex pos_lock;
+
+	/* F_SETOWN and friends */
+	int owner_type, owner_id, owner_signal;
+
+	struct list_head epoll_items; /* vfs/epoll */
+	void *flock_owner;	      /* vfs/locks */
+};
+
+/* refs 1. Takes references on path (may be NULL), its inode and cred (may be NULL). */
+void file_init(struct file *f, const struct file_ops *ops, const struct path *path,
+	       const struct cred *cred, uint32_t flags);
+/* What file_init() took; release() calls it before it frees. */
+void file_fini(struct file *f);
+
+struct file *file_ref(struct file *f);
+void file_unref(struct file *f); /* accepts NULL */
+static inline void file_unref_auto(struct file **f)
+{
+	file_unref(*f);
+}
+#define AUTO_FILE AUTO(file_unref_auto)
+
+/* Access mode, RLIMIT_FSIZE, O_APPEND, position and inotify handled; used by all of read(2)'s kin.
+ * pos NULL: the file's own position. */
+ssize_t file_read(struct file *f, struct uio *u, uint64_t *pos);
+ssize_t file_write(struct file *f, struct uio *u, uint64_t *pos, uint64_t fsize_limit);
+
+/* Kernel memory, for ELF headers and the like. Bytes or -errno. */
+ssize_t file_read_kernel(struct file *f, void *dst, size_t len, uint64_t offset);
+
+uint32_t file_poll(struct file *f);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/vfs/namei.h - the one place where paths are walked (path_resolution(7)), and the
+ * operations on names that the path calls of the syscall room are made of.
+ *
+ * `at` is where a relative path starts: NULL means ctx->cwd. Paths are kernel strings.
+ */
+#pragma once
+
+#include "sentry/vfs/file.h"
+
+enum walk_flags {
+	WALK_FOLLOW = 1u << 0,	    /* follow a symlink in the last component */
+	WALK_DIRECTORY = 1u << 1,   /* the result must be a directory */
+	WALK_EMPTY = 1u << 2,	    /* AT_EMPTY_PATH: "" is the start itself */
+	WALK_PARENT = 1u << 3,	    /* stop at the parent; last component in walk_result.last */
+	WALK_NO_XDEV = 1u << 4,	    /* RESOLVE_NO_XDEV: -EXDEV */
+	WALK_NO_MAGIC = 1u << 5,    /* RESOLVE_NO_MAGICLINKS: -ELOOP */
+	WALK_NO_SYMLINKS = 1u << 6, /* RESOLVE_NO_SYMLINKS: -ELOOP */
+	WALK_BENEATH = 1u << 7,	    /* RESOLVE_BENEATH: -EXDEV */
+	WALK_IN_ROOT = 1u << 8,	    /* RESOLVE_IN_ROOT: the start is the root */
+	WALK_NO_AUTOMOUNT = 1u << 9,
+};
+
+/* Errors: -ENOENT -ENOTDIR -ELOOP -EACCES -ENAMETOOLONG -EXDEV. *ret carries references. */
+int path_walk(const struct vfs_ctx *ctx, const struct path *at, const char *name,
+	      unsigned int flags, struct path *ret);
+
+/* open(2) and openat2(2): flags are O_*, mode is masked by ctx->umask, walk has WALK_NO_* bits. */
+int vfs_open(const struct vfs_ctx *ctx, const struct path *at, const char *name, uint32_t flags,
+	     uint32_t mode, unsigned int walk, struct file **ret);
+/* Open what a path already leads to (no walk). */
+int vfs_open_path(const struct vfs_ctx *ctx, const struct path *p, uint32_t flags,
+		  struct file **ret);
+
+int vfs_mknod(const struct vfs_ctx *ctx, const struct path *at, const char *name, uint32_t mode,
+	      uint64_t rdev);
+int vfs_mkdir(const struct vfs_ctx *ctx, const struct path *at, const char *name, uint32_t mode);
+int vfs_symlink(const struct vfs_ctx *ctx, const struct path *at, const char *name,
+		const char *target);
+int vfs_link(const struct vfs_ctx *ctx, const struct path *old, const struct path *at,
+	     const char *name);
+int vfs_unlink(const struct vfs_ctx *ctx, const struct path *at, const char *name, bool directory);
+int vfs_rename(const struct vfs_ctx *ctx, const struct path *old_at, const char *old_name,
+	       const struct path *new_at, const char *new_name, uint32_t flags);
+int vfs_setattr(const struct vfs_ctx *ctx, const struct path *p, const struct setattr *attr);
+int vfs_truncate(const struct vfs_ctx *ctx, const struct path *p, uint64_t size);
+/* struct stat of an inode seen through a mount; refreshes attributes. */
+int vfs_stat(const struct path *p, struct stat *ret);
+
+/* Bind a unix socket: makes the node and sets inode->bound. *ret: reference on the inode. */
+int vfs_bind_socket(const struct vfs_ctx *ctx, const char *name, uint32_t mode, void *bound,
+		    struct inode **ret);
+
+/* Mounting. flags are MS_* of mount(2); the caller has judged CAP_SYS_ADMIN. */
+int vfs_mount(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source,
+	      const char *target, const char *type, uint64_t flags, const char *data);
+int vfs_umount(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *target, int flags);
+int vfs_pivot_root(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *new_root,
+		   const char *put_old);
+
+/* Boot: a namespace whose root is this superblock; mount a superblock at a path of it. */
+int mount_ns_new(struct superblock *root, uint32_t mount_flags, const char *source,
+		 struct mount_ns **ret);
+int mount_ns_copy(struct mount_ns *ns, struct path *root, struct path *cwd, struct mount_ns **ret);
+struct mount_ns *mount_ns_ref(struct mount_ns *ns);
+void mount_ns_unref(struct mount_ns *ns);
+int vfs_attach(struct mount_ns *ns, struct superblock *sb, const struct path *at,
+	       uint32_t mount_flags, const char *source);
