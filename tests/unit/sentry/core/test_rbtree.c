@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/rbtree.h"
+#include "lib/unit.h"
+
+#define N 400
+
+struct item {
+	struct rb_node node;
+	int key;
+	bool in;
+};
+
+static struct item items[N];
+
+static void insert(struct rb_tree *tree, struct item *item)
+{
+	struct rb_node **link = &tree->root, *parent = NULL;
+
+	while (*link) {
+		parent = *link;
+		link = item->key < rb_entry(parent, struct item, node)->key ? &parent->left
+									    : &parent->right;
+	}
+	rb_insert(tree, &item->node, parent, link);
+	item->in = true;
+}
+
+/* The black height, with the rules of a red-black tree checked on the way. */
+static int check(const struct rb_node *n)
+{
+	int left, right;
+
+	if (!n)
+		return 1;
+	if (n->red) {
+		assert_false(n->left && n->left->red);
+		assert_false(n->right && n->right->red);
+	}
+	assert_true(!n->left || n->left->parent == n);
+	assert_true(!n->right || n->right->parent == n);
+	left = check(n->left);
+	right = check(n->right);
+	assert_int_equal(left, right);
+	return left + !n->red;
+}
+
+static void check_order(const struct rb_tree *tree)
+{
+	int count = 0, last = -1, in = 0;
+
+	for (struct rb_node *n = rb_first(tree); n; n = rb_next(n)) {
+		assert_true(rb_entry(n, struct item, node)->key > last);
+		last = rb_entry(n, struct item, node)->key;
+		count++;
+	}
+	for (struct rb_node *n = rb_last(tree); n; n = rb_prev(n))
+		count--;
+	assert_int_equal(count, 0);
+	for (int i = 0; i < N; i++)
+		in += items[i].in;
+	for (struct rb_node *n = rb_first(tree); n; n = rb_next(n))
+		in--;
+	assert_int_equal(in, 0);
+}
+
+static void stays_balanced_and_ordered_under_random_changes(void **state)
+{
+	struct rb_tree tree = { 0 };
+
+	(void)state;
+	srandom(7);
+	for (int i = 0; i < N; i++)
+		items[i] = (struct item){ .key = i };
+	for (int round = 0; round < 20000; round++) {
+		struct item *item = &items[random() % N];
+
+		if (item->in) {
+			rb_erase(&tree, &item->node);
+			item->in = false;
+		} else {
+			insert(&tree, item);
+		}
+		if (round % 37 == 0) {
+			(void)check(tree.root);
+			check_order(&tree);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stays_balanced_and_ordered_under_random_changes),
+	};
+
+	return cmocka_run_group_tests_name("base/rbtree", tests, NULL, NULL);
+}
