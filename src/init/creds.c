@@ -14,7 +14,7 @@
 #include <linux/prctl.h>
 #include <stddef.h>
 
-#include "init/sys.h"
+#include "base/sys.h"
 
 static void set_bounding(const struct init *init)
 {

@@ -15,7 +15,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 
-#include "init/sys.h"
+#include "base/sys.h"
 
 static struct {
 	int report;

@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-#include "init/sys.h"
+#include "base/sys.h"
 
 #define SIGNAL_CHLD 17 /* signal(7); <signal.h> belongs to libc */
 #define SIGNAL_KILL 9

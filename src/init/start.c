@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "init/sys.h"
+#include "base/sys.h"
 
 #define NO_CANARY __attribute__((no_stack_protector))
 

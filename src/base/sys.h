@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * init/sys.h - system calls without a libc: result or -errno, as the kernel returns it
+ * base/sys.h - system calls without a libc: result or -errno, as the kernel returns it
  * (syscall(2)).
  */
 #pragma once
@@ -40,7 +40,7 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	return x0;
 }
 #else
-#error "caisson-init knows x86-64 and aarch64"
+#error "known are x86-64 and aarch64"
 #endif
 
 /* Every argument becomes a long, pointers too. */
