@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every platform promises (platform.h), with a few bytes of machine code as the guest.
+ * Argument: the platform's name.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sentry/core/kclock.h"
+#include "sentry/core/kloop.h"
+#include "sentry/core/ktimer.h"
+#include "sentry/platform/platform.h"
+#include "lib/unit.h"
+
+#define CODE 0x10000ull
+#define DATA 0x20000ull
+#define PAGE 4096ull
+
+/* mov $39,%eax; syscall; mov %rax,%rdi; mov $231,%eax; syscall; hlt */
+static const uint8_t calls_twice[] = { 0xb8, 39,   0,	0, 0, 0x0f, 0x05, 0x48, 0x89,
+				       0xc7, 0xb8, 231, 0, 0, 0,    0x0f, 0x05, 0xf4 };
+/* mov DATA,%eax; mov (%rax),%rdi; mov $60,%eax; syscall */
+static const uint8_t reads_data[] = { 0xb8, 0,	0, 2, 0, 0x48, 0x8b, 0x38,
+				      0xb8, 60, 0, 0, 0, 0x0f, 0x05 };
+static const uint8_t loops[] = { 0xeb, 0xfe };
+static void (*body)(void);
+
+static struct platform_thread *new_guest(const uint8_t *code, size_t len)
+{
+	const struct platform_map code_map = {
+		.addr = CODE, .len = PAGE, .prot = PROT_READ | PROT_WRITE, .host_fd = -1
+	};
+	const struct platform_map data_map = {
+		.addr = DATA, .len = PAGE, .prot = PROT_READ | PROT_WRITE, .host_fd = -1
+	};
+	struct platform_thread *t;
+	struct arch_regs regs;
+
+	assert_int_equal(platform->space_new(&t), 0);
+	assert_int_equal(platform->map(t, &code_map), 0);
+	assert_int_equal(platform->map(t, &data_map), 0);
+	assert_int_equal(platform->write(platform->thread_space(t), CODE, code, len), len);
+	assert_int_equal(platform->protect(t, CODE, PAGE, PROT_READ | PROT_EXEC), 0);
+	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
+	regs.r.rip = CODE;
+	regs.r.rsp = DATA + PAGE;
+	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
+	return t;
+}
+
+static void fiber_body(void *arg)
+{
+	body();
+	kloop_stop(0);
+}
+
+static void on_fiber(void (*fn)(void))
+{
+	body = fn;
+	assert_int_equal(fiber_spawn("test", fiber_body, NULL, NULL), 0);
+	(void)kloop_run();
+}
+
+static void do_calls(void)
+{
+	struct platform_thread *t = new_guest(calls_twice, sizeof(calls_twice));
+	struct platform_event e;
+
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_SYSCALL);
+	assert_int_equal(e.nr, SYS_getpid);
+	platform->thread_set_result(t, 4242);
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_SYSCALL);
+	assert_int_equal(e.nr, SYS_exit_group);
+	assert_int_equal(e.args.v[0], 4242);
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_FAULT); /* hlt is privileged */
+	assert_int_equal(e.info.si_signo, SIGSEGV);
+	platform->thread_free(t);
+}
+
+static void calls_are_reported_and_answered(void **state)
+{
+	on_fiber(do_calls);
+}
+
+static void do_fault(void)
+{
+	struct platform_thread *t = new_guest(reads_data, sizeof(reads_data));
+	struct platform_event e;
+
+	assert_int_equal(platform->unmap(t, DATA, PAGE), 0);
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_FAULT);
+	assert_int_equal(e.info.si_signo, SIGSEGV);
+	assert_ptr_equal(e.info.si_addr, (void *)DATA);
+	platform->thread_free(t);
+}
+
+static void a_fault_has_its_address(void **state)
+{
+	on_fiber(do_fault);
+}
+
+static void do_fork(void)
+{
+	struct platform_thread *t = new_guest(reads_data, sizeof(reads_data)), *child;
+	struct platform_event e;
+	uint64_t word = 7;
+
+	assert_int_equal(platform->write(platform->thread_space(t), DATA, &word, 8), 8);
+	assert_int_equal(platform->thread_fork(t, &child), 0);
+	word = 8;
+	assert_int_equal(platform->write(platform->thread_space(t), DATA, &word, 8), 8);
+	platform->thread_run(child, &e);
+	assert_int_equal(e.nr, SYS_exit);
+	assert_int_equal(e.args.v[0], 7);
+	platform->thread_free(child);
+	assert_int_equal(platform->thread_clone(t, &child), 0);
+	word = 9;
+	assert_int_equal(platform->write(platform->thread_space(t), DATA, &word, 8), 8);
+	platform->thread_run(child, &e);
+	assert_int_equal(e.nr, SYS_exit);
+	assert_int_equal(e.args.v[0], 9);
+	platform->thread_free(t); /* the leader first */
+	platform->thread_set_result(child, 0);
+	platform->thread_free(child);
+}
+
+static void a_fork_copies_memory_and_a_clone_shares_it(void **state)
+{
+	on_fiber(do_fork);
+}
+
+static struct platform_thread *spinning;
+static void interrupt_it(struct ktimer *timer)
+{
+	platform->thread_interrupt(spinning);
+}
+
+static void do_interrupt(void)
+{
+	struct platform_thread *t = new_guest(loops, sizeof(loops));
+	struct platform_event e;
+	struct ktimer timer;
+	struct arch_regs regs;
+
+	spinning = t;
+	ktimer_init(&timer, interrupt_it);
+	ktimer_arm(&timer, kclock_monotonic() + 10000000);
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_INTERRUPT);
+	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
+	assert_int_equal(regs.r.rip, CODE);
+	platform->thread_interrupt(t); /* between two runs: the next returns at once */
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_INTERRUPT);
+	platform->thread_free(t);
+}
+
+static void an_interrupt_stops_guest_code(void **state)
+{
+	on_fiber(do_interrupt);
+}
+
+static void do_file(void)
+{
+	struct platform_thread *t = new_guest(reads_data, sizeof(reads_data));
+	const int fd = memfd_create("data", MFD_CLOEXEC);
+	const uint64_t word = 77;
+	const struct platform_map map = {
+		.addr = DATA, .len = PAGE, .prot = PROT_READ, .shared = true, .host_fd = fd
+	};
+	struct platform_event e;
+	char byte;
+
+	assert_int_equal(ftruncate(fd, PAGE), 0);
+	assert_int_equal(pwrite(fd, &word, 8, 0), 8);
+	assert_int_equal(platform->map(t, &map), 0);
+	assert_int_equal(close(fd), 0);
+	/* Not writable for the kernel's copy either; a hole ends a copy early. */
+	assert_true(platform->write(platform->thread_space(t), DATA, "x", 1) <= 0);
+	assert_true(platform->read(platform->thread_space(t), &byte, DATA + PAGE, 1) <= 0);
+	platform->thread_run(t, &e);
+	assert_int_equal(e.nr, SYS_exit);
+	assert_int_equal(e.args.v[0], 77);
+	platform->thread_free(t);
+}
+
+static void a_file_is_mapped_with_the_rights_asked_for(void **state)
+{
+	on_fiber(do_file);
+}
+
+static int setup(void **state)
+{
+	if (kloop_init() < 0)
+		return -1;
+	return platform->init();
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(calls_are_reported_and_answered),
+		cmocka_unit_test(a_fault_has_its_address),
+		cmocka_unit_test(a_fork_copies_memory_and_a_clone_shares_it),
+		cmocka_unit_test(an_interrupt_stops_guest_code),
+		cmocka_unit_test(a_file_is_mapped_with_the_rights_asked_for),
+	};
+	static const struct platform_ops *const all[] = { &platform_ptrace };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (argc > 1 && strcmp(argv[1], all[i]->name) == 0)
+			platform = all[i];
+	}
+	if (!platform)
+		return 2;
+	return cmocka_run_group_tests_name("sentry/platform", tests, setup, NULL);
+}
