@@ -8,8 +8,7 @@
  *
  * The decoder takes the bytes for hostile: it checks every length against the limits of
  * wire/sentry_msg.h and against what is left, that texts hold no NUL, that enums are known, that
- * paths are absolute, and that nothing is left over. Decoded structs own all they point to in one
- * block of memory.
+ * paths are absolute, and that nothing is left over. Decoded structs own all they point to.
  */
 #pragma once
 
