@@ -131,7 +131,8 @@ void gate_pass(struct gate *g);
  */
 void gate_close_writer(struct gate *g);
 
-/* Returns when the task sleeps in a call (state S, T or t of /proc), or after half a second. */
+/* Returns when the task sleeps in a call or is stopped or dead (state S, T, t, Z of /proc), or
+ * after half a second. */
 void settle(pid_t tid);
 
 int64_t now_ns(void);
@@ -148,6 +149,16 @@ void need_cap(int cap, const char *name);
 void need_root(void);
 /* Becomes an ordinary user: uid and gid 65534, no groups. Needs root. */
 void become_nobody(void);
+
+/*
+ * Programs to execute: this program itself, started with the name "subject" or with "--subject" as
+ * its first argument, runs the topic's test_subject() and no case.
+ */
+int test_subject(int argc, char **argv) __attribute__((weak));
+/* Absolute path of this program. */
+const char *test_self(void);
+/* A copy of this program, mode 0755. */
+void copy_self(const char *path);
 
 /* Installs a handler. */
 void on_signal(int sig, void (*handler)(int), int flags);
