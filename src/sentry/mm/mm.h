@@ -8,12 +8,15 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/rbtree.h"
 #include "sentry/core/kmutex.h"
 #include "sentry/vfs/file.h"
 
 #define MM_PAGE	     4096ull
 #define MM_AREAS_MAX 65530 /* vm.max_map_count */
+
+struct shm_segment; /* mm/shm.h */
 
 enum vma_kind {
 	VMA_ANON,
@@ -26,7 +29,8 @@ enum vma_kind {
 };
 
 struct vma {
-	struct rb_node node; /* by start */
+	struct rb_node node;	    /* by start */
+	struct list_head dead_node; /* on its way out */
 	uaddr_t start, end;
 	int prot;     /* PROT_* as the guest asked */
 	int max_prot; /* mprotect's limit: a shared mapping of a read-only file is not writable */
@@ -34,6 +38,7 @@ struct vma {
 	enum vma_kind kind;
 	struct file *file;	 /* VMA_FILE: one reference */
 	struct memfile *memfile; /* shared anonymous memory, shm: one reference */
+	struct shm_segment *shm; /* VMA_SHM: counted as one attachment */
 	uint64_t offset;	 /* of start in file or memfile, bytes */
 	uint32_t advice;	 /* VMA_DONTFORK ... */
 };
@@ -50,8 +55,14 @@ struct mm {
 	struct kmutex lock; /* everything below; taken before any vfs lock of a mapped file */
 	struct rb_tree vmas;
 	unsigned int vma_count;
-	uint64_t total, locked, data, stack; /* bytes, for RLIMIT_AS and friends */
+	uint64_t total, locked, data,
+		stack;	  /* bytes, for RLIMIT_AS and friends; total has no stack */
+	bool lock_future; /* mlockall(MCL_FUTURE) */
 	uaddr_t mmap_top, brk_start, brk, stack_top;
+	uaddr_t brk_mapped;	      /* the stub's heap reaches to here, ahead of brk */
+	uaddr_t code_start, code_end; /* of the program, for /proc/PID/stat */
+	uaddr_t gap_top;	      /* no gap of more than gap_skipped bytes lies above */
+	uint64_t gap_skipped;
 	uaddr_t arg_start, arg_end, env_start, env_end;
 	uint64_t auxv[64];
 	size_t auxv_len;	      /* words */
@@ -66,25 +77,53 @@ struct mm_limits {
 	uint64_t as, data, stack, memlock;
 };
 
+/* An empty address space; takes a reference on space. NULL: out of memory. */
 struct mm *mm_new(struct platform_space *space);
 struct mm *mm_ref(struct mm *mm);
-void mm_unref(struct mm *mm);
-/* Books of the child after the host's fork; applies VMA_DONTFORK and WIPEONFORK with `child`. */
-int mm_fork(struct mm *mm, struct platform_thread *child, struct mm **ret);
+void mm_unref(struct mm *mm); /* accepts NULL; may park */
+/*
+ * fork(2): the host's fork of t (platform->thread_fork()) and the child's books, under mm->lock so
+ * that both agree; applies VMA_DONTFORK and VMA_WIPEONFORK. 0 or -errno with nothing made.
+ */
+int mm_fork(struct mm *mm, struct platform_thread *t, struct platform_thread **ret_child,
+	    struct mm **ret);
 
 /* mmap(2): the address or -errno. file may be NULL (MAP_ANONYMOUS). */
 int64_t mm_mmap(struct mm *mm, struct platform_thread *t, const struct mm_limits *limits,
 		uaddr_t addr, uint64_t len, int prot, int flags, struct file *file,
 		uint64_t offset);
+/* munmap(2): 0, -EINVAL, -ENOMEM. */
 int mm_munmap(struct mm *mm, struct platform_thread *t, uaddr_t addr, uint64_t len);
+/* mprotect(2): -EINVAL, -ENOMEM (unmapped, or too many areas), -EACCES (max_prot). */
 int mm_mprotect(struct mm *mm, struct platform_thread *t, uaddr_t addr, uint64_t len, int prot);
+/* mremap(2): the address; -EINVAL, -EFAULT, -ENOMEM, -EAGAIN (locked memory). */
 int64_t mm_mremap(struct mm *mm, struct platform_thread *t, const struct mm_limits *limits,
 		  uaddr_t old_addr, uint64_t old_len, uint64_t new_len, int flags,
 		  uaddr_t new_addr);
+/* madvise(2): -EINVAL, -ENOMEM (a hole; the rest is advised), -EPERM, -EACCES. */
 int mm_madvise(struct mm *mm, struct platform_thread *t, uaddr_t addr, uint64_t len, int advice);
 /* brk(2): the new (or unchanged) break. */
 uaddr_t mm_brk(struct mm *mm, struct platform_thread *t, const struct mm_limits *limits,
 	       uaddr_t brk);
+
+/* mlock(2) and munlock(2): books only. -ENOMEM (a hole, or RLIMIT_MEMLOCK), -EPERM (limit 0). */
+int mm_mlock(struct mm *mm, const struct mm_limits *limits, uaddr_t addr, uint64_t len, bool lock);
+/* mlockall(2), flags MCL_*; 0 is munlockall(2). */
+int mm_mlockall(struct mm *mm, const struct mm_limits *limits, int flags);
+/* msync(2): shared file mappings are one with the host's page cache; MS_SYNC asks for fsync. */
+int mm_msync(struct mm *mm, uaddr_t addr, uint64_t len, int flags);
+/* Every page of the range is mapped: 0, -ENOMEM. Takes mm->lock. */
+int mm_check_mapped(struct mm *mm, uaddr_t addr, uint64_t len);
+
+/*
+ * Map a SysV segment (shmat(2)): takes over one attachment of shm and one reference on memfile on
+ * success only. flags may have MAP_FIXED.
+ */
+int64_t mm_map_shm(struct mm *mm, struct platform_thread *t, const struct mm_limits *limits,
+		   uaddr_t addr, uint64_t len, int prot, int flags, struct memfile *memfile,
+		   struct shm_segment *shm);
+/* shmdt(2): unmap the attachment that begins at addr. -EINVAL: there is none. */
+int mm_unmap_shm(struct mm *mm, struct platform_thread *t, uaddr_t addr);
 
 /* The area that contains addr, or NULL; mm->lock is held. */
 struct vma *mm_find(struct mm *mm, uaddr_t addr);
@@ -112,3 +151,13 @@ struct exec_image {
 };
 int mm_load(struct mm *mm, struct platform_thread *t, const struct exec_image *image,
 	    struct arch_regs *ret);
+
+/*
+ * Text of /proc/PID/maps, smaps and smaps_rollup, statm (proc(5)); root is the reader's, for the
+ * names of files. 0 or -errno. They take mm->lock.
+ */
+int mm_show_maps(struct mm *mm, const struct path *root, struct buf *ret);
+int mm_show_smaps(struct mm *mm, const struct path *root, bool rollup, struct buf *ret);
+int mm_show_statm(struct mm *mm, struct buf *ret);
+/* VmPeak to VmSwap of /proc/PID/status. */
+int mm_show_status(struct mm *mm, struct buf *ret);
