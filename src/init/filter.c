@@ -15,6 +15,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 
+#include "base/start.h"
 #include "base/sys.h"
 
 static struct {

@@ -14,9 +14,6 @@
 
 #include "wire/init_msg.h"
 
-/* Act on the message whose descriptor number is `number`. Never returns. */
-__attribute__((noreturn)) void init_main(const char *number);
-
 /* State of the one process. */
 struct init {
 	const struct init_msg *msg;
@@ -35,9 +32,6 @@ void init_credentials(const struct init *init);
 
 /* Install the filter; with INIT_SECCOMP_NOTIFY hand the listener over first (init/filter.c). */
 void init_filter(const struct init *init);
-
-/* clone(2) a thread of this process on `stack`, whose top word is the function (init/start.c). */
-long thread_clone(unsigned long flags, void *stack);
 
 static inline const void *init_at(const struct init_msg *msg, uint32_t off)
 {

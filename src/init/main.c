@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "base/start.h"
 #include "base/sys.h"
 
 #define SIGNAL_CHLD 17 /* signal(7); <signal.h> belongs to libc */
@@ -236,9 +237,10 @@ static void execute(const struct init *init)
 	init_fail(init, INIT_STEP_EXEC, SYS3(SYS_execve, init_at(msg, msg->path_off), argv, envp));
 }
 
-void init_main(const char *number)
+/* argv[1]: the number of the message's descriptor. */
+void bare_main(int argc, const char *const *argv)
 {
-	const int first = parse_number(number);
+	const int first = parse_number(argc > 1 ? argv[1] : NULL);
 	struct init init = { .report = first + 1, .gate = first + 2 };
 	long cwd, r;
 

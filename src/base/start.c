@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The entry point and the two things that a libc would have done: the stack protector's canary and
- * a way to start a thread. No relocations are needed: the code is position independent and holds no
- * pointers in data.
+ * base/start.h for programs that are linked with -nostdlib -static-pie. No relocations are needed:
+ * the code is position independent and holds no pointers in data.
  */
-#include "init/init.h"
+#include "base/start.h"
 
 #include <elf.h>
 #include <stddef.h>
@@ -24,7 +23,7 @@ __asm__(".text\n"
 	"	xor %ebp, %ebp\n"
 	"	mov %rsp, %rdi\n"
 	"	and $-16, %rsp\n"
-	"	call init_start\n"
+	"	call bare_start\n"
 	"	hlt\n"
 	".globl thread_clone\n"
 	".type thread_clone, @function\n"
@@ -57,7 +56,7 @@ __asm__(".text\n"
 	"_start:\n"
 	"	mov x29, #0\n"
 	"	mov x0, sp\n"
-	"	bl init_start\n"
+	"	bl bare_start\n"
 	"	brk #0\n"
 	".globl thread_clone\n"
 	".type thread_clone, %function\n"
@@ -89,8 +88,8 @@ __attribute__((noreturn)) void __stack_chk_fail(void)
 }
 
 /* The initial stack: argc, argv, NULL, envp, NULL, auxv (System V ABI, process initialisation). */
-__attribute__((noreturn)) void init_start(const uintptr_t *stack);
-NO_CANARY void init_start(const uintptr_t *stack)
+__attribute__((noreturn)) void bare_start(const uintptr_t *stack);
+NO_CANARY void bare_start(const uintptr_t *stack)
 {
 	const uintptr_t argc = stack[0];
 	const char *const *argv = (const char *const *)(stack + 1);
@@ -104,5 +103,5 @@ NO_CANARY void init_start(const uintptr_t *stack)
 			canary = *(const uint64_t *)p[1] & ~(uint64_t)0xff;
 	}
 	set_canary(canary);
-	init_main(argc > 1 ? argv[1] : NULL);
+	bare_main((int)argc, argv);
 }
