@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * jail/jail.h - how a process of ours locks itself in before it serves a hostile peer.
+ *
+ * In stages, each of which needs a right that a later one takes away: descriptors, an empty root
+ * directory, no core dumps and no new privileges, capabilities, system calls. A process that cannot
+ * take one of them must end. Not undone by anything.
+ *
+ * No libc (base/sys.h): also for programs without one. Functions return 0 or -errno.
+ */
+#pragma once
+
+#include <linux/filter.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum jail_stage {
+	JAIL_DESCRIPTORS,
+	JAIL_ROOT,
+	JAIL_DUMP,
+	JAIL_CAPABILITIES,
+	JAIL_FILTER,
+};
+
+struct jail_plan {
+	const int *keep; /* descriptors, ascending; all others are closed */
+	size_t keep_len;
+	uint64_t capabilities; /* 1 << CAP_*; what the process does not have it does not get */
+	const struct sock_filter *filter; /* made by scripts/gen-seccomp */
+	unsigned short filter_len;
+	uint32_t filter_flags; /* SECCOMP_FILTER_FLAG_*: TSYNC with several threads */
+};
+
+/* All stages in order. On failure *ret_failed is the one that did. One thread, or filter_flags. */
+int jail_enter(const struct jail_plan *plan, enum jail_stage *ret_failed);
+
+/* A word for messages. */
+const char *jail_stage_name(enum jail_stage stage);
+
+/* Each stage by itself. */
+
+int jail_close_others(const int *keep, size_t keep_len);
+
+/*
+ * A mount namespace of the process's own whose root is an empty, read-only file system; root and
+ * working directory lie there. Needs CAP_SYS_ADMIN in the user namespace.
+ */
+int jail_empty_root(void);
+
+/* RLIMIT_CORE {1,1} (0 does not keep a core_pattern pipe away), not dumpable, no_new_privs. */
+int jail_no_dump(void);
+
+/* Permitted and effective become what is in both; the rest, ambient and bounding set go. */
+int jail_capabilities(uint64_t keep);
+
+int jail_filter(const struct sock_filter *filter, unsigned short len, uint32_t flags);
