@@ -15,7 +15,6 @@ void gofer_server_init(struct gofer_server *s, int sock, int proc_fd, uint64_t n
 	const uint64_t others = GOFER_ROOTS_MAX + GOFER_STREAMS_MAX + GOFER_FDS_SPARE;
 	const uint64_t nodes = nofile > others ? nofile - others : 0;
 
-	memset(s, 0, sizeof(*s));
 	s->sock = sock;
 	s->proc_fd = proc_fd;
 	s->nodes_max = nodes < GOFER_NODES_MAX ? (uint32_t)nodes : GOFER_NODES_MAX;

@@ -72,7 +72,7 @@ struct gofer_out {
 	int fd; /* -EBADF, or owned: sent, then closed */
 };
 
-/* An empty server. nofile: how many descriptors the process may have. */
+/* An empty server in zeroed memory. nofile: how many descriptors the process may have. */
 void gofer_server_init(struct gofer_server *s, int sock, int proc_fd, uint64_t nofile);
 
 /* The next root; takes the descriptor over. -ENFILE past GOFER_ROOTS_MAX. */

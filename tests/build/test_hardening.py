@@ -83,7 +83,7 @@ class Elf:
 
 
 class Common:
-    """What holds for both programs."""
+    """What holds for every program."""
 
     elf = None
 
@@ -181,6 +181,18 @@ class OwnObjects(unittest.TestCase):
     def test_no_room_calls_what_knows_no_bound(self):
         for room in self.ROOMS:
             self.assertEqual(self.calls(room) & {"sprintf", "vsprintf", "strcpy", "strcat", "gets"}, set(), room)
+
+
+class CaissonGofer(Common, unittest.TestCase):
+    elf = Elf(BUILD / "libexec/caisson/caisson-gofer")
+
+    def test_it_has_no_relocations(self):
+        # Nobody would apply them: it has no start files.
+        for tag in (DT_RELA, DT_RELASZ, DT_RELSZ, DT_PLTRELSZ, DT_RELRSZ):
+            self.assertEqual(self.elf.dynamic.get(tag, [0]), [0], tag)
+
+    def test_it_calls_nothing_from_outside(self):
+        self.assertEqual(self.elf.undefined() - {""}, set())
 
 
 class CaissonInit(Common, unittest.TestCase):

@@ -9,6 +9,7 @@
 #include <linux/xattr.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -444,6 +445,23 @@ static void data_is_synced_and_copied(void **state)
 	assert_true(f->answer.statfs.block_size > 0 && f->answer.statfs.name_max >= 255);
 }
 
+static void a_file_size_limit_is_an_error_and_not_the_end(void **state)
+{
+	struct fixture *f = *state;
+	const struct rlimit small = { 4096, 4096 };
+	uint64_t node;
+
+	put_file(f, "rw/file", "");
+	node = must_walk(f, "file");
+	if (!getenv("GOFER_PROGRAM") || prlimit(f->pid, RLIMIT_FSIZE, &small, NULL) < 0)
+		return;
+	assert_int_equal(setattr(f, (struct gofer_setattr){ .node = node,
+							    .valid = GOFER_SET_SIZE,
+							    .size = 8192 }),
+			 -EFBIG);
+	assert_alive(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -458,6 +476,7 @@ int main(void)
 		GOFER_TEST(attributes_of_users_are_served),
 		GOFER_TEST(other_attributes_are_served_where_the_root_allows),
 		GOFER_TEST(data_is_synced_and_copied),
+		GOFER_TEST(a_file_size_limit_is_an_error_and_not_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
