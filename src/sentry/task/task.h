@@ -115,6 +115,7 @@ struct thread_group {
 	int stop_signal;
 	uint64_t cutime_ns, cstime_ns;
 	struct posix_timers *timers;
+	struct sem_undo_list *sem_undo; /* mm/sem.h; NULL: none */
 	void *itimers;
 };
 
