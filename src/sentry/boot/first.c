@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/boot/first.h"
+
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "sentry/fs/devtmpfs/host_file.h"
+
+#define STDIO_FDS 3u
+
+static struct cred *make_cred(const struct sentry_process *p)
+{
+	struct cred *cred = cred_new_root();
+
+	if (!cred)
+		return NULL;
+	cred->uid = cred->euid = cred->suid = cred->fsuid = p->uid;
+	cred->gid = cred->egid = cred->sgid = cred->fsgid = p->gid;
+	cred->cap_bounding = p->cap_bounding;
+	cred->cap_effective = p->cap_effective;
+	cred->cap_inheritable = p->cap_inheritable;
+	cred->cap_permitted = p->cap_permitted;
+	cred->cap_ambient = p->cap_ambient;
+	cred->no_new_privs = p->no_new_privs;
+	if (cred_set_groups(cred, p->groups, p->groups_len) < 0) {
+		cred_unref(cred);
+		return NULL;
+	}
+	return cred;
+}
+
+/* The host's descriptors become the guest's 0, 1, 2 ...; those that are not there are -1. */
+static int make_files(const struct first_options *o, struct fd_table **ret, struct err *err)
+{
+	const unsigned int count = STDIO_FDS + o->process->preserve_fds;
+	struct fd_table *table;
+	int r = fd_table_new(&table);
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct file *f;
+
+		if (o->host_fds[i] < 0)
+			continue;
+		if (r == 0)
+			r = host_file_new(o->host_fds[i], o->process->uid, o->process->gid, &f);
+		if (r < 0) {
+			(void)close(o->host_fds[i]);
+			continue;
+		}
+		r = fd_replace(table, (int)i, f, false, count);
+	}
+	if (r < 0)
+		return err_sys(err, r, "descriptors of the process");
+	*ret = table;
+	return 0;
+}
+
+static void make_limits(const struct sentry_process *p, struct rlimit limits[RLIM_NLIMITS])
+{
+	/* include/asm-generic/resource.h of Linux: what init starts with. */
+	static const struct rlimit defaults[RLIM_NLIMITS] = {
+		[RLIMIT_CPU] = { RLIM_INFINITY, RLIM_INFINITY },
+		[RLIMIT_FSIZE] = { RLIM_INFINITY, RLIM_INFINITY },
+		[RLIMIT_DATA] = { RLIM_INFINITY, RLIM_INFINITY },
+		[RLIMIT_STACK] = { 8 << 20, RLIM_INFINITY },
+		[RLIMIT_CORE] = { 0, RLIM_INFINITY },
+		[RLIMIT_RSS] = { RLIM_INFINITY, RLIM_INFINITY },
+		[RLIMIT_NPROC] = { RLIM_INFINITY, RLIM_INFINITY },
+		[RLIMIT_NOFILE] = { 1024, 1048576 },
+		[RLIMIT_MEMLOCK] = { 8 << 20, 8 << 20 },
+		[RLIMIT_AS] = { RLIM_INFINITY, RLIM_INFINITY },
+		[RLIMIT_LOCKS] = { RLIM_INFINITY, RLIM_INFINITY },
+		[RLIMIT_SIGPENDING] = { 16384, 16384 },
+		[RLIMIT_MSGQUEUE] = { 819200, 819200 },
+		[RLIMIT_RTTIME] = { RLIM_INFINITY, RLIM_INFINITY },
+	};
+
+	memcpy(limits, defaults, sizeof(defaults));
+	for (uint32_t i = 0; i < p->rlimits_len; i++) {
+		if (p->rlimits[i].resource < RLIM_NLIMITS)
+			limits[p->rlimits[i].resource] =
+				(struct rlimit){ p->rlimits[i].soft, p->rlimits[i].hard };
+	}
+}
+
+static const char *path_of(const struct sentry_process *p)
+{
+	for (uint32_t i = 0; i < p->env.len; i++) {
+		const char *value = str_after(p->env.items[i], "PATH=");
+
+		if (value)
+			return value;
+	}
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+/* As execvp(3): the first executable file of PATH; errors as runc says them. */
+static int find_program(const struct vfs_ctx *ctx, const struct sentry_process *p, char **ret)
+{
+	const char *name = p->args.items[0];
+	int result = -ENOENT;
+
+	if (strchr(name, '/')) {
+		*ret = strdup(name);
+		return *ret ? 0 : -ENOMEM;
+	}
+	for (const char *at = path_of(p); *at;) {
+		const size_t len = strcspn(at, ":");
+		AUTO_FREE char *path = NULL;
+		struct path found;
+		int r = str_printf(&path, "%.*s%s%s", (int)len, at, len ? "/" : "./", name);
+
+		if (r < 0)
+			return r;
+		r = path_walk(ctx, NULL, path, WALK_FOLLOW, &found);
+		if (r == 0) {
+			const bool regular = S_ISREG(found.dentry->inode->mode);
+
+			r = regular ? inode_permission(found.dentry->inode, ctx->cred, MAY_EXEC)
+				    : -EACCES;
+			path_unref(&found);
+			if (r == 0) {
+				*ret = TAKE_PTR(path);
+				return 0;
+			}
+			result = -EACCES;
+		}
+		at += len + (at[len] == ':');
+	}
+	return result;
+}
+
+/* The working directory, made if it is not there (as runc does for the first process). */
+static int find_cwd(struct vfs_ctx *ctx, const char *path, struct path *ret)
+{
+	struct cred *root = NULL;
+	struct vfs_ctx as_root = *ctx;
+	int r = path_walk(ctx, NULL, path, WALK_FOLLOW | WALK_DIRECTORY, ret);
+
+	if (r != -ENOENT)
+		return r;
+	root = cred_new_root();
+	if (!root)
+		return -ENOMEM;
+	as_root.cred = root;
+	for (const char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
+		AUTO_FREE char *part = slash ? strndup(path, (size_t)(slash - path)) : strdup(path);
+
+		r = part ? vfs_mkdir(&as_root, NULL, part, 0755) : -ENOMEM;
+		if ((r < 0 && r != -EEXIST) || !slash)
+			break;
+	}
+	cred_unref(root);
+	return path_walk(ctx, NULL, path, WALK_FOLLOW | WALK_DIRECTORY, ret);
+}
+
+static int spawn(const struct first_options *o, struct task_spec *spec, struct task **ret,
+		 struct err *err)
+{
+	const struct sentry_process *p = o->process;
+	struct vfs_ctx ctx = { .cred = spec->cred,
+			       .root = &spec->root,
+			       .cwd = &spec->root,
+			       .umask = p->umask,
+			       .fsize_limit = UINT64_MAX };
+	AUTO_FREE char *program = NULL;
+	int r = find_cwd(&ctx, p->cwd, &spec->cwd);
+
+	if (r < 0)
+		return err_sys(err, r, "process.cwd: chdir to %s", p->cwd);
+	ctx.cwd = &spec->cwd;
+	r = find_program(&ctx, p, &program);
+	if (r == 0) {
+		spec->program = program;
+		r = task_spawn(spec, ret);
+	}
+	path_unref(&spec->cwd);
+	return r < 0 ? err_sys(err, r, "exec %s", p->args.items[0]) : 0;
+}
+
+int first_load(const struct first_options *o, struct task **ret, struct err *err)
+{
+	struct rlimit limits[RLIM_NLIMITS];
+	const struct sentry_process *p = o->process;
+	struct task_spec spec = { .container = o->container,
+				  .ns = o->ns,
+				  .root = { o->mounts->root, o->mounts->root->root },
+				  .limits = limits,
+				  .argv = p->args.items,
+				  .envp = p->env.items,
+				  .umask = p->umask,
+				  .parent = o->parent,
+				  .new_session = true,
+				  .on_exit = o->on_exit,
+				  .on_exit_arg = o->on_exit_arg };
+	struct fd_table *files = NULL;
+	struct cred *cred = make_cred(p);
+	int r = make_files(o, &files, err);
+
+	if (r == 0 && !cred)
+		r = err_sys(err, -ENOMEM, "credentials of the process");
+	make_limits(p, limits);
+	spec.cred = cred;
+	spec.files = files;
+	if (r == 0)
+		r = spawn(o, &spec, ret, err);
+	fd_table_unref(files);
+	cred_unref(cred);
+	return r;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/boot/kernel.h"
+
+#include "sentry/core/hostwork.h"
+#include "sentry/core/kloop.h"
+#include "sentry/fs/cgroup/cgroup.h"
+#include "sentry/fs/devpts/devpts.h"
+#include "sentry/fs/devtmpfs/devtmpfs.h"
+#include "sentry/fs/mqueue/mqueue.h"
+#include "sentry/fs/proc/proc.h"
+#include "sentry/fs/proc/sysinfo.h"
+#include "sentry/fs/sysfs/sysfs.h"
+#include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/platform/platform.h"
+#include "sentry/syscall/syscall.h"
+
+/* The host's machine, cut to what the container may use. */
+static int init_sysinfo(const struct sentry_limits *limits)
+{
+	struct sandbox_info info;
+	int r = sysinfo_from_host(&info);
+
+	if (r < 0)
+		return r;
+	if (limits->memory < info.memory_limit)
+		info.memory_limit = limits->memory;
+	if (limits->swap != UINT64_MAX && limits->swap >= info.memory_limit &&
+	    limits->swap - info.memory_limit < info.swap_limit)
+		info.swap_limit = limits->swap - info.memory_limit;
+	if (limits->cpu_quota_us != UINT64_MAX && limits->cpu_period_us > 0 &&
+	    limits->cpu_period_us != UINT64_MAX) {
+		const uint64_t cpus =
+			(limits->cpu_quota_us + limits->cpu_period_us - 1) / limits->cpu_period_us;
+
+		info.cpu_quota_us = limits->cpu_quota_us;
+		info.cpu_period_us = limits->cpu_period_us;
+		if (cpus > 0 && cpus < info.cpus)
+			info.cpus = (unsigned int)cpus;
+	}
+	info.pids_limit = limits->pids == UINT64_MAX ? 0 : limits->pids;
+	sysinfo_set(&info);
+	return 0;
+}
+
+static void register_filesystems(void)
+{
+	tmpfs_register();
+	devtmpfs_register();
+	devpts_register();
+	proc_register();
+	sysfs_register();
+	cgroup_register();
+	mqueue_register();
+}
+
+int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
+{
+	int r = kloop_init();
+
+	if (r == 0)
+		r = hostwork_init(HOSTWORK_THREADS);
+	if (r < 0)
+		return err_sys(err, r, "start the event loop");
+	r = init_sysinfo(&c->limits);
+	if (r < 0)
+		return err_sys(err, r, "look at the machine");
+	platform = &platform_ptrace;
+	r = platform->init();
+	if (r < 0)
+		return err_sys(err, r, "start platform %s", platform->name);
+	syscall_init();
+	register_filesystems();
+	return 0;
+}

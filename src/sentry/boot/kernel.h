@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/boot/kernel.h - the one place that knows the order in which the rooms are initialised.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "wire/sentry_msg.h"
+
+/*
+ * Loop, helper threads, platform, call table, filesystems, network. Outside of fibers, before the
+ * cage. stub_fd: of the program caisson-stub (systrap). 0 or -errno with a sentence.
+ */
+int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err);

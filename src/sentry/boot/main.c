@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * caisson-sentry: the application kernel of one sandbox. wire/sentry_msg.h says how it is started.
+ *
+ * The order: description, kernel, then on the first fiber the container (files, mounts, first
+ * process), control server, cage, READY, the gate.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "sentry/boot/control.h"
+#include "sentry/boot/first.h"
+#include "sentry/boot/kernel.h"
+#include "sentry/boot/mounts.h"
+#include "sentry/boot/sandbox.h"
+#include "sentry/core/kloop.h"
+#include "sentry/fs/goferfs/goferfs.h"
+#include "wire/sentry_codec.h"
+
+#define EXIT_BOOT_FAILED 125
+
+struct sandbox sandbox;
+
+/* Until the gate opens, the runtime is at the other end of SENTRY_FD_REPORT. */
+static struct kloop_fd report_source;
+static struct waitq report_waiters;
+static char go; /* the byte that it said; -1 at end of file */
+
+static void say(uint32_t type, const struct err *err)
+{
+	struct sentry_report report = { .type = type, .code = err ? err->code : 0 };
+
+	if (err)
+		(void)snprintf(report.text, sizeof(report.text), "%s", err->msg);
+	(void)send(SENTRY_FD_REPORT, &report, sizeof(report), MSG_NOSIGNAL);
+}
+
+static void fail(const struct err *err)
+{
+	say(SENTRY_REPORT_FAILED, err);
+	kloop_stop(EXIT_BOOT_FAILED);
+}
+
+int exit_code_of(int wait_status)
+{
+	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+static void on_init_exit(void *arg, struct thread_group *tg, int wait_status)
+{
+	sandbox.ended = true;
+	sandbox.wait_status = wait_status;
+	waitq_wake(&sandbox.changed, WAIT_ALL);
+	control_flush();
+	kloop_stop(exit_code_of(wait_status));
+}
+
+int sandbox_start(void)
+{
+	if (sandbox.started)
+		return -EINVAL;
+	sandbox.started = true;
+	waitq_wake(&sandbox.changed, WAIT_ALL);
+	return task_start(sandbox.init);
+}
+
+static int bind_root(const struct sentry_container *c, uint32_t root, bool is_file,
+		     struct superblock **ret)
+{
+	const bool exclusive =
+		(root == 0 ? c->file_access : c->file_access_mounts) == SENTRY_FILE_EXCLUSIVE;
+
+	return goferfs_mount(root, exclusive, ret);
+}
+
+static int make_namespaces(struct err *err)
+{
+	const struct sentry_container *c = sandbox.description;
+	struct namespaces members = { 0 };
+	struct superblock *root;
+	int r = goferfs_connect(SENTRY_FD_GOFER);
+
+	boot_set_bind(bind_root);
+	if (r == 0)
+		r = bind_root(c, 0, false, &root);
+	if (r < 0)
+		return err_sys(err, r, "open the root file system");
+	r = pid_ns_new(NULL, &sandbox.pid_ns);
+	if (r < 0) {
+		superblock_unref(root);
+		return err_sys(err, r, "make the pid namespace");
+	}
+	r = boot_mounts(c, root, sandbox.pid_ns, &sandbox.mounts, err);
+	if (r < 0)
+		return r;
+	members.mnt = sandbox.mounts;
+	members.pid_for_children = sandbox.pid_ns;
+	r = uts_ns_new(c->hostname[0] ? c->hostname : "caisson",
+		       c->domainname[0] ? c->domainname : "(none)", &members.uts);
+	if (r == 0)
+		r = ipc_ns_new(&members.ipc);
+	sandbox.ns = r == 0 ? namespaces_new(&members) : NULL;
+	return sandbox.ns ? 0 : err_sys(err, -ENOMEM, "make the namespaces");
+}
+
+static int load_init(struct err *err)
+{
+	const struct sentry_process *p = &sandbox.description->process;
+	const unsigned int count = 3 + p->preserve_fds;
+	AUTO_FREE int *fds = calloc(count, sizeof(*fds));
+	const struct first_options options = { .process = p,
+					       .container = sandbox.container,
+					       .ns = sandbox.ns,
+					       .mounts = sandbox.mounts,
+					       .host_fds = fds,
+					       .on_exit = on_init_exit };
+
+	if (!fds)
+		return err_sys(err, -ENOMEM, "load the first process");
+	for (unsigned int i = 0; i < count; i++) {
+		struct stat st;
+
+		fds[i] = SENTRY_FD_STDIO + (int)i;
+		if (fstat(fds[i], &st) < 0)
+			fds[i] = -EBADF;
+	}
+	return first_load(&options, &sandbox.init, err);
+}
+
+static void on_report(struct kloop_fd *source, uint32_t events)
+{
+	char byte;
+	const ssize_t n = recv(source->host_fd, &byte, 1, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	go = n == 1 ? byte : -1;
+	kloop_remove(source);
+	waitq_wake(&report_waiters, WAIT_ALL);
+}
+
+/* READY has been said: what next? */
+static int pass_gate(struct err *err)
+{
+	int r;
+
+	WAIT_EVENT_ALWAYS(&report_waiters, go);
+	if (go == SENTRY_GO_START) {
+		r = sandbox_start();
+		if (r < 0)
+			return err_sys(err, r, "start the first process");
+		say(SENTRY_REPORT_STARTED, NULL);
+	} else if (go != SENTRY_GO_RELEASE) {
+		kloop_stop(EXIT_BOOT_FAILED);
+	}
+	(void)close(SENTRY_FD_REPORT);
+	return 0;
+}
+
+static void boot(void *arg)
+{
+	struct err err = { 0 };
+	const struct sentry_limits *limits = &sandbox.description->limits;
+	const uint64_t pids =
+		limits->pids < CONTAINER_TASKS_MAX ? limits->pids : CONTAINER_TASKS_MAX;
+	int r;
+
+	waitq_init(&sandbox.changed);
+	waitq_init(&report_waiters);
+	report_source = (struct kloop_fd){ .host_fd = SENTRY_FD_REPORT, .fn = on_report };
+	sandbox.container = container_new(sandbox.description->id, (unsigned int)pids);
+	r = sandbox.container ? make_namespaces(&err)
+			      : err_sys(&err, -ENOMEM, "make the container");
+	if (r == 0)
+		r = load_init(&err);
+	if (r == 0)
+		r = control_start(SENTRY_FD_CONTROL, &err);
+	if (r == 0)
+		r = kloop_add(&report_source, EPOLLIN);
+	if (r < 0) {
+		fail(&err);
+		return;
+	}
+	say(SENTRY_REPORT_READY, NULL);
+	if (pass_gate(&err) < 0)
+		fail(&err);
+}
+
+static int read_description(struct err *err)
+{
+	AUTO_BUF struct buf b = { .max = SENTRY_MSG_MAX };
+	int r = fd_read_all(SENTRY_FD_DESCRIPTION, &b);
+
+	(void)close(SENTRY_FD_DESCRIPTION);
+	if (r < 0)
+		return err_sys(err, r, "read the description");
+	return sentry_container_decode(b.data, b.len, &sandbox.description, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = { 0 };
+	int r = read_description(&err);
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (r == 0)
+		r = kernel_init(sandbox.description, SENTRY_FD_STUB, &err);
+	if (r == 0) {
+		r = fiber_spawn("boot", boot, NULL, NULL);
+		if (r < 0)
+			(void)err_sys(&err, r, "boot");
+	}
+	if (r < 0) {
+		say(SENTRY_REPORT_FAILED, &err);
+		return EXIT_BOOT_FAILED;
+	}
+	return kloop_run();
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OCI runtime specification, config.md "Mounts" and config-linux.md "Default Devices", "Masked
+ * Paths", "Readonly Paths": done with the calls that a guest would use, as root of the container.
+ */
+#include "sentry/boot/mounts.h"
+
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
+
+#include "base/str.h"
+#include "sentry/core/cred.h"
+#include "sentry/fs/devtmpfs/devtmpfs.h"
+#include "sentry/fs/proc/proc.h"
+
+static boot_bind_fn *bind_root;
+
+void boot_set_bind(boot_bind_fn *fn)
+{
+	bind_root = fn;
+}
+
+struct tree {
+	const struct sentry_container *c;
+	struct mount_ns *ns;
+	struct pid_ns *pid_ns;
+	struct path root;
+	struct cred *cred;
+	struct vfs_ctx ctx;
+};
+
+static const char *const type_names[SENTRY_MOUNT_TYPES] = {
+	[SENTRY_MOUNT_PROC] = "proc",	    [SENTRY_MOUNT_SYSFS] = "sysfs",
+	[SENTRY_MOUNT_TMPFS] = "tmpfs",	    [SENTRY_MOUNT_DEVPTS] = "devpts",
+	[SENTRY_MOUNT_MQUEUE] = "mqueue",   [SENTRY_MOUNT_CGROUP] = "cgroup",
+	[SENTRY_MOUNT_CGROUP2] = "cgroup2",
+};
+
+static uint32_t mount_flags_of(uint64_t ms)
+{
+	static const struct {
+		uint64_t ms;
+		uint32_t flag;
+	} map[] = {
+		{ MS_RDONLY, MOUNT_RDONLY },	 { MS_NOSUID, MOUNT_NOSUID },
+		{ MS_NODEV, MOUNT_NODEV },	 { MS_NOEXEC, MOUNT_NOEXEC },
+		{ MS_NOATIME, MOUNT_NOATIME },	 { MS_NODIRATIME, MOUNT_NODIRATIME },
+		{ MS_RELATIME, MOUNT_RELATIME },
+	};
+	uint32_t flags = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(map); i++)
+		flags |= ms & map[i].ms ? map[i].flag : 0;
+	return flags;
+}
+
+/* What is missing of a place: directories, and the last component as a file for a file. */
+static int make_place(struct tree *t, const char *destination, bool is_file)
+{
+	AUTO_FREE char *path = strdup(destination);
+	int r = 0;
+
+	if (!path)
+		return -ENOMEM;
+	for (char *slash = strchr(path + 1, '/'); r == 0 && slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		r = vfs_mkdir(&t->ctx, NULL, path, 0755);
+		r = r == -EEXIST || r == -EROFS ? 0 : r;
+		*slash = '/';
+	}
+	if (r == 0)
+		r = is_file ? vfs_mknod(&t->ctx, NULL, path, S_IFREG | 0644, 0)
+			    : vfs_mkdir(&t->ctx, NULL, path, 0755);
+	return r == -EEXIST ? 0 : r;
+}
+
+static int find_place(struct tree *t, const struct sentry_mount *m, struct path *ret)
+{
+	int r = path_walk(&t->ctx, NULL, m->destination, WALK_FOLLOW, ret);
+
+	if (r != -ENOENT)
+		return r;
+	r = make_place(t, m->destination, m->is_file);
+	return r < 0 ? r : path_walk(&t->ctx, NULL, m->destination, WALK_FOLLOW, ret);
+}
+
+static int new_superblock(struct tree *t, const struct sentry_mount *m, struct superblock **ret)
+{
+	struct filesystem_type *type;
+
+	if (m->type == SENTRY_MOUNT_BIND)
+		return bind_root ? bind_root(t->c, m->root, m->is_file, ret) : -ENODEV;
+	if (m->type == SENTRY_MOUNT_PROC)
+		return proc_mount_ns(t->pid_ns, m->data[0] ? m->data : NULL, ret);
+	type = filesystem_find(type_names[m->type]);
+	return type ? type->mount(type, m->source, m->data, t->cred, ret) : -ENODEV;
+}
+
+static int make_devices(struct tree *t)
+{
+	const struct sentry_container *c = t->c;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < c->devices_len; i++) {
+		const struct sentry_device *d = &c->devices[i];
+		const uint32_t type = d->type == 'c' ? S_IFCHR : d->type == 'b' ? S_IFBLK : S_IFIFO;
+		struct setattr attr = { .mask = SETATTR_UID | SETATTR_GID | SETATTR_MODE,
+					.mode = d->mode & 07777,
+					.uid = d->uid,
+					.gid = d->gid };
+		struct path at;
+
+		r = vfs_mknod(&t->ctx, NULL, d->path, type | (d->mode & 07777),
+			      makedev(d->major, d->minor));
+		if (r == -EEXIST)
+			r = 0;
+		if (r == 0)
+			r = path_walk(&t->ctx, NULL, d->path, 0, &at);
+		if (r == 0) {
+			r = vfs_setattr(&t->ctx, &at, &attr);
+			path_unref(&at);
+		}
+	}
+	return r;
+}
+
+static int mount_one(struct tree *t, const struct sentry_mount *m, struct err *err)
+{
+	struct superblock *sb = NULL;
+	struct path at;
+	int r = find_place(t, m, &at);
+
+	if (r < 0)
+		return err_sys(err, r, "mount at %s: find the place", m->destination);
+	r = new_superblock(t, m, &sb);
+	if (r < 0) {
+		path_unref(&at);
+		return err_sys(err, r, "mount %s at %s", m->source, m->destination);
+	}
+	r = vfs_attach(t->ns, sb, &at, mount_flags_of(m->flags), m->source);
+	if (r == 0 && m->type == SENTRY_MOUNT_TMPFS && str_eq(m->destination, "/dev"))
+		r = devtmpfs_populate(sb);
+	superblock_unref(sb);
+	path_unref(&at);
+	return r < 0 ? err_sys(err, r, "mount %s at %s", m->source, m->destination) : 0;
+}
+
+static int make_readonly(struct tree *t, const char *path)
+{
+	int r = vfs_mount(&t->ctx, t->ns, path, path, NULL, MS_BIND | MS_REC, NULL);
+
+	if (r == 0)
+		r = vfs_mount(&t->ctx, t->ns, NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY,
+			      NULL);
+	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+}
+
+/* A directory is hidden by an empty read-only tmpfs, anything else by the null device. */
+static int mask_path(struct tree *t, const char *path)
+{
+	struct path at;
+	bool directory;
+	int r = path_walk(&t->ctx, NULL, path, WALK_FOLLOW, &at);
+
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	if (r < 0)
+		return r;
+	directory = S_ISDIR(at.dentry->inode->mode);
+	path_unref(&at);
+	if (directory)
+		return vfs_mount(&t->ctx, t->ns, "tmpfs", path, "tmpfs", MS_RDONLY, "size=0k");
+	return vfs_mount(&t->ctx, t->ns, "/dev/null", path, NULL, MS_BIND, NULL);
+}
+
+static int apply_paths(struct tree *t, struct err *err)
+{
+	const struct sentry_container *c = t->c;
+	int r = make_devices(t);
+
+	if (r < 0)
+		return err_sys(err, r, "make the devices of linux.devices");
+	for (uint32_t i = 0; i < c->readonly_paths.len; i++) {
+		r = make_readonly(t, c->readonly_paths.items[i]);
+		if (r < 0)
+			return err_sys(err, r, "linux.readonlyPaths: %s",
+				       c->readonly_paths.items[i]);
+	}
+	for (uint32_t i = 0; i < c->masked_paths.len; i++) {
+		r = mask_path(t, c->masked_paths.items[i]);
+		if (r < 0)
+			return err_sys(err, r, "linux.maskedPaths: %s", c->masked_paths.items[i]);
+	}
+	return 0;
+}
+
+int boot_mounts(const struct sentry_container *c, struct superblock *root, struct pid_ns *pid_ns,
+		struct mount_ns **ret, struct err *err)
+{
+	struct tree t = { .c = c, .pid_ns = pid_ns, .cred = cred_new_root() };
+	int r = t.cred ? mount_ns_new(root, 0, "rootfs", &t.ns) : -ENOMEM;
+
+	superblock_unref(root);
+	if (r < 0) {
+		cred_unref(t.cred);
+		return err_sys(err, r, "make the mount namespace");
+	}
+	t.root = (struct path){ .mnt = t.ns->root, .dentry = t.ns->root->root };
+	t.ctx = (struct vfs_ctx){ .cred = t.cred,
+				  .root = &t.root,
+				  .cwd = &t.root,
+				  .umask = 0,
+				  .fsize_limit = UINT64_MAX };
+	for (uint32_t i = 0; r == 0 && i < c->mounts_len; i++)
+		r = mount_one(&t, &c->mounts[i], err);
+	if (r == 0)
+		r = apply_paths(&t, err);
+	if (r == 0 && c->root_readonly)
+		t.ns->root->flags |= MOUNT_RDONLY;
+	cred_unref(t.cred);
+	if (r < 0)
+		mount_ns_unref(t.ns);
+	else
+		*ret = t.ns;
+	return r;
+}
