@@ -46,5 +46,8 @@ static inline uaddr_t arg_uaddr(const struct syscall_args *a, unsigned int i)
  */
 sysret_t syscall_dispatch(struct task *t, uint64_t nr, const struct syscall_args *a);
 
+/* Once in boot, before the first task runs: tasks' calls come to syscall_dispatch(). */
+void syscall_init(void);
+
 /* "openat" of 257; NULL when there is none. */
 const char *syscall_name(uint64_t nr);

@@ -16,6 +16,13 @@
 typedef uint64_t kernel_sigset_t; /* bit n-1 is signal n */
 #define SIG_BIT(sig) (1ull << ((sig)-1))
 
+#define SIG_SYNC_MASK                                                              \
+	(SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGILL) | SIG_BIT(SIGTRAP) | \
+	 SIG_BIT(SIGFPE) | SIG_BIT(SIGSYS))
+#define SIG_STOP_MASK	(SIG_BIT(SIGSTOP) | SIG_BIT(SIGTSTP) | SIG_BIT(SIGTTIN) | SIG_BIT(SIGTTOU))
+#define SIG_UNBLOCKABLE (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
+#define SIG_RT_FIRST	32 /* the kernel's SIGRTMIN */
+
 struct task;
 struct thread_group;
 struct process_group;
@@ -54,13 +61,36 @@ struct task_signals {
  */
 int signal_send_task(struct task *t, int sig, const siginfo_t *info);
 int signal_send_group(struct thread_group *tg, int sig, const siginfo_t *info);
-/* Every member; with `kernel` as of a terminal. */
+/* Every member; info NULL: as of a terminal. 0, or -ESRCH: it has no member. */
 int signal_send_pgrp(struct process_group *pgrp, int sig, const siginfo_t *info);
+/* A fault of the task's own: a blocked or ignored signal kills. */
+void signal_force(struct task *t, int sig, const siginfo_t *info);
 
 /* kill(2)'s permission check. */
 bool signal_may_send(const struct task *from, const struct thread_group *to, int sig);
+/* siginfo of kill(2) and tkill(2) (code SI_USER, SI_TKILL) as `to` sees the sender. */
+siginfo_t signal_info_user(const struct task *from, const struct thread_group *to, int sig,
+			   int code);
 
 /* Something that is neither blocked nor ignored is pending: a sleeping call must end. */
 bool signal_pending(const struct task *t);
 /* SIGKILL is pending, or the group is ending. */
 bool signal_fatal_pending(const struct task *t);
+
+/* Change the mask of the running task, which takes effect at once. */
+void signal_set_blocked(struct task *t, kernel_sigset_t blocked);
+/*
+ * A call with a temporary mask (ppoll, sigsuspend): `blocked` holds until the call is over or a
+ * handler runs; then the old mask is back.
+ */
+void signal_set_temporary_mask(struct task *t, kernel_sigset_t blocked);
+/* The call ended without a signal: back to the old mask now. */
+void signal_restore_mask(struct task *t);
+
+/* Take the first pending signal of `mask` off the queues: its number and info, or 0. */
+int signal_dequeue(struct task *t, kernel_sigset_t mask, siginfo_t *ret);
+kernel_sigset_t signal_pending_set(const struct task *t); /* own and the group's */
+
+/* sigaction(2): NULL leaves or does not ask. */
+void signal_set_action(struct task *t, int sig, const struct kernel_sigaction *action,
+		       struct kernel_sigaction *ret_old);

@@ -11,7 +11,11 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "sentry/arch/regs.h"
+#include "sentry/core/ktimer.h"
 #include "sentry/mm/mm.h"
+#include "sentry/task/container.h"
+#include "sentry/task/namespaces.h"
 #include "sentry/task/pid.h"
 #include "sentry/task/signal.h"
 #include "sentry/vfs/fd_table.h"
@@ -21,27 +25,16 @@ struct task;
 struct thread_group;
 struct session;
 struct process_group;
-struct container;
 struct tty; /* fs/devpts */
+struct posix_timers;
+struct seccomp_filter;
+struct ptrace_link;
 
 /* Root, working directory and umask: shared with CLONE_FS. */
 struct fs_context {
 	unsigned int refs;
 	struct path root, cwd;
 	uint32_t umask;
-};
-
-/* Namespaces, replaced as a whole (unshare, setns, clone). Reference counted, immutable. */
-struct namespaces {
-	unsigned int refs;
-	struct uts_ns *uts;
-	struct ipc_ns *ipc;
-	struct mount_ns *mnt;
-	struct pid_ns *pid_for_children;
-	struct net_ns *net; /* net/ */
-	struct user_ns *user;
-	struct cgroup_ns *cgroup;
-	struct time_ns *time;
 };
 
 enum task_state {
@@ -54,15 +47,30 @@ enum task_state {
 	TASK_DEAD,
 };
 
+/* What restart_syscall(2) continues: filled by task_restart_block(). */
+#define RESTART_ARGS 6
+struct restart_block {
+	int64_t (*fn)(struct task *t, const struct restart_block *block); /* NULL: EINTR */
+	uint64_t arg[RESTART_ARGS];
+};
+
 struct task {
-	/* immutable */
-	struct thread_group *tg; /* one reference */
-	struct pid *pid;	 /* one reference; its number in each pid namespace */
-	struct fiber *fiber;
+	/* immutable, but exec by a thread that is not the leader exchanges pid */
+	struct thread_group *tg;     /* one reference */
+	struct pid *pid;	     /* one reference; its number in each pid namespace */
 	struct container *container; /* one reference */
 
+	struct fiber *fiber; /* NULL: not started, or ended */
 	unsigned int refs;
-	enum task_state state;
+	enum task_state state; /* stops and ends; task_state_now() knows the rest */
+	bool in_guest;	       /* in platform->thread_run() */
+
+	/* registers while in the kernel: task/run.h */
+	struct arch_regs regs;
+	bool regs_valid, regs_dirty, regs_replaced, no_restart;
+	bool in_syscall, call_done; /* the last event was a call; its result is in call_result */
+	int64_t call_result;
+	uint64_t trap_no, trap_error, trap_addr; /* of the last fault, for signal frames */
 
 	/* owner task only */
 	struct platform_thread *thread;
@@ -70,15 +78,23 @@ struct task {
 	struct fd_table *files;
 	struct fs_context *fs;
 	struct namespaces *ns;
-	const struct cred *cred; /* task_set_cred() */
+	const struct cred *cred;  /* task_set_cred() */
+	struct user_usage *usage; /* what the real uid has: task/user_usage.h */
 	char comm[16];
 	uint64_t robust_list, robust_list_len;
 	uint64_t clear_child_tid;
 	uint64_t rseq_addr;
 	uint32_t personality;
-	int exit_code; /* wait(2) status */
-	bool exiting;
+	int exit_code;	/* wait(2) status */
+	bool exiting;	/* leaves for good at the end of this call */
+	bool exec_kill; /* another thread of the group is in exec */
+	bool did_exec;	/* since its birth: setpgid(2) */
 	bool vfork_done;
+	struct waitq vfork_wait;   /* the parent of vfork(2) sleeps here */
+	bool stop_pending;	   /* takes part in a group stop that is being made */
+	uint64_t robust_pi;	   /* futex word of a PI lock that it is about to take, or 0 */
+	struct list_head pi_owned; /* task/futex_pi.c */
+	struct list_head tracees, tracer_node; /* task/ptrace.c */
 
 	/* signals: task/signal.h */
 	struct task_signals sig;
@@ -90,47 +106,65 @@ struct task {
 	int nice, policy, rt_priority;
 	uint64_t affinity[16]; /* CPU mask, 1024 CPUs */
 	uint64_t syscall_nr;   /* of the call that it is in, for /proc/PID/syscall and strace */
-	void *restart;	       /* restart block, task/restart.h */
+	struct restart_block restart;
+	uint64_t timer_slack_ns;
+	uint32_t ioprio;
 };
 
 /* The process: what its threads share. */
 struct thread_group {
 	unsigned int refs;
-	struct pid *pid;
+	struct pid *pid; /* one reference */
 	struct task *leader;
 	struct list_head tasks;
-	unsigned int live;
-	struct thread_group *parent; /* not referenced; reparented at its exit */
+	unsigned int live;	     /* threads that have not ended */
+	struct thread_group *parent; /* not referenced; reparented at its exit; NULL: none */
+	struct task *parent_thread;  /* who made it, for PR_SET_PDEATHSIG; may be NULL */
 	struct list_head children, sibling;
-	struct process_group *pgrp;
-	struct session *session;
+	struct process_group *pgrp; /* one reference */
+	struct list_head pgrp_node;
+	struct session *session; /* one reference */
+	struct container *container;
 	struct sighand *sighand; /* shared with CLONE_SIGHAND */
 	struct sig_queue shared_pending;
-	struct waitq wait_child; /* wait4 of this process; also its pidfds' readers */
-	struct waitq exit_wait;
+	struct waitq wait_child; /* wait4 of this process's threads */
+	struct waitq exit_wait;	 /* a thread has ended: exec waits for it */
 	struct rlimit limits[RLIM_NLIMITS];
-	int exit_signal; /* for the parent */
-	int exit_status; /* wait status once it is a zombie */
-	bool zombie, group_exit, stopped, continued_pending, did_exec, subreaper, no_reap;
+	int exit_signal;     /* for the parent; 0: none */
+	int exit_status;     /* wait status; valid with group_exit or zombie */
+	bool zombie;	     /* all threads have ended */
+	bool released;	     /* waited for: in no list any more */
+	bool nproc_exceeded; /* a set*uid went beyond RLIMIT_NPROC: execve fails */
+	bool group_exit, stopped, continued_pending, stop_reported, did_exec, subreaper;
+	bool keep_init;	      /* pid 1: fatal signals from inside do nothing */
+	struct task *exec_by; /* the thread that ends the others for its exec, or NULL */
 	int stop_signal;
-	uint64_t cutime_ns, cstime_ns;
-	struct posix_timers *timers;
+	unsigned int stop_count; /* threads that have yet to stop */
+	/* of ended threads, and of children that were waited for */
+	uint64_t utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, min_flt, maj_flt;
+	uint64_t cmin_flt, cmaj_flt, cnvcsw, cnivcsw, max_rss, cmax_rss;
+	nsec_t start_ns;
+	struct posix_timers *timers;	/* NULL: none; task/posix_timers.h */
 	struct sem_undo_list *sem_undo; /* mm/sem.h; NULL: none */
-	void *itimers;
+	struct itimers *itimers;	/* NULL: none; task/itimer.h */
+	void (*on_exit)(void *arg, struct thread_group *tg, int wait_status);
+	void *on_exit_arg;
 };
 
 struct process_group {
 	unsigned int refs;
 	struct pid *pid;
 	struct session *session;
-	struct list_head members; /* thread_group.pgrp_node is private to task/ */
+	struct list_head members; /* thread_group.pgrp_node */
 };
 
 struct session {
 	unsigned int refs;
 	struct pid *pid;
-	struct tty *tty; /* controlling terminal, NULL: none; kept by fs/tty */
-	struct process_group *foreground;
+	struct tty *tty;		  /* controlling terminal, NULL: none; kept by fs/tty */
+	struct process_group *foreground; /* one reference, or NULL */
+	struct thread_group *leader;	  /* NULL: ended */
+	unsigned int members;		  /* processes */
 };
 
 /* The task whose fiber runs; NULL in the loop. */
@@ -138,6 +172,12 @@ struct task *task_current(void);
 
 struct task *task_ref(struct task *t);
 void task_unref(struct task *t);
+struct thread_group *thread_group_ref(struct thread_group *tg);
+void thread_group_unref(struct thread_group *tg);
+struct process_group *process_group_ref(struct process_group *pgrp);
+void process_group_unref(struct process_group *pgrp);
+struct session *session_ref(struct session *session);
+void session_unref(struct session *session);
 
 /* Look-ups by number in a pid namespace: a reference, or NULL. */
 struct task *task_find(struct pid_ns *ns, int tid);
@@ -145,6 +185,9 @@ struct thread_group *thread_group_find(struct pid_ns *ns, int pid);
 struct process_group *process_group_find(struct pid_ns *ns, int pgid);
 /* Iterate thread groups of a namespace in order of pid: the first with number >= from, or NULL. */
 struct thread_group *thread_group_next(struct pid_ns *ns, int from, int *ret_pid);
+
+/* "R", "S", "T", "t", "Z", "X" of /proc/PID/stat come from this. */
+enum task_state task_state_now(const struct task *t);
 
 int task_tid(const struct task *t, const struct pid_ns *ns); /* 0: not visible there */
 int task_tgid(const struct task *t, const struct pid_ns *ns);
@@ -159,6 +202,16 @@ static inline struct user_memory *task_um(struct task *t)
 uint64_t task_rlimit(const struct task *t, int resource);    /* soft limit */
 void task_set_cred(struct task *t, const struct cred *cred); /* takes the reference */
 bool task_capable(const struct task *t, unsigned int cap);
+/* CPU time that a task, or a process with its ended threads, has used. */
+void task_cpu_ns(const struct task *t, uint64_t *ret_user, uint64_t *ret_system);
+void thread_group_cpu_ns(const struct thread_group *tg, uint64_t *ret_user, uint64_t *ret_system);
+
+/* Have restart_syscall(2) call fn with these arguments: returns -ERESTART_RESTARTBLOCK. */
+int64_t task_restart_block(struct task *t, const struct restart_block *block);
+
+struct fs_context *fs_context_new(const struct path *root, const struct path *cwd, uint32_t umask);
+struct fs_context *fs_context_copy(const struct fs_context *fs);
+void fs_context_unref(struct fs_context *fs);
 
 /* Boot: the first process of a container, not started. Its fiber runs after task_start(). */
 struct task_spec {
@@ -168,6 +221,7 @@ struct task_spec {
 	const struct cred *cred;
 	struct fd_table *files;
 	const struct rlimit *limits; /* RLIM_NLIMITS */
+	const char *program;	     /* path; NULL: argv[0] */
 	char *const *argv;
 	char *const *envp;
 	uint32_t umask;
@@ -179,7 +233,12 @@ struct task_spec {
 };
 /* Opens and loads the program: errors of execve(2). */
 int task_spawn(const struct task_spec *spec, struct task **ret);
-void task_start(struct task *t);
+/* On -ENOMEM it has ended as if it had been killed. From a fiber. */
+int task_start(struct task *t);
+
+/* setpgid(2) and setsid(2). */
+int task_setpgid(struct task *t, int nr, int pgid);
+int task_setsid(struct task *t);
 
 /* End a whole process, as do_group_exit(): wait status. */
 void thread_group_exit(struct thread_group *tg, int wait_status);

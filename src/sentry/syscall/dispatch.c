@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sentry/syscall/dispatch.c - from a number to a handler. */
+#include "sentry/syscall/dispatch.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "sentry/task/run.h"
+
+#define SYSCALL(nr, name, status, args, note) [nr] = { sys_##name, #name, args, 0, 0 },
+#define REFUSED(nr, name, error, note)	      [nr] = { NULL, #name, "none", error, 0 },
+
+static struct syscall_row rows[SYSCALL_NR_MAX] = {
+#include "sentry/syscall/syscalls.def"
+};
+
+#undef SYSCALL
+#undef REFUSED
+
+const struct syscall_row *syscall_row(uint64_t nr)
+{
+	return nr < SYSCALL_NR_MAX && rows[nr].name ? &rows[nr] : NULL;
+}
+
+const char *syscall_name(uint64_t nr)
+{
+	const struct syscall_row *row = syscall_row(nr);
+
+	return row ? row->name : NULL;
+}
+
+static sysret_t call(struct task *t, uint64_t nr, const struct syscall_args *a)
+{
+	struct syscall_row *row = nr < SYSCALL_NR_MAX ? &rows[nr] : NULL;
+
+	if (!row || !row->name)
+		return -ENOSYS;
+	row->count++;
+	return row->fn ? row->fn(t, a) : -row->error;
+}
+
+sysret_t syscall_dispatch(struct task *t, uint64_t nr, const struct syscall_args *a)
+{
+	return call(t, nr, a);
+}
+
+void syscall_init(void)
+{
+	task_set_syscall_entry(syscall_dispatch);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/syscall/dispatch.h - the table of calls in memory, with a counter each.
+ */
+#pragma once
+
+#include "sentry/syscall/syscall.h"
+
+#define SYSCALL_NR_MAX 512
+
+struct syscall_row {
+	syscall_fn *fn; /* NULL: refused with `error` */
+	const char *name;
+	const char *args; /* kinds: syscalls.def */
+	int error;
+	uint64_t count; /* how often it was called */
+};
+
+/* NULL: there is no such call. */
+const struct syscall_row *syscall_row(uint64_t nr);

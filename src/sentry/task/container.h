@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/task/container.h - what the tasks of one container share, and its limits.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONTAINER_TASKS_MAX 32768 /* limit of any container; boot may set a lower one */
+
+struct seccomp_filter;
+
+struct container {
+	unsigned int refs;
+	char *id;		/* owned */
+	unsigned int tasks;	/* threads with a fiber, and zombies */
+	unsigned int tasks_max; /* 1..CONTAINER_TASKS_MAX: fork is EAGAIN beyond */
+	bool allow_setid;	/* set-uid, set-gid and file capabilities count at exec */
+	struct seccomp_filter
+		*seccomp; /* of config.json: each first task begins with it; one ref */
+	void *priv;	  /* boot's */
+};
+
+/* refs 1. NULL: out of memory. */
+struct container *container_new(const char *id, unsigned int tasks_max);
+struct container *container_ref(struct container *c);
+void container_unref(struct container *c); /* accepts NULL */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/task/namespaces.h - namespaces(7) of tasks.
+ *
+ * uts and user live here, the others below (mount: vfs, ipc: mm, pid: pid.h) or in rooms above
+ * (net, cgroup, time), which register how theirs are copied and counted; a kind
+ * that nobody registered is a null pointer, and making a new one is -EINVAL.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "sentry/core/cred.h"
+
+struct ipc_ns;
+struct path;
+struct mount_ns;
+struct pid_ns;
+
+#define UTS_NAME_MAX 64 /* bytes without the NUL: __NEW_UTS_LEN */
+
+struct uts_ns {
+	unsigned int refs;
+	uint64_t id; /* inode of /proc/PID/ns/uts */
+	char nodename[UTS_NAME_MAX + 1];
+	char domainname[UTS_NAME_MAX + 1];
+};
+
+/* Namespaces of rooms above. */
+enum ns_kind {
+	NS_NET,
+	NS_CGROUP,
+	NS_TIME,
+	NS_KINDS,
+};
+
+struct ns_ops {
+	int (*create)(void *parent, const struct cred *cred, void **ret); /* unshare: a new one */
+	void (*ref)(void *ns);
+	void (*unref)(void *ns);
+	uint64_t (*id)(const void *ns); /* inode of /proc/PID/ns/... */
+};
+
+/* Namespaces of a task, replaced as a whole (unshare, setns, clone): immutable once shared. */
+struct namespaces {
+	unsigned int refs;
+	struct uts_ns *uts;
+	struct mount_ns *mnt;
+	struct ipc_ns *ipc;
+	struct pid_ns *pid_for_children;
+	struct user_ns *user; /* NULL: the sandbox's initial one */
+	union {
+		struct {
+			struct net_ns *net;
+			struct cgroup_ns *cgroup;
+			struct time_ns *time;
+		};
+		void *other[NS_KINDS]; /* by enum ns_kind */
+	};
+};
+
+/* Once per kind, before the first task; static. */
+void ns_register(enum ns_kind kind, const struct ns_ops *ops);
+const struct ns_ops *ns_ops_of(enum ns_kind kind); /* NULL: not registered */
+
+/* A number for /proc/PID/ns/...; never the same twice in a sandbox. */
+uint64_t ns_new_id(void);
+
+int uts_ns_new(const char *nodename, const char *domainname, struct uts_ns **ret);
+struct uts_ns *uts_ns_ref(struct uts_ns *ns);
+void uts_ns_unref(struct uts_ns *ns); /* accepts NULL */
+
+/* Takes a reference on each member (those that are not NULL). NULL: out of memory. */
+struct namespaces *namespaces_new(const struct namespaces *members);
+struct namespaces *namespaces_ref(struct namespaces *ns);
+void namespaces_unref(struct namespaces *ns); /* accepts NULL */
+
+/*
+ * The namespaces of a child or of unshare(2): flags are CLONE_NEW*. root and cwd move into a new
+ * mount namespace. 0, -EPERM (CAP_SYS_ADMIN), -EINVAL, -ENOSPC, -ENOMEM.
+ */
+int namespaces_copy(struct namespaces *from, uint64_t flags, const struct cred *cred,
+		    struct path *root, struct path *cwd, struct namespaces **ret);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sentry/task/run.c - see run.h. */
+#include "sentry/task/run.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "sentry/task/internal.h"
+#include "sentry/task/sigqueue.h"
+
+static task_syscall_fn *syscall_entry;
+
+void task_set_syscall_entry(task_syscall_fn *entry)
+{
+	syscall_entry = entry;
+}
+
+static void stub_died(struct task *t)
+{
+	thread_group_exit(t->tg, SIGKILL);
+}
+
+struct arch_regs *task_regs(struct task *t)
+{
+	if (t->regs_valid)
+		return &t->regs;
+	if (platform->thread_get_regs(t->thread, &t->regs) < 0) {
+		stub_died(t);
+		return NULL;
+	}
+	t->regs_valid = true;
+	if (t->in_syscall)
+		t->regs.r.rax = t->call_done ? (uint64_t)t->call_result : (uint64_t)-ENOSYS;
+	return &t->regs;
+}
+
+struct arch_regs *task_regs_change(struct task *t)
+{
+	struct arch_regs *regs = task_regs(t);
+
+	if (regs)
+		t->regs_dirty = true;
+	return regs;
+}
+
+void task_regs_replaced(struct task *t)
+{
+	t->no_restart = true;
+	t->regs_replaced = true;
+	t->regs_valid = true;
+	t->regs_dirty = true;
+}
+
+/* The call's result and changed registers go to the platform. */
+static int registers_flush(struct task *t)
+{
+	int r = 0;
+
+	if (t->regs_dirty)
+		r = platform->thread_set_regs(t->thread, &t->regs);
+	else if (t->in_syscall)
+		platform->thread_set_result(t->thread, (uint64_t)t->call_result);
+	t->regs_valid = false;
+	t->regs_dirty = false;
+	return r;
+}
+
+static void serve_syscall(struct task *t, const struct platform_event *ev)
+{
+	t->in_syscall = true;
+	t->call_done = false;
+	t->syscall_nr = ev->nr;
+	t->call_result = syscall_entry(t, ev->nr, &ev->args);
+	t->call_done = true;
+	if (t->regs_valid && !t->regs_replaced) {
+		t->regs.r.rax = (uint64_t)t->call_result;
+		t->regs_dirty = true;
+	}
+}
+
+static void serve_fault(struct task *t, struct platform_event *ev)
+{
+	siginfo_t info = ev->info;
+	const int code = info.si_code;
+
+	if (info.si_signo < 1 || info.si_signo > KNSIG)
+		info.si_signo = SIGSEGV;
+	t->trap_no = ev->trap_no;
+	t->trap_error = ev->error_code;
+	t->trap_addr = (uint64_t)(uintptr_t)info.si_addr;
+	if (info.si_signo == SIGSEGV && (code == SEGV_MAPERR || code == SEGV_ACCERR))
+		info.si_code = mm_fault_code(t->mm, t->trap_addr);
+	signal_force(t, info.si_signo, &info);
+}
+
+static void serve(struct task *t, struct platform_event *ev)
+{
+	t->in_syscall = false;
+	t->no_restart = false;
+	t->regs_replaced = false;
+	switch (ev->kind) {
+	case PLATFORM_SYSCALL:
+		serve_syscall(t, ev);
+		break;
+	case PLATFORM_FAULT:
+		serve_fault(t, ev);
+		break;
+	case PLATFORM_INTERRUPT:
+		break;
+	case PLATFORM_DEAD:
+		stub_died(t);
+		break;
+	}
+}
+
+static bool must_deliver(const struct task *t)
+{
+	if (fiber_interrupted(t->fiber) || t->sig.restore_blocked)
+		return true;
+	return t->in_syscall && !t->no_restart && t->call_result <= -ERESTARTSYS &&
+	       t->call_result >= -ERESTART_RESTARTBLOCK;
+}
+
+/* Everything that comes before guest code; false: the task ends. */
+static bool may_run(struct task *t)
+{
+	if (!t->exiting && must_deliver(t))
+		signal_deliver(t);
+	if (!t->exiting && registers_flush(t) < 0) {
+		stub_died(t);
+		signal_deliver(t);
+	}
+	return !t->exiting;
+}
+
+void task_main(void *arg)
+{
+	struct task *t = arg;
+
+	while (may_run(t)) {
+		struct platform_event ev;
+
+		t->in_guest = true;
+		platform->thread_run(t->thread, &ev);
+		t->in_guest = false;
+		serve(t, &ev);
+	}
+	task_exit(t);
+}
+
+int task_start_fiber(struct task *t)
+{
+	int r = fiber_spawn("task", task_main, t, &t->fiber);
+
+	if (r < 0)
+		return r;
+	fiber_set_owner(t->fiber, t);
+	signal_recalc(t);
+	return 0;
+}
+
+int task_start(struct task *t)
+{
+	int r = task_start_fiber(t);
+
+	if (r < 0) {
+		t->exit_code = SIGKILL;
+		t->exiting = true;
+		task_exit(t);
+	}
+	return r;
+}

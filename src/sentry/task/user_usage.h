@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/task/user_usage.h - what each real uid of the sandbox has of limited things
+ * (RLIMIT_NPROC, RLIMIT_SIGPENDING).
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/rbtree.h"
+
+struct user_usage {
+	struct rb_node node;
+	unsigned int refs;
+	uint32_t uid;
+	uint64_t tasks;
+	uint64_t signals; /* queued signals and timers */
+};
+
+struct user_usage *user_usage_get(uint32_t uid); /* one reference; NULL: out of memory */
+struct user_usage *user_usage_ref(struct user_usage *u);
+void user_usage_unref(struct user_usage *u); /* accepts NULL */
