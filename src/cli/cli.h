@@ -30,7 +30,13 @@ struct global_options {
 	const char *cgroup_manager;
 	const char *rootless;
 	const char *isolation;
-	bool debug;
+	const char *debug; /* "", "true", "false" or rooms of the sentry */
+	const char *platform;
+	const char *network;
+	const char *overlay;
+	const char *file_access;
+	const char *file_access_mounts;
+	const char *strace; /* "": every call */
 	bool systemd_cgroup;
 	bool version;
 };

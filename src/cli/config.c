@@ -33,6 +33,15 @@ static const struct {
 			       .words = { "error", "warning", "info", "debug" } },
 	[CONFIG_LIBEXEC] = { .name = "libexec", .absolute = true },
 	[CONFIG_ALLOWED_ANNOTATIONS] = { .name = "allowed_annotations", .list = true },
+	[CONFIG_PLATFORM] = { .name = "platform", .words = { "systrap", "ptrace" } },
+	[CONFIG_NETWORK] = { .name = "network", .words = { "none", "host" } },
+	[CONFIG_OVERLAY] = { .name = "overlay", .words = { "none", "root:memory", "root:self" } },
+	[CONFIG_FILE_ACCESS] = { .name = "file_access", .words = { "exclusive", "shared" } },
+	[CONFIG_FILE_ACCESS_MOUNTS] = { .name = "file_access_mounts",
+					.words = { "exclusive", "shared" } },
+	[CONFIG_STRACE] = { .name = "strace" },
+	[CONFIG_DEBUG] = { .name = "debug" },
+	[CONFIG_SANDBOX_IDS] = { .name = "sandbox_ids" },
 };
 
 const char *config_key_name(enum config_key key)
@@ -145,6 +154,12 @@ static int check_text(enum config_key key, const char *text, const char *where, 
 	}
 	return err_set(err, -EINVAL, "%s: %s: \"%s\" is none of %s", where, keys[key].name, text,
 		       words);
+}
+
+int config_check(enum config_key key, const char *text, struct err *err)
+{
+	/* The older ones have their own sentences, as runc's users know them. */
+	return key < CONFIG_PLATFORM ? 0 : check_text(key, text, "flag", err);
 }
 
 static int take_list(enum config_key key, const json_t *json, const char *where, char ***ret,

@@ -33,6 +33,14 @@ enum config_key {
 	CONFIG_LOG_LEVEL,
 	CONFIG_LIBEXEC,
 	CONFIG_ALLOWED_ANNOTATIONS,
+	CONFIG_PLATFORM,
+	CONFIG_NETWORK,
+	CONFIG_OVERLAY,
+	CONFIG_FILE_ACCESS,
+	CONFIG_FILE_ACCESS_MOUNTS,
+	CONFIG_STRACE,
+	CONFIG_DEBUG,
+	CONFIG_SANDBOX_IDS,
 	CONFIG_KEYS,
 };
 
@@ -62,6 +70,9 @@ const char *config_key_name(enum config_key key);
 #define CONFIG_SOURCE_MAX 512
 const char *config_source_text(const struct config_value *value,
 			       char text[static CONFIG_SOURCE_MAX]);
+
+/* A flag's value is one of the key's words, for keys that only flags and files can set. -EINVAL. */
+int config_check(enum config_key key, const char *text, struct err *err);
 
 /* Set a value from a stronger or equal source; text is copied. -ENOMEM. */
 int config_set(struct config *config, enum config_key key, const char *text,

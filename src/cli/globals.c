@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "runtime/sentry/ids.h"
+#include "wire/sentry_msg.h"
 
 /* The inode number of the first user namespace (PROC_USER_INIT_INO in include/linux/proc_ns.h). */
 #define INITIAL_USER_NS 0xEFFFFFFDu
@@ -34,7 +36,8 @@ const struct option global_option_table[] = {
 	  OPTION_STRING, 0 },
 	{ "log-level", "least important level that is logged: error, warning, info or debug",
 	  "LEVEL", FIELD(log_level), OPTION_STRING, 0 },
-	{ "debug", "enable debug logging", NULL, FIELD(debug), OPTION_FLAG, 0 },
+	{ "debug", "enable debug logging, of the named rooms of a sentry too (--debug=vfs,mm)",
+	  NULL, FIELD(debug), OPTION_OPTIONAL, 0 },
 	{ "systemd-cgroup", "the same as --cgroup-manager systemd", NULL, FIELD(systemd_cgroup),
 	  OPTION_FLAG, 0 },
 	{ "cgroup-manager", "who makes cgroups: cgroupfs, systemd or disabled", "NAME",
@@ -43,6 +46,17 @@ const struct option global_option_table[] = {
 	  FIELD(rootless), OPTION_STRING, 0 },
 	{ "isolation", "isolation class: ns, sentry or vm", "CLASS", FIELD(isolation),
 	  OPTION_STRING, 0 },
+	{ "platform", "class sentry: how the container's code runs: systrap or ptrace", "NAME",
+	  FIELD(platform), OPTION_STRING, 0 },
+	{ "network", "class sentry: none or host", "NAME", FIELD(network), OPTION_STRING, 0 },
+	{ "overlay", "class sentry: where writes to the root go: none, root:memory or root:self",
+	  "MODE", FIELD(overlay), OPTION_STRING, 0 },
+	{ "file-access", "class sentry: the root file system is exclusive or shared with others",
+	  "MODE", FIELD(file_access), OPTION_STRING, 0 },
+	{ "file-access-mounts", "class sentry: the same for bind mounts", "MODE",
+	  FIELD(file_access_mounts), OPTION_STRING, 0 },
+	{ "strace", "class sentry: log system calls, all or those named (--strace=open,read)", NULL,
+	  FIELD(strace), OPTION_OPTIONAL, 0 },
 	{ "criu", "ignored, for compatibility", "PATH", 0, OPTION_IGNORED_VALUE, 0 },
 	{ "version", "print the version", NULL, FIELD(version), OPTION_FLAG, 'v' },
 	{ 0 },
@@ -102,6 +116,20 @@ static int open_log(const char *log, struct err *err)
 	return fd < 0 ? err_sys(err, -errno, "open log file %s", log) : fd;
 }
 
+/* --debug alone, and --debug=rooms; --debug=false takes it back, as of any flag of Go's. */
+static bool is_debug(const struct global_options *f)
+{
+	return f->debug && !str_eq(f->debug, "false") && !str_eq(f->debug, "0");
+}
+
+/* The rooms of --debug=rooms, or NULL. */
+static const char *debug_rooms(const struct global_options *f)
+{
+	return !is_debug(f) || str_eq(f->debug, "true") || str_eq(f->debug, "1") || !*f->debug
+		       ? NULL
+		       : f->debug;
+}
+
 /* What a flag or, for verbs that have read it, the configuration says. */
 static const char *setting(const struct cli *cli, const char *flag, enum config_key key)
 {
@@ -141,7 +169,7 @@ int globals_setup_log(struct cli *cli, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	if (cli->flags.debug)
+	if (is_debug(&cli->flags))
 		level = LOG_LEVEL_DEBUG;
 	if (file && *file && fd == STDERR_FILENO) {
 		fd = open_log(file, err);
@@ -264,13 +292,24 @@ static int take_flags(struct cli *cli, struct err *err)
 		{ CONFIG_ROOTLESS, f->rootless },
 		{ CONFIG_LOG, f->log },
 		{ CONFIG_LOG_FORMAT, f->log_format },
-		{ CONFIG_LOG_LEVEL, f->debug ? "debug" : f->log_level },
+		{ CONFIG_LOG_LEVEL, is_debug(f) ? "debug" : f->log_level },
+		{ CONFIG_PLATFORM, f->platform },
+		{ CONFIG_NETWORK, f->network },
+		{ CONFIG_OVERLAY, f->overlay },
+		{ CONFIG_FILE_ACCESS, f->file_access },
+		{ CONFIG_FILE_ACCESS_MOUNTS, f->file_access_mounts },
+		{ CONFIG_STRACE, f->strace && !*f->strace ? "all" : f->strace },
+		{ CONFIG_DEBUG, debug_rooms(f) },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
-		const int r = flags[i].text ? config_set(&cli->config, flags[i].key, flags[i].text,
-							 CONFIG_FROM_FLAG, err)
-					    : 0;
+		int r = flags[i].text ? config_check(flags[i].key, flags[i].text, err) : 0;
+
+		if (r < 0)
+			return r;
+		r = flags[i].text ? config_set(&cli->config, flags[i].key, flags[i].text,
+					       CONFIG_FROM_FLAG, err)
+				  : 0;
 		if (r < 0)
 			return r;
 	}
@@ -300,6 +339,26 @@ static int absolute_root(struct cli *cli, struct err *err)
 	return 0;
 }
 
+/* What is said when nobody says anything. */
+static const struct {
+	enum config_key key;
+	const char *text;
+} defaults[] = {
+	{ CONFIG_ISOLATION, "ns" },
+	{ CONFIG_CGROUP_MANAGER, "cgroupfs" },
+	{ CONFIG_ROOTLESS, "auto" },
+	{ CONFIG_LOG_FORMAT, "text" },
+	{ CONFIG_LOG_LEVEL, "info" },
+	{ CONFIG_PLATFORM, "systrap" },
+	{ CONFIG_NETWORK, "none" },
+	{ CONFIG_OVERLAY, "none" },
+	{ CONFIG_FILE_ACCESS, "exclusive" },
+	{ CONFIG_FILE_ACCESS_MOUNTS, "shared" },
+	{ CONFIG_STRACE, "" },
+	{ CONFIG_DEBUG, "" },
+	{ CONFIG_SANDBOX_IDS, "1879048192:131072" },
+};
+
 static int add_defaults(struct cli *cli, struct err *err)
 {
 	struct config *config = &cli->config;
@@ -317,16 +376,8 @@ static int add_defaults(struct cli *cli, struct err *err)
 		(void)default_libexec(path);
 		r = config_set(config, CONFIG_LIBEXEC, path, CONFIG_FROM_DEFAULT, err);
 	}
-	if (r == 0)
-		r = config_set(config, CONFIG_ISOLATION, "ns", CONFIG_FROM_DEFAULT, err);
-	if (r == 0)
-		r = config_set(config, CONFIG_CGROUP_MANAGER, "cgroupfs", CONFIG_FROM_DEFAULT, err);
-	if (r == 0)
-		r = config_set(config, CONFIG_ROOTLESS, "auto", CONFIG_FROM_DEFAULT, err);
-	if (r == 0)
-		r = config_set(config, CONFIG_LOG_FORMAT, "text", CONFIG_FROM_DEFAULT, err);
-	if (r == 0)
-		r = config_set(config, CONFIG_LOG_LEVEL, "info", CONFIG_FROM_DEFAULT, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(defaults); i++)
+		r = config_set(config, defaults[i].key, defaults[i].text, CONFIG_FROM_DEFAULT, err);
 	return r;
 }
 
@@ -360,6 +411,30 @@ static int choose_isolation(struct cli *cli, struct err *err)
 	return 0;
 }
 
+/* The texts have been checked against the words of their keys. */
+static int set_up_sentry(const struct config *config, struct sentry_settings *s, struct err *err)
+{
+	const char *overlay = config_text(config, CONFIG_OVERLAY);
+
+	s->platform = str_eq(config_text(config, CONFIG_PLATFORM), "ptrace")
+			      ? SENTRY_PLATFORM_PTRACE
+			      : SENTRY_PLATFORM_SYSTRAP;
+	s->network = str_eq(config_text(config, CONFIG_NETWORK), "host") ? SENTRY_NETWORK_HOST
+									 : SENTRY_NETWORK_NONE;
+	s->overlay = str_eq(overlay, "root:self")     ? SENTRY_OVERLAY_ROOT_SELF
+		     : str_eq(overlay, "root:memory") ? SENTRY_OVERLAY_ROOT_MEMORY
+						      : SENTRY_OVERLAY_NONE;
+	s->file_access = str_eq(config_text(config, CONFIG_FILE_ACCESS), "shared")
+				 ? SENTRY_FILE_SHARED
+				 : SENTRY_FILE_EXCLUSIVE;
+	s->file_access_mounts = str_eq(config_text(config, CONFIG_FILE_ACCESS_MOUNTS), "exclusive")
+					? SENTRY_FILE_EXCLUSIVE
+					: SENTRY_FILE_SHARED;
+	s->strace = config_text(config, CONFIG_STRACE);
+	s->debug = config_text(config, CONFIG_DEBUG);
+	return sandbox_ids_parse(config_text(config, CONFIG_SANDBOX_IDS), s, err);
+}
+
 int globals_setup_runtime(struct cli *cli, struct err *err)
 {
 	struct runtime *rt = &cli->runtime;
@@ -382,6 +457,8 @@ int globals_setup_runtime(struct cli *cli, struct err *err)
 		r = absolute_root(cli, err);
 	if (r == 0)
 		r = choose_isolation(cli, err);
+	if (r == 0)
+		r = set_up_sentry(&cli->config, &rt->sentry, err);
 	if (r == 0)
 		r = cgroup_manager_from_text(config_text(&cli->config, CONFIG_CGROUP_MANAGER),
 					     &rt->cgroup_manager, err);

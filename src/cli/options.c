@@ -170,6 +170,7 @@ static int set_value(const struct parser *p, const struct option *opt, const cha
 			*(bool *)where = flag;
 		return 0;
 	case OPTION_STRING:
+	case OPTION_OPTIONAL:
 		*(const char **)where = value;
 		return 0;
 	case OPTION_LIST:
@@ -200,6 +201,8 @@ static int take_option(struct parser *p, const struct option *opt, const char *s
 	case OPTION_FLAG:
 	case OPTION_IGNORED_FLAG:
 		return set_value(p, opt, "true");
+	case OPTION_OPTIONAL:
+		return set_value(p, opt, "");
 	default:
 		if (p->next >= p->argc)
 			return err_set(p->err, -EINVAL, "flag needs an argument: -%s", spelled);

@@ -20,6 +20,7 @@
 enum option_kind {
 	OPTION_FLAG,	 /* bool; "--flag=false" takes it back */
 	OPTION_STRING,	 /* const char *: the last one counts */
+	OPTION_OPTIONAL, /* const char *: "--name=value"; "" for "--name" alone */
 	OPTION_LIST,	 /* struct option_list: every use adds one */
 	OPTION_UINT,	 /* unsigned int */
 	OPTION_DURATION, /* uint64_t milliseconds > 0, as Go writes them: "5s", "1m30s", "250ms" */

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "host/pidfd.h"
 #include "runtime/container.h"
+#include "runtime/isolation.h"
 
 static int not_running(struct err *err)
 {
@@ -44,9 +45,14 @@ static bool has_orphans(struct container *c)
 
 int container_kill(struct container *c, int sig, bool all, struct err *err)
 {
+	const struct isolation_ops *ops;
 	AUTO_CLOSE int pidfd = -EBADF;
-	int r;
+	int r = isolation_ops_get(c->isolation, &ops, err);
 
+	if (r < 0)
+		return r;
+	if (ops->signal && sig != SIGKILL && c->pid != 0)
+		return ops->signal(c, sig, all, err);
 	if (all && c->cgroup)
 		return signal_all(c, sig, err);
 	pidfd = container_open_init(c, err);
@@ -106,6 +112,7 @@ int container_resume(struct container *c, struct err *err)
 int container_update(struct container *c, const struct oci_resources *resources, struct err *err)
 {
 	struct oci_resources limits = *resources;
+	const struct isolation_ops *ops;
 	int r = container_lock(c, err);
 
 	/*
@@ -121,7 +128,12 @@ int container_update(struct container *c, const struct oci_resources *resources,
 		return not_running(err);
 	if (!c->cgroup)
 		return err_set(err, -ENOTSUP, "container %s has no cgroup to update", c->id);
-	return cgroup_apply(c->cgroup, &limits, true, err);
+	r = isolation_ops_get(c->isolation, &ops, err);
+	if (r == 0)
+		r = cgroup_apply(c->cgroup, &limits, true, err);
+	if (r == 0 && ops->update)
+		r = ops->update(c, &limits, err);
+	return r;
 }
 
 int container_stats(struct container *c, struct cgroup_stats *ret, struct err *err)

@@ -31,12 +31,19 @@ int isolation_from_name(const char *name, enum isolation *ret, struct err *err)
 
 int isolation_ops_get(enum isolation isolation, const struct isolation_ops **ret, struct err *err)
 {
-	if (isolation != ISOLATION_NS)
-		return err_set(err, -ENOTSUP,
-			       "isolation class %s is not built into this caisson yet; ns is",
-			       isolation_name(isolation));
-	*ret = &class_ns;
-	return 0;
+	switch (isolation) {
+	case ISOLATION_NS:
+		*ret = &class_ns;
+		return 0;
+	case ISOLATION_SENTRY:
+		*ret = &class_sentry;
+		return 0;
+	default:
+		return err_set(
+			err, -ENOTSUP,
+			"isolation class %s is not built into this caisson yet; ns and sentry are",
+			isolation_name(isolation));
+	}
 }
 
 /* Entries of allowed_annotations are names or glob(7) patterns. */

@@ -71,11 +71,19 @@ struct isolation_ops {
 	/* Make a process in a running container that waits for open(). */
 	int (*exec)(struct container *c, const struct exec_request *request, struct process *ret,
 		    struct err *err);
+	/*
+	 * Any but SIGKILL to the container's first process, or to all; of a running class without
+	 * (NULL) the host's processes are signalled.
+	 */
+	int (*signal)(struct container *c, int sig, bool all, struct err *err);
+	/* After the cgroups were updated: what is shown inside. NULL: nothing to do. */
+	int (*update)(struct container *c, const struct oci_resources *resources, struct err *err);
 	/* Close what a process handle owns; the process itself lives on. Accepts an empty one. */
 	void (*process_done)(struct process *process);
 };
 
 extern const struct isolation_ops class_ns;
+extern const struct isolation_ops class_sentry;
 
 /* The table of a class; -ENOTSUP with a sentence for one that is not built yet. */
 int isolation_ops_get(enum isolation isolation, const struct isolation_ops **ret, struct err *err);

@@ -38,6 +38,15 @@ enum isolation {
 const char *isolation_name(enum isolation isolation);
 int isolation_from_name(const char *name, enum isolation *ret, struct err *err);
 
+/* How sandboxes of class sentry work; numbers are enums of wire/sentry_msg.h. */
+struct sentry_settings {
+	uint32_t platform, network, overlay;
+	uint32_t file_access, file_access_mounts;
+	const char *strace;	       /* "": off */
+	const char *debug;	       /* rooms with commas; "": none */
+	uint32_t ids_first, ids_count; /* of sandbox_ids (sentry/ids.h) */
+};
+
 /* Settings of one invocation, after flags, configuration files and defaults were merged
  * (cli/config.h). */
 struct runtime {
@@ -48,6 +57,7 @@ struct runtime {
 	enum isolation default_isolation;	/* from the configuration */
 	const char *const *allowed_annotations; /* NULL-terminated or NULL */
 	const char *libexec; /* directory of the helper programs of other classes */
+	struct sentry_settings sentry;
 };
 
 /* Kinds of hooks that config.json holds and that later verbs have to run. */

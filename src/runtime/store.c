@@ -214,6 +214,7 @@ int store_remove(int root_fd, const char *id, int dir_fd, struct err *err)
 	/* The usual contents by name; reading the directory is for what else may be left. */
 	(void)unlinkat(dir_fd, STORE_CONFIG, 0);
 	(void)unlinkat(dir_fd, STORE_GATE, 0);
+	(void)unlinkat(dir_fd, STORE_CONTROL, 0);
 	(void)unlinkat(dir_fd, STORE_STATE, 0);
 	if (unlinkat(root_fd, id, AT_REMOVEDIR) == 0 || errno == ENOENT)
 		return 0;

@@ -12,11 +12,13 @@
 #include "base/err.h"
 #include "runtime/runtime.h"
 
-#define STORE_STATE  "state.json"
-#define STORE_CONFIG "config.json" /* a copy of what the container was made from */
-#define STORE_GATE   "start.sock"  /* there: created, waits for start */
-#define STORE_NOTIFY "notify"	   /* directory of notify.sock, bound into the container */
-#define STORE_CACHE  "@seccomp"	   /* below the root; '@' is in no container id */
+#define STORE_STATE   "state.json"
+#define STORE_CONFIG  "config.json" /* a copy of what the container was made from */
+#define STORE_GATE    "start.sock"  /* there: created, waits for start */
+#define STORE_NOTIFY  "notify"	    /* directory of notify.sock, bound into the container */
+#define STORE_CONTROL "sentry.sock" /* class sentry: its control server */
+#define STORE_IDS     "@ids"	    /* below the root: locks of sandbox_ids */
+#define STORE_CACHE   "@seccomp"    /* below the root; '@' is in no container id */
 
 /*
  * Open the root. `make`: with its parents, mode 0711. -EPERM for a directory that belongs to

@@ -102,8 +102,6 @@ static void classes_that_are_not_built_are_refused_by_name(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	assert_int_equal(isolation_ops_get(SENTRY, &ops, &err), -ENOTSUP);
-	assert_says(err, "sentry");
 	assert_int_equal(isolation_ops_get(VM, &ops, &err), -ENOTSUP);
 	assert_says(err, "vm");
 	assert_null(ops);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/sentry/client.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "runtime/store.h"
+
+int client_connect(const struct container *c, struct err *err)
+{
+	AUTO_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	if (sock < 0)
+		return err_sys(err, -errno, "make a socket");
+	/* sun_path holds 108 bytes; a directory descriptor makes every path short. */
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" STORE_CONTROL,
+		       c->dir_fd);
+	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		if (errno == ECONNREFUSED || errno == ENOENT)
+			return err_set(err, -ESRCH, "container not running");
+		return err_sys(err, -errno, "connect to the sentry of container %s", c->id);
+	}
+	return TAKE_FD(sock);
+}
+
+int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *bytes, size_t *len,
+		struct err *err)
+{
+	char frame[SENTRY_FRAME_MAX];
+	struct sentry_reply reply;
+	size_t nfds = 0, tail;
+	const ssize_t n = fd_recv(sock, frame, sizeof(frame), NULL, &nfds);
+
+	if (n == 0 || n == -ECONNRESET)
+		return err_set(err, -EPIPE, "the sentry is gone");
+	if (n < 0)
+		return err_sys(err, (int)n, "read from the sentry");
+	if ((size_t)n < sizeof(reply))
+		return err_set(err, -EPROTO, "the sentry sent %zd bytes", n);
+	memcpy(&reply, frame, sizeof(reply));
+	tail = (size_t)n - sizeof(reply);
+	if (reply.type != type || reply.error > 0 || reply.error < -4095)
+		return err_set(err, -EPROTO, "the sentry answered something else");
+	if (reply.error < 0) {
+		const int length = tail < ERR_MSG_MAX ? (int)tail : ERR_MSG_MAX - 1;
+
+		if (length == 0)
+			return err_sys(err, reply.error, "the sentry says");
+		return err_set(err, reply.error, "%.*s", length, frame + sizeof(reply));
+	}
+	if (tail > (len ? *len : 0))
+		return err_set(err, -EPROTO, "the sentry answered %zu bytes too many", tail);
+	if (len) {
+		memcpy(bytes, frame + sizeof(reply), tail);
+		*len = tail;
+	}
+	*ret_reply = reply;
+	return 0;
+}
+
+int client_call(int sock, const struct client_call *call, struct sentry_reply *ret_reply,
+		void *bytes, size_t *len, struct err *err)
+{
+	char frame[SENTRY_FRAME_MAX];
+	struct sentry_request request = call->request;
+	int r;
+
+	if (call->tail_len > sizeof(frame) - sizeof(request))
+		return err_set(err, -E2BIG, "a request to the sentry is too long");
+	request.version = SENTRY_MSG_VERSION;
+	memcpy(frame, &request, sizeof(request));
+	if (call->tail_len)
+		memcpy(frame + sizeof(request), call->tail, call->tail_len);
+	r = fd_send(sock, frame, sizeof(request) + call->tail_len, call->fds, call->fds_len);
+	if (r == -EPIPE || r == -ECONNRESET)
+		return err_set(err, -EPIPE, "the sentry is gone");
+	if (r < 0)
+		return err_sys(err, r, "write to the sentry");
+	return client_recv(sock, request.type, ret_reply, bytes, len, err);
+}
+
+int client_simple(const struct container *c, const struct sentry_request *request,
+		  struct sentry_reply *ret_reply, struct err *err)
+{
+	const struct client_call call = { .request = *request };
+	struct sentry_reply ignored;
+	AUTO_CLOSE int sock = client_connect(c, err);
+
+	if (sock < 0)
+		return sock;
+	return client_call(sock, &call, ret_reply ? ret_reply : &ignored, NULL, NULL, err);
+}

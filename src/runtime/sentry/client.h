@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime/sentry/client.h - the one client of a sentry's control server (wire/sentry_msg.h).
+ *
+ * The answers come from a process that a guest may have taken over: they are checked, and what they
+ * say goes no further than text and numbers.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "runtime/runtime.h"
+#include "wire/sentry_msg.h"
+
+/* A connection to the sentry of a container; the caller's. -ESRCH: "container not running". */
+int client_connect(const struct container *c, struct err *err);
+
+struct client_call {
+	struct sentry_request request; /* version is set by the call */
+	const void *tail;	       /* bytes behind it, or NULL */
+	size_t tail_len;
+	const int *fds; /* descriptors that go along */
+	size_t fds_len;
+};
+
+/*
+ * Send, and wait for the reply of the same type. Its error is returned with the sentry's sentence.
+ * *ret_reply and up to *len bytes behind it (NULL: none expected; more is -EPROTO) are the
+ * answer's; *len becomes their number.
+ */
+int client_call(int sock, const struct client_call *call, struct sentry_reply *ret_reply,
+		void *bytes, size_t *len, struct err *err);
+
+/* One more message of an answer: SENTRY_EXITED, further items. 0, -EPIPE at the end. */
+int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *bytes, size_t *len,
+		struct err *err);
+
+/* Connect, one call without descriptors and bytes, close. */
+int client_simple(const struct container *c, const struct sentry_request *request,
+		  struct sentry_reply *ret_reply, struct err *err);

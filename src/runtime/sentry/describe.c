@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The description borrows every text from the specification; arrays of its own are freed when it
+ * has been written.
+ */
+#include "runtime/sentry/describe.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "host/caps.h"
+#include "host/mount_options.h"
+#include "ns/mount_bind.h"
+
+#define UMASK_DEFAULT 022
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+/* Flags of mount(2) that the sentry knows; propagation and the like are not for it. */
+#define MOUNT_FLAGS                                                                             \
+	((uint64_t)(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | \
+		    MS_RELATIME | MS_STRICTATIME | MS_SYNCHRONOUS))
+
+/* A container's description in the making, with the arrays that it owns. */
+struct description {
+	struct sentry_container c;
+	struct sentry_rlimit rlimits[SENTRY_RLIMITS_MAX];
+	struct sentry_mount *mounts;
+	char **data; /* owned texts of mounts */
+	size_t data_len;
+	struct sentry_pair *sysctls;
+	struct sentry_device *devices;
+	struct sentry_id_map *uid_maps, *gid_maps;
+	char hostname[SENTRY_NAME_MAX + 1];
+};
+
+static void description_done(struct description *d)
+{
+	for (size_t i = 0; i < d->data_len; i++)
+		free(d->data[i]);
+	free(d->data);
+	free(d->mounts);
+	free(d->sysctls);
+	free(d->devices);
+	free(d->uid_maps);
+	free(d->gid_maps);
+}
+
+int describe_check(const struct oci_spec *spec, struct err *err)
+{
+	const struct oci_process *p = &spec->process;
+
+	if (p->selinux_label || spec->linux.mount_label)
+		return err_set(
+			err, -ENOTSUP,
+			"process.selinuxLabel, linux.mountLabel: class sentry has no labels: its "
+			"processes are not the host's");
+	if (p->apparmor_profile && !str_eq(p->apparmor_profile, "unconfined"))
+		log_debug("process.apparmorProfile %s: the host's profile does not reach into a "
+			  "sentry",
+			  p->apparmor_profile);
+	if (p->args.len == 0)
+		return err_set(err, -EINVAL, "process.args must not be empty");
+	if (!spec->linux.ns[OCI_NS_MOUNT].set)
+		return err_set(err, -EINVAL,
+			       "linux.namespaces: a container needs a mount namespace");
+	if (spec->linux.ns[OCI_NS_USER].path)
+		return err_set(err, -ENOTSUP,
+			       "linux.namespaces: class sentry joins no user namespace");
+	return 0;
+}
+
+static uint64_t all_caps(void)
+{
+	return (UINT64_C(2) << caps_last()) - 1;
+}
+
+static void take_caps(const struct oci_caps *caps, bool unset_is_all, struct sentry_process *p)
+{
+	if (!caps->set && unset_is_all) {
+		p->cap_bounding = p->cap_permitted = p->cap_effective = all_caps();
+		return;
+	}
+	p->cap_bounding = caps->bounding;
+	p->cap_permitted = caps->permitted;
+	p->cap_effective = caps->effective & caps->permitted;
+	p->cap_inheritable = caps->inheritable;
+	p->cap_ambient = caps->ambient & caps->permitted & caps->inheritable;
+}
+
+static struct sentry_strings strings(const struct oci_strs *list)
+{
+	return (struct sentry_strings){ .items = (char **)list->items, .len = (uint32_t)list->len };
+}
+
+static int take_process(const struct describe_process *o, struct sentry_process *p,
+			struct sentry_rlimit rlimits[static SENTRY_RLIMITS_MAX], struct err *err)
+{
+	const struct oci_process *from = &o->spec->process;
+
+	if (from->rlimits_len > SENTRY_RLIMITS_MAX)
+		return err_set(err, -EINVAL, "process.rlimits: a limit is there twice");
+	for (size_t i = 0; i < from->rlimits_len; i++)
+		rlimits[i] = (struct sentry_rlimit){ .resource = (uint32_t)from->rlimits[i].type,
+						     .soft = from->rlimits[i].soft,
+						     .hard = from->rlimits[i].hard };
+	*p = (struct sentry_process){
+		.args = strings(&from->args),
+		.env = strings(&from->env),
+		.cwd = (char *)(from->cwd ? from->cwd : "/"),
+		.uid = from->user.uid,
+		.gid = from->user.gid,
+		.umask = from->user.umask.set ? (uint32_t)from->user.umask.v & 0777 : UMASK_DEFAULT,
+		.groups = from->user.additional_gids,
+		.groups_len = (uint32_t)from->user.additional_gids_len,
+		.no_new_privs = from->no_new_privileges,
+		.terminal = from->terminal,
+		.rows = o->rows,
+		.cols = o->cols,
+		.rlimits = rlimits,
+		.rlimits_len = (uint32_t)from->rlimits_len,
+		.oom_score_adj = from->oom_score_adj.set ? (int32_t)from->oom_score_adj.v : 0,
+		.personality =
+			o->spec->linux.personality_set ? (uint32_t)o->spec->linux.personality : 0,
+		.preserve_fds = o->preserve_fds,
+	};
+	take_caps(&from->caps, o->all_caps_unset, p);
+	if (o->seccomp && o->seccomp->insns) {
+		if (o->seccomp->notifies)
+			return err_set(err, -ENOTSUP,
+				       "linux.seccomp: SCMP_ACT_NOTIFY has no listener in class "
+				       "sentry");
+		p->seccomp = (struct sentry_bpf *)(void *)o->seccomp->insns;
+		p->seccomp_len = (uint32_t)o->seccomp->len;
+		p->seccomp_flags = o->seccomp->flags;
+	}
+	return 0;
+}
+
+static int mount_type(const char *type)
+{
+	static const char *const types[SENTRY_MOUNT_TYPES] = {
+		[SENTRY_MOUNT_BIND] = "bind",	  [SENTRY_MOUNT_PROC] = "proc",
+		[SENTRY_MOUNT_SYSFS] = "sysfs",	  [SENTRY_MOUNT_TMPFS] = "tmpfs",
+		[SENTRY_MOUNT_DEVPTS] = "devpts", [SENTRY_MOUNT_MQUEUE] = "mqueue",
+		[SENTRY_MOUNT_CGROUP] = "cgroup", [SENTRY_MOUNT_CGROUP2] = "cgroup2",
+	};
+
+	for (int i = 0; i < SENTRY_MOUNT_TYPES; i++) {
+		if (str_eq(type, types[i]))
+			return i;
+	}
+	return -ENODEV;
+}
+
+/* "remount": the flags of the last mount at the same place change. */
+static int remount(struct description *d, const struct oci_mount *m, uint64_t set, uint64_t clear,
+		   struct err *err)
+{
+	for (uint32_t i = d->c.mounts_len; i > 0; i--) {
+		struct sentry_mount *there = &d->mounts[i - 1];
+
+		if (!str_eq(there->destination, m->destination))
+			continue;
+		there->flags = (there->flags & ~clear) | set;
+		return 0;
+	}
+	return err_set(err, -EINVAL, "mount at %s: nothing is there to remount", m->destination);
+}
+
+static int find_root(const struct roots *roots, size_t mount)
+{
+	for (size_t i = 1; i < roots->len; i++) {
+		if (roots->items[i].mount == mount)
+			return (int)i;
+	}
+	return -ENOENT;
+}
+
+static int take_mount(struct description *d, const struct oci_spec *spec, size_t index,
+		      const struct roots *roots, struct err *err)
+{
+	const struct oci_mount *from = &spec->mounts[index];
+	AUTO_MOUNT_OPTIONS struct mount_options o = { 0 };
+	struct sentry_mount *m = &d->mounts[d->c.mounts_len];
+	const int root = find_root(roots, index);
+	int r = mount_options_parse(&from->options, &o, err);
+
+	if (r < 0)
+		return err_prefix(err, r, "mount at %s", from->destination);
+	if (o.remount)
+		return remount(d, from, o.flags & MOUNT_FLAGS, o.clear_flags & MOUNT_FLAGS, err);
+	*m = (struct sentry_mount){ .destination = (char *)from->destination,
+				    .source = (char *)from->source,
+				    .flags = o.flags & MOUNT_FLAGS,
+				    .copy_up = o.tmpcopyup };
+	if (root > 0) {
+		m->type = SENTRY_MOUNT_BIND;
+		m->root = (uint32_t)root;
+		m->is_file = roots->items[root].is_file;
+	} else {
+		r = mount_type(from->type);
+		if (r <= 0)
+			return err_set(err, -ENODEV,
+				       "mount at %s: class sentry has no file system of type %s",
+				       from->destination, from->type ? from->type : "(none)");
+		m->type = (uint32_t)r;
+		m->data = TAKE_PTR(o.data);
+		d->data[d->data_len++] = m->data;
+	}
+	d->c.mounts_len++;
+	return 0;
+}
+
+static int take_mounts(struct description *d, const struct oci_spec *spec,
+		       const struct roots *roots, struct err *err)
+{
+	int r = 0;
+
+	d->mounts = calloc(spec->mounts_len + 1, sizeof(*d->mounts));
+	d->data = calloc(spec->mounts_len + 1, sizeof(*d->data));
+	if (!d->mounts || !d->data)
+		return err_sys(err, -ENOMEM, "mounts");
+	for (size_t i = 0; r == 0 && i < spec->mounts_len; i++)
+		r = take_mount(d, spec, i, roots, err);
+	d->c.mounts = d->mounts;
+	return r;
+}
+
+static int take_devices(struct description *d, const struct oci_linux *from, struct err *err)
+{
+	d->devices = calloc(from->devices_len + 1, sizeof(*d->devices));
+	if (!d->devices)
+		return err_sys(err, -ENOMEM, "linux.devices");
+	for (size_t i = 0; i < from->devices_len; i++) {
+		const struct oci_device *dev = &from->devices[i];
+
+		d->devices[i] = (struct sentry_device){
+			.path = (char *)dev->path,
+			.type = (uint32_t)(unsigned char)dev->type,
+			.major = (uint32_t)dev->major,
+			.minor = (uint32_t)dev->minor,
+			.mode = dev->file_mode.set ? (uint32_t)dev->file_mode.v & 07777 : 0666,
+			.uid = dev->uid.set ? (uint32_t)dev->uid.v : 0,
+			.gid = dev->gid.set ? (uint32_t)dev->gid.v : 0,
+		};
+	}
+	d->c.devices = d->devices;
+	d->c.devices_len = (uint32_t)from->devices_len;
+	return 0;
+}
+
+static int take_maps(const struct oci_id_maps *from, struct sentry_id_map **ret, uint32_t *ret_len,
+		     struct err *err)
+{
+	struct sentry_id_map *maps = calloc(from->len + 1, sizeof(*maps));
+
+	if (!maps)
+		return err_sys(err, -ENOMEM, "linux.uidMappings");
+	for (size_t i = 0; i < from->len; i++)
+		maps[i] = (struct sentry_id_map){ .inside = from->items[i].container_id,
+						  .outside = from->items[i].host_id,
+						  .size = from->items[i].size };
+	*ret = maps;
+	*ret_len = (uint32_t)from->len;
+	return 0;
+}
+
+static int take_sysctls(struct description *d, const struct oci_kvs *from, struct err *err)
+{
+	d->sysctls = calloc(from->len + 1, sizeof(*d->sysctls));
+	if (!d->sysctls)
+		return err_sys(err, -ENOMEM, "linux.sysctl");
+	for (size_t i = 0; i < from->len; i++)
+		d->sysctls[i] = (struct sentry_pair){ (char *)from->items[i].key,
+						      (char *)from->items[i].value };
+	d->c.sysctls = d->sysctls;
+	d->c.sysctls_len = (uint32_t)from->len;
+	return 0;
+}
+
+static uint64_t limit_of(const struct oci_opt_i64 *v)
+{
+	return v->set && v->v > 0 ? (uint64_t)v->v : UINT64_MAX;
+}
+
+void describe_limits(const struct oci_resources *r, struct sentry_limits *ret)
+{
+	*ret = (struct sentry_limits){
+		.memory = limit_of(&r->memory.limit),
+		.swap = limit_of(&r->memory.swap),
+		.cpu_quota_us = limit_of(&r->cpu.quota),
+		.cpu_period_us = r->cpu.period.set ? r->cpu.period.v : 100000,
+		.cpu_shares = r->cpu.shares.set ? r->cpu.shares.v : UINT64_MAX,
+		.pids = limit_of(&r->pids_limit),
+	};
+}
+
+static void take_settings(const struct container *c, struct sentry_container *ret)
+{
+	const struct sentry_settings *s = &c->runtime->sentry;
+
+	ret->platform = s->platform;
+	ret->network = s->network;
+	ret->overlay = s->overlay;
+	ret->file_access = s->file_access;
+	ret->file_access_mounts = s->file_access_mounts;
+	ret->strace = (char *)s->strace;
+	ret->debug = (char *)s->debug;
+}
+
+/* A memfd with these bytes, which nobody can change any more. */
+static int sealed_memfd(const struct buf *b, struct err *err)
+{
+	AUTO_CLOSE int fd =
+		memfd_create("description", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	int r;
+
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create("description", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return err_sys(err, -errno, "memfd_create for the description");
+	r = fd_write_all(fd, b->data, b->len);
+	if (r < 0)
+		return err_sys(err, r, "write the description");
+	if (lseek(fd, 0, SEEK_SET) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+		return err_sys(err, -errno, "seal the description");
+	return TAKE_FD(fd);
+}
+
+int describe_container(const struct container *c, const struct describe_process *process,
+		       const struct roots *roots, struct err *err)
+{
+	AUTO(description_done) struct description d = { 0 };
+	AUTO_BUF struct buf b = { .max = SENTRY_MSG_MAX };
+	const struct oci_spec *spec = process->spec;
+	int r = take_process(process, &d.c.process, d.rlimits, err);
+
+	take_settings(c, &d.c);
+	d.c.id = c->id;
+	if (!spec->hostname)
+		(void)gethostname(d.hostname, sizeof(d.hostname) - 1);
+	d.c.hostname = spec->hostname ? (char *)spec->hostname : d.hostname;
+	d.c.domainname = (char *)spec->domainname;
+	d.c.root_readonly = spec->root.readonly;
+	d.c.user_ns = spec->linux.ns[OCI_NS_USER].set;
+	d.c.masked_paths = strings(&spec->linux.masked_paths);
+	d.c.readonly_paths = strings(&spec->linux.readonly_paths);
+	describe_limits(&spec->linux.resources, &d.c.limits);
+	if (r == 0)
+		r = take_mounts(&d, spec, roots, err);
+	if (r == 0)
+		r = take_devices(&d, &spec->linux, err);
+	if (r == 0)
+		r = take_sysctls(&d, &spec->linux.sysctl, err);
+	if (r == 0)
+		r = take_maps(&spec->linux.uid_maps, &d.uid_maps, &d.c.uid_maps_len, err);
+	if (r == 0)
+		r = take_maps(&spec->linux.gid_maps, &d.gid_maps, &d.c.gid_maps_len, err);
+	d.c.uid_maps = d.uid_maps;
+	d.c.gid_maps = d.gid_maps;
+	if (r == 0)
+		r = sentry_container_encode(&d.c, &b, err);
+	return r < 0 ? r : sealed_memfd(&b, err);
+}
+
+int describe_exec(const struct describe_process *process, struct err *err)
+{
+	struct sentry_rlimit rlimits[SENTRY_RLIMITS_MAX];
+	AUTO_BUF struct buf b = { .max = SENTRY_MSG_MAX };
+	struct sentry_process p;
+	int r = take_process(process, &p, rlimits, err);
+
+	if (r == 0)
+		r = sentry_process_encode(&p, &b, err);
+	return r < 0 ? r : sealed_memfd(&b, err);
+}

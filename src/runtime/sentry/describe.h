@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime/sentry/describe.h - config.json as the sentry gets it (wire/sentry_msg.h).
+ *
+ * What a sentry cannot serve is refused here, before anything exists, with the field's name.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "host/seccomp.h"
+#include "oci/spec.h"
+#include "runtime/runtime.h"
+#include "runtime/sentry/roots.h"
+#include "wire/sentry_codec.h"
+
+/* A terminal's size, and how many descriptors above 2 the process gets. */
+struct describe_process {
+	const struct oci_spec *spec;
+	const struct seccomp_program *seccomp; /* NULL: none */
+	unsigned short rows, cols;
+	unsigned int preserve_fds;
+	bool all_caps_unset; /* process.capabilities is absent: every one (create) */
+};
+
+/* What class sentry refuses: labels of LSMs, a joined user or mount namespace. -EINVAL, -ENOTSUP.
+ */
+int describe_check(const struct oci_spec *spec, struct err *err);
+
+/*
+ * A sealed memfd with the container's description, rewound; the caller's. roots: the descriptors of
+ * the gofer, whose order gives the numbers of bind mounts.
+ */
+int describe_container(const struct container *c, const struct describe_process *process,
+		       const struct roots *roots, struct err *err);
+
+/* The same with one process, for exec. */
+int describe_exec(const struct describe_process *process, struct err *err);
+
+/* What linux.resources shows inside. */
+void describe_limits(const struct oci_resources *resources, struct sentry_limits *ret);

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The staged child of class sentry. ps shows the stage: caisson:[1:sandbox], caisson:[2:files],
+ * then caisson-sentry and caisson-gofer.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "host/console.h"
+#include "host/netdev.h"
+#include "jail/jail.h"
+#include "ns/mount_fs.h"
+#include "ns/stage.h"
+#include "runtime/sentry/creds.h"
+#include "runtime/sentry/describe.h"
+#include "runtime/sentry/launch.h"
+#include "runtime/sentry/roots.h"
+#include "runtime/sentry/stdio.h"
+#include "wire/gofer_msg.h"
+#include "wire/sentry_msg.h"
+
+#define ROOT_WORD_MAX 40 /* "12345,ro,xattr" */
+
+/* What becomes caisson-sentry's descriptors, in the order of enum sentry_fd from 3 on. */
+struct sources {
+	int fd[SENTRY_FD_STDIO];
+	int slave; /* owned: the terminal, or -EBADF */
+	int null;  /* owned */
+};
+
+static int die_with_parent(struct err *err)
+{
+	return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? err_sys(err, -errno, "prctl PR_SET_PDEATHSIG")
+						    : 0;
+}
+
+static int setup_namespaces(struct launch *l, struct err *err)
+{
+	int r = die_with_parent(err);
+
+	stage_default_signals();
+	if (r == 0 && l->unprivileged) {
+		r = stage_await(l->stage[1], STAGE_MAPPED, err);
+		if (r == 0)
+			r = namespace_become_root(&l->cr->spec.process.user, err);
+		if (r == 0)
+			r = die_with_parent(err);
+	}
+	if (r == 0 && l->cr->rt->sentry.network == SENTRY_NETWORK_HOST)
+		r = namespace_enter(&l->joined, OCI_NS_NETWORK, err);
+	else if (r == 0)
+		r = netdev_loopback_up(err);
+	if (r == 0 && mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		r = err_sys(err, -errno, "propagation of /");
+	return r;
+}
+
+/* Cgroups and hooks: before the files are opened, so that what hooks mount is seen. */
+static int run_hooks(struct launch *l, struct err *err)
+{
+	const struct oci_hooks *hooks = &l->cr->spec.hooks;
+	int r = stage_await_placed(l->stage[1], err);
+
+	if (r == 0 && (hooks->prestart.len || hooks->create_runtime.len)) {
+		if (stage_send(l->stage[1], STAGE_ENVIRONMENT, 0, -EBADF) < 0)
+			return err_set(err, -EPIPE, "the runtime is gone");
+		r = stage_await(l->stage[1], STAGE_ENVIRONED, err);
+	}
+	if (r == 0 && hooks->create_container.len) {
+		if (chdir(l->cr->c->rootfs) < 0)
+			return err_sys(err, -errno, "enter the root file system %s",
+				       l->cr->c->rootfs);
+		r = creation_on_container(l->cr, getpid(), err);
+	}
+	return r;
+}
+
+/* A procfs of our pid namespace, for the start of the sentry alone. */
+static int open_proc(struct err *err)
+{
+	const struct mount_fs fs = { .type = "proc", .data = "subset=pid" };
+	struct err why;
+	int fd = -EBADF;
+	int r = mount_fs_create(&fs, &fd, &why);
+
+	/* Where the host's own /proc is not whole, the kernel gives no second one. */
+	if (r < 0)
+		fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, -errno, "open /proc") : fd;
+}
+
+static int open_terminal(struct launch *l, struct sources *s, struct err *err)
+{
+	const struct process_terminal *terminal = &l->cr->terminal;
+	AUTO_CLOSE int pts = open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int master = -EBADF;
+	char name[CONSOLE_NAME_MAX] = "";
+	int r;
+
+	if (!terminal->wanted)
+		return 0;
+	if (pts < 0)
+		return err_sys(err, -errno, "open /dev/pts for the console");
+	r = console_open_at(pts, &master, &s->slave, err);
+	if (r < 0)
+		return r;
+	r = console_set_size(s->slave, terminal->rows, terminal->cols);
+	if (r < 0)
+		return err_sys(err, r, "set the size of the console");
+	(void)console_name(master, name);
+	r = terminal->console_socket >= 0
+		    ? fd_send(terminal->console_socket, name, sizeof(name), &master, 1)
+		    : stage_send(l->stage[1], STAGE_TERMINAL, 0, master);
+	if (r < 0)
+		return err_sys(err, r, "send the console's master");
+	/* Its keys are signals to us, which the sentry passes on. */
+	if (setsid() < 0 || ioctl(s->slave, TIOCSCTTY, 0L) < 0)
+		return err_sys(err, -errno, "make the console the controlling terminal");
+	return 0;
+}
+
+static int keep_over_exec(int fd)
+{
+	return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
+}
+
+/* In the gofer's process. Returns on failure only. */
+static int become_gofer(const struct launch *l, int sock, const struct roots *roots,
+			struct err *err)
+{
+	char words[GOFER_ROOTS_MAX + 1][ROOT_WORD_MAX];
+	char name[] = "caisson-gofer";
+	char *argv[GOFER_ROOTS_MAX + 3] = { name, words[0] };
+	char *const envp[] = { NULL };
+	const int log = log_fd();
+	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	int r = keep_over_exec(sock);
+
+	(void)snprintf(words[0], ROOT_WORD_MAX, "%d", sock);
+	for (size_t i = 0; r == 0 && i < roots->len; i++) {
+		const struct root *root = &roots->items[i];
+
+		(void)snprintf(words[i + 1], ROOT_WORD_MAX, "%d%s%s", root->fd,
+			       root->flags & GOFER_ROOT_RO ? ",ro" : "",
+			       root->flags & GOFER_ROOT_XATTR ? ",xattr" : "");
+		argv[i + 2] = words[i + 1];
+		r = keep_over_exec(root->fd);
+	}
+	if (r < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
+	    dup2(log >= 0 ? log : null, 2) < 0)
+		return err_sys(err, r < 0 ? r : -errno, "lay out the gofer's descriptors");
+	if (l->gofer_userns >= 0) {
+		const struct oci_user root = { 0 };
+
+		if (setns(l->gofer_userns, CLONE_NEWUSER) < 0)
+			return err_sys(err, -errno, "enter the gofer's user namespace");
+		r = namespace_become_root(&root, err);
+		if (r < 0)
+			return r;
+	}
+	r = creds_become(l->gofer_userns >= 0 ? 0 : l->ids.gofer, creds_gofer_caps(), err);
+	if (r == 0)
+		r = die_with_parent(err);
+	if (r < 0)
+		return r;
+	(void)syscall(SYS_execveat, l->gofer_fd, "", argv, envp, AT_EMPTY_PATH);
+	return err_sys(err, -errno, "exec caisson-gofer");
+}
+
+/* *ret_client: the sentry's end. */
+static int start_gofer(const struct launch *l, const struct roots *roots, int *ret_client,
+		       struct err *err)
+{
+	struct err failure = { 0 };
+	int pair[2];
+	pid_t pid;
+	int r = stage_socketpair(pair, err);
+
+	if (r < 0)
+		return r;
+	pid = stage_clone(CLONE_NEWNET | CLONE_NEWIPC, -EBADF, NULL);
+	if (pid == 0) {
+		(void)become_gofer(l, pair[1], roots, &failure);
+		stage_fail(l->stage[1], &failure);
+	}
+	(void)close(pair[1]);
+	if (pid < 0) {
+		(void)close(pair[0]);
+		return err_sys(err, pid, "clone the gofer");
+	}
+	*ret_client = pair[0];
+	return 0;
+}
+
+/*
+ * enum sentry_fd. The sources are lifted above all targets before any is overwritten; the program
+ * itself ends up highest.
+ */
+static int lay_out(const struct launch *l, const struct sources *s, int *ret_image, struct err *err)
+{
+	const int guest = 3 + (int)l->cr->preserve_fds;
+	const int end = SENTRY_FD_STDIO + guest;
+	int lifted[SENTRY_FD_STDIO];
+	int r = 0;
+
+	*ret_image = fcntl(l->sentry_fd, F_DUPFD_CLOEXEC, end);
+	for (int i = 0; i < SENTRY_FD_STDIO; i++) {
+		lifted[i] = fcntl(i < 3 ? s->null : s->fd[i], F_DUPFD_CLOEXEC, end);
+		if (lifted[i] < 0)
+			r = -errno;
+	}
+	if (r < 0 || *ret_image < 0)
+		return err_sys(err, r < 0 ? r : -errno, "duplicate descriptors above %d", end);
+	/* From the last on: each source is below its target. What is not open stays so. */
+	for (int i = guest - 1; i >= 0; i--) {
+		AUTO_CLOSE int own = stdio_own(i < 3 && s->slave >= 0 ? s->slave : i, end);
+
+		if (own == -EBADF)
+			(void)close(SENTRY_FD_STDIO + i);
+		else if (own < 0 || dup2(own, SENTRY_FD_STDIO + i) < 0)
+			return err_sys(err, own < 0 ? own : -errno,
+				       "duplicate descriptor %d of the container", i);
+	}
+	for (int i = 0; i < SENTRY_FD_STDIO; i++) {
+		if (dup2(lifted[i], i) < 0)
+			return err_sys(err, -errno, "duplicate a descriptor to %d", i);
+	}
+	r = fd_close_range((unsigned int)end, ~0u, CLOSE_RANGE_CLOEXEC);
+	return r < 0 ? err_sys(err, r, "close_range") : 0;
+}
+
+/* Everything but the sentry's own limits: it serves many descriptors. */
+static int raise_files(struct err *err)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return err_sys(err, -errno, "getrlimit RLIMIT_NOFILE");
+	files.rlim_cur = files.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &files) < 0
+		       ? err_sys(err, -errno, "setrlimit RLIMIT_NOFILE")
+		       : 0;
+}
+
+static int become_sentry(const struct launch *l, const struct sources *s, struct err *err)
+{
+	char name[] = "caisson-sentry";
+	char *const argv[] = { name, l->cr->c->id, NULL };
+	char *const envp[] = { NULL };
+	int image;
+	int r = lay_out(l, s, &image, err);
+
+	if (r == 0)
+		r = raise_files(err);
+	if (r == 0) {
+		r = jail_empty_root();
+		if (r < 0)
+			(void)err_sys(err, r, "make an empty root directory");
+	}
+	/* Clears the parent-death signal: from here on the end of the report socket ends us. */
+	if (r == 0)
+		r = creds_become(l->ids.sentry, 0, err);
+	if (r < 0)
+		return r;
+	(void)prctl(PR_SET_PDEATHSIG, 0);
+	(void)syscall(SYS_execveat, image, "", argv, envp, AT_EMPTY_PATH);
+	return err_sys(err, -errno, "exec caisson-sentry");
+}
+
+static int describe(const struct launch *l, const struct roots *roots, struct err *err)
+{
+	const struct describe_process process = {
+		.spec = &l->cr->spec,
+		.seccomp = &l->cr->seccomp,
+		.rows = l->cr->terminal.rows,
+		.cols = l->cr->terminal.cols,
+		.preserve_fds = l->cr->preserve_fds,
+		.all_caps_unset = true,
+	};
+
+	return describe_container(l->cr->c, &process, roots, err);
+}
+
+/* All are open until the exec closes them. */
+static int run_stages(struct launch *l, struct err *err)
+{
+	const struct creation *cr = l->cr;
+	const struct roots_options options = {
+		.spec = &cr->spec,
+		.bundle = cr->c->bundle,
+		.rootfs = cr->c->rootfs,
+		.idmap_fds = l->idmaps.fds,
+		.make_places = cr->rt->sentry.overlay == SENTRY_OVERLAY_NONE,
+	};
+	struct sources s = { .slave = -EBADF };
+	struct roots roots = { 0 };
+	int r;
+
+	(void)prctl(PR_SET_NAME, "caisson:[1:sandbox]");
+	s.null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (s.null < 0)
+		return err_sys(err, -errno, "open /dev/null");
+	r = setup_namespaces(l, err);
+	if (r == 0)
+		r = run_hooks(l, err);
+	(void)prctl(PR_SET_NAME, "caisson:[2:files]");
+	if (r == 0)
+		r = roots_open(&options, &roots, err);
+	if (r == 0)
+		r = open_terminal(l, &s, err);
+	if (r == 0)
+		r = s.fd[SENTRY_FD_PROC] = open_proc(err);
+	if (r >= 0)
+		r = s.fd[SENTRY_FD_DESCRIPTION] = describe(l, &roots, err);
+	if (r >= 0)
+		r = start_gofer(l, &roots, &s.fd[SENTRY_FD_GOFER], err);
+	if (r < 0)
+		return r;
+	s.fd[SENTRY_FD_CONTROL] = l->control;
+	s.fd[SENTRY_FD_REPORT] = l->report[1];
+	s.fd[SENTRY_FD_STUB] = l->stub_fd;
+	s.fd[SENTRY_FD_LOG] = log_fd() >= 0 ? log_fd() : s.null;
+	s.fd[SENTRY_FD_HELD] = l->ids.held_fd;
+	return become_sentry(l, &s, err);
+}
+
+void stage_sandbox(struct launch *l)
+{
+	struct err err = { 0 };
+
+	(void)run_stages(l, &err);
+	stage_fail(l->stage[1], &err);
+}

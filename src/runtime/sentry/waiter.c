@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/sentry/waiter.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "host/console.h"
+#include "host/pidfd.h"
+#include "ns/stage.h"
+#include "runtime/sentry/client.h"
+#include "runtime/sentry/creds.h"
+#include "runtime/sentry/describe.h"
+#include "runtime/sentry/stdio.h"
+
+/* What the waiter works with; it has the runtime's memory at the clone. */
+struct wait {
+	struct container *c;
+	int control; /* connected */
+	int gate;    /* its end */
+	int description;
+	int slave; /* of the terminal, or -EBADF */
+	int signals;
+	unsigned int preserve_fds;
+};
+
+void waiter_done(struct waiter *w)
+{
+	auto_close_p(&w->pidfd);
+	auto_close_p(&w->gate);
+	auto_close_p(&w->master);
+	*w = (struct waiter)WAITER_INIT;
+}
+
+/* The pty: the slave here, the master to whoever takes it. */
+static int open_terminal(const struct process_terminal *terminal, int *ret_slave, int *ret_master,
+			 struct err *err)
+{
+	AUTO_CLOSE int pts = open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int master = -EBADF;
+	AUTO_CLOSE int slave = -EBADF;
+	char name[CONSOLE_NAME_MAX] = "";
+	int r;
+
+	if (!terminal->wanted)
+		return 0;
+	if (pts < 0)
+		return err_sys(err, -errno, "open /dev/pts for the console");
+	r = console_open_at(pts, &master, &slave, err);
+	if (r < 0)
+		return r;
+	r = console_set_size(slave, terminal->rows, terminal->cols);
+	if (r < 0)
+		return err_sys(err, r, "set the size of the console");
+	if (terminal->console_socket >= 0) {
+		(void)console_name(master, name);
+		r = fd_send(terminal->console_socket, name, sizeof(name), &master, 1);
+		if (r < 0)
+			return err_sys(err, r, "send the console's master");
+	} else {
+		*ret_master = TAKE_FD(master);
+	}
+	*ret_slave = TAKE_FD(slave);
+	return 0;
+}
+
+static void say(const struct wait *w, const struct err *err)
+{
+	(void)fd_send(w->gate, err, sizeof(*err), NULL, 0);
+}
+
+/* Our maker has gone, or does not want the process after all. */
+static bool gate_opens(const struct wait *w)
+{
+	char byte;
+	size_t nfds = 0;
+
+	return fd_recv(w->gate, &byte, 1, NULL, &nfds) == 1;
+}
+
+static int ask(const struct wait *w, struct err *err)
+{
+	int fds[SENTRY_EXEC_FDS_MAX + 1];
+	struct client_call call = { .request = { .type = SENTRY_EXEC }, .fds = fds };
+	struct sentry_reply reply;
+
+	fds[call.fds_len++] = w->description;
+	for (unsigned int i = 0; i < 3 + w->preserve_fds; i++) {
+		const int own = stdio_own(i < 3 && w->slave >= 0 ? w->slave : (int)i, 3);
+
+		if (own < 0)
+			return err_sys(err, own, "duplicate descriptor %u of the process", i);
+		fds[call.fds_len++] = own; /* shed() closes them */
+	}
+	return client_call(w->control, &call, &reply, NULL, NULL, err);
+}
+
+static void send_request(const struct wait *w, uint32_t type, uint32_t value, uint32_t flags)
+{
+	const struct sentry_request request = {
+		.version = SENTRY_MSG_VERSION, .type = type, .value = value, .flags = flags
+	};
+
+	(void)fd_send(w->control, &request, sizeof(request), NULL, 0);
+}
+
+/* A key of the terminal comes from the kernel and means the foreground group. */
+static void pass_signals(const struct wait *w)
+{
+	struct signalfd_siginfo info[8];
+	ssize_t n;
+
+	while ((n = read(w->signals, info, sizeof(info))) > 0) {
+		for (size_t i = 0; i < (size_t)n / sizeof(info[0]); i++) {
+			const bool key = w->slave >= 0 && info[i].ssi_code == SI_KERNEL;
+			struct winsize size = { 0 };
+
+			switch (info[i].ssi_signo) {
+			case SIGCHLD:
+			case SIGPIPE:
+			case SIGURG:
+				break;
+			case SIGWINCH:
+				if (w->slave >= 0 && ioctl(w->slave, TIOCGWINSZ, &size) == 0)
+					send_request(w, SENTRY_RESIZE,
+						     (uint32_t)size.ws_row << 16 | size.ws_col, 0);
+				break;
+			default:
+				send_request(w, SENTRY_SIGNAL, info[i].ssi_signo,
+					     key ? SENTRY_SIGNAL_TTY : 0);
+			}
+		}
+	}
+}
+
+/* Replies to what was passed on say nothing that anybody needs. */
+static bool has_exited(const struct wait *w, int *ret_code)
+{
+	char frame[SENTRY_FRAME_MAX];
+	struct sentry_reply reply;
+	size_t nfds = 0;
+	const ssize_t n = fd_recv(w->control, frame, sizeof(frame), NULL, &nfds);
+
+	if (n < (ssize_t)sizeof(reply)) {
+		/* The sentry is gone, and the process with it. */
+		*ret_code = 128 + SIGKILL;
+		return true;
+	}
+	memcpy(&reply, frame, sizeof(reply));
+	*ret_code = reply.value & 0xff;
+	return reply.type == SENTRY_EXITED;
+}
+
+static int serve(const struct wait *w)
+{
+	struct pollfd p[] = { { .fd = w->signals, .events = POLLIN },
+			      { .fd = w->control, .events = POLLIN } };
+	int code = 128 + SIGKILL;
+
+	for (;;) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return code;
+		if (p[0].revents)
+			pass_signals(w);
+		if (p[1].revents && has_exited(w, &code))
+			return code;
+	}
+}
+
+/* Keep `keep` (ascending); everything else that the runtime had open goes. */
+static int close_others(const int *keep, size_t len)
+{
+	unsigned int first = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < len; i++) {
+		if (keep[i] < 0)
+			continue;
+		if ((unsigned int)keep[i] > first)
+			r = fd_close_range(first, (unsigned int)keep[i] - 1, 0);
+		first = (unsigned int)keep[i] + 1;
+	}
+	return r < 0 ? r : fd_close_range(first, ~0u, 0);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* From the moment the process runs: nothing but what serving it needs. */
+static int shed(struct wait *w)
+{
+	int keep[] = { w->control, w->slave, w->signals };
+	struct err err = { 0 };
+	const int r = creds_become(0, 0, &err);
+
+	qsort(keep, 3, sizeof(keep[0]), by_number);
+	if (r < 0)
+		return r;
+	(void)prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
+	return close_others(keep, 3);
+}
+
+__attribute__((noreturn)) static void wait_main(struct wait *w)
+{
+	struct err err = { 0 };
+	sigset_t all;
+	int r = 0;
+
+	(void)prctl(PR_SET_NAME, "caisson-wait");
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	stage_default_signals();
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	w->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (w->signals < 0)
+		r = err_sys(&err, -errno, "signalfd");
+	if (r == 0 && w->slave >= 0 && (setsid() < 0 || ioctl(w->slave, TIOCSCTTY, 0L) < 0))
+		r = err_sys(&err, -errno, "make the console the controlling terminal");
+	if (r < 0) {
+		say(w, &err);
+		_exit(255);
+	}
+	if (!gate_opens(w))
+		_exit(255);
+	r = ask(w, &err);
+	/* From here on we may outlive our maker. */
+	if (r == 0 && prctl(PR_SET_PDEATHSIG, 0) < 0)
+		r = err_sys(&err, -errno, "prctl PR_SET_PDEATHSIG");
+	say(w, &err);
+	if (r < 0 || shed(w) < 0)
+		_exit(255);
+	_exit(serve(w));
+}
+
+/* Into the container's cgroups, so that it ends and counts with the container. */
+static int enter_cgroup(struct container *c, pid_t pid, struct err *err)
+{
+	if (!c->cgroup || (c->runtime->rootless && !cgroup_exists(c->cgroup)))
+		return 0;
+	return cgroup_enter_beside(c->cgroup, pid, c->pid, err);
+}
+
+int waiter_make(struct container *c, const struct exec_request *request, struct waiter *ret,
+		struct err *err)
+{
+	const struct describe_process process = { .spec = request->spec,
+						  .seccomp = request->seccomp,
+						  .rows = request->terminal.rows,
+						  .cols = request->terminal.cols,
+						  .preserve_fds = request->preserve_fds };
+	AUTO(waiter_done) struct waiter waiter = WAITER_INIT;
+	AUTO_CLOSE int description = -EBADF;
+	AUTO_CLOSE int control = -EBADF;
+	AUTO_CLOSE int slave = -EBADF;
+	AUTO_CLOSE int theirs = -EBADF;
+	struct wait w = { .c = c, .preserve_fds = request->preserve_fds };
+	int pair[2];
+	int r;
+
+	if (request->preserve_fds + 3 > SENTRY_EXEC_FDS_MAX)
+		return err_set(err, -E2BIG,
+			       "--preserve-fds: class sentry passes at most %u to an exec",
+			       SENTRY_EXEC_FDS_MAX - 3);
+	description = describe_exec(&process, err);
+	if (description < 0)
+		return description;
+	control = client_connect(c, err);
+	if (control < 0)
+		return control;
+	r = open_terminal(&request->terminal, &slave, &waiter.master, err);
+	if (r == 0)
+		r = stage_socketpair(pair, err);
+	if (r < 0)
+		return r;
+	waiter.gate = pair[0];
+	theirs = pair[1];
+	w.control = control;
+	w.gate = theirs;
+	w.description = description;
+	w.slave = slave;
+	waiter.pid = stage_clone(0, -EBADF, &waiter.pidfd);
+	if (waiter.pid < 0)
+		return err_sys(err, waiter.pid, "clone the waiter");
+	if (waiter.pid == 0) {
+		/* Its end would never come while we hold it. */
+		(void)close(pair[0]);
+		wait_main(&w);
+	}
+	r = enter_cgroup(c, waiter.pid, err);
+	if (r < 0) {
+		int status;
+
+		(void)pidfd_kill(waiter.pidfd, SIGKILL);
+		(void)pidfd_reap(waiter.pidfd, &status);
+		return r;
+	}
+	*ret = waiter;
+	waiter = (struct waiter)WAITER_INIT;
+	return 0;
+}
+
+int waiter_open(struct waiter *w, struct err *err)
+{
+	struct err answer = { 0 };
+	size_t nfds = 0;
+	ssize_t n;
+	int r = fd_send(w->gate, "g", 1, NULL, 0);
+
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		return err_sys(err, r, "write to the waiter");
+	n = fd_recv(w->gate, &answer, sizeof(answer), NULL, &nfds);
+	auto_close_p(&w->gate);
+	w->gate = -EBADF;
+	if (n != sizeof(answer))
+		return err_set(err, -EPROTO, "the waiter of the exec died");
+	answer.msg[sizeof(answer.msg) - 1] = '\0';
+	return answer.code < 0 ? err_set(err, answer.code, "%s", answer.msg) : 0;
+}

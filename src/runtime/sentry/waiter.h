@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime/sentry/waiter.h - caisson-wait, the host's process of an exec in a sentry.
+ *
+ * Whoever asked for the exec needs a process to wait for and to signal. The waiter is it: it holds
+ * the control connection of the exec, passes signals on that it gets, leads the session of the
+ * exec's terminal and passes its keys and sizes on, and ends with the process's exit code. Its end
+ * kills the process. It keeps no capability and nothing open but the connection and the terminal.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "runtime/isolation.h"
+
+struct waiter {
+	pid_t pid;
+	int pidfd; /* owned */
+	int gate; /* owned: one byte starts the process; then comes a struct err with code 0, or why
+		     not. -EBADF afterwards */
+	int master; /* owned: pty master that stays here, or -EBADF */
+};
+#define WAITER_INIT                                               \
+	{                                                         \
+		.pidfd = -EBADF, .gate = -EBADF, .master = -EBADF \
+	}
+
+int waiter_make(struct container *c, const struct exec_request *request, struct waiter *ret,
+		struct err *err);
+int waiter_open(struct waiter *waiter, struct err *err);
+void waiter_done(struct waiter *waiter);
