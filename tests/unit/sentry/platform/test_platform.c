@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What every platform promises (platform.h), with a few bytes of machine code as the guest.
- * Argument: the platform's name.
+ * Arguments: the platform's name; for systrap the stub's path and the profile.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include "sentry/core/kloop.h"
 #include "sentry/core/ktimer.h"
 #include "sentry/platform/platform.h"
+#include "sentry/platform/systrap/systrap.h"
 #include "lib/unit.h"
 
 #define CODE 0x10000ull
@@ -212,7 +213,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_interrupt_stops_guest_code),
 		cmocka_unit_test(a_file_is_mapped_with_the_rights_asked_for),
 	};
-	static const struct platform_ops *const all[] = { &platform_ptrace };
+	static const struct platform_ops *const all[] = { &platform_ptrace, &platform_systrap };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		if (argc > 1 && strcmp(argv[1], all[i]->name) == 0)
@@ -220,5 +221,14 @@ int main(int argc, char **argv)
 	}
 	if (!platform)
 		return 2;
+	if (argc > 3) {
+		const struct systrap_options options = {
+			.stub_fd = open(argv[2], O_RDONLY | O_CLOEXEC),
+			.profile =
+				strcmp(argv[3], "direct") == 0 ? SYSTRAP_DIRECT : SYSTRAP_CHECKED,
+		};
+
+		systrap_set_options(&options);
+	}
 	return cmocka_run_group_tests_name("sentry/platform", tests, setup, NULL);
 }

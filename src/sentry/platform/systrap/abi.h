@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/platform/systrap/abi.h - what the sentry and its stubs share: places, lines, numbers.
+ *
+ * A stub's own areas lie above PLATFORM_GUEST_TOP, at the same addresses in every stub:
+ *
+ *	STUB_TEXT   r-x  the stub's program, the only place whose system calls the filter judges
+ *	STUB_GRO    r--  struct stub_global, written by the sentry
+ *	STUB_WRO    r--  a word per thread of the container: threads sleep on it; by the sentry
+ *	STUB_VDSO   r-x  the host's vvar and vdso, moved here
+ *	STUB_STACKS rw-  private: a stack per thread, for the stub's program
+ *	STUB_PRW    rw-  shared with the sentry, one memfd per process: a slot per thread
+ *
+ * Everything in STUB_PRW is hostile to the sentry. A slot is struct stub_ctx, a window for copies,
+ * room for a frame that the sentry writes, and the host's signal stack, so that the sentry finds
+ * a trapped thread's registers without a host call.
+ *
+ * A conversation: the stub writes a request, raises req_seq and waits until rep_seq is equal; the
+ * sentry has then written an action. Only what raises req_seq by one is a request.
+ */
+#pragma once
+
+#define STUB_BASE	 0x7f8000000000
+#define STUB_TEXT	 STUB_BASE
+#define STUB_TEXT_LEN	 0x10000
+#define STUB_GRO	 (STUB_BASE + 0x100000)
+#define STUB_GRO_LEN	 0x1000
+#define STUB_WRO	 (STUB_BASE + 0x110000)
+#define STUB_WRO_LEN	 0x10000
+#define STUB_VDSO	 (STUB_BASE + 0x200000)
+#define STUB_VDSO_LEN	 0x100000
+#define STUB_STACKS	 (STUB_BASE + 0x1000000)
+#define STUB_STACK_LEN	 0x4000
+#define STUB_STACKS_LEN	 (STUB_SLOTS * STUB_STACK_LEN)
+#define STUB_PRW	 (STUB_BASE + 0x4000000)
+#define STUB_SLOT_LEN	 0x10000
+#define STUB_PRW_LEN	 (STUB_SLOTS * STUB_SLOT_LEN)
+#define STUB_END	 (STUB_PRW + STUB_PRW_LEN)
+#define STUB_ADDRESS_MAX 0x7ffffffff000
+
+#define STUB_SLOTS   1024		/* threads of one process */
+#define STUB_THREADS (STUB_WRO_LEN / 4) /* threads of a container */
+
+/* Parts of a slot. */
+#define STUB_WINDOW	  0x1000
+#define STUB_WINDOW_LEN	  0x3000
+#define STUB_FRAME	  0x4000 /* a frame that the sentry wrote */
+#define STUB_FRAME_LEN	  0x3000
+#define STUB_SIGSTACK	  0x7000 /* sigaltstack(2) */
+#define STUB_SIGSTACK_LEN (STUB_SLOT_LEN - STUB_SIGSTACK)
+
+/* Descriptors of a stub. What the sentry donates gets lower numbers. */
+#define STUB_FD_DOORBELL 16 /* eventfd, not blocking */
+#define STUB_FD_SOCKET	 17 /* SEQPACKET: descriptors that the sentry gives to this process */
+#define STUB_FD_PRW	 18 /* STUB_PRW of a child, until it is mapped */
+#define STUB_FD_LIMIT	 64
+#define ZYGOTE_FD	 3 /* the zygote's socket */
+
+/* The birth notification: a number that no kernel knows. Argument: the nonce. */
+#define STUB_NR_BIRTH 1023
+
+/* Offsets in struct stub_ctx for the entry code. */
+#define CTX_SELF    0
+#define CTX_STACK   8
+#define CTX_RSP	    16
+#define CTX_RIP	    24
+#define CTX_RBX	    32
+#define CTX_RBP	    40
+#define CTX_R12	    48
+#define CTX_R13	    56
+#define CTX_R14	    64
+#define CTX_R15	    72
+#define CTX_RFLAGS  80
+#define CTX_FS_BASE 88
+#define CTX_INTR    96
+#define CTX_NR	    136
+#define CTX_ARGS    144
+
+#ifndef __ASSEMBLER__
+#include <stdint.h>
+
+enum stub_request {
+	STUB_REQ_NONE,
+	STUB_REQ_READY,	    /* a new thread waits for its first action */
+	STUB_REQ_LISTENER,  /* the template: nr is the filter's listener, args[0] the vdso */
+	STUB_REQ_SYSCALL,   /* trapped: nr, args; uc is the frame */
+	STUB_REQ_FAST,	    /* by a patched site: nr, args; registers are in the save area */
+	STUB_REQ_FAULT,	    /* nr: the signal; siginfo, trap_no, error_code; uc is the frame */
+	STUB_REQ_INTERRUPT, /* SIGURG; uc is the frame */
+	STUB_REQ_DONE,	    /* nr: an action's result */
+	STUB_REQ_FRAMED,    /* STUB_ACT_FRAME: uc is the frame now */
+};
+
+enum stub_action {
+	STUB_ACT_RESULT,    /* back to the guest with ret in rax */
+	STUB_ACT_RESUME,    /* back to the guest, registers as they are in the frame */
+	STUB_ACT_SIGRETURN, /* act[0]: address of the frame; act[1]: fs base */
+	STUB_ACT_CALL,	    /* host call act[0] (act[1..5], ret); then DONE */
+	STUB_ACT_MAPFD,	    /* mmap(act[0..3], donated descriptor, act[4]); then DONE */
+	STUB_ACT_FORK,	    /* act[0]: nonce; the parent says DONE, the child READY */
+	STUB_ACT_CLONE,	    /* act[0]: nonce, act[1]: slot; the parent says DONE, the child READY */
+	STUB_ACT_FRAME,	    /* make a frame out of the save area; then FRAMED */
+};
+
+struct stub_ctx {
+	/* Save area: for a patched site all that a call preserves. */
+	uint64_t self;	/* its own address */
+	uint64_t stack; /* top of its stack */
+	uint64_t rsp, rip, rbx, rbp, r12, r13;
+	uint64_t r14, r15, rflags, fs_base;
+	uint32_t intr;	/* a signal came in where it could not be served */
+	uint32_t index; /* its word in STUB_WRO */
+	uint64_t uc;	/* the frame of the trap */
+	uint64_t spare[2];
+	/* Request: one cache line. */
+	uint32_t req_seq __attribute__((aligned(64)));
+	uint32_t kind;
+	uint64_t nr, args[6];
+	/* Reply: one cache line. */
+	uint32_t rep_seq __attribute__((aligned(64)));
+	uint32_t action;
+	uint64_t ret, act[6];
+	/* A hint that the thread sleeps. */
+	uint32_t sleep __attribute__((aligned(64)));
+	/* Of STUB_REQ_FAULT. */
+	uint8_t siginfo[128] __attribute__((aligned(64)));
+	uint64_t trap_no, error_code;
+};
+
+_Static_assert(__builtin_offsetof(struct stub_ctx, intr) == CTX_INTR, "entry code");
+_Static_assert(__builtin_offsetof(struct stub_ctx, r15) == CTX_R15, "entry code");
+_Static_assert(__builtin_offsetof(struct stub_ctx, fs_base) == CTX_FS_BASE, "entry code");
+_Static_assert(__builtin_offsetof(struct stub_ctx, nr) == CTX_NR, "entry code");
+_Static_assert(__builtin_offsetof(struct stub_ctx, args) == CTX_ARGS, "entry code");
+_Static_assert(sizeof(struct stub_ctx) <= STUB_WINDOW, "the window follows");
+
+struct stub_global {
+	uint32_t sleeping; /* the worker sleeps: ring the doorbell */
+	uint32_t poller;   /* CPU of a worker that polls, or UINT32_MAX */
+	uint64_t spin;	   /* ticks of the TSC that a thread waits for a poller */
+	uint32_t patch;	   /* patch call sites */
+};
+
+/* The frame that rt_sigreturn(2) reads, as the kernel has it (its sigmask has 8 bytes). */
+#define STUB_UC_LEN 304
+
+/* First message to the zygote; descriptors: GRO, WRO, PRW of the template, its socket, doorbell. */
+struct zygote_init {
+	uint32_t dumpable;
+	uint32_t filter_len; /* struct sock_filter, behind this structure */
+};
+#define ZYGOTE_FILTER_MAX 256
+
+/* Later messages: one byte, descriptors are pidfds of dead processes to be reaped. */
+#define ZYGOTE_REAP_MAX 8
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Posting requests and carrying out what the sentry answers.
+ *
+ * Waiting: spin while a worker polls on another CPU, then ring the doorbell if the worker sleeps,
+ * and sleep on the thread's word in STUB_WRO, which only the sentry writes. `sleep` and rep_seq on
+ * this side and rep_seq and `sleep` on the other are exchanged in opposite order, so that no
+ * wake-up is lost.
+ */
+#include "sentry/platform/systrap/stub/stub.h"
+
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#define FORK_FLAGS (CLONE_PARENT | SIGCHLD)
+#define THREAD_FLAGS \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
+
+static uint64_t ticks(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+static uint32_t this_cpu(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("rdpid %0" : "=r"(v));
+	return (uint32_t)v & 0xfff;
+}
+
+static bool answered(const struct stub_ctx *c, uint32_t seq)
+{
+	return __atomic_load_n(&c->rep_seq, __ATOMIC_ACQUIRE) == seq;
+}
+
+static bool spin(const struct stub_ctx *c, uint32_t seq)
+{
+	const volatile struct stub_global *g = stub_global();
+	const uint32_t poller = g->poller;
+	uint64_t limit, start;
+
+	if (poller == UINT32_MAX || poller == this_cpu())
+		return false;
+	limit = g->spin;
+	start = ticks();
+	while (!answered(c, seq)) {
+		if (ticks() - start > limit || g->poller == UINT32_MAX)
+			return false;
+		__builtin_ia32_pause();
+	}
+	return true;
+}
+
+static void ring(void)
+{
+	const uint64_t one = 1;
+
+	/* EAGAIN: it has been rung often enough. */
+	(void)SYS3(SYS_write, STUB_FD_DOORBELL, &one, sizeof(one));
+}
+
+void stub_post(struct stub_ctx *c, uint32_t kind, uint64_t nr)
+{
+	const volatile uint32_t *word = (const volatile uint32_t *)STUB_WRO + c->index;
+	const uint32_t seq = c->req_seq + 1;
+	uint64_t fs;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(fs));
+	c->fs_base = fs;
+	c->kind = kind;
+	c->nr = nr;
+	(void)__atomic_exchange_n(&c->req_seq, seq, __ATOMIC_SEQ_CST);
+	if (spin(c, seq))
+		return;
+	if (stub_global()->sleeping)
+		ring();
+	for (;;) {
+		const uint32_t seen = *word;
+
+		(void)__atomic_exchange_n(&c->sleep, 1, __ATOMIC_SEQ_CST);
+		if (answered(c, seq))
+			break;
+		(void)SYS4(SYS_futex, word, FUTEX_WAIT, seen, NULL);
+		if (answered(c, seq))
+			break;
+	}
+	c->sleep = 0;
+}
+
+long stub_recv(int sock, void *bytes, size_t len, int flags, int *fds, unsigned int *n)
+{
+	union {
+		struct cmsghdr header;
+		uint8_t space[CMSG_SPACE(ZYGOTE_REAP_MAX * sizeof(int))];
+	} control;
+	struct {
+		void *base;
+		size_t len;
+	} iov = { bytes, len };
+	struct {
+		void *name;
+		uint32_t name_len;
+		void *iov;
+		size_t iov_len;
+		void *control;
+		size_t control_len;
+		int flags;
+	} msg = { .iov = &iov, .iov_len = 1, .control = &control, .control_len = sizeof(control) };
+	const unsigned int max = *n;
+	long r;
+
+	*n = 0;
+	r = SYS3(SYS_recvmsg, sock, &msg, flags);
+	if (r < 0 || msg.control_len < sizeof(struct cmsghdr) ||
+	    control.header.cmsg_type != SCM_RIGHTS)
+		return r;
+	*n = (unsigned int)((control.header.cmsg_len - sizeof(struct cmsghdr)) / sizeof(int));
+	if (*n > max)
+		*n = max;
+	for (unsigned int i = 0; i < *n; i++)
+		fds[i] = ((const int *)(const void *)CMSG_DATA(&control.header))[i];
+	return r;
+}
+
+/* The sentry has sent the descriptor before it asked. */
+static long map_donated(const struct stub_ctx *c)
+{
+	const uint64_t a[5] = { c->act[0], c->act[1], c->act[2], c->act[3], c->act[4] };
+	unsigned int n = 1;
+	char byte;
+	int fd;
+	long r;
+
+	r = stub_recv(STUB_FD_SOCKET, &byte, 1, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, &fd, &n);
+	if (r < 0)
+		return r;
+	if (n != 1)
+		return -EBADF;
+	r = sys6(SYS_mmap, (long)a[0], (long)a[1], (long)a[2], (long)a[3], fd, (long)a[4]);
+	(void)SYS1(SYS_close, fd);
+	return r;
+}
+
+/*
+ * Runs on the thread's private stack: the child has its own copy of it, while STUB_PRW is the
+ * parent's until the child has mapped the memfd that the birth brought.
+ */
+long stub_fork(struct stub_ctx *c, uint64_t nonce)
+{
+	long r = SYS1(SYS_clone, FORK_FLAGS);
+
+	if (r)
+		return r;
+	if (SYS1(STUB_NR_BIRTH, nonce) < 0)
+		stub_die(1);
+	r = sys6(SYS_mmap, STUB_PRW, STUB_PRW_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 STUB_FD_PRW, 0);
+	if (r != STUB_PRW)
+		stub_die(1);
+	(void)SYS1(SYS_close, STUB_FD_PRW);
+	stub_serve(c);
+}
+
+void stub_thread(struct stub_ctx *c, uint64_t nonce)
+{
+	__asm__ volatile("wrgsbase %0" : : "r"(c));
+	if (SYS1(STUB_NR_BIRTH, nonce) < 0)
+		stub_die(1);
+	stub_serve(c);
+}
+
+static bool on_private_stack(void)
+{
+	const uint64_t here = (uint64_t)__builtin_frame_address(0);
+
+	return here >= STUB_STACKS && here < STUB_STACKS + STUB_STACKS_LEN;
+}
+
+static unsigned int slot_of(const struct stub_ctx *c)
+{
+	return (unsigned int)(((uint64_t)c - STUB_PRW) / STUB_SLOT_LEN);
+}
+
+static long do_clone(struct stub_ctx *c)
+{
+	const unsigned int slot = (unsigned int)c->act[1] % STUB_SLOTS;
+
+	return stub_clone(THREAD_FLAGS, stub_stack_top(slot), stub_slot(slot), c->act[0]);
+}
+
+uint32_t stub_actions(struct stub_ctx *c)
+{
+	long r;
+
+	for (;;) {
+		switch (c->action) {
+		case STUB_ACT_CALL:
+			r = sys6((long)c->act[0], (long)c->act[1], (long)c->act[2], (long)c->act[3],
+				 (long)c->act[4], (long)c->act[5], (long)c->ret);
+			break;
+		case STUB_ACT_MAPFD:
+			r = map_donated(c);
+			break;
+		case STUB_ACT_FORK:
+			r = on_private_stack()
+				    ? stub_fork(c, c->act[0])
+				    : stub_on_stack(c, c->act[0], stub_stack_top(slot_of(c)),
+						    stub_fork);
+			break;
+		case STUB_ACT_CLONE:
+			r = do_clone(c);
+			break;
+		case STUB_ACT_SIGRETURN:
+			__asm__ volatile("wrfsbase %0" : : "r"(c->act[1]));
+			stub_sigreturn(c->act[0]);
+		default:
+			return c->action;
+		}
+		stub_post(c, STUB_REQ_DONE, (uint64_t)r);
+	}
+}
+
+void stub_serve(struct stub_ctx *c)
+{
+	stub_post(c, STUB_REQ_READY, 0);
+	(void)stub_actions(c);
+	stub_die(1);
+}

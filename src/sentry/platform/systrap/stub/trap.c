@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signal handlers: SIGSYS for every system call of the guest, the synchronous signals of its
+ * faults, and SIGURG, by which the sentry interrupts it.
+ *
+ * They run on the slot's signal stack with SIGURG blocked, so that an interrupt takes effect on the
+ * guest's own instructions only. The thread is found by its stack: the guest may have changed gs.
+ */
+#include "sentry/platform/systrap/stub/stub.h"
+
+#include <linux/audit.h>
+#include <signal.h>
+#include <ucontext.h>
+
+/* The layout of siginfo_t for SIGSYS (sigaction(2)): si_call_addr, si_syscall, si_arch. */
+#define SI_ARCH_OFFSET 28
+
+static struct stub_ctx *this_ctx(void)
+{
+	const uint64_t here = (uint64_t)__builtin_frame_address(0);
+
+	if (here < STUB_PRW || here >= STUB_PRW + STUB_PRW_LEN)
+		stub_die(1);
+	return stub_slot((unsigned int)((here - STUB_PRW) / STUB_SLOT_LEN));
+}
+
+static void copy(void *dst, const void *src, size_t n)
+{
+	__asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(n) : : "memory");
+}
+
+void stub_on_syscall(int sig, void *info, void *ucv)
+{
+	struct stub_ctx *c = this_ctx();
+	ucontext_t *uc = ucv;
+	greg_t *g = uc->uc_mcontext.gregs;
+	uint32_t arch;
+
+	(void)sig;
+	copy(&arch, (const uint8_t *)info + SI_ARCH_OFFSET, sizeof(arch));
+	if (arch != AUDIT_ARCH_X86_64) {
+		g[REG_RAX] = -38; /* ENOSYS: no 32-bit calls */
+		return;
+	}
+	c->args[0] = (uint64_t)g[REG_RDI];
+	c->args[1] = (uint64_t)g[REG_RSI];
+	c->args[2] = (uint64_t)g[REG_RDX];
+	c->args[3] = (uint64_t)g[REG_R10];
+	c->args[4] = (uint64_t)g[REG_R8];
+	c->args[5] = (uint64_t)g[REG_R9];
+	c->uc = (uint64_t)uc;
+	stub_post(c, STUB_REQ_SYSCALL, (uint64_t)g[REG_RAX]);
+	if (stub_actions(c) == STUB_ACT_RESULT)
+		g[REG_RAX] = (greg_t)c->ret;
+}
+
+/* In the stub's own program, on one of its stacks: nothing of the guest's can be resumed. */
+static bool is_own(const ucontext_t *uc)
+{
+	const uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
+	const uint64_t rsp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
+
+	return rip >= STUB_TEXT && rip < STUB_TEXT + STUB_TEXT_LEN && rsp >= STUB_BASE &&
+	       rsp < STUB_END;
+}
+
+static void report(struct stub_ctx *c, uint32_t kind, uint64_t nr, ucontext_t *uc)
+{
+	c->uc = (uint64_t)uc;
+	stub_post(c, kind, nr);
+	if (stub_actions(c) == STUB_ACT_RESULT)
+		uc->uc_mcontext.gregs[REG_RAX] = (greg_t)c->ret;
+}
+
+void stub_on_fault(int sig, void *info, void *ucv)
+{
+	struct stub_ctx *c = this_ctx();
+	ucontext_t *uc = ucv;
+
+	if (is_own(uc))
+		stub_die(128 + sig);
+	copy(c->siginfo, info, sizeof(c->siginfo));
+	c->trap_no = (uint64_t)uc->uc_mcontext.gregs[REG_TRAPNO];
+	c->error_code = (uint64_t)uc->uc_mcontext.gregs[REG_ERR];
+	report(c, STUB_REQ_FAULT, (uint64_t)sig, uc);
+}
+
+void stub_on_interrupt(int sig, void *info, void *ucv)
+{
+	struct stub_ctx *c = this_ctx();
+
+	(void)sig;
+	(void)info;
+	report(c, STUB_REQ_INTERRUPT, 0, ucv);
+}

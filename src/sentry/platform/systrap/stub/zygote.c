@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The zygote: pid 1 of the stubs' pid namespace. It makes the layout of abi.h, forks the template
+ * (the stub from which all others are forked, under the filter), and then only reaps what the
+ * sentry tells it to. The end of its socket is the end of all: when pid 1 exits, the kernel kills
+ * the namespace; without a namespace it kills its process group, which no stub can leave.
+ */
+#include "sentry/platform/systrap/stub/stub.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define PAGE		 4096ull
+#define SA_RESTORER_FLAG 0x04000000ul
+#define SYS_MSEAL	 462
+#define VDSO_DETOUR	 0x7e0000000000 /* nothing else is there while the vdso moves */
+#define LISTENER_FLAGS	 (SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+
+static long map_fixed(uint64_t at, uint64_t len, int prot, int flags, int fd)
+{
+	return sys6(SYS_mmap, (long)at, (long)len, prot, flags | MAP_FIXED, fd, 0);
+}
+
+static void must(long r)
+{
+	if (r < 0)
+		stub_die(120);
+}
+
+static long move(uint64_t from, uint64_t len, uint64_t to)
+{
+	return SYS5(SYS_mremap, from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+}
+
+/*
+ * Move the mappings from `low` to `high`, which the kernel does not let anybody split, with their
+ * distances. There is no /proc to ask: a mapping moves at its whole length or not at all.
+ */
+static bool move_all(uint64_t low, uint64_t high, uint64_t to)
+{
+	for (uint64_t at = low; at < high;) {
+		uint64_t len = high - at;
+
+		while (len > 0 && move(at, len, to + (at - low)) < 0)
+			len -= PAGE;
+		if (len == 0)
+			return false;
+		at += len;
+	}
+	return true;
+}
+
+static bool is_mapped(uint64_t at)
+{
+	uint8_t resident;
+
+	return SYS3(SYS_mincore, at, PAGE, &resident) == 0;
+}
+
+/*
+ * [vvar], [vvar_vclock] and [vdso] are neighbours. They go aside first, as the places may overlap.
+ * Returns the new address of the vdso, or 0.
+ */
+static uint64_t move_vdso(uint64_t vdso)
+{
+	uint64_t low = vdso, high = vdso;
+
+	if (vdso == 0)
+		return 0;
+	while (is_mapped(low - PAGE) && vdso - low < STUB_VDSO_LEN / 2)
+		low -= PAGE;
+	while (is_mapped(high) && high - vdso < STUB_VDSO_LEN / 2)
+		high += PAGE;
+	if (!move_all(low, high, VDSO_DETOUR) ||
+	    !move_all(VDSO_DETOUR, VDSO_DETOUR + (high - low), STUB_VDSO))
+		return 0;
+	return STUB_VDSO + (vdso - low);
+}
+
+/* The initial stack: argc, argv, NULL, envp, NULL, auxv (System V ABI, process initialisation). */
+static uint64_t find_vdso(const uintptr_t *stack)
+{
+	const uintptr_t *p = stack + 1 + stack[0] + 1;
+
+	while (*p)
+		p++;
+	for (p++; p[0] != AT_NULL; p += 2) {
+		if (p[0] == AT_SYSINFO_EHDR)
+			return p[1];
+	}
+	return 0;
+}
+
+static void limit(int resource, uint64_t value)
+{
+	const struct rlimit64 l = { value, value };
+
+	(void)SYS4(SYS_prlimit64, 0, resource, &l, NULL);
+}
+
+static void handle(int sig, void (*fn)(int, void *, void *))
+{
+	struct {
+		void (*fn)(int, void *, void *);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} act = { fn, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER_FLAG, stub_restorer,
+		  1ull << (SIGURG - 1) };
+
+	must(SYS4(SYS_rt_sigaction, sig, &act, NULL, 8));
+}
+
+static void install_handlers(void)
+{
+	const uint64_t urgent = 1ull << (SIGURG - 1);
+
+	must(SYS4(SYS_rt_sigprocmask, SIG_SETMASK, &urgent, NULL, 8));
+	handle(SIGSYS, stub_on_syscall);
+	handle(SIGSEGV, stub_on_fault);
+	handle(SIGBUS, stub_on_fault);
+	handle(SIGFPE, stub_on_fault);
+	handle(SIGILL, stub_on_fault);
+	handle(SIGTRAP, stub_on_fault);
+	handle(SIGURG, stub_on_interrupt);
+}
+
+static void seal(uint64_t at, uint64_t len)
+{
+	(void)SYS3(SYS_MSEAL, at, len, 0); /* older kernels: the filter alone is the wall */
+}
+
+/* From here on everything is allowed once more and then never again. */
+NORETURN static void template_main(const struct sock_filter *filter, uint16_t len, uint64_t vdso)
+{
+	const struct {
+		uint16_t len;
+		const struct sock_filter *filter;
+	} program = { len, filter };
+	struct stub_ctx *c = stub_slot(0);
+	const stack_t stack = { .ss_sp = (uint8_t *)c + STUB_SIGSTACK,
+				.ss_size = STUB_SIGSTACK_LEN };
+	const char hello = 'T';
+	long listener;
+
+	must(map_fixed(STUB_PRW, STUB_PRW_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, STUB_FD_PRW));
+	must(SYS1(SYS_close, STUB_FD_PRW));
+	must(SYS2(SYS_sigaltstack, &stack, NULL));
+	__asm__ volatile("wrgsbase %0" : : "r"(c));
+	/* The kernel tells the sentry who sent this. */
+	must(sys6(SYS_sendto, ZYGOTE_FD, SYS_ARG(&hello), 1, MSG_NOSIGNAL, 0, 0));
+	must(SYS1(SYS_close, ZYGOTE_FD));
+	listener = SYS3(SYS_seccomp, SECCOMP_SET_MODE_FILTER, LISTENER_FLAGS, &program);
+	if (listener < 0)
+		listener = SYS3(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+				SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+	c->args[0] = vdso;
+	stub_post(c, STUB_REQ_LISTENER, (uint64_t)listener);
+	(void)SYS1(SYS_close, listener);
+	stub_serve(c);
+}
+
+NORETURN static void reap_until_the_end(void)
+{
+	for (;;) {
+		int fds[ZYGOTE_REAP_MAX];
+		unsigned int n = ZYGOTE_REAP_MAX;
+		char byte;
+		const long r = stub_recv(ZYGOTE_FD, &byte, 1, 0, fds, &n);
+
+		if (r == -EINTR)
+			continue;
+		if (r <= 0)
+			break;
+		for (unsigned int i = 0; i < n; i++) {
+			(void)SYS5(SYS_waitid, P_PIDFD, fds[i], NULL, WEXITED, NULL);
+			(void)SYS1(SYS_close, fds[i]);
+		}
+	}
+	(void)SYS2(SYS_kill, 0, SIGKILL);
+	stub_die(0);
+}
+
+static void place_descriptors(int fds[5])
+{
+	must(map_fixed(STUB_GRO, STUB_GRO_LEN, PROT_READ, MAP_SHARED, fds[0]));
+	must(map_fixed(STUB_WRO, STUB_WRO_LEN, PROT_READ, MAP_SHARED, fds[1]));
+	/* They came in order behind ZYGOTE_FD, far below the places that they get. */
+	must(SYS3(SYS_dup3, fds[4], STUB_FD_DOORBELL, 0));
+	must(SYS3(SYS_dup3, fds[3], STUB_FD_SOCKET, 0));
+	must(SYS3(SYS_dup3, fds[2], STUB_FD_PRW, 0));
+	must(SYS3(SYS_close_range, 0, ZYGOTE_FD - 1, 0));
+	must(SYS3(SYS_close_range, ZYGOTE_FD + 1, STUB_FD_DOORBELL - 1, 0));
+	must(SYS3(SYS_close_range, STUB_FD_PRW + 1, ~0u, 0));
+}
+
+void zygote_main(const uintptr_t *stack)
+{
+	struct {
+		struct zygote_init init;
+		struct sock_filter filter[ZYGOTE_FILTER_MAX];
+	} msg;
+	int fds[5];
+	unsigned int n = 5;
+	uint64_t vdso;
+	long r;
+
+	r = stub_recv(ZYGOTE_FD, &msg, sizeof(msg), 0, fds, &n);
+	if (r < (long)sizeof(msg.init) || n != 5 || msg.init.filter_len > ZYGOTE_FILTER_MAX)
+		stub_die(121);
+	vdso = move_vdso(find_vdso(stack));
+	must(SYS2(SYS_munmap, 0, STUB_BASE));
+	must(SYS2(SYS_munmap, STUB_END, STUB_ADDRESS_MAX - STUB_END));
+	place_descriptors(fds);
+	seal(STUB_TEXT, STUB_TEXT_LEN);
+	seal(STUB_GRO, STUB_GRO_LEN);
+	seal(STUB_WRO, STUB_WRO_LEN);
+	install_handlers();
+	(void)SYS2(SYS_prctl, PR_SET_DUMPABLE, msg.init.dumpable);
+	limit(RLIMIT_NOFILE, STUB_FD_LIMIT);
+	limit(RLIMIT_CORE, 1); /* not 0: that would not stop a pipe's handler (core(5)) */
+	limit(RLIMIT_MEMLOCK, 0);
+	limit(RLIMIT_MSGQUEUE, 0);
+	r = SYS1(SYS_clone, SIGCHLD);
+	if (r == 0)
+		template_main(msg.filter, (uint16_t)msg.init.filter_len, vdso);
+	must(r);
+	must(SYS3(SYS_close_range, STUB_FD_DOORBELL, ~0u, 0));
+	reap_until_the_end();
+}
+
+void zygote_start(const uintptr_t *stack)
+{
+	must(SYS2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL));
+	must(SYS5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	(void)sys6(SYS_setsid, 0, 0, 0, 0, 0, 0);
+	must(sys6(SYS_mmap, STUB_STACKS, STUB_STACKS_LEN, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0));
+	zygote_switch(stack, stub_stack_top(0));
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The systrap platform: start, spaces and threads, running guest code.
+ *
+ * A host thread never ends alone: when its task has gone it waits in its slot for the next one of
+ * the same space, so that a slot has one host thread for ever and a process's leader, whose pid
+ * names the memory, lives as long as the space.
+ */
+#include "sentry/platform/systrap/systrap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "sentry/arch/auxv.h"
+#include "sentry/arch/fpu.h"
+#include "sentry/core/kclock.h"
+#include "sentry/platform/systrap/systrap_internal.h"
+
+#define HWCAP2_FSGSBASE_BIT (1u << 1)
+
+struct systrap systrap = {
+	.options = { .stub_fd = -EBADF },
+	.doorbell = -EBADF,
+	.listener = -EBADF,
+	.zygote_sock = -EBADF,
+	.gro_fd = -EBADF,
+	.wro_fd = -EBADF,
+};
+
+void systrap_set_options(const struct systrap_options *options)
+{
+	systrap.options = *options;
+}
+
+/* Pages that stubs map read-only: nobody can make them writable once they are sealed. */
+static int shared_page(const char *name, size_t len, int *ret_fd, void *ret)
+{
+	AUTO_CLOSE int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	void *map;
+
+	if (fd < 0 || ftruncate(fd, (off_t)len) < 0)
+		return -errno;
+	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	if (fcntl(fd, F_ADD_SEALS,
+		  F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	*ret_fd = TAKE_FD(fd);
+	memcpy(ret, &map, sizeof(map));
+	return 0;
+}
+
+static int make_shared(void)
+{
+	int r = shared_page("stub-global", STUB_GRO_LEN, &systrap.gro_fd, &systrap.global);
+
+	if (r == 0)
+		r = shared_page("stub-words", STUB_WRO_LEN, &systrap.wro_fd, &systrap.words);
+	if (r < 0)
+		return r;
+	systrap.global->poller = UINT32_MAX;
+	systrap.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return systrap.doorbell < 0 ? -errno : 0;
+}
+
+/* Not in a fiber yet: the template's first request is waited for by hand. */
+static int await_template(struct platform_thread *t)
+{
+	const struct timespec pause = { .tv_nsec = 100000 };
+
+	for (unsigned int i = 0; i < 100000; i++) {
+		if (__atomic_load_n(&t->ctx->req_seq, __ATOMIC_ACQUIRE) == 1) {
+			t->seq = 1;
+			t->req.kind = t->ctx->kind;
+			t->req.nr = t->ctx->nr;
+			t->guest = false;
+			list_del(&t->guest_node);
+			return t->req.kind == STUB_REQ_LISTENER ? 0 : -EPROTO;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+	return -ETIMEDOUT;
+}
+
+static int take_listener(struct platform_thread *t)
+{
+	const int fd = (int)syscall(SYS_pidfd_getfd, t->space->pidfd, (int)t->req.nr, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return -errno;
+	systrap.listener = fd;
+	arch_auxv_set_vdso(t->ctx->args[0]);
+	return systrap_births_start(fd);
+}
+
+static int make_template(void)
+{
+	AUTO_CLOSE int prw_fd = -EBADF;
+	AUTO_CLOSE int child_sock = -EBADF;
+	struct platform_thread *t;
+	struct platform_space *s;
+	uint8_t *prw;
+	pid_t pid = 0;
+	int sv[2], r, pidfd;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) < 0)
+		return -errno;
+	child_sock = sv[1];
+	r = systrap_prw_new(&prw_fd, &prw);
+	if (r == 0)
+		r = systrap_space_new(sv[0], prw, &s);
+	if (r == 0)
+		r = systrap_thread_new(s, 0, &t);
+	if (r == 0)
+		r = systrap_zygote_setup(prw_fd, child_sock, &pid);
+	if (r < 0)
+		return r;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	r = systrap_space_born(s, pidfd, pid);
+	if (r < 0)
+		return r;
+	systrap_thread_born(t, pid);
+	systrap.template = t;
+	r = await_template(t);
+	if (r == 0)
+		r = take_listener(t);
+	if (r == 0)
+		systrap_reply(t, STUB_ACT_RESULT); /* goes on to wait for work */
+	return r;
+}
+
+static int systrap_init(void)
+{
+	int r = fpu_init();
+
+	if (r < 0)
+		return r;
+	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT))
+		return -ENOTSUP;
+	list_init(&systrap.guests);
+	list_init(&systrap.births);
+	for (unsigned int i = 0; i < SYSTRAP_TID_BUCKETS; i++)
+		list_init(&systrap.tids[i]);
+	kmutex_init(&systrap.template_lock);
+	r = make_shared();
+	if (r == 0)
+		r = systrap_talk_init();
+	if (r == 0)
+		r = systrap_zygote_start(systrap.options.stub_fd, &systrap.zygote_pid,
+					 &systrap.zygote_sock);
+	if (r == 0)
+		r = make_template();
+	return r;
+}
+
+static int fork_template(struct platform_thread **ret)
+{
+	int r;
+
+	kmutex_lock(&systrap.template_lock);
+	r = systrap_settle(systrap.template);
+	if (r == 0)
+		r = systrap_fork_stub(systrap.template, ret);
+	kmutex_unlock(&systrap.template_lock);
+	return r;
+}
+
+static void thread_free(struct platform_thread *t);
+
+static void refill(void *arg)
+{
+	struct platform_thread *t;
+
+	(void)arg;
+	if (!systrap.spare && fork_template(&t) == 0) {
+		if (systrap.spare)
+			thread_free(t);
+		else
+			systrap.spare = t;
+	}
+	systrap.spare_wanted = false;
+}
+
+static int space_new(struct platform_thread **ret)
+{
+	struct platform_thread *t = systrap.spare;
+	int r = 0;
+
+	systrap.spare = NULL;
+	if (t && t->space->dead) {
+		struct platform_space *s = t->space;
+
+		systrap_thread_forget(t);
+		systrap_space_unref(s);
+		t = NULL;
+	}
+	if (!t)
+		r = fork_template(&t);
+	if (r < 0)
+		return r;
+	systrap_frame_reset(t);
+	if (!systrap.spare_wanted && fiber_spawn("spare stub", refill, NULL, NULL) == 0)
+		systrap.spare_wanted = true;
+	*ret = t;
+	return 0;
+}
+
+static int thread_fork(struct platform_thread *t, struct platform_thread **ret)
+{
+	int r = systrap_settle(t);
+
+	if (r < 0)
+		return r;
+	kmutex_lock(&t->space->lock);
+	r = systrap_fork_stub(t, ret);
+	kmutex_unlock(&t->space->lock);
+	if (r == 0)
+		systrap_frame_copy(t, *ret);
+	return r;
+}
+
+static int thread_clone(struct platform_thread *t, struct platform_thread **ret)
+{
+	struct platform_space *s = t->space;
+	int r = systrap_settle(t);
+
+	if (r < 0)
+		return r;
+	kmutex_lock(&s->lock);
+	if (!list_empty(&s->idle)) {
+		*ret = list_first(&s->idle, struct platform_thread, node);
+		list_move_tail(&(*ret)->node, &s->threads);
+		s->refs++;
+	} else {
+		r = systrap_clone_thread(t, ret);
+	}
+	kmutex_unlock(&s->lock);
+	if (r == 0)
+		systrap_frame_copy(t, *ret);
+	return r;
+}
+
+/* The host thread waits for its next task, if it is known to wait at all. */
+static bool keep_for_reuse(struct platform_thread *t)
+{
+	if (t->guest || t->posted || t->space->dead)
+		return false;
+	t->uc = 0;
+	t->have_result = t->in_handler = t->in_syscall = t->interrupted = t->kicked = false;
+	t->waiter = NULL;
+	list_move_tail(&t->node, &t->space->idle);
+	return true;
+}
+
+static void thread_free(struct platform_thread *t)
+{
+	struct platform_space *s = t->space;
+
+	if (!keep_for_reuse(t))
+		systrap_thread_forget(t);
+	if (list_empty(&s->threads))
+		systrap_space_kill(s);
+	systrap_space_unref(s);
+}
+
+static void go(struct platform_thread *t)
+{
+	if (t->frame_changed) {
+		t->ctx->act[0] = t->uc;
+		t->ctx->act[1] = t->fs_base;
+		t->frame_changed = false;
+		systrap_reply(t, STUB_ACT_SIGRETURN);
+	} else if (t->have_result) {
+		t->ctx->ret = t->result;
+		systrap_reply(t, STUB_ACT_RESULT);
+	} else {
+		systrap_reply(t, STUB_ACT_RESUME);
+	}
+	t->have_result = false;
+	t->in_handler = false;
+}
+
+static void read_fault(struct platform_thread *t, struct platform_event *ret)
+{
+	memcpy(&ret->info, t->ctx->siginfo, sizeof(ret->info));
+	ret->info.si_signo = (int)t->req.nr;
+	ret->trap_no = t->ctx->trap_no;
+	ret->error_code = t->ctx->error_code;
+}
+
+/* What the thread posted; false: it broke the protocol. */
+static bool interpret(struct platform_thread *t, struct platform_event *ret)
+{
+	const uint64_t uc = t->ctx->uc;
+
+	t->posted = false;
+	if (!systrap_frame_ok(t, uc))
+		return false;
+	t->uc = uc;
+	t->in_handler = true;
+	t->fs_base = t->ctx->fs_base;
+	t->in_syscall = t->req.kind == STUB_REQ_SYSCALL;
+	t->syscall_nr = t->req.nr;
+	switch (t->req.kind) {
+	case STUB_REQ_SYSCALL:
+		ret->kind = PLATFORM_SYSCALL;
+		ret->nr = t->req.nr;
+		memcpy(ret->args.v, t->req.args, sizeof(ret->args.v));
+		return true;
+	case STUB_REQ_FAULT:
+		ret->kind = PLATFORM_FAULT;
+		read_fault(t, ret);
+		return t->req.nr > 0 && t->req.nr < 32;
+	case STUB_REQ_INTERRUPT:
+		t->kicked = false;
+		ret->kind = PLATFORM_INTERRUPT;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void thread_run(struct platform_thread *t, struct platform_event *ret)
+{
+	*ret = (struct platform_event){ .kind = PLATFORM_DEAD };
+	do {
+		if (systrap_settle(t) < 0)
+			return;
+		if (t->interrupted) {
+			t->interrupted = false;
+			ret->kind = PLATFORM_INTERRUPT;
+			return;
+		}
+		go(t);
+		if (systrap_await(t, NSEC_NEVER) < 0)
+			return;
+		if (!interpret(t, ret)) {
+			systrap_space_kill(t->space);
+			ret->kind = PLATFORM_DEAD;
+			return;
+		}
+		/* A kick that came too late for its reason is nobody's event. */
+	} while (ret->kind == PLATFORM_INTERRUPT && !t->interrupted);
+	if (ret->kind == PLATFORM_INTERRUPT)
+		t->interrupted = false;
+}
+
+static void thread_interrupt(struct platform_thread *t)
+{
+	t->interrupted = true;
+	if (!t->guest || t->kicked || t->space->dead || t->tid == 0)
+		return;
+	t->kicked = true;
+	(void)syscall(SYS_tgkill, t->space->tgid, t->tid, SIGURG);
+}
+
+static void thread_set_result(struct platform_thread *t, uint64_t value)
+{
+	if (t->space->dead)
+		return;
+	if (t->in_handler && !t->frame_changed) {
+		t->result = value;
+		t->have_result = true;
+	} else if (t->uc) {
+		systrap_frame_set_rax(t, value);
+	}
+}
+
+static struct platform_space *thread_space(struct platform_thread *t)
+{
+	return t->space;
+}
+
+static bool space_dead(const struct platform_space *s)
+{
+	return s->dead;
+}
+
+/* clock_getcpuclockid(3): of the whole process; the host tells nobody about another's threads. */
+static uint64_t thread_cpu_ns(struct platform_thread *t)
+{
+	const clockid_t clock = (clockid_t)((~(unsigned int)t->space->tgid) << 3 | 2);
+	struct timespec ts;
+
+	if (t->space->dead || clock_gettime(clock, &ts) < 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+const struct platform_ops platform_systrap = {
+	.name = "systrap",
+	.init = systrap_init,
+	.space_new = space_new,
+	.thread_fork = thread_fork,
+	.thread_clone = thread_clone,
+	.thread_free = thread_free,
+	.thread_run = thread_run,
+	.thread_interrupt = thread_interrupt,
+	.thread_set_result = thread_set_result,
+	.thread_get_regs = systrap_get_regs,
+	.thread_set_regs = systrap_set_regs,
+	.thread_get_fpu = systrap_get_fpu,
+	.thread_set_fpu = systrap_set_fpu,
+	.map = systrap_map,
+	.unmap = systrap_unmap,
+	.protect = systrap_protect,
+	.advise = systrap_advise,
+	.move = systrap_move,
+	.read = systrap_read,
+	.write = systrap_write,
+	.thread_space = thread_space,
+	.space_ref = systrap_space_ref,
+	.space_unref = systrap_space_unref,
+	.space_dead = space_dead,
+	.thread_cpu_ns = thread_cpu_ns,
+};

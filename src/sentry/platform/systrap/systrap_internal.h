@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/platform/systrap/systrap_internal.h - the sentry's half of the systrap platform.
+ *
+ * A space is a stub: pidfd, socket, the sentry's mapping of its STUB_PRW. Threads of it are either
+ * the guest's (the host thread may post one request) or the kernel's (the host thread waits for a
+ * reply). What a stub says is believed only as far as it concerns the stub itself: the sequence
+ * number must be the one that is due, addresses of frames must lie in the thread's own slot, and
+ * who a new process is comes from the kernel (birth.c). A stub that breaks the protocol is killed.
+ */
+#pragma once
+
+#include <linux/filter.h>
+#include <stdatomic.h>
+#include <sys/ucontext.h>
+
+#include "base/list.h"
+#include "sentry/core/kloop.h"
+#include "sentry/core/kmutex.h"
+#include "sentry/platform/platform.h"
+#include "sentry/platform/systrap/abi.h"
+#include "sentry/platform/systrap/systrap.h"
+
+struct platform_space {
+	unsigned int refs;
+	bool dead;
+	pid_t tgid;
+	int pidfd;
+	int sock; /* descriptors for the stub */
+	uint8_t *prw;
+	struct kloop_fd death;
+	struct kmutex lock;	  /* clone, fork and donations: one at a time */
+	struct list_head threads; /* those of tasks */
+	struct list_head idle;	  /* host threads without a task, for reuse */
+	unsigned int slots;	  /* slots below this number were given out */
+};
+
+/* One host call that a thread may make, once. A mask bit clear: any argument. */
+struct systrap_grant {
+	bool valid;
+	long nr;
+	uint64_t args[6];
+	unsigned int mask;
+};
+
+struct platform_thread {
+	struct platform_space *space; /* one reference */
+	struct list_head node;	      /* space->threads or space->idle */
+	struct list_head guest_node;  /* systrap.guests while it is the guest's */
+	struct list_head tid_node;    /* systrap.tids */
+	struct stub_ctx *ctx;	      /* hostile */
+	unsigned int slot;
+	uint32_t index; /* in STUB_WRO */
+	pid_t tid;	/* 0 until its birth */
+
+	uint32_t seq; /* of the last request that was taken */
+	bool guest;   /* it may post */
+	bool posted;  /* a request was taken and nobody has looked at it yet */
+	struct fiber *waiter;
+	struct {
+		uint32_t kind;
+		uint64_t nr, args[6];
+	} req; /* private copy */
+
+	/* Registers while it is the kernel's. */
+	uint64_t uc;	    /* frame: a stub address inside the slot; 0: none */
+	bool in_handler;    /* the stub waits in a handler of that frame */
+	bool frame_changed; /* go back by STUB_ACT_SIGRETURN */
+	bool have_result;
+	bool in_syscall; /* the last event was a system call */
+	uint64_t result, syscall_nr, fs_base, gs_base;
+
+	bool interrupted; /* thread_interrupt() asked and nothing was reported yet */
+	bool kicked;	  /* SIGURG is under way */
+	struct systrap_grant grant;
+};
+
+struct systrap_birth {
+	struct list_head node;
+	uint64_t nonce;
+	struct platform_thread *child; /* complete but for its identity */
+	int prw_fd, sock;	       /* of a process: given to the child; -EBADF: a thread */
+	bool born;
+	struct fiber *waiter;
+};
+
+#define SYSTRAP_TID_BUCKETS 256
+#define SYSTRAP_ACTION_NS   (60 * NSEC_PER_SEC) /* an action that takes longer is a broken stub */
+
+extern struct systrap {
+	struct systrap_options options;
+	struct stub_global *global;
+	uint32_t *words; /* STUB_WRO */
+	uint8_t index_used[STUB_THREADS];
+	uint32_t index_next;
+	int doorbell;
+	int listener;
+	int zygote_sock;
+	pid_t zygote_pid;
+	int gro_fd, wro_fd;
+	struct platform_thread *template;
+	struct kmutex template_lock;
+	struct platform_thread *spare;
+	bool spare_wanted;
+	struct kloop_fd doorbell_source, listener_source, zygote_source;
+	struct list_head guests, births;
+	struct list_head tids[SYSTRAP_TID_BUCKETS];
+} systrap;
+
+/* zygote.c */
+int systrap_zygote_start(int stub_fd, pid_t *ret_pid, int *ret_sock);
+int systrap_zygote_setup(int prw_fd, int child_sock, pid_t *ret_template);
+void systrap_zygote_reap(int pidfd);
+
+/* filter.c: at most ZYGOTE_FILTER_MAX instructions into `ret`; their number. */
+unsigned int systrap_filter(enum systrap_profile profile, struct sock_filter *ret);
+
+/* space.c */
+int systrap_prw_new(int *ret_fd, uint8_t **ret_map);
+/* Without a process yet; one reference. Takes sock and prw, also when it fails. */
+int systrap_space_new(int sock, uint8_t *prw, struct platform_space **ret);
+/* Takes pidfd, also when it fails. */
+int systrap_space_born(struct platform_space *s, int pidfd, pid_t tgid);
+void systrap_space_ref(struct platform_space *s);
+void systrap_space_unref(struct platform_space *s);
+void systrap_space_kill(struct platform_space *s);
+/* Without a host thread yet. */
+int systrap_thread_new(struct platform_space *s, unsigned int slot, struct platform_thread **ret);
+void systrap_thread_born(struct platform_thread *t, pid_t tid);
+void systrap_thread_forget(struct platform_thread *t);
+struct platform_thread *systrap_thread_by_tid(pid_t tid);
+
+/* talk.c: requests and replies. */
+int systrap_talk_init(void);
+void systrap_reply(struct platform_thread *t, enum stub_action action);
+/* Wait until the thread has posted. 0, -ESRCH, -ETIMEDOUT (and it is killed). */
+int systrap_await(struct platform_thread *t, nsec_t deadline);
+/* The thread waits for a reply: a new one has reported. 0 or -ESRCH. */
+int systrap_settle(struct platform_thread *t);
+/* Reply with an action that was written to the context; the result of its DONE. */
+int64_t systrap_action(struct platform_thread *t, enum stub_action action);
+/* A host call in the stub. */
+int64_t systrap_call(struct platform_thread *t, long nr, const uint64_t args[6]);
+
+/* birth.c: notifications. */
+int systrap_births_start(int listener);
+int systrap_fork_stub(struct platform_thread *t, struct platform_thread **ret);
+int systrap_clone_thread(struct platform_thread *t, struct platform_thread **ret);
+
+/* frame.c: registers. */
+bool systrap_frame_ok(const struct platform_thread *t, uint64_t uc);
+void systrap_frame_reset(struct platform_thread *t);
+void systrap_frame_copy(const struct platform_thread *from, struct platform_thread *to);
+void systrap_frame_set_rax(struct platform_thread *t, uint64_t value);
+int systrap_get_regs(struct platform_thread *t, struct arch_regs *ret);
+int systrap_set_regs(struct platform_thread *t, const struct arch_regs *regs);
+int systrap_get_fpu(struct platform_thread *t, void *ret, size_t len);
+int systrap_set_fpu(struct platform_thread *t, const void *image, size_t len);
+
+/* memory.c */
+int systrap_map(struct platform_thread *t, const struct platform_map *map);
+int systrap_unmap(struct platform_thread *t, uaddr_t addr, uint64_t len);
+int systrap_protect(struct platform_thread *t, uaddr_t addr, uint64_t len, int prot);
+int systrap_advise(struct platform_thread *t, uaddr_t addr, uint64_t len, int advice);
+int systrap_move(struct platform_thread *t, uaddr_t old_addr, uint64_t old_len, uaddr_t new_addr,
+		 uint64_t new_len);
+ssize_t systrap_read(struct platform_space *s, void *dst, uaddr_t src, size_t len);
+ssize_t systrap_write(struct platform_space *s, uaddr_t dst, const void *src, size_t len);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests and replies: the loop's hook takes requests of guest threads and wakes their fibers.
+ *
+ * The request line is copied once, when its sequence number is exactly the one that is due; any
+ * other change kills the stub.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sentry/core/kclock.h"
+#include "sentry/platform/systrap/systrap_internal.h"
+
+static bool take(struct platform_thread *t)
+{
+	struct stub_ctx *c = t->ctx;
+	const uint32_t seq = __atomic_load_n(&c->req_seq, __ATOMIC_ACQUIRE);
+
+	if (seq == t->seq)
+		return false;
+	if (seq != t->seq + 1) {
+		systrap_space_kill(t->space);
+		return true;
+	}
+	t->seq = seq;
+	t->req.kind = __atomic_load_n(&c->kind, __ATOMIC_RELAXED);
+	t->req.nr = __atomic_load_n(&c->nr, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < 6; i++)
+		t->req.args[i] = __atomic_load_n(&c->args[i], __ATOMIC_RELAXED);
+	t->guest = false;
+	t->posted = true;
+	list_del(&t->guest_node);
+	if (t->waiter)
+		fiber_wake(t->waiter);
+	return true;
+}
+
+static bool poll_requests(void)
+{
+	struct platform_thread *t, *next;
+	bool any = false;
+
+	list_for_each_safe(t, next, &systrap.guests, guest_node) any |= take(t);
+	return any;
+}
+
+static bool before_sleep(void)
+{
+	(void)__atomic_exchange_n(&systrap.global->sleeping, 1, __ATOMIC_SEQ_CST);
+	return !poll_requests();
+}
+
+static void after_sleep(void)
+{
+	__atomic_store_n(&systrap.global->sleeping, 0, __ATOMIC_RELAXED);
+}
+
+static const struct kloop_hook hook = {
+	.poll = poll_requests,
+	.before_sleep = before_sleep,
+	.after_sleep = after_sleep,
+};
+
+/* Read, so that the counter never fills up; the loop scans afterwards. */
+static void on_doorbell(struct kloop_fd *source, uint32_t events)
+{
+	uint64_t count;
+
+	(void)events;
+	(void)!read(source->host_fd, &count, sizeof(count));
+}
+
+int systrap_talk_init(void)
+{
+	systrap.doorbell_source =
+		(struct kloop_fd){ .host_fd = systrap.doorbell, .fn = on_doorbell };
+	kloop_set_hook(&hook);
+	return kloop_add(&systrap.doorbell_source, EPOLLIN | EPOLLET);
+}
+
+void systrap_reply(struct platform_thread *t, enum stub_action action)
+{
+	struct stub_ctx *c = t->ctx;
+
+	t->guest = true;
+	t->posted = false;
+	list_add_tail(&t->guest_node, &systrap.guests);
+	__atomic_store_n(&c->action, (uint32_t)action, __ATOMIC_RELAXED);
+	(void)__atomic_exchange_n(&c->rep_seq, t->seq, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&c->sleep, __ATOMIC_SEQ_CST)) {
+		uint32_t *word = &systrap.words[t->index];
+
+		__atomic_store_n(&c->sleep, 0, __ATOMIC_RELAXED);
+		__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
+		(void)syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	}
+}
+
+int systrap_await(struct platform_thread *t, nsec_t deadline)
+{
+	int r = 0;
+
+	t->waiter = fiber_self();
+	/* A request that is there already saves a round through the loop. */
+	if (t->guest)
+		(void)take(t);
+	while (!t->posted && !t->space->dead && r != -ETIMEDOUT)
+		r = fiber_park(deadline, false);
+	t->waiter = NULL;
+	if (t->posted && !t->space->dead)
+		return 0;
+	if (!t->space->dead)
+		systrap_space_kill(t->space);
+	return -ESRCH;
+}
+
+int systrap_settle(struct platform_thread *t)
+{
+	int r;
+
+	if (t->space->dead)
+		return -ESRCH;
+	if (!t->guest && !t->posted)
+		return 0;
+	r = systrap_await(t, nsec_add(kclock_monotonic(), SYSTRAP_ACTION_NS));
+	t->posted = false;
+	if (r == 0 && t->req.kind != STUB_REQ_READY) {
+		systrap_space_kill(t->space);
+		r = -ESRCH;
+	}
+	return r;
+}
+
+int64_t systrap_action(struct platform_thread *t, enum stub_action action)
+{
+	int r;
+
+	systrap_reply(t, action);
+	r = systrap_await(t, nsec_add(kclock_monotonic(), SYSTRAP_ACTION_NS));
+	t->posted = false;
+	t->grant.valid = false;
+	if (r < 0)
+		return r;
+	if (t->req.kind != STUB_REQ_DONE) {
+		systrap_space_kill(t->space);
+		return -ESRCH;
+	}
+	return (int64_t)t->req.nr;
+}
+
+int64_t systrap_call(struct platform_thread *t, long nr, const uint64_t args[6])
+{
+	const int r = systrap_settle(t);
+
+	if (r < 0)
+		return r;
+	t->grant = (struct systrap_grant){ .valid = true, .nr = nr, .mask = 0x3f };
+	t->ctx->act[0] = (uint64_t)nr;
+	for (unsigned int i = 0; i < 6; i++) {
+		t->grant.args[i] = args[i];
+		if (i < 5)
+			t->ctx->act[i + 1] = args[i];
+	}
+	t->ctx->ret = args[5];
+	return systrap_action(t, STUB_ACT_CALL);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting the zygote and taking the template's listener, before the cage; and telling the zygote
+ * whom to reap.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "sentry/platform/systrap/systrap_internal.h"
+
+#define HELLO_TIMEOUT_MS 10000
+
+extern char **environ;
+
+/* In the child of a fork that copied a process with one thread: system calls only. */
+__attribute__((noreturn)) static void become_zygote(int stub_fd, int sock)
+{
+	char name[] = "caisson-stub";
+	char *const argv[] = { name, NULL };
+	char *const envp[] = { NULL };
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* Above ZYGOTE_FD first, so that neither is overwritten. */
+	sock = fcntl(sock, F_DUPFD_CLOEXEC, ZYGOTE_FD + 1);
+	stub_fd = fcntl(stub_fd, F_DUPFD_CLOEXEC, ZYGOTE_FD + 1);
+	if (sock >= 0 && stub_fd >= 0 && dup2(sock, ZYGOTE_FD) == ZYGOTE_FD &&
+	    fd_close_range(ZYGOTE_FD + 1, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */) == 0)
+		(void)syscall(SYS_execveat, stub_fd, "", argv, envp, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+int systrap_zygote_start(int stub_fd, pid_t *ret_pid, int *ret_sock)
+{
+	const int on = 1;
+	int sv[2];
+	long pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+	if (pid < 0 && errno == EPERM) /* stubs then share our pid namespace */
+		pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	if (pid == 0)
+		become_zygote(stub_fd, sv[1]);
+	(void)close(sv[1]);
+	if (pid < 0 || setsockopt(sv[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0) {
+		const int r = -errno;
+
+		(void)close(sv[0]);
+		return r;
+	}
+	*ret_pid = (pid_t)pid;
+	*ret_sock = sv[0];
+	return 0;
+}
+
+/* The template's greeting: the kernel says whose it is. */
+static int receive_hello(int sock, pid_t *ret)
+{
+	union {
+		struct cmsghdr header;
+		uint8_t space[CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	struct ucred who;
+	const struct cmsghdr *c;
+
+	if (poll(&p, 1, HELLO_TIMEOUT_MS) <= 0)
+		return -ETIMEDOUT;
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) <= 0)
+		return -EPIPE;
+	c = CMSG_FIRSTHDR(&msg);
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS)
+		return -EPROTO;
+	memcpy(&who, CMSG_DATA(c), sizeof(who));
+	*ret = who.pid;
+	return who.pid > 0 ? 0 : -EPROTO;
+}
+
+int systrap_zygote_setup(int prw_fd, int child_sock, pid_t *ret_template)
+{
+	struct {
+		struct zygote_init init;
+		struct sock_filter filter[ZYGOTE_FILTER_MAX];
+	} msg = { 0 };
+	const int fds[5] = { systrap.gro_fd, systrap.wro_fd, prw_fd, child_sock, systrap.doorbell };
+	int r;
+
+	msg.init.filter_len = systrap_filter(systrap.options.profile, msg.filter);
+	msg.init.dumpable = geteuid() != 0;
+	r = fd_send(systrap.zygote_sock, &msg,
+		    sizeof(msg.init) + msg.init.filter_len * sizeof(msg.filter[0]), fds, 5);
+	if (r < 0)
+		return r;
+	return receive_hello(systrap.zygote_sock, ret_template);
+}
+
+void systrap_zygote_reap(int pidfd)
+{
+	(void)fd_send(systrap.zygote_sock, "R", 1, &pidfd, 1);
+}
