@@ -9,6 +9,7 @@
 #define ERESTARTSYS    512 /* restart if the handler has SA_RESTART or there is none */
 #define ERESTARTNOINTR 513 /* always restart */
 #define ERESTARTNOHAND 514 /* restart only if no handler runs */
+#define EFSIZELIMIT    530 /* EFBIG because of RLIMIT_FSIZE: SIGXFSZ is due (vfs) */
 #define ERESTART_RESTARTBLOCK                                               \
 	516 /* restart through restart_syscall(2) with an adjusted time-out \
 	     */

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "sentry/mem/user_memory.h"
+
 struct memfile {
 	unsigned int refs;
 	int host_fd;   /* read and write */
@@ -25,7 +27,14 @@ void memfile_unref(struct memfile *m);
 /* Bytes moved or -errno; reading past the size gives 0, writing past it grows. */
 ssize_t memfile_read(struct memfile *m, void *dst, size_t len, uint64_t offset);
 ssize_t memfile_write(struct memfile *m, const void *src, size_t len, uint64_t offset);
+
+/* The same to and from a uio: reads as much as it takes, writes len bytes of it. May yield. */
+ssize_t memfile_read_uio(struct memfile *m, struct uio *u, uint64_t offset);
+ssize_t memfile_write_uio(struct memfile *m, struct uio *u, size_t len, uint64_t offset);
+
 int memfile_resize(struct memfile *m, uint64_t size);
 int memfile_punch(struct memfile *m, uint64_t offset, uint64_t len);
+/* SEEK_DATA or SEEK_HOLE from offset: -ENXIO behind the end. */
+int64_t memfile_seek(const struct memfile *m, uint64_t offset, int whence);
 /* Bytes in memory (fstat's st_blocks * 512). */
 uint64_t memfile_resident(const struct memfile *m);

@@ -39,9 +39,9 @@ struct mount {
 	struct mount_ns *ns;
 	struct list_head child_node, children;
 	struct list_head ns_node;
-	struct peer_group *peers; /* shared, NULL: not */
-	struct mount *master;	  /* slave of, NULL: not */
-	struct list_head peer_node, slaves, slave_node;
+	struct peer_group *peers;  /* shared, NULL: not */
+	struct peer_group *master; /* slave of, NULL: not */
+	struct list_head peer_node, slave_node;
 	bool unbindable;
 };
 

@@ -26,7 +26,8 @@ struct mmap_source {
 struct file_ops {
 	/*
 	 * Read or write at *pos and advance it; pos is NULL for streams (FMODE_STREAM). Bytes moved
-	 * or -errno. Blocking unless O_NONBLOCK (-EAGAIN). [EINVAL]
+	 * or -errno. Blocking unless O_NONBLOCK (-EAGAIN). Writes to regular files are entered with
+	 * inode->lock held for writing. [EINVAL]
 	 */
 	ssize_t (*read)(struct file *f, struct uio *u, uint64_t *pos);
 	ssize_t (*write)(struct file *f, struct uio *u, uint64_t *pos);
@@ -70,6 +71,8 @@ enum file_mode {
 	FMODE_STREAM = 1u << 2,	    /* no position: pread is ESPIPE */
 	FMODE_PATH = 1u << 3,	    /* O_PATH */
 	FMODE_ATOMIC_POS = 1u << 4, /* reads and writes at the position are serialised */
+	FMODE_WRITER = 1u << 5,	    /* counted in inode->writers */
+	FMODE_EXEC = 1u << 6,	    /* counted in inode->denied_writes */
 };
 
 struct file {
@@ -78,7 +81,7 @@ struct file {
 	struct path path;	 /* references; may be empty for pipes and the like */
 	struct inode *inode;	 /* of the path, or one of its own; one reference; may be NULL */
 	uint32_t mode;		 /* enum file_mode */
-	const struct cred *cred; /* of the opener; one reference */
+	const struct cred *cred; /* of the opener; one reference; may be NULL */
 	struct waitq *wq;	 /* readiness; NULL: always ready. Belongs to the object */
 
 	unsigned int refs;
@@ -93,7 +96,10 @@ struct file {
 	void *flock_owner;	      /* vfs/locks */
 };
 
-/* refs 1. Takes references on path (may be NULL), its inode and cred (may be NULL). */
+/*
+ * refs 1. Takes references on path (may be NULL), its inode and cred (may be NULL). In an open op
+ * of inode_ops both are NULL: the VFS fills path, inode and cred afterwards.
+ */
 void file_init(struct file *f, const struct file_ops *ops, const struct path *path,
 	       const struct cred *cred, uint32_t flags);
 /* What file_init() took; release() calls it before it frees. */
@@ -107,8 +113,11 @@ static inline void file_unref_auto(struct file **f)
 }
 #define AUTO_FILE AUTO(file_unref_auto)
 
-/* Access mode, RLIMIT_FSIZE, O_APPEND, position and inotify handled; used by all of read(2)'s kin.
- * pos NULL: the file's own position. */
+/*
+ * Access mode, RLIMIT_FSIZE, O_APPEND, position, times and inotify handled; used by all of
+ * read(2)'s kin. pos NULL: the file's own position. file_write() gives -EFSIZELIMIT at the limit
+ * (kerrno.h).
+ */
 ssize_t file_read(struct file *f, struct uio *u, uint64_t *pos);
 ssize_t file_write(struct file *f, struct uio *u, uint64_t *pos, uint64_t fsize_limit);
 
@@ -116,3 +125,17 @@ ssize_t file_write(struct file *f, struct uio *u, uint64_t *pos, uint64_t fsize_
 ssize_t file_read_kernel(struct file *f, void *dst, size_t len, uint64_t offset);
 
 uint32_t file_poll(struct file *f);
+
+/* lseek(2): ops->seek, or by size (SEEK_DATA, SEEK_HOLE: one extent). -ESPIPE for streams. */
+int64_t file_seek(struct file *f, int64_t offset, int whence);
+/* The same rules for a seek op that knows its end; pos_lock is held. */
+int64_t file_seek_size(struct file *f, int64_t offset, int whence, uint64_t size);
+/* getdents(2): -ENOTDIR, -ENOENT in a removed directory, or what the filesystem says. */
+int file_iterate(struct file *f, struct dir_sink *sink);
+/* fallocate(2) without the limits of a descriptor's owner. */
+int file_fallocate(struct file *f, int mode, uint64_t offset, uint64_t len, uint64_t fsize_limit);
+/* F_SETFL: the O_* of it that may change. */
+#define FILE_FLAGS_CHANGEABLE (O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK)
+int file_set_flags(struct file *f, uint32_t flags);
+/* close(2) of one descriptor: drops the POSIX locks of owner (NULL: none), then flush. */
+int file_close_one(struct file *f, const void *owner);

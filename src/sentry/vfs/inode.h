@@ -163,6 +163,7 @@ struct inode {
 	struct watch_list *watches; /* NULL: none */
 	struct waitq lease_waiters;
 	unsigned int writers, denied_writes; /* ETXTBSY: open for writing; running as a program */
+	bool tmpfile_linkable;		     /* O_TMPFILE without O_EXCL */
 	void *bound; /* unix socket bound here, or the fifo's pipe; see vfs/special.h */
 };
 
@@ -176,8 +177,10 @@ void inode_fini(struct inode *inode);
 struct inode *inode_ref(struct inode *inode);
 void inode_unref(struct inode *inode); /* accepts NULL */
 
-/* Generic permission check of path_resolution(7) with CAP_DAC_OVERRIDE and DAC_READ_SEARCH. */
+/* ops->permission if there is one, else the generic check. 0, -EACCES, -EPERM. */
 int inode_permission(struct inode *inode, const struct cred *cred, unsigned int mask);
+/* Check of path_resolution(7) by mode bits, with CAP_DAC_OVERRIDE and DAC_READ_SEARCH. */
+int inode_permission_generic(const struct inode *inode, const struct cred *cred, unsigned int mask);
 
 /* The owner, or CAP_FOWNER. */
 bool inode_owner_or_capable(const struct inode *inode, const struct cred *cred);

@@ -13,7 +13,7 @@ enum walk_flags {
 	WALK_FOLLOW = 1u << 0,	    /* follow a symlink in the last component */
 	WALK_DIRECTORY = 1u << 1,   /* the result must be a directory */
 	WALK_EMPTY = 1u << 2,	    /* AT_EMPTY_PATH: "" is the start itself */
-	WALK_PARENT = 1u << 3,	    /* stop at the parent; last component in walk_result.last */
+	WALK_PARENT = 1u << 3,	    /* of this room: stop at the parent (walk.h) */
 	WALK_NO_XDEV = 1u << 4,	    /* RESOLVE_NO_XDEV: -EXDEV */
 	WALK_NO_MAGIC = 1u << 5,    /* RESOLVE_NO_MAGICLINKS: -ELOOP */
 	WALK_NO_SYMLINKS = 1u << 6, /* RESOLVE_NO_SYMLINKS: -ELOOP */
@@ -25,6 +25,13 @@ enum walk_flags {
 /* Errors: -ENOENT -ENOTDIR -ELOOP -EACCES -ENAMETOOLONG -EXDEV. *ret carries references. */
 int path_walk(const struct vfs_ctx *ctx, const struct path *at, const char *name,
 	      unsigned int flags, struct path *ret);
+
+/*
+ * In open flags: open for execution, for exec and its interpreters, with O_RDONLY. Wants a regular
+ * file, execute permission and no MOUNT_NOEXEC (-EACCES), nobody who writes (-ETXTBSY); while the
+ * file is open, nobody can open it for writing.
+ */
+#define VFS_OPEN_EXEC 0x20u
 
 /* open(2) and openat2(2): flags are O_*, mode is masked by ctx->umask, walk has WALK_NO_* bits. */
 int vfs_open(const struct vfs_ctx *ctx, const struct path *at, const char *name, uint32_t flags,
@@ -43,10 +50,30 @@ int vfs_link(const struct vfs_ctx *ctx, const struct path *old, const struct pat
 int vfs_unlink(const struct vfs_ctx *ctx, const struct path *at, const char *name, bool directory);
 int vfs_rename(const struct vfs_ctx *ctx, const struct path *old_at, const char *old_name,
 	       const struct path *new_at, const char *new_name, uint32_t flags);
+/* Judges permission, stamps ctime, clears set-id bits as chown(2) does. */
 int vfs_setattr(const struct vfs_ctx *ctx, const struct path *p, const struct setattr *attr);
+/* truncate(2): -EFSIZELIMIT beyond ctx->fsize_limit. */
 int vfs_truncate(const struct vfs_ctx *ctx, const struct path *p, uint64_t size);
+/* ftruncate(2): permission was judged at open. */
+int file_truncate(struct file *f, uint64_t size, uint64_t fsize_limit);
 /* struct stat of an inode seen through a mount; refreshes attributes. */
 int vfs_stat(const struct path *p, struct stat *ret);
+
+int vfs_statfs(const struct path *p, struct statfs *ret);
+/* access(2) with ctx->cred; mask MAY_*, 0: exists. Judges MOUNT_NOEXEC too. */
+int vfs_access(const struct vfs_ctx *ctx, const struct path *p, unsigned int mask);
+/* The target of a link, also of one that leads to an object; *ret is the caller's. -EINVAL. */
+int vfs_readlink(const struct vfs_ctx *ctx, const struct path *p, char **ret);
+
+/* Extended attributes with the namespaces' rules (xattr(7)). Results as in inode_ops. */
+#define VFS_XATTR_NAME_MAX  255u
+#define VFS_XATTR_VALUE_MAX 65536u
+ssize_t vfs_getxattr(const struct vfs_ctx *ctx, const struct path *p, const char *name, void *value,
+		     size_t size);
+int vfs_setxattr(const struct vfs_ctx *ctx, const struct path *p, const char *name,
+		 const void *value, size_t size, int flags);
+ssize_t vfs_listxattr(const struct vfs_ctx *ctx, const struct path *p, char *list, size_t size);
+int vfs_removexattr(const struct vfs_ctx *ctx, const struct path *p, const char *name);
 
 /* Bind a unix socket: makes the node and sets inode->bound. *ret: reference on the inode. */
 int vfs_bind_socket(const struct vfs_ctx *ctx, const char *name, uint32_t mode, void *bound,

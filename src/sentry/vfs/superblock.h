@@ -34,13 +34,18 @@ struct superblock {
 	uint64_t next_ino;
 	bool no_negative; /* negative dentries may not be kept (shared volumes, proc) */
 	bool no_cache;	  /* no dentry is kept beyond its last reference (proc) */
+	bool own_times;	  /* the filesystem keeps atime and mtime of reads and writes itself */
+	bool rdonly;	  /* EROFS for every mount of it */
+	bool anonymous;	  /* pipes, sockets: never mounted in a namespace */
+
+	unsigned int active; /* mounts; owned by vfs/mount */
 	void *priv;
 };
 
 void superblock_init(struct superblock *sb, const struct superblock_ops *ops, const char *type,
 		     uint64_t magic); /* refs 1, a dev number of its own */
 struct superblock *superblock_ref(struct superblock *sb);
-void superblock_unref(struct superblock *sb);
+void superblock_unref(struct superblock *sb); /* accepts NULL */
 
 struct filesystem_type {
 	const char *name;

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/fs/tmpfs/inode.c - attributes, opening and the end of inodes; seals and memfds.
+ */
+#include <errno.h>
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "sentry/fs/tmpfs/node.h"
+#include "sentry/vfs/anon.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020 /* Linux 6.3 */
+#endif
+#define SEALS_ALL                                                                         \
+	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | \
+	 F_SEAL_EXEC)
+
+int tmpfs_getattr(struct inode *inode)
+{
+	return S_ISREG(inode->mode) ? tmpfs_data_refresh(tmpfs_inode(inode)) : 0;
+}
+
+int tmpfs_setattr(struct inode *inode, const struct setattr *attr)
+{
+	struct tmpfs_inode *t = tmpfs_inode(inode);
+	int r;
+
+	if (attr->mask & SETATTR_MODE && t->seals & F_SEAL_EXEC &&
+	    (attr->mode ^ inode->mode) & 0111)
+		return -EPERM;
+	if (attr->mask & SETATTR_SIZE) {
+		if (!S_ISREG(inode->mode))
+			return -EINVAL;
+		r = tmpfs_data_resize(t, attr->size);
+		if (r < 0)
+			return r;
+	}
+	if (attr->mask & SETATTR_MODE)
+		inode->mode = (inode->mode & S_IFMT) | (attr->mode & 07777);
+	if (attr->mask & SETATTR_UID)
+		inode->uid = attr->uid;
+	if (attr->mask & SETATTR_GID)
+		inode->gid = attr->gid;
+	if (attr->mask & SETATTR_ATIME)
+		inode->atime = attr->atime;
+	if (attr->mask & SETATTR_MTIME)
+		inode->mtime = attr->mtime;
+	if (attr->mask & SETATTR_CTIME)
+		inode->ctime = attr->ctime;
+	return 0;
+}
+
+int tmpfs_open(struct inode *inode, uint32_t flags, struct file **ret)
+{
+	struct file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	file_init(f, S_ISDIR(inode->mode) ? &tmpfs_dir_file_ops : &tmpfs_file_ops, NULL, NULL,
+		  flags);
+	f->mode |= FMODE_ATOMIC_POS;
+	*ret = f;
+	return 0;
+}
+
+void tmpfs_evict(struct inode *inode)
+{
+	struct tmpfs_inode *t = tmpfs_inode(inode);
+
+	if (S_ISDIR(inode->mode))
+		tmpfs_dir_free(t);
+	else if (S_ISREG(inode->mode))
+		tmpfs_data_free(t);
+	free(t->target);
+	tmpfs_xattrs_free(t);
+	tmpfs_sb(inode->sb)->inodes--;
+	inode_fini(inode);
+	free(t);
+}
+
+/* memfds live on an instance of their own that is mounted nowhere. */
+static int memfd_sb(struct tmpfs_sb **ret)
+{
+	static struct superblock *sb;
+	const struct tmpfs_options options = { .size = INT64_MAX, .inodes = UINT32_MAX };
+	int r = 0;
+
+	if (!sb)
+		r = tmpfs_new(&options, &sb);
+	if (r == 0)
+		*ret = tmpfs_sb(sb);
+	return r;
+}
+
+int tmpfs_memfd(const char *name, unsigned int flags, const struct cred *cred, struct file **ret)
+{
+	char text[VFS_NAME_MAX + 16];
+	struct tmpfs_sb *sb;
+	struct tmpfs_inode *t;
+	struct path path;
+	struct file *f;
+	int r = memfd_sb(&sb);
+
+	if (r == 0)
+		r = tmpfs_inode_new(sb, S_IFREG | 0777, cred, &t);
+	if (r < 0)
+		return r;
+	t->inode.nlink = 0;
+	if (flags & MFD_NOEXEC_SEAL) {
+		t->inode.mode &= ~0111u;
+		t->seals = F_SEAL_EXEC;
+	} else if (flags & MFD_ALLOW_SEALING) {
+		t->seals = 0;
+	}
+	(void)snprintf(text, sizeof(text), "/memfd:%s", name);
+	r = anon_path_for_inode(text, &t->inode, &path);
+	if (r < 0)
+		return r;
+	f = calloc(1, sizeof(*f));
+	if (f) {
+		file_init(f, &tmpfs_file_ops, &path, cred, O_RDWR);
+		f->mode |= FMODE_ATOMIC_POS;
+		*ret = f;
+	}
+	path_unref(&path);
+	return f ? 0 : -ENOMEM;
+}
+
+int tmpfs_get_seals(const struct file *f)
+{
+	return f->ops == &tmpfs_file_ops ? (int)tmpfs_inode(f->inode)->seals : -EINVAL;
+}
+
+int tmpfs_add_seals(struct file *f, unsigned int seals)
+{
+	struct tmpfs_inode *t;
+
+	if (f->ops != &tmpfs_file_ops)
+		return -EINVAL;
+	t = tmpfs_inode(f->inode);
+	if (!(f->mode & FMODE_WRITE))
+		return -EPERM;
+	if (seals & ~(unsigned int)SEALS_ALL)
+		return -EINVAL;
+	if (t->seals & F_SEAL_SEAL)
+		return -EPERM;
+	/* Shared mappings hold a reference on the memfile. */
+	if (seals & F_SEAL_WRITE && !(t->seals & F_SEAL_WRITE) && t->mem && t->mem->refs > 1)
+		return -EBUSY;
+	if (seals & F_SEAL_EXEC && !(t->inode.mode & 0111))
+		seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+	t->seals |= seals;
+	return 0;
+}
