@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/boot/cage.h"
+
+#include <linux/seccomp.h>
+#include <unistd.h>
+
+#include "jail/jail.h"
+
+extern const struct sock_filter sentry_filter[];
+extern const unsigned short sentry_filter_len;
+
+int cage_close(const struct sentry_container *c, struct err *err)
+{
+	int r;
+
+	(void)close(SENTRY_FD_STUB);
+	(void)close(SENTRY_FD_PROC);
+	r = jail_no_dump();
+	if (r == 0)
+		r = jail_capabilities(0);
+	if (r == 0 && c->platform == SENTRY_PLATFORM_SYSTRAP)
+		r = jail_filter(sentry_filter, sentry_filter_len, SECCOMP_FILTER_FLAG_TSYNC);
+	return r < 0 ? err_sys(err, r, "close the cage") : 0;
+}
