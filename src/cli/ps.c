@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -195,20 +196,53 @@ static int print_table(const struct pid_list *list, const struct option_args *ar
 	return r < 0 ? r : out_flush(&out, err);
 }
 
+/* The columns of ps -ef, for processes that the host's ps(1) does not know. */
+static int print_inside(const struct container_process *list, size_t len, bool json,
+			struct err *err)
+{
+	AUTO_BUF struct buf out = { 0 };
+	AUTO_JSON json_t *array = json_array();
+
+	buf_printf(&out, "%-8s %7s %7s %2s %5s %8s %s\n", "UID", "PID", "PPID", "S", "STIME",
+		   "TIME", "CMD");
+	for (size_t i = 0; i < len; i++) {
+		const struct container_process *p = &list[i];
+		const time_t start = (time_t)(p->start_ns / 1000000000u);
+		const unsigned long long cpu_s = p->cpu_ns / 1000000000u;
+		char begun[16] = "-";
+		struct tm tm;
+
+		if (localtime_r(&start, &tm))
+			(void)strftime(begun, sizeof(begun), "%H:%M", &tm);
+		buf_printf(&out, "%-8u %7d %7d %2c %5s %02llu:%02llu:%02llu %s\n", p->uid, p->pid,
+			   p->ppid, p->state, begun, cpu_s / 3600, cpu_s / 60 % 60, cpu_s % 60,
+			   p->command);
+		if (json_array_append_new(array, json_integer(p->pid)) < 0)
+			return err_sys(err, -ENOMEM, "ps");
+	}
+	return json ? out_json(array, 0, err) : out_flush(&out, err);
+}
+
 static int run_ps(struct cli *cli, const void *options, const struct option_args *args,
 		  struct err *err)
 {
 	const struct ps_options *o = options;
 	const bool json = str_eq(o->format, "json");
 	AUTO_CONTAINER struct container *c = NULL;
+	AUTO_FREE struct container_process *inside = NULL;
 	struct pid_list list = { 0 };
+	size_t inside_len;
 	int r;
 
 	if (o->format && !json && !str_eq(o->format, "table"))
 		return err_set(err, -EINVAL, "invalid format option");
 	r = cli_load(cli, args, false, &c, err);
-	if (r == 0)
-		r = container_pids(c, &list.pids, &list.len, err);
+	if (r < 0)
+		return r;
+	r = container_processes(c, &inside, &inside_len, err);
+	if (r != -ENOTSUP)
+		return r < 0 ? r : print_inside(inside, inside_len, json, err);
+	r = container_pids(c, &list.pids, &list.len, err);
 	if (r == 0)
 		r = json ? print_json(&list, err) : print_table(&list, args, err);
 	free(list.pids);
@@ -222,7 +256,8 @@ const struct verb verb_ps = {
 	.description =
 		"The table is that of ps(1) with the options given (default: -ef), without the "
 		"lines of\n"
-		"other processes; it must have a column PID. JSON is an array of process ids.",
+		"other processes; it must have a column PID. JSON is an array of process ids.\n"
+		"Processes of class sentry are those of its own kernel, with ids of their own.",
 	.options = table,
 	.min_args = 1,
 	.max_args = VERB_ARGS_ANY,

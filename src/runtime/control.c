@@ -166,6 +166,21 @@ int container_pids(struct container *c, pid_t **ret, size_t *ret_len, struct err
 	return 0;
 }
 
+int container_processes(struct container *c, struct container_process **ret, size_t *ret_len,
+			struct err *err)
+{
+	const struct isolation_ops *ops;
+	int r = isolation_ops_get(c->isolation, &ops, err);
+
+	*ret = NULL;
+	*ret_len = 0;
+	if (r < 0)
+		return r;
+	if (!ops->processes)
+		return -ENOTSUP;
+	return c->pid ? ops->processes(c, ret, ret_len, err) : 0;
+}
+
 /* ioctl_pidfd(2) of Linux 6.13, the exit code since 6.15; the C library here is older. */
 struct pidfd_info_v1 {
 	__u64 mask;

@@ -78,6 +78,9 @@ struct isolation_ops {
 	int (*signal)(struct container *c, int sig, bool all, struct err *err);
 	/* After the cgroups were updated: what is shown inside. NULL: nothing to do. */
 	int (*update)(struct container *c, const struct oci_resources *resources, struct err *err);
+	/* container_processes(); NULL: they are the host's. */
+	int (*processes)(struct container *c, struct container_process **ret, size_t *ret_len,
+			 struct err *err);
 	/* Close what a process handle owns; the process itself lives on. Accepts an empty one. */
 	void (*process_done)(struct process *process);
 };

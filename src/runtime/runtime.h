@@ -182,6 +182,21 @@ int container_update(struct container *c, const struct oci_resources *resources,
 int container_stats(struct container *c, struct cgroup_stats *ret, struct err *err);
 /* The processes of its cgroup, without one init alone. *ret is the caller's, NULL for none. */
 int container_pids(struct container *c, pid_t **ret, size_t *ret_len, struct err *err);
+/* A process as the container's own kernel knows it. */
+struct container_process {
+	int pid, ppid; /* inside */
+	uint32_t uid, threads;
+	uint64_t start_ns; /* since the epoch */
+	uint64_t cpu_ns;
+	char state;	   /* as in ps(1) */
+	char command[128]; /* args, cut; printable */
+};
+/*
+ * Of classes whose processes are not the host's; -ENOTSUP, without a message, of the others: use
+ * container_pids(). *ret is the caller's, NULL for none.
+ */
+int container_processes(struct container *c, struct container_process **ret, size_t *ret_len,
+			struct err *err);
 /*
  * Wait until the init process has ended; *ret_status is its exit code (128 + N for signal N) where
  * the kernel tells it to someone who is not the parent (Linux 6.15, or a zombie not yet reaped),
