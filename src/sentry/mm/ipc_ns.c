@@ -49,6 +49,8 @@ void ipc_ns_unref(struct ipc_ns *ns)
 {
 	if (!ns || --ns->refs > 0)
 		return;
+	if (ns->mqueue)
+		ns->mqueue_free(ns->mqueue);
 	shm_ns_done(ns);
 	table_done(&ns->shm);
 	table_done(&ns->sem);

@@ -37,7 +37,8 @@ struct ipc_ns {
 	struct ipc_table shm, sem, msg;
 	uint64_t shm_pages; /* of all segments */
 	uint64_t shm_max, shm_all, shm_mni;
-	void *mqueue; /* fs/mqueue: the namespace's superblock, or NULL */
+	void *mqueue; /* fs/mqueue: the namespace's queues, or NULL */
+	void (*mqueue_free)(void *mqueue);
 };
 
 /* A fresh namespace; `id` is its inode number in nsfs. NULL: out of memory. */

@@ -144,6 +144,8 @@ struct thread_group {
 	uint64_t utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, min_flt, maj_flt;
 	uint64_t cmin_flt, cmaj_flt, cnvcsw, cnivcsw, max_rss, cmax_rss;
 	nsec_t start_ns;
+	int oom_score_adj,
+		oom_score_adj_min;	/* /proc/PID/oom_score_adj; the lowest without a right */
 	struct posix_timers *timers;	/* NULL: none; task/posix_timers.h */
 	struct sem_undo_list *sem_undo; /* mm/sem.h; NULL: none */
 	struct itimers *itimers;	/* NULL: none; task/itimer.h */

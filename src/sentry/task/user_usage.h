@@ -14,7 +14,8 @@ struct user_usage {
 	unsigned int refs;
 	uint32_t uid;
 	uint64_t tasks;
-	uint64_t signals; /* queued signals and timers */
+	uint64_t signals;      /* queued signals and timers */
+	uint64_t mqueue_bytes; /* of POSIX message queues, RLIMIT_MSGQUEUE */
 };
 
 struct user_usage *user_usage_get(uint32_t uid); /* one reference; NULL: out of memory */

@@ -9,14 +9,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 #include <asm/termbits.h>
 
 #include "base/cleanup.h"
 #include "sentry/core/kloop.h"
+#include "sentry/vfs/anon.h"
 
+#define MEM_MAJOR  1	  /* null, zero, full, random */
 #define HOST_CHUNK 65536u /* bytes of one host call */
 
 struct host_inode {
@@ -329,8 +334,6 @@ static int inode_open(struct inode *inode, uint32_t flags, struct file **ret)
 	if (!f)
 		return -ENOMEM;
 	file_init(f, &host_ops, NULL, NULL, flags);
-	if (!f->inode)
-		f->inode = inode_ref(inode);
 	f->wq = hi->pollable ? &hi->wq : NULL;
 	if (!hi->regular)
 		f->mode |= FMODE_STREAM;
@@ -393,7 +396,8 @@ static int host_sb_get(struct superblock **ret)
 		host_sb = calloc(1, sizeof(*host_sb));
 		if (!host_sb)
 			return -ENOMEM;
-		superblock_init(host_sb, &host_sb_ops, "hostfs", 0x50495045 /* PIPEFS_MAGIC */);
+		superblock_init(host_sb, &host_sb_ops, "hostfs", PIPEFS_MAGIC);
+		host_sb->anonymous = true;
 	}
 	*ret = host_sb;
 	return 0;
@@ -416,39 +420,82 @@ static int watch(struct host_inode *hi)
 	return r;
 }
 
-int host_file_new(int host_fd, uint32_t uid, uint32_t gid, struct file **ret)
+static struct host_inode *inode_new(int host_fd, const struct stat *st, uint32_t uid, uint32_t gid)
 {
-	struct host_inode *hi;
+	struct host_inode *hi = calloc(1, sizeof(*hi));
 	struct superblock *sb;
-	struct stat st;
-	const int flags = fcntl(host_fd, F_GETFL);
-	int r;
 
-	if (flags < 0 || fstat(host_fd, &st) < 0)
-		return -EBADF;
-	r = host_sb_get(&sb);
-	if (r < 0)
-		return r;
-	hi = calloc(1, sizeof(*hi));
 	if (!hi)
-		return -ENOMEM;
+		return NULL;
 	hi->host_fd = host_fd;
-	hi->regular = S_ISREG(st.st_mode);
-	r = watch(hi);
-	if (r < 0) {
+	hi->regular = S_ISREG(st->st_mode);
+	if (host_sb_get(&sb) < 0 || watch(hi) < 0) {
 		free(hi);
-		return r;
+		return NULL;
 	}
-	inode_init(&hi->inode, sb, &host_inode_ops, sb->next_ino++, (st.st_mode & S_IFMT) | 0620,
+	inode_init(&hi->inode, sb, &host_inode_ops, sb->next_ino++, (st->st_mode & S_IFMT) | 0620,
 		   NULL);
 	hi->inode.uid = uid;
 	hi->inode.gid = gid;
-	hi->inode.rdev = S_ISCHR(st.st_mode) ? st.st_rdev : 0;
-	r = inode_open(&hi->inode, (uint32_t)flags & (O_ACCMODE | O_APPEND), ret);
-	if (r == 0 && hi->regular)
-		(*ret)->pos = (uint64_t)lseek(host_fd, 0, SEEK_CUR);
-	if (r < 0)
-		hi->host_fd = -1; /* stays the caller's */
-	inode_unref(&hi->inode);
+	/* A terminal's number would be that of a slave inside. */
+	if (S_ISCHR(st->st_mode) && major(st->st_rdev) == MEM_MAJOR)
+		hi->inode.rdev = st->st_rdev;
+	return hi;
+}
+
+/* "pipe:[N]" and the like, so that /proc/PID/fd shows it and can open it again. Takes hi. */
+static int path_new(struct host_inode *hi, struct path *ret)
+{
+	static const struct {
+		uint32_t type;
+		const char *name;
+	} kinds[] = {
+		{ S_IFIFO, "pipe" }, { S_IFSOCK, "socket" }, { S_IFREG, "file" }, { S_IFCHR, "tty" }
+	};
+	const char *kind = "host";
+	char name[32];
+	int r;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if ((hi->inode.mode & S_IFMT) == kinds[i].type)
+			kind = kinds[i].name;
+	(void)snprintf(name, sizeof(name), "%s:[%llu]", kind, (unsigned long long)hi->inode.ino);
+	r = anon_path_for_inode(name, &hi->inode, ret);
+	if (r == 0)
+		ret->dentry->unhashed = false;
 	return r;
+}
+
+int host_file_new(int host_fd, uint32_t uid, uint32_t gid, struct file **ret)
+{
+	const int flags = fcntl(host_fd, F_GETFL);
+	const int own = fcntl(host_fd, F_DUPFD_CLOEXEC, 3);
+	struct host_inode *hi;
+	struct path p = { 0 };
+	struct stat st;
+	int r;
+
+	if (flags < 0 || own < 0 || fstat(host_fd, &st) < 0) {
+		if (own >= 0)
+			(void)close(own);
+		return -EBADF;
+	}
+	hi = inode_new(own, &st, uid, gid);
+	if (!hi) {
+		(void)close(own);
+		return -ENOMEM;
+	}
+	r = path_new(hi, &p);
+	if (r == 0)
+		r = inode_open(&hi->inode, (uint32_t)flags & (O_ACCMODE | O_APPEND), ret);
+	if (r < 0) {
+		path_unref(&p);
+		return r;
+	}
+	(*ret)->path = p;
+	(*ret)->inode = inode_ref(&hi->inode);
+	if (hi->regular)
+		(*ret)->pos = (uint64_t)lseek(own, 0, SEEK_CUR);
+	(void)close(host_fd);
+	return 0;
 }

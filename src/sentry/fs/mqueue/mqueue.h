@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/fs/mqueue/mqueue.h - POSIX message queues (mq_overview(7)) and the filesystem that shows
+ * them, one instance per IPC namespace.
+ */
+#pragma once
+
+#include <mqueue.h>
+
+#include "sentry/vfs/file.h"
+
+#define MQ_QUEUES_MAX	   256u	     /* fs.mqueue.queues_max, of an IPC namespace */
+#define MQ_MSG_DEFAULT	   10u	     /* fs.mqueue.msg_default */
+#define MQ_MSG_MAX	   10u	     /* fs.mqueue.msg_max, without CAP_SYS_RESOURCE */
+#define MQ_MSGSIZE_DEFAULT 8192u     /* fs.mqueue.msgsize_default */
+#define MQ_MSGSIZE_MAX	   8192u     /* fs.mqueue.msgsize_max, without CAP_SYS_RESOURCE */
+#define MQ_HARD_MSG_MAX	   65536u    /* HARD_MSGMAX */
+#define MQ_HARD_MSGSIZE	   16777216u /* HARD_MSGSIZEMAX */
+#define MQ_PRIORITY_MAX	   32768u    /* priorities are below */
+
+struct task;
+
+/* The type "mqueue". */
+void mqueue_register(void);
+
+/*
+ * The calls, for the running task; names without the leading slash as the C library passes them.
+ * mq_open: attr may be NULL. 0 and a file, or -errno of mq_open(3).
+ */
+int mqueue_open(struct task *t, const char *name, int oflag, uint32_t mode,
+		const struct mq_attr *attr, struct file **ret);
+int mqueue_unlink(struct task *t, const char *name);
+
+/* Is it a queue's descriptor? The others are -EBADF for the calls below. */
+bool mqueue_file(const struct file *f);
+/* deadline: of CLOCK_MONOTONIC, NSEC_NEVER: none. Messages are copied by the uio. */
+int mqueue_send(struct file *f, struct uio *u, unsigned int priority, nsec_t deadline);
+ssize_t mqueue_receive(struct file *f, struct uio *u, unsigned int *ret_priority, nsec_t deadline);
+/* event NULL: end the registration of this process. 0, -EBUSY, -EINVAL. */
+int mqueue_notify(struct task *t, struct file *f, const struct sigevent *event);
+void mqueue_getattr(struct file *f, struct mq_attr *ret);
+int mqueue_setattr(struct file *f, const struct mq_attr *attr); /* mq_flags only */
+
+/* fs/proc's sysctls: the limit that the node's name says. */
+struct kern_inode;
+struct buf;
+int mqueue_limit_show(struct kern_inode *ki, struct buf *b);
