@@ -243,6 +243,7 @@ static void code_process(struct coder *c, struct sentry_process *p)
 	if (c->r == 0 && p->args.len == 0)
 		fail(c, "args", "empty");
 	code_strings(c, &p->env, SENTRY_STRINGS_MAX, SENTRY_STRING_MAX, "env");
+	code_text(c, &p->program, SENTRY_PATH_MAX, "program");
 	code_path(c, &p->cwd, "cwd");
 	code_u32(c, &p->uid, UINT32_MAX - 1, "uid");
 	code_u32(c, &p->gid, UINT32_MAX - 1, "gid");

@@ -96,7 +96,8 @@ struct sentry_bpf {
 struct sentry_process {
 	struct sentry_strings args; /* 1 or more */
 	struct sentry_strings env;
-	char *cwd; /* absolute */
+	char *program; /* path of what is executed; "": args[0], searched in PATH */
+	char *cwd;     /* absolute */
 	uint32_t uid, gid, umask;
 	uint32_t *groups;
 	uint32_t groups_len;

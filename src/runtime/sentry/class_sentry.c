@@ -14,6 +14,7 @@
 #include "runtime/isolation.h"
 #include "runtime/sentry/client.h"
 #include "runtime/sentry/describe.h"
+#include "runtime/sentry/inner_hooks.h"
 #include "runtime/sentry/launch.h"
 #include "runtime/sentry/waiter.h"
 
@@ -69,16 +70,28 @@ static int class_sentry_open(struct process *process, const struct oci_spec *spe
 {
 	struct handle *h = process->data;
 
+	int r;
+
 	if (h->is_exec)
 		return waiter_open(&h->waiter, err);
-	return sandbox_go(&h->sandbox, SENTRY_GO_START, err);
+	r = inner_hooks_run(c, spec, err);
+	return r < 0 ? r : sandbox_go(&h->sandbox, SENTRY_GO_START, err);
 }
 
 static int class_sentry_start(struct container *c, struct err *err)
 {
 	const struct sentry_request request = { .type = SENTRY_START };
+	struct oci_spec *spec = NULL;
+	int r = container_load_spec(c, &spec, err);
 
-	return client_simple(c, &request, NULL, err);
+	if (r == 0) {
+		r = inner_hooks_run(c, spec, err);
+		/* As in class ns, where the hooks are a part of its first process. */
+		if (r < 0)
+			(void)container_end_processes(c, NULL);
+	}
+	oci_spec_free(spec);
+	return r < 0 ? r : client_simple(c, &request, NULL, err);
 }
 
 static int class_sentry_exec(struct container *c, const struct exec_request *request,

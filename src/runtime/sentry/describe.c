@@ -115,6 +115,7 @@ static int take_process(const struct describe_process *o, struct sentry_process 
 	*p = (struct sentry_process){
 		.args = strings(&from->args),
 		.env = strings(&from->env),
+		.program = (char *)o->program,
 		.cwd = (char *)(from->cwd ? from->cwd : "/"),
 		.uid = from->user.uid,
 		.gid = from->user.gid,

@@ -16,6 +16,7 @@
 /* A terminal's size, and how many descriptors above 2 the process gets. */
 struct describe_process {
 	const struct oci_spec *spec;
+	const char *program;		       /* what is executed; NULL: args[0] */
 	const struct seccomp_program *seccomp; /* NULL: none */
 	unsigned short rows, cols;
 	unsigned int preserve_fds;

@@ -99,7 +99,7 @@ static const char *path_of(const struct sentry_process *p)
 /* As execvp(3): the first executable file of PATH; errors as runc says them. */
 static int find_program(const struct vfs_ctx *ctx, const struct sentry_process *p, char **ret)
 {
-	const char *name = p->args.items[0];
+	const char *name = p->program[0] ? p->program : p->args.items[0];
 	int result = -ENOENT;
 
 	if (strchr(name, '/')) {

@@ -3,16 +3,13 @@
 
 #include "sentry/core/hostwork.h"
 #include "sentry/core/kloop.h"
-#include "sentry/fs/cgroup/cgroup.h"
-#include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/devtmpfs/devtmpfs.h"
-#include "sentry/fs/mqueue/mqueue.h"
-#include "sentry/fs/proc/proc.h"
 #include "sentry/fs/proc/sysinfo.h"
-#include "sentry/fs/sysfs/sysfs.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/platform/platform.h"
+#include "sentry/platform/systrap/systrap.h"
 #include "sentry/syscall/syscall.h"
+#include "sentry/task/run.h"
 
 /* The host's machine, cut to what the container may use. */
 static int init_sysinfo(const struct sentry_limits *limits)
@@ -46,11 +43,6 @@ static void register_filesystems(void)
 {
 	tmpfs_register();
 	devtmpfs_register();
-	devpts_register();
-	proc_register();
-	sysfs_register();
-	cgroup_register();
-	mqueue_register();
 }
 
 int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
@@ -64,11 +56,18 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 	r = init_sysinfo(&c->limits);
 	if (r < 0)
 		return err_sys(err, r, "look at the machine");
-	platform = &platform_ptrace;
+	if (c->platform == SENTRY_PLATFORM_SYSTRAP) {
+		const struct systrap_options options = { .stub_fd = stub_fd };
+
+		systrap_set_options(&options);
+		platform = &platform_systrap;
+	} else {
+		platform = &platform_ptrace;
+	}
 	r = platform->init();
 	if (r < 0)
 		return err_sys(err, r, "start platform %s", platform->name);
-	syscall_init();
+	task_set_syscall_entry(syscall_dispatch);
 	register_filesystems();
 	return 0;
 }
