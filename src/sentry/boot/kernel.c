@@ -11,14 +11,12 @@
 #include "sentry/syscall/syscall.h"
 #include "sentry/task/run.h"
 
-/* The host's machine, cut to what the container may use. */
-static int init_sysinfo(const struct sentry_limits *limits)
-{
-	struct sandbox_info info;
-	int r = sysinfo_from_host(&info);
+static struct sandbox_info machine; /* the host's, without limits */
 
-	if (r < 0)
-		return r;
+int kernel_set_limits(const struct sentry_limits *limits)
+{
+	struct sandbox_info info = machine;
+
 	if (limits->memory < info.memory_limit)
 		info.memory_limit = limits->memory;
 	if (limits->swap != UINT64_MAX && limits->swap >= info.memory_limit &&
@@ -53,7 +51,9 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 		r = hostwork_init(HOSTWORK_THREADS);
 	if (r < 0)
 		return err_sys(err, r, "start the event loop");
-	r = init_sysinfo(&c->limits);
+	r = sysinfo_from_host(&machine);
+	if (r == 0)
+		r = kernel_set_limits(&c->limits);
 	if (r < 0)
 		return err_sys(err, r, "look at the machine");
 	if (c->platform == SENTRY_PLATFORM_SYSTRAP) {

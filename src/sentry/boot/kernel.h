@@ -12,3 +12,6 @@
  * cage. stub_fd: of the program caisson-stub (systrap). 0 or -errno with a sentence.
  */
 int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err);
+
+/* What the container is shown of its machine: the host's, cut to these limits. 0. */
+int kernel_set_limits(const struct sentry_limits *limits);

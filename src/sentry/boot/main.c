@@ -211,7 +211,7 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	int r = read_description(&err);
 
-	(void)signal(SIGPIPE, SIG_IGN);
+	control_block_signals();
 	if (r == 0)
 		r = kernel_init(sandbox.description, SENTRY_FD_STUB, &err);
 	if (r == 0) {

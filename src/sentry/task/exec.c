@@ -76,7 +76,7 @@ static int reset_signals(struct task *t)
 	struct thread_group *tg = t->tg;
 
 	if (tg->sighand->refs > 1) {
-		struct sighand *own = sighand_copy(tg->sighand);
+		struct sighand *own = sighand_copy_exec(tg->sighand);
 
 		if (!own)
 			return -ENOMEM;

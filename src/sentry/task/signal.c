@@ -105,7 +105,7 @@ static void announce(struct task *t, enum signal_target to, int sig)
 {
 	struct task *target = choose(t, to, sig);
 
-	waitq_wake(&t->tg->sighand->signalfd, POLLIN);
+	waitq_wake(&t->tg->sighand->watch->wq, POLLIN);
 	if (!target)
 		return;
 	if (action_of(target, sig)->handler == (uint64_t)(uintptr_t)SIG_DFL &&

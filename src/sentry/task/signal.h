@@ -35,10 +35,16 @@ struct kernel_sigaction {
 	kernel_sigset_t mask;
 };
 
+/* Who wants to hear of new signals: signalfds and their readers. Outlives an exec. */
+struct signal_watch {
+	unsigned int refs;
+	struct waitq wq; /* woken with POLLIN at each new signal */
+};
+
 struct sighand {
 	unsigned int refs;
 	struct kernel_sigaction action[KNSIG];
-	struct waitq signalfd; /* woken with POLLIN at each new signal */
+	struct signal_watch *watch; /* one reference */
 };
 
 struct sig_queue {
@@ -90,6 +96,18 @@ void signal_restore_mask(struct task *t);
 /* Take the first pending signal of `mask` off the queues: its number and info, or 0. */
 int signal_dequeue(struct task *t, kernel_sigset_t mask, siginfo_t *ret);
 kernel_sigset_t signal_pending_set(const struct task *t); /* own and the group's */
+
+/*
+ * sigtimedwait(2): a signal of `mask`; -EAGAIN at the deadline (NSEC_NEVER: none), -EINTR. The
+ * signal's number goes with *ret.
+ */
+int signal_wait(struct task *t, kernel_sigset_t mask, nsec_t deadline, siginfo_t *ret);
+
+/* kill(2) to a process after the permission check; sig 0 only checks. info as the guest gave it. */
+int signal_kill_group(struct task *from, struct thread_group *to, int sig, const siginfo_t *info);
+int signal_kill_task(struct task *from, struct task *to, int sig, const siginfo_t *info);
+int signal_kill_pgrp(struct task *from, struct process_group *pgrp, int sig);
+int signal_kill_all(struct task *from, int sig); /* kill(-1) */
 
 /* sigaction(2): NULL leaves or does not ask. */
 void signal_set_action(struct task *t, int sig, const struct kernel_sigaction *action,

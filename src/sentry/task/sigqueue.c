@@ -134,15 +134,35 @@ int sig_queue_take(struct sig_queue *q, kernel_sigset_t mask, siginfo_t *ret)
 	return sig;
 }
 
-struct sighand *sighand_new(void)
+void signal_watch_unref(struct signal_watch *w)
+{
+	if (w && --w->refs == 0)
+		free(w);
+}
+
+static struct sighand *sighand_with(struct signal_watch *watch)
 {
 	struct sighand *h = calloc(1, sizeof(*h));
 
-	if (!h)
+	if (!watch || !h) {
+		signal_watch_unref(watch);
+		free(h);
 		return NULL;
+	}
 	h->refs = 1;
-	waitq_init(&h->signalfd);
+	h->watch = watch;
 	return h;
+}
+
+struct sighand *sighand_new(void)
+{
+	struct signal_watch *watch = calloc(1, sizeof(*watch));
+
+	if (watch) {
+		watch->refs = 1;
+		waitq_init(&watch->wq);
+	}
+	return sighand_with(watch);
 }
 
 struct sighand *sighand_copy(const struct sighand *from)
@@ -154,8 +174,21 @@ struct sighand *sighand_copy(const struct sighand *from)
 	return h;
 }
 
+struct sighand *sighand_copy_exec(const struct sighand *from)
+{
+	struct sighand *h;
+
+	from->watch->refs++;
+	h = sighand_with(from->watch);
+	if (h)
+		memcpy(h->action, from->action, sizeof(h->action));
+	return h;
+}
+
 void sighand_unref(struct sighand *h)
 {
-	if (h && --h->refs == 0)
-		free(h);
+	if (!h || --h->refs)
+		return;
+	signal_watch_unref(h->watch);
+	free(h);
 }

@@ -31,9 +31,11 @@ int sig_queue_take(struct sig_queue *q, kernel_sigset_t mask, siginfo_t *ret); /
 /* The number that sig_queue_take() would take. */
 int sig_set_first(kernel_sigset_t set);
 
-struct sighand *sighand_new(void); /* all default */
-struct sighand *sighand_copy(const struct sighand *from);
+struct sighand *sighand_new(void);			       /* all default */
+struct sighand *sighand_copy(const struct sighand *from);      /* of a child */
+struct sighand *sighand_copy_exec(const struct sighand *from); /* watched by the same signalfds */
 void sighand_unref(struct sighand *h);
+void signal_watch_unref(struct signal_watch *w);
 
 /* Send with what the senders of task/ know. */
 enum signal_target { SIGNAL_TO_TASK, SIGNAL_TO_GROUP };

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/boot/client.h - one connection to the control server: shared by control.c (connections)
+ * and the files that answer requests.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "sentry/core/kloop.h"
+#include "sentry/core/waitq.h"
+#include "wire/sentry_msg.h"
+
+struct task;
+
+struct client {
+	struct list_head node;
+	struct kloop_fd source; /* host_fd is owned */
+	struct waitq changed;	/* readable or writable */
+	bool readable, writable;
+	bool waits;	      /* a WAIT for the first process is unanswered */
+	struct task *process; /* of an EXEC that has not ended: a reference, or NULL */
+};
+
+/* A request with what came along. The descriptors are owned; taken ones are -EBADF. */
+struct control_request {
+	struct sentry_request head;
+	const void *tail;
+	int fds[SENTRY_EXEC_FDS_MAX + 1];
+	size_t fds_len;
+};
+
+/* Send a reply with `len` bytes behind it; may park until the peer reads. 0, or -errno: it is gone.
+ */
+int client_reply(struct client *c, const struct sentry_reply *reply, const void *bytes, size_t len);
+
+/* The error with its sentence, or plain success. */
+int client_answer(struct client *c, uint32_t type, int value, int r, const struct err *err);
+
+/* The same without parking: for callbacks. */
+void client_push(struct client *c, const struct sentry_reply *reply);
+
+/* Text of any length in as many replies as it needs, and the last one with count 0. */
+int client_text(struct client *c, uint32_t type, const struct buf *text);
+
+/* EXEC: load and start the process; answers. */
+int client_exec(struct client *c, struct control_request *request);
+
+/* PS, STATS, DEBUG: they answer. */
+int client_ps(struct client *c);
+int client_stats(struct client *c);
+int client_debug(struct client *c, uint32_t what);

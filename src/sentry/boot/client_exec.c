@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/boot/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sentry/boot/first.h"
+#include "sentry/boot/sandbox.h"
+#include "wire/sentry_codec.h"
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+/* The description in a memfd that nobody changes while we read. */
+static int read_process(int fd, struct sentry_process **ret, struct err *err)
+{
+	AUTO_FREE char *bytes = NULL;
+	const int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) < 0)
+		return err_set(err, -EBADMSG, "the description of the process is not sealed");
+	if (st.st_size <= 0 || st.st_size > (off_t)SENTRY_MSG_MAX)
+		return err_set(err, -EBADMSG, "the description of the process has %lld bytes",
+			       (long long)st.st_size);
+	bytes = malloc((size_t)st.st_size);
+	if (!bytes)
+		return err_sys(err, -ENOMEM, "read the description of the process");
+	if (pread(fd, bytes, (size_t)st.st_size, 0) != st.st_size)
+		return err_set(err, -EIO, "the description of the process cannot be read");
+	return sentry_process_decode(bytes, (size_t)st.st_size, ret, err);
+}
+
+/* The client may have gone before: then nobody asks. */
+static void on_process_exit(void *arg, struct thread_group *tg, int wait_status)
+{
+	struct client *c = arg;
+	struct task *process = c->process;
+
+	(void)tg;
+	c->process = NULL;
+	client_push(c, &(struct sentry_reply){ .type = SENTRY_EXITED,
+					       .value = exit_code_of(wait_status) });
+	task_unref(process);
+}
+
+static int load(struct client *c, struct control_request *request, struct err *err)
+{
+	struct first_options options = { .container = sandbox.container,
+					 .ns = sandbox.ns,
+					 .mounts = sandbox.mounts,
+					 .host_fds = request->fds + 1,
+					 .on_exit = on_process_exit,
+					 .on_exit_arg = c };
+	struct sentry_process *process = NULL;
+	struct task *t;
+	int r = read_process(request->fds[0], &process, err);
+
+	if (r < 0)
+		return r;
+	if (request->fds_len != 4 + process->preserve_fds) {
+		sentry_process_free(process);
+		return err_set(err, -EPROTO, "%zu descriptors came with the process",
+			       request->fds_len);
+	}
+	options.process = process;
+	r = first_load(&options, &t, err);
+	/* Taken over. */
+	for (size_t i = 1; i < request->fds_len; i++)
+		request->fds[i] = -EBADF;
+	sentry_process_free(process);
+	if (r < 0)
+		return r;
+	c->process = task_ref(t);
+	return task_tgid(t, sandbox.pid_ns);
+}
+
+int client_exec(struct client *c, struct control_request *request)
+{
+	struct err err = { 0 };
+	struct task *t;
+	int pid, r;
+
+	if (c->process)
+		pid = err_set(&err, -EBUSY, "this connection has a process");
+	else if (sandbox.ended)
+		pid = err_set(&err, -ESRCH, "container not running");
+	else if (request->fds_len == 0)
+		pid = err_set(&err, -EPROTO, "no description came with the process");
+	else
+		pid = load(c, request, &err);
+	r = client_answer(c, SENTRY_EXEC, pid, pid < 0 ? pid : 0, &err);
+	if (pid < 0)
+		return r;
+	t = c->process;
+	/* On failure it ends as if it had been killed, and on_process_exit() says so. */
+	if (t)
+		(void)task_start(t);
+	return r;
+}

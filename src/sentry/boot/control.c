@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/boot/control.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "sentry/boot/client.h"
+#include "sentry/boot/kernel.h"
+#include "sentry/boot/sandbox.h"
+#include "wire/sentry_codec.h"
+
+#define REQUEST_BYTES_MAX 256u /* of a request with its tail */
+
+static struct kloop_fd listener, signals;
+static struct list_head clients;
+static unsigned int clients_len;
+static uid_t owner; /* of the runtime that made us */
+
+/* What the kernel raises for our own faults stays with us; the platform has SIGCHLD. */
+static void make_mask(sigset_t *set)
+{
+	static const int ours[] = { SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,	SIGTRAP,
+				    SIGSYS,  SIGABRT, SIGCHLD, SIGPIPE, SIGURG };
+
+	(void)sigfillset(set);
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		(void)sigdelset(set, ours[i]);
+}
+
+void control_block_signals(void)
+{
+	sigset_t set;
+
+	make_mask(&set);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGURG, SIG_IGN);
+}
+
+/* ---- Answers ---- */
+
+static int try_send(struct client *c, const struct sentry_reply *reply, const void *bytes,
+		    size_t len)
+{
+	struct iovec iov[] = { { (void *)(uintptr_t)reply, sizeof(*reply) },
+			       { (void *)(uintptr_t)bytes, len } };
+	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
+
+	return sendmsg(c->source.host_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+int client_reply(struct client *c, const struct sentry_reply *reply, const void *bytes, size_t len)
+{
+	for (;;) {
+		const int r = try_send(c, reply, bytes, len);
+
+		if (r != -EAGAIN && r != -EINTR)
+			return r;
+		c->writable = false;
+		WAIT_EVENT_ALWAYS(&c->changed, c->writable);
+	}
+}
+
+int client_answer(struct client *c, uint32_t type, int value, int r, const struct err *err)
+{
+	const struct sentry_reply reply = { .type = type, .error = r < 0 ? r : 0, .value = value };
+
+	if (r >= 0)
+		return client_reply(c, &reply, NULL, 0);
+	return client_reply(c, &reply, err ? err->msg : NULL,
+			    err ? strnlen(err->msg, sizeof(err->msg)) : 0);
+}
+
+void client_push(struct client *c, const struct sentry_reply *reply)
+{
+	(void)try_send(c, reply, NULL, 0);
+}
+
+int client_text(struct client *c, uint32_t type, const struct buf *text)
+{
+	const size_t most = SENTRY_FRAME_MAX - sizeof(struct sentry_reply);
+	struct sentry_reply reply = { .type = type };
+	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && at < text->len) {
+		const size_t len = text->len - at < most ? text->len - at : most;
+
+		reply.count = (uint32_t)len;
+		r = client_reply(c, &reply, text->data + at, len);
+		at += len;
+	}
+	reply.count = 0;
+	return r < 0 ? r : client_reply(c, &reply, NULL, 0);
+}
+
+/* ---- Requests ---- */
+
+static int signal_all(int sig)
+{
+	int sent = -ESRCH, pid = 1;
+
+	for (;; pid++) {
+		struct thread_group *tg = thread_group_next(sandbox.pid_ns, pid, &pid);
+
+		if (!tg)
+			break;
+		if (signal_send_group(tg, sig, NULL) == 0)
+			sent = 0;
+		thread_group_unref(tg);
+	}
+	return sent;
+}
+
+/* The foreground group of a process's terminal; without one known here, its own group. */
+static int signal_terminal(struct thread_group *tg, int sig)
+{
+	struct process_group *pgrp = tg->session ? tg->session->foreground : NULL;
+
+	if (!pgrp)
+		pgrp = tg->pgrp;
+	return pgrp ? signal_send_pgrp(pgrp, sig, NULL) : -ESRCH;
+}
+
+static struct thread_group *process_of(const struct client *c, int pid)
+{
+	if (pid)
+		return thread_group_find(sandbox.pid_ns, pid);
+	if (c->process)
+		return thread_group_ref(c->process->tg);
+	return sandbox.ended ? NULL : thread_group_ref(sandbox.init->tg);
+}
+
+static int do_signal(struct client *c, const struct sentry_request *request)
+{
+	const int sig = (int)request->value;
+	struct thread_group *tg;
+	int r;
+
+	if (request->value > KNSIG)
+		return -EINVAL;
+	if (request->flags & SENTRY_SIGNAL_ALL)
+		return signal_all(sig);
+	tg = process_of(c, request->pid);
+	if (!tg)
+		return -ESRCH;
+	r = request->flags & SENTRY_SIGNAL_TTY ? signal_terminal(tg, sig)
+					       : signal_send_group(tg, sig, NULL);
+	thread_group_unref(tg);
+	return r;
+}
+
+/* The host's terminal has its new size already; its readers inside are told. */
+static int do_resize(struct client *c, const struct sentry_request *request)
+{
+	struct thread_group *tg = process_of(c, request->pid);
+	int r;
+
+	if (!tg)
+		return -ESRCH;
+	r = signal_terminal(tg, SIGWINCH);
+	thread_group_unref(tg);
+	return r;
+}
+
+static int do_update(const struct control_request *request)
+{
+	struct sentry_limits limits;
+
+	memcpy(&limits, request->tail, sizeof(limits));
+	return kernel_set_limits(&limits);
+}
+
+static int do_wait(struct client *c)
+{
+	c->waits = true;
+	WAIT_EVENT_ALWAYS(&sandbox.changed, sandbox.ended);
+	return 0; /* control_flush() has answered */
+}
+
+/* 0: go on with the connection. */
+static int serve_request(struct client *c, struct control_request *request)
+{
+	const struct sentry_request *head = &request->head;
+	int r;
+
+	switch (head->type) {
+	case SENTRY_START:
+		r = sandbox_start();
+		break;
+	case SENTRY_EXEC:
+		return client_exec(c, request);
+	case SENTRY_SIGNAL:
+		r = do_signal(c, head);
+		break;
+	case SENTRY_WAIT:
+		return do_wait(c);
+	case SENTRY_RESIZE:
+		r = do_resize(c, head);
+		break;
+	case SENTRY_STATS:
+		return client_stats(c);
+	case SENTRY_PS:
+		return client_ps(c);
+	case SENTRY_UPDATE:
+		r = do_update(request);
+		break;
+	case SENTRY_DEBUG:
+		return client_debug(c, head->value);
+	case SENTRY_SHUTDOWN:
+		r = signal_send_group(sandbox.init->tg, SIGKILL, NULL);
+		break;
+	default:
+		return -EPROTO;
+	}
+	return client_answer(c, head->type, 0, r, NULL);
+}
+
+/* ---- Connections ---- */
+
+static void on_client(struct kloop_fd *source, uint32_t events)
+{
+	struct client *c = container_of(source, struct client, source);
+
+	c->readable = c->readable || events & (EPOLLIN | EPOLLHUP | EPOLLERR);
+	c->writable = c->writable || events & (EPOLLOUT | EPOLLHUP | EPOLLERR);
+	waitq_wake(&c->changed, WAIT_ALL);
+}
+
+/* One message: 1, 0 at the end, -errno. */
+static int receive(struct client *c, char *message, struct control_request *ret)
+{
+	size_t tail_len;
+	ssize_t n;
+
+	for (;;) {
+		ret->fds_len = SENTRY_EXEC_FDS_MAX + 1;
+		n = fd_recv(c->source.host_fd, message, REQUEST_BYTES_MAX, ret->fds, &ret->fds_len);
+		if (n != -EAGAIN)
+			break;
+		c->readable = false;
+		WAIT_EVENT_ALWAYS(&c->changed, c->readable);
+	}
+	if (n <= 0) {
+		ret->fds_len = 0;
+		return (int)n;
+	}
+	if (sentry_request_decode(message, (size_t)n, &ret->head, &ret->tail, &tail_len) < 0)
+		return -EPROTO;
+	return ret->fds_len > 0 && ret->head.type != SENTRY_EXEC ? -EPROTO : 1;
+}
+
+static void drop_descriptors(struct control_request *request)
+{
+	for (size_t i = 0; i < request->fds_len; i++)
+		auto_close_p(&request->fds[i]);
+	request->fds_len = 0;
+}
+
+static void client_free(struct client *c)
+{
+	kloop_remove(&c->source);
+	(void)close(c->source.host_fd);
+	if (c->process) {
+		c->process->tg->on_exit = NULL;
+		(void)signal_send_group(c->process->tg, SIGKILL, NULL);
+		task_unref(c->process);
+	}
+	list_del(&c->node);
+	clients_len--;
+	free(c);
+}
+
+static void client_main(void *arg)
+{
+	struct client *c = arg;
+	char message[REQUEST_BYTES_MAX] __attribute__((aligned(8)));
+	struct control_request request = { .fds_len = 0 };
+	int r;
+
+	do {
+		r = receive(c, message, &request);
+		if (r > 0)
+			r = serve_request(c, &request) < 0 ? -EPIPE : 1;
+		drop_descriptors(&request);
+	} while (r > 0);
+	client_free(c);
+}
+
+static bool peer_is_known(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == owner || peer.uid == 0);
+}
+
+static void add_client(int fd)
+{
+	struct client *c = NULL;
+
+	if (clients_len < SENTRY_CLIENTS_MAX && peer_is_known(fd))
+		c = calloc(1, sizeof(*c));
+	if (!c) {
+		(void)close(fd);
+		return;
+	}
+	c->source = (struct kloop_fd){ .host_fd = fd, .fn = on_client };
+	waitq_init(&c->changed);
+	if (kloop_add(&c->source, EPOLLIN | EPOLLOUT | EPOLLET) < 0) {
+		(void)close(fd);
+		free(c);
+		return;
+	}
+	list_add_tail(&c->node, &clients);
+	clients_len++;
+	if (fiber_spawn("control", client_main, c, NULL) < 0)
+		client_free(c);
+}
+
+static void on_connection(struct kloop_fd *source, uint32_t events)
+{
+	int fd;
+
+	(void)events;
+	while ((fd = accept4(source->host_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+		add_client(fd);
+}
+
+/* ---- Signals of our own process ---- */
+
+static void on_signal(struct kloop_fd *source, uint32_t events)
+{
+	struct signalfd_siginfo info[8];
+	ssize_t n;
+
+	(void)events;
+	while ((n = read(source->host_fd, info, sizeof(info))) > 0) {
+		for (size_t i = 0; i < (size_t)n / sizeof(info[0]); i++) {
+			struct thread_group *tg = sandbox.ended ? NULL : sandbox.init->tg;
+			const int sig = (int)info[i].ssi_signo;
+
+			/* A key of our terminal comes from the kernel. */
+			if (tg && (info[i].ssi_code == SI_KERNEL || sig == SIGWINCH))
+				(void)signal_terminal(tg, sig);
+			else if (tg)
+				(void)signal_send_group(tg, sig, NULL);
+		}
+	}
+}
+
+static int start_signals(struct err *err)
+{
+	sigset_t set;
+
+	make_mask(&set);
+	signals = (struct kloop_fd){ .host_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+				     .fn = on_signal };
+	if (signals.host_fd < 0)
+		return err_sys(err, -errno, "signalfd");
+	return kloop_add(&signals, EPOLLIN) < 0 ? err_sys(err, -ENOMEM, "wait for signals") : 0;
+}
+
+int control_start(int listen_fd, struct err *err)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	const int flags = fcntl(listen_fd, F_GETFL);
+	int r;
+
+	list_init(&clients);
+	/* Who made the pair of sockets is who made us. */
+	if (getsockopt(SENTRY_FD_REPORT, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+		owner = peer.uid;
+	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_sys(err, -errno, "control socket");
+	listener = (struct kloop_fd){ .host_fd = listen_fd, .fn = on_connection };
+	r = kloop_add(&listener, EPOLLIN);
+	return r < 0 ? err_sys(err, r, "control socket") : start_signals(err);
+}
+
+void control_flush(void)
+{
+	const int code = exit_code_of(sandbox.wait_status);
+	struct client *c;
+
+	list_for_each(c, &clients, node)
+	{
+		if (c->waits)
+			client_push(c,
+				    &(struct sentry_reply){ .type = SENTRY_WAIT, .value = code });
+		if (c->process)
+			client_push(c, &(struct sentry_reply){ .type = SENTRY_EXITED,
+							       .value = 128 + SIGKILL });
+	}
+}
