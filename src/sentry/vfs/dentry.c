@@ -307,3 +307,32 @@ void dentry_shrink(struct dentry *top)
 	}
 	dentry_unref(top);
 }
+
+unsigned int dentry_prune(struct superblock *sb, unsigned int max)
+{
+	struct list_head doomed = LIST_HEAD_INIT(doomed);
+	struct dentry *d, *next;
+	unsigned int chosen = 0, freed = 0;
+
+	list_for_each_safe(d, next, &lru, lru_node)
+	{
+		if (d->sb != sb)
+			continue;
+		if (chosen++ == max)
+			break;
+		dentry_ref(d);
+		list_add_tail(&d->lru_node, &doomed);
+	}
+	while (!list_empty(&doomed)) {
+		d = list_first(&doomed, struct dentry, lru_node);
+		list_del(&d->lru_node);
+		if (d->refs > 1) { /* found again while an eviction parked */
+			dentry_unref(d);
+			continue;
+		}
+		d->refs = 0;
+		dentry_unref(dentry_kill(d));
+		freed++;
+	}
+	return freed;
+}

@@ -76,6 +76,12 @@ struct dentry *dentry_new_root(struct superblock *sb, struct inode *inode);
 struct dentry *dentry_ref(struct dentry *d);
 void dentry_unref(struct dentry *d);
 
+/*
+ * Free up to max dentries of sb that nobody references, the oldest first; returns how many. For a
+ * filesystem whose inodes hold something scarce. May park.
+ */
+unsigned int dentry_prune(struct superblock *sb, unsigned int max);
+
 struct path path_ref(const struct path *p);
 void path_unref(struct path *p); /* and empties it; accepts an empty one */
 static inline bool path_equal(const struct path *a, const struct path *b)

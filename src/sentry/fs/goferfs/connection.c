@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The connection to the gofer: requests of many fibers, answers in any order. The loop reads
+ * answers and wakes who waits; a fiber sends its request itself. An answer that breaks the protocol
+ * ends the connection: the gofer is not trusted, and cannot be understood any more.
+ */
+#include "sentry/fs/goferfs/internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sentry/core/kloop.h"
+
+#define FORGET_AT 64u /* nodes that are worth a message */
+
+static struct {
+	struct kloop_fd source;
+	bool dead;
+	void (*on_death)(void);
+	uint64_t tag; /* of the youngest request; 0 is nobody's */
+	unsigned int in_flight;
+	struct list_head calls; /* that wait for an answer */
+	struct waitq progress;	/* an answer has come */
+	uint64_t requests;
+	uint32_t nodes;
+	uint64_t forgotten[GOFER_CLOSE_MAX];
+	unsigned int forgotten_len;
+	uint64_t in[GOFER_MESSAGE_MAX / 8], out[GOFER_MESSAGE_MAX / 8];
+} gofer = { .source = { .host_fd = -EBADF }, .dead = true };
+
+static void finish(struct gofer_call *call, int status)
+{
+	list_del(&call->node);
+	call->status = status;
+	if (call->fiber)
+		fiber_wake(call->fiber);
+}
+
+static void die(void)
+{
+	struct gofer_call *call, *next;
+
+	if (gofer.dead)
+		return;
+	gofer.dead = true;
+	kloop_remove(&gofer.source);
+	(void)close(gofer.source.host_fd);
+	list_for_each_safe(call, next, &gofer.calls, node) finish(call, -EIO);
+	waitq_wake(&gofer.progress, WAIT_ALL);
+	if (gofer.on_death)
+		gofer.on_death();
+}
+
+static struct gofer_call *find_call(uint64_t tag)
+{
+	struct gofer_call *call;
+
+	list_for_each(call, &gofer.calls, node) if (call->request.tag == tag) return call;
+	return NULL;
+}
+
+static unsigned int nodes_in(const struct gofer_answer *a, uint32_t type)
+{
+	switch (a->error ? 0 : type) {
+	case GOFER_WALK:
+		return a->walk.found;
+	case GOFER_ATTACH:
+	case GOFER_CREATE:
+	case GOFER_MKDIR:
+	case GOFER_SYMLINK:
+	case GOFER_MKNOD:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/* One answer for its caller. Takes fd over. 0 or -EPROTO. */
+static int deliver(size_t len, int fd)
+{
+	struct gofer_call *call;
+	struct gofer_answer answer;
+	uint64_t tag;
+	int r = gofer_reply_tag(gofer.in, len, &tag);
+
+	if (r == 0 && tag == 0) {
+		/* CLOSE, which nobody waits for. */
+		r = gofer_reply_decode(gofer.in, len, GOFER_CLOSE, &answer);
+		call = NULL;
+	} else {
+		call = r == 0 ? find_call(tag) : NULL;
+		if (!call)
+			r = -EPROTO;
+		else
+			r = gofer_reply_decode(gofer.in, len, call->request.type, &answer);
+	}
+	if (r < 0 || !call || (fd >= 0 && !answer.fds)) {
+		if (fd >= 0)
+			(void)close(fd);
+		return r < 0 || fd >= 0 ? -EPROTO : 0;
+	}
+	gofer.nodes += nodes_in(&answer, call->request.type);
+	call->fd = fd;
+	call->message = malloc(len);
+	if (!call->message) {
+		finish(call, -ENOMEM);
+		return 0;
+	}
+	memcpy(call->message, gofer.in, len);
+	r = gofer_reply_decode(call->message, len, call->request.type, &call->answer);
+	/* The kernel had no room for the descriptor in our table. */
+	finish(call, r < 0 ? r : answer.fds && fd < 0 ? -EMFILE : gofer_errno(answer.error));
+	return 0;
+}
+
+/* 1: one answer was taken, 0: there is none now, -errno: the end. */
+static int receive(void)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr head;
+	} control;
+	struct iovec iov = { .iov_base = gofer.in, .iov_len = sizeof(gofer.in) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.bytes,
+			      .msg_controllen = sizeof(control.bytes) };
+	const ssize_t n = recvmsg(gofer.source.host_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *c;
+	int fd = -EBADF;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return errno == EINTR;
+	if (n <= 0 || msg.msg_flags & MSG_TRUNC)
+		return -EIO;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	if (gofer.in_flight == 0) {
+		if (fd >= 0)
+			(void)close(fd);
+		return -EPROTO;
+	}
+	gofer.in_flight--;
+	return deliver((size_t)n, fd) < 0 ? -EPROTO : 1;
+}
+
+static void on_readable(struct kloop_fd *source, uint32_t events)
+{
+	int r;
+
+	(void)source;
+	(void)events;
+	do {
+		r = receive();
+	} while (r > 0);
+	waitq_wake(&gofer.progress, WAIT_ALL);
+	if (r < 0)
+		die();
+}
+
+/* 0, -EAGAIN: no room now, -EIO. */
+static int send_now(size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = send(gofer.source.host_fd, gofer.out, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return -EAGAIN;
+	if (n < 0) {
+		die();
+		return -EIO;
+	}
+	gofer.in_flight++;
+	gofer.requests++;
+	return 0;
+}
+
+/* Only what fits now: the rest goes with the next ones. */
+static void tell_forgotten(void)
+{
+	const struct gofer_request r = { .type = GOFER_CLOSE,
+					 .close.count = gofer.forgotten_len,
+					 .blob = gofer.forgotten,
+					 .blob_len = gofer.forgotten_len * sizeof(uint64_t) };
+	int len;
+
+	if (!gofer.forgotten_len || gofer.dead || gofer.in_flight >= GOFER_IN_FLIGHT)
+		return;
+	len = gofer_request_encode(&r, gofer.out);
+	if (len < 0 || send_now((size_t)len) < 0)
+		return;
+	gofer.nodes -= gofer.forgotten_len;
+	gofer.forgotten_len = 0;
+}
+
+void gofer_forget(uint64_t node)
+{
+	if (gofer.dead)
+		return;
+	/* Never full unless the gofer has stopped answering; then its own limit holds. */
+	if (gofer.forgotten_len < GOFER_CLOSE_MAX)
+		gofer.forgotten[gofer.forgotten_len++] = node;
+	if (gofer.forgotten_len >= FORGET_AT)
+		tell_forgotten();
+}
+
+void gofer_forget_now(void)
+{
+	tell_forgotten();
+}
+
+int gofer_errno(int error)
+{
+	static const uint8_t known[] = {
+		EPERM,	   ENOENT, ENXIO,     E2BIG,   EAGAIN, ENOMEM,	   EACCES,  EBUSY,
+		EEXIST,	   EXDEV,  ENODEV,    ENOTDIR, EISDIR, EINVAL,	   ENFILE,  EMFILE,
+		ETXTBSY,   EFBIG,  ENOSPC,    EROFS,   EMLINK, ERANGE,	   ENODATA, ENAMETOOLONG,
+		ENOTEMPTY, ELOOP,  EOVERFLOW, ESTALE,  EDQUOT, EOPNOTSUPP,
+	};
+
+	for (size_t i = 0; i < sizeof(known); i++) {
+		if (error == -known[i])
+			return error;
+	}
+	return error ? -EIO : 0;
+}
+
+/* Before the loop runs nobody else does: the answer is awaited here. */
+static void wait_here(const struct gofer_call *call)
+{
+	struct pollfd p = { .fd = gofer.source.host_fd, .events = POLLIN };
+
+	while (call->status > 0 && !gofer.dead) {
+		if (poll(&p, 1, -1) >= 0)
+			on_readable(&gofer.source, 0);
+	}
+}
+
+static void wait_for(struct gofer_call *call)
+{
+	if (!call->fiber) {
+		wait_here(call);
+		return;
+	}
+	while (call->status > 0)
+		(void)fiber_park(NSEC_NEVER, false);
+}
+
+/* Room for one more request. */
+static void await_room(void)
+{
+	if (fiber_self())
+		WAIT_EVENT_ALWAYS(&gofer.progress, gofer.dead || gofer.in_flight < GOFER_IN_FLIGHT);
+}
+
+/* Encodes and sends; on success the call is on the list. */
+static int start(struct gofer_call *call)
+{
+	for (;;) {
+		unsigned int before;
+		int r;
+
+		await_room();
+		if (gofer.dead)
+			return -EIO;
+		call->request.tag = ++gofer.tag;
+		r = gofer_request_encode(&call->request, gofer.out);
+		if (r < 0)
+			return r;
+		r = send_now((size_t)r);
+		if (r == 0) {
+			list_add_tail(&call->node, &gofer.calls);
+			return 0;
+		}
+		/* The socket is full of requests: an answer makes room. */
+		before = gofer.in_flight;
+		if (r != -EAGAIN || before == 0 || !fiber_self())
+			return -EIO;
+		WAIT_EVENT_ALWAYS(&gofer.progress, gofer.dead || gofer.in_flight < before);
+	}
+}
+
+int gofer_call(struct gofer_call *call)
+{
+	int r;
+
+	call->fd = -EBADF;
+	call->message = NULL;
+	call->status = 1;
+	call->fiber = fiber_self();
+	list_init(&call->node);
+	if (gofer.forgotten_len >= FORGET_AT || gofer.nodes > GOFERFS_NODES_HIGH)
+		tell_forgotten();
+	r = start(call);
+	if (r < 0)
+		return r;
+	wait_for(call);
+	return call->status > 0 ? -EIO : call->status;
+}
+
+void gofer_call_done(struct gofer_call *call)
+{
+	if (call->fd >= 0)
+		(void)close(call->fd);
+	call->fd = -EBADF;
+	free(call->message);
+	call->message = NULL;
+}
+
+int gofer_ask(const struct gofer_request *request)
+{
+	struct gofer_call call = { .request = *request, .fd = -EBADF };
+	const int r = gofer_call(&call);
+
+	gofer_call_done(&call);
+	return r;
+}
+
+int goferfs_connect(int sock)
+{
+	if (!gofer.dead)
+		return -EBUSY;
+	gofer.source = (struct kloop_fd){ .host_fd = sock, .fn = on_readable };
+	list_init(&gofer.calls);
+	waitq_init(&gofer.progress);
+	gofer.in_flight = gofer.nodes = gofer.forgotten_len = 0;
+	gofer.dead = false;
+	return kloop_add(&gofer.source, EPOLLIN);
+}
+
+void goferfs_set_on_death(void (*fn)(void))
+{
+	gofer.on_death = fn;
+}
+
+void goferfs_counts(struct goferfs_counts *ret)
+{
+	*ret = (struct goferfs_counts){ .requests = gofer.requests,
+					.nodes = gofer.nodes,
+					.idle = gofer_idle_count() };
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Listings. A directory is read whole when getdents(2) starts at its beginning, and that open file
+ * goes on with what it got: positions stay right whatever is made and removed meanwhile. In
+ * exclusive mode the listing also serves the next reader, until a name of the directory changes.
+ */
+#include "sentry/fs/goferfs/internal.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define POS_ENTRIES 2u /* 0 is ".", 1 is ".." */
+
+struct gofer_dir_file {
+	struct file file;
+	struct gofer_listing *listing; /* one reference; NULL until the first entry */
+};
+
+void gofer_listing_unref(struct gofer_listing *l)
+{
+	if (!l || --l->refs > 0)
+		return;
+	free(l->offsets);
+	free(l->bytes);
+	free(l);
+}
+
+/* Appends the entries of one answer. */
+static int append(struct gofer_listing *l, const struct gofer_answer *a)
+{
+	const size_t bytes = l->bytes_len + a->tail_len;
+	const size_t count = (size_t)l->count + a->readdir.count;
+	struct gofer_dirent_view view;
+	size_t at = 0;
+	void *grown;
+
+	if (bytes > GOFERFS_LISTING_MAX)
+		return -ENOMEM;
+	if (a->readdir.count == 0)
+		return 0;
+	grown = realloc(l->bytes, bytes);
+	if (!grown)
+		return -ENOMEM;
+	l->bytes = grown;
+	grown = realloc(l->offsets, count * sizeof(*l->offsets));
+	if (!grown)
+		return -ENOMEM;
+	l->offsets = grown;
+	memcpy(l->bytes + l->bytes_len, a->tail, a->tail_len);
+	for (uint32_t i = 0; i < a->readdir.count; i++) {
+		l->offsets[l->count + i] = l->bytes_len + (uint32_t)at;
+		(void)gofer_answer_dirent(a, &at, &view);
+	}
+	l->bytes_len = (uint32_t)bytes;
+	l->count = (uint32_t)count;
+	return 0;
+}
+
+static void entry_at(const struct gofer_listing *l, uint32_t i, struct gofer_dirent_view *ret)
+{
+	const struct gofer_answer a = { .tail = l->bytes, .tail_len = l->bytes_len };
+	size_t at = l->offsets[i];
+	const int r = gofer_answer_dirent(&a, &at, ret);
+
+	assert(r == 1); /* checked when it came */
+	(void)r;
+}
+
+static int read_piece(struct gofer_inode *gi, struct gofer_listing *l, uint64_t *cookie)
+{
+	GOFER_CALL(call, .type = GOFER_READDIR, .readdir = { .node = gi->node, .cookie = *cookie });
+	struct gofer_dirent_view last;
+	int r = gofer_call(&call);
+
+	if (r == 0)
+		r = append(l, &call.answer);
+	if (r < 0)
+		return r;
+	if (call.answer.readdir.eof)
+		return 0;
+	if (call.answer.readdir.count == 0)
+		return -EIO; /* it would never end */
+	entry_at(l, l->count - 1, &last);
+	*cookie = last.cookie;
+	return 1;
+}
+
+static int read_all(struct gofer_inode *gi, struct gofer_listing **ret)
+{
+	struct gofer_listing *l = calloc(1, sizeof(*l));
+	const uint32_t seq = gi->seq;
+	uint64_t cookie = 0;
+	int r;
+
+	if (!l)
+		return -ENOMEM;
+	l->refs = 1;
+	do {
+		r = read_piece(gi, l, &cookie);
+	} while (r > 0);
+	if (r < 0) {
+		gofer_listing_unref(l);
+		return r;
+	}
+	if (gi->fs->exclusive && seq == gi->seq && l->bytes_len <= GOFERFS_LISTING_KEPT) {
+		gofer_listing_unref(gi->listing);
+		gi->listing = l;
+		l->refs++;
+	}
+	*ret = l;
+	return 0;
+}
+
+static int load(struct gofer_dir_file *df, bool again)
+{
+	struct gofer_inode *gi = gofer_inode(df->file.inode);
+	struct gofer_listing *l = NULL;
+	int r;
+
+	if (df->listing && !again)
+		return 0;
+	if (gi->listing) {
+		l = gi->listing;
+		l->refs++;
+	} else {
+		r = read_all(gi, &l);
+		if (r < 0)
+			return r;
+	}
+	gofer_listing_unref(df->listing);
+	df->listing = l;
+	return 0;
+}
+
+static bool emit(struct file *f, struct dir_sink *sink, const char *name, size_t len, uint64_t ino,
+		 unsigned int type)
+{
+	if (!sink->emit(sink, name, len, ino, type, f->pos + 1))
+		return false;
+	f->pos++;
+	return true;
+}
+
+static uint64_t parent_ino(const struct file *f)
+{
+	const struct dentry *d = f->path.dentry;
+
+	return d && d->parent->inode ? d->parent->inode->ino : f->inode->ino;
+}
+
+static int dir_iterate(struct file *f, struct dir_sink *sink)
+{
+	struct gofer_dir_file *df = container_of(f, struct gofer_dir_file, file);
+	const struct gofer_inode *gi = gofer_inode(f->inode);
+	struct gofer_dirent_view e;
+	const int r = load(df, f->pos == 0);
+
+	if (r < 0)
+		return r;
+	if (f->pos == 0 && !emit(f, sink, ".", 1, f->inode->ino, DT_DIR))
+		return 0;
+	if (f->pos == 1 && !emit(f, sink, "..", 2, parent_ino(f), DT_DIR))
+		return 0;
+	while (f->pos - POS_ENTRIES < df->listing->count) {
+		entry_at(df->listing, (uint32_t)(f->pos - POS_ENTRIES), &e);
+		if (!emit(f, sink, e.name, e.name_len, gofer_ino(gi->fs, gi->dev, e.ino), e.type))
+			return 0;
+	}
+	return 0;
+}
+
+static int64_t dir_seek(struct file *f, int64_t offset, int whence)
+{
+	if (whence == SEEK_CUR && __builtin_add_overflow(offset, (int64_t)f->pos, &offset))
+		return -EOVERFLOW;
+	if ((whence != SEEK_SET && whence != SEEK_CUR) || offset < 0)
+		return -EINVAL;
+	f->pos = (uint64_t)offset;
+	return offset;
+}
+
+static int dir_fsync(struct file *f, bool data_only)
+{
+	const struct gofer_request request = { .type = GOFER_FSYNC,
+					       .fsync = { .node = gofer_inode(f->inode)->node,
+							  .data_only = data_only } };
+
+	return gofer_ask(&request);
+}
+
+static void dir_release(struct file *f)
+{
+	struct gofer_dir_file *df = container_of(f, struct gofer_dir_file, file);
+
+	gofer_listing_unref(df->listing);
+	file_fini(f);
+	free(df);
+}
+
+static const struct file_ops dir_file_ops = {
+	.iterate = dir_iterate,
+	.seek = dir_seek,
+	.fsync = dir_fsync,
+	.release = dir_release,
+};
+
+int gofer_dir_open(struct inode *inode, uint32_t flags, struct file **ret)
+{
+	struct gofer_dir_file *df = calloc(1, sizeof(*df));
+
+	if (!df)
+		return -ENOMEM;
+	file_init(&df->file, &dir_file_ops, NULL, NULL, flags);
+	df->file.inode = inode_ref(inode);
+	*ret = &df->file;
+	return 0;
+}

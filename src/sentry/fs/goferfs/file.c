@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Regular files: reads and writes on the donated host descriptor, at the sentry's own positions.
+ * What the host has in memory is read at once (RWF_NOWAIT); what it has not, large writes and
+ * everything that waits for a disk is done by a helper thread while the fiber is parked.
+ */
+#include "sentry/fs/goferfs/internal.h"
+
+#include <errno.h>
+#include <linux/falloc.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sentry/core/hostwork.h"
+
+#define SPARE_BUFFERS 4u
+
+struct gofer_file {
+	struct file file;
+	struct gofer_handle *mapped; /* of the last mapping; one reference */
+};
+
+/* One transfer by whoever does it. */
+struct transfer {
+	int host_fd;
+	struct iovec iov;
+	off_t offset;
+	int flags; /* RWF_* */
+};
+
+static char *spare[SPARE_BUFFERS];
+static unsigned int spare_len;
+
+static char *buffer_get(void)
+{
+	return spare_len ? spare[--spare_len] : malloc(GOFERFS_CHUNK);
+}
+
+static void buffer_put(char *buffer)
+{
+	if (buffer && spare_len < SPARE_BUFFERS)
+		spare[spare_len++] = buffer;
+	else
+		free(buffer);
+}
+
+static uint32_t access_of(const struct file *f)
+{
+	return (f->mode & FMODE_READ ? (uint32_t)GOFER_OPEN_READ : 0u) |
+	       (f->mode & FMODE_WRITE ? (uint32_t)GOFER_OPEN_WRITE : 0u);
+}
+
+static long read_at(void *arg)
+{
+	const struct transfer *t = arg;
+	ssize_t n;
+
+	do {
+		n = preadv2(t->host_fd, &t->iov, 1, t->offset, t->flags);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static long write_at(void *arg)
+{
+	const struct transfer *t = arg;
+	ssize_t n;
+
+	do {
+		n = pwritev2(t->host_fd, &t->iov, 1, t->offset, t->flags);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+static long host_read(struct goferfs *fs, struct transfer *t)
+{
+	long n;
+
+	if (fs->no_nowait)
+		return read_at(t);
+	t->flags = RWF_NOWAIT;
+	n = read_at(t);
+	t->flags = 0;
+	if (n == -EOPNOTSUPP || n == -EINVAL) {
+		fs->no_nowait = true;
+		return read_at(t);
+	}
+	return n == -EAGAIN ? hostwork_call(read_at, t) : n;
+}
+
+/* Bytes from *pos on until the end of the file, of the request, or a fault. */
+static ssize_t read_into(struct gofer_inode *gi, const struct gofer_handle *h, struct uio *u,
+			 uint64_t *pos, char *buffer)
+{
+	ssize_t total = 0;
+
+	while (u->left) {
+		struct transfer t = { .host_fd = h->host_fd,
+				      .iov = { buffer,
+					       u->left < GOFERFS_CHUNK ? u->left : GOFERFS_CHUNK },
+				      .offset = (off_t)*pos };
+		const long n = host_read(gi->fs, &t);
+		ssize_t moved;
+
+		if (n <= 0)
+			return total || n == 0 ? total : gofer_errno((int)n);
+		moved = uio_put(u, buffer, (size_t)n);
+		if (moved < 0)
+			return total ? total : moved;
+		*pos += (uint64_t)moved;
+		total += moved;
+		if (moved < n || ((size_t)n < t.iov.iov_len && *pos >= gi->inode.size))
+			break;
+		fiber_resched();
+	}
+	return total;
+}
+
+static ssize_t file_op_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+	struct gofer_inode *gi = gofer_inode(f->inode);
+	struct gofer_handle *h;
+	char *buffer;
+	ssize_t r;
+
+	if (u->left == 0)
+		return 0;
+	r = gofer_handle_get(gi, access_of(f), &h);
+	if (r < 0)
+		return r;
+	buffer = buffer_get();
+	r = buffer ? read_into(gi, h, u, pos, buffer) : -ENOMEM;
+	buffer_put(buffer);
+	gofer_handle_unref(h);
+	return r;
+}
+
+/* A change of the data is under way or done: answers from before do not count. */
+static void data_changed(struct gofer_inode *gi, uint64_t end)
+{
+	gi->seq++;
+	gi->stale = true;
+	if (end > gi->inode.size)
+		gi->inode.size = end;
+}
+
+static ssize_t write_from(struct file *f, const struct gofer_handle *h, struct uio *u,
+			  uint64_t *pos, char *buffer)
+{
+	struct gofer_inode *gi = gofer_inode(f->inode);
+	/* Others may append to a volume's file as well: the host knows its end. */
+	const bool append = f->flags & O_APPEND && !gi->fs->exclusive;
+	ssize_t total = 0;
+
+	while (u->left) {
+		const ssize_t got =
+			uio_get(u, buffer, u->left < GOFERFS_CHUNK ? u->left : GOFERFS_CHUNK);
+		struct transfer t = { .host_fd = h->host_fd,
+				      .offset = (off_t)*pos,
+				      .flags = append ? RWF_APPEND : 0 };
+		long n;
+
+		if (got <= 0)
+			return total ? total : got;
+		t.iov = (struct iovec){ buffer, (size_t)got };
+		n = (size_t)got >= GOFERFS_HELPER_WRITE ? hostwork_call(write_at, &t)
+							: write_at(&t);
+		if (n <= 0)
+			return total ? total : n ? gofer_errno((int)n) : -EIO;
+		*pos += (uint64_t)n;
+		total += n;
+		data_changed(gi, *pos);
+		if (n < got)
+			break;
+		fiber_resched();
+	}
+	if (append && gofer_inode_getattr(f->inode) == 0)
+		*pos = gi->inode.size;
+	return total;
+}
+
+static ssize_t file_op_write(struct file *f, struct uio *u, uint64_t *pos)
+{
+	struct gofer_handle *h;
+	char *buffer;
+	ssize_t r;
+
+	if (u->left == 0)
+		return 0;
+	r = gofer_handle_get(gofer_inode(f->inode), access_of(f), &h);
+	if (r < 0)
+		return r;
+	buffer = buffer_get();
+	r = buffer ? write_from(f, h, u, pos, buffer) : -ENOMEM;
+	buffer_put(buffer);
+	gofer_handle_unref(h);
+	return r;
+}
+
+/*
+ * A descriptor that can write leaves only for a shared mapping of a file that the guest opened for
+ * writing; for anything else the one that reads.
+ */
+static int file_op_mmap(struct file *f, int prot, int flags, uint64_t offset, uint64_t len,
+			struct mmap_source *ret)
+{
+	struct gofer_file *gf = container_of(f, struct gofer_file, file);
+	struct gofer_inode *gi = gofer_inode(f->inode);
+	const bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+	const bool writes = shared && f->mode & FMODE_WRITE && f->mode & FMODE_READ;
+	struct gofer_handle *h;
+	int r;
+
+	(void)prot;
+	(void)len;
+	r = gofer_handle_get(gi, writes ? access_of(f) : (uint32_t)GOFER_OPEN_READ, &h);
+	if (r < 0)
+		return r;
+	gofer_handle_unref(gf->mapped);
+	gf->mapped = h;
+	*ret = (struct mmap_source){ .host_fd = h->host_fd, .offset = offset };
+	if (writes)
+		gi->stale = true; /* the guest will change it behind our back */
+	return 0;
+}
+
+static int64_t file_op_seek(struct file *f, int64_t offset, int whence)
+{
+	struct gofer_handle *h;
+	off_t at;
+	int r;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE) {
+		r = whence == SEEK_END ? gofer_inode_getattr(f->inode) : 0;
+		return r < 0 ? r : file_seek_size(f, offset, whence, f->inode->size);
+	}
+	r = gofer_handle_get(gofer_inode(f->inode), access_of(f), &h);
+	if (r < 0)
+		return r;
+	at = lseek(h->host_fd, offset, whence);
+	r = at < 0 ? -errno : 0;
+	gofer_handle_unref(h);
+	if (r < 0)
+		return r == -ENXIO ? r : -EINVAL;
+	f->pos = (uint64_t)at;
+	return at;
+}
+
+static long sync_all(void *arg)
+{
+	return fsync(*(int *)arg) < 0 ? -errno : 0;
+}
+
+static long sync_data(void *arg)
+{
+	return fdatasync(*(int *)arg) < 0 ? -errno : 0;
+}
+
+static int file_op_fsync(struct file *f, bool data_only)
+{
+	struct gofer_handle *h;
+	int r = gofer_handle_get(gofer_inode(f->inode), access_of(f), &h);
+
+	if (r < 0)
+		return r;
+	r = (int)hostwork_call(data_only ? sync_data : sync_all, &h->host_fd);
+	gofer_handle_unref(h);
+	return gofer_errno(r);
+}
+
+struct allocation {
+	int host_fd, mode;
+	off_t offset, len;
+};
+
+static long allocate(void *arg)
+{
+	const struct allocation *a = arg;
+
+	return fallocate(a->host_fd, a->mode, a->offset, a->len) < 0 ? -errno : 0;
+}
+
+/* Modes that move data are not offered: the sentry's cage has not got them. */
+static bool mode_offered(int mode)
+{
+	return mode == 0 || mode == FALLOC_FL_KEEP_SIZE ||
+	       mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) ||
+	       (mode & ~FALLOC_FL_KEEP_SIZE) == FALLOC_FL_ZERO_RANGE;
+}
+
+static int file_op_fallocate(struct file *f, int mode, uint64_t offset, uint64_t len)
+{
+	struct gofer_inode *gi = gofer_inode(f->inode);
+	struct allocation a = { .mode = mode, .offset = (off_t)offset, .len = (off_t)len };
+	struct gofer_handle *h;
+	int r;
+
+	if (!mode_offered(mode))
+		return -EOPNOTSUPP;
+	r = gofer_handle_get(gi, access_of(f), &h);
+	if (r < 0)
+		return r;
+	a.host_fd = h->host_fd;
+	r = (int)hostwork_call(allocate, &a);
+	gofer_handle_unref(h);
+	data_changed(gi, r == 0 && !(mode & FALLOC_FL_KEEP_SIZE) ? offset + len : 0);
+	return gofer_errno(r);
+}
+
+static void file_op_release(struct file *f)
+{
+	struct gofer_file *gf = container_of(f, struct gofer_file, file);
+
+	gofer_handle_unref(gf->mapped);
+	gofer_inode_closed(gofer_inode(f->inode));
+	file_fini(f);
+	free(gf);
+}
+
+static const struct file_ops file_ops = {
+	.read = file_op_read,
+	.write = file_op_write,
+	.mmap = file_op_mmap,
+	.seek = file_op_seek,
+	.fsync = file_op_fsync,
+	.fallocate = file_op_fallocate,
+	.release = file_op_release,
+};
+
+int gofer_file_open(struct inode *inode, uint32_t flags, struct file **ret)
+{
+	struct gofer_inode *gi = gofer_inode(inode);
+	struct gofer_file *gf = calloc(1, sizeof(*gf));
+	struct gofer_handle *h;
+	int r;
+
+	if (!gf)
+		return -ENOMEM;
+	file_init(&gf->file, &file_ops, NULL, NULL, flags);
+	if ((flags & O_ACCMODE) == 3)
+		gf->file.mode |= FMODE_READ | FMODE_WRITE;
+	gofer_inode_opened(gi);
+	r = gofer_handle_get(gi, access_of(&gf->file), &h);
+	if (r < 0) {
+		gofer_inode_closed(gi);
+		free(gf);
+		return r;
+	}
+	gofer_handle_unref(h); /* the inode keeps it while the file is open */
+	gf->file.inode = inode_ref(inode);
+	*ret = &gf->file;
+	return 0;
+}
+
+const struct inode_ops gofer_file_ops_inode = {
+	.getattr = gofer_inode_getattr,
+	.setattr = gofer_inode_setattr,
+	.open = gofer_file_open,
+	.getxattr = gofer_getxattr,
+	.setxattr = gofer_setxattr,
+	.listxattr = gofer_listxattr,
+	.removexattr = gofer_removexattr,
+	.evict = gofer_inode_evict,
+};

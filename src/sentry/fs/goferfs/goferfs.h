@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/fs/goferfs/goferfs.h - files of the host, served by caisson-gofer (wire/gofer_msg.h).
+ *
+ * Names and attributes come over the connection; the data of a regular file never does: the gofer
+ * donates a host descriptor with the access of the guest's open file, on which reads, writes and
+ * mappings work.
+ *
+ * Exclusive (the root file system by default): nobody else changes the files, so names, missing
+ * names, attributes, link targets and listings are cached here as long as the VFS keeps the dentry.
+ * Shared (volumes): each component is asked for again at every use, attributes at every stat(2),
+ * listings at every rewind; nothing that is missing is remembered.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct superblock;
+
+/*
+ * The container's connection: takes the descriptor (SOCK_SEQPACKET) over and puts it into the loop.
+ * Once, after kloop_init(). 0 or -errno.
+ */
+int goferfs_connect(int sock);
+
+/* Called from the loop when the gofer is gone: every file of it is -EIO from then on. */
+void goferfs_set_on_death(void (*fn)(void));
+
+/*
+ * One of the gofer's roots as a filesystem; its root may be a file. In a fiber, or before the loop
+ * runs. 0, -EBADF (no such root), -ENOMEM, -EIO.
+ */
+int goferfs_mount(uint32_t root, bool exclusive, struct superblock **ret);
+
+/* For metrics and tests. */
+struct goferfs_counts {
+	uint64_t requests; /* sent */
+	uint32_t nodes;	   /* held at the gofer */
+	uint32_t idle;	   /* inodes whose descriptors are kept though nobody has them open */
+};
+void goferfs_counts(struct goferfs_counts *ret);

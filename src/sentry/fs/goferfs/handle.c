@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Donated host descriptors of regular files. An inode has at most two: one that reads, for files
+ * that the guest opened O_RDONLY, and one that also writes. They are shared by all open files of
+ * the inode, since positions are the sentry's own, and kept for a while when the last one is closed
+ * (exclusive mode): a shared library is opened by every program.
+ *
+ * A descriptor that only reads never serves a file that the guest may write, nor the other way
+ * round: what a process maps has no more access than its open file.
+ */
+#include "sentry/fs/goferfs/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Inodes that keep descriptors though opens is 0; the first is the oldest. */
+static struct list_head idle = LIST_HEAD_INIT(idle);
+static uint32_t idle_len;
+
+uint32_t gofer_idle_count(void)
+{
+	return idle_len;
+}
+
+struct gofer_handle *gofer_handle_ref(struct gofer_handle *h)
+{
+	h->refs++;
+	return h;
+}
+
+void gofer_handle_unref(struct gofer_handle *h)
+{
+	if (!h || --h->refs > 0)
+		return;
+	(void)close(h->host_fd);
+	free(h);
+}
+
+struct gofer_handle *gofer_handle_any(const struct gofer_inode *gi)
+{
+	return gi->handles[HANDLE_WRITE] ? gi->handles[HANDLE_WRITE] : gi->handles[HANDLE_READ];
+}
+
+static void idle_remove(struct gofer_inode *gi)
+{
+	if (list_empty(&gi->idle_node))
+		return;
+	list_del(&gi->idle_node);
+	idle_len--;
+}
+
+void gofer_handles_drop(struct gofer_inode *gi)
+{
+	idle_remove(gi);
+	for (unsigned int i = 0; i < HANDLES; i++) {
+		gofer_handle_unref(gi->handles[i]);
+		gi->handles[i] = NULL;
+	}
+}
+
+void gofer_idle_drop_all(void)
+{
+	while (!list_empty(&idle))
+		gofer_handles_drop(list_first(&idle, struct gofer_inode, idle_node));
+}
+
+void gofer_inode_opened(struct gofer_inode *gi)
+{
+	gi->opens++;
+	idle_remove(gi);
+}
+
+/* Others may wait for a volume's file to be let go: nothing is kept in shared mode. */
+void gofer_inode_closed(struct gofer_inode *gi)
+{
+	if (--gi->opens > 0 || !gofer_handle_any(gi))
+		return;
+	if (!gi->fs->exclusive || gi->inode.nlink == 0) {
+		gofer_handles_drop(gi);
+		return;
+	}
+	list_add_tail(&gi->idle_node, &idle);
+	if (++idle_len > GOFERFS_IDLE_MAX)
+		gofer_handles_drop(list_first(&idle, struct gofer_inode, idle_node));
+}
+
+static struct gofer_handle *handle_new(int fd, uint32_t access)
+{
+	struct gofer_handle *h = malloc(sizeof(*h));
+
+	if (!h) {
+		(void)close(fd);
+		return NULL;
+	}
+	*h = (struct gofer_handle){ .refs = 1, .host_fd = fd, .access = access };
+	return h;
+}
+
+void gofer_handle_adopt(struct gofer_inode *gi, int fd)
+{
+	struct gofer_handle *h = handle_new(fd, GOFER_OPEN_READ | GOFER_OPEN_WRITE);
+
+	if (h && !gi->handles[HANDLE_WRITE])
+		gi->handles[HANDLE_WRITE] = h;
+	else
+		gofer_handle_unref(h);
+}
+
+static int donate(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
+{
+	GOFER_CALL(call, .type = GOFER_OPEN, .open = { gi->node, access, 0 });
+	const uint32_t seq = gi->seq;
+	int r = gofer_call(&call);
+
+	if (r == -EMFILE) {
+		gofer_idle_drop_all();
+		return -ENFILE;
+	}
+	if (r < 0)
+		return r;
+	gofer_inode_apply(gi, &call.answer.attr.attr, seq);
+	*ret = handle_new(TAKE_FD(call.fd), access);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/*
+ * On the host's overlayfs the first opening for writing copies the file up, and descriptors from
+ * before go on reading the old one: who has the file open for reading gets a new one.
+ */
+static void renew_reader(struct gofer_inode *gi)
+{
+	struct gofer_handle *fresh;
+
+	if (!gi->fs->overlay || !gi->handles[HANDLE_READ] ||
+	    donate(gi, GOFER_OPEN_READ, &fresh) < 0)
+		return;
+	gofer_handle_unref(gi->handles[HANDLE_READ]);
+	gi->handles[HANDLE_READ] = fresh;
+}
+
+/* A file of one's own that may not be read (an ordinary user's gofer) can still be written. */
+static int donate_writer(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
+{
+	int r = donate(gi, GOFER_OPEN_READ | GOFER_OPEN_WRITE, ret);
+
+	if (r == -EACCES && !(access & GOFER_OPEN_READ))
+		r = donate(gi, GOFER_OPEN_WRITE, ret);
+	return r;
+}
+
+static int get(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
+{
+	const unsigned int which = access & GOFER_OPEN_WRITE ? HANDLE_WRITE : HANDLE_READ;
+	struct gofer_handle *h = gi->handles[which];
+	int r;
+
+	if (h && (h->access & access) == access) {
+		*ret = gofer_handle_ref(h);
+		return 0;
+	}
+	r = which == HANDLE_READ ? donate(gi, access, &h) : donate_writer(gi, access, &h);
+	if (r < 0)
+		return r;
+	/* Another fiber may have been faster while this one waited. */
+	if (gi->handles[which] && (gi->handles[which]->access & access) == access) {
+		gofer_handle_unref(h);
+		*ret = gofer_handle_ref(gi->handles[which]);
+		return 0;
+	}
+	gofer_handle_unref(gi->handles[which]);
+	gi->handles[which] = h;
+	*ret = gofer_handle_ref(h);
+	if (which == HANDLE_WRITE)
+		renew_reader(gi);
+	return 0;
+}
+
+int gofer_handle_get(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
+{
+	int r;
+
+	/* While it is asked for it may not go to the idle list and be dropped from there. */
+	gi->opens++;
+	idle_remove(gi);
+	r = get(gi, access, ret);
+	gofer_inode_closed(gi);
+	return r;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inodes of the gofer's files. One per host file: two names of it lead to the same inode, found by
+ * device and inode number, which the host cannot give to another file while the gofer holds it.
+ *
+ * Attributes are the host's. Exclusive mode asks for them only when a change of ours made them
+ * stale; where a donated descriptor is open, fstat(2) answers without the gofer.
+ */
+#include "sentry/fs/goferfs/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sentry/core/kclock.h"
+
+static uint32_t inodes;
+
+uint32_t goferfs_inodes(void)
+{
+	return inodes;
+}
+
+uint64_t gofer_ino(const struct goferfs *fs, uint64_t dev, uint64_t ino)
+{
+	/* Mounts within a root: other devices, whose numbers must not meet those of the root's. */
+	return dev == fs->dev ? ino : ino ^ (dev * 0x9e3779b97f4a7c15ull | 1ull << 63);
+}
+
+static struct list_head *bucket_of(struct goferfs *fs, uint64_t dev, uint64_t ino)
+{
+	const uint64_t h = (dev * 31 + ino) * 0x9e3779b97f4a7c15ull;
+
+	return &fs->buckets[h >> 52];
+}
+
+_Static_assert(GOFERFS_BUCKETS == 1u << 12, "twelve bits of hash");
+
+static struct gofer_inode *find(struct goferfs *fs, uint64_t dev, uint64_t ino)
+{
+	struct gofer_inode *gi;
+
+	list_for_each(gi, bucket_of(fs, dev, ino),
+		      hash_node) if (gi->dev == dev && gi->host_ino == ino) return gi;
+	return NULL;
+}
+
+static nsec_t time_of(int64_t ns)
+{
+	return ns > 0 ? (nsec_t)ns : 0;
+}
+
+static void set_attr(struct gofer_inode *gi, const struct gofer_attr *attr)
+{
+	struct inode *inode = &gi->inode;
+
+	inode->mode = (inode->mode & S_IFMT) | (attr->mode & 07777);
+	inode->uid = attr->uid;
+	inode->gid = attr->gid;
+	inode->nlink = attr->nlink;
+	inode->size = attr->size;
+	inode->blocks = attr->blocks;
+	inode->atime = time_of(attr->atime_ns);
+	inode->mtime = time_of(attr->mtime_ns);
+	inode->ctime = time_of(attr->ctime_ns);
+	if (attr->has_btime)
+		inode->btime = time_of(attr->btime_ns);
+	gi->stale = false;
+}
+
+void gofer_inode_apply(struct gofer_inode *gi, const struct gofer_attr *attr, uint32_t seq)
+{
+	if (seq == gi->seq)
+		set_attr(gi, attr);
+	else
+		gi->stale = true;
+}
+
+static const struct inode_ops *ops_of(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return &gofer_dir_ops;
+	case S_IFREG:
+		return &gofer_file_ops_inode;
+	case S_IFLNK:
+		return &gofer_link_ops;
+	default:
+		return &gofer_special_ops;
+	}
+}
+
+static bool type_known(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+	case S_IFREG:
+	case S_IFLNK:
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int gofer_inode_get(struct goferfs *fs, const struct gofer_entry *entry, struct inode **ret)
+{
+	const struct gofer_attr *attr = &entry->attr;
+	struct gofer_inode *gi = find(fs, attr->dev, attr->ino);
+
+	if (gi && (gi->inode.mode & S_IFMT) == (attr->mode & S_IFMT)) {
+		gofer_forget(entry->node);
+		/* What is cached is as good in exclusive mode, and newer if a write is under way.
+		 */
+		if (!fs->exclusive) {
+			if (gi->opens)
+				gi->stale = true;
+			else
+				set_attr(gi, attr);
+		}
+		*ret = inode_ref(&gi->inode);
+		return 0;
+	}
+	gi = type_known(attr->mode) ? calloc(1, sizeof(*gi)) : NULL;
+	if (!gi) {
+		gofer_forget(entry->node);
+		return type_known(attr->mode) ? -ENOMEM : -EIO;
+	}
+	inode_init(&gi->inode, &fs->sb, ops_of(attr->mode), gofer_ino(fs, attr->dev, attr->ino),
+		   attr->mode, NULL);
+	gi->inode.rdev = attr->rdev;
+	gi->inode.btime = 0;
+	gi->fs = fs;
+	gi->node = entry->node;
+	gi->dev = attr->dev;
+	gi->host_ino = attr->ino;
+	list_init(&gi->idle_node);
+	list_add(&gi->hash_node, bucket_of(fs, attr->dev, attr->ino));
+	set_attr(gi, attr);
+	inodes++;
+	*ret = &gi->inode;
+	return 0;
+}
+
+void gofer_inode_evict(struct inode *inode)
+{
+	struct gofer_inode *gi = gofer_inode(inode);
+
+	list_del(&gi->hash_node);
+	gofer_handles_drop(gi);
+	gofer_listing_unref(gi->listing);
+	gofer_forget(gi->node);
+	free(gi->target);
+	inode_fini(inode);
+	free(gi);
+	inodes--;
+}
+
+static int refresh_here(struct gofer_inode *gi, const struct gofer_handle *h)
+{
+	struct stat st;
+	struct gofer_attr attr;
+
+	if (fstat(h->host_fd, &st) < 0)
+		return -EIO;
+	attr = (struct gofer_attr){
+		.mode = st.st_mode,
+		.nlink = (uint32_t)st.st_nlink,
+		.uid = st.st_uid,
+		.gid = st.st_gid,
+		.size = (uint64_t)st.st_size,
+		.blocks = (uint64_t)st.st_blocks,
+		.atime_ns = (int64_t)timespec_to_nsec(&st.st_atim),
+		.mtime_ns = (int64_t)timespec_to_nsec(&st.st_mtim),
+		.ctime_ns = (int64_t)timespec_to_nsec(&st.st_ctim),
+	};
+	set_attr(gi, &attr);
+	return 0;
+}
+
+int gofer_inode_getattr(struct inode *inode)
+{
+	struct gofer_inode *gi = gofer_inode(inode);
+	const struct gofer_handle *h = gofer_handle_any(gi);
+	GOFER_CALL(call, .type = GOFER_GETATTR, .node = { gi->node });
+	const uint32_t seq = gi->seq;
+	int r;
+
+	if (h)
+		return refresh_here(gi, h);
+	if (gi->fs->exclusive && !gi->stale)
+		return 0;
+	r = gofer_call(&call);
+	if (r == 0)
+		gofer_inode_apply(gi, &call.answer.attr.attr, seq);
+	return r;
+}
+
+static uint32_t valid_of(uint32_t mask)
+{
+	uint32_t valid = 0;
+
+	valid |= mask & SETATTR_MODE ? GOFER_SET_MODE : 0;
+	valid |= mask & SETATTR_UID ? GOFER_SET_UID : 0;
+	valid |= mask & SETATTR_GID ? GOFER_SET_GID : 0;
+	valid |= mask & SETATTR_SIZE ? GOFER_SET_SIZE : 0;
+	/* With a size come the host's own times. */
+	if (!(mask & SETATTR_SIZE)) {
+		valid |= mask & SETATTR_ATIME ? GOFER_SET_ATIME : 0;
+		valid |= mask & SETATTR_MTIME ? GOFER_SET_MTIME : 0;
+	}
+	return valid;
+}
+
+static int64_t host_time(nsec_t t)
+{
+	return t > INT64_MAX ? INT64_MAX : (int64_t)t;
+}
+
+/* The caller holds inode->lock, as who writes does: sizes do not cross. ctime is the host's. */
+int gofer_inode_setattr(struct inode *inode, const struct setattr *attr)
+{
+	struct gofer_inode *gi = gofer_inode(inode);
+	GOFER_CALL(call, .type = GOFER_SETATTR,
+		   .setattr = { .node = gi->node,
+				.valid = valid_of(attr->mask),
+				.mode = attr->mode & 07777,
+				.uid = attr->uid,
+				.gid = attr->gid,
+				.size = attr->size,
+				.atime_ns = host_time(attr->atime),
+				.mtime_ns = host_time(attr->mtime) });
+	uint32_t seq;
+	int r;
+
+	if (!call.request.setattr.valid)
+		return 0;
+	seq = ++gi->seq;
+	gi->stale = true;
+	r = gofer_call(&call);
+	if (r == 0)
+		gofer_inode_apply(gi, &call.answer.attr.attr, seq);
+	return r;
+}
+
+void gofer_dir_changed(struct inode *dir)
+{
+	struct gofer_inode *gi = gofer_inode(dir);
+
+	gofer_listing_unref(gi->listing);
+	gi->listing = NULL;
+	gi->seq++;
+	gi->stale = true;
+}
+
+static int refuse_open(struct inode *inode, uint32_t flags, struct file **ret)
+{
+	(void)inode;
+	(void)flags;
+	(void)ret;
+	return -ENXIO;
+}
+
+/* Devices, fifos and sockets: the VFS opens what stands behind them in the sandbox. */
+const struct inode_ops gofer_special_ops = {
+	.getattr = gofer_inode_getattr,
+	.setattr = gofer_inode_setattr,
+	.open = refuse_open,
+	.getxattr = gofer_getxattr,
+	.setxattr = gofer_setxattr,
+	.listxattr = gofer_listxattr,
+	.removexattr = gofer_removexattr,
+	.evict = gofer_inode_evict,
+};

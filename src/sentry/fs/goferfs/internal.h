@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/fs/goferfs/internal.h - what the files of this folder share; nobody else includes it.
+ */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/list.h"
+#include "sentry/fs/goferfs/goferfs.h"
+#include "sentry/vfs/file.h"
+#include "wire/gofer_codec.h"
+
+#define GOFERFS_NODES_HIGH   (GOFER_NODES_MAX - 1024u) /* above it unused dentries make way */
+#define GOFERFS_PRUNE	     512u		       /* dentries at a time */
+#define GOFERFS_IDLE_MAX     512u	  /* inodes that keep descriptors without being open */
+#define GOFERFS_LISTING_MAX  (64u << 20)  /* bytes of one directory's listing */
+#define GOFERFS_LISTING_KEPT (256u << 10) /* bytes of one that is cached */
+#define GOFERFS_CHUNK	     (128u << 10) /* bytes of one host read or write */
+#define GOFERFS_HELPER_WRITE (64u << 10)  /* from so many bytes on a write goes to a helper */
+#define GOFERFS_BUCKETS	     4096u
+
+/* --- connection.c --- */
+
+/* One request and what came back. On the stack of the fiber that waits. */
+struct gofer_call {
+	struct gofer_request request; /* by the caller: type, fields, names, blob */
+	struct gofer_answer answer;   /* points into `message` */
+	int fd;			      /* that came along, or -EBADF; owned */
+	void *message;		      /* owned */
+
+	/* connection.c */
+	int status; /* 1: under way; 0, -errno */
+	struct fiber *fiber;
+	struct list_head node;
+};
+
+/* Sends and waits: 0, the gofer's -errno, or -EIO (gone, or it broke the protocol), -ENOMEM. */
+int gofer_call(struct gofer_call *call);
+/* Frees what came; for every call that was made. */
+void gofer_call_done(struct gofer_call *call);
+/* A call on the stack, not made yet, that frees what comes; the rest are fields of its request. */
+#define GOFER_CALL(name, ...) \
+	struct gofer_call name AUTO(gofer_call_done) = { .fd = -EBADF, .request = { __VA_ARGS__ } }
+
+/* The same without the answer's fields: 0 or -errno. */
+int gofer_ask(const struct gofer_request *request);
+
+/* A node is not needed any more; told to the gofer with others, some time, or now. */
+void gofer_forget(uint64_t node);
+void gofer_forget_now(void);
+
+/* A host's errno as a guest may see it: what no file call of Linux says becomes -EIO. 0 stays. */
+int gofer_errno(int error);
+
+/* --- inode.c --- */
+
+struct goferfs {
+	struct superblock sb;
+	bool exclusive;
+	bool overlay;	/* the host's overlayfs: a descriptor from before a copy-up is stale */
+	bool no_nowait; /* RWF_NOWAIT is not known there */
+	uint32_t flags; /* enum gofer_root_flags */
+	uint64_t dev;	/* host's, of the root */
+	uint64_t root_node;
+	struct list_head buckets[GOFERFS_BUCKETS]; /* inodes by host dev and ino */
+};
+
+/* A donated host descriptor. In use as long as anybody works with it, also across parks. */
+struct gofer_handle {
+	unsigned int refs;
+	int host_fd;
+	uint32_t access; /* enum gofer_open_flags: READ, WRITE */
+};
+
+enum { HANDLE_READ, HANDLE_WRITE, HANDLES };
+
+struct gofer_listing {
+	unsigned int refs;
+	uint32_t count;
+	uint32_t bytes_len;
+	uint32_t *offsets; /* of entries in bytes */
+	char *bytes;	   /* struct gofer_dirent, name, NUL; as they came */
+};
+
+struct gofer_inode {
+	struct inode inode;
+	struct goferfs *fs;
+	uint64_t node; /* at the gofer */
+	uint64_t dev, host_ino;
+	struct list_head hash_node;
+	bool stale;	/* attributes: ask before use */
+	bool no_xattrs; /* known to have none (exclusive) */
+	uint32_t seq;	/* counts local changes: an answer from before one is not believed */
+	char *target;	/* of a link; owned; NULL: not asked yet */
+	struct gofer_listing *listing; /* of a directory (exclusive) */
+
+	unsigned int opens;		       /* open files of it */
+	struct gofer_handle *handles[HANDLES]; /* one reference each */
+	struct list_head idle_node;
+};
+
+static inline struct gofer_inode *gofer_inode(struct inode *inode)
+{
+	return container_of(inode, struct gofer_inode, inode);
+}
+
+extern const struct inode_ops gofer_dir_ops, gofer_file_ops_inode, gofer_link_ops,
+	gofer_special_ops;
+
+/* What the guest sees as the inode's number. */
+uint64_t gofer_ino(const struct goferfs *fs, uint64_t dev, uint64_t ino);
+/*
+ * The inode of an entry that the gofer told: a known one (then the entry's node is given back), or
+ * a new one. *ret: a reference.
+ */
+int gofer_inode_get(struct goferfs *fs, const struct gofer_entry *entry, struct inode **ret);
+/* Attributes as the gofer told them, unless the inode has changed since seq. */
+void gofer_inode_apply(struct gofer_inode *gi, const struct gofer_attr *attr, uint32_t seq);
+int gofer_inode_getattr(struct inode *inode);
+int gofer_inode_setattr(struct inode *inode, const struct setattr *attr);
+void gofer_inode_evict(struct inode *inode);
+/* Names of a directory changed: listing and attributes are not right any more. */
+void gofer_dir_changed(struct inode *dir);
+uint32_t goferfs_inodes(void);
+
+/* --- names.c: superblock_ops.revalidate of shared mode --- */
+int gofer_revalidate(struct dentry *d);
+
+/* --- handle.c --- */
+
+/* A descriptor for what `access` says; *ret: a reference. May park. */
+int gofer_handle_get(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret);
+struct gofer_handle *gofer_handle_ref(struct gofer_handle *h);
+void gofer_handle_unref(struct gofer_handle *h); /* accepts NULL */
+/* Whatever is there, for fstat(2); NULL: nothing. Not referenced. */
+struct gofer_handle *gofer_handle_any(const struct gofer_inode *gi);
+/* Keeps a descriptor that came with CREATE (READ and WRITE); takes fd over. */
+void gofer_handle_adopt(struct gofer_inode *gi, int fd);
+void gofer_inode_opened(struct gofer_inode *gi);
+void gofer_inode_closed(struct gofer_inode *gi);
+void gofer_handles_drop(struct gofer_inode *gi);
+/* Descriptors that nobody has open, of all inodes: the sentry has no descriptors left. */
+void gofer_idle_drop_all(void);
+uint32_t gofer_idle_count(void);
+
+/* --- dir.c, file.c, xattr.c --- */
+int gofer_dir_open(struct inode *inode, uint32_t flags, struct file **ret);
+void gofer_listing_unref(struct gofer_listing *l); /* accepts NULL */
+int gofer_file_open(struct inode *inode, uint32_t flags, struct file **ret);
+ssize_t gofer_getxattr(struct inode *inode, const char *name, void *value, size_t size);
+int gofer_setxattr(struct inode *inode, const char *name, const void *value, size_t size,
+		   int flags);
+ssize_t gofer_listxattr(struct inode *inode, char *list, size_t size);
+int gofer_removexattr(struct inode *inode, const char *name);

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names: look-ups, and everything that makes, moves or removes one. The VFS holds the directories.
+ */
+#include "sentry/fs/goferfs/internal.h"
+
+#include <errno.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct name_text {
+	char text[VFS_NAME_MAX + 1];
+};
+
+static const char *name_text(const struct vfs_name *name, struct name_text *t)
+{
+	memcpy(t->text, name->bytes, name->len);
+	t->text[name->len] = '\0';
+	return t->text;
+}
+
+/*
+ * A call whose answer holds a node. When the gofer's table is full, names that nobody uses make way
+ * and the call is made once more.
+ */
+static int call_for_node(struct gofer_inode *dir, struct gofer_call *call)
+{
+	struct goferfs_counts counts;
+	int r;
+
+	goferfs_counts(&counts);
+	if (counts.nodes > GOFERFS_NODES_HIGH)
+		(void)dentry_prune(&dir->fs->sb, GOFERFS_PRUNE);
+	r = gofer_call(call);
+	if (r != -ENFILE || dentry_prune(&dir->fs->sb, GOFERFS_PRUNE) == 0)
+		return r;
+	gofer_call_done(call);
+	gofer_forget_now();
+	return gofer_call(call);
+}
+
+static int walk_one(struct gofer_inode *dir, const char *name, struct gofer_entry *ret)
+{
+	GOFER_CALL(call, .type = GOFER_WALK, .walk = { .node = dir->node, .count = 1 },
+		   .names = { name });
+	const int r = call_for_node(dir, &call);
+
+	if (r < 0)
+		return r;
+	if (call.answer.walk.found != 1)
+		return call.answer.walk.stop ? gofer_errno(call.answer.walk.stop) : -EIO;
+	gofer_answer_entry(&call.answer, 0, ret);
+	return 0;
+}
+
+static int dir_lookup(struct inode *dir, const struct vfs_name *name, struct inode **ret)
+{
+	struct gofer_inode *gi = gofer_inode(dir);
+	struct name_text t;
+	struct gofer_entry entry;
+	const int r = walk_one(gi, name_text(name, &t), &entry);
+
+	return r < 0 ? r : gofer_inode_get(gi->fs, &entry, ret);
+}
+
+/* Shared mode: does the name still lead to this inode? */
+int gofer_revalidate(struct dentry *d)
+{
+	const struct vfs_name name = { .bytes = d->name, .len = d->name_len };
+	struct gofer_inode *gi, *dir;
+	struct inode *now;
+	int r;
+
+	if (d->parent == d || !d->inode)
+		return d->inode != NULL;
+	dir = gofer_inode(d->parent->inode);
+	gi = gofer_inode(inode_ref(d->inode));
+	r = dir_lookup(&dir->inode, &name, &now);
+	if (r == 0) {
+		r = now == &gi->inode;
+		inode_unref(now);
+	} else if (r == -ENOENT) {
+		r = 0;
+	}
+	inode_unref(&gi->inode);
+	return r;
+}
+
+/* Owner and mode of what is made in a directory: the rules of set-gid directories. */
+static struct gofer_make wanted(struct inode *dir, uint32_t mode, const struct cred *cred)
+{
+	struct inode child = { .mode = mode };
+
+	inode_init_owner(&child, dir, cred);
+	return (struct gofer_make){ .dir = gofer_inode(dir)->node,
+				    .mode = child.mode & 07777,
+				    .uid = child.uid,
+				    .gid = child.gid };
+}
+
+/* Makes what call says; the answer is an entry. */
+static int make(struct inode *dir, const struct vfs_name *name, struct gofer_call *call,
+		struct inode **ret)
+{
+	struct gofer_inode *gi = gofer_inode(dir);
+	struct name_text t;
+	int r;
+
+	call->request.names[0] = name_text(name, &t);
+	call->request.names_len = 1;
+	r = call_for_node(gi, call);
+	gofer_dir_changed(dir);
+	return r < 0 ? r : gofer_inode_get(gi->fs, &call->answer.entry, ret);
+}
+
+static int make_regular(struct inode *dir, const struct vfs_name *name, uint32_t mode,
+			const struct cred *cred, struct inode **ret)
+{
+	GOFER_CALL(call, .type = GOFER_CREATE, .make = wanted(dir, mode, cred));
+	int r;
+
+	call.request.make.flags = GOFER_OPEN_READ | GOFER_OPEN_WRITE;
+	r = make(dir, name, &call, ret);
+	/* Most files are made to be opened for writing at once. */
+	if (r == 0 && S_ISREG((*ret)->mode))
+		gofer_handle_adopt(gofer_inode(*ret), TAKE_FD(call.fd));
+	return r;
+}
+
+/* Devices are the sandbox's own business: on the host nobody shall find one. */
+static int dir_mknod(struct inode *dir, const struct vfs_name *name, uint32_t mode, uint64_t rdev,
+		     const struct cred *cred, struct inode **ret)
+{
+	GOFER_CALL(call, .type = GOFER_MKNOD, .make = wanted(dir, mode, cred));
+
+	(void)rdev;
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+	case 0:
+		return make_regular(dir, name, mode, cred, ret);
+	case S_IFIFO:
+	case S_IFSOCK:
+		call.request.make.mode |= mode & S_IFMT;
+		return make(dir, name, &call, ret);
+	default:
+		return -EPERM;
+	}
+}
+
+static int dir_mkdir(struct inode *dir, const struct vfs_name *name, uint32_t mode,
+		     const struct cred *cred, struct inode **ret)
+{
+	GOFER_CALL(call, .type = GOFER_MKDIR, .make = wanted(dir, S_IFDIR | (mode & 07777), cred));
+
+	return make(dir, name, &call, ret);
+}
+
+static int dir_symlink(struct inode *dir, const struct vfs_name *name, const char *target,
+		       const struct cred *cred, struct inode **ret)
+{
+	const struct gofer_make want = wanted(dir, S_IFLNK | 0777, cred);
+	const size_t len = strlen(target);
+	GOFER_CALL(call, .type = GOFER_SYMLINK,
+		   .symlink = { .dir = want.dir,
+				.uid = want.uid,
+				.gid = want.gid,
+				.target_len = (uint32_t)len },
+		   .blob = target, .blob_len = len);
+
+	if (len == 0)
+		return -ENOENT;
+	if (len > GOFER_SYMLINK_MAX)
+		return -ENAMETOOLONG;
+	return make(dir, name, &call, ret);
+}
+
+static int dir_link(struct inode *dir, const struct vfs_name *name, struct inode *target)
+{
+	struct gofer_inode *gi = gofer_inode(target);
+	struct name_text t;
+	GOFER_CALL(call, .type = GOFER_LINK,
+		   .link = { .dir = gofer_inode(dir)->node, .node = gi->node },
+		   .names = { name_text(name, &t) });
+	const uint32_t seq = ++gi->seq;
+	const int r = gofer_call(&call);
+
+	gofer_dir_changed(dir);
+	if (r == 0)
+		gofer_inode_apply(gi, &call.answer.attr.attr, seq);
+	return r;
+}
+
+/* One name fewer. Descriptors of a file without a name are not kept for later. */
+static void lost_name(struct inode *inode)
+{
+	struct gofer_inode *gi = gofer_inode(inode);
+
+	gi->seq++;
+	gi->stale = true;
+	if (S_ISDIR(inode->mode))
+		inode->nlink = 0;
+	else if (inode->nlink)
+		inode->nlink--;
+	if (inode->nlink == 0 && gi->opens == 0)
+		gofer_handles_drop(gi);
+}
+
+static int remove_name(struct inode *dir, const struct vfs_name *name, struct inode *victim,
+		       uint32_t flags)
+{
+	struct name_text t;
+	const struct gofer_request request = {
+		.type = GOFER_UNLINK,
+		.unlink = { .dir = gofer_inode(dir)->node, .flags = flags },
+		.names = { name_text(name, &t) },
+	};
+	const int r = gofer_ask(&request);
+
+	gofer_dir_changed(dir);
+	if (r == 0)
+		lost_name(victim);
+	return r;
+}
+
+static int dir_unlink(struct inode *dir, const struct vfs_name *name, struct inode *victim)
+{
+	return remove_name(dir, name, victim, 0);
+}
+
+static int dir_rmdir(struct inode *dir, const struct vfs_name *name, struct inode *victim)
+{
+	return remove_name(dir, name, victim, GOFER_UNLINK_DIR);
+}
+
+static int dir_rename(struct inode *old_dir, const struct vfs_name *old_name, struct inode *moved,
+		      struct inode *new_dir, const struct vfs_name *new_name,
+		      struct inode *replaced, uint32_t flags)
+{
+	struct name_text old_text, new_text;
+	struct gofer_request request = {
+		.type = GOFER_RENAME,
+		.rename = { .old_dir = gofer_inode(old_dir)->node,
+			    .new_dir = gofer_inode(new_dir)->node },
+		.names = { name_text(old_name, &old_text), name_text(new_name, &new_text) },
+	};
+	int r;
+
+	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL; /* a whiteout is a device node */
+	request.rename.flags = (flags & RENAME_NOREPLACE ? GOFER_RENAME_NOREPLACE : 0u) |
+			       (flags & RENAME_EXCHANGE ? GOFER_RENAME_EXCHANGE : 0u);
+	r = gofer_ask(&request);
+	gofer_dir_changed(old_dir);
+	gofer_dir_changed(new_dir);
+	gofer_inode(moved)->stale = true;
+	if (r == 0 && replaced && !(flags & RENAME_EXCHANGE))
+		lost_name(replaced);
+	else if (replaced)
+		gofer_inode(replaced)->stale = true;
+	return r;
+}
+
+static int link_readlink(struct inode *inode, char **ret)
+{
+	struct gofer_inode *gi = gofer_inode(inode);
+	GOFER_CALL(call, .type = GOFER_READLINK, .node = { gi->node });
+	char *target;
+	int r;
+
+	if (!gi->target) {
+		r = gofer_call(&call);
+		if (r < 0)
+			return r;
+		target = strndup(call.answer.tail, call.answer.tail_len);
+		if (!target)
+			return -ENOMEM;
+		free(gi->target); /* another fiber asked as well */
+		gi->target = target;
+	}
+	*ret = strdup(gi->target);
+	return *ret ? 0 : -ENOMEM;
+}
+
+const struct inode_ops gofer_dir_ops = {
+	.lookup = dir_lookup,
+	.mknod = dir_mknod,
+	.mkdir = dir_mkdir,
+	.symlink = dir_symlink,
+	.link = dir_link,
+	.unlink = dir_unlink,
+	.rmdir = dir_rmdir,
+	.rename = dir_rename,
+	.getattr = gofer_inode_getattr,
+	.setattr = gofer_inode_setattr,
+	.open = gofer_dir_open,
+	.getxattr = gofer_getxattr,
+	.setxattr = gofer_setxattr,
+	.listxattr = gofer_listxattr,
+	.removexattr = gofer_removexattr,
+	.evict = gofer_inode_evict,
+};
+
+const struct inode_ops gofer_link_ops = {
+	.readlink = link_readlink,
+	.getattr = gofer_inode_getattr,
+	.setattr = gofer_inode_setattr,
+	.getxattr = gofer_getxattr,
+	.setxattr = gofer_setxattr,
+	.listxattr = gofer_listxattr,
+	.removexattr = gofer_removexattr,
+	.evict = gofer_inode_evict,
+};

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One of the gofer's roots as a filesystem. */
+#include "sentry/fs/goferfs/internal.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct goferfs *goferfs_of(struct superblock *sb)
+{
+	return container_of(sb, struct goferfs, sb);
+}
+
+static int ask_statfs(struct goferfs *fs, struct gofer_statfs_reply *ret)
+{
+	GOFER_CALL(call, .type = GOFER_STATFS, .node = { fs->root_node });
+	const int r = gofer_call(&call);
+
+	if (r == 0)
+		*ret = call.answer.statfs;
+	return r;
+}
+
+static int sb_statfs(struct superblock *sb, struct statfs *ret)
+{
+	struct gofer_statfs_reply st;
+	const int r = ask_statfs(goferfs_of(sb), &st);
+
+	if (r < 0)
+		return r;
+	ret->f_type = (__fsword_t)st.type;
+	ret->f_bsize = (__fsword_t)st.block_size;
+	ret->f_frsize = (__fsword_t)st.fragment_size;
+	ret->f_blocks = st.blocks;
+	ret->f_bfree = st.blocks_free;
+	ret->f_bavail = st.blocks_available;
+	ret->f_files = st.files;
+	ret->f_ffree = st.files_free;
+	ret->f_namelen = (__fsword_t)st.name_max;
+	return 0;
+}
+
+static void sb_put(struct superblock *sb)
+{
+	free(goferfs_of(sb));
+}
+
+static const struct superblock_ops exclusive_ops = {
+	.statfs = sb_statfs,
+	.put = sb_put,
+};
+
+static const struct superblock_ops shared_ops = {
+	.statfs = sb_statfs,
+	.revalidate = gofer_revalidate,
+	.put = sb_put,
+};
+
+static int attach(struct goferfs *fs, uint32_t root, struct gofer_entry *ret)
+{
+	GOFER_CALL(call, .type = GOFER_ATTACH, .attach = { .root = root });
+	struct gofer_statfs_reply st;
+	int r = gofer_call(&call);
+
+	if (r < 0)
+		return r;
+	*ret = call.answer.attach.entry;
+	fs->flags = call.answer.attach.flags;
+	fs->root_node = ret->node;
+	fs->dev = ret->attr.dev;
+	r = ask_statfs(fs, &st);
+	if (r < 0) {
+		gofer_forget(ret->node);
+		return r;
+	}
+	fs->sb.magic = st.type;
+	fs->overlay = st.type == OVERLAYFS_SUPER_MAGIC;
+	return 0;
+}
+
+int goferfs_mount(uint32_t root, bool exclusive, struct superblock **ret)
+{
+	struct goferfs *fs = calloc(1, sizeof(*fs));
+	struct gofer_entry entry;
+	struct inode *inode;
+	int r;
+
+	if (!fs)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < GOFERFS_BUCKETS; i++)
+		list_init(&fs->buckets[i]);
+	fs->exclusive = exclusive;
+	superblock_init(&fs->sb, exclusive ? &exclusive_ops : &shared_ops, "gofer", 0);
+	fs->sb.no_negative = !exclusive;
+	fs->sb.own_times = true;
+	r = attach(fs, root, &entry);
+	fs->sb.rdonly = fs->flags & GOFER_ROOT_RO;
+	if (r == 0)
+		r = gofer_inode_get(fs, &entry, &inode);
+	if (r == 0) {
+		fs->sb.root = dentry_new_root(&fs->sb, inode);
+		inode_unref(inode);
+		r = fs->sb.root ? 0 : -ENOMEM;
+	}
+	if (r < 0) {
+		superblock_unref(&fs->sb);
+		return r;
+	}
+	*ret = &fs->sb;
+	return 0;
+}
