@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sentry/fs/cgroup/cgroup.h - cgroupfs as a container sees it: the files of its own cgroup, version
- * 2 ("cgroup2") and version 1 ("cgroup", one controller per mount). Limits are those of
- * fs/proc/sysinfo.h; nothing can be changed from inside.
+ * sentry/fs/cgroup/cgroup.h - cgroupfs as a container sees it: the files of its own cgroup, with
+ * the limits of fs/proc/sysinfo.h. Nothing can be changed from inside.
+ *
+ * "cgroup2", and "cgroup" without options, is version 2. "cgroup" with controllers as options
+ * ("memory", "cpu,cpuacct") is version 1.
  */
 #pragma once
 
