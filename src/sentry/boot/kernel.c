@@ -3,8 +3,13 @@
 
 #include "sentry/core/hostwork.h"
 #include "sentry/core/kloop.h"
+#include "sentry/fs/cgroup/cgroup.h"
+#include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/devtmpfs/devtmpfs.h"
+#include "sentry/fs/mqueue/mqueue.h"
+#include "sentry/fs/proc/proc.h"
 #include "sentry/fs/proc/sysinfo.h"
+#include "sentry/fs/sysfs/sysfs.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/platform/platform.h"
 #include "sentry/platform/systrap/systrap.h"
@@ -41,6 +46,11 @@ static void register_filesystems(void)
 {
 	tmpfs_register();
 	devtmpfs_register();
+	devpts_register();
+	proc_register();
+	sysfs_register();
+	cgroup_register();
+	mqueue_register();
 }
 
 int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)

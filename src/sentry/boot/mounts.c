@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "sentry/core/cred.h"
 #include "sentry/fs/devtmpfs/devtmpfs.h"
+#include "sentry/fs/proc/proc.h"
 
 static boot_bind_fn *bind_root;
 
@@ -90,6 +91,8 @@ static int new_superblock(struct tree *t, const struct sentry_mount *m, struct s
 
 	if (m->type == SENTRY_MOUNT_BIND)
 		return bind_root ? bind_root(t->c, m->root, m->is_file, ret) : -ENODEV;
+	if (m->type == SENTRY_MOUNT_PROC)
+		return proc_mount_ns(t->pid_ns, m->data, ret);
 	type = filesystem_find(type_names[m->type]);
 	return type ? type->mount(type, m->source, m->data, t->cred, ret) : -ENODEV;
 }
