@@ -56,6 +56,17 @@
 #define STUB_FD_LIMIT	 64
 #define ZYGOTE_FD	 3 /* the zygote's socket */
 
+/* Bits of CTX_INTR: why the way back to the guest is not the short one. */
+#define STUB_INTR_SIGNAL 1 /* SIGURG came where it could not be served */
+#define STUB_INTR_FRAME	 2 /* a frame is wanted */
+
+/* Trampolines of patched sites: areas of slots near the code, mapped from a sealed memfd. */
+#define STUB_AREA_LEN  0x10000
+#define STUB_PATCH_LEN 32	   /* bytes of a slot */
+#define STUB_COUNTS    STUB_WINDOW /* 4096 counters of traps, by a hash of the site */
+#define STUB_SITE_BACK 9	   /* bytes before the return address that a request shows */
+#define STUB_SITE_LEN  24
+
 /* The birth notification: a number that no kernel knows. Argument: the nonce. */
 #define STUB_NR_BIRTH 1023
 
@@ -81,14 +92,16 @@
 
 enum stub_request {
 	STUB_REQ_NONE,
-	STUB_REQ_READY,	    /* a new thread waits for its first action */
-	STUB_REQ_LISTENER,  /* the template: nr is the filter's listener, args[0] the vdso */
-	STUB_REQ_SYSCALL,   /* trapped: nr, args; uc is the frame */
-	STUB_REQ_FAST,	    /* by a patched site: nr, args; registers are in the save area */
-	STUB_REQ_FAULT,	    /* nr: the signal; siginfo, trap_no, error_code; uc is the frame */
-	STUB_REQ_INTERRUPT, /* SIGURG; uc is the frame */
-	STUB_REQ_DONE,	    /* nr: an action's result */
-	STUB_REQ_FRAMED,    /* STUB_ACT_FRAME: uc is the frame now */
+	STUB_REQ_READY,		 /* a new thread waits for its first action */
+	STUB_REQ_LISTENER,	 /* the template: nr is the filter's listener, args[0] the vdso,
+				   args[1] the entry of patched sites */
+	STUB_REQ_SYSCALL,	 /* trapped: nr, args; uc is the frame */
+	STUB_REQ_FAST,		 /* by a patched site: nr, args; registers are in the save area */
+	STUB_REQ_FAULT,		 /* nr: the signal; siginfo, trap_no, error_code; uc is the frame */
+	STUB_REQ_INTERRUPT,	 /* SIGURG; uc is the frame */
+	STUB_REQ_DONE,		 /* nr: an action's result */
+	STUB_REQ_FRAMED,	 /* STUB_ACT_FRAME: uc is the frame now */
+	STUB_REQ_FAST_INTERRUPT, /* SIGURG on the short way back; nr: rax; the save area counts */
 };
 
 enum stub_action {
@@ -100,6 +113,7 @@ enum stub_action {
 	STUB_ACT_FORK,	    /* act[0]: nonce; the parent says DONE, the child READY */
 	STUB_ACT_CLONE,	    /* act[0]: nonce, act[1]: slot; the parent says DONE, the child READY */
 	STUB_ACT_FRAME,	    /* make a frame out of the save area; then FRAMED */
+	STUB_ACT_PATCH,	    /* act: page, protection, site, bytes, their number; then RESULT */
 };
 
 struct stub_ctx {
@@ -108,10 +122,11 @@ struct stub_ctx {
 	uint64_t stack; /* top of its stack */
 	uint64_t rsp, rip, rbx, rbp, r12, r13;
 	uint64_t r14, r15, rflags, fs_base;
-	uint32_t intr;	/* a signal came in where it could not be served */
+	uint32_t intr;	/* STUB_INTR_* */
 	uint32_t index; /* its word in STUB_WRO */
 	uint64_t uc;	/* the frame of the trap */
-	uint64_t spare[2];
+	uint64_t site;	/* a call site that has trapped often, or 0: its return address */
+	uint64_t spare;
 	/* Request: one cache line. */
 	uint32_t req_seq __attribute__((aligned(64)));
 	uint32_t kind;
@@ -125,6 +140,7 @@ struct stub_ctx {
 	/* Of STUB_REQ_FAULT. */
 	uint8_t siginfo[128] __attribute__((aligned(64)));
 	uint64_t trap_no, error_code;
+	uint8_t site_bytes[STUB_SITE_LEN]; /* around `site`, from STUB_SITE_BACK before it */
 };
 
 _Static_assert(__builtin_offsetof(struct stub_ctx, intr) == CTX_INTR, "entry code");

@@ -136,7 +136,8 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 		return;
 	}
 	t = systrap_thread_by_tid((pid_t)n.pid);
-	if (t && (granted(&t->grant, &n.data) || maps_own_prw(&n.data))) {
+	if (t && (granted(&t->grants[0], &n.data) || granted(&t->grants[1], &n.data) ||
+		  maps_own_prw(&n.data))) {
 		answer(&n, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		return;
 	}
@@ -166,9 +167,7 @@ static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b, ui
 		return -EAGAIN;
 	b->waiter = fiber_self();
 	list_add(&b->node, &systrap.births);
-	t->grant = (struct systrap_grant){
-		.valid = true, .nr = SYS_clone, .args = { flags }, .mask = 1
-	};
+	systrap_grant(t, 0, SYS_clone, (const uint64_t[6]){ flags }, 1);
 	t->ctx->act[0] = b->nonce;
 	t->ctx->act[1] = b->child->slot;
 	r = systrap_action(t, flags & CLONE_VM ? STUB_ACT_CLONE : STUB_ACT_FORK);

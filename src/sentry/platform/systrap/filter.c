@@ -144,6 +144,7 @@ static void judge_memory(struct assembler *a, enum label memory)
 	begin(a, MMAP_FILE);
 	load(a, LOW(3));
 	equal(a, MAP_SHARED | MAP_FIXED, memory, NEXT);
+	equal(a, MAP_SHARED | MAP_FIXED_NOREPLACE, memory, NEXT);
 	equal(a, MAP_PRIVATE | MAP_FIXED, memory, KILL);
 	begin(a, MPROTECT);
 	high_zero(a, 2);

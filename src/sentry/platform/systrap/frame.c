@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sentry/arch/fpu.h"
+#include "sentry/core/kclock.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
 #define UC_FP_XSTATE	     0x1ul
@@ -122,6 +123,51 @@ static void put_fpu(struct platform_thread *t, const void *image)
 	uc->uc_flags = UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
 }
 
+/* By way of an invalid instruction with all of the guest's registers in place. */
+int systrap_frame_ensure(struct platform_thread *t)
+{
+	int r;
+
+	if (!t->fast || t->space->dead)
+		return t->space->dead ? -ESRCH : 0;
+	t->ctx->ret = t->have_result ? t->result : t->req.nr;
+	systrap_reply(t, STUB_ACT_FRAME);
+	r = systrap_await(t, nsec_add(kclock_monotonic(), SYSTRAP_ACTION_NS));
+	if (r < 0)
+		return r;
+	t->posted = false;
+	t->uc = t->ctx->uc;
+	if (t->req.kind != STUB_REQ_FRAMED || !systrap_frame_ok(t, t->uc)) {
+		t->uc = 0;
+		systrap_space_kill(t->space);
+		return -ESRCH;
+	}
+	t->fast = false;
+	t->in_handler = true;
+	return 0;
+}
+
+int systrap_frame_rip(const struct platform_thread *t, uint64_t *ret)
+{
+	if (!t->uc)
+		return -ESRCH;
+	*ret = (uint64_t)frame(t)->uc_mcontext.gregs[REG_RIP];
+	return 0;
+}
+
+void systrap_frame_set_rip(struct platform_thread *t, uint64_t rip)
+{
+	frame(t)->uc_mcontext.gregs[REG_RIP] = (greg_t)rip;
+}
+
+void systrap_frame_translate(struct platform_thread *t)
+{
+	uint64_t rip;
+
+	if (systrap_frame_rip(t, &rip) == 0)
+		systrap_frame_set_rip(t, systrap_rip_from_guest(t->space, rip));
+}
+
 void systrap_frame_copy(const struct platform_thread *from, struct platform_thread *to)
 {
 	const uint8_t *image = frame_fpu(from);
@@ -150,12 +196,51 @@ void systrap_frame_set_rax(struct platform_thread *t, uint64_t value)
 	frame(t)->uc_mcontext.gregs[REG_RAX] = (greg_t)value;
 }
 
+/* What a patched call preserves; rcx and r11 as the kernel leaves them. */
+static void get_saved(struct platform_thread *t, struct user_regs_struct *r)
+{
+	const struct stub_ctx *c = t->ctx;
+	uint64_t rax = t->in_syscall ? (uint64_t)-ENOSYS : t->req.nr;
+
+	if (t->have_result)
+		rax = t->result;
+	*r = (struct user_regs_struct){
+		.r15 = c->r15,
+		.r14 = c->r14,
+		.r13 = c->r13,
+		.r12 = c->r12,
+		.rbp = c->rbp,
+		.rbx = c->rbx,
+		.r11 = FLAGS_RESET,
+		.r10 = t->req.args[3],
+		.r9 = t->req.args[5],
+		.r8 = t->req.args[4],
+		.rax = rax,
+		.rdx = t->req.args[2],
+		.rsi = t->req.args[1],
+		.rdi = t->req.args[0],
+		.orig_rax = t->in_syscall ? t->syscall_nr : UINT64_MAX,
+		.rip = systrap_rip_to_guest(t->space, c->rip),
+		.cs = SELECTORS & 0xffff,
+		.eflags = FLAGS_RESET,
+		.rsp = c->rsp,
+		.ss = SELECTORS >> 48,
+		.fs_base = t->fs_base,
+		.gs_base = t->gs_base,
+	};
+	r->rcx = r->rip;
+}
+
 int systrap_get_regs(struct platform_thread *t, struct arch_regs *ret)
 {
 	struct user_regs_struct *r = &ret->r;
 	greg_t g[NGREG];
 	uint64_t selectors;
 
+	if (!t->space->dead && t->fast) {
+		get_saved(t, r);
+		return 0;
+	}
 	if (t->space->dead || !t->uc)
 		return -ESRCH;
 	memcpy(g, frame(t)->uc_mcontext.gregs, sizeof(g));
@@ -177,7 +262,7 @@ int systrap_get_regs(struct platform_thread *t, struct arch_regs *ret)
 		.rsi = (uint64_t)g[REG_RSI],
 		.rdi = (uint64_t)g[REG_RDI],
 		.orig_rax = t->in_syscall ? t->syscall_nr : UINT64_MAX,
-		.rip = (uint64_t)g[REG_RIP],
+		.rip = systrap_rip_to_guest(t->space, (uint64_t)g[REG_RIP]),
 		.cs = selectors & 0xffff,
 		.eflags = (uint64_t)g[REG_EFL],
 		.rsp = (uint64_t)g[REG_RSP],
@@ -197,7 +282,7 @@ int systrap_set_regs(struct platform_thread *t, const struct arch_regs *regs)
 	const struct user_regs_struct *r = &regs->r;
 	greg_t *g;
 
-	if (t->space->dead || !t->uc)
+	if (systrap_frame_ensure(t) < 0 || t->space->dead || !t->uc)
 		return -ESRCH;
 	g = frame(t)->uc_mcontext.gregs;
 	g[REG_R15] = (greg_t)r->r15;
@@ -215,13 +300,14 @@ int systrap_set_regs(struct platform_thread *t, const struct arch_regs *regs)
 	g[REG_RDX] = (greg_t)r->rdx;
 	g[REG_RSI] = (greg_t)r->rsi;
 	g[REG_RDI] = (greg_t)r->rdi;
-	g[REG_RIP] = (greg_t)r->rip;
+	g[REG_RIP] = (greg_t)systrap_rip_from_guest(t->space, r->rip);
 	g[REG_EFL] = (greg_t)r->eflags;
 	g[REG_RSP] = (greg_t)r->rsp;
 	g[REG_CSGSFS] = (greg_t)SELECTORS;
 	memset(&frame(t)->uc_sigmask, 0, 8);
 	t->fs_base = r->fs_base;
 	t->gs_base = r->gs_base;
+	t->space->gs_used |= r->gs_base != 0;
 	t->have_result = false;
 	t->in_syscall = r->orig_rax != UINT64_MAX;
 	t->syscall_nr = r->orig_rax;
@@ -233,7 +319,7 @@ int systrap_get_fpu(struct platform_thread *t, void *ret, size_t len)
 {
 	const uint8_t *image;
 
-	if (t->space->dead || !t->uc)
+	if (systrap_frame_ensure(t) < 0 || t->space->dead || !t->uc)
 		return -ESRCH;
 	if (len < fpu_size())
 		return -EINVAL;
@@ -250,7 +336,7 @@ int systrap_get_fpu(struct platform_thread *t, void *ret, size_t len)
 
 int systrap_set_fpu(struct platform_thread *t, const void *image, size_t len)
 {
-	if (t->space->dead || !t->uc)
+	if (systrap_frame_ensure(t) < 0 || t->space->dead || !t->uc)
 		return -ESRCH;
 	if (len < fpu_size())
 		return -EINVAL;

@@ -3,6 +3,7 @@
  * Guest memory: host calls that the thread's stub makes, and copies by process_vm_readv(2).
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -16,9 +17,10 @@ static bool in_guest(uaddr_t addr, uint64_t len)
 	       len <= PLATFORM_GUEST_TOP - addr;
 }
 
-static int map_file(struct platform_thread *t, const struct platform_map *map)
+int systrap_map_donated(struct platform_thread *t, const struct platform_map *map, int flags)
 {
-	const int flags = (map->shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED;
+	const uint64_t args[6] = { map->addr,	    map->len, (uint64_t)map->prot,
+				   (uint64_t)flags, 0,	      map->offset };
 	struct stub_ctx *c = t->ctx;
 	int64_t r = systrap_settle(t);
 
@@ -28,17 +30,8 @@ static int map_file(struct platform_thread *t, const struct platform_map *map)
 	r = fd_send(t->space->sock, "", 1, &map->host_fd, 1);
 	if (r == 0) {
 		/* Any descriptor: none in the stub's table is better than another. */
-		t->grant = (struct systrap_grant){
-			.valid = true,
-			.nr = SYS_mmap,
-			.args = { map->addr, map->len, (uint64_t)map->prot, (uint64_t)flags, 0,
-				  map->offset },
-			.mask = 0x2f,
-		};
-		c->act[0] = map->addr;
-		c->act[1] = map->len;
-		c->act[2] = (uint64_t)map->prot;
-		c->act[3] = (uint64_t)flags;
+		systrap_grant(t, 0, SYS_mmap, args, 0x2f);
+		memcpy((void *)c->act, args, 4 * sizeof(args[0]));
 		c->act[4] = map->offset;
 		r = systrap_action(t, STUB_ACT_MAPFD);
 	}
@@ -56,36 +49,75 @@ int systrap_map(struct platform_thread *t, const struct platform_map *map)
 
 	if (!in_guest(map->addr, map->len))
 		return -EINVAL;
+	if (!systrap_code_free(t->space, map->addr, map->len))
+		return -ENOMEM;
 	if (map->host_fd >= 0)
-		return map_file(t, map);
-	r = systrap_call(t, SYS_mmap, args);
-	return r < 0 ? (int)r : 0;
+		r = systrap_map_donated(t, map,
+					(map->shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED);
+	else
+		r = systrap_call(t, SYS_mmap, args);
+	if (r < 0)
+		return (int)r;
+	systrap_code_forget(t->space, map->addr, map->len);
+	systrap_code_share(t->space, map->addr, map->len, map->host_fd >= 0 && map->shared);
+	systrap_code_changed(t->space, map->addr, map->len, map->prot, !map->shared);
+	return 0;
 }
 
+/* A hole that a guest makes leaves the trampolines alone. */
 int systrap_unmap(struct platform_thread *t, uaddr_t addr, uint64_t len)
 {
-	const uint64_t args[6] = { addr, len };
+	const uint64_t end = addr + len;
+	int r = 0;
 
-	return in_guest(addr, len) ? (int)systrap_call(t, SYS_munmap, args) : -EINVAL;
+	if (!in_guest(addr, len))
+		return -EINVAL;
+	while (addr < end && r == 0) {
+		const uint64_t part = systrap_code_gap(t->space, addr, end - addr, &addr);
+		const uint64_t args[6] = { addr, part };
+
+		if (part == 0)
+			break;
+		r = (int)systrap_call(t, SYS_munmap, args);
+		if (r == 0) {
+			systrap_code_share(t->space, addr, part, false);
+			systrap_code_changed(t->space, addr, part, -1, false);
+		}
+		addr += part;
+	}
+	return r;
 }
 
 int systrap_protect(struct platform_thread *t, uaddr_t addr, uint64_t len, int prot)
 {
 	const uint64_t args[6] = { addr, len, (uint64_t)prot };
+	bool patchable;
+	int r;
 
-	return in_guest(addr, len) ? (int)systrap_call(t, SYS_mprotect, args) : -EINVAL;
+	if (!in_guest(addr, len))
+		return -EINVAL;
+	patchable = !systrap_code_shared(t->space, addr, len);
+	r = (int)systrap_call(t, SYS_mprotect, args);
+	if (r == 0)
+		systrap_code_changed(t->space, addr, len, prot, patchable);
+	return r;
 }
 
 int systrap_advise(struct platform_thread *t, uaddr_t addr, uint64_t len, int advice)
 {
 	const uint64_t args[6] = { addr, len, (uint64_t)advice };
+	int r;
 
 	if (!in_guest(addr, len))
 		return -EINVAL;
 	if (advice != MADV_DONTNEED && advice != MADV_FREE && advice != MADV_HUGEPAGE &&
 	    advice != MADV_NOHUGEPAGE)
 		return -EINVAL;
-	return (int)systrap_call(t, SYS_madvise, args);
+	r = (int)systrap_call(t, SYS_madvise, args);
+	/* What was private comes anew from the file, unpatched. */
+	if (r == 0 && advice == MADV_DONTNEED)
+		systrap_code_forget(t->space, addr, len);
+	return r;
 }
 
 int systrap_move(struct platform_thread *t, uaddr_t old_addr, uint64_t old_len, uaddr_t new_addr,
@@ -97,8 +129,14 @@ int systrap_move(struct platform_thread *t, uaddr_t old_addr, uint64_t old_len, 
 
 	if (!in_guest(old_addr, old_len) || !in_guest(new_addr, new_len))
 		return -EINVAL;
+	if (!systrap_code_free(t->space, new_addr, new_len))
+		return -ENOMEM;
 	r = systrap_call(t, SYS_mremap, args);
-	return r < 0 ? (int)r : 0;
+	if (r < 0)
+		return (int)r;
+	systrap_code_changed(t->space, old_addr, old_len, -1, false);
+	systrap_code_changed(t->space, new_addr, new_len, PROT_READ, false);
+	return 0;
 }
 
 /* The bytes of [addr, addr + len) that are the guest's. */

@@ -114,6 +114,7 @@ void systrap_space_unref(struct platform_space *s)
 	}
 	(void)close(s->sock);
 	(void)munmap(s->prw, STUB_PRW_LEN);
+	systrap_patches_free(s);
 	free(s);
 }
 

@@ -71,6 +71,7 @@ static int make_shared(void)
 	if (r < 0)
 		return r;
 	systrap.global->poller = UINT32_MAX;
+	systrap.global->patch = !systrap.options.no_patching;
 	systrap.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return systrap.doorbell < 0 ? -errno : 0;
 }
@@ -104,6 +105,7 @@ static int take_listener(struct platform_thread *t)
 		return -errno;
 	systrap.listener = fd;
 	arch_auxv_set_vdso(t->ctx->args[0]);
+	systrap.entry = t->ctx->args[1];
 	return systrap_births_start(fd);
 }
 
@@ -225,14 +227,19 @@ static int thread_fork(struct platform_thread *t, struct platform_thread **ret)
 {
 	int r = systrap_settle(t);
 
+	if (r == 0)
+		r = systrap_frame_ensure(t);
 	if (r < 0)
 		return r;
 	kmutex_lock(&t->space->lock);
 	r = systrap_fork_stub(t, ret);
 	kmutex_unlock(&t->space->lock);
-	if (r == 0)
-		systrap_frame_copy(t, *ret);
-	return r;
+	if (r < 0)
+		return r;
+	systrap_frame_copy(t, *ret);
+	systrap_patches_inherit(t->space, (*ret)->space);
+	(*ret)->space->gs_used = t->space->gs_used;
+	return 0;
 }
 
 static int thread_clone(struct platform_thread *t, struct platform_thread **ret)
@@ -240,6 +247,8 @@ static int thread_clone(struct platform_thread *t, struct platform_thread **ret)
 	struct platform_space *s = t->space;
 	int r = systrap_settle(t);
 
+	if (r == 0)
+		r = systrap_frame_ensure(t);
 	if (r < 0)
 		return r;
 	kmutex_lock(&s->lock);
@@ -263,6 +272,7 @@ static bool keep_for_reuse(struct platform_thread *t)
 		return false;
 	t->uc = 0;
 	t->have_result = t->in_handler = t->in_syscall = t->interrupted = t->kicked = false;
+	t->fast = t->patch_wanted = false;
 	t->waiter = NULL;
 	list_move_tail(&t->node, &t->space->idle);
 	return true;
@@ -281,19 +291,22 @@ static void thread_free(struct platform_thread *t)
 
 static void go(struct platform_thread *t)
 {
+	enum stub_action action = STUB_ACT_RESUME;
+
 	if (t->frame_changed) {
 		t->ctx->act[0] = t->uc;
 		t->ctx->act[1] = t->fs_base;
-		t->frame_changed = false;
-		systrap_reply(t, STUB_ACT_SIGRETURN);
-	} else if (t->have_result) {
-		t->ctx->ret = t->result;
-		systrap_reply(t, STUB_ACT_RESULT);
-	} else {
-		systrap_reply(t, STUB_ACT_RESUME);
+		action = STUB_ACT_SIGRETURN;
+	} else if (t->have_result || t->fast) {
+		if (t->patch_wanted && systrap_patch_apply(t))
+			action = STUB_ACT_PATCH;
+		else
+			action = STUB_ACT_RESULT;
+		t->ctx->ret = t->have_result ? t->result : t->req.nr;
 	}
-	t->have_result = false;
-	t->in_handler = false;
+	t->frame_changed = t->have_result = t->in_handler = t->fast = t->patch_wanted = false;
+	t->uc = 0;
+	systrap_reply(t, action);
 }
 
 static void read_fault(struct platform_thread *t, struct platform_event *ret)
@@ -304,42 +317,82 @@ static void read_fault(struct platform_thread *t, struct platform_event *ret)
 	ret->error_code = t->ctx->error_code;
 }
 
-/* What the thread posted; false: it broke the protocol. */
-static bool interpret(struct platform_thread *t, struct platform_event *ret)
+static void syscall_event(struct platform_thread *t, struct platform_event *ret)
 {
-	const uint64_t uc = t->ctx->uc;
+	ret->kind = PLATFORM_SYSCALL;
+	ret->nr = t->req.nr;
+	memcpy(ret->args.v, t->req.args, sizeof(ret->args.v));
+	t->in_syscall = true;
+	t->syscall_nr = t->req.nr;
+}
 
-	t->posted = false;
+/* By a trap: the frame is where the stub says, if that is in its slot. */
+static bool take_frame(struct platform_thread *t)
+{
+	const uint64_t uc = __atomic_load_n(&t->ctx->uc, __ATOMIC_RELAXED);
+
 	if (!systrap_frame_ok(t, uc))
 		return false;
 	t->uc = uc;
 	t->in_handler = true;
+	return true;
+}
+
+enum verdict {
+	BROKEN,	 /* the stub broke the protocol */
+	EVENT,	 /* *ret is filled */
+	NOTHING, /* the guest goes on */
+};
+
+static enum verdict interpret(struct platform_thread *t, struct platform_event *ret)
+{
+	bool go_on;
+
+	t->posted = t->in_syscall = false;
 	t->fs_base = t->ctx->fs_base;
-	t->in_syscall = t->req.kind == STUB_REQ_SYSCALL;
-	t->syscall_nr = t->req.nr;
 	switch (t->req.kind) {
+	case STUB_REQ_FAST:
+		t->fast = true;
+		syscall_event(t, ret);
+		return EVENT;
+	case STUB_REQ_FAST_INTERRUPT:
+		t->fast = true;
+		break;
 	case STUB_REQ_SYSCALL:
-		ret->kind = PLATFORM_SYSCALL;
-		ret->nr = t->req.nr;
-		memcpy(ret->args.v, t->req.args, sizeof(ret->args.v));
-		return true;
+		if (!take_frame(t))
+			return BROKEN;
+		syscall_event(t, ret);
+		systrap_patch_note(t, t->req.nr);
+		return EVENT;
 	case STUB_REQ_FAULT:
+		if (!take_frame(t) || t->req.nr == 0 || t->req.nr > 31)
+			return BROKEN;
 		ret->kind = PLATFORM_FAULT;
 		read_fault(t, ret);
-		return t->req.nr > 0 && t->req.nr < 32;
+		if (systrap_patch_fault(t, ret, &go_on) && go_on)
+			return NOTHING;
+		return EVENT;
 	case STUB_REQ_INTERRUPT:
-		t->kicked = false;
-		ret->kind = PLATFORM_INTERRUPT;
-		return true;
+		if (!take_frame(t))
+			return BROKEN;
+		break;
 	default:
-		return false;
+		return BROKEN;
 	}
+	/* A kick that came too late for its reason is nobody's event. */
+	if (!t->interrupted)
+		return NOTHING;
+	t->interrupted = false;
+	ret->kind = PLATFORM_INTERRUPT;
+	return EVENT;
 }
 
 static void thread_run(struct platform_thread *t, struct platform_event *ret)
 {
+	enum verdict verdict = NOTHING;
+
 	*ret = (struct platform_event){ .kind = PLATFORM_DEAD };
-	do {
+	while (verdict == NOTHING) {
 		if (systrap_settle(t) < 0)
 			return;
 		if (t->interrupted) {
@@ -348,23 +401,24 @@ static void thread_run(struct platform_thread *t, struct platform_event *ret)
 			return;
 		}
 		go(t);
-		if (systrap_await(t, NSEC_NEVER) < 0)
-			return;
-		if (!interpret(t, ret)) {
-			systrap_space_kill(t->space);
-			ret->kind = PLATFORM_DEAD;
+		t->running = true;
+		if (systrap_await(t, NSEC_NEVER) < 0) {
+			t->running = false;
 			return;
 		}
-		/* A kick that came too late for its reason is nobody's event. */
-	} while (ret->kind == PLATFORM_INTERRUPT && !t->interrupted);
-	if (ret->kind == PLATFORM_INTERRUPT)
-		t->interrupted = false;
+		t->running = false;
+		verdict = interpret(t, ret);
+	}
+	if (verdict == BROKEN) {
+		systrap_space_kill(t->space);
+		ret->kind = PLATFORM_DEAD;
+	}
 }
 
 static void thread_interrupt(struct platform_thread *t)
 {
 	t->interrupted = true;
-	if (!t->guest || t->kicked || t->space->dead || t->tid == 0)
+	if (!t->running || !t->guest || t->kicked || t->space->dead || t->tid == 0)
 		return;
 	t->kicked = true;
 	(void)syscall(SYS_tgkill, t->space->tgid, t->tid, SIGURG);
@@ -374,7 +428,7 @@ static void thread_set_result(struct platform_thread *t, uint64_t value)
 {
 	if (t->space->dead)
 		return;
-	if (t->in_handler && !t->frame_changed) {
+	if (t->fast || (t->in_handler && !t->frame_changed)) {
 		t->result = value;
 		t->have_result = true;
 	} else if (t->uc) {

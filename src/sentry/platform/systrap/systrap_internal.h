@@ -19,6 +19,7 @@
 #include "sentry/core/kmutex.h"
 #include "sentry/platform/platform.h"
 #include "sentry/platform/systrap/abi.h"
+#include "sentry/platform/systrap/patch.h"
 #include "sentry/platform/systrap/systrap.h"
 
 struct platform_space {
@@ -33,6 +34,9 @@ struct platform_space {
 	struct list_head threads; /* those of tasks */
 	struct list_head idle;	  /* host threads without a task, for reuse */
 	unsigned int slots;	  /* slots below this number were given out */
+	bool gs_used;		  /* the guest has a gs of its own: no patching */
+	struct code_map code;
+	struct systrap_patches *patches;
 };
 
 /* One host call that a thread may make, once. A mask bit clear: any argument. */
@@ -42,6 +46,8 @@ struct systrap_grant {
 	uint64_t args[6];
 	unsigned int mask;
 };
+
+#define SYSTRAP_GRANTS 2
 
 struct platform_thread {
 	struct platform_space *space; /* one reference */
@@ -65,14 +71,19 @@ struct platform_thread {
 	/* Registers while it is the kernel's. */
 	uint64_t uc;	    /* frame: a stub address inside the slot; 0: none */
 	bool in_handler;    /* the stub waits in a handler of that frame */
+	bool fast;	    /* it came by a patched site: registers are in the save area */
 	bool frame_changed; /* go back by STUB_ACT_SIGRETURN */
 	bool have_result;
 	bool in_syscall; /* the last event was a system call */
 	uint64_t result, syscall_nr, fs_base, gs_base;
 
+	bool patch_wanted;
+	struct patch_code patch;
+
+	bool running;	  /* in thread_run() */
 	bool interrupted; /* thread_interrupt() asked and nothing was reported yet */
 	bool kicked;	  /* SIGURG is under way */
-	struct systrap_grant grant;
+	struct systrap_grant grants[SYSTRAP_GRANTS];
 };
 
 struct systrap_birth {
@@ -91,6 +102,7 @@ extern struct systrap {
 	struct systrap_options options;
 	struct stub_global *global;
 	uint32_t *words; /* STUB_WRO */
+	uint64_t entry;	 /* stub_enter() in the stub */
 	uint8_t index_used[STUB_THREADS];
 	uint32_t index_next;
 	int doorbell;
@@ -139,6 +151,9 @@ int systrap_await(struct platform_thread *t, nsec_t deadline);
 int systrap_settle(struct platform_thread *t);
 /* Reply with an action that was written to the context; the result of its DONE. */
 int64_t systrap_action(struct platform_thread *t, enum stub_action action);
+/* The thread may make this call once; bits of mask: the arguments that count. */
+void systrap_grant(struct platform_thread *t, unsigned int which, long nr, const uint64_t args[6],
+		   unsigned int mask);
 /* A host call in the stub. */
 int64_t systrap_call(struct platform_thread *t, long nr, const uint64_t args[6]);
 
@@ -151,6 +166,12 @@ int systrap_clone_thread(struct platform_thread *t, struct platform_thread **ret
 bool systrap_frame_ok(const struct platform_thread *t, uint64_t uc);
 void systrap_frame_reset(struct platform_thread *t);
 void systrap_frame_copy(const struct platform_thread *from, struct platform_thread *to);
+/* Have a frame: registers of a thread that came by a patched site move into one. May park. */
+int systrap_frame_ensure(struct platform_thread *t);
+/* The frame's rip, and put one in; translate it into trampolines (patch.h). */
+int systrap_frame_rip(const struct platform_thread *t, uint64_t *ret);
+void systrap_frame_set_rip(struct platform_thread *t, uint64_t rip);
+void systrap_frame_translate(struct platform_thread *t);
 void systrap_frame_set_rax(struct platform_thread *t, uint64_t value);
 int systrap_get_regs(struct platform_thread *t, struct arch_regs *ret);
 int systrap_set_regs(struct platform_thread *t, const struct arch_regs *regs);
@@ -159,6 +180,8 @@ int systrap_set_fpu(struct platform_thread *t, const void *image, size_t len);
 
 /* memory.c */
 int systrap_map(struct platform_thread *t, const struct platform_map *map);
+/* With exact flags; anywhere below the stub's own areas. */
+int systrap_map_donated(struct platform_thread *t, const struct platform_map *map, int flags);
 int systrap_unmap(struct platform_thread *t, uaddr_t addr, uint64_t len);
 int systrap_protect(struct platform_thread *t, uaddr_t addr, uint64_t len, int prot);
 int systrap_advise(struct platform_thread *t, uaddr_t addr, uint64_t len, int advice);

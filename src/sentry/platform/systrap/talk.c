@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,6 +34,9 @@ static bool take(struct platform_thread *t)
 		t->req.args[i] = __atomic_load_n(&c->args[i], __ATOMIC_RELAXED);
 	t->guest = false;
 	t->posted = true;
+	t->kicked = false;
+	for (unsigned int i = 0; i < SYSTRAP_GRANTS; i++)
+		t->grants[i].valid = false;
 	list_del(&t->guest_node);
 	if (t->waiter)
 		fiber_wake(t->waiter);
@@ -142,7 +146,6 @@ int64_t systrap_action(struct platform_thread *t, enum stub_action action)
 	systrap_reply(t, action);
 	r = systrap_await(t, nsec_add(kclock_monotonic(), SYSTRAP_ACTION_NS));
 	t->posted = false;
-	t->grant.valid = false;
 	if (r < 0)
 		return r;
 	if (t->req.kind != STUB_REQ_DONE) {
@@ -152,19 +155,25 @@ int64_t systrap_action(struct platform_thread *t, enum stub_action action)
 	return (int64_t)t->req.nr;
 }
 
+void systrap_grant(struct platform_thread *t, unsigned int which, long nr, const uint64_t args[6],
+		   unsigned int mask)
+{
+	struct systrap_grant *g = &t->grants[which];
+
+	*g = (struct systrap_grant){ .valid = true, .nr = nr, .mask = mask };
+	memcpy(g->args, args, sizeof(g->args));
+}
+
 int64_t systrap_call(struct platform_thread *t, long nr, const uint64_t args[6])
 {
 	const int r = systrap_settle(t);
 
 	if (r < 0)
 		return r;
-	t->grant = (struct systrap_grant){ .valid = true, .nr = nr, .mask = 0x3f };
+	systrap_grant(t, 0, nr, args, 0x3f);
 	t->ctx->act[0] = (uint64_t)nr;
-	for (unsigned int i = 0; i < 6; i++) {
-		t->grant.args[i] = args[i];
-		if (i < 5)
-			t->ctx->act[i + 1] = args[i];
-	}
+	for (unsigned int i = 0; i < 5; i++)
+		t->ctx->act[i + 1] = args[i];
 	t->ctx->ret = args[5];
 	return systrap_action(t, STUB_ACT_CALL);
 }

@@ -74,4 +74,67 @@ stub_clone:
 	call	stub_thread
 	ud2
 
+/*
+ * From a patched site's slot: rax is the number, rcx where to go on, rcx and r11 are free. Nothing
+ * is pushed on the guest's stack: its red zone survives. gs is the slot of this thread.
+ */
+	.globl	stub_enter
+	.type	stub_enter, @function
+stub_enter:
+	movq	%rsp, %gs:CTX_RSP
+	movq	%rcx, %gs:CTX_RIP
+	movq	%rbx, %gs:CTX_RBX
+	movq	%rbp, %gs:CTX_RBP
+	movq	%r12, %gs:CTX_R12
+	movq	%r13, %gs:CTX_R13
+	movq	%r14, %gs:CTX_R14
+	movq	%r15, %gs:CTX_R15
+	movq	%rax, %gs:CTX_NR
+	movq	%rdi, %gs:CTX_ARGS
+	movq	%rsi, %gs:CTX_ARGS+8
+	movq	%rdx, %gs:CTX_ARGS+16
+	movq	%r10, %gs:CTX_ARGS+24
+	movq	%r8, %gs:CTX_ARGS+32
+	movq	%r9, %gs:CTX_ARGS+40
+	movq	%gs:CTX_STACK, %rsp
+	movq	%gs:CTX_SELF, %rdi
+	cld
+	call	stub_fast
+/*
+ * rax is the result. A signal before the comparison sets CTX_INTR; behind it, up to the end, the
+ * handler takes the guest's registers from the save area (stub_on_interrupt()).
+ */
+	.globl	stub_exit_start
+stub_exit_start:
+	cmpl	$0, %gs:CTX_INTR
+	jne	2f
+	movq	%gs:CTX_ARGS, %rdi
+	movq	%gs:CTX_ARGS+8, %rsi
+	movq	%gs:CTX_ARGS+16, %rdx
+	movq	%gs:CTX_ARGS+24, %r10
+	movq	%gs:CTX_ARGS+32, %r8
+	movq	%gs:CTX_ARGS+40, %r9
+	movq	%gs:CTX_RSP, %rsp
+	jmp	*%gs:CTX_RIP
+	.globl	stub_exit_end
+stub_exit_end:
+2:	testl	$STUB_INTR_FRAME, %gs:CTX_INTR
+	jne	3f
+	movq	%gs:CTX_SELF, %rdi
+	movq	%rax, %rsi
+	call	stub_fast_interrupt
+	jmp	stub_exit_start
+/* All of the guest's registers but rip, which the handler of SIGILL puts in. */
+3:	andl	$~STUB_INTR_FRAME, %gs:CTX_INTR
+	movq	%gs:CTX_ARGS, %rdi
+	movq	%gs:CTX_ARGS+8, %rsi
+	movq	%gs:CTX_ARGS+16, %rdx
+	movq	%gs:CTX_ARGS+24, %r10
+	movq	%gs:CTX_ARGS+32, %r8
+	movq	%gs:CTX_ARGS+40, %r9
+	movq	%gs:CTX_RSP, %rsp
+	.globl	stub_frame_trap
+stub_frame_trap:
+	ud2
+
 	.section .note.GNU-stack, "", @progbits

@@ -220,6 +220,9 @@ uint32_t stub_actions(struct stub_ctx *c)
 		case STUB_ACT_SIGRETURN:
 			__asm__ volatile("wrfsbase %0" : : "r"(c->act[1]));
 			stub_sigreturn(c->act[0]);
+		case STUB_ACT_PATCH:
+			stub_patch(c);
+			return STUB_ACT_RESULT;
 		default:
 			return c->action;
 		}

@@ -83,7 +83,17 @@ void stub_on_syscall(int sig, void *info, void *uc);
 void stub_on_fault(int sig, void *info, void *uc);
 void stub_on_interrupt(int sig, void *info, void *uc);
 
+/* fast.c: patched sites. */
+long stub_fast(struct stub_ctx *c);
+long stub_fast_interrupt(struct stub_ctx *c, long rax);
+/* Show the sentry a site that traps often. rip: behind the call. */
+void stub_note_site(struct stub_ctx *c, uint64_t rip);
+/* STUB_ACT_PATCH */
+void stub_patch(const struct stub_ctx *c);
+
 /* entry.S */
+void stub_enter(void);
+extern const char stub_exit_start[], stub_exit_end[], stub_frame_trap[];
 void stub_restorer(void);
 NORETURN void stub_sigreturn(uint64_t uc);
 /* Call fn(c, nonce) on another stack, and come back with its result. */

@@ -49,6 +49,7 @@ void stub_on_syscall(int sig, void *info, void *ucv)
 	c->args[4] = (uint64_t)g[REG_R8];
 	c->args[5] = (uint64_t)g[REG_R9];
 	c->uc = (uint64_t)uc;
+	stub_note_site(c, (uint64_t)g[REG_RIP]);
 	stub_post(c, STUB_REQ_SYSCALL, (uint64_t)g[REG_RAX]);
 	if (stub_actions(c) == STUB_ACT_RESULT)
 		g[REG_RAX] = (greg_t)c->ret;
@@ -77,6 +78,11 @@ void stub_on_fault(int sig, void *info, void *ucv)
 	struct stub_ctx *c = this_ctx();
 	ucontext_t *uc = ucv;
 
+	if (sig == SIGILL && uc->uc_mcontext.gregs[REG_RIP] == (greg_t)(uint64_t)stub_frame_trap) {
+		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)c->rip;
+		report(c, STUB_REQ_FRAMED, 0, uc);
+		return;
+	}
 	if (is_own(uc))
 		stub_die(128 + sig);
 	copy(c->siginfo, info, sizeof(c->siginfo));
@@ -85,11 +91,39 @@ void stub_on_fault(int sig, void *info, void *ucv)
 	report(c, STUB_REQ_FAULT, (uint64_t)sig, uc);
 }
 
+/*
+ * On the short way (fast.c) SIGURG is not blocked. In the stub's program it is noted and served at
+ * the exit; between the exit's comparison and its end the guest's registers are complete, but some
+ * of them only in the save area.
+ */
+static bool interrupt_fast(struct stub_ctx *c, ucontext_t *uc)
+{
+	greg_t *g = uc->uc_mcontext.gregs;
+	const uint64_t rip = (uint64_t)g[REG_RIP];
+
+	if (rip < STUB_TEXT || rip >= STUB_TEXT + STUB_TEXT_LEN)
+		return true;
+	if (rip <= (uint64_t)stub_exit_start || rip >= (uint64_t)stub_exit_end) {
+		c->intr |= STUB_INTR_SIGNAL;
+		return false;
+	}
+	g[REG_RDI] = (greg_t)c->args[0];
+	g[REG_RSI] = (greg_t)c->args[1];
+	g[REG_RDX] = (greg_t)c->args[2];
+	g[REG_R10] = (greg_t)c->args[3];
+	g[REG_R8] = (greg_t)c->args[4];
+	g[REG_R9] = (greg_t)c->args[5];
+	g[REG_RSP] = (greg_t)c->rsp;
+	g[REG_RIP] = (greg_t)c->rip;
+	return true;
+}
+
 void stub_on_interrupt(int sig, void *info, void *ucv)
 {
 	struct stub_ctx *c = this_ctx();
 
 	(void)sig;
 	(void)info;
-	report(c, STUB_REQ_INTERRUPT, 0, ucv);
+	if (interrupt_fast(c, ucv))
+		report(c, STUB_REQ_INTERRUPT, 0, ucv);
 }

@@ -164,6 +164,7 @@ NORETURN static void template_main(const struct sock_filter *filter, uint16_t le
 		listener = SYS3(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 				SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
 	c->args[0] = vdso;
+	c->args[1] = (uint64_t)stub_enter;
 	stub_post(c, STUB_REQ_LISTENER, (uint64_t)listener);
 	(void)SYS1(SYS_close, listener);
 	stub_serve(c);
