@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sched_*(2), getpriority(2), setpriority(2), getcpu(2). */
+#include <sched.h>
+#include <sys/resource.h>
+
+#include "harness.h"
+
+TEST(yield)
+{
+	for (int i = 0; i < 100; i++)
+		OK(sched_yield());
+}
+
+TEST(affinity)
+{
+	cpu_set_t set, one;
+	int first = 0, n;
+
+	n = (int)OK(syscall(SYS_sched_getaffinity, 0, sizeof(set), &set));
+	/* The raw call returns the size of the kernel's mask. */
+	CHECK(n >= 8 && n % 8 == 0);
+	OK(sched_getaffinity(0, sizeof(set), &set));
+	CHECK(CPU_COUNT(&set) >= 1);
+	while (!CPU_ISSET(first, &set))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	OK(sched_setaffinity(0, sizeof(one), &one));
+	OK(sched_getaffinity(0, sizeof(set), &set));
+	CHECK_EQ(CPU_COUNT(&set), 1);
+	CHECK(CPU_ISSET(first, &set));
+	CHECK_EQ(sched_getcpu(), first);
+}
+
+TEST(affinity_errors)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CHECK_ERRNO(sched_setaffinity(0, sizeof(set), &set), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getaffinity, 0, 1, &set), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getaffinity, 0, 12, &set), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getaffinity, 0x3fffffff, sizeof(set), &set), ESRCH);
+	CHECK_ERRNO(syscall(SYS_sched_getaffinity, 0, sizeof(set), BAD_PTR), EFAULT);
+	CHECK_ERRNO(syscall(SYS_sched_setaffinity, 0, sizeof(set), BAD_PTR), EFAULT);
+}
+
+TEST(affinity_is_inherited)
+{
+	cpu_set_t set, one;
+	pid_t pid;
+	int last = 0;
+
+	OK(sched_getaffinity(0, sizeof(set), &set));
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		if (CPU_ISSET(i, &set))
+			last = i;
+	}
+	CPU_ZERO(&one);
+	CPU_SET(last, &one);
+	OK(sched_setaffinity(0, sizeof(one), &one));
+	CHILD (pid) {
+		OK(sched_getaffinity(0, sizeof(set), &set));
+		CHECK(CPU_EQUAL(&set, &one));
+	}
+	wait_ok(pid);
+}
+
+TEST(policies)
+{
+	struct sched_param param = { 7 };
+
+	CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
+	OK(sched_getparam(0, &param));
+	CHECK_EQ(param.sched_priority, 0);
+	OK(sched_setscheduler(0, SCHED_BATCH, &param));
+	CHECK_EQ(sched_getscheduler(0), SCHED_BATCH);
+	OK(sched_setscheduler(0, SCHED_OTHER, &param));
+	OK(sched_setparam(0, &param));
+	param.sched_priority = 5;
+	CHECK_ERRNO(sched_setscheduler(0, SCHED_OTHER, &param), EINVAL);
+	CHECK_ERRNO(sched_setscheduler(0, 77, &param), EINVAL);
+	CHECK_ERRNO(sched_setscheduler(-1, SCHED_OTHER, &param), EINVAL);
+	CHECK_ERRNO(sched_getscheduler(0x3fffffff), ESRCH);
+	CHECK_ERRNO(sched_getscheduler(-5), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getparam, 0, BAD_PTR), EFAULT);
+	CHECK_ERRNO(syscall(SYS_sched_getparam, 0, NULL), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_setparam, 0, NULL), EINVAL);
+}
+
+TEST(realtime_needs_a_right)
+{
+	struct sched_param param = { 5 };
+
+	need_root();
+	become_nobody();
+	CHECK_ERRNO(sched_setscheduler(0, SCHED_FIFO, &param), EPERM);
+	CHECK_ERRNO(sched_setscheduler(0, SCHED_RR, &param), EPERM);
+}
+
+TEST(ranges_of_priorities)
+{
+	CHECK_EQ(sched_get_priority_max(SCHED_FIFO), 99);
+	CHECK_EQ(sched_get_priority_min(SCHED_FIFO), 1);
+	CHECK_EQ(sched_get_priority_max(SCHED_RR), 99);
+	CHECK_EQ(sched_get_priority_max(SCHED_OTHER), 0);
+	CHECK_EQ(sched_get_priority_min(SCHED_OTHER), 0);
+	CHECK_EQ(sched_get_priority_max(SCHED_BATCH), 0);
+	CHECK_ERRNO(sched_get_priority_max(77), EINVAL);
+	CHECK_ERRNO(sched_get_priority_min(-1), EINVAL);
+}
+
+TEST(rr_interval)
+{
+	struct timespec ts = { 9, 9 };
+
+	OK(sched_rr_get_interval(0, &ts));
+	CHECK_EQ(ts.tv_sec, 0);
+	CHECK_ERRNO(sched_rr_get_interval(-1, &ts), EINVAL);
+	CHECK_ERRNO(sched_rr_get_interval(0x3fffffff, &ts), ESRCH);
+}
+
+TEST(nice_values)
+{
+	errno = 0;
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 0);
+	/* The raw call shifts, so that no value is negative. */
+	CHECK_EQ(syscall(SYS_getpriority, PRIO_PROCESS, 0), 20);
+	OK(setpriority(PRIO_PROCESS, 0, 7));
+	CHECK_EQ(syscall(SYS_getpriority, PRIO_PROCESS, 0), 13);
+	OK(setpriority(PRIO_PROCESS, 0, 100));
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 19);
+	CHECK_EQ(getpriority(PRIO_PGRP, 0), 19);
+	CHECK_ERRNO(setpriority(9, 0, 0), EINVAL);
+	CHECK_ERRNO(getpriority(9, 0), EINVAL);
+	CHECK_ERRNO(getpriority(PRIO_PROCESS, 0x3fffffff), ESRCH);
+	CHECK_ERRNO(setpriority(PRIO_PROCESS, 0x3fffffff, 0), ESRCH);
+}
+
+TEST(nice_is_inherited)
+{
+	pid_t pid;
+
+	OK(setpriority(PRIO_PROCESS, 0, 3));
+	CHILD (pid)
+		CHECK_EQ(getpriority(PRIO_PROCESS, 0), 3);
+	wait_ok(pid);
+}
+
+struct attr {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+	uint32_t util_min, util_max;
+};
+
+TEST(attributes)
+{
+	struct attr a = { .size = sizeof(a) };
+
+	OK(setpriority(PRIO_PROCESS, 0, 4));
+	OK(syscall(SYS_sched_getattr, 0, &a, sizeof(a), 0));
+	CHECK_EQ(a.policy, SCHED_OTHER);
+	CHECK_EQ(a.nice, 4);
+	a = (struct attr){ .size = sizeof(a), .policy = SCHED_BATCH, .nice = 6 };
+	OK(syscall(SYS_sched_setattr, 0, &a, 0));
+	CHECK_EQ(sched_getscheduler(0), SCHED_BATCH);
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 6);
+	CHECK_ERRNO(syscall(SYS_sched_getattr, 0, &a, 4, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_getattr, 0, &a, sizeof(a), 1), EINVAL);
+	CHECK_ERRNO(syscall(SYS_sched_setattr, 0, &a, 1), EINVAL);
+	a.size = 5000;
+	CHECK_ERRNO(syscall(SYS_sched_setattr, 0, &a, 0), E2BIG);
+	CHECK_ERRNO(syscall(SYS_sched_setattr, 0, BAD_PTR, 0), EFAULT);
+}
+
+TEST(getcpu)
+{
+	unsigned int cpu = 9999, node = 9999;
+
+	OK(syscall(SYS_getcpu, &cpu, &node, NULL));
+	CHECK(cpu < 4096 && node < 1024);
+	OK(syscall(SYS_getcpu, NULL, NULL, NULL));
+	CHECK_ERRNO(syscall(SYS_getcpu, BAD_PTR, NULL, NULL), EFAULT);
+	CHECK(sched_getcpu() >= 0);
+}
+
+TEST(pinned_thread_stays)
+{
+	cpu_set_t set, one;
+
+	OK(sched_getaffinity(0, sizeof(set), &set));
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &set))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		OK(sched_setaffinity(0, sizeof(one), &one));
+		for (int k = 0; k < 50; k++)
+			CHECK_EQ(sched_getcpu(), i);
+	}
+}
