@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "sentry/boot/cage.h"
 #include "sentry/boot/control.h"
 #include "sentry/boot/first.h"
 #include "sentry/boot/kernel.h"
@@ -83,6 +84,12 @@ static int bind_root(const struct sentry_container *c, uint32_t root, bool is_fi
 	return goferfs_mount(root, exclusive, ret);
 }
 
+/* Without its files the container cannot go on: as after SIGKILL. */
+static void on_gofer_death(void)
+{
+	kloop_stop(128 + SIGKILL);
+}
+
 static int make_namespaces(struct err *err)
 {
 	const struct sentry_container *c = sandbox.description;
@@ -91,6 +98,7 @@ static int make_namespaces(struct err *err)
 	int r = goferfs_connect(SENTRY_FD_GOFER);
 
 	boot_set_bind(bind_root);
+	goferfs_set_on_death(on_gofer_death);
 	if (r == 0)
 		r = bind_root(c, 0, false, &root);
 	if (r < 0)
@@ -186,6 +194,8 @@ static void boot(void *arg)
 		r = control_start(SENTRY_FD_CONTROL, &err);
 	if (r == 0)
 		r = kloop_add(&report_source, EPOLLIN);
+	if (r == 0)
+		r = cage_close(sandbox.description, &err);
 	if (r < 0) {
 		fail(&err);
 		return;

@@ -54,6 +54,13 @@ int mount_propagate(struct mount *tree, const struct path *at);
 void mount_propagate_umount(struct mount *m);
 
 /*
+ * mount_setattr(2) on the mount at p: MOUNT_* flags to set and clear, one of MS_SHARED, MS_PRIVATE,
+ * MS_SLAVE, MS_UNBINDABLE or 0. 0, -EINVAL, -EPERM.
+ */
+int vfs_mount_setattr(const struct path *p, struct mount_ns *ns, bool recursive, uint32_t set,
+		      uint32_t clear, uint64_t propagation);
+
+/*
  * Text of /proc/PID/mounts or (with mountinfo) /proc/PID/mountinfo as seen from root; *ret is the
  * caller's. 0, -ENOMEM.
  */

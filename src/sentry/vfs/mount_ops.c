@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sentry/vfs/mount_ops.c - mount(2), umount2(2), pivot_root(2), mount_setattr(2): the checks of
+ * Linux fs/namespace.c.
+ */
+#include <errno.h>
+#include <linux/mount.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sentry/vfs/internal.h"
+#include "sentry/vfs/mount.h"
+
+/* <sys/mount.h> and <linux/mount.h> do not go together: what umount2(2) adds. */
+#define UMOUNT_DETACH	2
+#define UMOUNT_NOFOLLOW 8
+#define UMOUNT_KNOWN	(1 | UMOUNT_DETACH | 4 | UMOUNT_NOFOLLOW)
+
+#define ATIME_FLAGS	   (MOUNT_NOATIME | MOUNT_NODIRATIME | MOUNT_RELATIME)
+#define MS_NOSYMFOLLOW_BIT 256u
+#define TYPE_FLAGS	   (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
+
+static uint32_t mount_flags(uint64_t ms)
+{
+	static const struct {
+		uint64_t ms;
+		uint32_t flag;
+	} map[] = {
+		{ MS_RDONLY, MOUNT_RDONLY },
+		{ MS_NOSUID, MOUNT_NOSUID },
+		{ MS_NODEV, MOUNT_NODEV },
+		{ MS_NOEXEC, MOUNT_NOEXEC },
+		{ MS_NOATIME, MOUNT_NOATIME },
+		{ MS_NODIRATIME, MOUNT_NODIRATIME },
+		{ MS_NOSYMFOLLOW_BIT, MOUNT_NOSYMFOLLOW },
+	};
+	uint32_t flags = 0;
+
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++)
+		if (ms & map[i].ms)
+			flags |= map[i].flag;
+	if (!(ms & (MS_NOATIME | MS_STRICTATIME)))
+		flags |= MOUNT_RELATIME;
+	return flags;
+}
+
+static bool is_mount_root(const struct path *p)
+{
+	return p->dentry == p->mnt->root;
+}
+
+static int remount(const struct path *p, uint64_t ms, const char *data)
+{
+	struct mount *m = p->mnt;
+	struct superblock *sb = m->sb;
+	uint32_t flags = mount_flags(ms);
+	int r = 0;
+
+	if (!is_mount_root(p))
+		return -EINVAL;
+	if (!(ms & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)))
+		flags = (flags & ~(uint32_t)ATIME_FLAGS) | (m->flags & ATIME_FLAGS);
+	if (m->flags & MOUNT_LOCKED &&
+	    m->flags & ~flags & (MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC))
+		return -EPERM;
+	if (!(ms & MS_BIND)) {
+		if (sb->ops->remount)
+			r = sb->ops->remount(sb, data);
+		if (r < 0)
+			return r;
+		sb->rdonly = ms & MS_RDONLY;
+	}
+	m->flags = flags | (m->flags & MOUNT_LOCKED);
+	if (m->ns)
+		waitq_wake(&m->ns->changed, POLLPRI | POLLERR);
+	return 0;
+}
+
+static int change_type(const struct path *p, uint64_t ms)
+{
+	const uint64_t type = ms & TYPE_FLAGS;
+	int r = 0;
+
+	if (ms & ~(uint64_t)(TYPE_FLAGS | MS_REC | MS_SILENT) || type & (type - 1))
+		return -EINVAL;
+	if (!is_mount_root(p))
+		return -EINVAL;
+	for (struct mount *m = p->mnt; m && r == 0; m = mount_tree_next(m, p->mnt)) {
+		if (type == MS_SHARED)
+			r = mount_make_shared(m);
+		else if (type == MS_SLAVE)
+			mount_make_slave(m);
+		else if (type == MS_UNBINDABLE)
+			mount_make_unbindable(m);
+		else
+			mount_make_private(m);
+		if (!(ms & MS_REC))
+			break;
+	}
+	return r;
+}
+
+/* Put a detached tree on a place; takes over its reference in any case. */
+static int graft(struct mount *tree, const struct path *at)
+{
+	int r = 0;
+
+	if (S_ISDIR(tree->root->inode->mode) != S_ISDIR(at->dentry->inode->mode))
+		r = -ENOTDIR;
+	else if (at->dentry->unhashed)
+		r = -ENOENT;
+	if (r == 0)
+		r = mount_propagate(tree, at);
+	if (r < 0)
+		mount_tree_detach(tree);
+	return r;
+}
+
+static bool has_locked_child(struct mount *top, const struct dentry *root)
+{
+	struct mount *m;
+
+	list_for_each(m, &top->children,
+		      child_node) if (m->flags & MOUNT_LOCKED &&
+				      dentry_is_below(m->mountpoint, root)) return true;
+	return false;
+}
+
+static int bind(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source,
+		const struct path *at, bool recursive)
+{
+	struct path from;
+	struct mount *tree = NULL;
+	int r;
+
+	if (!source || !*source)
+		return -EINVAL;
+	r = path_walk(ctx, NULL, source, WALK_FOLLOW, &from);
+	if (r < 0)
+		return r;
+	if (from.mnt->unbindable || (from.mnt->ns != ns && !from.dentry->sb->anonymous) ||
+	    (!recursive && has_locked_child(from.mnt, from.dentry)))
+		r = -EINVAL;
+	else if (recursive)
+		r = mount_tree_copy(from.mnt, from.dentry, false, &tree);
+	else {
+		tree = mount_clone(from.mnt, from.dentry);
+		r = tree ? 0 : -ENOMEM;
+	}
+	path_unref(&from);
+	return r < 0 ? r : graft(tree, at);
+}
+
+static bool is_below(const struct mount *m, const struct mount *top)
+{
+	for (; m; m = m->parent)
+		if (m == top)
+			return true;
+	return false;
+}
+
+static bool has_unbindable(struct mount *top)
+{
+	for (struct mount *m = top; m; m = mount_tree_next(m, top))
+		if (m->unbindable)
+			return true;
+	return false;
+}
+
+static int move(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source,
+		const struct path *at)
+{
+	struct path from, old_place;
+	struct mount *m;
+	int r;
+
+	if (!source || !*source)
+		return -EINVAL;
+	r = path_walk(ctx, NULL, source, WALK_FOLLOW, &from);
+	if (r < 0)
+		return r;
+	m = from.mnt;
+	if (m->ns != ns || !is_mount_root(&from) || !m->parent || m->parent->peers ||
+	    m->flags & MOUNT_LOCKED || (at->mnt->peers && has_unbindable(m)))
+		r = -EINVAL;
+	else if (S_ISDIR(m->root->inode->mode) != S_ISDIR(at->dentry->inode->mode))
+		r = -EINVAL;
+	else if (is_below(at->mnt, m))
+		r = -ELOOP;
+	if (r == 0) {
+		old_place = (struct path){ .mnt = m->parent, .dentry = m->mountpoint };
+		old_place = path_ref(&old_place);
+		mount_detach(m);
+		for (struct mount *c = mount_tree_next(m, m); c; c = mount_tree_next(c, m)) {
+			list_del(&c->ns_node);
+			c->ns = NULL;
+			ns->count--;
+		}
+		r = mount_propagate(m, at);
+		if (r < 0)
+			(void)mount_propagate(m, &old_place); /* it fitted there before */
+		path_unref(&old_place);
+	}
+	path_unref(&from);
+	return r;
+}
+
+static int new_mount(const struct vfs_ctx *ctx, const char *source, const char *type, uint64_t ms,
+		     const char *data, const struct path *at)
+{
+	struct filesystem_type *fs;
+	struct superblock *sb;
+	struct mount *m;
+	int r;
+
+	if (!type)
+		return -EINVAL;
+	fs = filesystem_find(type);
+	if (!fs)
+		return -ENODEV;
+	r = fs->mount(fs, source, data, ctx->cred, &sb);
+	if (r < 0)
+		return r;
+	if (at->mnt->sb == sb && is_mount_root(at)) {
+		superblock_unref(sb);
+		return -EBUSY;
+	}
+	if (sb->active == 0)
+		sb->rdonly = ms & MS_RDONLY;
+	m = mount_new(sb, sb->root, mount_flags(ms), source);
+	superblock_unref(sb);
+	return m ? graft(m, at) : -ENOMEM;
+}
+
+int vfs_mount(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source,
+	      const char *target, const char *type, uint64_t flags, const char *data)
+{
+	struct path at;
+	int r;
+
+	if ((flags & 0xffff0000u) == 0xc0ed0000u) /* MS_MGC_VAL of old */
+		flags &= 0xffffu;
+	r = path_walk(ctx, NULL, target, WALK_FOLLOW, &at);
+	if (r < 0)
+		return r;
+	if (at.mnt->ns != ns)
+		r = -EINVAL;
+	else if (flags & MS_REMOUNT)
+		r = remount(&at, flags, data);
+	else if (flags & MS_BIND)
+		r = bind(ctx, ns, source, &at, flags & MS_REC);
+	else if (flags & TYPE_FLAGS)
+		r = change_type(&at, flags);
+	else if (flags & MS_MOVE)
+		r = move(ctx, ns, source, &at);
+	else
+		r = new_mount(ctx, source, type, flags, data, &at);
+	path_unref(&at);
+	return r;
+}
+
+int vfs_umount(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *target, int flags)
+{
+	struct path p;
+	struct mount *m;
+	int r;
+
+	/* MNT_EXPIRE wants two calls without use in between; nobody here needs it. */
+	if (flags & ~UMOUNT_KNOWN || flags & 4)
+		return -EINVAL;
+	r = path_walk(ctx, NULL, target, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &p);
+	if (r < 0)
+		return r;
+	m = p.mnt;
+	if (!is_mount_root(&p) || m->ns != ns || m->flags & MOUNT_LOCKED)
+		r = -EINVAL;
+	else if (m == ctx->root->mnt && !(flags & UMOUNT_DETACH))
+		r = -EBUSY;
+	else if (!m->parent)
+		r = -EINVAL;
+	/* the namespace's reference and ours */
+	else if (!(flags & UMOUNT_DETACH) && (m->refs > 2 || !list_empty(&m->children)))
+		r = -EBUSY;
+	if (r == 0) {
+		mount_propagate_umount(m);
+		mount_tree_detach(m);
+	}
+	path_unref(&p);
+	return r;
+}
+
+/* p lies in what is mounted at or below `top`. */
+static bool is_reachable(const struct path *p, const struct path *top)
+{
+	struct path at = *p;
+
+	while (at.mnt != top->mnt && at.mnt->parent)
+		at = (struct path){ .mnt = at.mnt->parent, .dentry = at.mnt->mountpoint };
+	return at.mnt == top->mnt && dentry_is_below(at.dentry, top->dentry);
+}
+
+static int may_pivot(const struct vfs_ctx *ctx, const struct mount_ns *ns, const struct path *new,
+		     const struct path *old)
+{
+	const struct path *root = ctx->root;
+	const struct mount *parent = root->mnt->parent;
+
+	if (old->mnt->peers || (new->mnt->parent &&new->mnt->parent->peers) ||
+	    (parent && parent->peers))
+		return -EINVAL;
+	if (root->mnt->ns != ns || new->mnt->ns != ns || new->mnt->flags & MOUNT_LOCKED)
+		return -EINVAL;
+	if (new->dentry->unhashed)
+		return -ENOENT;
+	if (new->mnt == root->mnt || old->mnt == root->mnt)
+		return -EBUSY;
+	if (!is_mount_root(root) || !is_mount_root(new) || !new->mnt->parent)
+		return -EINVAL;
+	if (!is_reachable(old, new) || !is_reachable(new, root))
+		return -EINVAL;
+	return 0;
+}
+
+static void pivot(struct mount_ns *ns, struct mount *root, struct mount *new,
+		  const struct path *put_old)
+{
+	struct path place = { 0 };
+
+	if (root->parent) {
+		const struct path p = { .mnt = root->parent, .dentry = root->mountpoint };
+
+		place = path_ref(&p);
+	}
+	mount_detach(new);
+	mount_detach(root);
+	if (place.mnt) {
+		mount_attach(new, &place);
+	} else {
+		ns->root = new;
+		new->ns = ns;
+		list_add_tail(&new->ns_node, &ns->mounts);
+		ns->count++;
+	}
+	mount_attach(root, put_old);
+	path_unref(&place);
+}
+
+int vfs_pivot_root(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *new_root,
+		   const char *put_old)
+{
+	struct path new, old;
+	int r = path_walk(ctx, NULL, new_root, WALK_FOLLOW | WALK_DIRECTORY, &new);
+
+	if (r < 0)
+		return r;
+	r = path_walk(ctx, NULL, put_old, WALK_FOLLOW | WALK_DIRECTORY, &old);
+	if (r == 0) {
+		r = may_pivot(ctx, ns, &new, &old);
+		if (r == 0)
+			pivot(ns, ctx->root->mnt, new.mnt, &old);
+		path_unref(&old);
+	}
+	path_unref(&new);
+	return r;
+}
+
+static int may_change(const struct mount *m, uint32_t set, uint32_t clear)
+{
+	const uint32_t locked = MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC;
+
+	return m->flags & MOUNT_LOCKED && m->flags & clear & ~set & locked ? -EPERM : 0;
+}
+
+int vfs_mount_setattr(const struct path *p, struct mount_ns *ns, bool recursive, uint32_t set,
+		      uint32_t clear, uint64_t propagation)
+{
+	int r = 0;
+
+	if (!is_mount_root(p) || p->mnt->ns != ns)
+		return -EINVAL;
+	for (struct mount *m = p->mnt; m && r == 0; m = mount_tree_next(m, p->mnt)) {
+		r = may_change(m, set, clear);
+		if (!recursive)
+			break;
+	}
+	for (struct mount *m = p->mnt; m && r == 0; m = mount_tree_next(m, p->mnt)) {
+		m->flags = (m->flags & ~clear) | set;
+		if (!recursive)
+			break;
+	}
+	if (r == 0 && propagation)
+		r = change_type(p, propagation | (recursive ? MS_REC : 0));
+	return r;
+}
