@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/net/net_ns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sentry/task/namespaces.h"
+
+#define EPHEMERAL_FIRST 32768
+#define EPHEMERAL_LAST	60999
+#define PRIVILEGED_END	1024
+#define BACKLOG_MAX	4096
+
+int net_ns_new(bool up, struct net_ns **ret)
+{
+	struct net_ns *ns = calloc(1, sizeof(*ns));
+
+	if (!ns)
+		return -ENOMEM;
+	ns->refs = 1;
+	ns->id = ns_new_id();
+	ns->loopback_up = up;
+	ns->port_first = EPHEMERAL_FIRST;
+	ns->port_last = EPHEMERAL_LAST;
+	ns->unprivileged_first = PRIVILEGED_END;
+	ns->backlog_max = BACKLOG_MAX;
+	list_init(&ns->unix_sockets);
+	for (unsigned int i = 0; i < NET_PORT_BUCKETS; i++) {
+		list_init(&ns->tcp_ports[i]);
+		list_init(&ns->udp_ports[i]);
+	}
+	*ret = ns;
+	return 0;
+}
+
+struct net_ns *net_ns_ref(struct net_ns *ns)
+{
+	ns->refs++;
+	return ns;
+}
+
+void net_ns_unref(struct net_ns *ns)
+{
+	if (ns && --ns->refs == 0)
+		free(ns);
+}
+
+static int ns_create(void *parent, const struct cred *cred, void **ret)
+{
+	struct net_ns *ns;
+	const int r = net_ns_new(false, &ns);
+
+	if (r >= 0)
+		*ret = ns;
+	return r;
+}
+
+static void ns_ref(void *ns)
+{
+	net_ns_ref(ns);
+}
+
+static void ns_unref(void *ns)
+{
+	net_ns_unref(ns);
+}
+
+static uint64_t ns_id(const void *ns)
+{
+	return ((const struct net_ns *)ns)->id;
+}
+
+void net_register(void)
+{
+	static const struct ns_ops ops = {
+		.create = ns_create,
+		.ref = ns_ref,
+		.unref = ns_unref,
+		.id = ns_id,
+	};
+
+	ns_register(NS_NET, &ops);
+}

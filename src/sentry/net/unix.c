@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unix sockets: birth, names, credentials; what streams and datagrams share.
+ */
+#include "sentry/net/unix.h"
+
+#include <linux/sockios.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "sentry/net/unix_gc.h"
+#include "sentry/task/task.h"
+#include "sentry/vfs/namei.h"
+
+#define PATH_OFFSET ((socklen_t)offsetof(struct sockaddr_un, sun_path))
+
+struct unix_addr *unix_addr_ref(struct unix_addr *addr)
+{
+	if (addr)
+		addr->refs++;
+	return addr;
+}
+
+void unix_addr_unref(struct unix_addr *addr)
+{
+	if (addr && --addr->refs == 0)
+		free(addr);
+}
+
+int unix_socket_new(struct net_ns *ns, int type, uint32_t flags, struct unix_socket **ret)
+{
+	struct unix_socket *u = calloc(1, sizeof(*u));
+	int r;
+
+	if (!u)
+		return -ENOMEM;
+	r = socket_init(&u->sock, type == SOCK_DGRAM ? &unix_dgram_ops : &unix_stream_ops, ns,
+			AF_UNIX, type, 0, flags);
+	if (r < 0) {
+		free(u);
+		return r;
+	}
+	stream_init(&u->st, &u->sock);
+	list_init(&u->pending);
+	list_init(&u->pending_node);
+	list_init(&u->clients);
+	list_init(&u->client_node);
+	list_init(&u->gc_node);
+	list_add_tail(&u->ns_node, &ns->unix_sockets);
+	*ret = u;
+	return 0;
+}
+
+int unix_create(struct net_ns *ns, int type, int protocol, uint32_t flags, struct socket **ret)
+{
+	struct unix_socket *u;
+	int r;
+
+	if (protocol && protocol != AF_UNIX)
+		return -EPROTONOSUPPORT;
+	if (type == SOCK_RAW)
+		type = SOCK_DGRAM; /* as Linux does for BSD programs */
+	if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
+		return -ESOCKTNOSUPPORT;
+	r = unix_socket_new(ns, type, flags, &u);
+	if (r >= 0)
+		*ret = &u->sock;
+	return r;
+}
+
+void unix_socket_free(struct unix_socket *u)
+{
+	list_del(&u->ns_node);
+	if (u->inode) {
+		u->inode->bound = NULL;
+		inode_unref(u->inode);
+	}
+	packet_queue_done(&u->st.rx);
+	unix_addr_unref(u->addr);
+	scm_creds_done(&u->creds);
+	scm_creds_done(&u->peer_creds);
+	cred_unref(u->cred);
+	cred_unref(u->peer_cred);
+	socket_done(&u->sock);
+	free(u);
+	unix_gc_run();
+}
+
+void unix_remember_creds(struct unix_socket *u)
+{
+	const struct task *t = task_current();
+
+	scm_creds_done(&u->creds);
+	scm_creds_of(t, &u->creds);
+	cred_unref(u->cred);
+	u->cred = cred_ref(t->cred);
+}
+
+static struct unix_socket *find_abstract(struct net_ns *ns, const struct sockaddr_un *un,
+					 socklen_t len, int type)
+{
+	struct unix_socket *u;
+
+	list_for_each(u, &ns->unix_sockets, ns_node)
+	{
+		if (u->addr && u->sock.type == type && u->addr->len == len && !un->sun_path[0] &&
+		    !memcmp(&u->addr->un, un, len))
+			return u;
+	}
+	return NULL;
+}
+
+static struct unix_addr *addr_new(const struct sockaddr_un *un, socklen_t len)
+{
+	struct unix_addr *addr = calloc(1, sizeof(*addr));
+
+	if (!addr)
+		return NULL;
+	addr->refs = 1;
+	addr->len = len;
+	memcpy(&addr->un, un, len);
+	return addr;
+}
+
+int unix_autobind(struct unix_socket *u)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	const socklen_t len = PATH_OFFSET + 6;
+
+	if (u->addr)
+		return 0;
+	for (uint32_t tries = 0; tries < 1u << 20; tries++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "%05x", u->sock.ns->autobind_next++ & 0xfffff);
+		memcpy(un.sun_path + 1, name, 5);
+		if (find_abstract(u->sock.ns, &un, len, u->sock.type))
+			continue;
+		u->addr = addr_new(&un, len);
+		return u->addr ? 0 : -ENOMEM;
+	}
+	return -ENOSPC;
+}
+
+/* The length of a name with its family, a path without what follows its NUL. */
+static int judge_name(const struct sock_addr *addr, struct sockaddr_un *ret, socklen_t *ret_len)
+{
+	socklen_t len = addr->len;
+
+	if (len <= PATH_OFFSET || len > sizeof(*ret) || addr->un.sun_family != AF_UNIX)
+		return -EINVAL;
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret, &addr->un, len);
+	if (ret->sun_path[0])
+		len = PATH_OFFSET + (socklen_t)strnlen(ret->sun_path, len - PATH_OFFSET) + 1;
+	*ret_len = len;
+	return 0;
+}
+
+/* The text of a path name: at most 108 bytes, of which none need be a NUL. */
+static void path_text(const struct sockaddr_un *un, char text[sizeof(un->sun_path) + 1])
+{
+	memcpy(text, un->sun_path, sizeof(un->sun_path));
+	text[sizeof(un->sun_path)] = '\0';
+}
+
+static int bind_path(struct unix_socket *u, const struct sockaddr_un *un, struct unix_addr *addr)
+{
+	const struct vfs_ctx ctx = task_vfs_ctx(task_current());
+	char text[sizeof(un->sun_path) + 1];
+	struct inode *inode;
+	int r;
+
+	path_text(un, text);
+	r = vfs_bind_socket(&ctx, text, 0777, u, &inode);
+	if (r < 0)
+		return r;
+	if (u->addr) { /* another thread bound it meanwhile */
+		inode->bound = NULL;
+		inode_unref(inode);
+		return -EINVAL;
+	}
+	u->inode = inode;
+	u->addr = addr;
+	return 0;
+}
+
+int unix_bind(struct socket *s, const struct sock_addr *addr)
+{
+	struct unix_socket *u = to_unix(s);
+	struct unix_addr *name;
+	struct sockaddr_un un;
+	socklen_t len;
+	int r;
+
+	if (addr->len == PATH_OFFSET && addr->un.sun_family == AF_UNIX)
+		return unix_autobind(u);
+	r = judge_name(addr, &un, &len);
+	if (r < 0)
+		return r;
+	if (u->addr)
+		return -EINVAL;
+	name = addr_new(&un, len < sizeof(un) ? len : (socklen_t)sizeof(un));
+	if (!name)
+		return -ENOMEM;
+	if (un.sun_path[0]) {
+		name->len = len <= sizeof(un) + 1 ? len : (socklen_t)sizeof(un) + 1;
+		r = bind_path(u, &un, name);
+	} else if (find_abstract(s->ns, &un, len, s->type)) {
+		r = -EADDRINUSE;
+	} else {
+		u->addr = name;
+	}
+	if (r < 0)
+		unix_addr_unref(name);
+	return r;
+}
+
+static int find_path(struct unix_socket *from, const struct sockaddr_un *un,
+		     struct unix_socket **ret)
+{
+	const struct vfs_ctx ctx = task_vfs_ctx(task_current());
+	char text[sizeof(un->sun_path) + 1];
+	struct inode *inode;
+	struct path path;
+	int r;
+
+	path_text(un, text);
+	r = path_walk(&ctx, NULL, text, WALK_FOLLOW, &path);
+	if (r < 0)
+		return r;
+	inode = path.dentry->inode;
+	r = inode_permission(inode, ctx.cred, MAY_WRITE);
+	if (r >= 0 && (!S_ISSOCK(inode->mode) || !inode->bound))
+		r = -ECONNREFUSED;
+	if (r >= 0)
+		*ret = inode->bound;
+	path_unref(&path);
+	if (r >= 0 && (*ret)->sock.type != from->sock.type)
+		r = -EPROTOTYPE;
+	return r;
+}
+
+int unix_find(struct unix_socket *from, const struct sock_addr *addr, struct unix_socket **ret)
+{
+	struct sockaddr_un un;
+	socklen_t len;
+	int r = judge_name(addr, &un, &len);
+
+	if (r < 0)
+		return r;
+	if (un.sun_path[0])
+		return find_path(from, &un, ret);
+	*ret = find_abstract(from->sock.ns, &un, len, from->sock.type);
+	return *ret ? 0 : -ECONNREFUSED;
+}
+
+int unix_getname(struct unix_socket *of, struct sock_addr *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (of->addr) {
+		memcpy(&ret->un, &of->addr->un,
+		       of->addr->len < sizeof(ret->un) ? of->addr->len : sizeof(ret->un));
+		ret->len = of->addr->len;
+	} else {
+		ret->un.sun_family = AF_UNIX;
+		ret->len = PATH_OFFSET;
+	}
+	return 0;
+}
+
+void unix_stamp(struct unix_socket *from, const struct unix_socket *to, struct socket_msg *m)
+{
+	if (m->scm.creds.set)
+		return;
+	if (from->sock.opt.passcred || !to || to->sock.opt.passcred)
+		scm_creds_of(task_current(), &m->scm.creds);
+}
+
+void unix_put_creds(struct unix_socket *u, struct socket_msg *m)
+{
+	struct ucred c;
+
+	if (!u->sock.opt.passcred || !m->want_control)
+		return;
+	c = scm_ucred(&m->scm.creds);
+	if (!m->scm.creds.set)
+		c = (struct ucred){ .pid = 0, .uid = 65534, .gid = 65534 };
+	scm_put(&m->control, SOL_SOCKET, SCM_CREDENTIALS, &c, sizeof(c));
+}
+
+static int get_groups(const struct unix_socket *u, void *value, size_t *len)
+{
+	const size_t want = u->peer_cred ? u->peer_cred->groups_len * sizeof(uint32_t) : 0;
+
+	if (!u->peer_cred)
+		return -ENODATA;
+	if (*len < want) {
+		*len = want;
+		return -ERANGE;
+	}
+	if (want)
+		memcpy(value, u->peer_cred->groups, want);
+	*len = want;
+	return 0;
+}
+
+int unix_getsockopt(struct socket *s, int level, int name, void *value, size_t *len)
+{
+	const struct unix_socket *u = to_unix(s);
+	struct ucred c;
+	int on;
+
+	if (level != SOL_SOCKET)
+		return -EOPNOTSUPP;
+	switch (name) {
+	case SO_PEERCRED:
+		c = scm_ucred(&u->peer_creds);
+		*len = *len < sizeof(c) ? *len : sizeof(c);
+		memcpy(value, &c, *len);
+		return 0;
+	case SO_ACCEPTCONN:
+		on = u->listening;
+		memcpy(value, &on, sizeof(on));
+		return 0;
+	case SO_PEERGROUPS:
+		return get_groups(u, value, len);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+long unix_ioctl(struct socket *s, unsigned int cmd, uint64_t arg, struct user_memory *um)
+{
+	const struct unix_socket *u = to_unix(s);
+	const struct packet *first = packet_first(&u->st.rx);
+	int value;
+
+	switch (cmd) {
+	case SIOCINQ:
+		if (u->listening)
+			return -EINVAL;
+		if (s->type == SOCK_STREAM)
+			value = (int)u->st.rx.bytes;
+		else
+			value = first ? (int)first->len : 0;
+		break;
+	case SIOCOUTQ:
+		value = u->st.peer ? (int)u->st.peer->rx.bytes : 0;
+		break;
+	default:
+		return -ENOTTY;
+	}
+	return user_copy_out(um, arg, &value, sizeof(value));
+}
