@@ -11,6 +11,7 @@
 #include "sentry/fs/proc/sysinfo.h"
 #include "sentry/fs/sysfs/sysfs.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/net/net_ns.h"
 #include "sentry/platform/platform.h"
 #include "sentry/platform/systrap/systrap.h"
 #include "sentry/syscall/syscall.h"
@@ -79,5 +80,6 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 		return err_sys(err, r, "start platform %s", platform->name);
 	task_set_syscall_entry(syscall_dispatch);
 	register_filesystems();
+	net_register();
 	return 0;
 }

@@ -25,6 +25,7 @@
 #include "sentry/boot/sandbox.h"
 #include "sentry/core/kloop.h"
 #include "sentry/mm/ipc_ns.h"
+#include "sentry/net/net_ns.h"
 #include "sentry/fs/goferfs/goferfs.h"
 #include "wire/sentry_codec.h"
 
@@ -115,6 +116,8 @@ static int make_namespaces(struct err *err)
 	members.pid_for_children = sandbox.pid_ns;
 	r = uts_ns_new(c->hostname[0] ? c->hostname : "caisson",
 		       c->domainname[0] ? c->domainname : "(none)", &members.uts);
+	if (r == 0)
+		r = net_ns_new(true, &members.net);
 	members.ipc = r == 0 ? ipc_ns_new(ns_new_id()) : NULL;
 	sandbox.ns = members.ipc ? namespaces_new(&members) : NULL;
 	return sandbox.ns ? 0 : err_sys(err, -ENOMEM, "make the namespaces");

@@ -135,7 +135,7 @@ sysret_t sys_sendmmsg(struct task *t, const struct syscall_args *a)
 			return done ? done : r;
 		if (user_copy_out(task_um(t), addr + offsetof(struct mmsghdr_abi, len), &len,
 				  sizeof(len)) < 0)
-			return done ? done : -EFAULT;
+			return done ? (sysret_t)done : -EFAULT;
 	}
 	return done;
 }
@@ -161,8 +161,9 @@ static int report(struct task *t, uaddr_t addr, const struct msghdr_abi *h, stru
 		r = scm_install(t, &sink, &m->scm, m->flags & MSG_CMSG_CLOEXEC);
 	if (r < 0)
 		return r;
-	flags = (uint32_t)m->ret_flags | (sink.truncated ? (uint32_t)MSG_CTRUNC : 0) |
-		((uint32_t)m->flags & (uint32_t)MSG_CMSG_CLOEXEC);
+	if (sink.truncated)
+		m->ret_flags |= MSG_CTRUNC;
+	flags = (uint32_t)(m->ret_flags | (m->flags & MSG_CMSG_CLOEXEC));
 	if (user_copy_out(task_um(t), addr + CONTROLLEN_OFFSET, &sink.used, sizeof(sink.used)) < 0)
 		return -EFAULT;
 	return user_copy_out(task_um(t), addr + FLAGS_OFFSET, &flags, sizeof(flags));
