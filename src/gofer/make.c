@@ -2,9 +2,9 @@
 /*
  * Requests that make a file: create, mkdir, mknod, symlink.
  *
- * A file is first made with no more than its owner's permission bits, then given to its owner, then
- * gets its mode: at no moment does it have a set-id bit with the gofer's own owner. What could not
- * be given away is removed again, unless the name leads to another file by then.
+ * A file is first made without set-id and sticky bits, then given to its owner, then gets what is
+ * missing of its mode: at no moment does it have a set-id bit with the gofer's own owner. What
+ * could not be given away is removed again, unless the name leads to another file by then.
  */
 #include "gofer/server.h"
 
@@ -15,7 +15,7 @@
 
 #include "base/sys.h"
 
-#define OWNER_BITS 0700u
+#define FIRST_BITS 0777u
 #define MODE_BITS  07777u
 
 /* What a file shall be; `type` is S_IFMT of the mode. */
@@ -27,16 +27,20 @@ struct wanted {
 static int give(const struct gofer_server *s, int fd, const struct wanted *want,
 		struct gofer_attr *attr)
 {
+	const bool owner = attr->uid != want->uid || attr->gid != want->gid;
+	const bool mode = want->type != S_IFLNK && (attr->mode & MODE_BITS) != want->mode;
 	char text[GOFER_NUMBER_MAX];
 	long r = 0;
 
 	if ((attr->mode & S_IFMT) != want->type)
 		return -ESTALE; /* somebody else's: the name was taken over on a shared volume */
-	if (attr->uid != want->uid || attr->gid != want->gid)
+	if (owner)
 		r = SYS5(SYS_fchownat, fd, "", want->uid, want->gid, AT_EMPTY_PATH);
-	if (r == 0 && want->type != S_IFLNK && (attr->mode & MODE_BITS) != want->mode)
+	if (r == 0 && mode)
 		r = SYS3(SYS_fchmodat, s->proc_fd, gofer_number(fd, text), want->mode);
-	return r < 0 ? (int)r : gofer_attr(fd, attr);
+	if (r < 0)
+		return (int)r;
+	return owner || mode ? gofer_attr(fd, attr) : 0;
 }
 
 /* Removes a name that still leads to the file with `attr`. */
@@ -56,20 +60,19 @@ static void undo(int dir, const char *name, const struct gofer_attr *attr)
 static int adopt(struct gofer_server *s, const struct gofer_held *dir, const char *name,
 		 int path_fd, const struct wanted *want, struct gofer_entry *ret)
 {
-	struct gofer_attr attr;
-	int r = gofer_attr(path_fd, &attr);
+	int r = gofer_attr(path_fd, &ret->attr);
 
 	if (r < 0) {
 		(void)gofer_close_fd(path_fd);
 		return r;
 	}
-	r = give(s, path_fd, want, &attr);
+	r = give(s, path_fd, want, &ret->attr);
 	if (r < 0)
 		(void)gofer_close_fd(path_fd);
 	else
-		r = gofer_node_add(s, path_fd, dir->root, ret);
+		r = gofer_node_add_known(s, path_fd, dir->root, ret);
 	if (r < 0 && r != -ESTALE)
-		undo(dir->fd, name, &attr);
+		undo(dir->fd, name, &ret->attr);
 	return r;
 }
 
@@ -96,7 +99,7 @@ GOFER_HANDLER(create)
 	fd = (int)SYS4(SYS_openat, dir->fd, r->names[0],
 		       O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC |
 			       modes[r->make.flags],
-		       want.mode & OWNER_BITS);
+		       want.mode & FIRST_BITS);
 	if (fd < 0)
 		return fd;
 	path_fd = gofer_reopen(s, fd, O_PATH);
@@ -128,7 +131,7 @@ GOFER_HANDLER(mkdir)
 		return ret;
 	if (s->nodes_len >= s->nodes_max)
 		return -ENFILE;
-	ret = (int)SYS3(SYS_mkdirat, dir->fd, r->names[0], want.mode & OWNER_BITS);
+	ret = (int)SYS3(SYS_mkdirat, dir->fd, r->names[0], want.mode & FIRST_BITS);
 	return ret < 0 ? ret : adopt_by_name(s, dir, r->names[0], &want, out);
 }
 
@@ -145,7 +148,7 @@ GOFER_HANDLER(mknod)
 		return -EPERM;
 	if (s->nodes_len >= s->nodes_max)
 		return -ENFILE;
-	ret = (int)SYS4(SYS_mknodat, dir->fd, r->names[0], want.type | (want.mode & OWNER_BITS), 0);
+	ret = (int)SYS4(SYS_mknodat, dir->fd, r->names[0], want.type | (want.mode & FIRST_BITS), 0);
 	return ret < 0 ? ret : adopt_by_name(s, dir, r->names[0], &want, out);
 }
 

@@ -47,27 +47,37 @@ static struct gofer_held *take_slot(struct gofer_server *s)
 	return node;
 }
 
-int gofer_node_add(struct gofer_server *s, int fd, uint16_t root, struct gofer_entry *ret)
+int gofer_node_add_known(struct gofer_server *s, int fd, uint16_t root, struct gofer_entry *entry)
 {
-	struct gofer_held *node;
-	int r = gofer_attr(fd, &ret->attr);
+	const struct gofer_attr *attr = &entry->attr;
+	struct gofer_held *node = take_slot(s);
 
-	node = r < 0 ? NULL : take_slot(s);
 	if (!node) {
 		(void)gofer_close_fd(fd);
-		return r < 0 ? r : -ENFILE;
+		return -ENFILE;
 	}
 	*node = (struct gofer_held){
 		.id = ++s->serial << SLOT_BITS | (uint64_t)(node - s->nodes),
-		.dev = ret->attr.dev,
-		.ino = ret->attr.ino,
+		.dev = attr->dev,
+		.ino = attr->ino,
 		.fd = fd,
-		.type = ret->attr.mode & S_IFMT,
+		.type = attr->mode & S_IFMT,
 		.root = root,
 	};
 	s->nodes_len++;
-	ret->node = node->id;
+	entry->node = node->id;
 	return 0;
+}
+
+int gofer_node_add(struct gofer_server *s, int fd, uint16_t root, struct gofer_entry *ret)
+{
+	const int r = gofer_attr(fd, &ret->attr);
+
+	if (r < 0) {
+		(void)gofer_close_fd(fd);
+		return r;
+	}
+	return gofer_node_add_known(s, fd, root, ret);
 }
 
 void gofer_node_close(struct gofer_server *s, struct gofer_held *node)

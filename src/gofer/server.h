@@ -95,6 +95,8 @@ void gofer_server_done(struct gofer_server *s);
 struct gofer_held *gofer_node(struct gofer_server *s, uint64_t id);
 /* Takes `fd` over, also when it fails. -ENFILE, or what statx(2) says; fills *ret. */
 int gofer_node_add(struct gofer_server *s, int fd, uint16_t root, struct gofer_entry *ret);
+/* The same with entry->attr known already. */
+int gofer_node_add_known(struct gofer_server *s, int fd, uint16_t root, struct gofer_entry *entry);
 void gofer_node_close(struct gofer_server *s, struct gofer_held *node);
 /* A node that may be changed: -EBADF, -EROFS. */
 int gofer_node_writable(struct gofer_server *s, uint64_t id, struct gofer_held **ret);

@@ -157,9 +157,10 @@ static void on_readable(struct kloop_fd *source, uint32_t events)
 
 	(void)source;
 	(void)events;
+	/* Without a request under way only the end of the connection can come: the next round. */
 	do {
 		r = receive();
-	} while (r > 0);
+	} while (r > 0 && gofer.in_flight > 0);
 	waitq_wake(&gofer.progress, WAIT_ALL);
 	if (r < 0)
 		die();

@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "sentry/core/hostwork.h"
 #include "sentry/core/kclock.h"
 
 static uint32_t inodes;
@@ -221,6 +223,34 @@ static int64_t host_time(nsec_t t)
 	return t > INT64_MAX ? INT64_MAX : (int64_t)t;
 }
 
+struct cut {
+	int host_fd;
+	off_t size;
+};
+
+static long cut(void *arg)
+{
+	const struct cut *c = arg;
+
+	return ftruncate(c->host_fd, c->size) < 0 ? -errno : 0;
+}
+
+/* A size alone, where a descriptor that can write is at hand: without the gofer. */
+static int resize_here(struct gofer_inode *gi, uint64_t size)
+{
+	struct gofer_handle *h = gofer_handle_ref(gi->handles[HANDLE_WRITE]);
+	struct cut c = { .host_fd = h->host_fd, .size = (off_t)size };
+	int r;
+
+	gi->seq++;
+	gi->stale = true;
+	r = (int)(gi->inode.size > GOFERFS_HELPER_CUT ? hostwork_call(cut, &c) : cut(&c));
+	if (r == 0)
+		r = refresh_here(gi, h);
+	gofer_handle_unref(h);
+	return gofer_errno(r);
+}
+
 /* The caller holds inode->lock, as who writes does: sizes do not cross. ctime is the host's. */
 int gofer_inode_setattr(struct inode *inode, const struct setattr *attr)
 {
@@ -239,6 +269,8 @@ int gofer_inode_setattr(struct inode *inode, const struct setattr *attr)
 
 	if (!call.request.setattr.valid)
 		return 0;
+	if (call.request.setattr.valid == GOFER_SET_SIZE && gi->handles[HANDLE_WRITE])
+		return resize_here(gi, attr->size);
 	seq = ++gi->seq;
 	gi->stale = true;
 	r = gofer_call(&call);

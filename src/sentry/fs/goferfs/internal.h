@@ -17,6 +17,7 @@
 #define GOFERFS_LISTING_KEPT (256u << 10) /* bytes of one that is cached */
 #define GOFERFS_CHUNK	     (128u << 10) /* bytes of one host read or write */
 #define GOFERFS_HELPER_WRITE (64u << 10)  /* from so many bytes on a write goes to a helper */
+#define GOFERFS_HELPER_CUT   (16u << 20)  /* bytes: a larger file is cut by a helper */
 #define GOFERFS_BUCKETS	     4096u
 
 /* --- connection.c --- */

@@ -474,11 +474,11 @@ static void do_many(void *arg)
 	char name[32];
 
 	(void)arg;
-	for (int i = 0; i < 12000; i++) {
+	for (int i = 0; i < 9000; i++) {
 		(void)snprintf(name, sizeof(name), "%s/%d", mounted_shared ? "s" : "e", i);
 		assert_int_equal(w_write(name, "x"), 1);
 	}
-	for (int i = 0; i < 12000; i++) {
+	for (int i = 0; i < 9000; i++) {
 		(void)snprintf(name, sizeof(name), "%s/%d", mounted_shared ? "s" : "e", i);
 		assert_int_equal(w_stat(name, &st), 0);
 	}
