@@ -145,6 +145,8 @@ static ssize_t text_write(struct file *f, struct uio *u, uint64_t *pos)
 
 	if (!ki->node->store)
 		return -EIO;
+	if (len == 0)
+		return 0;
 	if (len > KERN_STORE_MAX)
 		return -EINVAL;
 	text = malloc(len + 1);
