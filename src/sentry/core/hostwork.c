@@ -32,12 +32,16 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
 static struct list_head todo = LIST_HEAD_INIT(todo);
 static struct list_head finished = LIST_HEAD_INIT(finished);
+static pthread_cond_t up = PTHREAD_COND_INITIALIZER;
 static unsigned int thread_count;
+static unsigned int up_count; /* lock */
 static struct kloop_fd bell;
 
 static void *helper(void *unused)
 {
 	(void)pthread_mutex_lock(&lock);
+	up_count++;
+	(void)pthread_cond_signal(&up);
 	for (;;) {
 		struct job *job;
 
@@ -99,6 +103,11 @@ int hostwork_init(unsigned int threads)
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	(void)pthread_attr_destroy(&attr);
+	/* Until they wait for work: the first calls of a thread are libc's, which a cage forbids. */
+	(void)pthread_mutex_lock(&lock);
+	while (up_count < thread_count)
+		(void)pthread_cond_wait(&up, &lock);
+	(void)pthread_mutex_unlock(&lock);
 	return r;
 }
 
