@@ -90,7 +90,7 @@ static int run_hooks(struct launch *l, struct err *err)
 /* A procfs of our pid namespace, for the start of the sentry alone. */
 static int open_proc(struct err *err)
 {
-	const struct mount_fs fs = { .type = "proc", .data = "subset=pid" };
+	const struct mount_fs fs = { .type = "proc", .attr = MOUNT_ATTR_RDONLY };
 	struct err why;
 	int fd = -EBADF;
 	int r = mount_fs_create(&fs, &fd, &why);

@@ -62,7 +62,7 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 		r = hostwork_init(HOSTWORK_THREADS);
 	if (r < 0)
 		return err_sys(err, r, "start the event loop");
-	r = sysinfo_from_host(&machine);
+	r = sysinfo_from_host(SENTRY_FD_PROC, &machine);
 	if (r == 0)
 		r = kernel_set_limits(&c->limits);
 	if (r < 0)

@@ -86,7 +86,7 @@ static int first_processor(const char *text, const char **ret)
 	return 0;
 }
 
-int sysinfo_from_host(struct sandbox_info *ret)
+int sysinfo_from_host(int proc_fd, struct sandbox_info *ret)
 {
 	struct sandbox_info info = { .cpu_period_us = 100000 };
 	AUTO_BUF struct buf text = { .max = CPUINFO_MAX };
@@ -100,7 +100,7 @@ int sysinfo_from_host(struct sandbox_info *ret)
 	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
 		info.cpus = (unsigned int)CPU_COUNT(&cpus);
 	info.cpuinfo = "";
-	if (fd_read_file(AT_FDCWD, "/proc/cpuinfo", &text) >= 0 && text.data &&
+	if (fd_read_file(proc_fd, "cpuinfo", &text) >= 0 && text.data &&
 	    first_processor(text.data, &info.cpuinfo) < 0)
 		return -ENOMEM;
 	info.boot_monotonic = kclock_monotonic();

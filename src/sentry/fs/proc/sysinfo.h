@@ -40,9 +40,10 @@ struct sandbox_info {
 
 /*
  * The host as an unlimited sandbox would see it: CPUs of the affinity mask, its memory, its
- * processor. Opens files of /proc: before the cage. Boot then lowers the limits. 0, -ENOMEM.
+ * processor. Opens a file of proc_fd, a procfs: before the cage. Boot then lowers the limits. 0,
+ * -ENOMEM.
  */
-int sysinfo_from_host(struct sandbox_info *ret);
+int sysinfo_from_host(int proc_fd, struct sandbox_info *ret);
 
 void sysinfo_set(const struct sandbox_info *info); /* copied */
 const struct sandbox_info *sysinfo_get(void);	   /* never NULL */
