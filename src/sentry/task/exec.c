@@ -8,7 +8,6 @@
 #include "sentry/task/exec_load.h"
 #include "sentry/task/futex.h"
 #include "sentry/task/internal.h"
-#include "sentry/task/itimer.h"
 #include "sentry/task/posix_timers.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/run.h"
@@ -165,7 +164,6 @@ int task_exec(struct task *t, struct exec_request *req)
 		return r;
 	}
 	futex_task_exit(t);
-	itimers_exec(t->tg);
 	posix_timers_free(t->tg);
 	move_in(t, &p);
 	loaded_program_done(&p);

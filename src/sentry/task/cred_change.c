@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sentry/task/cred_change.c - see cred_change.h. */
+#include "sentry/task/cred_change.h"
+
+#include <linux/capability.h>
+#include <linux/prctl.h>
+#include <linux/securebits.h>
+
+#include "sentry/task/user_usage.h"
+
+#define CAP_BIT(cap) (1ull << (cap))
+
+/* Capabilities that follow the file system uid. */
+#define CAP_FS_SET                                                                       \
+	(CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_DAC_READ_SEARCH) | \
+	 CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_LINUX_IMMUTABLE) |      \
+	 CAP_BIT(CAP_MAC_OVERRIDE) | CAP_BIT(CAP_MKNOD))
+
+/* "Effect of user ID changes on capabilities" of capabilities(7). */
+static void caps_follow_uids(struct cred *c, const struct cred *old)
+{
+	const bool was_root = !old->uid || !old->euid || !old->suid;
+	const bool is_root = !c->uid || !c->euid || !c->suid;
+
+	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
+		return;
+	if (was_root && !is_root) {
+		if (!(c->securebits & SECBIT_KEEP_CAPS)) {
+			c->cap_permitted = 0;
+			c->cap_effective = 0;
+		}
+		c->cap_ambient = 0;
+	}
+	if (!old->euid && c->euid)
+		c->cap_effective = 0;
+	else if (old->euid && !c->euid)
+		c->cap_effective = c->cap_permitted;
+}
+
+static void commit(struct task *t, struct cred *c)
+{
+	const struct cred *old = t->cred;
+
+	if (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
+	    old->fsgid != c->fsgid || (c->cap_permitted & ~old->cap_permitted)) {
+		t->mm->dumpable = false;
+		t->sig.pdeath_signal = 0;
+	}
+	task_set_cred(t, c);
+}
+
+static void commit_uids(struct task *t, struct cred *c)
+{
+	const bool moved = c->uid != t->cred->uid;
+
+	caps_follow_uids(c, t->cred);
+	commit(t, c);
+	if (moved)
+		t->tg->nproc_exceeded = c->uid && t->usage->tasks > task_rlimit(t, RLIMIT_NPROC);
+}
+
+static bool one_of(uint32_t id, uint32_t a, uint32_t b, uint32_t c)
+{
+	return id == CRED_KEEP || id == a || id == b || id == c;
+}
+
+int cred_setuid(struct task *t, uint32_t uid)
+{
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	if (uid == CRED_KEEP)
+		return -EINVAL;
+	if (!task_capable(t, CAP_SETUID) && uid != old->uid && uid != old->suid)
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (task_capable(t, CAP_SETUID))
+		c->uid = c->suid = uid;
+	c->euid = c->fsuid = uid;
+	commit_uids(t, c);
+	return 0;
+}
+
+int cred_setreuid(struct task *t, uint32_t ruid, uint32_t euid)
+{
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	if (!task_capable(t, CAP_SETUID) && (!one_of(ruid, old->uid, old->euid, old->uid) ||
+					     !one_of(euid, old->uid, old->euid, old->suid)))
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (ruid != CRED_KEEP)
+		c->uid = ruid;
+	if (euid != CRED_KEEP)
+		c->euid = euid;
+	if (ruid != CRED_KEEP || (euid != CRED_KEEP && euid != old->uid))
+		c->suid = c->euid;
+	c->fsuid = c->euid;
+	commit_uids(t, c);
+	return 0;
+}
+
+int cred_setresuid(struct task *t, uint32_t ruid, uint32_t euid, uint32_t suid)
+{
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	if (!task_capable(t, CAP_SETUID) && (!one_of(ruid, old->uid, old->euid, old->suid) ||
+					     !one_of(euid, old->uid, old->euid, old->suid) ||
+					     !one_of(suid, old->uid, old->euid, old->suid)))
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (ruid != CRED_KEEP)
+		c->uid = ruid;
+	if (euid != CRED_KEEP)
+		c->euid = euid;
+	if (suid != CRED_KEEP)
+		c->suid = suid;
+	c->fsuid = c->euid;
+	commit_uids(t, c);
+	return 0;
+}
+
+uint32_t cred_setfsuid(struct task *t, uint32_t uid)
+{
+	const struct cred *old = t->cred;
+	const uint32_t was = old->fsuid;
+	struct cred *c;
+
+	if (uid == CRED_KEEP || uid == was)
+		return was;
+	if (uid != old->uid && uid != old->euid && uid != old->suid && !task_capable(t, CAP_SETUID))
+		return was;
+	c = cred_copy(old);
+	if (!c)
+		return was;
+	c->fsuid = uid;
+	if (!(c->securebits & SECBIT_NO_SETUID_FIXUP)) {
+		if (!was)
+			c->cap_effective &= ~CAP_FS_SET;
+		else if (!uid)
+			c->cap_effective |= CAP_FS_SET & c->cap_permitted;
+	}
+	commit(t, c);
+	return was;
+}
+
+int cred_setgid(struct task *t, uint32_t gid)
+{
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	if (gid == CRED_KEEP)
+		return -EINVAL;
+	if (!task_capable(t, CAP_SETGID) && gid != old->gid && gid != old->sgid)
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (task_capable(t, CAP_SETGID))
+		c->gid = c->sgid = gid;
+	c->egid = c->fsgid = gid;
+	commit(t, c);
+	return 0;
+}
+
+int cred_setregid(struct task *t, uint32_t rgid, uint32_t egid)
+{
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	if (!task_capable(t, CAP_SETGID) && (!one_of(rgid, old->gid, old->egid, old->gid) ||
+					     !one_of(egid, old->gid, old->egid, old->sgid)))
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (rgid != CRED_KEEP)
+		c->gid = rgid;
+	if (egid != CRED_KEEP)
+		c->egid = egid;
+	if (rgid != CRED_KEEP || (egid != CRED_KEEP && egid != old->gid))
+		c->sgid = c->egid;
+	c->fsgid = c->egid;
+	commit(t, c);
+	return 0;
+}
+
+int cred_setresgid(struct task *t, uint32_t rgid, uint32_t egid, uint32_t sgid)
+{
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	if (!task_capable(t, CAP_SETGID) && (!one_of(rgid, old->gid, old->egid, old->sgid) ||
+					     !one_of(egid, old->gid, old->egid, old->sgid) ||
+					     !one_of(sgid, old->gid, old->egid, old->sgid)))
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	if (rgid != CRED_KEEP)
+		c->gid = rgid;
+	if (egid != CRED_KEEP)
+		c->egid = egid;
+	if (sgid != CRED_KEEP)
+		c->sgid = sgid;
+	c->fsgid = c->egid;
+	commit(t, c);
+	return 0;
+}
+
+uint32_t cred_setfsgid(struct task *t, uint32_t gid)
+{
+	const struct cred *old = t->cred;
+	const uint32_t was = old->fsgid;
+	struct cred *c;
+
+	if (gid == CRED_KEEP || gid == was)
+		return was;
+	if (gid != old->gid && gid != old->egid && gid != old->sgid && !task_capable(t, CAP_SETGID))
+		return was;
+	c = cred_copy(old);
+	if (!c)
+		return was;
+	c->fsgid = gid;
+	commit(t, c);
+	return was;
+}
+
+int cred_setgroups(struct task *t, const uint32_t *groups, size_t len)
+{
+	struct cred *c;
+	int r;
+
+	if (!task_capable(t, CAP_SETGID))
+		return -EPERM;
+	c = cred_copy(t->cred);
+	if (!c)
+		return -ENOMEM;
+	r = cred_set_groups(c, groups, len);
+	if (r < 0) {
+		cred_unref(c);
+		return r;
+	}
+	task_set_cred(t, c);
+	return 0;
+}
+
+int cred_capset(struct task *t, uint64_t effective, uint64_t permitted, uint64_t inheritable)
+{
+	const struct cred *old = t->cred;
+	struct cred *c;
+
+	effective &= CRED_CAP_ALL;
+	permitted &= CRED_CAP_ALL;
+	inheritable &= CRED_CAP_ALL;
+	if (!task_capable(t, CAP_SETPCAP) &&
+	    (inheritable & ~(old->cap_inheritable | old->cap_permitted)))
+		return -EPERM;
+	if (inheritable & ~(old->cap_inheritable | old->cap_bounding))
+		return -EPERM;
+	if ((permitted & ~old->cap_permitted) || (effective & ~permitted))
+		return -EPERM;
+	c = cred_copy(old);
+	if (!c)
+		return -ENOMEM;
+	c->cap_effective = effective;
+	c->cap_permitted = permitted;
+	c->cap_inheritable = inheritable;
+	c->cap_ambient &= permitted & inheritable;
+	task_set_cred(t, c);
+	return 0;
+}
+
+int cred_drop_bounding(struct task *t, uint64_t cap)
+{
+	struct cred *c;
+
+	if (!task_capable(t, CAP_SETPCAP))
+		return -EPERM;
+	if (cap > CRED_CAP_LAST)
+		return -EINVAL;
+	c = cred_copy(t->cred);
+	if (!c)
+		return -ENOMEM;
+	c->cap_bounding &= ~CAP_BIT(cap);
+	task_set_cred(t, c);
+	return 0;
+}
+
+int cred_ambient(struct task *t, uint64_t what, uint64_t cap)
+{
+	struct cred *c;
+
+	if (what == PR_CAP_AMBIENT_CLEAR_ALL ? cap != 0 : cap > CRED_CAP_LAST)
+		return -EINVAL;
+	if (what == PR_CAP_AMBIENT_IS_SET)
+		return !!(t->cred->cap_ambient & CAP_BIT(cap));
+	if (what == PR_CAP_AMBIENT_RAISE &&
+	    (!(t->cred->cap_permitted & t->cred->cap_inheritable & CAP_BIT(cap)) ||
+	     (t->cred->securebits & SECBIT_NO_CAP_AMBIENT_RAISE)))
+		return -EPERM;
+	if (what != PR_CAP_AMBIENT_RAISE && what != PR_CAP_AMBIENT_LOWER &&
+	    what != PR_CAP_AMBIENT_CLEAR_ALL)
+		return -EINVAL;
+	c = cred_copy(t->cred);
+	if (!c)
+		return -ENOMEM;
+	if (what == PR_CAP_AMBIENT_RAISE)
+		c->cap_ambient |= CAP_BIT(cap);
+	else if (what == PR_CAP_AMBIENT_LOWER)
+		c->cap_ambient &= ~CAP_BIT(cap);
+	else
+		c->cap_ambient = 0;
+	task_set_cred(t, c);
+	return 0;
+}
+
+int cred_set_securebits(struct task *t, uint64_t bits)
+{
+	const uint64_t old = t->cred->securebits, locks = SECURE_ALL_LOCKS;
+	struct cred *c;
+
+	/* No locked bit changes, no lock opens, nothing unknown. */
+	if (((old & locks) >> 1 & (old ^ bits)) || (old & locks & ~bits) ||
+	    (bits & ~(uint64_t)(SECURE_ALL_LOCKS | SECURE_ALL_BITS)) ||
+	    !task_capable(t, CAP_SETPCAP))
+		return -EPERM;
+	c = cred_copy(t->cred);
+	if (!c)
+		return -ENOMEM;
+	c->securebits = (uint32_t)bits;
+	task_set_cred(t, c);
+	return 0;
+}
+
+int cred_set_keepcaps(struct task *t, uint64_t on)
+{
+	struct cred *c;
+
+	if (on > 1)
+		return -EINVAL;
+	if (t->cred->securebits & SECBIT_KEEP_CAPS_LOCKED)
+		return -EPERM;
+	c = cred_copy(t->cred);
+	if (!c)
+		return -ENOMEM;
+	c->securebits &= ~(uint32_t)SECBIT_KEEP_CAPS;
+	if (on)
+		c->securebits |= SECBIT_KEEP_CAPS;
+	task_set_cred(t, c);
+	return 0;
+}
+
+int cred_set_no_new_privs(struct task *t)
+{
+	struct cred *c = cred_copy(t->cred);
+
+	if (!c)
+		return -ENOMEM;
+	c->no_new_privs = true;
+	task_set_cred(t, c);
+	return 0;
+}
