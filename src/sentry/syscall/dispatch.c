@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "sentry/task/run.h"
+#include "sentry/task/seccomp.h"
 
 #define SYSCALL(nr, name, status, args, note) [nr] = { sys_##name, #name, args, 0, 0 },
 #define REFUSED(nr, name, error, note)	      [nr] = { NULL, #name, "none", error, 0 },
@@ -41,6 +42,10 @@ static sysret_t call(struct task *t, uint64_t nr, const struct syscall_args *a)
 
 sysret_t syscall_dispatch(struct task *t, uint64_t nr, const struct syscall_args *a)
 {
+	int64_t result;
+
+	if ((t->seccomp || t->seccomp_strict) && !seccomp_allows(t, nr, a, &result))
+		return result;
 	return call(t, nr, a);
 }
 

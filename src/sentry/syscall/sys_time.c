@@ -64,7 +64,7 @@ sysret_t sys_settimeofday(struct task *t, const struct syscall_args *a)
 }
 
 /* Reading is allowed; the clock is not ours to change. */
-static sysret_t adjtime(struct task *t, uaddr_t addr)
+static sysret_t read_timex(struct task *t, uaddr_t addr)
 {
 	const nsec_t now = kclock_realtime();
 	struct timex tx;
@@ -89,7 +89,7 @@ static sysret_t adjtime(struct task *t, uaddr_t addr)
 
 sysret_t sys_adjtimex(struct task *t, const struct syscall_args *a)
 {
-	return adjtime(t, arg_uaddr(a, 0));
+	return read_timex(t, arg_uaddr(a, 0));
 }
 
 sysret_t sys_clock_adjtime(struct task *t, const struct syscall_args *a)
@@ -98,7 +98,7 @@ sysret_t sys_clock_adjtime(struct task *t, const struct syscall_args *a)
 		return -EINVAL;
 	if (arg_int(a, 0) != CLOCK_REALTIME)
 		return -EOPNOTSUPP;
-	return adjtime(t, arg_uaddr(a, 1));
+	return read_timex(t, arg_uaddr(a, 1));
 }
 
 sysret_t sys_gettimeofday(struct task *t, const struct syscall_args *a)

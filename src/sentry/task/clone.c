@@ -139,6 +139,7 @@ static void copy_plain(struct task *t, struct task *child, const struct clone_re
 	memcpy(child->affinity, t->affinity, sizeof(child->affinity));
 	child->sig.blocked = t->sig.blocked;
 	child->seccomp = seccomp_filter_ref(t->seccomp);
+	child->seccomp_strict = t->seccomp_strict;
 	if (!(req->flags & CLONE_VM) || (req->flags & CLONE_VFORK)) {
 		child->sig.altstack_addr = t->sig.altstack_addr;
 		child->sig.altstack_len = t->sig.altstack_len;

@@ -30,6 +30,11 @@ void ptrace_event_exit(struct task *t)
 {
 }
 
+bool ptrace_seccomp(struct task *t, unsigned int data)
+{
+	return false;
+}
+
 void ptrace_detach_all(struct task *t)
 {
 }

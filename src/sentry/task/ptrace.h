@@ -20,6 +20,8 @@ void ptrace_child_born(struct task *t, struct task *child, uint64_t clone_flags)
 void ptrace_child_reported(struct task *t, struct task *child, uint64_t clone_flags);
 void ptrace_exec(struct task *t, int old_tid);
 void ptrace_event_exit(struct task *t);
+/* SECCOMP_RET_TRACE: true: the call goes on. */
+bool ptrace_seccomp(struct task *t, unsigned int data);
 /* t ends as a tracer: its tracees go free. */
 void ptrace_detach_all(struct task *t);
 

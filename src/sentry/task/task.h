@@ -102,6 +102,7 @@ struct task {
 	struct list_head tg_node;	/* thread_group.tasks */
 	struct ptrace_link *ptrace;	/* NULL: not traced */
 	struct seccomp_filter *seccomp; /* newest first; NULL: none */
+	bool seccomp_strict;		/* SECCOMP_MODE_STRICT */
 	uint64_t utime_ns, stime_ns, nvcsw, nivcsw, min_flt, maj_flt, start_ns;
 	int nice, policy, rt_priority;
 	uint64_t affinity[16]; /* CPU mask, 1024 CPUs */
@@ -130,10 +131,11 @@ struct thread_group {
 	struct waitq wait_child; /* wait4 of this process's threads */
 	struct waitq exit_wait;	 /* a thread has ended: exec waits for it */
 	struct rlimit limits[RLIM_NLIMITS];
-	int exit_signal;     /* for the parent; 0: none */
-	int exit_status;     /* wait status; valid with group_exit or zombie */
-	bool zombie;	     /* all threads have ended */
-	bool released;	     /* waited for: in no list any more */
+	int exit_signal; /* for the parent; 0: none */
+	int exit_status; /* wait status; valid with group_exit or zombie */
+	bool zombie;	 /* all threads have ended */
+	bool released;	 /* waited for: in no list any more */
+	bool thp_disable, membarrier_private;
 	bool nproc_exceeded; /* a set*uid went beyond RLIMIT_NPROC: execve fails */
 	bool group_exit, stopped, continued_pending, stop_reported, did_exec, subreaper;
 	bool keep_init;	      /* pid 1: fatal signals from inside do nothing */

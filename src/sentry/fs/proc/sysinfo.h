@@ -9,12 +9,13 @@
 #include <stdint.h>
 
 #include "sentry/core/fiber.h"
+#include "sentry/task/version.h"
 
 #define SANDBOX_CPUS_MAX 1024
 
 /* uname(2)'s words: what the calls that we serve are counted against. */
-#define SANDBOX_RELEASE "6.1.0"
-#define SANDBOX_VERSION "#1 SMP PREEMPT_DYNAMIC"
+#define SANDBOX_RELEASE SENTRY_RELEASE
+#define SANDBOX_VERSION SENTRY_VERSION
 
 /* What the sandbox uses now. */
 struct sandbox_usage {

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sentry/syscall/sys_ns.c - unshare(2), setns(2). */
+#include <linux/capability.h>
+#include <sched.h>
+
+#include "sentry/mm/ipc_ns.h"
+#include "sentry/syscall/syscall.h"
+#include "sentry/task/pidfd.h"
+#include "sentry/task/ptrace_access.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+#define UNSHARE_NS                                                                     \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+	 CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)
+#define UNSHARE_KNOWN                                                                    \
+	(UNSHARE_NS | CLONE_THREAD | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VM | \
+	 CLONE_SYSVSEM)
+
+static int own_fs(struct task *t)
+{
+	struct fs_context *copy;
+
+	if (t->fs->refs == 1)
+		return 0;
+	copy = fs_context_copy(t->fs);
+	if (!copy)
+		return -ENOMEM;
+	fs_context_unref(t->fs);
+	t->fs = copy;
+	return 0;
+}
+
+static int own_files(struct task *t)
+{
+	struct fd_table *copy;
+	int r;
+
+	if (fd_table_refs(t->files) == 1)
+		return 0;
+	r = fd_table_copy(t->files, &copy);
+	if (r < 0)
+		return r;
+	fd_table_unref(t->files);
+	t->files = copy;
+	return 0;
+}
+
+sysret_t sys_unshare(struct task *t, const struct syscall_args *a)
+{
+	const uint64_t flags = arg_u64(a, 0);
+	struct namespaces *ns;
+	int r = 0;
+
+	if (flags & ~(uint64_t)UNSHARE_KNOWN)
+		return -EINVAL;
+	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && t->tg->live > 1)
+		return -EINVAL;
+	if ((flags & (CLONE_SIGHAND | CLONE_VM)) && t->mm->refs > 1)
+		return -EINVAL;
+	if (flags & (CLONE_FS | CLONE_NEWNS))
+		r = own_fs(t);
+	if (r == 0 && (flags & UNSHARE_NS)) {
+		r = namespaces_copy(t->ns, flags & UNSHARE_NS, t->cred, &t->fs->root, &t->fs->cwd,
+				    &ns);
+		if (r == 0) {
+			namespaces_unref(t->ns);
+			t->ns = ns;
+		}
+	}
+	if (r == 0 && (flags & CLONE_FILES))
+		r = own_files(t);
+	return r;
+}
+
+/* Root and working directory of a task that enters a mount namespace. */
+static int enter_mounts(struct task *t, struct mount_ns *mnt)
+{
+	struct path root = { mnt->root, mnt->root->root };
+	int r = own_fs(t);
+
+	if (r < 0)
+		return r;
+	if (!task_capable(t, CAP_SYS_CHROOT))
+		return -EPERM;
+	root = path_ref(&root);
+	path_unref(&t->fs->root);
+	path_unref(&t->fs->cwd);
+	t->fs->root = root;
+	t->fs->cwd = path_ref(&root);
+	return 0;
+}
+
+/* The namespaces of `from` that flags name, the rest as they are. */
+static int enter(struct task *t, const struct task *from, uint64_t flags)
+{
+	struct namespaces mix = *t->ns, *ns;
+	int r = 0;
+
+	if (flags & CLONE_NEWUTS)
+		mix.uts = from->ns->uts;
+	if (flags & CLONE_NEWIPC)
+		mix.ipc = from->ns->ipc;
+	if (flags & CLONE_NEWNS)
+		mix.mnt = from->ns->mnt;
+	if (flags & CLONE_NEWNET)
+		mix.net = from->ns->net;
+	if (flags & CLONE_NEWCGROUP)
+		mix.cgroup = from->ns->cgroup;
+	if (flags & CLONE_NEWPID) {
+		if (!pid_ns_inside(task_pid_ns(from), task_pid_ns(t)))
+			return -EINVAL;
+		mix.pid_for_children = task_pid_ns(from);
+	}
+	ns = namespaces_new(&mix);
+	if (!ns)
+		return -ENOMEM;
+	if (flags & CLONE_NEWNS)
+		r = enter_mounts(t, ns->mnt);
+	if (r < 0) {
+		namespaces_unref(ns);
+		return r;
+	}
+	namespaces_unref(t->ns);
+	t->ns = ns;
+	return 0;
+}
+
+sysret_t sys_setns(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
+	const uint64_t flags = (uint32_t)arg_int(a, 1);
+	const struct pid *pid;
+	struct task *from;
+
+	if (!f)
+		return -EBADF;
+	pid = pidfd_pid(f);
+	if (!pid || !flags || (flags & ~(uint64_t)(UNSHARE_NS & ~CLONE_NEWTIME)))
+		return -EINVAL;
+	if (flags & CLONE_NEWUSER)
+		return -EINVAL; /* all are in one: entering one's own is refused */
+	from = pid->tg ? pid->tg->leader : NULL;
+	if (!from || !from->ns)
+		return -ESRCH;
+	if (!ptrace_may_access(t, from, PTRACE_ACCESS_READ_REAL) || !task_capable(t, CAP_SYS_ADMIN))
+		return -EPERM;
+	return enter(t, from, flags);
+}
