@@ -84,6 +84,11 @@ size_t pipe_bytes(const struct pipe *p)
 	return n;
 }
 
+size_t pipe_room(const struct pipe *p)
+{
+	return (size_t)(p->size - p->used) * PIPE_SLOT_BYTES;
+}
+
 bool pipe_has_writers(const struct pipe *p)
 {
 	return p->writers > 0;

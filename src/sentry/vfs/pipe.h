@@ -40,6 +40,7 @@ void pipe_consume(struct pipe *p, size_t len);
 /* Bytes written without parking: 0 when it is full, -EPIPE. */
 ssize_t pipe_put(struct pipe *p, struct uio *u);
 size_t pipe_bytes(const struct pipe *p);
+size_t pipe_room(const struct pipe *p); /* bytes that certainly fit */
 /* Wait (without the lock) for data or the last writer's end: 0, -EAGAIN, -ERESTARTSYS. */
 int pipe_wait_data(struct pipe *p, bool nonblock);
 int pipe_wait_room(struct pipe *p, bool nonblock);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * read(2), write(2), their vector and positioned forms, lseek(2), and advice that changes nothing.
+ */
+#include <errno.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+
+#include "sentry/syscall/sys_vfs.h"
+
+#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
+
+sysret_t sys_read(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
+	struct iovec single;
+	struct uio u;
+
+	if (!f)
+		return -EBADF;
+	if (arg_i64(a, 2) < 0)
+		return -EINVAL;
+	uio_init(&u, task_um(t), &single, arg_uaddr(a, 1), arg_u64(a, 2));
+	return file_read(f, &u, NULL);
+}
+
+sysret_t sys_write(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
+	struct iovec single;
+	struct uio u;
+
+	if (!f)
+		return -EBADF;
+	if (arg_i64(a, 2) < 0)
+		return -EINVAL;
+	uio_init(&u, task_um(t), &single, arg_uaddr(a, 1), arg_u64(a, 2));
+	return sys_write_result(t, file_write(f, &u, NULL, task_rlimit(t, RLIMIT_FSIZE)));
+}
+
+static int judge_position(const struct file *f, int64_t offset)
+{
+	if (!f)
+		return -EBADF;
+	if (f->mode & FMODE_STREAM)
+		return -ESPIPE;
+	return offset < 0 ? -EINVAL : 0;
+}
+
+sysret_t sys_pread64(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = NULL;
+	uint64_t pos = arg_u64(a, 3);
+	struct iovec single;
+	struct uio u;
+	int r;
+
+	if (arg_i64(a, 3) < 0)
+		return -EINVAL;
+	f = fd_get(t->files, arg_int(a, 0));
+	r = judge_position(f, arg_i64(a, 3));
+	if (r < 0)
+		return r;
+	if (arg_i64(a, 2) < 0)
+		return -EINVAL;
+	uio_init(&u, task_um(t), &single, arg_uaddr(a, 1), arg_u64(a, 2));
+	return file_read(f, &u, &pos);
+}
+
+sysret_t sys_pwrite64(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = NULL;
+	uint64_t pos = arg_u64(a, 3);
+	struct iovec single;
+	struct uio u;
+	int r;
+
+	if (arg_i64(a, 3) < 0)
+		return -EINVAL;
+	f = fd_get(t->files, arg_int(a, 0));
+	r = judge_position(f, arg_i64(a, 3));
+	if (r < 0)
+		return r;
+	if (arg_i64(a, 2) < 0)
+		return -EINVAL;
+	uio_init(&u, task_um(t), &single, arg_uaddr(a, 1), arg_u64(a, 2));
+	return sys_write_result(t, file_write(f, &u, &pos, task_rlimit(t, RLIMIT_FSIZE)));
+}
+
+/* pos NULL: the file's own. */
+static ssize_t vector_io(struct task *t, struct file *f, const struct syscall_args *a,
+			 uint64_t *pos, bool is_write)
+{
+	AUTO_FREE struct iovec *iov = NULL;
+	struct uio u;
+	int r;
+
+	if (!(f->mode & (is_write ? FMODE_WRITE : FMODE_READ)))
+		return -EBADF;
+	r = uio_import(&u, task_um(t), arg_uaddr(a, 1), arg_u64(a, 2), &iov);
+	if (r < 0)
+		return r;
+	if (is_write)
+		return sys_write_result(t, file_write(f, &u, pos, task_rlimit(t, RLIMIT_FSIZE)));
+	return file_read(f, &u, pos);
+}
+
+sysret_t sys_readv(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
+
+	return f ? vector_io(t, f, a, NULL, false) : -EBADF;
+}
+
+sysret_t sys_writev(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
+
+	return f ? vector_io(t, f, a, NULL, true) : -EBADF;
+}
+
+static sysret_t positioned_vector(struct task *t, const struct syscall_args *a, bool is_write)
+{
+	AUTO_FILE struct file *f = NULL;
+	uint64_t pos = arg_u64(a, 3);
+	int r;
+
+	if (arg_i64(a, 3) < 0)
+		return -EINVAL;
+	f = fd_get(t->files, arg_int(a, 0));
+	r = judge_position(f, arg_i64(a, 3));
+	return r < 0 ? r : vector_io(t, f, a, &pos, is_write);
+}
+
+sysret_t sys_preadv(struct task *t, const struct syscall_args *a)
+{
+	return positioned_vector(t, a, false);
+}
+
+sysret_t sys_pwritev(struct task *t, const struct syscall_args *a)
+{
+	return positioned_vector(t, a, true);
+}
+
+/* preadv2(2) and pwritev2(2): an offset of -1 is the file's own position. */
+static sysret_t flagged_vector(struct task *t, const struct syscall_args *a, bool is_write)
+{
+	AUTO_FILE struct file *f = NULL;
+	const unsigned int flags = arg_uint(a, 5);
+	const bool own = arg_i64(a, 3) == -1;
+	uint64_t pos = arg_u64(a, 3);
+	ssize_t r;
+
+	if (!own && arg_i64(a, 3) < 0)
+		return -EINVAL;
+	f = fd_get(t->files, arg_int(a, 0));
+	if (!f)
+		return -EBADF;
+	if (!own && f->mode & FMODE_STREAM)
+		return -ESPIPE;
+	if (flags & ~(unsigned int)RWF_KNOWN || (flags & RWF_APPEND && !is_write))
+		return -EOPNOTSUPP;
+	/* Nothing tells whether a read would wait for a disk. */
+	if (flags & RWF_NOWAIT && !(f->mode & FMODE_STREAM))
+		return -EOPNOTSUPP;
+	if (flags & RWF_APPEND && f->inode && S_ISREG(f->inode->mode) && !(f->flags & O_APPEND)) {
+		/* At the end, and the position of the file moves only when it was asked for. */
+		f->flags |= O_APPEND;
+		r = vector_io(t, f, a, own ? NULL : &pos, is_write);
+		f->flags &= ~(uint32_t)O_APPEND;
+	} else {
+		r = vector_io(t, f, a, own ? NULL : &pos, is_write);
+	}
+	if (r > 0 && is_write && flags & (RWF_DSYNC | RWF_SYNC) && f->ops->fsync) {
+		const int e = f->ops->fsync(f, !(flags & RWF_SYNC));
+
+		return e < 0 ? e : r;
+	}
+	return r;
+}
+
+sysret_t sys_preadv2(struct task *t, const struct syscall_args *a)
+{
+	return flagged_vector(t, a, false);
+}
+
+sysret_t sys_pwritev2(struct task *t, const struct syscall_args *a)
+{
+	return flagged_vector(t, a, true);
+}
+
+sysret_t sys_lseek(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
+
+	if (!f)
+		return -EBADF;
+	if (arg_uint(a, 2) > SEEK_HOLE)
+		return -EINVAL;
+	return file_seek(f, arg_i64(a, 1), arg_int(a, 2));
+}
+
+sysret_t sys_readahead(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
+
+	if (!f || !(f->mode & FMODE_READ))
+		return -EBADF;
+	return f->inode && S_ISREG(f->inode->mode) ? 0 : -EINVAL;
+}
+
+sysret_t sys_fadvise64(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
+
+	if (!f)
+		return -EBADF;
+	if (f->inode && S_ISFIFO(f->inode->mode))
+		return -ESPIPE;
+	if (arg_i64(a, 2) < 0)
+		return -EINVAL;
+	return arg_uint(a, 3) <= POSIX_FADV_NOREUSE ? 0 : -EINVAL;
+}
