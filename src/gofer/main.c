@@ -180,6 +180,8 @@ static void enter_cage(void)
 	const struct jail_plan plan = {
 		.keep = keep,
 		.keep_len = 3 + server.roots_len,
+		.trees = keep + 3,
+		.trees_len = server.roots_len,
 		.capabilities = 1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER |
 				1u << CAP_FSETID,
 		.filter = gofer_filter,

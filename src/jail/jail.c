@@ -161,6 +161,8 @@ const char *jail_stage_name(enum jail_stage stage)
 		return "empty root";
 	case JAIL_DUMP:
 		return "dump";
+	case JAIL_LANDLOCK:
+		return "landlock";
 	case JAIL_CAPABILITIES:
 		return "capabilities";
 	case JAIL_FILTER:
@@ -181,6 +183,10 @@ int jail_enter(const struct jail_plan *plan, enum jail_stage *ret_failed)
 	if (r == 0) {
 		stage = JAIL_DUMP;
 		r = jail_no_dump();
+	}
+	if (r == 0) {
+		stage = JAIL_LANDLOCK;
+		r = jail_landlock(plan->trees, plan->trees_len);
 	}
 	if (r == 0) {
 		stage = JAIL_CAPABILITIES;

@@ -3,8 +3,8 @@
  * jail/jail.h - how a process of ours locks itself in before it serves a hostile peer.
  *
  * In stages, each of which needs a right that a later one takes away: descriptors, an empty root
- * directory, no core dumps and no new privileges, capabilities, system calls. A process that cannot
- * take one of them must end. Not undone by anything.
+ * directory, no core dumps and no new privileges, Landlock, capabilities, system calls. A process
+ * that cannot take one of them must end. Not undone by anything.
  *
  * No libc (base/sys.h): also for programs without one. Functions return 0 or -errno.
  */
@@ -18,6 +18,7 @@ enum jail_stage {
 	JAIL_DESCRIPTORS,
 	JAIL_ROOT,
 	JAIL_DUMP,
+	JAIL_LANDLOCK,
 	JAIL_CAPABILITIES,
 	JAIL_FILTER,
 };
@@ -25,6 +26,8 @@ enum jail_stage {
 struct jail_plan {
 	const int *keep; /* descriptors, ascending; all others are closed */
 	size_t keep_len;
+	const int *trees; /* files may be opened and changed only below these */
+	size_t trees_len;
 	uint64_t capabilities; /* 1 << CAP_*; what the process does not have it does not get */
 	const struct sock_filter *filter; /* made by scripts/gen-seccomp */
 	unsigned short filter_len;
@@ -49,6 +52,14 @@ int jail_empty_root(void);
 
 /* RLIMIT_CORE {1,1} (0 does not keep a core_pattern pipe away), not dumpable, no_new_privs. */
 int jail_no_dump(void);
+
+/*
+ * landlock(7), a second line behind the descriptors: below the trees (directories or files)
+ * everything but executing, devices and their ioctls; elsewhere nothing; no TCP, no signal and no
+ * abstract socket outside of the process. What the kernel does not know is left out, and a kernel
+ * without Landlock is no error. Needs no_new_privs.
+ */
+int jail_landlock(const int *trees, size_t len);
 
 /* Permitted and effective become what is in both; the rest, ambient and bounding set go. */
 int jail_capabilities(uint64_t keep);

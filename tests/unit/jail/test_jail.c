@@ -131,6 +131,43 @@ static void only_the_named_capabilities_stay(void **state)
 	assert_int_equal(in_child(keep_two_capabilities), 0);
 }
 
+static char tree_path[] = "/tmp/jail-test-XXXXXX";
+
+static int touch_files(void)
+{
+	const int tree = open(tree_path, O_PATH | O_DIRECTORY);
+	const int outside = open("/etc", O_PATH | O_DIRECTORY);
+	int fd;
+
+	if (jail_no_dump() != 0 || jail_landlock(&tree, 1) != 0)
+		return 1;
+	fd = openat(tree, "file", O_RDWR | O_CREAT, 0600);
+	if (fd < 0 || write(fd, "x", 1) != 1 || ftruncate(fd, 0) != 0)
+		return 2;
+	if (mkdirat(tree, "dir", 0700) != 0 || renameat(tree, "file", tree, "dir/file") != 0)
+		return 3;
+	if (unlinkat(tree, "dir/file", 0) != 0 || unlinkat(tree, "dir", AT_REMOVEDIR) != 0)
+		return 4;
+	/* Without Landlock there is only the first line. */
+	if (syscall(444, NULL, 0, 1) < 2)
+		return 0;
+	if (openat(tree, "../../etc/passwd", O_RDONLY) >= 0 || errno != EACCES)
+		return 5;
+	if (openat(outside, "passwd", O_RDONLY) >= 0 || errno != EACCES)
+		return 6;
+	if (mknodat(tree, "null", S_IFCHR | 0600, 0x103) == 0 || mkdirat(tree, "../x", 0700) == 0)
+		return 7;
+	return 0;
+}
+
+static void landlock_holds_behind_the_descriptors(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(tree_path));
+	assert_int_equal(in_child(touch_files), 0);
+	(void)rmdir(tree_path);
+}
+
 extern const struct sock_filter every_form[];
 extern const unsigned short every_form_len;
 
@@ -189,6 +226,7 @@ int main(void)
 		cmocka_unit_test(the_root_is_empty_and_stays_empty),
 		cmocka_unit_test(nothing_is_dumped),
 		cmocka_unit_test(only_the_named_capabilities_stay),
+		cmocka_unit_test(landlock_holds_behind_the_descriptors),
 		cmocka_unit_test(the_kernel_takes_the_filter),
 		cmocka_unit_test(a_stage_that_fails_is_named),
 	};
