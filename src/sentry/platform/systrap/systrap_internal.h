@@ -109,6 +109,7 @@ extern struct systrap {
 	int listener;
 	int zygote_sock;
 	pid_t zygote_pid;
+	bool stubs_dumpable; /* no user namespace and no root: see zygote.c */
 	int gro_fd, wro_fd;
 	struct platform_thread *template;
 	struct kmutex template_lock;

@@ -8,6 +8,7 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,6 +44,23 @@ __attribute__((noreturn)) static void become_zygote(int stub_fd, int sock)
 	_exit(127);
 }
 
+/*
+ * With a user namespace of its own, which belongs to the sentry's user: the sentry needs no
+ * capability to reach stubs that nobody else, and no core dump, can read (dumpable is 0). Without
+ * one the sentry must be root, or stubs are dumpable and the filter is their only wall.
+ */
+static long clone_zygote(bool *ret_dumpable)
+{
+	static const unsigned long kinds[] = { CLONE_NEWUSER | CLONE_NEWPID, CLONE_NEWPID, 0 };
+	long pid = -1;
+
+	for (unsigned int i = 0; pid < 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		*ret_dumpable = !(kinds[i] & CLONE_NEWUSER) && geteuid() != 0;
+		pid = syscall(SYS_clone, kinds[i] | SIGCHLD, 0, 0, 0, 0);
+	}
+	return pid;
+}
+
 int systrap_zygote_start(int stub_fd, pid_t *ret_pid, int *ret_sock)
 {
 	const int on = 1;
@@ -51,9 +69,7 @@ int systrap_zygote_start(int stub_fd, pid_t *ret_pid, int *ret_sock)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
-	pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
-	if (pid < 0 && errno == EPERM) /* stubs then share our pid namespace */
-		pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	pid = clone_zygote(&systrap.stubs_dumpable);
 	if (pid == 0)
 		become_zygote(stub_fd, sv[1]);
 	(void)close(sv[1]);
@@ -107,7 +123,7 @@ int systrap_zygote_setup(int prw_fd, int child_sock, pid_t *ret_template)
 	int r;
 
 	msg.init.filter_len = systrap_filter(systrap.options.profile, msg.filter);
-	msg.init.dumpable = geteuid() != 0;
+	msg.init.dumpable = systrap.stubs_dumpable;
 	r = fd_send(systrap.zygote_sock, &msg,
 		    sizeof(msg.init) + msg.init.filter_len * sizeof(msg.filter[0]), fds, 5);
 	if (r < 0)
