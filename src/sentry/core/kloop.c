@@ -88,6 +88,8 @@ static void idle(void)
 	if (hook && hook->before_sleep && !hook->before_sleep()) {
 		if (hook->after_sleep)
 			hook->after_sleep();
+		/* It may refuse for long, while it polls: descriptors are looked at. */
+		dispatch(0);
 		return;
 	}
 	next = ktimer_next();

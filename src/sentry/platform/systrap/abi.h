@@ -126,7 +126,8 @@ struct stub_ctx {
 	uint32_t index; /* its word in STUB_WRO */
 	uint64_t uc;	/* the frame of the trap */
 	uint64_t site;	/* a call site that has trapped often, or 0: its return address */
-	uint64_t spare;
+	uint32_t cpu;	/* where the request was made */
+	uint32_t spare;
 	/* Request: one cache line. */
 	uint32_t req_seq __attribute__((aligned(64)));
 	uint32_t kind;
@@ -135,8 +136,9 @@ struct stub_ctx {
 	uint32_t rep_seq __attribute__((aligned(64)));
 	uint32_t action;
 	uint64_t ret, act[6];
-	/* A hint that the thread sleeps. */
+	/* A hint that the thread sleeps; the request that will not be answered soon. */
 	uint32_t sleep __attribute__((aligned(64)));
+	uint32_t parked_seq;
 	/* Of STUB_REQ_FAULT. */
 	uint8_t siginfo[128] __attribute__((aligned(64)));
 	uint64_t trap_no, error_code;

@@ -153,6 +153,7 @@ int systrap_thread_new(struct platform_space *s, unsigned int slot, struct platf
 	}
 	t->space = s;
 	t->slot = slot;
+	t->cpu = UINT32_MAX;
 	t->ctx = (struct stub_ctx *)(void *)(s->prw + (size_t)slot * STUB_SLOT_LEN);
 	if (slot >= s->slots)
 		s->slots = slot + 1;
@@ -180,6 +181,7 @@ void systrap_thread_forget(struct platform_thread *t)
 	list_del(&t->node);
 	list_del(&t->guest_node);
 	list_del(&t->tid_node);
+	policy_lost(t);
 	systrap.index_used[t->index] = 0;
 	free(t);
 }

@@ -156,11 +156,14 @@ static int systrap_init(void)
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT))
 		return -ENOTSUP;
 	list_init(&systrap.guests);
+	list_init(&systrap.taken);
 	list_init(&systrap.births);
 	for (unsigned int i = 0; i < SYSTRAP_TID_BUCKETS; i++)
 		list_init(&systrap.tids[i]);
 	kmutex_init(&systrap.template_lock);
 	r = make_shared();
+	if (r == 0)
+		policy_init();
 	if (r == 0)
 		r = systrap_talk_init();
 	if (r == 0)
@@ -273,6 +276,7 @@ static bool keep_for_reuse(struct platform_thread *t)
 	t->uc = 0;
 	t->have_result = t->in_handler = t->in_syscall = t->interrupted = t->kicked = false;
 	t->fast = t->patch_wanted = false;
+	list_del(&t->guest_node);
 	t->waiter = NULL;
 	list_move_tail(&t->node, &t->space->idle);
 	return true;
@@ -306,6 +310,7 @@ static void go(struct platform_thread *t)
 	}
 	t->frame_changed = t->have_result = t->in_handler = t->fast = t->patch_wanted = false;
 	t->uc = 0;
+	policy_leaving(t);
 	systrap_reply(t, action);
 }
 

@@ -20,6 +20,7 @@
 #include "sentry/platform/platform.h"
 #include "sentry/platform/systrap/abi.h"
 #include "sentry/platform/systrap/patch.h"
+#include "sentry/platform/systrap/policy.h"
 #include "sentry/platform/systrap/systrap.h"
 
 struct platform_space {
@@ -52,7 +53,7 @@ struct systrap_grant {
 struct platform_thread {
 	struct platform_space *space; /* one reference */
 	struct list_head node;	      /* space->threads or space->idle */
-	struct list_head guest_node;  /* systrap.guests while it is the guest's */
+	struct list_head guest_node;  /* systrap.guests while it is the guest's, or .taken */
 	struct list_head tid_node;    /* systrap.tids */
 	struct stub_ctx *ctx;	      /* hostile */
 	unsigned int slot;
@@ -80,6 +81,8 @@ struct platform_thread {
 	bool patch_wanted;
 	struct patch_code patch;
 
+	uint32_t cpu;	  /* its affinity; UINT32_MAX: any */
+	bool counted;	  /* among the running (policy.c) */
 	bool running;	  /* in thread_run() */
 	bool interrupted; /* thread_interrupt() asked and nothing was reported yet */
 	bool kicked;	  /* SIGURG is under way */
@@ -116,7 +119,9 @@ extern struct systrap {
 	struct platform_thread *spare;
 	bool spare_wanted;
 	struct kloop_fd doorbell_source, listener_source, zygote_source;
-	struct list_head guests, births;
+	struct list_head guests; /* threads that may post */
+	struct list_head taken;	 /* those that have and were not answered yet */
+	struct list_head births;
 	struct list_head tids[SYSTRAP_TID_BUCKETS];
 } systrap;
 

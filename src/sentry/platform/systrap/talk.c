@@ -38,12 +38,26 @@ static bool take(struct platform_thread *t)
 	for (unsigned int i = 0; i < SYSTRAP_GRANTS; i++)
 		t->grants[i].valid = false;
 	list_del(&t->guest_node);
+	policy_arrived(t);
+	list_add_tail(&t->guest_node, &systrap.taken);
 	if (t->waiter)
 		fiber_wake(t->waiter);
 	return true;
 }
 
-static bool poll_requests(void)
+/* All fibers have run: who has no answer now gets none soon, and need not spin for it. */
+static void tell_parked(void)
+{
+	while (!list_empty(&systrap.taken)) {
+		struct platform_thread *t =
+			list_first(&systrap.taken, struct platform_thread, guest_node);
+
+		list_del(&t->guest_node);
+		__atomic_store_n(&t->ctx->parked_seq, t->seq, __ATOMIC_RELAXED);
+	}
+}
+
+static bool scan(void)
 {
 	struct platform_thread *t, *next;
 	bool any = false;
@@ -52,15 +66,25 @@ static bool poll_requests(void)
 	return any;
 }
 
+static bool poll_requests(void)
+{
+	tell_parked();
+	return scan();
+}
+
 static bool before_sleep(void)
 {
+	if (policy_spin(scan))
+		return false;
+	policy_sleeping();
 	(void)__atomic_exchange_n(&systrap.global->sleeping, 1, __ATOMIC_SEQ_CST);
-	return !poll_requests();
+	return !scan();
 }
 
 static void after_sleep(void)
 {
 	__atomic_store_n(&systrap.global->sleeping, 0, __ATOMIC_RELAXED);
+	policy_awake();
 }
 
 static const struct kloop_hook hook = {
@@ -92,7 +116,7 @@ void systrap_reply(struct platform_thread *t, enum stub_action action)
 
 	t->guest = true;
 	t->posted = false;
-	list_add_tail(&t->guest_node, &systrap.guests);
+	list_move_tail(&t->guest_node, &systrap.guests);
 	__atomic_store_n(&c->action, (uint32_t)action, __ATOMIC_RELAXED);
 	(void)__atomic_exchange_n(&c->rep_seq, t->seq, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&c->sleep, __ATOMIC_SEQ_CST)) {

@@ -46,13 +46,14 @@ static bool spin(const struct stub_ctx *c, uint32_t seq)
 	const uint32_t poller = g->poller;
 	uint64_t limit, start;
 
-	if (poller == UINT32_MAX || poller == this_cpu())
+	if (poller == UINT32_MAX || poller == c->cpu)
 		return false;
 	limit = g->spin;
 	start = ticks();
 	while (!answered(c, seq)) {
-		if (ticks() - start > limit || g->poller == UINT32_MAX)
-			return false;
+		if (ticks() - start > limit || g->poller == UINT32_MAX ||
+		    __atomic_load_n(&c->parked_seq, __ATOMIC_RELAXED) == seq)
+			return answered(c, seq);
 		__builtin_ia32_pause();
 	}
 	return true;
@@ -74,6 +75,7 @@ void stub_post(struct stub_ctx *c, uint32_t kind, uint64_t nr)
 
 	__asm__ volatile("rdfsbase %0" : "=r"(fs));
 	c->fs_base = fs;
+	c->cpu = this_cpu();
 	c->kind = kind;
 	c->nr = nr;
 	(void)__atomic_exchange_n(&c->req_seq, seq, __ATOMIC_SEQ_CST);
