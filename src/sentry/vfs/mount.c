@@ -386,7 +386,9 @@ int vfs_attach(struct mount_ns *ns, struct superblock *sb, const struct path *at
 	struct mount *m;
 
 	path_follow_mounts(&where);
-	if (where.mnt->ns != ns || !where.dentry->inode || !S_ISDIR(where.dentry->inode->mode) ||
+	/* A directory over a directory, a file over a file. */
+	if (where.mnt->ns != ns || !where.dentry->inode ||
+	    S_ISDIR(where.dentry->inode->mode) != S_ISDIR(sb->root->inode->mode) ||
 	    ns->count >= MOUNT_NS_MAX) {
 		const int r = ns->count >= MOUNT_NS_MAX ? -ENOSPC : -ENOTDIR;
 
