@@ -107,6 +107,7 @@ static int open_terminal(struct launch *l, struct sources *s, struct err *err)
 	AUTO_CLOSE int pts = open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int master = -EBADF;
 	char name[CONSOLE_NAME_MAX] = "";
+	struct termios saved;
 	int r;
 
 	if (!terminal->wanted)
@@ -119,6 +120,10 @@ static int open_terminal(struct launch *l, struct sources *s, struct err *err)
 	r = console_set_size(s->slave, terminal->rows, terminal->cols);
 	if (r < 0)
 		return err_sys(err, r, "set the size of the console");
+	/* The line discipline is the one inside. */
+	r = console_raw(s->slave, &saved);
+	if (r < 0)
+		return err_sys(err, r, "make the console raw");
 	(void)console_name(master, name);
 	r = terminal->console_socket >= 0
 		    ? fd_send(terminal->console_socket, name, sizeof(name), &master, 1)

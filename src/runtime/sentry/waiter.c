@@ -47,6 +47,7 @@ static int open_terminal(const struct process_terminal *terminal, int *ret_slave
 	AUTO_CLOSE int master = -EBADF;
 	AUTO_CLOSE int slave = -EBADF;
 	char name[CONSOLE_NAME_MAX] = "";
+	struct termios saved;
 	int r;
 
 	if (!terminal->wanted)
@@ -59,6 +60,10 @@ static int open_terminal(const struct process_terminal *terminal, int *ret_slave
 	r = console_set_size(slave, terminal->rows, terminal->cols);
 	if (r < 0)
 		return err_sys(err, r, "set the size of the console");
+	/* The line discipline is the one inside. */
+	r = console_raw(slave, &saved);
+	if (r < 0)
+		return err_sys(err, r, "make the console raw");
 	if (terminal->console_socket >= 0) {
 		(void)console_name(master, name);
 		r = fd_send(terminal->console_socket, name, sizeof(name), &master, 1);

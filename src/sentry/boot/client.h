@@ -15,13 +15,18 @@
 struct task;
 
 struct client {
+	unsigned int refs; /* its fiber, and who waits for its terminal's end */
 	struct list_head node;
 	struct kloop_fd source; /* host_fd is owned */
 	struct waitq changed;	/* readable or writable */
 	bool readable, writable;
-	bool waits;	      /* a WAIT for the first process is unanswered */
-	struct task *process; /* of an EXEC that has not ended: a reference, or NULL */
+	bool waits;		   /* a WAIT for the first process is unanswered */
+	struct task *process;	   /* of an EXEC that has not ended: a reference, or NULL */
+	struct terminal *terminal; /* of it, or NULL; owned */
 };
+
+struct client *client_ref(struct client *c);
+void client_unref(struct client *c); /* from a fiber */
 
 /* A request with what came along. The descriptors are owned; taken ones are -EBADF. */
 struct control_request {

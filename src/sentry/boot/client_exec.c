@@ -9,6 +9,7 @@
 
 #include "sentry/boot/first.h"
 #include "sentry/boot/sandbox.h"
+#include "sentry/boot/terminal.h"
 #include "wire/sentry_codec.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -33,16 +34,41 @@ static int read_process(int fd, struct sentry_process **ret, struct err *err)
 	return sentry_process_decode(bytes, (size_t)st.st_size, ret, err);
 }
 
-/* The client may have gone before: then nobody asks. */
+/* The end of a process with a terminal, on a fiber: its last words are waited for. */
+struct ending {
+	struct client *c;
+	int code;
+};
+
+static void end_terminal(void *arg)
+{
+	struct ending *e = arg;
+	struct client *c = e->c;
+
+	terminal_end(TAKE_PTR(c->terminal));
+	client_push(c, &(struct sentry_reply){ .type = SENTRY_EXITED, .value = e->code });
+	client_unref(c);
+	free(e);
+}
+
+/* A client that goes takes this callback away. */
 static void on_process_exit(void *arg, struct thread_group *tg, int wait_status)
 {
 	struct client *c = arg;
-	struct task *process = c->process;
+	struct task *process = TAKE_PTR(c->process);
+	struct ending *e = c->terminal ? malloc(sizeof(*e)) : NULL;
+	const int code = exit_code_of(wait_status);
 
 	(void)tg;
-	c->process = NULL;
-	client_push(c, &(struct sentry_reply){ .type = SENTRY_EXITED,
-					       .value = exit_code_of(wait_status) });
+	if (e) {
+		*e = (struct ending){ .c = client_ref(c), .code = code };
+		if (fiber_spawn("end", end_terminal, e, NULL) < 0) {
+			client_unref(c);
+			free(TAKE_PTR(e));
+		}
+	}
+	if (!e)
+		client_push(c, &(struct sentry_reply){ .type = SENTRY_EXITED, .value = code });
 	task_unref(process);
 }
 
@@ -52,6 +78,7 @@ static int load(struct client *c, struct control_request *request, struct err *e
 					 .ns = sandbox.ns,
 					 .mounts = sandbox.mounts,
 					 .host_fds = request->fds + 1,
+					 .ret_terminal = &c->terminal,
 					 .on_exit = on_process_exit,
 					 .on_exit_arg = c };
 	struct sentry_process *process = NULL;

@@ -14,6 +14,7 @@
 #include "sentry/boot/client.h"
 #include "sentry/boot/kernel.h"
 #include "sentry/boot/sandbox.h"
+#include "sentry/boot/terminal.h"
 #include "wire/sentry_codec.h"
 
 #define REQUEST_BYTES_MAX 256u /* of a request with its tail */
@@ -157,17 +158,11 @@ static int do_signal(struct client *c, const struct sentry_request *request)
 	return r;
 }
 
-/* The host's terminal has its new size already; its readers inside are told. */
-static int do_resize(struct client *c, const struct sentry_request *request)
+/* The host's terminal has its new size already. */
+static int do_resize(struct client *c)
 {
-	struct thread_group *tg = process_of(c, request->pid);
-	int r;
-
-	if (!tg)
-		return -ESRCH;
-	r = signal_terminal(tg, SIGWINCH);
-	thread_group_unref(tg);
-	return r;
+	terminal_resize(c->process ? c->terminal : sandbox.terminal);
+	return 0;
 }
 
 static int do_update(const struct control_request *request)
@@ -203,7 +198,7 @@ static int serve_request(struct client *c, struct control_request *request)
 	case SENTRY_WAIT:
 		return do_wait(c);
 	case SENTRY_RESIZE:
-		r = do_resize(c, head);
+		r = do_resize(c);
 		break;
 	case SENTRY_STATS:
 		return client_stats(c);
@@ -264,18 +259,36 @@ static void drop_descriptors(struct control_request *request)
 	request->fds_len = 0;
 }
 
-static void client_free(struct client *c)
+struct client *client_ref(struct client *c)
 {
+	c->refs++;
+	return c;
+}
+
+void client_unref(struct client *c)
+{
+	if (--c->refs)
+		return;
 	kloop_remove(&c->source);
 	(void)close(c->source.host_fd);
-	if (c->process) {
-		c->process->tg->on_exit = NULL;
-		(void)signal_send_group(c->process->tg, SIGKILL, NULL);
-		task_unref(c->process);
-	}
+	if (c->terminal)
+		terminal_end(c->terminal);
+	free(c);
+}
+
+/* The peer is gone: so is the process that it asked for. */
+static void client_close(struct client *c)
+{
+	struct task *process = TAKE_PTR(c->process);
+
 	list_del(&c->node);
 	clients_len--;
-	free(c);
+	if (process) {
+		process->tg->on_exit = NULL;
+		(void)signal_send_group(process->tg, SIGKILL, NULL);
+		task_unref(process);
+	}
+	client_unref(c);
 }
 
 static void client_main(void *arg)
@@ -291,7 +304,7 @@ static void client_main(void *arg)
 			r = serve_request(c, &request) < 0 ? -EPIPE : 1;
 		drop_descriptors(&request);
 	} while (r > 0);
-	client_free(c);
+	client_close(c);
 }
 
 static bool peer_is_known(int fd)
@@ -315,6 +328,7 @@ static void add_client(int fd)
 	}
 	c->source = (struct kloop_fd){ .host_fd = fd, .fn = on_client };
 	waitq_init(&c->changed);
+	c->refs = 1;
 	if (kloop_add(&c->source, EPOLLIN | EPOLLOUT | EPOLLET) < 0) {
 		(void)close(fd);
 		free(c);
@@ -323,7 +337,7 @@ static void add_client(int fd)
 	list_add_tail(&c->node, &clients);
 	clients_len++;
 	if (fiber_spawn("control", client_main, c, NULL) < 0)
-		client_free(c);
+		client_close(c);
 }
 
 static void on_connection(struct kloop_fd *source, uint32_t events)
@@ -348,9 +362,9 @@ static void on_signal(struct kloop_fd *source, uint32_t events)
 			struct thread_group *tg = sandbox.ended ? NULL : sandbox.init->tg;
 			const int sig = (int)info[i].ssi_signo;
 
-			/* A key of our terminal comes from the kernel. */
-			if (tg && (info[i].ssi_code == SI_KERNEL || sig == SIGWINCH))
-				(void)signal_terminal(tg, sig);
+			/* The host's terminal is raw: its window changes, or it hangs up. */
+			if (sig == SIGWINCH && info[i].ssi_code == SI_KERNEL)
+				terminal_resize(sandbox.terminal);
 			else if (tg)
 				(void)signal_send_group(tg, sig, NULL);
 		}

@@ -43,6 +43,12 @@ static int make_files(const struct first_options *o, struct fd_table **ret, stru
 
 		if (o->host_fds[i] < 0)
 			continue;
+		/* All three are the host's terminal; the first is enough for the pump. */
+		if (o->process->terminal && i < STDIO_FDS) {
+			if (i > 0)
+				(void)close(o->host_fds[i]);
+			continue;
+		}
 		if (r == 0)
 			r = host_file_new(o->host_fds[i], o->process->uid, o->process->gid, &f);
 		if (r < 0) {
@@ -55,6 +61,21 @@ static int make_files(const struct first_options *o, struct fd_table **ret, stru
 		return err_sys(err, r, "descriptors of the process");
 	*ret = table;
 	return 0;
+}
+
+static int make_terminal(const struct first_options *o, const struct vfs_ctx *ctx,
+			 struct fd_table *files, struct file **ret_slave, struct err *err)
+{
+	int r;
+
+	if (!o->process->terminal)
+		return 0;
+	r = terminal_new(o->process, ctx, o->host_fds[0], ret_slave, o->ret_terminal, err);
+	if (r < 0)
+		return r;
+	for (int i = 0; r == 0 && i < (int)STDIO_FDS; i++)
+		r = fd_replace(files, i, file_ref(*ret_slave), false, STDIO_FDS);
+	return r < 0 ? err_sys(err, r, "terminal of the process") : 0;
 }
 
 static void make_limits(const struct sentry_process *p, struct rlimit limits[RLIM_NLIMITS])
@@ -166,8 +187,12 @@ static int spawn(const struct first_options *o, struct task_spec *spec, struct t
 			       .umask = p->umask,
 			       .fsize_limit = UINT64_MAX };
 	AUTO_FREE char *program = NULL;
-	int r = find_cwd(&ctx, p->cwd, &spec->cwd);
+	AUTO_FILE struct file *slave = NULL;
+	int r = make_terminal(o, &ctx, spec->files, &slave, err);
 
+	if (r < 0)
+		return r;
+	r = find_cwd(&ctx, p->cwd, &spec->cwd);
 	if (r < 0)
 		return err_sys(err, r, "process.cwd: chdir to %s", p->cwd);
 	ctx.cwd = &spec->cwd;
@@ -176,6 +201,8 @@ static int spawn(const struct first_options *o, struct task_spec *spec, struct t
 		spec->program = program;
 		r = task_spawn(spec, ret);
 	}
+	if (r == 0 && slave)
+		terminal_control(*o->ret_terminal, slave, (*ret)->tg);
 	path_unref(&spec->cwd);
 	return r < 0 ? err_sys(err, r, "exec %s", p->args.items[0]) : 0;
 }
@@ -208,5 +235,7 @@ int first_load(const struct first_options *o, struct task **ret, struct err *err
 		r = spawn(o, &spec, ret, err);
 	fd_table_unref(files);
 	cred_unref(cred);
+	if (r < 0 && p->terminal && *o->ret_terminal)
+		terminal_end(TAKE_PTR(*o->ret_terminal));
 	return r;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "sentry/boot/terminal.h"
 #include "sentry/task/task.h"
 #include "wire/sentry_msg.h"
 
@@ -15,7 +16,8 @@ struct first_options {
 	struct namespaces *ns;
 	struct mount_ns *mounts; /* its root is the process's root */
 	const int *host_fds;	 /* 0, 1, 2 and preserve_fds more; taken over, also on failure */
-	struct thread_group *parent; /* NULL: the container's first process */
+	struct terminal **ret_terminal; /* set where process->terminal */
+	struct thread_group *parent;	/* NULL: the container's first process */
 	void (*on_exit)(void *arg, struct thread_group *tg, int wait_status);
 	void *on_exit_arg;
 };

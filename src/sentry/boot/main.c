@@ -23,6 +23,7 @@
 #include "sentry/boot/kernel.h"
 #include "sentry/boot/mounts.h"
 #include "sentry/boot/sandbox.h"
+#include "sentry/boot/terminal.h"
 #include "sentry/core/kloop.h"
 #include "sentry/mm/ipc_ns.h"
 #include "sentry/net/net_ns.h"
@@ -58,13 +59,22 @@ int exit_code_of(int wait_status)
 	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
+/* On a fiber where there is a terminal, whose last words are waited for. */
+static void end_sandbox(void *arg)
+{
+	if (fiber_self() && sandbox.terminal)
+		terminal_end(TAKE_PTR(sandbox.terminal));
+	control_flush();
+	kloop_stop(exit_code_of(sandbox.wait_status));
+}
+
 static void on_init_exit(void *arg, struct thread_group *tg, int wait_status)
 {
 	sandbox.ended = true;
 	sandbox.wait_status = wait_status;
 	waitq_wake(&sandbox.changed, WAIT_ALL);
-	control_flush();
-	kloop_stop(exit_code_of(wait_status));
+	if (!sandbox.terminal || fiber_spawn("end", end_sandbox, NULL, NULL) < 0)
+		end_sandbox(NULL);
 }
 
 int sandbox_start(void)
@@ -133,6 +143,7 @@ static int load_init(struct err *err)
 					       .ns = sandbox.ns,
 					       .mounts = sandbox.mounts,
 					       .host_fds = fds,
+					       .ret_terminal = &sandbox.terminal,
 					       .on_exit = on_init_exit };
 
 	if (!fds)

@@ -18,8 +18,9 @@ struct sandbox {
 
 	struct task
 		*init; /* the first process; valid until it is waited for at the sandbox's end */
-	bool started;  /* the gate is open */
-	bool ended;    /* init has ended; wait_status is valid */
+	struct terminal *terminal; /* its terminal, or NULL; owned */
+	bool started;		   /* the gate is open */
+	bool ended;		   /* init has ended; wait_status is valid */
 	int wait_status;
 	struct waitq changed; /* started or ended */
 };

@@ -278,6 +278,7 @@ int devpts_new_pair(struct superblock *sb, uint32_t uid, uint32_t gid, struct fi
 		return r;
 	t = tty_file_check(f)->tty;
 	t->locked = false;
+	t->termios.c_oflag &= ~(tcflag_t)ONLCR;
 	t->inode->uid = uid;
 	if (!fs->gid_set)
 		t->inode->gid = gid;

@@ -96,6 +96,14 @@ int tty_set_controlling(struct tty *t, struct file *f, uint64_t arg)
 	return 0;
 }
 
+void tty_file_set_session(struct file *slave, struct session *session)
+{
+	struct tty_file *tf = tty_file_check(slave);
+
+	if (tf && !session->tty && !tf->tty->session)
+		associate(tf->tty, session);
+}
+
 /* A session's terminal is its leader's to give up. */
 int tty_give_up(struct tty *t)
 {

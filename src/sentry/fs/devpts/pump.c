@@ -17,6 +17,7 @@ struct tty_pump {
 	struct file *master, *host; /* one reference each */
 	unsigned int running;	    /* fibers */
 	bool finished;		    /* no more input is wanted */
+	bool out_ended;		    /* everything is out */
 	struct waitq changed;
 };
 
@@ -76,6 +77,8 @@ static void outwards(void *arg)
 			      p->finished || !(p->master->ops->poll(p->master) & POLLHUP),
 			      NSEC_NEVER, false);
 	}
+	p->out_ended = true;
+	waitq_wake(&p->changed, WAIT_ALL);
 	pump_put(p);
 }
 
@@ -101,6 +104,7 @@ int tty_pump_start(struct file *master, int host_fd, struct tty_pump **ret)
 	}
 	master->flags &= ~(uint32_t)O_NONBLOCK;
 	p->master = master;
+	waitq_init(&p->changed);
 	p->running = 2;
 	r = fiber_spawn("tty-out", outwards, p, NULL);
 	if (r < 0) {
@@ -119,4 +123,12 @@ void tty_pump_finish(struct tty_pump *p)
 {
 	p->finished = true;
 	waitq_wake(p->master->wq, WAIT_ALL);
+}
+
+void tty_pump_drain(struct tty_pump *p, nsec_t deadline)
+{
+	p->running++;
+	tty_pump_finish(p);
+	(void)WAIT_ON(&p->changed, p->out_ended, deadline, false);
+	pump_put(p);
 }

@@ -18,6 +18,12 @@ struct tty_pump;
  */
 int tty_pump_start(struct file *master, int host_fd, struct tty_pump **ret);
 
+/*
+ * From a fiber: end the pump once what the slave's side has written is out, or at the deadline. It
+ * is not to be used any more.
+ */
+void tty_pump_drain(struct tty_pump *pump, nsec_t deadline);
+
 /* The container's processes have ended: what they wrote goes out, then the pump ends and frees
  * itself. */
 void tty_pump_finish(struct tty_pump *pump);

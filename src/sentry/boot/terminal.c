@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/boot/terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "sentry/core/kclock.h"
+#include "sentry/fs/devpts/devpts.h"
+#include "sentry/fs/devpts/pump.h"
+
+#define DRAIN_NS (2 * NSEC_PER_SEC) /* for a slow reader of a terminal whose processes are gone */
+
+struct terminal {
+	struct file *master;   /* one reference */
+	struct tty_pump *pump; /* owns host_fd */
+	int host_fd;
+};
+
+static int find_devpts(const struct vfs_ctx *ctx, struct superblock **ret)
+{
+	struct path at;
+	const int r = path_walk(ctx, NULL, "/dev/pts", WALK_FOLLOW, &at);
+
+	if (r < 0)
+		return r;
+	*ret = superblock_ref(at.dentry->sb);
+	path_unref(&at);
+	return 0;
+}
+
+/* By its name, so that ttyname(3) finds it. */
+static int open_slave(const struct vfs_ctx *ctx, struct superblock *sb, unsigned int index,
+		      struct file **ret)
+{
+	char name[32];
+	int r;
+
+	(void)snprintf(name, sizeof(name), "/dev/pts/%u", index);
+	r = vfs_open(ctx, NULL, name, O_RDWR | O_NOCTTY, 0, 0, ret);
+	if (r == 0 && (*ret)->inode->sb == sb)
+		return 0;
+	if (r == 0)
+		file_unref(*ret);
+	return r < 0 ? r : -ENXIO;
+}
+
+int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int host_fd,
+		 struct file **ret_slave, struct terminal **ret, struct err *err)
+{
+	struct terminal *t = calloc(1, sizeof(*t));
+	struct superblock *sb = NULL;
+	unsigned int index;
+	int r = t ? find_devpts(ctx, &sb) : -ENOMEM;
+
+	if (r == 0)
+		r = devpts_new_pair(sb, p->uid, p->gid, &t->master, &index);
+	if (r == 0) {
+		r = open_slave(ctx, sb, index, ret_slave);
+		if (r == 0) {
+			r = tty_pump_start(file_ref(t->master), host_fd, &t->pump);
+			if (r < 0) {
+				file_unref(t->master);
+				file_unref(*ret_slave);
+			}
+		}
+		if (r < 0)
+			file_unref(t->master);
+	}
+	if (sb)
+		superblock_unref(sb);
+	if (r < 0) {
+		(void)close(host_fd);
+		free(t);
+		return err_sys(err, r, "make the terminal");
+	}
+	t->host_fd = host_fd;
+	terminal_resize(t);
+	*ret = t;
+	return 0;
+}
+
+void terminal_control(struct terminal *t, struct file *slave, struct thread_group *tg)
+{
+	(void)t;
+	tty_file_set_session(slave, tg->session);
+}
+
+void terminal_resize(struct terminal *t)
+{
+	struct winsize size;
+
+	if (t && ioctl(t->host_fd, TIOCGWINSZ, &size) == 0)
+		tty_file_resize(t->master, &size);
+}
+
+void terminal_end(struct terminal *t)
+{
+	tty_pump_drain(t->pump, nsec_add(kclock_monotonic(), DRAIN_NS));
+	file_unref(t->master);
+	free(t);
+}
