@@ -313,8 +313,8 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 {
 	(void)st;
 	(void)type;
-	(void)ftw;
-	remove(path);
+	/* Relative to where the walk stands: some cases make paths longer than PATH_MAX. */
+	remove(path + ftw->base);
 	return 0;
 }
 
@@ -473,6 +473,6 @@ int main(int argc, char **argv)
 	in_scratch = enter_scratch(dir, made, sizeof(made));
 	result = run_all(argv + optind, limit_s);
 	if (in_scratch && !chdir("/"))
-		nftw(made, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		nftw(made, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT | FTW_CHDIR);
 	return result;
 }
