@@ -47,6 +47,8 @@ struct socket_msg {
 	int flags;	       /* MSG_* as the caller gave them, with MSG_DONTWAIT if O_NONBLOCK */
 	int ret_flags;	       /* receive: MSG_TRUNC, MSG_EOR ... */
 	bool want_addr, want_control;
+	/* receive: a datagram was taken, its bytes are copied; fills addr and control. */
+	void (*taken)(struct socket *s, const struct packet *p, struct socket_msg *m);
 };
 
 struct socket_ops {

@@ -263,7 +263,7 @@ ssize_t stream_receive(struct stream *st, struct socket_msg *m)
 			return total;
 		if (!list_empty(&st->rx.packets))
 			continue; /* arrived meanwhile */
-		if (st->sock->error)
+		if (st->sock->error && !st->fin)
 			return total ? total : socket_take_error(st->sock);
 		if (st->rx_shut || !st->peer)
 			return total;
@@ -289,7 +289,8 @@ static ssize_t take_packet(struct socket *s, struct packet_queue *q, struct pack
 		m->ret_flags |= MSG_TRUNC;
 	if (r >= 0) {
 		take_addr(m, p);
-		socket_put_times(s, m, p->arrived);
+		if (m->taken)
+			m->taken(s, p, m);
 		if (take_scm(m, p, peek) < 0)
 			r = -ENOMEM;
 	}
@@ -311,14 +312,14 @@ ssize_t packet_receive(struct socket *s, struct packet_queue *q, struct socket_m
 		struct packet *p;
 		ssize_t r;
 
+		if (s->error)
+			return socket_take_error(s);
 		kmutex_lock(&q->lock);
 		p = packet_first(q);
 		r = p ? take_packet(s, q, p, m) : 0;
 		kmutex_unlock(&q->lock);
 		if (p)
 			return r;
-		if (s->error)
-			return socket_take_error(s);
 		if (*eof)
 			return 0;
 		if (m->flags & MSG_DONTWAIT)

@@ -13,6 +13,7 @@ struct stream {
 	struct packet_queue rx; /* lock: of readers */
 	bool rx_shut;		/* nothing more will arrive, or is wanted */
 	bool tx_shut;		/* nothing more may be sent */
+	bool fin;		/* TCP: the end was announced; it comes before any error */
 };
 
 void stream_init(struct stream *st, struct socket *sock);

@@ -155,6 +155,11 @@ static void wake_clients(struct unix_socket *u)
 	list_for_each(c, &u->clients, client_node) waitq_wake(&c->sock.wq, POLL_WRITABLE);
 }
 
+static void on_taken(struct socket *s, const struct packet *p, struct socket_msg *m)
+{
+	socket_put_times(s, m, p->arrived);
+}
+
 static ssize_t dgram_receive(struct socket *s, struct socket_msg *m)
 {
 	struct unix_socket *u = to_unix(s);
@@ -162,6 +167,7 @@ static ssize_t dgram_receive(struct socket *s, struct socket_msg *m)
 
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
+	m->taken = on_taken;
 	r = packet_receive(s, &u->st.rx, m, &u->st.rx_shut);
 	if (r >= 0) {
 		unix_put_creds(u, m);

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TCP between two sockets of a sandbox (tcp(7)), without segments: a connection is two streams that
+ * know each other, a reset is an error put on the other end.
+ */
+#include <linux/sockios.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "sentry/net/inet.h"
+#include "sentry/task/task.h"
+
+static int tcp_listen(struct socket *sock, int backlog)
+{
+	struct inet_socket *s = to_inet(sock);
+	int r;
+
+	if (s->state != TCP_FRESH && s->state != TCP_LISTENING)
+		return -EINVAL;
+	if (backlog < 0 || (unsigned int)backlog > sock->ns->backlog_max)
+		backlog = (int)sock->ns->backlog_max;
+	s->backlog = (unsigned int)backlog;
+	if (s->state == TCP_LISTENING)
+		return 0;
+	if (!s->local.port) {
+		r = port_bind(s, 0);
+		if (r < 0)
+			return r;
+	}
+	s->state = TCP_LISTENING;
+	if (port_conflicts(s)) {
+		s->state = TCP_FRESH;
+		return -EADDRINUSE;
+	}
+	return 0;
+}
+
+static struct inet_socket *find_listener(struct net_ns *ns, const struct endpoint *to)
+{
+	struct list_head *bucket = port_bucket(ns, SOCK_STREAM, to->port);
+	struct inet_socket *s, *best = NULL;
+	unsigned int best_score = 0;
+
+	list_for_each(s, bucket, port_node)
+	{
+		const unsigned int score = s->state == TCP_LISTENING ? local_score(s, to) : 0;
+
+		/* Among equals (SO_REUSEPORT) the one with the shortest queue. */
+		if (score > best_score ||
+		    (score && score == best_score && s->pending_count < best->pending_count)) {
+			best = s;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
+/* The other end of a connect, in the listener's queue. */
+static int establish(struct inet_socket *client, struct inet_socket *listener)
+{
+	struct inet_socket *server;
+	int r;
+
+	r = inet_socket_new(listener->sock.ns, listener->sock.family, SOCK_STREAM, IPPROTO_TCP, 0,
+			    &server);
+	if (r < 0)
+		return r;
+	server->sock.opt = listener->sock.opt;
+	server->v6only = listener->v6only;
+	memcpy(server->values, listener->values, sizeof(server->values));
+	server->local = client->remote;
+	server->remote = client->local;
+	server->state = client->state = TCP_CONNECTED;
+	port_share(server);
+	stream_join(&client->st, &server->st);
+	server->listener = listener;
+	list_add_tail(&server->pending_node, &listener->pending);
+	listener->pending_count++;
+	client->unreported = true;
+	waitq_wake(&listener->sock.wq, POLLIN | POLLRDNORM);
+	waitq_wake(&client->sock.wq, POLLOUT | POLLWRNORM);
+	return 0;
+}
+
+static void refuse(struct inet_socket *s, int error)
+{
+	s->state = TCP_FRESH;
+	s->listener = NULL;
+	s->unreported = true;
+	s->sock.error = error;
+	s->remote.port = 0;
+	waitq_wake(&s->sock.wq, WAIT_ALL);
+}
+
+/* There is room in the queue again: those that wait come in. */
+static void admit(struct inet_socket *listener)
+{
+	while (!list_empty(&listener->waiting) && listener->pending_count <= listener->backlog) {
+		struct inet_socket *s =
+			list_first(&listener->waiting, struct inet_socket, waiting_node);
+
+		list_del(&s->waiting_node);
+		s->listener = NULL;
+		if (establish(s, listener) < 0)
+			refuse(s, ENOMEM);
+	}
+}
+
+/* Begin a connect: it is over at once, or waits in the listener's list. */
+static int begin_connect(struct inet_socket *s, const struct endpoint *to)
+{
+	struct inet_socket *listener;
+	int r;
+
+	if (!s->local.port) {
+		r = port_bind(s, 0);
+		if (r < 0)
+			return -EADDRNOTAVAIL;
+	}
+	if (endpoint_is_any(&s->local))
+		endpoint_source(to, &s->local);
+	s->remote = *to;
+	listener = find_listener(s->sock.ns, to);
+	if (!listener) {
+		refuse(s, ECONNREFUSED);
+		return 0;
+	}
+	if (listener->pending_count > listener->backlog) {
+		s->state = TCP_CONNECTING;
+		s->listener = listener;
+		list_add_tail(&s->waiting_node, &listener->waiting);
+		return 0;
+	}
+	return establish(s, listener);
+}
+
+/* Reset: the peer learns of it, nothing is read any more. */
+static void send_reset(struct inet_socket *s)
+{
+	struct stream *peer = s->st.peer;
+
+	if (!peer)
+		return;
+	to_inet(peer->sock)->reset = true;
+	peer->sock->error = to_inet(peer->sock)->st.fin ? EPIPE : ECONNRESET;
+	stream_leave(&s->st);
+}
+
+static int disconnect(struct inet_socket *s)
+{
+	if (s->state == TCP_LISTENING)
+		return -EISCONN;
+	if (s->state == TCP_CONNECTING) {
+		list_del(&s->waiting_node);
+		s->listener = NULL;
+	}
+	send_reset(s);
+	packet_queue_done(&s->st.rx);
+	s->st.rx_shut = s->st.tx_shut = s->st.fin = false;
+	s->reset = s->peer_closed = s->unreported = false;
+	s->state = TCP_FRESH;
+	s->remote.port = 0;
+	return 0;
+}
+
+/* The end of a connect that has begun: 0, or why it failed. */
+static int finish_connect(struct inet_socket *s)
+{
+	int r;
+
+	s->unreported = false;
+	if (s->state == TCP_CONNECTED)
+		return 0;
+	r = socket_take_error(&s->sock);
+	return r < 0 ? r : -ECONNABORTED;
+}
+
+static int wait_connect(struct inet_socket *s)
+{
+	const nsec_t deadline = socket_deadline(s->sock.opt.sndtimeo);
+
+	while (s->state == TCP_CONNECTING) {
+		const int r = socket_wait(&s->sock.wq, deadline);
+
+		if (r < 0)
+			return r == -EAGAIN ? -EINPROGRESS : r;
+	}
+	return finish_connect(s);
+}
+
+static int tcp_connect(struct socket *sock, const struct sock_addr *addr, bool nonblock)
+{
+	struct inet_socket *s = to_inet(sock);
+	struct endpoint to;
+	int r;
+
+	if (addr->len < sizeof(sa_family_t))
+		return -EINVAL;
+	if (addr->sa.sa_family == AF_UNSPEC)
+		return disconnect(s);
+	if (s->unreported)
+		return finish_connect(s);
+	if (s->state == TCP_CONNECTING)
+		return nonblock ? -EALREADY : wait_connect(s);
+	if (s->state != TCP_FRESH)
+		return -EISCONN;
+	r = endpoint_decode(s, addr, &to);
+	if (r >= 0)
+		r = endpoint_route(s, &to);
+	if (r < 0)
+		return r;
+	r = begin_connect(s, &to);
+	if (r < 0)
+		return r;
+	/* As on Linux, where the answer comes when the socket is no longer locked. */
+	if (nonblock)
+		return -EINPROGRESS;
+	return wait_connect(s);
+}
+
+static int tcp_accept(struct socket *sock, bool nonblock, struct socket **ret)
+{
+	const nsec_t deadline = socket_deadline(sock->opt.rcvtimeo);
+	struct inet_socket *s = to_inet(sock), *server;
+
+	for (;;) {
+		int r;
+
+		if (s->state != TCP_LISTENING)
+			return -EINVAL;
+		if (!list_empty(&s->pending))
+			break;
+		if (nonblock)
+			return -EAGAIN;
+		r = socket_wait(&sock->wq, deadline);
+		if (r < 0)
+			return r;
+	}
+	server = list_first(&s->pending, struct inet_socket, pending_node);
+	list_del(&server->pending_node);
+	server->listener = NULL;
+	s->pending_count--;
+	admit(s);
+	*ret = &server->sock;
+	return 0;
+}
+
+static int tcp_getname(struct socket *sock, bool peer, struct sock_addr *ret)
+{
+	struct inet_socket *s = to_inet(sock);
+
+	if (peer && (s->state != TCP_CONNECTED || s->reset))
+		return -ENOTCONN;
+	return inet_getname(s, peer, ret);
+}
+
+static ssize_t send_urgent(struct inet_socket *s, struct socket_msg *m)
+{
+	struct inet_socket *peer;
+	uint8_t bytes[64];
+	ssize_t n;
+
+	/* The last byte is the urgent one; what comes before is data. */
+	while (m->data->left > 1) {
+		struct socket_msg plain = *m;
+		const size_t part =
+			m->data->left - 1 < sizeof(bytes) ? m->data->left - 1 : sizeof(bytes);
+		struct iovec iov;
+		struct uio u;
+
+		n = uio_get(m->data, bytes, part);
+		if (n < 0)
+			return n;
+		uio_init(&u, NULL, &iov, (uint64_t)(uintptr_t)bytes, (size_t)n);
+		plain.data = &u;
+		n = stream_send(&s->st, &plain, NULL);
+		if (n < 0)
+			return n;
+	}
+	n = uio_get(m->data, bytes, 1);
+	if (n < 1)
+		return n;
+	if (!s->st.peer)
+		return -EPIPE;
+	peer = to_inet(s->st.peer->sock);
+	peer->urgent = bytes[0];
+	peer->urgent_set = true;
+	waitq_wake(&peer->sock.wq, POLLPRI);
+	return 1;
+}
+
+static ssize_t tcp_send(struct socket *sock, struct socket_msg *m)
+{
+	struct inet_socket *s = to_inet(sock);
+	ssize_t n;
+
+	if (s->state == TCP_CONNECTING) {
+		if (m->flags & MSG_DONTWAIT)
+			return -EAGAIN;
+		n = wait_connect(s);
+		if (n < 0)
+			return n;
+	}
+	if (s->state != TCP_CONNECTED)
+		return sock->error ? socket_take_error(sock) : -EPIPE;
+	if (m->flags & MSG_OOB)
+		return send_urgent(s, m);
+	if (s->peer_closed && !s->st.tx_shut) {
+		/* The bytes reach nobody; the answer is a reset, for the next call to see. */
+		s->st.tx_shut = s->st.rx_shut = s->reset = true;
+		sock->error = EPIPE;
+		n = (ssize_t)m->data->left;
+		waitq_wake(&sock->wq, WAIT_ALL);
+		return n;
+	}
+	return stream_send(&s->st, m, NULL);
+}
+
+static ssize_t receive_urgent(struct inet_socket *s, struct socket_msg *m)
+{
+	ssize_t n;
+
+	if (!s->urgent_set)
+		return -EINVAL;
+	n = uio_put(m->data, &s->urgent, 1);
+	if (n == 1) {
+		m->ret_flags |= MSG_OOB;
+		if (!(m->flags & MSG_PEEK))
+			s->urgent_set = false;
+	}
+	return n;
+}
+
+/* MSG_TRUNC: the bytes are thrown away (tcp(7)). */
+static ssize_t discard(struct inet_socket *s, struct socket_msg *m)
+{
+	AUTO_FREE uint8_t *buffer = malloc(SOCKET_BUF_DEFAULT);
+	const size_t want = m->data->left < SOCKET_BUF_DEFAULT ? m->data->left : SOCKET_BUF_DEFAULT;
+	struct iovec iov;
+	struct uio u, *data = m->data;
+	ssize_t n;
+
+	if (!buffer)
+		return -ENOMEM;
+	uio_init(&u, NULL, &iov, (uint64_t)(uintptr_t)buffer, want);
+	m->data = &u;
+	n = stream_receive(&s->st, m);
+	m->data = data;
+	return n;
+}
+
+static ssize_t tcp_receive(struct socket *sock, struct socket_msg *m)
+{
+	struct inet_socket *s = to_inet(sock);
+	int r;
+
+	if (s->state == TCP_CONNECTING) {
+		if (m->flags & MSG_DONTWAIT)
+			return -EAGAIN;
+		r = wait_connect(s);
+		if (r < 0)
+			return r;
+	}
+	if (s->state != TCP_CONNECTED)
+		return sock->error ? socket_take_error(sock) : -ENOTCONN;
+	if (m->flags & MSG_OOB)
+		return receive_urgent(s, m);
+	return m->flags & MSG_TRUNC ? discard(s, m) : stream_receive(&s->st, m);
+}
+
+/* Nothing more will come from here: the other end reads on to the end. */
+static void send_fin(struct inet_socket *s)
+{
+	struct stream *peer = s->st.peer;
+
+	s->st.tx_shut = true;
+	if (!peer)
+		return;
+	peer->rx_shut = peer->fin = true;
+	waitq_wake(&peer->sock->wq, POLLIN | POLLRDNORM | POLLRDHUP | POLLHUP);
+}
+
+/* The pending connections of a listener are reset, waiting ones refused. */
+static void stop_listening(struct inet_socket *s)
+{
+	s->state = TCP_FRESH;
+	while (!list_empty(&s->waiting)) {
+		struct inet_socket *w = list_first(&s->waiting, struct inet_socket, waiting_node);
+
+		list_del(&w->waiting_node);
+		refuse(w, ECONNREFUSED);
+	}
+	while (!list_empty(&s->pending)) {
+		struct inet_socket *p = list_first(&s->pending, struct inet_socket, pending_node);
+
+		send_reset(p);
+		file_unref(&p->sock.file); /* takes itself off the list */
+	}
+	waitq_wake(&s->sock.wq, WAIT_ALL);
+}
+
+static int tcp_shutdown(struct socket *sock, int how)
+{
+	struct inet_socket *s = to_inet(sock);
+
+	if (s->state == TCP_LISTENING) {
+		if (how != SHUT_WR)
+			stop_listening(s);
+		return 0;
+	}
+	if (s->state == TCP_CONNECTING) {
+		list_del(&s->waiting_node);
+		refuse(s, ECONNRESET);
+		return 0;
+	}
+	if (s->state != TCP_CONNECTED || s->reset)
+		return -ENOTCONN;
+	if (how != SHUT_WR)
+		s->st.rx_shut = true;
+	if (how != SHUT_RD)
+		send_fin(s);
+	waitq_wake(&sock->wq, WAIT_ALL);
+	return 0;
+}
+
+static uint32_t tcp_poll(struct socket *sock)
+{
+	const struct inet_socket *s = to_inet(sock);
+
+	switch (s->state) {
+	case TCP_LISTENING:
+		return list_empty(&s->pending) ? 0 : POLLIN | POLLRDNORM;
+	case TCP_CONNECTING:
+		return 0;
+	case TCP_FRESH:
+		return POLLOUT | POLLWRNORM | POLLHUP |
+		       (sock->error ? POLLIN | POLLRDNORM | POLLRDHUP : 0);
+	default:
+		break;
+	}
+	return (stream_poll(&s->st) & ~(uint32_t)POLLWRBAND) | (s->urgent_set ? POLLPRI : 0);
+}
+
+static long tcp_ioctl(struct socket *sock, unsigned int cmd, uint64_t arg, struct user_memory *um)
+{
+	const struct inet_socket *s = to_inet(sock);
+	int value;
+
+	switch (cmd) {
+	case SIOCINQ:
+		if (s->state == TCP_LISTENING)
+			return -EINVAL;
+		value = (int)s->st.rx.bytes;
+		break;
+	case SIOCOUTQ:
+		if (s->state == TCP_LISTENING)
+			return -EINVAL;
+		value = 0; /* what was sent has arrived */
+		break;
+	case SIOCATMARK:
+		value = s->urgent_set && !s->st.rx.bytes;
+		break;
+	default:
+		return -ENOTTY;
+	}
+	return user_copy_out(um, arg, &value, sizeof(value));
+}
+
+static void tcp_release(struct socket *sock)
+{
+	struct inet_socket *s = to_inet(sock);
+	struct stream *peer = s->st.peer;
+
+	if (s->state == TCP_LISTENING)
+		stop_listening(s);
+	if (s->listener && s->state == TCP_CONNECTED) {
+		list_del(&s->pending_node);
+		s->listener->pending_count--;
+	}
+	list_del(&s->waiting_node);
+	if (peer && (s->st.rx.bytes || (sock->opt.linger.l_onoff && !sock->opt.linger.l_linger))) {
+		send_reset(s);
+	} else if (peer) {
+		send_fin(s);
+		to_inet(peer->sock)->peer_closed = true;
+		peer->peer = NULL;
+		s->st.peer = NULL;
+		waitq_wake(&peer->sock->wq, POLLOUT | POLLWRNORM);
+	}
+	inet_socket_free(s);
+}
+
+int tcp_linux_state(const struct inet_socket *s)
+{
+	enum {
+		ESTABLISHED = 1,
+		SYN_SENT = 2,
+		FIN_WAIT2 = 5,
+		TIME_WAIT = 6,
+		CLOSE = 7,
+		CLOSE_WAIT = 8,
+		LISTEN = 10
+	};
+
+	switch (s->state) {
+	case TCP_LISTENING:
+		return LISTEN;
+	case TCP_CONNECTING:
+		return SYN_SENT;
+	case TCP_FRESH:
+		return CLOSE;
+	default:
+		break;
+	}
+	if (s->reset)
+		return CLOSE;
+	if (s->st.fin)
+		return s->st.tx_shut ? CLOSE : CLOSE_WAIT;
+	return s->st.tx_shut ? FIN_WAIT2 : ESTABLISHED;
+}
+
+/* SO_ACCEPTCONN, then the levels of IP and TCP. */
+static int tcp_getsockopt(struct socket *sock, int level, int name, void *value, size_t *len)
+{
+	const int on = to_inet(sock)->state == TCP_LISTENING;
+
+	if (level == SOL_SOCKET && name == SO_ACCEPTCONN) {
+		memcpy(value, &on, sizeof(on));
+		return 0;
+	}
+	return inet_getsockopt(sock, level, name, value, len);
+}
+
+const struct socket_ops tcp_ops = {
+	.bind = inet_bind,
+	.connect = tcp_connect,
+	.listen = tcp_listen,
+	.accept = tcp_accept,
+	.getname = tcp_getname,
+	.send = tcp_send,
+	.receive = tcp_receive,
+	.shutdown = tcp_shutdown,
+	.poll = tcp_poll,
+	.setsockopt = inet_setsockopt,
+	.getsockopt = tcp_getsockopt,
+	.ioctl = tcp_ioctl,
+	.release = tcp_release,
+};

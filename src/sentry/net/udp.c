@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * UDP between sockets of a sandbox (udp(7)). A datagram that finds nobody tells a connected sender
+ * (ECONNREFUSED at its next call); one that finds a full buffer is lost.
+ */
+#include <linux/sockios.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "sentry/core/kclock.h"
+#include "sentry/net/inet.h"
+#include "sentry/task/task.h"
+
+#define UDP_PAYLOAD_MAX 65507 /* bytes over IPv4 */
+#define POLL_READABLE	(POLLIN | POLLRDNORM)
+
+static int udp_connect(struct socket *sock, const struct sock_addr *addr, bool nonblock)
+{
+	struct inet_socket *s = to_inet(sock);
+	struct endpoint to;
+	int r;
+
+	if (addr->len < sizeof(sa_family_t))
+		return -EINVAL;
+	if (addr->sa.sa_family == AF_UNSPEC) {
+		s->remote.port = 0;
+		return 0;
+	}
+	r = endpoint_decode(s, addr, &to);
+	if (r >= 0 && !endpoint_is_multicast(&to))
+		r = endpoint_route(s, &to);
+	if (r >= 0 && !s->local.port)
+		r = port_bind(s, 0);
+	if (r < 0)
+		return r;
+	if (endpoint_is_any(&s->local))
+		endpoint_source(&to, &s->local);
+	s->remote = to;
+	return 0;
+}
+
+static int udp_getname(struct socket *sock, bool peer, struct sock_addr *ret)
+{
+	return inet_getname(to_inet(sock), peer, ret);
+}
+
+/* How well a socket fits a datagram; 0: not at all. A connected one hears only its peer. */
+static unsigned int receiver_score(const struct inet_socket *s, const struct endpoint *from,
+				   const struct endpoint *to)
+{
+	unsigned int score = local_score(s, to);
+
+	if (!score || !s->remote.port)
+		return score;
+	return s->remote.port == from->port && endpoint_same_ip(&s->remote, from) ? score + 8 : 0;
+}
+
+static struct inet_socket *find_receiver(struct net_ns *ns, const struct endpoint *from,
+					 const struct endpoint *to)
+{
+	struct inet_socket *s, *best = NULL;
+	unsigned int best_score = 0;
+
+	list_for_each(s, port_bucket(ns, SOCK_DGRAM, to->port), port_node)
+	{
+		const unsigned int score = receiver_score(s, from, to);
+
+		/* Among equals the youngest, as on Linux without SO_REUSEPORT. */
+		if (score && score >= best_score) {
+			best = s;
+			best_score = score;
+		}
+	}
+	return best;
+}
+
+static void deliver(struct inet_socket *to, struct packet *p)
+{
+	if (to->st.rx_shut ||
+	    to->st.rx.charge + p->len + sizeof(*p) > (size_t)to->sock.opt.rcvbuf) {
+		packet_free(p);
+		return;
+	}
+	packet_push(&to->st.rx, p);
+	waitq_wake(&to->sock.wq, POLL_READABLE);
+}
+
+static bool hears_group(const struct inet_socket *s, const struct endpoint *to)
+{
+	if (s->local.port != to->port || !inet_in_group(s, to))
+		return false;
+	return endpoint_is_any(&s->local) || endpoint_same_ip(&s->local, to);
+}
+
+static void deliver_group(struct net_ns *ns, const struct packet *p)
+{
+	struct inet_socket *s;
+
+	list_for_each(s, port_bucket(ns, SOCK_DGRAM, p->dst.port), port_node)
+	{
+		struct packet *copy;
+
+		if (!hears_group(s, &p->dst))
+			continue;
+		copy = packet_new(p->len);
+		if (!copy)
+			return;
+		memcpy(copy->bytes, p->bytes, p->len);
+		copy->src = p->src;
+		copy->dst = p->dst;
+		copy->arrived = p->arrived;
+		deliver(s, copy);
+	}
+}
+
+/* Destination and source of a datagram. */
+static int udp_route(struct inet_socket *s, const struct socket_msg *m, struct endpoint *to,
+		     struct endpoint *from)
+{
+	int r = 0;
+
+	if (m->addr.len)
+		r = endpoint_decode(s, &m->addr, to);
+	else if (s->remote.port)
+		*to = s->remote;
+	else
+		r = -EDESTADDRREQ;
+	if (r < 0)
+		return r;
+	if (!to->port)
+		return -EINVAL;
+	if (endpoint_is_multicast(to))
+		r = s->sock.ns->loopback_up ? 0 : -ENETUNREACH;
+	else
+		r = endpoint_route(s, to);
+	if (r >= 0 && !s->local.port)
+		r = port_bind(s, 0);
+	*from = s->local;
+	if (r >= 0 && endpoint_is_any(from))
+		endpoint_source(to, from);
+	return r;
+}
+
+static ssize_t udp_send(struct socket *sock, struct socket_msg *m)
+{
+	AUTO(packet_free_p) struct packet *p = NULL;
+	struct inet_socket *s = to_inet(sock), *receiver;
+	const size_t len = m->data->left;
+	struct endpoint to, from;
+	int r;
+
+	if (len > UDP_PAYLOAD_MAX)
+		return -EMSGSIZE;
+	if (m->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (sock->error)
+		return socket_take_error(sock);
+	r = udp_route(s, m, &to, &from);
+	if (r < 0)
+		return r;
+	if (s->st.tx_shut)
+		return -EPIPE;
+	p = packet_new(len);
+	if (!p)
+		return -ENOMEM;
+	if (len && uio_get(m->data, p->bytes, len) != (ssize_t)len)
+		return -EFAULT;
+	p->src = from;
+	p->dst = to;
+	p->arrived = kclock_realtime();
+	if (endpoint_is_multicast(&to)) {
+		deliver_group(sock->ns, p);
+		return (ssize_t)len;
+	}
+	receiver = find_receiver(sock->ns, &from, &to);
+	if (receiver) {
+		deliver(receiver, TAKE_PTR(p));
+	} else if (s->remote.port || inet_option(s, IPPROTO_IP, IP_RECVERR)) {
+		sock->error = ECONNREFUSED;
+		waitq_wake(&sock->wq, POLLERR);
+	}
+	return (ssize_t)len;
+}
+
+/* Control messages that the receiver asked for. */
+static void put_control(struct inet_socket *s, const struct packet *p, struct socket_msg *m)
+{
+	const int hops = 64, tos = 0;
+
+	socket_put_times(&s->sock, m, p->arrived);
+	if (inet_option(s, IPPROTO_IP, IP_PKTINFO) && endpoint_is_v4(&p->dst)) {
+		struct in_pktinfo info = { .ipi_ifindex = NET_LOOPBACK_INDEX };
+
+		memcpy(&info.ipi_addr, p->dst.ip + 12, 4);
+		memcpy(&info.ipi_spec_dst, p->dst.ip + 12, 4);
+		scm_put(&m->control, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+	}
+	if (inet_option(s, IPPROTO_IP, IP_RECVTTL) && s->sock.family == AF_INET)
+		scm_put(&m->control, IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
+	if (inet_option(s, IPPROTO_IP, IP_RECVTOS) && s->sock.family == AF_INET)
+		scm_put(&m->control, IPPROTO_IP, IP_TOS, &tos, 1);
+	if (s->sock.family != AF_INET6)
+		return;
+	if (inet_option(s, IPPROTO_IPV6, IPV6_RECVPKTINFO)) {
+		struct in6_pktinfo info = { .ipi6_ifindex = NET_LOOPBACK_INDEX };
+
+		memcpy(&info.ipi6_addr, p->dst.ip, sizeof(p->dst.ip));
+		scm_put(&m->control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+	}
+	if (inet_option(s, IPPROTO_IPV6, IPV6_RECVHOPLIMIT))
+		scm_put(&m->control, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops));
+	if (inet_option(s, IPPROTO_IPV6, IPV6_RECVTCLASS))
+		scm_put(&m->control, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
+}
+
+static void on_taken(struct socket *sock, const struct packet *p, struct socket_msg *m)
+{
+	struct inet_socket *s = to_inet(sock);
+
+	endpoint_encode(s, &p->src, &m->addr);
+	if (m->want_control)
+		put_control(s, p, m);
+}
+
+static ssize_t udp_receive(struct socket *sock, struct socket_msg *m)
+{
+	struct inet_socket *s = to_inet(sock);
+
+	if (m->flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	if (m->flags & MSG_ERRQUEUE)
+		return -EAGAIN;
+	m->taken = on_taken;
+	return packet_receive(sock, &s->st.rx, m, &s->st.rx_shut);
+}
+
+static int udp_shutdown(struct socket *sock, int how)
+{
+	struct inet_socket *s = to_inet(sock);
+
+	/* It works on an unconnected one too, which is told ENOTCONN all the same (Linux). */
+	s->st.rx_shut |= how != SHUT_WR;
+	s->st.tx_shut |= how != SHUT_RD;
+	waitq_wake(&sock->wq, WAIT_ALL);
+	return s->remote.port ? 0 : -ENOTCONN;
+}
+
+static uint32_t udp_poll(struct socket *sock)
+{
+	const struct inet_socket *s = to_inet(sock);
+	uint32_t mask = POLLOUT | POLLWRNORM | POLLWRBAND;
+
+	if (s->st.rx.count)
+		mask |= POLL_READABLE;
+	if (s->st.rx_shut)
+		mask |= POLL_READABLE | POLLRDHUP;
+	if (s->st.rx_shut && s->st.tx_shut)
+		mask |= POLLHUP;
+	return mask;
+}
+
+static long udp_ioctl(struct socket *sock, unsigned int cmd, uint64_t arg, struct user_memory *um)
+{
+	const struct packet *first = packet_first(&to_inet(sock)->st.rx);
+	int value = 0;
+
+	if (cmd == SIOCINQ)
+		value = first ? (int)first->len : 0;
+	else if (cmd != SIOCOUTQ)
+		return -ENOTTY;
+	return user_copy_out(um, arg, &value, sizeof(value));
+}
+
+static void udp_release(struct socket *sock)
+{
+	inet_socket_free(to_inet(sock));
+}
+
+const struct socket_ops udp_ops = {
+	.bind = inet_bind,
+	.connect = udp_connect,
+	.getname = udp_getname,
+	.send = udp_send,
+	.receive = udp_receive,
+	.shutdown = udp_shutdown,
+	.poll = udp_poll,
+	.setsockopt = inet_setsockopt,
+	.getsockopt = inet_getsockopt,
+	.ioctl = udp_ioctl,
+	.release = udp_release,
+};
