@@ -118,6 +118,8 @@ struct tty_file {
 	uint64_t hangups;
 };
 int pts_open_tty(struct tty *t, uint32_t flags, struct file **ret);
+/* Hang up: the name goes, SIGHUP to who has it as controlling terminal, the end for readers. */
+void tty_master_gone(struct tty *t);
 bool pts_file(const struct file *f); /* an open slave */
 int ptmx_open_new(struct devpts *fs, uint32_t flags, struct file **ret);
 static inline struct tty_file *tty_file_of(struct file *f)

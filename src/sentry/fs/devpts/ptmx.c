@@ -110,11 +110,8 @@ static uint32_t ptmx_poll(struct file *f)
 	return events;
 }
 
-/* SIGHUP to who has it as controlling terminal, the end for its readers. */
-static void ptmx_release(struct file *f)
+void tty_master_gone(struct tty *t)
 {
-	struct tty_file *tf = tty_file_of(f);
-	struct tty *t = tf->tty;
 	struct thread_group *leader = t->session ? t->session->leader : NULL;
 
 	devpts_remove(t);
@@ -124,8 +121,15 @@ static void ptmx_release(struct file *f)
 		(void)signal_send_group(leader, SIGHUP, NULL);
 		(void)signal_send_group(leader, SIGCONT, NULL);
 	}
+}
+
+static void ptmx_release(struct file *f)
+{
+	struct tty_file *tf = tty_file_of(f);
+
+	tty_master_gone(tf->tty);
 	file_fini(f);
-	tty_unref(t);
+	tty_unref(tf->tty);
 	free(tf);
 }
 

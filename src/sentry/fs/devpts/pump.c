@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "sentry/fs/devpts/internal.h"
 #include "sentry/fs/devtmpfs/host_file.h"
 
 #define PUMP_CHUNK 4096u
@@ -87,6 +88,9 @@ static void inwards(void *arg)
 	struct tty_pump *p = arg;
 
 	pump_bytes(p, p->host, p->master);
+	/* The host's side hung up. */
+	if (!p->out_ended)
+		tty_master_gone(tty_file_check(p->master)->tty);
 	pump_put(p);
 }
 

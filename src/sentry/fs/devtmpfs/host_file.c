@@ -376,7 +376,8 @@ static void inode_evict(struct inode *inode)
 
 	if (hi->pollable)
 		kloop_remove(&hi->source);
-	(void)close(hi->host_fd);
+	if (hi->host_fd >= 0)
+		(void)close(hi->host_fd);
 	inode_fini(inode);
 	free(hi);
 }
@@ -469,33 +470,33 @@ static int path_new(struct host_inode *hi, struct path *ret)
 int host_file_new(int host_fd, uint32_t uid, uint32_t gid, struct file **ret)
 {
 	const int flags = fcntl(host_fd, F_GETFL);
-	const int own = fcntl(host_fd, F_DUPFD_CLOEXEC, 3);
 	struct host_inode *hi;
 	struct path p = { 0 };
+	struct file *f;
 	struct stat st;
 	int r;
 
-	if (flags < 0 || own < 0 || fstat(host_fd, &st) < 0) {
-		if (own >= 0)
-			(void)close(own);
+	if (flags < 0 || fstat(host_fd, &st) < 0)
 		return -EBADF;
-	}
-	hi = inode_new(own, &st, uid, gid);
-	if (!hi) {
-		(void)close(own);
+	hi = inode_new(host_fd, &st, uid, gid);
+	if (!hi)
 		return -ENOMEM;
-	}
-	r = path_new(hi, &p);
-	if (r == 0)
-		r = inode_open(&hi->inode, (uint32_t)flags & (O_ACCMODE | O_APPEND), ret);
+	r = inode_open(&hi->inode, (uint32_t)flags & (O_ACCMODE | O_APPEND), &f);
 	if (r < 0) {
-		path_unref(&p);
+		hi->host_fd = -EBADF; /* stays the caller's */
+		inode_unref(&hi->inode);
 		return r;
 	}
-	(*ret)->path = p;
-	(*ret)->inode = inode_ref(&hi->inode);
+	f->inode = inode_ref(&hi->inode);
+	r = path_new(hi, &p);
+	if (r < 0) {
+		hi->host_fd = -EBADF;
+		file_unref(f);
+		return r;
+	}
+	f->path = p;
 	if (hi->regular)
-		(*ret)->pos = (uint64_t)lseek(own, 0, SEEK_CUR);
-	(void)close(host_fd);
+		f->pos = (uint64_t)lseek(host_fd, 0, SEEK_CUR);
+	*ret = f;
 	return 0;
 }
