@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sentry/arch/fpu.h"
 #include "sentry/core/kloop.h"
 #include "sentry/platform/ptrace/ptrace_internal.h"
 
@@ -87,8 +88,10 @@ static void on_sigchld(struct kloop_fd *source, uint32_t events)
 static int ptrace_init(void)
 {
 	sigset_t set;
-	int r;
+	int r = fpu_init();
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < HASH_SIZE; i++)
 		list_init(&threads[i]);
 	(void)sigemptyset(&set);
