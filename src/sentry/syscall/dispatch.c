@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "sentry/task/ptrace.h"
 #include "sentry/task/run.h"
 #include "sentry/task/seccomp.h"
 
@@ -40,10 +41,24 @@ static sysret_t call(struct task *t, uint64_t nr, const struct syscall_args *a)
 	return row->fn ? row->fn(t, a) : -row->error;
 }
 
+/* A call that a tracer sees; it may change everything about it. */
+static sysret_t call_traced(struct task *t, uint64_t nr, const struct syscall_args *a)
+{
+	struct syscall_args args = *a;
+	int64_t result;
+
+	if (ptrace_syscall_enter(t, &nr, &args, &result) &&
+	    (!(t->seccomp || t->seccomp_strict) || seccomp_allows(t, nr, &args, &result)))
+		result = call(t, nr, &args);
+	return ptrace_syscall_exit(t, result);
+}
+
 sysret_t syscall_dispatch(struct task *t, uint64_t nr, const struct syscall_args *a)
 {
 	int64_t result;
 
+	if (t->ptrace)
+		return call_traced(t, nr, a);
 	if ((t->seccomp || t->seccomp_strict) && !seccomp_allows(t, nr, a, &result))
 		return result;
 	return call(t, nr, a);

@@ -306,9 +306,11 @@ int64_t task_clone(struct task *t, const struct clone_request *req)
 	nr = task_tid(child, task_pid_ns(t));
 	task_ref(child);
 	ptrace_child_born(t, child, req->flags);
-	if (req->flags & CLONE_VFORK)
-		wait_vfork(t, child);
 	ptrace_child_reported(t, child, req->flags);
+	if (req->flags & CLONE_VFORK) {
+		wait_vfork(t, child);
+		ptrace_vfork_done(t, (int)nr);
+	}
 	task_unref(child);
 	return nr;
 }

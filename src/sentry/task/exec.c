@@ -36,6 +36,7 @@ static void take_leader_number(struct task *t)
 	if (leader == t)
 		return;
 	task_ref(leader);
+	ptrace_forget(leader);
 	task_release(leader);
 	t->pid = pid_ref(tg->pid);
 	tg->pid->task = t;

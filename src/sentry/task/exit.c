@@ -75,8 +75,7 @@ void parent_notify_stop(struct thread_group *tg, int code)
 	(void)signal_send_group(parent, SIGCHLD, &info);
 }
 
-/* The process is a zombie: tell the parent. True: nobody will wait for it. */
-static bool parent_notify_exit(struct thread_group *tg)
+bool parent_notify_exit(struct thread_group *tg)
 {
 	struct thread_group *parent = tg->parent;
 	const struct kernel_sigaction *action;

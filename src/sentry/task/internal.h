@@ -26,6 +26,8 @@ void task_exit(struct task *t);
 void thread_group_release(struct thread_group *tg);
 /* SIGCHLD and a wake-up for the parent, of a stop or continuation (CLD_*). */
 void parent_notify_stop(struct thread_group *tg, int code);
+/* The process is a zombie: tell the parent. True: nobody will wait for it. */
+bool parent_notify_exit(struct thread_group *tg);
 void vfork_release(struct task *t);
 
 /* exec.c: end the other threads of the group; the caller then has the group's pid. 0, -EINTR. */
@@ -50,6 +52,7 @@ void task_free_parts(struct task *t);
 /* ptrace.c */
 struct queued_signal;
 void ptrace_group_stop(struct task *t);
+void ptrace_continued(struct task *t); /* SIGCONT: one that only listens traps again */
 void ptrace_stop_now(struct task *t);
 int ptrace_signal_stop(struct task *t, int sig, siginfo_t *info);
 void ptrace_handler_entered(struct task *t);

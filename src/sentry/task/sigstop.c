@@ -61,13 +61,15 @@ void signal_stop_wait(struct task *t)
 	}
 	t->state = TASK_STOPPED;
 	stop_count_down(t);
-	while ((tg->stopped || tg->stop_count) && !signal_fatal_pending(t) &&
-	       !ptrace_wants_stop(t)) {
+	while ((tg->stopped || tg->stop_count) && !signal_fatal_pending(t) && !t->ptrace) {
 		fiber_clear_interrupt(t->fiber);
 		(void)fiber_park(NSEC_NEVER, true);
 	}
 	t->state = TASK_RUNNING;
 	signal_recalc(t);
+	/* A tracer came while it was stopped: the stop is its business now. */
+	if (t->ptrace && tg->stopped && !signal_fatal_pending(t))
+		ptrace_group_stop(t);
 }
 
 void signal_continue(struct thread_group *tg)
@@ -82,6 +84,7 @@ void signal_continue(struct thread_group *tg)
 		t->stop_pending = false;
 		if (t->state == TASK_STOPPED)
 			task_kick(t);
+		ptrace_continued(t);
 	}
 	if (!was_stopped && !was_stopping)
 		return;

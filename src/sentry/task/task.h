@@ -101,6 +101,7 @@ struct task {
 
 	struct list_head tg_node;	/* thread_group.tasks */
 	struct ptrace_link *ptrace;	/* NULL: not traced */
+	int ptrace_signal;		/* what the tracer gave at the end of a stop */
 	struct seccomp_filter *seccomp; /* newest first; NULL: none */
 	bool seccomp_strict;		/* SECCOMP_MODE_STRICT */
 	uint64_t utime_ns, stime_ns, nvcsw, nivcsw, min_flt, maj_flt, start_ns;
