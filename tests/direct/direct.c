@@ -27,6 +27,7 @@
 #include "sentry/boot/sandbox.h"
 #include "sentry/core/kloop.h"
 #include "sentry/mm/ipc_ns.h"
+#include "sentry/net/net_ns.h"
 
 static char **words;
 static const char *root_dir;
@@ -183,6 +184,8 @@ static void boot(void *arg)
 	members.mnt = sandbox.mounts;
 	members.pid_for_children = sandbox.pid_ns;
 	r = uts_ns_new("direct", "(none)", &members.uts);
+	if (r == 0)
+		r = net_ns_new(true, &members.net);
 	members.ipc = r == 0 ? ipc_ns_new(ns_new_id()) : NULL;
 	sandbox.ns = members.ipc ? namespaces_new(&members) : NULL;
 	if (!sandbox.ns)

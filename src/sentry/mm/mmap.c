@@ -172,6 +172,9 @@ static int set_backing(struct vma *vma, struct file *file, uint64_t offset, uint
 			vma->kind = VMA_FILE;
 			vma->file = file_ref(file);
 			vma->offset = offset;
+			if (source.no_write)
+				vma->max_prot &= ~PROT_WRITE;
+			vma_count_writable(vma, 1);
 			return 0;
 		}
 	}

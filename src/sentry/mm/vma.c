@@ -21,6 +21,12 @@ uint64_t range_len(uaddr_t addr, uint64_t len)
 	return len <= PLATFORM_GUEST_TOP - addr ? len : 0;
 }
 
+void vma_count_writable(const struct vma *vma, int n)
+{
+	if (vma->file && vma->file->inode && vma->flags & MAP_SHARED && vma->max_prot & PROT_WRITE)
+		vma->file->inode->writable_maps += (unsigned int)n;
+}
+
 struct vma *vma_new(const struct vma *like)
 {
 	struct vma *vma = calloc(1, sizeof(*vma));
@@ -30,6 +36,7 @@ struct vma *vma_new(const struct vma *like)
 	*vma = *like;
 	if (vma->file)
 		file_ref(vma->file);
+	vma_count_writable(vma, 1);
 	if (vma->memfile)
 		memfile_ref(vma->memfile);
 	if (vma->shm)
@@ -45,6 +52,7 @@ void vma_free(struct vma *vma)
 		memfile_unref(vma->memfile);
 	if (vma->shm)
 		shm_detach(vma->shm);
+	vma_count_writable(vma, -1);
 	file_unref(vma->file);
 	free(vma);
 }

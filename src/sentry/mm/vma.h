@@ -33,6 +33,8 @@ uint64_t range_len(uaddr_t addr, uint64_t len);
 struct vma *vma_new(const struct vma *like);
 void vma_free(struct vma *vma); /* accepts NULL; gives references back; may park */
 DEFINE_AUTO(struct vma *, vma_free);
+/* Tell the file that a shared mapping that may write came (1) or went (-1): F_SEAL_WRITE asks. */
+void vma_count_writable(const struct vma *vma, int n);
 
 struct vma *vma_prev(struct vma *vma);
 

@@ -67,40 +67,102 @@ static sysret_t dup_from(struct task *t, struct file *f, uint64_t min, bool cloe
 	return fd;
 }
 
+/* signal of F_SETSIG, or SIGIO, to the owner: kill_fasync() of Linux. */
+static void send_sigio(struct wait_entry *entry, uint32_t events)
+{
+	const struct file *f = container_of(entry, struct file, async);
+	const int sig = f->owner_signal ? f->owner_signal : SIGIO;
+	siginfo_t info = { .si_signo = sig, .si_code = POLL_IN };
+	struct pid_ns *ns = f->owner_ns;
+
+	if (!ns || !f->owner_id)
+		return;
+	if (!(events & POLLIN))
+		info.si_code = events & POLLOUT ? POLL_OUT : POLL_HUP;
+	info.si_band = events;
+	if (f->owner_type == F_OWNER_TID_TYPE) {
+		struct task *who = task_find(ns, f->owner_id);
+
+		if (who)
+			(void)signal_send_task(who, sig, &info);
+		task_unref(who);
+	} else if (f->owner_type == 1) {
+		struct thread_group *who = thread_group_find(ns, f->owner_id);
+
+		if (who)
+			(void)signal_send_group(who, sig, &info);
+		thread_group_unref(who);
+	} else {
+		struct process_group *who = process_group_find(ns, f->owner_id);
+
+		if (who)
+			(void)signal_send_pgrp(who, sig, &info);
+		process_group_unref(who);
+	}
+}
+
+static sysret_t change_flags(struct task *t, struct file *f, uint32_t flags)
+{
+	const int r = file_set_flags(f, flags);
+
+	if (r < 0)
+		return r;
+	waitq_remove(&f->async);
+	if (f->flags & O_ASYNC && f->wq) {
+		f->async.mask = POLLIN | POLLOUT | POLLHUP | POLLERR;
+		f->async.fn = send_sigio;
+		waitq_add(f->wq, &f->async);
+	}
+	return 0;
+}
+
 static sysret_t set_flags(struct task *t, struct file *f, uint32_t flags)
 {
 	if (flags & O_NOATIME && !(f->flags & O_NOATIME) && f->inode &&
 	    !inode_owner_or_capable(f->inode, t->cred))
 		return -EPERM;
-	return file_set_flags(f, flags);
+	return change_flags(t, f, flags);
+}
+
+static void owner_done(struct file *f)
+{
+	if (f->owner_ns)
+		pid_ns_unref(f->owner_ns);
+	f->owner_ns = NULL;
 }
 
 /* Types of F_SETOWN_EX: 0 thread, 1 process, 2 process group. */
 static sysret_t set_owner(struct task *t, struct file *f, int type, int id)
 {
 	struct pid_ns *ns = task_pid_ns(t);
-	bool there = true;
+	bool there = true, may = false;
 
 	if (id && type == F_OWNER_TID_TYPE) {
 		struct task *who = task_find(ns, id);
 
 		there = who != NULL;
+		may = who && signal_may_send(t, who->tg, SIGIO);
 		task_unref(who);
 	} else if (id && type == 1) {
 		struct thread_group *who = thread_group_find(ns, id);
 
 		there = who != NULL;
+		may = who && signal_may_send(t, who, SIGIO);
 		thread_group_unref(who);
 	} else if (id) {
 		struct process_group *who = process_group_find(ns, id);
 
 		there = who != NULL;
+		may = who && (who->session == t->tg->session || task_capable(t, CAP_KILL));
 		process_group_unref(who);
 	}
 	if (!there)
 		return -ESRCH;
 	f->owner_type = type;
 	f->owner_id = id;
+	owner_done(f);
+	f->owner_ns = may ? pid_ns_ref(ns) : NULL;
+	f->owner_done = owner_done;
 	return 0;
 }
 
@@ -149,9 +211,10 @@ static sysret_t lease_fcntl(const struct file *f, int cmd, uint64_t arg)
 {
 	if (cmd == F_GETLEASE)
 		return F_UNLCK;
-	if (arg == F_UNLCK)
-		return -EAGAIN;
-	return !f->inode || !S_ISREG(f->inode->mode) ? -EINVAL : -EAGAIN;
+	if (!f->inode || !S_ISREG(f->inode->mode) ||
+	    (arg != F_RDLCK && arg != F_WRLCK && arg != F_UNLCK))
+		return -EINVAL;
+	return -EAGAIN;
 }
 
 static sysret_t file_fcntl(struct task *t, struct file *f, int cmd, uint64_t arg)
@@ -217,7 +280,7 @@ static sysret_t set_flag_from(struct task *t, struct file *f, uint32_t flag, uad
 
 	if (user_copy_in(task_um(t), &on, addr, sizeof(on)) < 0)
 		return -EFAULT;
-	return file_set_flags(f, on ? f->flags | flag : f->flags & ~flag);
+	return change_flags(t, f, on ? f->flags | flag : f->flags & ~flag);
 }
 
 static sysret_t regular_ioctl(struct task *t, struct file *f, unsigned int cmd, uaddr_t addr)

@@ -28,7 +28,7 @@ static sysret_t do_open(struct task *t, int dirfd, uaddr_t name, uint32_t flags,
 	struct path_text p;
 	struct file *f;
 	struct path at;
-	int r = sys_get_path(t, name, &p);
+	int fd, r = sys_get_path(t, name, &p);
 
 	if (r == 0 && !p.text[0])
 		r = -ENOENT;
@@ -43,11 +43,15 @@ static sysret_t do_open(struct task *t, int dirfd, uaddr_t name, uint32_t flags,
 		r = sys_get_at(t, dirfd, p.text, &at);
 	if (r < 0)
 		return r;
-	r = vfs_open(&ctx, &at, p.text, flags, mode, walk, &f);
+	/* The number comes first: EMFILE is told before anything is made. */
+	fd = fd_reserve(t->files, 0, task_rlimit(t, RLIMIT_NOFILE));
+	r = fd < 0 ? fd : vfs_open(&ctx, &at, p.text, flags, mode, walk, &f);
 	path_unref(&at);
-	if (r < 0)
-		return r;
-	return sys_install(t, f, flags & O_CLOEXEC);
+	if (r == 0)
+		fd_publish(t->files, fd, f, flags & O_CLOEXEC);
+	else if (fd >= 0)
+		fd_release(t->files, fd);
+	return r < 0 ? r : fd;
 }
 
 sysret_t sys_open(struct task *t, const struct syscall_args *a)

@@ -140,11 +140,11 @@ static int times_to_attr(const struct times *times, struct setattr *ret, bool *r
 	*ret_touch = ts[0].tv_nsec == UTIME_NOW && ts[1].tv_nsec == UTIME_NOW;
 	if (ts[0].tv_nsec != UTIME_OMIT) {
 		ret->mask |= SETATTR_ATIME;
-		ret->atime = ts[0].tv_nsec == UTIME_NOW ? now : timespec_to_nsec(&ts[0]);
+		ret->atime = ts[0].tv_nsec == UTIME_NOW ? now : inode_time(&ts[0]);
 	}
 	if (ts[1].tv_nsec != UTIME_OMIT) {
 		ret->mask |= SETATTR_MTIME;
-		ret->mtime = ts[1].tv_nsec == UTIME_NOW ? now : timespec_to_nsec(&ts[1]);
+		ret->mtime = ts[1].tv_nsec == UTIME_NOW ? now : inode_time(&ts[1]);
 	}
 	return 0;
 }

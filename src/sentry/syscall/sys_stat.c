@@ -78,8 +78,9 @@ sysret_t sys_fstat(struct task *t, const struct syscall_args *a)
 
 static struct statx_timestamp statx_time(nsec_t ns)
 {
-	return (struct statx_timestamp){ .tv_sec = (int64_t)(ns / NSEC_PER_SEC),
-					 .tv_nsec = (uint32_t)(ns % NSEC_PER_SEC) };
+	const struct timespec ts = inode_timespec(ns);
+
+	return (struct statx_timestamp){ .tv_sec = ts.tv_sec, .tv_nsec = (uint32_t)ts.tv_nsec };
 }
 
 static int fill_statx(const struct path *p, unsigned int mask, struct statx *ret)
@@ -282,6 +283,28 @@ static sysret_t readlink_at(struct task *t, int dirfd, uaddr_t name, uaddr_t to,
 		len = (size_t)size;
 	r = user_copy_out(task_um(t), to, target, len);
 	return r < 0 ? r : (sysret_t)len;
+}
+
+/* Inodes have no handles; what Linux judges before it looks for one is judged. */
+sysret_t sys_name_to_handle_at(struct task *t, const struct syscall_args *a)
+{
+	const int flags = arg_int(a, 4);
+	struct file_handle head;
+	struct path p;
+	int r;
+
+	if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	r = sys_walk(t, arg_int(a, 0), arg_uaddr(a, 1),
+		     (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) |
+			     (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0),
+		     &p);
+	if (r < 0)
+		return r;
+	path_unref(&p);
+	if (user_copy_in(task_um(t), &head, arg_uaddr(a, 2), sizeof(head)) < 0)
+		return -EFAULT;
+	return head.handle_bytes > MAX_HANDLE_SZ ? -EINVAL : -EOPNOTSUPP;
 }
 
 sysret_t sys_readlink(struct task *t, const struct syscall_args *a)

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -12,6 +13,10 @@
 #include "sentry/core/kclock.h"
 #include "sentry/vfs/internal.h"
 #include "sentry/vfs/notify.h"
+
+#ifndef SOCKFS_MAGIC
+#define SOCKFS_MAGIC 0x534F434B
+#endif
 
 static int refresh(struct inode *inode)
 {
@@ -36,9 +41,9 @@ int vfs_stat(const struct path *p, struct stat *ret)
 	ret->st_size = (off_t)inode->size;
 	ret->st_blksize = 4096;
 	ret->st_blocks = (blkcnt_t)inode->blocks;
-	ret->st_atim = nsec_to_timespec(inode->atime);
-	ret->st_mtim = nsec_to_timespec(inode->mtime);
-	ret->st_ctim = nsec_to_timespec(inode->ctime);
+	ret->st_atim = inode_timespec(inode->atime);
+	ret->st_mtim = inode_timespec(inode->mtime);
+	ret->st_ctim = inode_timespec(inode->ctime);
 	return 0;
 }
 
@@ -50,6 +55,10 @@ int vfs_statfs(const struct path *p, struct statfs *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	ret->f_type = (__fsword_t)sb->magic;
+	if (sb->anonymous && S_ISFIFO(p->dentry->inode->mode))
+		ret->f_type = PIPEFS_MAGIC;
+	if (sb->anonymous && S_ISSOCK(p->dentry->inode->mode))
+		ret->f_type = SOCKFS_MAGIC;
 	ret->f_bsize = 4096;
 	ret->f_namelen = VFS_NAME_MAX;
 	if (sb->ops->statfs)
@@ -315,6 +324,8 @@ int vfs_setxattr(const struct vfs_ctx *ctx, const struct path *p, const char *na
 		return -EPERM;
 	krwlock_write_lock(&inode->lock);
 	r = inode->ops->setxattr(inode, name, value, size, flags);
+	if (r == 0 && !inode->sb->own_times)
+		inode->ctime = kclock_realtime();
 	krwlock_write_unlock(&inode->lock);
 	if (r == 0)
 		notify_path(p, IN_ATTRIB);
@@ -341,6 +352,8 @@ int vfs_removexattr(const struct vfs_ctx *ctx, const struct path *p, const char 
 		return -EPERM;
 	krwlock_write_lock(&inode->lock);
 	r = inode->ops->removexattr(inode, name);
+	if (r == 0 && !inode->sb->own_times)
+		inode->ctime = kclock_realtime();
 	krwlock_write_unlock(&inode->lock);
 	if (r == 0)
 		notify_path(p, IN_ATTRIB);

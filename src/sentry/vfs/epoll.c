@@ -244,6 +244,7 @@ static int item_add(struct eventpoll *ep, int fd, struct file *target,
 	item->target = target;
 	item->fd = fd;
 	item->event = *event;
+	item->event.events |= EPOLLERR | EPOLLHUP; /* only one shot takes them away */
 	list_init(&item->ready_node);
 	list_init(&item->file_node);
 	list_init(&item->wait.node);
@@ -262,6 +263,7 @@ static int item_modify(struct epitem *item, const struct epoll_event *event)
 	if (event->events & EPOLLEXCLUSIVE || item->event.events & EPOLLEXCLUSIVE)
 		return -EINVAL;
 	item->event = *event;
+	item->event.events |= EPOLLERR | EPOLLHUP;
 	if (item_poll(item))
 		item_ready(item);
 	return 0;

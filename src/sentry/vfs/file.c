@@ -34,6 +34,7 @@ void file_init(struct file *f, const struct file_ops *ops, const struct path *pa
 	f->pos = 0;
 	kmutex_init(&f->pos_lock);
 	list_init(&f->epoll_items);
+	list_init(&f->async.node);
 }
 
 void file_fini(struct file *f)
@@ -62,6 +63,9 @@ void file_unref(struct file *f)
 		return;
 	inode = f->inode;
 	epoll_forget(f);
+	waitq_remove(&f->async);
+	if (f->owner_done)
+		f->owner_done(f);
 	if (inode) {
 		if (!(f->mode & FMODE_PATH)) {
 			locks_release(inode, f);
@@ -126,8 +130,8 @@ ssize_t file_read(struct file *f, struct uio *u, uint64_t *pos)
 		kmutex_lock(&f->pos_lock);
 		pos = &f->pos;
 	}
-	if (pos && *pos > INT64_MAX - u->left)
-		r = *pos > INT64_MAX ? -EINVAL : f->ops->read(f, u, pos);
+	if (pos && (*pos > INT64_MAX || u->left > INT64_MAX - *pos))
+		r = -EINVAL;
 	else
 		r = f->ops->read(f, u, pos);
 	if (own)
@@ -190,7 +194,7 @@ ssize_t file_write(struct file *f, struct uio *u, uint64_t *pos, uint64_t fsize_
 		kmutex_lock(&f->pos_lock);
 		pos = &f->pos;
 	}
-	if (pos && *pos > INT64_MAX)
+	if (pos && (*pos > INT64_MAX || u->left > INT64_MAX - *pos))
 		r = -EINVAL;
 	else if (pos && is_kind(f, S_IFREG))
 		r = write_regular(f, u, pos, fsize_limit);
@@ -254,9 +258,7 @@ int64_t file_seek_size(struct file *f, int64_t offset, int whence, uint64_t size
 	default:
 		return -EINVAL;
 	}
-	if (__builtin_add_overflow(base, offset, &offset))
-		return -EOVERFLOW;
-	if (offset < 0)
+	if (__builtin_add_overflow(base, offset, &offset) || offset < 0)
 		return -EINVAL;
 	f->pos = (uint64_t)offset;
 	return offset;

@@ -20,6 +20,7 @@ struct mmap_source {
 	int host_fd;	 /* borrowed from the file; its access is no more than the mapping needs */
 	uint64_t offset; /* of the mapping's start in host_fd, bytes */
 	bool anonymous;	 /* /dev/zero: map private anonymous memory instead */
+	bool no_write;	 /* sealed: mprotect(2) may not make it writable */
 	struct memfile *memfile; /* shared pages behind it, or NULL (a host file) */
 };
 
@@ -91,6 +92,9 @@ struct file {
 
 	/* F_SETOWN and friends */
 	int owner_type, owner_id, owner_signal;
+	struct wait_entry async; /* on wq while O_ASYNC is set: sends the signal */
+	void *owner_ns; /* where owner_id counts, NULL: it may not be told; the syscall room's */
+	void (*owner_done)(struct file *f); /* lets go of owner_ns; NULL: there is none */
 
 	struct list_head epoll_items; /* vfs/epoll */
 	void *flock_owner;	      /* vfs/locks */

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "sentry/core/cred.h"
 #include "sentry/core/fiber.h"
@@ -59,6 +60,30 @@ enum setattr_mask {
 	SETATTR_MTIME = 1u << 5,
 	SETATTR_CTIME = 1u << 6,
 };
+
+/* Times of inodes are signed: nanoseconds from the epoch, two's complement, saturating. */
+static inline nsec_t inode_time(const struct timespec *ts)
+{
+	const int64_t sec_max = INT64_MAX / (int64_t)NSEC_PER_SEC - 1;
+	int64_t sec = ts->tv_sec;
+
+	if (sec > sec_max)
+		sec = sec_max;
+	if (sec < -sec_max)
+		sec = -sec_max;
+	return (nsec_t)(sec * (int64_t)NSEC_PER_SEC + ts->tv_nsec);
+}
+static inline struct timespec inode_timespec(nsec_t time)
+{
+	int64_t sec = (int64_t)time / (int64_t)NSEC_PER_SEC;
+	int64_t nsec = (int64_t)time % (int64_t)NSEC_PER_SEC;
+
+	if (nsec < 0) {
+		nsec += (int64_t)NSEC_PER_SEC;
+		sec--;
+	}
+	return (struct timespec){ .tv_sec = sec, .tv_nsec = nsec };
+}
 
 struct setattr {
 	uint32_t mask; /* enum setattr_mask: which of the following count */
@@ -163,6 +188,7 @@ struct inode {
 	struct watch_list *watches; /* NULL: none */
 	struct waitq lease_waiters;
 	unsigned int writers, denied_writes; /* ETXTBSY: open for writing; running as a program */
+	unsigned int writable_maps;	     /* shared mappings that may write; counted by mm */
 	bool tmpfile_linkable;		     /* O_TMPFILE without O_EXCL */
 	void *bound; /* unix socket bound here, or the fifo's pipe; see vfs/special.h */
 };

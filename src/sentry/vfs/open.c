@@ -58,7 +58,7 @@ static unsigned int open_mask(uint32_t flags)
 static int may_open(const struct vfs_ctx *ctx, const struct path *p, uint32_t flags)
 {
 	struct inode *inode = p->dentry->inode;
-	const unsigned int mask = open_mask(flags);
+	const unsigned int mask = open_mask(flags); /* O_TRUNC counts for devices too */
 	int r;
 
 	switch (inode->mode & S_IFMT) {
@@ -170,8 +170,6 @@ static int do_open(const struct vfs_ctx *ctx, const struct path *p, uint32_t fla
 	struct file *f;
 	int r;
 
-	if (!S_ISREG(inode->mode))
-		flags &= ~(uint32_t)O_TRUNC;
 	if (flags & O_CREAT && S_ISDIR(inode->mode))
 		return -EISDIR;
 	if (flags & O_DIRECTORY && !S_ISDIR(inode->mode))
@@ -184,7 +182,7 @@ static int do_open(const struct vfs_ctx *ctx, const struct path *p, uint32_t fla
 	r = open_now(ctx, p, flags, &f);
 	if (r < 0)
 		return r;
-	if (flags & O_TRUNC && !created) {
+	if (flags & O_TRUNC && !created && S_ISREG(inode->mode)) {
 		r = file_truncate_opened(f, 0);
 		if (r < 0) {
 			file_unref(f);

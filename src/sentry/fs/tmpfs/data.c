@@ -241,6 +241,8 @@ static int data_mmap(struct file *f, int prot, int flags, uint64_t offset, uint6
 		return r;
 	*ret = (struct mmap_source){ .host_fd = t->mem->host_fd,
 				     .offset = offset,
+				     .no_write = flags & MAP_SHARED &&
+						 t->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE),
 				     .memfile = t->mem };
 	return 0;
 }

@@ -151,8 +151,7 @@ int tmpfs_add_seals(struct file *f, unsigned int seals)
 		return -EINVAL;
 	if (t->seals & F_SEAL_SEAL)
 		return -EPERM;
-	/* Shared mappings hold a reference on the memfile. */
-	if (seals & F_SEAL_WRITE && !(t->seals & F_SEAL_WRITE) && t->mem && t->mem->refs > 1)
+	if (seals & F_SEAL_WRITE && !(t->seals & F_SEAL_WRITE) && t->inode.writable_maps > 0)
 		return -EBUSY;
 	if (seals & F_SEAL_EXEC && !(t->inode.mode & 0111))
 		seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
