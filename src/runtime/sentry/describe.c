@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "host/caps.h"
+#include "host/lsm.h"
 #include "host/mount_options.h"
 #include "ns/mount_bind.h"
 
@@ -58,15 +59,13 @@ int describe_check(const struct oci_spec *spec, struct err *err)
 {
 	const struct oci_process *p = &spec->process;
 
-	if (p->selinux_label || spec->linux.mount_label)
-		return err_set(
-			err, -ENOTSUP,
-			"process.selinuxLabel, linux.mountLabel: class sentry has no labels: its "
-			"processes are not the host's");
-	if (p->apparmor_profile && !str_eq(p->apparmor_profile, "unconfined"))
-		log_debug("process.apparmorProfile %s: the host's profile does not reach into a "
-			  "sentry",
-			  p->apparmor_profile);
+	const int r = lsm_check(p, &spec->linux, err);
+
+	if (r < 0)
+		return r;
+	/* They are for processes of the host, which those of a sentry are not. */
+	if (p->selinux_label || spec->linux.mount_label || p->apparmor_profile)
+		log_debug("labels of security modules do not reach into a sentry");
 	if (p->args.len == 0)
 		return err_set(err, -EINVAL, "process.args must not be empty");
 	if (!spec->linux.ns[OCI_NS_MOUNT].set)

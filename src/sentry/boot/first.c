@@ -3,9 +3,12 @@
 
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/str.h"
+#include "sentry/boot/program.h"
 #include "sentry/fs/devtmpfs/host_file.h"
 
 #define STDIO_FDS 3u
@@ -31,6 +34,29 @@ static struct cred *make_cred(const struct sentry_process *p)
 	return cred;
 }
 
+static bool is_null(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/* The container's own null device serves as well as the host's, and has a name there. */
+static int open_null(const struct first_options *o, struct file **ret)
+{
+	const struct path root = { o->mounts->root, o->mounts->root->root };
+	struct cred *cred = cred_new_root();
+	const struct vfs_ctx ctx = { .cred = cred, .root = &root, .cwd = &root };
+	int r = cred ? vfs_open(&ctx, NULL, "/dev/null", O_RDWR, 0, WALK_NO_MAGIC, ret) : -ENOMEM;
+
+	cred_unref(cred);
+	if (r == 0 && (!S_ISCHR((*ret)->inode->mode) || (*ret)->inode->rdev != makedev(1, 3))) {
+		file_unref(*ret);
+		r = -ENODEV;
+	}
+	return r;
+}
+
 /* The host's descriptors become the guest's 0, 1, 2 ...; those that are not there are -1. */
 static int make_files(const struct first_options *o, struct fd_table **ret, struct err *err)
 {
@@ -49,7 +75,9 @@ static int make_files(const struct first_options *o, struct fd_table **ret, stru
 				(void)close(o->host_fds[i]);
 			continue;
 		}
-		if (r == 0)
+		if (r == 0 && is_null(o->host_fds[i]) && open_null(o, &f) == 0)
+			(void)close(o->host_fds[i]);
+		else if (r == 0)
 			r = host_file_new(o->host_fds[i], o->process->uid, o->process->gid, &f);
 		if (r < 0) {
 			(void)close(o->host_fds[i]);
@@ -106,61 +134,14 @@ static void make_limits(const struct sentry_process *p, struct rlimit limits[RLI
 	}
 }
 
-static const char *path_of(const struct sentry_process *p)
-{
-	for (uint32_t i = 0; i < p->env.len; i++) {
-		const char *value = str_after(p->env.items[i], "PATH=");
-
-		if (value)
-			return value;
-	}
-	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-}
-
-/* As execvp(3): the first executable file of PATH; errors as runc says them. */
-static int find_program(const struct vfs_ctx *ctx, const struct sentry_process *p, char **ret)
-{
-	const char *name = p->program[0] ? p->program : p->args.items[0];
-	int result = -ENOENT;
-
-	if (strchr(name, '/')) {
-		*ret = strdup(name);
-		return *ret ? 0 : -ENOMEM;
-	}
-	for (const char *at = path_of(p); *at;) {
-		const size_t len = strcspn(at, ":");
-		AUTO_FREE char *path = NULL;
-		struct path found;
-		int r = str_printf(&path, "%.*s%s%s", (int)len, at, len ? "/" : "./", name);
-
-		if (r < 0)
-			return r;
-		r = path_walk(ctx, NULL, path, WALK_FOLLOW, &found);
-		if (r == 0) {
-			const bool regular = S_ISREG(found.dentry->inode->mode);
-
-			r = regular ? inode_permission(found.dentry->inode, ctx->cred, MAY_EXEC)
-				    : -EACCES;
-			path_unref(&found);
-			if (r == 0) {
-				*ret = TAKE_PTR(path);
-				return 0;
-			}
-			result = -EACCES;
-		}
-		at += len + (at[len] == ':');
-	}
-	return result;
-}
-
-/* The working directory, made if it is not there (as runc does for the first process). */
-static int find_cwd(struct vfs_ctx *ctx, const char *path, struct path *ret)
+/* The working directory, made if it is not there for the first process, as runc does. */
+static int find_cwd(struct vfs_ctx *ctx, const char *path, bool make, struct path *ret)
 {
 	struct cred *root = NULL;
 	struct vfs_ctx as_root = *ctx;
 	int r = path_walk(ctx, NULL, path, WALK_FOLLOW | WALK_DIRECTORY, ret);
 
-	if (r != -ENOENT)
+	if (r != -ENOENT || !make)
 		return r;
 	root = cred_new_root();
 	if (!root)
@@ -177,6 +158,34 @@ static int find_cwd(struct vfs_ctx *ctx, const char *path, struct path *ret)
 	return path_walk(ctx, NULL, path, WALK_FOLLOW | WALK_DIRECTORY, ret);
 }
 
+/* Without HOME, that of the container's /etc/passwd. */
+static int make_env(const struct vfs_ctx *ctx, const struct sentry_process *p,
+		    struct task_spec *spec, char ***ret_env, char **ret_home, struct err *err)
+{
+	int r;
+
+	for (uint32_t i = 0; i < p->env.len; i++) {
+		const char *value = str_after(p->env.items[i], "HOME=");
+
+		if (value && *value)
+			return 0;
+	}
+	r = program_home(ctx, p->uid, ret_home);
+	*ret_env = r == 0 ? calloc((size_t)p->env.len + 2, sizeof(**ret_env)) : NULL;
+	if (!*ret_env)
+		return err_sys(err, -ENOMEM, "environment of the process");
+	memcpy(*ret_env, p->env.items, p->env.len * sizeof(**ret_env));
+	(*ret_env)[p->env.len] = *ret_home;
+	spec->envp = *ret_env;
+	return 0;
+}
+
+static void set_attributes(const struct sentry_process *p, struct task *t)
+{
+	t->personality = p->personality;
+	t->tg->oom_score_adj = t->tg->oom_score_adj_min = p->oom_score_adj;
+}
+
 static int spawn(const struct first_options *o, struct task_spec *spec, struct task **ret,
 		 struct err *err)
 {
@@ -186,25 +195,32 @@ static int spawn(const struct first_options *o, struct task_spec *spec, struct t
 			       .cwd = &spec->root,
 			       .umask = p->umask,
 			       .fsize_limit = UINT64_MAX };
-	AUTO_FREE char *program = NULL;
+	AUTO_FREE char *program = NULL, *home = NULL;
+	AUTO_FREE char **env = NULL;
 	AUTO_FILE struct file *slave = NULL;
 	int r = make_terminal(o, &ctx, spec->files, &slave, err);
 
 	if (r < 0)
 		return r;
-	r = find_cwd(&ctx, p->cwd, &spec->cwd);
+	r = find_cwd(&ctx, p->cwd, o->make_cwd, &spec->cwd);
 	if (r < 0)
-		return err_sys(err, r, "process.cwd: chdir to %s", p->cwd);
+		return err_sys(err, r, "chdir to the working directory (process.cwd) %s", p->cwd);
 	ctx.cwd = &spec->cwd;
-	r = find_program(&ctx, p, &program);
+	r = program_find(&ctx, p, &program, err);
+	if (r == 0)
+		r = make_env(&ctx, p, spec, &env, &home, err);
 	if (r == 0) {
 		spec->program = program;
 		r = task_spawn(spec, ret);
+		if (r < 0)
+			(void)err_sys(err, r, "exec %s", program);
 	}
+	if (r == 0)
+		set_attributes(p, *ret);
 	if (r == 0 && slave)
 		terminal_control(*o->ret_terminal, slave, (*ret)->tg);
 	path_unref(&spec->cwd);
-	return r < 0 ? err_sys(err, r, "exec %s", p->args.items[0]) : 0;
+	return r;
 }
 
 int first_load(const struct first_options *o, struct task **ret, struct err *err)

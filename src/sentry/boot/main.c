@@ -6,6 +6,7 @@
  * process), control server, cage, READY, the gate.
  */
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,8 @@
 #include "sentry/mm/ipc_ns.h"
 #include "sentry/net/net_ns.h"
 #include "sentry/fs/goferfs/goferfs.h"
+#include "sentry/task/container.h"
+#include "sentry/task/seccomp.h"
 #include "wire/sentry_codec.h"
 
 #define EXIT_BOOT_FAILED 125
@@ -144,6 +147,7 @@ static int load_init(struct err *err)
 					       .mounts = sandbox.mounts,
 					       .host_fds = fds,
 					       .ret_terminal = &sandbox.terminal,
+					       .make_cwd = true,
 					       .on_exit = on_init_exit };
 
 	if (!fds)
@@ -154,6 +158,15 @@ static int load_init(struct err *err)
 		fds[i] = SENTRY_FD_STDIO + (int)i;
 		if (fstat(fds[i], &st) < 0)
 			fds[i] = -EBADF;
+	}
+	if (p->seccomp_len > 0) {
+		const int r = seccomp_filter_new(
+			(const struct sock_filter *)(const void *)p->seccomp, p->seccomp_len,
+			p->seccomp_flags & SECCOMP_FILTER_FLAG_LOG, NULL,
+			&sandbox.container->seccomp);
+
+		if (r < 0)
+			return err_sys(err, r, "linux.seccomp: install the filter");
 	}
 	return first_load(&options, &sandbox.init, err);
 }
