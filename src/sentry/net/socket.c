@@ -118,7 +118,7 @@ ssize_t socket_send(struct socket *s, struct socket_msg *m)
 		m->flags |= MSG_DONTWAIT;
 	r = s->ops->send ? s->ops->send(s, m) : -EOPNOTSUPP;
 	if (r == -EPIPE && !(m->flags & MSG_NOSIGNAL) && s->type == SOCK_STREAM)
-		(void)signal_send_task(task_current(), SIGPIPE, NULL);
+		signal_send_self(task_current(), SIGPIPE);
 	return r;
 }
 

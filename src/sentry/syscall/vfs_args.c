@@ -49,10 +49,10 @@ int sys_walk(struct task *t, int dirfd, uaddr_t name, unsigned int walk, struct 
 sysret_t sys_write_result(struct task *t, ssize_t r)
 {
 	if (r == -EPIPE)
-		(void)signal_send_task(t, SIGPIPE, NULL);
+		signal_send_self(t, SIGPIPE);
 	if (r != -EFSIZELIMIT)
 		return r;
-	(void)signal_send_task(t, SIGXFSZ, NULL);
+	signal_send_self(t, SIGXFSZ);
 	return -EFBIG;
 }
 

@@ -118,6 +118,8 @@ static int open_program(const struct vfs_ctx *ctx, const struct path *p, bool *r
 	struct cred *root;
 	int r;
 
+	if (S_ISLNK(inode->mode))
+		return -ELOOP;
 	if (!S_ISREG(inode->mode) || (p->mnt->flags & MOUNT_NOEXEC))
 		return -EACCES;
 	r = inode_permission(inode, ctx->cred, MAY_EXEC);

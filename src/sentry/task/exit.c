@@ -241,6 +241,8 @@ static void exit_memory(struct task *t)
 	    user_copy_out(task_um(t), t->clear_child_tid, &zero, sizeof(zero)) == 0)
 		(void)futex_wake_address(t, t->clear_child_tid, 1);
 	t->utime_ns = platform->thread_cpu_ns(t->thread);
+	if (t->mm->total > t->tg->max_rss)
+		t->tg->max_rss = t->mm->total;
 	vfork_release(t);
 }
 
@@ -253,7 +255,7 @@ static void exit_process(struct task *t)
 	itimers_free(tg);
 	posix_timers_free(tg);
 	if (!tg->group_exit)
-		tg->exit_status = tg->leader->exit_code;
+		tg->exit_status = t->exit_code; /* the last thread's, as Linux since 5.16 */
 }
 
 static void leave_process(struct task *t)

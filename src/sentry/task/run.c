@@ -69,8 +69,8 @@ static void serve_syscall(struct task *t, const struct platform_event *ev)
 {
 	t->in_syscall = true;
 	t->call_done = false;
-	t->syscall_nr = ev->nr;
-	t->call_result = syscall_entry(t, ev->nr, &ev->args);
+	t->syscall_nr = (uint32_t)ev->nr; /* Linux looks at eax only */
+	t->call_result = syscall_entry(t, t->syscall_nr, &ev->args);
 	t->call_done = true;
 	if (t->regs_valid && !t->regs_replaced) {
 		t->regs.r.rax = (uint64_t)t->call_result;

@@ -182,6 +182,13 @@ int signal_send_pgrp(struct process_group *pgrp, int sig, const siginfo_t *info)
 	return r;
 }
 
+void signal_send_self(struct task *t, int sig)
+{
+	const siginfo_t info = signal_info_user(t, t->tg, sig, SI_USER);
+
+	(void)signal_send(t, SIGNAL_TO_TASK, sig, &info, false);
+}
+
 void signal_force(struct task *t, int sig, const siginfo_t *info)
 {
 	struct kernel_sigaction *action = &t->tg->sighand->action[sig - 1];

@@ -69,6 +69,8 @@ int signal_send_task(struct task *t, int sig, const siginfo_t *info);
 int signal_send_group(struct thread_group *tg, int sig, const siginfo_t *info);
 /* Every member; info NULL: as of a terminal. 0, or -ESRCH: it has no member. */
 int signal_send_pgrp(struct process_group *pgrp, int sig, const siginfo_t *info);
+/* What the kernel raises for a call of the task's own (SIGPIPE, SIGXFSZ): SI_USER from itself. */
+void signal_send_self(struct task *t, int sig);
 /* A fault of the task's own: a blocked or ignored signal kills. */
 void signal_force(struct task *t, int sig, const siginfo_t *info);
 

@@ -14,6 +14,14 @@ static struct timeval ns_to_timeval(uint64_t ns)
 				 .tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / 1000) };
 }
 
+/* What is mapped now counts as resident, as in /proc/PID/status. */
+static uint64_t max_rss(const struct thread_group *tg)
+{
+	const struct mm *mm = tg->leader->mm;
+
+	return mm && mm->total > tg->max_rss ? mm->total : tg->max_rss;
+}
+
 void thread_group_rusage(const struct thread_group *tg, struct rusage *ret)
 {
 	uint64_t user, sys;
@@ -26,7 +34,7 @@ void thread_group_rusage(const struct thread_group *tg, struct rusage *ret)
 	ret->ru_majflt = (long)tg->maj_flt;
 	ret->ru_nvcsw = (long)tg->nvcsw;
 	ret->ru_nivcsw = (long)tg->nivcsw;
-	ret->ru_maxrss = (long)(tg->max_rss / 1024);
+	ret->ru_maxrss = (long)(max_rss(tg) / 1024);
 }
 
 void thread_group_rusage_children(const struct thread_group *tg, struct rusage *ret)
