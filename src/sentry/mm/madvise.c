@@ -36,7 +36,7 @@ static int remove_pages(const struct vma *vma, uaddr_t start, uaddr_t end)
 		return -EINVAL;
 	if (!(vma->max_prot & PROT_WRITE))
 		return -EACCES;
-	if (vma->memfile)
+	if (vma->memfile && !vma->file)
 		return memfile_punch(vma->memfile, offset, end - start);
 	if (!vma->file || !vma->file->ops->fallocate)
 		return -EOPNOTSUPP;
@@ -89,7 +89,7 @@ static int populate(const struct vma *vma, int advice)
 {
 	const int needed = advice == MADV_POPULATE_WRITE ? PROT_WRITE : PROT_READ;
 
-	return vma->prot & needed ? 0 : -EFAULT;
+	return vma->prot & needed ? 0 : -EINVAL;
 }
 
 /* One area, or a part of it. */

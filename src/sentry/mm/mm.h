@@ -136,6 +136,13 @@ struct vma *vma_next(struct vma *vma);
 int mm_fault_code(struct mm *mm, uaddr_t addr);
 
 /*
+ * A fault below an area that grows down (MAP_GROWSDOWN, the stack): extend it to addr, unless a
+ * limit or the guard gap forbids it. true: the access can be tried again.
+ */
+bool mm_grow_down(struct mm *mm, struct platform_thread *t, const struct mm_limits *limits,
+		  uaddr_t addr);
+
+/*
  * Load a program into the fresh space of thread t (execve(2)): ELF static, PIE, with interpreter;
  * scripts were resolved by the caller. Fills mm and the registers of the start.
  */

@@ -31,7 +31,7 @@ int vma_map_host(struct platform_thread *t, const struct vma *vma, uaddr_t start
 	};
 	const uint64_t offset = vma->offset + (start - vma->start);
 
-	if (vma->memfile) {
+	if (vma->memfile && !vma->file) {
 		map.host_fd = vma->memfile->host_fd;
 		map.offset = offset;
 	} else if (vma->file) {
@@ -113,8 +113,8 @@ int map_locked(struct mm *mm, struct platform_thread *t, struct vma *vma, struct
 	return 0;
 }
 
-/* Mapping type and flags; -EINVAL, -EOPNOTSUPP, -ENOMEM. */
-static int judge_flags(int flags, bool with_file)
+/* Mapping type and flags; -EINVAL, -EOPNOTSUPP, -ENOMEM, -EPERM (MAP_LOCKED with limit 0). */
+static int judge_flags(int flags, bool with_file, const struct mm_limits *limits)
 {
 	switch (flags & MAP_TYPE_BITS) {
 	case MAP_SHARED_VALIDATE:
@@ -129,6 +129,8 @@ static int judge_flags(int flags, bool with_file)
 	}
 	if (flags & MAP_GROWSDOWN && (with_file || (flags & MAP_TYPE_BITS) != MAP_PRIVATE))
 		return -EINVAL;
+	if (flags & MAP_LOCKED && !limits->memlock)
+		return -EPERM;
 	/* As on a host whose pool of huge pages is empty. */
 	return flags & MAP_HUGETLB ? -ENOMEM : 0;
 }
@@ -160,7 +162,6 @@ static int judge_file(const struct file *file, int prot, bool shared, int *ret_m
 static int set_backing(struct vma *vma, struct file *file, uint64_t offset, uint64_t len)
 {
 	struct mmap_source source = { .host_fd = -1 };
-	const bool shared = vma->flags & MAP_SHARED;
 	int r;
 
 	vma->kind = VMA_ANON;
@@ -178,7 +179,7 @@ static int set_backing(struct vma *vma, struct file *file, uint64_t offset, uint
 			return 0;
 		}
 	}
-	return shared ? memfile_new("shared", len, &vma->memfile) : 0;
+	return vma->flags & MAP_SHARED ? memfile_new("shared", len, &vma->memfile) : 0;
 }
 
 /* Where the mapping goes; -EPERM, -EEXIST, -ENOMEM, -EINVAL. */
@@ -253,7 +254,7 @@ int64_t mm_mmap(struct mm *mm, struct platform_thread *t, const struct mm_limits
 	len = page_up(len);
 	if (offset > INT64_MAX - len)
 		return -EOVERFLOW;
-	r = judge_flags(flags, file);
+	r = judge_flags(flags, file, limits);
 	if (r >= 0 && file)
 		r = judge_file(file, prot, shared, &max_prot);
 	if (r < 0)
@@ -301,8 +302,12 @@ int64_t mm_map_shm(struct mm *mm, struct platform_thread *t, const struct mm_lim
 	r = map_at(mm, t, limits, addr, len, flags, vma, &dead);
 	kmutex_unlock(&mm->lock);
 	vma_free_list(&dead);
-	if (r < 0)
-		free(vma); /* not vma_free(): the references stay the caller's */
+	if (r < 0) {
+		/* The references stay the caller's. */
+		memfile_ref(memfile);
+		vma->shm = NULL;
+		vma_free(vma);
+	}
 	return r;
 }
 

@@ -43,6 +43,12 @@ sysret_t sys_pkey_mprotect(struct task *t, const struct syscall_args *a)
 	return arg_int(a, 3) == -1 ? sys_mprotect(t, a) : -EINVAL;
 }
 
+sysret_t sys_pkey_alloc(struct task *t, const struct syscall_args *a)
+{
+	/* flags are reserved; PKEY_DISABLE_ACCESS and PKEY_DISABLE_WRITE */
+	return arg_u64(a, 0) || arg_u64(a, 1) & ~3ull ? -EINVAL : -ENOSPC;
+}
+
 sysret_t sys_mremap(struct task *t, const struct syscall_args *a)
 {
 	const struct mm_limits limits = task_mm_limits(t);

@@ -88,8 +88,13 @@ static void serve_fault(struct task *t, struct platform_event *ev)
 	t->trap_no = ev->trap_no;
 	t->trap_error = ev->error_code;
 	t->trap_addr = (uint64_t)(uintptr_t)info.si_addr;
-	if (info.si_signo == SIGSEGV && (code == SEGV_MAPERR || code == SEGV_ACCERR))
+	if (info.si_signo == SIGSEGV && (code == SEGV_MAPERR || code == SEGV_ACCERR)) {
+		const struct mm_limits limits = task_mm_limits(t);
+
+		if (mm_grow_down(t->mm, t->thread, &limits, t->trap_addr))
+			return;
 		info.si_code = mm_fault_code(t->mm, t->trap_addr);
+	}
 	signal_force(t, info.si_signo, &info);
 }
 
