@@ -243,13 +243,29 @@ static void thread_free(struct platform_thread *t)
 		end_process(s);
 }
 
+/* The exception behind a signal (Intel SDM vol. 3, 6.15); ptrace(2) does not tell error codes. */
+static uint64_t trap_of(const siginfo_t *info)
+{
+	switch (info->si_signo) {
+	case SIGSEGV:
+		return info->si_code == SI_KERNEL ? 13 : 14;
+	case SIGILL:
+		return 6;
+	case SIGTRAP:
+		return info->si_code == TRAP_TRACE ? 1 : 3;
+	case SIGBUS:
+		return info->si_code == BUS_ADRALN ? 17 : 14;
+	default:
+		return 0;
+	}
+}
+
 static void fault_event(struct platform_thread *t, struct platform_event *ret)
 {
 	ret->kind = PLATFORM_FAULT;
 	if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &ret->info) < 0)
 		ret->info.si_signo = WSTOPSIG(t->status);
-	if (ret->info.si_signo == SIGSEGV)
-		ret->trap_no = 14;
+	ret->trap_no = trap_of(&ret->info);
 }
 
 static void syscall_event(struct platform_thread *t, struct platform_event *ret)
