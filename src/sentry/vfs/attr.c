@@ -281,7 +281,9 @@ static int xattr_permission(const struct vfs_ctx *ctx, const struct path *p, con
 
 	if (mask & MAY_WRITE && mount_writable(p->mnt) < 0)
 		return -EROFS;
-	if (str_after(name, "security.") || str_after(name, "system."))
+	if (str_after(name, "system.")) /* no filesystem here has access control lists */
+		return -EOPNOTSUPP;
+	if (str_after(name, "security."))
 		return 0;
 	if (str_after(name, "trusted.")) {
 		if (cred_capable(ctx->cred, CAP_SYS_ADMIN))

@@ -533,7 +533,8 @@ int fifo_open(struct inode *inode, uint32_t flags, struct file **ret)
 	struct pipe_file *pf;
 	int r;
 
-	if ((flags & O_ACCMODE) == O_WRONLY && flags & O_NONBLOCK && (!p || p->readers == 0))
+	if (!inode->sb->anonymous && (flags & O_ACCMODE) == O_WRONLY && flags & O_NONBLOCK &&
+	    (!p || p->readers == 0))
 		return -ENXIO;
 	if (!p) {
 		p = pipe_new();
@@ -548,7 +549,8 @@ int fifo_open(struct inode *inode, uint32_t flags, struct file **ret)
 		return -ENOMEM;
 	}
 	waitq_wake(&p->wq, POLL_READABLE | POLL_WRITABLE);
-	r = wait_partner(pf, flags);
+	/* A pipe(2) that is opened again (/proc/self/fd/N) waits for nobody. */
+	r = inode->sb->anonymous ? 0 : wait_partner(pf, flags);
 	if (r < 0) {
 		pf->file.inode = inode_ref(inode);
 		pipe_release(&pf->file);
