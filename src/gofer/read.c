@@ -72,6 +72,27 @@ GOFER_HANDLER(walk)
 	return 0;
 }
 
+GOFER_HANDLER(lookup)
+{
+	const struct gofer_held *dir = gofer_node(s, r->lookup.dir);
+	const struct gofer_lookup_reply reply = { .count = r->names_len };
+
+	if (!dir)
+		return -EBADF;
+	if (dir->type != S_IFDIR)
+		return -ENOTDIR;
+	say(out, &reply, sizeof(reply));
+	for (unsigned int i = 0; i < r->names_len; i++) {
+		struct gofer_lookup_result result = { 0 };
+
+		result.error = step(s, dir->fd, dir->root, r->names[i], &result.entry);
+		if (result.error)
+			result.entry = (struct gofer_entry){ 0 };
+		say(out, &result, sizeof(result));
+	}
+	return 0;
+}
+
 GOFER_HANDLER(getattr)
 {
 	const struct gofer_held *node = gofer_node(s, r->node.node);

@@ -46,6 +46,8 @@ static int dispatch(struct gofer_server *s, const struct gofer_request *r, struc
 		return gofer_do_attach(s, r, out);
 	case GOFER_WALK:
 		return gofer_do_walk(s, r, out);
+	case GOFER_LOOKUP:
+		return gofer_do_lookup(s, r, out);
 	case GOFER_GETATTR:
 		return gofer_do_getattr(s, r, out);
 	case GOFER_SETATTR:

@@ -120,6 +120,7 @@ int gofer_open_regular(const struct gofer_server *s, const struct gofer_held *no
 			    struct gofer_out *out)
 GOFER_HANDLER(attach);
 GOFER_HANDLER(walk);
+GOFER_HANDLER(lookup);
 GOFER_HANDLER(getattr);
 GOFER_HANDLER(setattr);
 GOFER_HANDLER(open);

@@ -31,6 +31,8 @@ static size_t fields_of(uint32_t type)
 		return sizeof(struct gofer_attach_reply);
 	case GOFER_WALK:
 		return sizeof(struct gofer_walk_reply);
+	case GOFER_LOOKUP:
+		return sizeof(struct gofer_lookup_reply);
 	case GOFER_GETATTR:
 	case GOFER_SETATTR:
 	case GOFER_OPEN:
@@ -86,12 +88,29 @@ static bool bytes_valid(uint32_t type, const struct gofer_answer *a)
 	return a->tail_len == a->bytes.len;
 }
 
+static bool results_valid(const struct gofer_answer *a)
+{
+	struct gofer_lookup_result result;
+
+	if (a->lookup.reserved || a->lookup.count > GOFER_LOOKUP_MAX ||
+	    a->tail_len != a->lookup.count * sizeof(result))
+		return false;
+	for (uint32_t i = 0; i < a->lookup.count; i++) {
+		gofer_answer_result(a, i, &result);
+		if (!error_valid(result.error) || result.reserved)
+			return false;
+	}
+	return true;
+}
+
 static bool tail_valid(uint32_t type, const struct gofer_answer *a)
 {
 	switch (type) {
 	case GOFER_WALK:
 		return a->walk.found <= GOFER_WALK_MAX && error_valid(a->walk.stop) &&
 		       a->tail_len == a->walk.found * sizeof(struct gofer_entry);
+	case GOFER_LOOKUP:
+		return results_valid(a);
 	case GOFER_READLINK:
 	case GOFER_GETXATTR:
 	case GOFER_LISTXATTR:
@@ -130,6 +149,12 @@ int gofer_reply_decode(const void *message, size_t len, uint32_t type, struct go
 }
 
 void gofer_answer_entry(const struct gofer_answer *a, unsigned int i, struct gofer_entry *ret)
+{
+	memcpy(ret, (const char *)a->tail + i * sizeof(*ret), sizeof(*ret));
+}
+
+void gofer_answer_result(const struct gofer_answer *a, unsigned int i,
+			 struct gofer_lookup_result *ret)
 {
 	memcpy(ret, (const char *)a->tail + i * sizeof(*ret), sizeof(*ret));
 }

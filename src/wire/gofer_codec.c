@@ -13,18 +13,18 @@
 
 struct shape {
 	uint8_t fixed;	  /* bytes of fields */
-	uint8_t names;	  /* number of names; 255: walk.count */
+	uint8_t names;	  /* number of names; 255: a field says it */
 	uint8_t min_blob; /* a blob follows, of at least so many bytes */
 	uint8_t has_blob;
 };
 
-#define NAMES_OF_WALK 255
+#define NAMES_COUNTED 255
 
 static bool shape_of(uint32_t type, struct shape *ret)
 {
 	static const struct shape shapes[GOFER_TYPE_MAX] = {
 		[GOFER_ATTACH] = { sizeof(struct gofer_attach), 0, 0, 0 },
-		[GOFER_WALK] = { sizeof(struct gofer_walk), NAMES_OF_WALK, 0, 0 },
+		[GOFER_WALK] = { sizeof(struct gofer_walk), NAMES_COUNTED, 0, 0 },
 		[GOFER_GETATTR] = { sizeof(struct gofer_node), 0, 0, 0 },
 		[GOFER_SETATTR] = { sizeof(struct gofer_setattr), 0, 0, 0 },
 		[GOFER_OPEN] = { sizeof(struct gofer_open), 0, 0, 0 },
@@ -47,6 +47,7 @@ static bool shape_of(uint32_t type, struct shape *ret)
 		[GOFER_COPY_RANGE] = { sizeof(struct gofer_copy_range), 0, 0, 0 },
 		[GOFER_CONNECT] = { sizeof(struct gofer_node), 0, 0, 0 },
 		[GOFER_BIND] = { sizeof(struct gofer_unlink), 1, 0, 0 },
+		[GOFER_LOOKUP] = { sizeof(struct gofer_lookup), NAMES_COUNTED, 0, 0 },
 	};
 
 	if (type == 0 || type >= GOFER_TYPE_MAX)
@@ -123,6 +124,8 @@ static bool reserved_zero(const struct gofer_request *r)
 		return !r->attach.reserved;
 	case GOFER_WALK:
 		return !r->walk.reserved;
+	case GOFER_LOOKUP:
+		return !r->lookup.reserved;
 	case GOFER_OPEN:
 		return !r->open.reserved;
 	case GOFER_SYMLINK:
@@ -190,6 +193,20 @@ static int decode_names(struct gofer_request *r, unsigned int count, const char 
 	return bad;
 }
 
+/* Where a field says how many names there are: within its limit. */
+static bool count_names(const struct gofer_request *r, struct shape *shape)
+{
+	const bool walk = r->type == GOFER_WALK;
+	const uint32_t count = walk ? r->walk.count : r->lookup.count;
+
+	if (shape->names != NAMES_COUNTED)
+		return true;
+	if (count == 0 || count > (walk ? GOFER_WALK_MAX : GOFER_LOOKUP_MAX))
+		return false;
+	shape->names = (uint8_t)count;
+	return true;
+}
+
 int gofer_request_decode(const void *message, size_t len, struct gofer_request *ret)
 {
 	struct gofer_request_head head;
@@ -212,11 +229,8 @@ int gofer_request_decode(const void *message, size_t len, struct gofer_request *
 	at += shape.fixed;
 	if (!reserved_zero(ret))
 		return -EPROTO;
-	if (shape.names == NAMES_OF_WALK) {
-		if (ret->walk.count == 0 || ret->walk.count > GOFER_WALK_MAX)
-			return -EPROTO;
-		shape.names = (uint8_t)ret->walk.count;
-	}
+	if (!count_names(ret, &shape))
+		return -EPROTO;
 	bad = decode_names(ret, shape.names, &at, end);
 	if (bad == -EPROTO)
 		return bad;
@@ -237,14 +251,11 @@ int gofer_request_encode(const struct gofer_request *r, void *message)
 	char *at = message, *const end = at + GOFER_MESSAGE_MAX;
 	struct shape shape;
 
-	if (!shape_of(r->type, &shape) ||
-	    (r->type == GOFER_WALK && (r->walk.count == 0 || r->walk.count > GOFER_WALK_MAX)))
+	if (!shape_of(r->type, &shape) || !count_names(r, &shape))
 		return -EINVAL;
 	at += sizeof(head);
 	memcpy(at, &r->attach, shape.fixed);
 	at += shape.fixed;
-	if (shape.names == NAMES_OF_WALK)
-		shape.names = (uint8_t)r->walk.count;
 	for (unsigned int i = 0; i < shape.names; i++) {
 		const size_t n = strlen(r->names[i]);
 

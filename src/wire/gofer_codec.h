@@ -23,6 +23,7 @@ struct gofer_request {
 	union {
 		struct gofer_attach attach;
 		struct gofer_walk walk;
+		struct gofer_lookup lookup;
 		struct gofer_node node;
 		struct gofer_setattr setattr;
 		struct gofer_open open;
@@ -39,9 +40,9 @@ struct gofer_request {
 		struct gofer_copy_range copy;
 	};
 	unsigned int names_len;
-	const char *names[GOFER_WALK_MAX]; /* NUL-terminated */
-	const void *blob;		   /* target, value, ids; NULL without */
-	size_t blob_len;		   /* bytes */
+	const char *names[GOFER_LOOKUP_MAX]; /* NUL-terminated */
+	const void *blob;		     /* target, value, ids; NULL without */
+	size_t blob_len;		     /* bytes */
 };
 
 /*
@@ -72,6 +73,7 @@ struct gofer_answer {
 		struct gofer_attr_reply attr;
 		struct gofer_entry entry;
 		struct gofer_walk_reply walk;
+		struct gofer_lookup_reply lookup;
 		struct gofer_bytes_reply bytes;
 		struct gofer_readdir_reply readdir;
 		struct gofer_statfs_reply statfs;
@@ -93,6 +95,10 @@ int gofer_reply_decode(const void *message, size_t len, uint32_t type, struct go
 
 /* Entry i of a WALK's answer; i < found. */
 void gofer_answer_entry(const struct gofer_answer *a, unsigned int i, struct gofer_entry *ret);
+
+/* Result i of a LOOKUP's answer; i < lookup.count. */
+void gofer_answer_result(const struct gofer_answer *a, unsigned int i,
+			 struct gofer_lookup_result *ret);
 
 struct gofer_dirent_view {
 	uint64_t ino, cookie;

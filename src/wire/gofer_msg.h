@@ -31,6 +31,7 @@
 #define GOFER_NODES_MAX	  8192u	      /* held by a client at one time */
 #define GOFER_ROOTS_MAX	  256u
 #define GOFER_WALK_MAX	  16u		/* names of one WALK */
+#define GOFER_LOOKUP_MAX  32u		/* names of one LOOKUP */
 #define GOFER_CLOSE_MAX	  4096u		/* ids of one CLOSE */
 #define GOFER_NAME_MAX	  255u		/* bytes of a name (NAME_MAX) */
 #define GOFER_SYMLINK_MAX 4095u		/* bytes of a target (PATH_MAX with its NUL) */
@@ -64,6 +65,7 @@ enum gofer_type {
 	GOFER_COPY_RANGE,
 	GOFER_CONNECT,
 	GOFER_BIND,
+	GOFER_LOOKUP,
 	GOFER_TYPE_MAX, /* one more than the last */
 };
 
@@ -131,6 +133,27 @@ struct gofer_walk {
 struct gofer_walk_reply {
 	uint32_t found;
 	int32_t stop;
+};
+
+/*
+ * Many names of one directory: `count` names follow. Reply: gofer_lookup_reply with `count` results
+ * in the order of the names, each an entry or the errno of its name.
+ */
+struct gofer_lookup {
+	uint64_t dir;
+	uint32_t count;
+	uint32_t reserved;
+};
+
+struct gofer_lookup_result {
+	int32_t error; /* 0: entry counts */
+	uint32_t reserved;
+	struct gofer_entry entry;
+};
+
+struct gofer_lookup_reply {
+	uint32_t count;
+	uint32_t reserved;
 };
 
 /* GETATTR, READLINK, STATFS. */
@@ -316,6 +339,7 @@ _Static_assert(sizeof(struct gofer_request_head) == 16, "wire");
 _Static_assert(sizeof(struct gofer_reply) == 24, "wire");
 _Static_assert(sizeof(struct gofer_attr) == 96, "wire");
 _Static_assert(sizeof(struct gofer_entry) == 104, "wire");
+_Static_assert(sizeof(struct gofer_lookup_result) == 112, "wire");
 _Static_assert(sizeof(struct gofer_attach_reply) == 112, "wire");
 _Static_assert(sizeof(struct gofer_setattr) == 48, "wire");
 _Static_assert(sizeof(struct gofer_make) == 24, "wire");

@@ -100,6 +100,33 @@ static void a_walk_stops_behind_a_link_and_at_what_is_missing(void **state)
 	assert_int_equal(f->answer.walk.stop, -ENOTDIR);
 }
 
+static void many_names_are_looked_up_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct gofer_request r = { .type = GOFER_LOOKUP, .lookup = { f->root, 3, 0 } };
+	struct gofer_lookup_result result;
+
+	put_file(f, "rw/a", "x");
+	assert_int_equal(symlinkat("../secret", f->dir, "rw/l"), 0);
+	r.names[0] = "a";
+	r.names[1] = "nope";
+	r.names[2] = "l";
+	assert_int_equal(call(f, &r), 0);
+	assert_int_equal(f->answer.lookup.count, 3);
+	gofer_answer_result(&f->answer, 0, &result);
+	assert_int_equal(result.error, 0);
+	assert_int_equal(result.entry.attr.size, 1);
+	gofer_answer_result(&f->answer, 1, &result);
+	assert_int_equal(result.error, -ENOENT);
+	assert_int_equal(result.entry.node, 0);
+	gofer_answer_result(&f->answer, 2, &result);
+	assert_true(S_ISLNK(result.entry.attr.mode));
+	r.lookup.dir = must_walk(f, "a");
+	assert_int_equal(call(f, &r), -ENOTDIR);
+	r.lookup.dir = 1;
+	assert_int_equal(call(f, &r), -EBADF);
+}
+
 static void an_id_that_was_not_given_out_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -420,6 +447,7 @@ int main(void)
 		GOFER_TEST(a_name_that_is_no_single_component_is_refused),
 		GOFER_TEST(a_link_is_never_followed),
 		GOFER_TEST(a_walk_stops_behind_a_link_and_at_what_is_missing),
+		GOFER_TEST(many_names_are_looked_up_at_once),
 		GOFER_TEST(an_id_that_was_not_given_out_is_refused),
 		GOFER_TEST(a_closed_id_never_comes_back),
 		GOFER_TEST(closing_checks_all_ids_before_it_closes_one),

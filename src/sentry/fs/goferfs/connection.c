@@ -64,11 +64,25 @@ static struct gofer_call *find_call(uint64_t tag)
 	return NULL;
 }
 
+static unsigned int results_in(const struct gofer_answer *a)
+{
+	struct gofer_lookup_result result;
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < a->lookup.count; i++) {
+		gofer_answer_result(a, i, &result);
+		n += result.error == 0;
+	}
+	return n;
+}
+
 static unsigned int nodes_in(const struct gofer_answer *a, uint32_t type)
 {
 	switch (a->error ? 0 : type) {
 	case GOFER_WALK:
 		return a->walk.found;
+	case GOFER_LOOKUP:
+		return results_in(a);
 	case GOFER_ATTACH:
 	case GOFER_CREATE:
 	case GOFER_MKDIR:

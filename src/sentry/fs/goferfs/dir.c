@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listings. A directory is read whole when getdents(2) starts at its beginning, and that open file
- * goes on with what it got: positions stay right whatever is made and removed meanwhile. In
- * exclusive mode the listing also serves the next reader, until a name of the directory changes.
+ * Directories: what is known of their names. In exclusive mode a directory that was read whole, or
+ * made by us, is known for good: its listing follows our changes, says without the gofer that a
+ * name is not there, and serves every reader. Otherwise a listing is read whole when getdents(2)
+ * starts at the beginning, and lives as long as that open file.
+ *
+ * Who looks up the names of a listing one after the other (ls -l, tar, rm -r) gets them from the
+ * gofer many at a time: those that will be asked for next wait on the directory.
  */
 #include "sentry/fs/goferfs/internal.h"
 
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -20,54 +23,52 @@ struct gofer_dir_file {
 	struct gofer_listing *listing; /* one reference; NULL until the first entry */
 };
 
-void gofer_listing_unref(struct gofer_listing *l)
+void gofer_dir_forget_listing(struct inode *dir)
 {
-	if (!l || --l->refs > 0)
+	struct gofer_inode *gi = gofer_inode(dir);
+
+	gofer_ahead_drop(gi);
+	gofer_listing_unref(gi->listing);
+	gi->listing = NULL;
+}
+
+void gofer_dir_changed(struct inode *dir)
+{
+	struct gofer_inode *gi = gofer_inode(dir);
+
+	gi->seq++;
+	gi->stale = true;
+}
+
+void gofer_dir_is_empty(struct inode *dir)
+{
+	struct gofer_inode *gi = gofer_inode(dir);
+
+	if (gi->fs->exclusive && !gi->listing)
+		gi->listing = gofer_listing_new();
+}
+
+void gofer_dir_add(struct inode *dir, const struct vfs_name *name, const struct inode *inode)
+{
+	struct gofer_inode *gi = gofer_inode(dir);
+	const uint64_t ino = container_of(inode, const struct gofer_inode, inode)->host_ino;
+
+	if (!gi->listing)
 		return;
-	free(l->offsets);
-	free(l->bytes);
-	free(l);
+	if (gi->listing->bytes_len > GOFERFS_LISTING_KEPT ||
+	    gofer_listing_add(gi->listing, name, ino, IFTODT(inode->mode)) < 0)
+		gofer_dir_forget_listing(dir);
 }
 
-/* Appends the entries of one answer. */
-static int append(struct gofer_listing *l, const struct gofer_answer *a)
+void gofer_dir_remove(struct inode *dir, const struct vfs_name *name)
 {
-	const size_t bytes = l->bytes_len + a->tail_len;
-	const size_t count = (size_t)l->count + a->readdir.count;
-	struct gofer_dirent_view view;
-	size_t at = 0;
-	void *grown;
+	struct gofer_inode *gi = gofer_inode(dir);
+	const int64_t i = gi->listing ? gofer_listing_find(gi->listing, name) : -1;
 
-	if (bytes > GOFERFS_LISTING_MAX)
-		return -ENOMEM;
-	if (a->readdir.count == 0)
-		return 0;
-	grown = realloc(l->bytes, bytes);
-	if (!grown)
-		return -ENOMEM;
-	l->bytes = grown;
-	grown = realloc(l->offsets, count * sizeof(*l->offsets));
-	if (!grown)
-		return -ENOMEM;
-	l->offsets = grown;
-	memcpy(l->bytes + l->bytes_len, a->tail, a->tail_len);
-	for (uint32_t i = 0; i < a->readdir.count; i++) {
-		l->offsets[l->count + i] = l->bytes_len + (uint32_t)at;
-		(void)gofer_answer_dirent(a, &at, &view);
-	}
-	l->bytes_len = (uint32_t)bytes;
-	l->count = (uint32_t)count;
-	return 0;
-}
-
-static void entry_at(const struct gofer_listing *l, uint32_t i, struct gofer_dirent_view *ret)
-{
-	const struct gofer_answer a = { .tail = l->bytes, .tail_len = l->bytes_len };
-	size_t at = l->offsets[i];
-	const int r = gofer_answer_dirent(&a, &at, ret);
-
-	assert(r == 1); /* checked when it came */
-	(void)r;
+	if (i < 0)
+		return;
+	gofer_ahead_drop(gi); /* it counts entries, which may move */
+	gofer_listing_remove(gi->listing, (uint32_t)i);
 }
 
 static int read_piece(struct gofer_inode *gi, struct gofer_listing *l, uint64_t *cookie)
@@ -77,28 +78,27 @@ static int read_piece(struct gofer_inode *gi, struct gofer_listing *l, uint64_t 
 	int r = gofer_call(&call);
 
 	if (r == 0)
-		r = append(l, &call.answer);
+		r = gofer_listing_append(l, &call.answer);
 	if (r < 0)
 		return r;
 	if (call.answer.readdir.eof)
 		return 0;
 	if (call.answer.readdir.count == 0)
 		return -EIO; /* it would never end */
-	entry_at(l, l->count - 1, &last);
+	(void)gofer_listing_entry(l, l->count - 1, &last);
 	*cookie = last.cookie;
 	return 1;
 }
 
 static int read_all(struct gofer_inode *gi, struct gofer_listing **ret)
 {
-	struct gofer_listing *l = calloc(1, sizeof(*l));
+	struct gofer_listing *l = gofer_listing_new();
 	const uint32_t seq = gi->seq;
 	uint64_t cookie = 0;
 	int r;
 
 	if (!l)
 		return -ENOMEM;
-	l->refs = 1;
 	do {
 		r = read_piece(gi, l, &cookie);
 	} while (r > 0);
@@ -106,8 +106,8 @@ static int read_all(struct gofer_inode *gi, struct gofer_listing **ret)
 		gofer_listing_unref(l);
 		return r;
 	}
-	if (gi->fs->exclusive && seq == gi->seq && l->bytes_len <= GOFERFS_LISTING_KEPT) {
-		gofer_listing_unref(gi->listing);
+	if (gi->fs->exclusive && seq == gi->seq && !gi->listing &&
+	    l->bytes_len <= GOFERFS_LISTING_KEPT) {
 		gi->listing = l;
 		l->refs++;
 	}
@@ -166,8 +166,10 @@ static int dir_iterate(struct file *f, struct dir_sink *sink)
 	if (f->pos == 1 && !emit(f, sink, "..", 2, parent_ino(f), DT_DIR))
 		return 0;
 	while (f->pos - POS_ENTRIES < df->listing->count) {
-		entry_at(df->listing, (uint32_t)(f->pos - POS_ENTRIES), &e);
-		if (!emit(f, sink, e.name, e.name_len, gofer_ino(gi->fs, gi->dev, e.ino), e.type))
+		if (!gofer_listing_entry(df->listing, (uint32_t)(f->pos - POS_ENTRIES), &e))
+			f->pos++;
+		else if (!emit(f, sink, e.name, e.name_len, gofer_ino(gi->fs, gi->dev, e.ino),
+			       e.type))
 			return 0;
 	}
 	return 0;

@@ -126,7 +126,7 @@ static ssize_t file_op_read(struct file *f, struct uio *u, uint64_t *pos)
 
 	if (u->left == 0)
 		return 0;
-	r = gofer_handle_get(gi, access_of(f), &h);
+	r = gofer_handle_get(gi, access_of(f), false, &h);
 	if (r < 0)
 		return r;
 	buffer = buffer_get();
@@ -188,7 +188,7 @@ static ssize_t file_op_write(struct file *f, struct uio *u, uint64_t *pos)
 
 	if (u->left == 0)
 		return 0;
-	r = gofer_handle_get(gofer_inode(f->inode), access_of(f), &h);
+	r = gofer_handle_get(gofer_inode(f->inode), access_of(f), false, &h);
 	if (r < 0)
 		return r;
 	buffer = buffer_get();
@@ -214,7 +214,7 @@ static int file_op_mmap(struct file *f, int prot, int flags, uint64_t offset, ui
 
 	(void)prot;
 	(void)len;
-	r = gofer_handle_get(gi, writes ? access_of(f) : (uint32_t)GOFER_OPEN_READ, &h);
+	r = gofer_handle_get(gi, writes ? access_of(f) : (uint32_t)GOFER_OPEN_READ, true, &h);
 	if (r < 0)
 		return r;
 	gofer_handle_unref(gf->mapped);
@@ -235,7 +235,7 @@ static int64_t file_op_seek(struct file *f, int64_t offset, int whence)
 		r = whence == SEEK_END ? gofer_inode_getattr(f->inode) : 0;
 		return r < 0 ? r : file_seek_size(f, offset, whence, f->inode->size);
 	}
-	r = gofer_handle_get(gofer_inode(f->inode), access_of(f), &h);
+	r = gofer_handle_get(gofer_inode(f->inode), access_of(f), false, &h);
 	if (r < 0)
 		return r;
 	at = lseek(h->host_fd, offset, whence);
@@ -260,7 +260,7 @@ static long sync_data(void *arg)
 static int file_op_fsync(struct file *f, bool data_only)
 {
 	struct gofer_handle *h;
-	int r = gofer_handle_get(gofer_inode(f->inode), access_of(f), &h);
+	int r = gofer_handle_get(gofer_inode(f->inode), access_of(f), false, &h);
 
 	if (r < 0)
 		return r;
@@ -298,7 +298,7 @@ static int file_op_fallocate(struct file *f, int mode, uint64_t offset, uint64_t
 
 	if (!mode_offered(mode))
 		return -EOPNOTSUPP;
-	r = gofer_handle_get(gi, access_of(f), &h);
+	r = gofer_handle_get(gi, access_of(f), false, &h);
 	if (r < 0)
 		return r;
 	a.host_fd = h->host_fd;
@@ -341,7 +341,7 @@ int gofer_file_open(struct inode *inode, uint32_t flags, struct file **ret)
 	if ((flags & O_ACCMODE) == 3)
 		gf->file.mode |= FMODE_READ | FMODE_WRITE;
 	gofer_inode_opened(gi);
-	r = gofer_handle_get(gi, access_of(&gf->file), &h);
+	r = gofer_handle_get(gi, access_of(&gf->file), false, &h);
 	if (r < 0) {
 		gofer_inode_closed(gi);
 		free(gf);

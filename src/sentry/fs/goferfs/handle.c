@@ -5,8 +5,8 @@
  * the inode, since positions are the sentry's own, and kept for a while when the last one is closed
  * (exclusive mode): a shared library is opened by every program.
  *
- * A descriptor that only reads never serves a file that the guest may write, nor the other way
- * round: what a process maps has no more access than its open file.
+ * What a process maps has no more access than its open file: a descriptor that can write never
+ * leaves for a file that was opened for reading (exact). The sentry itself may read with it.
  */
 #include "sentry/fs/goferfs/internal.h"
 
@@ -149,12 +149,14 @@ static int donate_writer(struct gofer_inode *gi, uint32_t access, struct gofer_h
 	return r;
 }
 
-static int get(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
+static int get(struct gofer_inode *gi, uint32_t access, bool exact, struct gofer_handle **ret)
 {
 	const unsigned int which = access & GOFER_OPEN_WRITE ? HANDLE_WRITE : HANDLE_READ;
 	struct gofer_handle *h = gi->handles[which];
 	int r;
 
+	if (!exact && !h)
+		h = gofer_handle_any(gi);
 	if (h && (h->access & access) == access) {
 		*ret = gofer_handle_ref(h);
 		return 0;
@@ -176,14 +178,14 @@ static int get(struct gofer_inode *gi, uint32_t access, struct gofer_handle **re
 	return 0;
 }
 
-int gofer_handle_get(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
+int gofer_handle_get(struct gofer_inode *gi, uint32_t access, bool exact, struct gofer_handle **ret)
 {
 	int r;
 
 	/* While it is asked for it may not go to the idle list and be dropped from there. */
 	gi->opens++;
 	idle_remove(gi);
-	r = get(gi, access, ret);
+	r = get(gi, access, exact, ret);
 	gofer_inode_closed(gi);
 	return r;
 }

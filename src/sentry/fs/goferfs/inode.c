@@ -48,6 +48,11 @@ static struct gofer_inode *find(struct goferfs *fs, uint64_t dev, uint64_t ino)
 	return NULL;
 }
 
+bool gofer_inode_known(struct goferfs *fs, uint64_t dev, uint64_t ino)
+{
+	return find(fs, dev, ino) != NULL;
+}
+
 static nsec_t time_of(int64_t ns)
 {
 	return ns > 0 ? (nsec_t)ns : 0;
@@ -154,7 +159,7 @@ void gofer_inode_evict(struct inode *inode)
 
 	list_del(&gi->hash_node);
 	gofer_handles_drop(gi);
-	gofer_listing_unref(gi->listing);
+	gofer_dir_forget_listing(inode);
 	gofer_forget(gi->node);
 	free(gi->target);
 	inode_fini(inode);
@@ -277,16 +282,6 @@ int gofer_inode_setattr(struct inode *inode, const struct setattr *attr)
 	if (r == 0)
 		gofer_inode_apply(gi, &call.answer.attr.attr, seq);
 	return r;
-}
-
-void gofer_dir_changed(struct inode *dir)
-{
-	struct gofer_inode *gi = gofer_inode(dir);
-
-	gofer_listing_unref(gi->listing);
-	gi->listing = NULL;
-	gi->seq++;
-	gi->stale = true;
 }
 
 static int refuse_open(struct inode *inode, uint32_t flags, struct file **ret)

@@ -18,6 +18,7 @@
 #define GOFERFS_CHUNK	     (128u << 10) /* bytes of one host read or write */
 #define GOFERFS_HELPER_WRITE (64u << 10)  /* from so many bytes on a write goes to a helper */
 #define GOFERFS_HELPER_CUT   (16u << 20)  /* bytes: a larger file is cut by a helper */
+#define GOFERFS_AHEAD_MAX    96u	  /* inodes of a directory that wait to be asked for */
 #define GOFERFS_BUCKETS	     4096u
 
 /* --- connection.c --- */
@@ -77,10 +78,13 @@ enum { HANDLE_READ, HANDLE_WRITE, HANDLES };
 
 struct gofer_listing {
 	unsigned int refs;
-	uint32_t count;
-	uint32_t bytes_len;
-	uint32_t *offsets; /* of entries in bytes */
+	uint32_t count; /* entries, holes included */
+	uint32_t live;
+	uint32_t bytes_len, bytes_cap, offsets_cap;
+	uint32_t *offsets; /* of entries in bytes, with a mark at holes */
 	char *bytes;	   /* struct gofer_dirent, name, NUL; as they came */
+	uint32_t *index;   /* hash table: entry + 1; NULL: not made yet */
+	uint32_t index_len;
 };
 
 struct gofer_inode {
@@ -93,7 +97,8 @@ struct gofer_inode {
 	bool no_xattrs; /* known to have none (exclusive) */
 	uint32_t seq;	/* counts local changes: an answer from before one is not believed */
 	char *target;	/* of a link; owned; NULL: not asked yet */
-	struct gofer_listing *listing; /* of a directory (exclusive) */
+	struct gofer_listing *listing; /* of a directory; NULL: not known (always in shared mode) */
+	struct gofer_ahead *ahead;     /* owned; NULL: none */
 
 	unsigned int opens;		       /* open files of it */
 	struct gofer_handle *handles[HANDLES]; /* one reference each */
@@ -120,8 +125,8 @@ void gofer_inode_apply(struct gofer_inode *gi, const struct gofer_attr *attr, ui
 int gofer_inode_getattr(struct inode *inode);
 int gofer_inode_setattr(struct inode *inode, const struct setattr *attr);
 void gofer_inode_evict(struct inode *inode);
-/* Names of a directory changed: listing and attributes are not right any more. */
-void gofer_dir_changed(struct inode *dir);
+/* There is an inode of this number. */
+bool gofer_inode_known(struct goferfs *fs, uint64_t dev, uint64_t ino);
 uint32_t goferfs_inodes(void);
 
 /* --- names.c: superblock_ops.revalidate of shared mode --- */
@@ -129,8 +134,12 @@ int gofer_revalidate(struct dentry *d);
 
 /* --- handle.c --- */
 
-/* A descriptor for what `access` says; *ret: a reference. May park. */
-int gofer_handle_get(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret);
+/*
+ * A descriptor for what `access` says; *ret: a reference. May park. For the sentry's own reads one
+ * that can also write will do (exact false); one that leaves for a guest process may not.
+ */
+int gofer_handle_get(struct gofer_inode *gi, uint32_t access, bool exact,
+		     struct gofer_handle **ret);
 struct gofer_handle *gofer_handle_ref(struct gofer_handle *h);
 void gofer_handle_unref(struct gofer_handle *h); /* accepts NULL */
 /* Whatever is there, for fstat(2); NULL: nothing. Not referenced. */
@@ -144,9 +153,34 @@ void gofer_handles_drop(struct gofer_inode *gi);
 void gofer_idle_drop_all(void);
 uint32_t gofer_idle_count(void);
 
+/* --- listing.c --- */
+struct gofer_listing *gofer_listing_new(void);	   /* empty; NULL: out of memory */
+void gofer_listing_unref(struct gofer_listing *l); /* accepts NULL */
+int gofer_listing_append(struct gofer_listing *l, const struct gofer_answer *readdir);
+int gofer_listing_add(struct gofer_listing *l, const struct vfs_name *name, uint64_t ino,
+		      unsigned int type);
+void gofer_listing_remove(struct gofer_listing *l, uint32_t entry);
+/* The entry of a name, or -1. */
+int64_t gofer_listing_find(struct gofer_listing *l, const struct vfs_name *name);
+/* False: a hole; *ret is what was there. */
+bool gofer_listing_entry(const struct gofer_listing *l, uint32_t entry,
+			 struct gofer_dirent_view *ret);
+
+/* --- ahead.c --- */
+/* The inode of an entry of gi->listing, with others on the way. */
+int gofer_ahead_lookup(struct gofer_inode *gi, uint32_t entry, struct inode **ret);
+void gofer_ahead_drop(struct gofer_inode *gi);
+void gofer_ahead_drop_all(void); /* the inodes that wait, of all directories */
+
+/* --- dir.c: names of a directory changed by us; the VFS holds it --- */
+void gofer_dir_changed(struct inode *dir); /* its attributes did */
+void gofer_dir_add(struct inode *dir, const struct vfs_name *name, const struct inode *inode);
+void gofer_dir_remove(struct inode *dir, const struct vfs_name *name);
+void gofer_dir_is_empty(struct inode *dir); /* new */
+void gofer_dir_forget_listing(struct inode *dir);
+
 /* --- dir.c, file.c, xattr.c --- */
 int gofer_dir_open(struct inode *inode, uint32_t flags, struct file **ret);
-void gofer_listing_unref(struct gofer_listing *l); /* accepts NULL */
 int gofer_file_open(struct inode *inode, uint32_t flags, struct file **ret);
 ssize_t gofer_getxattr(struct inode *inode, const char *name, void *value, size_t size);
 int gofer_setxattr(struct inode *inode, const char *name, const void *value, size_t size,

@@ -19,18 +19,27 @@ static const char *name_text(const struct vfs_name *name, struct name_text *t)
 	return t->text;
 }
 
+/* Names that nobody uses make way before the gofer's table is full. */
+static void gofer_make_room(struct goferfs *fs)
+{
+	struct goferfs_counts counts;
+
+	goferfs_counts(&counts);
+	if (counts.nodes <= GOFERFS_NODES_HIGH)
+		return;
+	gofer_ahead_drop_all();
+	(void)dentry_prune(&fs->sb, GOFERFS_PRUNE);
+}
+
 /*
  * A call whose answer holds a node. When the gofer's table is full, names that nobody uses make way
  * and the call is made once more.
  */
 static int call_for_node(struct gofer_inode *dir, struct gofer_call *call)
 {
-	struct goferfs_counts counts;
 	int r;
 
-	goferfs_counts(&counts);
-	if (counts.nodes > GOFERFS_NODES_HIGH)
-		(void)dentry_prune(&dir->fs->sb, GOFERFS_PRUNE);
+	gofer_make_room(dir->fs);
 	r = gofer_call(call);
 	if (r != -ENFILE || dentry_prune(&dir->fs->sb, GOFERFS_PRUNE) == 0)
 		return r;
@@ -58,8 +67,19 @@ static int dir_lookup(struct inode *dir, const struct vfs_name *name, struct ino
 	struct gofer_inode *gi = gofer_inode(dir);
 	struct name_text t;
 	struct gofer_entry entry;
-	const int r = walk_one(gi, name_text(name, &t), &entry);
+	int64_t i;
+	int r;
 
+	if (gi->listing) {
+		i = gofer_listing_find(gi->listing, name);
+		if (i < 0)
+			return -ENOENT;
+		gofer_make_room(gi->fs);
+		r = gofer_ahead_lookup(gi, (uint32_t)i, ret);
+		if (r != -ENFILE && r != -ENOMEM)
+			return r;
+	}
+	r = walk_one(gi, name_text(name, &t), &entry);
 	return r < 0 ? r : gofer_inode_get(gi->fs, &entry, ret);
 }
 
@@ -110,7 +130,13 @@ static int make(struct inode *dir, const struct vfs_name *name, struct gofer_cal
 	call->request.names_len = 1;
 	r = call_for_node(gi, call);
 	gofer_dir_changed(dir);
-	return r < 0 ? r : gofer_inode_get(gi->fs, &call->answer.entry, ret);
+	if (r == 0)
+		r = gofer_inode_get(gi->fs, &call->answer.entry, ret);
+	if (r == 0)
+		gofer_dir_add(dir, name, *ret);
+	else
+		gofer_dir_forget_listing(dir);
+	return r;
 }
 
 static int make_regular(struct inode *dir, const struct vfs_name *name, uint32_t mode,
@@ -151,8 +177,11 @@ static int dir_mkdir(struct inode *dir, const struct vfs_name *name, uint32_t mo
 		     const struct cred *cred, struct inode **ret)
 {
 	GOFER_CALL(call, .type = GOFER_MKDIR, .make = wanted(dir, S_IFDIR | (mode & 07777), cred));
+	const int r = make(dir, name, &call, ret);
 
-	return make(dir, name, &call, ret);
+	if (r == 0)
+		gofer_dir_is_empty(*ret);
+	return r;
 }
 
 static int dir_symlink(struct inode *dir, const struct vfs_name *name, const char *target,
@@ -185,8 +214,10 @@ static int dir_link(struct inode *dir, const struct vfs_name *name, struct inode
 	const int r = gofer_call(&call);
 
 	gofer_dir_changed(dir);
-	if (r == 0)
+	if (r == 0) {
 		gofer_inode_apply(gi, &call.answer.attr.attr, seq);
+		gofer_dir_add(dir, name, target);
+	}
 	return r;
 }
 
@@ -217,8 +248,10 @@ static int remove_name(struct inode *dir, const struct vfs_name *name, struct in
 	const int r = gofer_ask(&request);
 
 	gofer_dir_changed(dir);
-	if (r == 0)
+	if (r == 0) {
+		gofer_dir_remove(dir, name);
 		lost_name(victim);
+	}
 	return r;
 }
 
@@ -230,6 +263,18 @@ static int dir_unlink(struct inode *dir, const struct vfs_name *name, struct ino
 static int dir_rmdir(struct inode *dir, const struct vfs_name *name, struct inode *victim)
 {
 	return remove_name(dir, name, victim, GOFER_UNLINK_DIR);
+}
+
+/* The same in the listings. back: what an exchange puts in the old place. */
+static void names_moved(struct inode *old_dir, const struct vfs_name *old_name,
+			const struct inode *moved, struct inode *new_dir,
+			const struct vfs_name *new_name, const struct inode *back)
+{
+	gofer_dir_remove(old_dir, old_name);
+	gofer_dir_remove(new_dir, new_name);
+	gofer_dir_add(new_dir, new_name, moved);
+	if (back)
+		gofer_dir_add(old_dir, old_name, back);
 }
 
 static int dir_rename(struct inode *old_dir, const struct vfs_name *old_name, struct inode *moved,
@@ -253,6 +298,9 @@ static int dir_rename(struct inode *old_dir, const struct vfs_name *old_name, st
 	gofer_dir_changed(old_dir);
 	gofer_dir_changed(new_dir);
 	gofer_inode(moved)->stale = true;
+	if (r == 0)
+		names_moved(old_dir, old_name, moved, new_dir, new_name,
+			    flags & RENAME_EXCHANGE ? replaced : NULL);
 	if (r == 0 && replaced && !(flags & RENAME_EXCHANGE))
 		lost_name(replaced);
 	else if (replaced)

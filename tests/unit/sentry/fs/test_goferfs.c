@@ -396,7 +396,7 @@ static void do_listing(void *arg)
 	char name[32];
 
 	(void)arg;
-	assert_int_equal(w_mkdir("e/d"), 0);
+	assert_int_equal(mkdirat(host->dir, "rw/d", 0755), 0);
 	for (int i = 0; i < 500; i++) {
 		(void)snprintf(name, sizeof(name), "rw/d/file-with-a-name-%d", i);
 		put_file(host, name, "");
@@ -433,6 +433,115 @@ static void listings_are_whole_and_stable(void **state)
 {
 	(void)state;
 	in_fiber(do_listing, NULL);
+}
+
+static void do_complete(void *arg)
+{
+	struct counter c;
+	struct stat st;
+	struct file *f;
+	uint64_t before;
+	char name[32], other[32];
+
+	(void)arg;
+	assert_int_equal(w_mkdir("e/n"), 0);
+	assert_int_equal(w_mkdir("e/m"), 0);
+	assert_int_equal(w_open("e/n", O_RDONLY | O_DIRECTORY, &f), 0);
+	before = requests();
+	for (int i = 0; i < 300; i++) {
+		(void)snprintf(name, sizeof(name), "e/n/%d", i);
+		assert_int_equal(w_stat(name, &st), -ENOENT);
+	}
+	assert_int_equal(requests(), before);
+	for (int i = 0; i < 300; i++) {
+		(void)snprintf(name, sizeof(name), "e/n/%d", i);
+		assert_int_equal(w_write(name, "x"), 1);
+	}
+	/* One request per file: made, opened and written. */
+	assert_int_equal(requests(), before + 300);
+	assert_int_equal(list_some(f, 1000, &c), 302);
+	for (int i = 0; i < 300; i += 3) {
+		(void)snprintf(name, sizeof(name), "e/n/%d", i);
+		(void)snprintf(other, sizeof(other), "e/m/%d", i);
+		assert_int_equal(w_unlink(name), 0);
+		(void)snprintf(name, sizeof(name), "e/n/%d", i + 1);
+		assert_int_equal(vfs_rename(&world.as_root, NULL, name, NULL, other, 0), 0);
+	}
+	assert_int_equal(file_seek(f, 0, SEEK_SET), 0);
+	assert_int_equal(list_some(f, 1000, &c), 102);
+	file_unref(f);
+	assert_int_equal(w_open("e/m", O_RDONLY | O_DIRECTORY, &f), 0);
+	assert_int_equal(list_some(f, 1000, &c), 102);
+	file_unref(f);
+	assert_int_equal(w_stat("e/m/0", &st), 0);
+	assert_int_equal(w_stat("e/m/1", &st), -ENOENT);
+	/* A failed change changes nothing. */
+	assert_int_equal(w_mkdir("e/m/0"), -EEXIST);
+	assert_int_equal(vfs_unlink(&world.as_root, NULL, "e/m", true), -ENOTEMPTY);
+	assert_int_equal(w_stat("e/m/0", &st), 0);
+}
+
+static void what_we_made_is_known_without_asking(void **state)
+{
+	(void)state;
+	in_fiber(do_complete, NULL);
+}
+
+struct numbered {
+	ino_t ino;
+	int i;
+};
+
+static int by_ino(const void *a, const void *b)
+{
+	const ino_t p = ((const struct numbered *)a)->ino, q = ((const struct numbered *)b)->ino;
+
+	return p < q ? -1 : p > q;
+}
+
+static void do_ahead(void *arg)
+{
+	static struct numbered sorted[1000];
+	struct counter c;
+	struct stat st;
+	struct file *f;
+	uint64_t before;
+	char name[32];
+
+	(void)arg;
+	assert_int_equal(mkdirat(host->dir, "rw/d", 0755), 0);
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "rw/d/%d", i);
+		put_file(host, name, "");
+		sorted[i] = (struct numbered){ host_stat(name).st_ino, i };
+	}
+	qsort(sorted, 1000, sizeof(sorted[0]), by_ino);
+	assert_int_equal(w_open("e/d", O_RDONLY | O_DIRECTORY, &f), 0);
+	assert_int_equal(list_some(f, 2, &c), 2);
+	before = requests();
+	for (int i = 0; i < 500; i++) {
+		assert_int_equal(list_some(f, 1, &c), 1);
+		(void)snprintf(name, sizeof(name), "e/d/%.24s", c.last);
+		assert_int_equal(w_stat(name, &st), 0);
+		(void)snprintf(name, sizeof(name), "rw/d/%.24s", c.last);
+		assert_int_equal(st.st_ino, host_stat(name).st_ino);
+	}
+	assert_true(requests() - before < 50);
+	/* The other half in the order of the inodes. */
+	before = requests();
+	for (int i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "e/d/%d", sorted[i].i);
+		assert_int_equal(w_stat(name, &st), 0);
+	}
+	if (requests() - before >= 100)
+		fail_msg("%u requests", (unsigned int)(requests() - before));
+	file_unref(f);
+}
+
+static void a_listing_is_looked_up_many_names_at_a_time(void **state)
+{
+	(void)state;
+	in_fiber(do_ahead, NULL);
 }
 
 static int access_of_mapping(struct file *f, int flags)
@@ -610,6 +719,8 @@ int main(void)
 		GOFERFS_TEST(a_file_without_a_name_lives_while_it_is_open),
 		GOFERFS_TEST(owners_and_modes_are_the_hosts),
 		GOFERFS_TEST(listings_are_whole_and_stable),
+		GOFERFS_TEST(what_we_made_is_known_without_asking),
+		GOFERFS_TEST(a_listing_is_looked_up_many_names_at_a_time),
 		GOFERFS_TEST(a_mapping_gets_no_more_access_than_its_file),
 		GOFERFS_TEST(more_files_than_the_gofer_holds_can_be_used),
 		GOFERFS_TEST(extended_attributes_work_and_their_absence_is_cheap),
