@@ -157,6 +157,7 @@ int systrap_thread_new(struct platform_space *s, unsigned int slot, struct platf
 	t->ctx = (struct stub_ctx *)(void *)(s->prw + (size_t)slot * STUB_SLOT_LEN);
 	if (slot >= s->slots)
 		s->slots = slot + 1;
+	systrap_kick_init(t);
 	list_init(&t->guest_node);
 	list_add_tail(&t->node, &s->threads);
 	list_init(&t->tid_node);
@@ -182,6 +183,7 @@ void systrap_thread_forget(struct platform_thread *t)
 	list_del(&t->guest_node);
 	list_del(&t->tid_node);
 	policy_lost(t);
+	ktimer_cancel(&t->deaf);
 	systrap.index_used[t->index] = 0;
 	free(t);
 }

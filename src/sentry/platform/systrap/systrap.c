@@ -277,6 +277,7 @@ static bool keep_for_reuse(struct platform_thread *t)
 	t->have_result = t->in_handler = t->in_syscall = t->interrupted = t->kicked = false;
 	t->fast = t->patch_wanted = false;
 	list_del(&t->guest_node);
+	ktimer_cancel(&t->deaf);
 	t->waiter = NULL;
 	list_move_tail(&t->node, &t->space->idle);
 	return true;
@@ -425,8 +426,7 @@ static void thread_interrupt(struct platform_thread *t)
 	t->interrupted = true;
 	if (!t->running || !t->guest || t->kicked || t->space->dead || t->tid == 0)
 		return;
-	t->kicked = true;
-	(void)syscall(SYS_tgkill, t->space->tgid, t->tid, SIGURG);
+	systrap_kick(t);
 }
 
 static void thread_set_result(struct platform_thread *t, uint64_t value)
@@ -451,15 +451,10 @@ static bool space_dead(const struct platform_space *s)
 	return s->dead;
 }
 
-/* clock_getcpuclockid(3): of the whole process; the host tells nobody about another's threads. */
+/* Of the whole process; the host tells nobody about another's threads. */
 static uint64_t thread_cpu_ns(struct platform_thread *t)
 {
-	const clockid_t clock = (clockid_t)((~(unsigned int)t->space->tgid) << 3 | 2);
-	struct timespec ts;
-
-	if (t->space->dead || clock_gettime(clock, &ts) < 0)
-		return 0;
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+	return systrap_cpu_ns(t->space);
 }
 
 const struct platform_ops platform_systrap = {

@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "sentry/core/kloop.h"
 #include "sentry/core/kmutex.h"
+#include "sentry/core/ktimer.h"
 #include "sentry/platform/platform.h"
 #include "sentry/platform/systrap/abi.h"
 #include "sentry/platform/systrap/patch.h"
@@ -85,7 +86,10 @@ struct platform_thread {
 	bool counted;	  /* among the running (policy.c) */
 	bool running;	  /* in thread_run() */
 	bool interrupted; /* thread_interrupt() asked and nothing was reported yet */
-	bool kicked;	  /* SIGURG is under way */
+	bool kicked;	  /* SIGURG is under way; deaf fires if it is not answered */
+	struct ktimer deaf;
+	uint64_t deaf_cpu_ns; /* of the process when it was kicked */
+	unsigned int deaf_rounds;
 	struct systrap_grant grants[SYSTRAP_GRANTS];
 };
 
@@ -149,6 +153,9 @@ void systrap_thread_forget(struct platform_thread *t);
 struct platform_thread *systrap_thread_by_tid(pid_t tid);
 
 /* talk.c: requests and replies. */
+void systrap_kick(struct platform_thread *t);
+void systrap_kick_init(struct platform_thread *t);
+uint64_t systrap_cpu_ns(const struct platform_space *s);
 int systrap_talk_init(void);
 void systrap_reply(struct platform_thread *t, enum stub_action action);
 /* Wait until the thread has posted. 0, -ESRCH, -ETIMEDOUT (and it is killed). */

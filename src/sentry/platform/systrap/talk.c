@@ -7,14 +7,21 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sentry/core/kclock.h"
 #include "sentry/platform/systrap/systrap_internal.h"
+
+#define DEAF_NS	    30000000ull	 /* between two kicks */
+#define DEAF_CPU_NS 100000000ull /* per thread of the process */
+#define DEAF_ROUNDS 160		 /* kicks, without any use of a CPU */
+#define DEAF_NOTED  4		 /* kicks since the stub has noted one */
 
 static bool take(struct platform_thread *t)
 {
@@ -35,6 +42,7 @@ static bool take(struct platform_thread *t)
 	t->guest = false;
 	t->posted = true;
 	t->kicked = false;
+	ktimer_cancel(&t->deaf);
 	for (unsigned int i = 0; i < SYSTRAP_GRANTS; i++)
 		t->grants[i].valid = false;
 	list_del(&t->guest_node);
@@ -126,6 +134,61 @@ void systrap_reply(struct platform_thread *t, enum stub_action action)
 		__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
 		(void)syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 	}
+}
+
+/* clock_getcpuclockid(3) */
+uint64_t systrap_cpu_ns(const struct platform_space *s)
+{
+	const clockid_t clock = (clockid_t)((~(unsigned int)s->tgid) << 3 | 2);
+	struct timespec ts;
+
+	if (s->dead || s->tgid == 0 || clock_gettime(clock, &ts) < 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static unsigned int count_threads(const struct platform_space *s)
+{
+	const struct platform_thread *t;
+	unsigned int n = 0;
+
+	list_for_each(t, &s->threads, node) n++;
+	return n;
+}
+
+/*
+ * A guest can block every signal (rt_sigreturn(2) with a mask of its own). Who does not answer a
+ * kick although its process has had enough time on a CPU, or for very long, is killed.
+ */
+static void on_deaf(struct ktimer *timer)
+{
+	struct platform_thread *t = container_of(timer, struct platform_thread, deaf);
+	const uint64_t used = systrap_cpu_ns(t->space) - t->deaf_cpu_ns;
+	unsigned int limit;
+
+	if (!t->kicked || t->space->dead)
+		return;
+	limit = __atomic_load_n(&t->ctx->intr, __ATOMIC_RELAXED) ? DEAF_NOTED : DEAF_ROUNDS;
+	if (used > DEAF_CPU_NS * count_threads(t->space) || ++t->deaf_rounds > limit) {
+		systrap_space_kill(t->space);
+		return;
+	}
+	(void)syscall(SYS_tgkill, t->space->tgid, t->tid, SIGURG);
+	ktimer_arm(timer, kclock_monotonic() + DEAF_NS);
+}
+
+void systrap_kick_init(struct platform_thread *t)
+{
+	ktimer_init(&t->deaf, on_deaf);
+}
+
+void systrap_kick(struct platform_thread *t)
+{
+	t->kicked = true;
+	t->deaf_rounds = 0;
+	t->deaf_cpu_ns = systrap_cpu_ns(t->space);
+	(void)syscall(SYS_tgkill, t->space->tgid, t->tid, SIGURG);
+	ktimer_arm(&t->deaf, kclock_monotonic() + DEAF_NS);
 }
 
 int systrap_await(struct platform_thread *t, nsec_t deadline)

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attacks of a guest on its stub, its siblings and the sentry. After each of them an honest guest
+ * in another process must still get its answers, and its memory must be what it was.
+ * Arguments: the stub's path, the profile.
+ */
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "sentry/core/kclock.h"
+#include "sentry/core/kloop.h"
+#include "sentry/core/ktimer.h"
+#include "sentry/platform/systrap/systrap_internal.h"
+#include "lib/unit.h"
+
+#define CODE  0x400000ull
+#define DATA  0x500000ull
+#define PAGE  4096ull
+#define PATNO 0x5afe5afe5afe5afeull
+
+/* mov $110,%eax; syscall; jmp back: what an honest guest does for ever. */
+static const uint8_t honest_code[] = { 0xb8, 110, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7 };
+/* jmp to itself */
+static const uint8_t spin_code[] = { 0xeb, 0xfe };
+/* rax: value; rdi: to; rcx: words; rsi: from here again. rep stosq; xor; jmp: writes for ever */
+static const uint8_t scribble_code[] = {
+	0x48, 0x69, 0xc0, 0x0d, 0x66, 0x19, 0x00, /* imul $0x19660d,%rax,%rax */
+	0x48, 0x05, 0x5f, 0xf3, 0x6e, 0x3c,	  /* add $0x3c6ef35f,%rax */
+	0x48, 0x89, 0xf7,			  /* mov %rsi,%rdi */
+	0x48, 0x89, 0xd1,			  /* mov %rdx,%rcx */
+	0xf3, 0x48, 0xab,			  /* rep stosq */
+	0xeb, 0xe8,				  /* jmp to the start */
+};
+
+static struct platform_thread *honest;
+static uint8_t stub_image[STUB_TEXT_LEN];
+static size_t stub_code_len;
+
+static struct platform_thread *new_guest(const uint8_t *code, size_t len)
+{
+	const struct platform_map code_map = {
+		.addr = CODE, .len = PAGE, .prot = PROT_READ | PROT_WRITE, .host_fd = -1
+	};
+	const struct platform_map data_map = {
+		.addr = DATA, .len = 4 * PAGE, .prot = PROT_READ | PROT_WRITE, .host_fd = -1
+	};
+	struct platform_thread *t;
+	struct arch_regs regs;
+
+	assert_int_equal(platform->space_new(&t), 0);
+	assert_int_equal(platform->map(t, &code_map), 0);
+	assert_int_equal(platform->map(t, &data_map), 0);
+	assert_int_equal(platform->write(platform->thread_space(t), CODE, code, len), len);
+	assert_int_equal(platform->protect(t, CODE, PAGE, PROT_READ | PROT_EXEC), 0);
+	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
+	regs.r.rip = CODE;
+	regs.r.rsp = DATA + 2 * PAGE;
+	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
+	return t;
+}
+
+static struct ktimer alarm_timer;
+static struct platform_thread *alarmed;
+
+static void on_alarm(struct ktimer *timer)
+{
+	platform->thread_interrupt(alarmed);
+}
+
+/* Run for at most so long; what ended it. Calls are answered, with one in eight that fails. */
+static enum platform_event_kind run_for(struct platform_thread *t, nsec_t ns)
+{
+	const nsec_t end = kclock_monotonic() + ns;
+	struct platform_event e;
+
+	do {
+		alarmed = t;
+		ktimer_init(&alarm_timer, on_alarm);
+		ktimer_arm(&alarm_timer, end);
+		platform->thread_run(t, &e);
+		ktimer_cancel(&alarm_timer);
+		if (e.kind == PLATFORM_SYSCALL)
+			platform->thread_set_result(t, e.nr % 8 ? 0 : (uint64_t)-22);
+	} while (e.kind == PLATFORM_SYSCALL && kclock_monotonic() < end);
+	return e.kind;
+}
+
+static void honest_lives(void)
+{
+	struct platform_event e;
+	uint64_t word = 0;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		platform->thread_run(honest, &e);
+		assert_int_equal(e.kind, PLATFORM_SYSCALL);
+		assert_int_equal(e.nr, 110);
+		platform->thread_set_result(honest, 7);
+	}
+	assert_int_equal(platform->read(platform->thread_space(honest), &word, DATA, 8), 8);
+	assert_true(word == PATNO);
+}
+
+static void honest_begins(void)
+{
+	const uint64_t word = PATNO;
+
+	honest = new_guest(honest_code, sizeof(honest_code));
+	assert_int_equal(platform->write(platform->thread_space(honest), DATA, &word, 8), 8);
+	honest_lives();
+}
+
+/* Let a guest begin at an address of the stub's program with these registers. */
+static enum platform_event_kind jump(uint64_t rip, uint64_t nr, const uint64_t a[6], nsec_t ns)
+{
+	struct platform_thread *t = new_guest(spin_code, sizeof(spin_code));
+	enum platform_event_kind kind;
+	struct arch_regs regs;
+
+	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
+	regs.r.rip = rip;
+	regs.r.rax = nr;
+	regs.r.rdi = a[0];
+	regs.r.rsi = a[1];
+	regs.r.rdx = a[2];
+	regs.r.r10 = a[3];
+	regs.r.r8 = a[4];
+	regs.r.r9 = a[5];
+	regs.r.rbx = regs.r.rbp = DATA + PAGE;
+	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
+	kind = run_for(t, ns);
+	platform->thread_free(t);
+	return kind;
+}
+
+static uint64_t next_syscall(uint64_t after)
+{
+	for (uint64_t i = after; i + 1 < stub_code_len; i++) {
+		if (stub_image[i] == 0x0f && stub_image[i + 1] == 0x05)
+			return i;
+	}
+	return UINT64_MAX;
+}
+
+static const struct attack {
+	const char *name;
+	uint64_t nr, a[6];
+} attacks[] = {
+	{ "execve", SYS_execve, { DATA, DATA, DATA } },
+	{ "open", SYS_open, { DATA, 0, 0 } },
+	{ "socket", SYS_socket, { 1, 1, 0 } },
+	{ "kill all", SYS_kill, { (uint64_t)-1, SIGKILL } },
+	{ "kill init", SYS_kill, { 1, SIGKILL } },
+	{ "ptrace", SYS_ptrace, { 16, 1 } },
+	{ "plain clone", SYS_clone, { SIGCHLD } },
+	{ "fork without a grant", SYS_clone, { CLONE_PARENT | SIGCHLD } },
+	{ "birth without a clone", STUB_NR_BIRTH, { 0x1234 } },
+	{ "birth with nonce 0", STUB_NR_BIRTH, { 0 } },
+	{ "unmap the stub", SYS_munmap, { STUB_TEXT, STUB_TEXT_LEN } },
+	{ "unmap everything", SYS_munmap, { 0, STUB_ADDRESS_MAX } },
+	{ "write the stub", SYS_mprotect, { STUB_TEXT, STUB_TEXT_LEN, 7 } },
+	{ "write the global page", SYS_mprotect, { STUB_GRO, STUB_GRO_LEN, 3 } },
+	{ "write the wake words", SYS_mprotect, { STUB_WRO, STUB_WRO_LEN, 3 } },
+	{ "replace the global page",
+	  SYS_mmap,
+	  { STUB_GRO, STUB_GRO_LEN, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, UINT64_MAX } },
+	{ "move the shared slots", SYS_mremap, { STUB_PRW, PAGE, 2 * PAGE, 3, CODE } },
+	{ "unmap the slots", SYS_munmap, { STUB_PRW, STUB_PRW_LEN } },
+	{ "drop the slots", SYS_madvise, { STUB_PRW, STUB_PRW_LEN, MADV_DONTNEED } },
+	{ "remove the slots", SYS_madvise, { STUB_PRW, STUB_PRW_LEN, MADV_REMOVE } },
+	{ "shared anonymous", SYS_mmap, { 0, PAGE, 3, MAP_SHARED | MAP_ANONYMOUS, UINT64_MAX } },
+	{ "close the doorbell", SYS_close, { STUB_FD_DOORBELL } },
+	{ "close the socket", SYS_close, { STUB_FD_SOCKET } },
+	{ "steal a donation", SYS_recvmsg, { STUB_FD_SOCKET, DATA, 0x40000040 } },
+	{ "fill the doorbell", SYS_write, { STUB_FD_DOORBELL, DATA, 8 } },
+	{ "priority inheritance", SYS_futex, { DATA, FUTEX_LOCK_PI } },
+	{ "take a wake-up", SYS_futex, { STUB_WRO, FUTEX_WAIT, 0 } },
+	{ "wake everybody", SYS_futex, { STUB_WRO, FUTEX_WAKE, 0x7fffffff } },
+	{ "requeue", SYS_futex, { STUB_WRO, FUTEX_REQUEUE, 1, 1, DATA } },
+	{ "exit", SYS_exit, { 0 } },
+	{ "exit the group", SYS_exit_group, { 0 } },
+	{ "sigreturn of nothing", SYS_rt_sigreturn, { 0 } },
+	{ "process_vm_writev", SYS_process_vm_writev, { 1 } },
+	{ "prctl", SYS_prctl, { 4, 1 } },
+	{ "seccomp", SYS_seccomp, { 1, 0, 0 } },
+	{ "userfaultfd", SYS_userfaultfd, { 0 } },
+};
+
+static void (*body)(void);
+
+static void fiber_body(void *arg)
+{
+	body();
+	kloop_stop(0);
+}
+
+static void on_fiber(void (*fn)(void))
+{
+	body = fn;
+	assert_int_equal(fiber_spawn("test", fiber_body, NULL, NULL), 0);
+	(void)kloop_run();
+}
+
+static void do_attacks(void)
+{
+	honest_begins();
+	for (uint64_t at = next_syscall(0); at != UINT64_MAX; at = next_syscall(at + 1)) {
+		for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
+			(void)jump(STUB_TEXT + at, attacks[i].nr, attacks[i].a, 3000000);
+			honest_lives();
+		}
+	}
+	platform->thread_free(honest);
+}
+
+static void a_call_from_any_call_instruction_of_the_stub_harms_its_caller_only(void **state)
+{
+	on_fiber(do_attacks);
+}
+
+static void do_every_byte(void)
+{
+	const uint64_t a[6] = { DATA, DATA, 8, DATA, DATA, DATA };
+
+	honest_begins();
+	for (uint64_t at = 0; at < stub_code_len; at += 5) {
+		(void)jump(STUB_TEXT + at, at % 400, a, 2000000);
+		if (at % 16 == 0)
+			honest_lives();
+	}
+	honest_lives();
+	platform->thread_free(honest);
+}
+
+static void a_jump_to_any_byte_of_the_stub_harms_its_jumper_only(void **state)
+{
+	on_fiber(do_every_byte);
+}
+
+static void scribble(uint64_t to, uint64_t words, uint64_t seed)
+{
+	struct platform_thread *t = new_guest(scribble_code, sizeof(scribble_code));
+	struct arch_regs regs;
+
+	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
+	regs.r.rax = seed;
+	regs.r.rsi = to;
+	regs.r.rdx = words;
+	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
+	(void)run_for(t, 20000000);
+	(void)run_for(t, 20000000);
+	platform->thread_free(t);
+}
+
+static void do_scribble(void)
+{
+	honest_begins();
+	for (unsigned int i = 0; i < 20; i++) {
+		/* Its own slot; only the request line; only the stack of its signals. */
+		scribble(STUB_PRW, STUB_SLOT_LEN / 8, i);
+		scribble(STUB_PRW + offsetof(struct stub_ctx, req_seq), 8, i);
+		scribble(STUB_PRW + offsetof(struct stub_ctx, req_seq), 1, i);
+		scribble(STUB_PRW + STUB_FRAME, (STUB_SLOT_LEN - STUB_FRAME) / 8, i);
+		scribble(STUB_STACKS, STUB_STACK_LEN / 8, i);
+		honest_lives();
+	}
+	platform->thread_free(honest);
+}
+
+static void whoever_writes_its_lines_at_random_harms_itself(void **state)
+{
+	on_fiber(do_scribble);
+}
+
+/* A sequence number that is not due, frames that lie elsewhere, kinds that do not exist. */
+static void do_forged(void)
+{
+	static const struct {
+		uint32_t kind;
+		uint32_t step;
+		uint64_t uc, nr;
+	} forged[] = {
+		{ STUB_REQ_SYSCALL, 2, STUB_PRW + STUB_SIGSTACK, 39 },
+		{ STUB_REQ_SYSCALL, UINT32_MAX, STUB_PRW + STUB_SIGSTACK, 39 },
+		{ STUB_REQ_SYSCALL, 1, 0, 39 },
+		{ STUB_REQ_SYSCALL, 1, STUB_PRW, 39 },
+		{ STUB_REQ_SYSCALL, 1, STUB_PRW + STUB_SLOT_LEN - 8, 39 },
+		{ STUB_REQ_SYSCALL, 1, STUB_PRW + STUB_SLOT_LEN + STUB_SIGSTACK, 39 },
+		{ STUB_REQ_SYSCALL, 1, UINT64_MAX - 7, 39 },
+		{ STUB_REQ_SYSCALL, 1, STUB_PRW + STUB_SIGSTACK + 1, 39 },
+		{ STUB_REQ_FAULT, 1, STUB_PRW + STUB_SIGSTACK, 0 },
+		{ STUB_REQ_FAULT, 1, STUB_PRW + STUB_SIGSTACK, 64 },
+		{ STUB_REQ_DONE, 1, STUB_PRW + STUB_SIGSTACK, 0 },
+		{ STUB_REQ_READY, 1, STUB_PRW + STUB_SIGSTACK, 0 },
+		{ STUB_REQ_LISTENER, 1, STUB_PRW + STUB_SIGSTACK, 3 },
+		{ STUB_REQ_FRAMED, 1, STUB_PRW + STUB_SIGSTACK, 0 },
+		{ 77, 1, STUB_PRW + STUB_SIGSTACK, 0 },
+	};
+
+	honest_begins();
+	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
+		struct platform_thread *t = new_guest(spin_code, sizeof(spin_code));
+		struct platform_event e;
+		struct stub_ctx *c = t->ctx;
+
+		/* The guest's own words, written here in its place while it spins. */
+		assert_int_equal(run_for(t, 2000000), PLATFORM_INTERRUPT);
+		c->kind = forged[i].kind;
+		c->nr = forged[i].nr;
+		c->uc = forged[i].uc;
+		t->frame_changed = true; /* back by the frame, whatever the lines say */
+		c->req_seq += forged[i].step;
+		platform->thread_run(t, &e);
+		assert_int_equal(e.kind, PLATFORM_DEAD);
+		assert_true(platform->space_dead(platform->thread_space(t)));
+		platform->thread_free(t);
+		honest_lives();
+	}
+	platform->thread_free(honest);
+}
+
+static void a_forged_request_ends_its_process(void **state)
+{
+	on_fiber(do_forged);
+}
+
+/* A frame whose mask blocks every signal: the kick is never answered. */
+static void do_deaf(void)
+{
+	struct platform_thread *t = new_guest(spin_code, sizeof(spin_code));
+	const nsec_t began = kclock_monotonic();
+	const uint64_t sigreturn = next_syscall(0);
+	ucontext_t uc;
+	uint64_t at = UINT64_MAX;
+	struct arch_regs regs;
+
+	honest_begins();
+	for (uint64_t i = sigreturn; i != UINT64_MAX && at == UINT64_MAX; i = next_syscall(i + 1)) {
+		if (memcmp(&stub_image[i - 5], "\xb8\x0f\x00\x00\x00", 5) == 0)
+			at = i;
+	}
+	assert_true(at != UINT64_MAX);
+	memset(&uc, 0, sizeof(uc));
+	uc.uc_mcontext.gregs[REG_RIP] = CODE;
+	uc.uc_mcontext.gregs[REG_RSP] = DATA + PAGE;
+	uc.uc_mcontext.gregs[REG_EFL] = 0x202;
+	uc.uc_mcontext.gregs[REG_CSGSFS] = (greg_t)(0x2bull << 48 | 0x33);
+	memset(&uc.uc_sigmask, 0xff, 8);
+	assert_true(platform->write(platform->thread_space(t), DATA, &uc, STUB_UC_LEN) > 0);
+	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
+	regs.r.rip = STUB_TEXT + at;
+	regs.r.rsp = DATA;
+	regs.r.rax = SYS_rt_sigreturn;
+	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
+	assert_int_equal(run_for(t, 1000000), PLATFORM_DEAD);
+	assert_true(kclock_monotonic() - began < 15 * NSEC_PER_SEC);
+	platform->thread_free(t);
+	honest_lives();
+	platform->thread_free(honest);
+}
+
+static void who_hears_no_signal_is_killed_when_it_is_called(void **state)
+{
+	on_fiber(do_deaf);
+}
+
+/* Descriptors of a stub: doorbell and socket, nothing that the sentry has. */
+static void do_descriptors(void)
+{
+	struct platform_thread *t = new_guest(honest_code, sizeof(honest_code));
+	struct platform_thread *child;
+	struct platform_event e;
+	char path[64];
+
+	platform->thread_run(t, &e);
+	assert_int_equal(platform->thread_fork(t, &child), 0);
+	platform->thread_set_result(child, 0);
+	platform->thread_run(child, &e);
+	for (int fd = 0; fd < STUB_FD_LIMIT; fd++) {
+		struct stat st;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", child->space->tgid, fd);
+		if (fd == STUB_FD_DOORBELL || fd == STUB_FD_SOCKET)
+			assert_int_equal(lstat(path, &st), 0);
+		else
+			assert_int_equal(lstat(path, &st), -1);
+	}
+	platform->thread_free(child);
+	platform->thread_free(t);
+}
+
+static void a_stub_holds_its_doorbell_and_its_socket(void **state)
+{
+	if (access("/proc/self/fd", X_OK) < 0)
+		skip();
+	on_fiber(do_descriptors);
+}
+
+/* Last: everything goes with the zygote. */
+static void do_end(void)
+{
+	struct platform_thread *t = new_guest(spin_code, sizeof(spin_code));
+	struct platform_event e;
+
+	assert_int_equal(kill(systrap.zygote_pid, SIGKILL), 0);
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_DEAD);
+	platform->thread_free(t);
+}
+
+static void stubs_die_with_their_zygote(void **state)
+{
+	on_fiber(do_end);
+}
+
+static int setup(void **state)
+{
+	return kloop_init() < 0 ? -1 : platform->init();
+}
+
+static int read_stub(const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	/* Its one segment begins at the first page. */
+	if (fd < 0 || pread(fd, stub_image, sizeof(stub_image), PAGE) != sizeof(stub_image))
+		return -1;
+	stub_code_len = sizeof(stub_image);
+	while (stub_code_len > 0 && stub_image[stub_code_len - 1] == 0)
+		stub_code_len--;
+	return fd;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_stub_holds_its_doorbell_and_its_socket),
+		cmocka_unit_test(a_forged_request_ends_its_process),
+		cmocka_unit_test(who_hears_no_signal_is_killed_when_it_is_called),
+		cmocka_unit_test(whoever_writes_its_lines_at_random_harms_itself),
+		cmocka_unit_test(
+			a_call_from_any_call_instruction_of_the_stub_harms_its_caller_only),
+		cmocka_unit_test(a_jump_to_any_byte_of_the_stub_harms_its_jumper_only),
+		cmocka_unit_test(stubs_die_with_their_zygote),
+	};
+	struct systrap_options options = { 0 };
+
+	if (argc < 3)
+		return 2;
+	options.stub_fd = read_stub(argv[1]);
+	if (options.stub_fd < 0)
+		return 2;
+	options.profile = strcmp(argv[2], "direct") == 0 ? SYSTRAP_DIRECT : SYSTRAP_CHECKED;
+	systrap_set_options(&options);
+	platform = &platform_systrap;
+	return cmocka_run_group_tests_name("hostile stub", tests, setup, NULL);
+}
