@@ -23,6 +23,8 @@ struct inet_socket {
 	struct stream st;	    /* udp uses its queue and shut flags only */
 	struct list_head port_node; /* in the namespace's table; empty: no port */
 	struct endpoint local, remote;
+	uint8_t any_ip[16]; /* udp: what local was before connect(2) chose an address */
+	bool local_by_connect;
 	bool v6only;
 	int values[INET_OPTIONS_MAX]; /* by inet_options[] */
 	uint8_t groups[INET_GROUPS_MAX][16];
