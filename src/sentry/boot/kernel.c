@@ -14,6 +14,8 @@
 #include "sentry/net/net_ns.h"
 #include "sentry/platform/platform.h"
 #include "sentry/platform/systrap/systrap.h"
+#include "sentry/syscall/observe.h"
+#include "sentry/syscall/observe.h"
 #include "sentry/syscall/syscall.h"
 #include "sentry/task/run.h"
 
@@ -78,7 +80,10 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 	r = platform->init();
 	if (r < 0)
 		return err_sys(err, r, "start platform %s", platform->name);
-	task_set_syscall_entry(syscall_dispatch);
+	syscall_init();
+	r = strace_setup(c->strace, SENTRY_FD_LOG);
+	if (r < 0)
+		return err_sys(err, r, "--strace=%s", c->strace);
 	register_filesystems();
 	net_register();
 	return 0;

@@ -4,13 +4,15 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
+#include "sentry/syscall/observe.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/run.h"
 #include "sentry/task/seccomp.h"
 
-#define SYSCALL(nr, name, status, args, note) [nr] = { sys_##name, #name, args, 0, 0 },
-#define REFUSED(nr, name, error, note)	      [nr] = { NULL, #name, "none", error, 0 },
+#define SYSCALL(nr, name, status, args, note) [nr] = { sys_##name, #name, args, 0, 0, 0 },
+#define REFUSED(nr, name, error, note)	      [nr] = { NULL, #name, "none", error, 0, 0 },
 
 static struct syscall_row rows[SYSCALL_NR_MAX] = {
 #include "sentry/syscall/syscalls.def"
@@ -31,6 +33,28 @@ const char *syscall_name(uint64_t nr)
 	return row ? row->name : NULL;
 }
 
+static const struct syscall_observer *observers[OBSERVERS_MAX];
+
+static sysret_t answer(struct syscall_row *row, struct task *t, const struct syscall_args *a)
+{
+	return row->fn ? row->fn(t, a) : -row->error;
+}
+
+static sysret_t call_observed(struct syscall_row *row, struct task *t, uint64_t nr,
+			      const struct syscall_args *a)
+{
+	sysret_t r;
+
+	for (int i = 0; i < OBSERVERS_MAX; i++)
+		if ((row->observed & (1u << i)) && observers[i]->enter)
+			observers[i]->enter(t, nr, a);
+	r = answer(row, t, a);
+	for (int i = 0; i < OBSERVERS_MAX; i++)
+		if ((row->observed & (1u << i)) && observers[i]->leave)
+			observers[i]->leave(t, nr, a, r);
+	return r;
+}
+
 static sysret_t call(struct task *t, uint64_t nr, const struct syscall_args *a)
 {
 	struct syscall_row *row = nr < SYSCALL_NR_MAX ? &rows[nr] : NULL;
@@ -38,7 +62,43 @@ static sysret_t call(struct task *t, uint64_t nr, const struct syscall_args *a)
 	if (!row || !row->name)
 		return -ENOSYS;
 	row->count++;
-	return row->fn ? row->fn(t, a) : -row->error;
+	return row->observed ? call_observed(row, t, nr, a) : answer(row, t, a);
+}
+
+/* The rows that a name of `len` bytes means: how many. */
+static int mark(const char *name, size_t len, uint8_t bit)
+{
+	const bool all = len == 3 && !memcmp(name, "all", 3);
+	int n = 0;
+
+	for (int i = 0; i < SYSCALL_NR_MAX; i++) {
+		if (!rows[i].name ||
+		    (!all && (strlen(rows[i].name) != len || memcmp(rows[i].name, name, len))))
+			continue;
+		rows[i].observed |= bit;
+		n++;
+	}
+	return n;
+}
+
+int syscall_observe(const struct syscall_observer *observer, const char *expr)
+{
+	int slot = 0;
+
+	while (slot < OBSERVERS_MAX && observers[slot])
+		slot++;
+	if (slot == OBSERVERS_MAX)
+		return -ENOSPC;
+	observers[slot] = observer;
+	while (*expr) {
+		const size_t len = strcspn(expr, ",");
+
+		if (!mark(expr, len, (uint8_t)(1u << slot)))
+			return -EINVAL;
+		expr += len;
+		expr += *expr == ',';
+	}
+	return 0;
 }
 
 /* A call that a tracer sees; it may change everything about it. */

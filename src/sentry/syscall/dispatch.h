@@ -12,8 +12,9 @@ struct syscall_row {
 	syscall_fn *fn; /* NULL: refused with `error` */
 	const char *name;
 	const char *args; /* kinds: syscalls.def */
-	int error;
-	uint64_t count; /* how often it was called */
+	int error;	  /* of a refused call */
+	uint8_t observed; /* bit n: observer n (observe.h) */
+	uint64_t count;	  /* how often it was called */
 };
 
 /* NULL: there is no such call. */

@@ -145,14 +145,18 @@ int task_exec(struct task *t, struct exec_request *req)
 {
 	struct vfs_ctx ctx = task_vfs_ctx(t);
 	const struct mm_limits limits = task_mm_limits(t);
+	const struct load_options options = {
+		.limits = &limits,
+		.allow_setid = t->container->allow_setid && !ptrace_hinders_setid(t),
+		.personality = t->personality,
+	};
 	struct loaded_program p;
 	const int old_tid = task_tid(t, task_pid_ns(t));
 	int r;
 
 	if (t->usage->tasks > task_rlimit(t, RLIMIT_NPROC) && t->tg->nproc_exceeded)
 		return -EAGAIN;
-	r = program_load(&ctx, &limits, t->container->allow_setid && !ptrace_hinders_setid(t), req,
-			 &p);
+	r = program_load(&ctx, &options, req, &p);
 	if (r < 0)
 		return r;
 	r = own_files(t);
@@ -236,6 +240,8 @@ static int spawn_load(const struct task_spec *spec, struct task *t)
 {
 	const struct vfs_ctx ctx = task_vfs_ctx(t);
 	const struct mm_limits limits = task_mm_limits(t);
+	const struct load_options options = { .limits = &limits,
+					      .allow_setid = spec->container->allow_setid };
 	struct exec_request req = { .name = spec->program, .walk = WALK_FOLLOW };
 	struct loaded_program p;
 	int r = spawn_strings(spec, &req);
@@ -243,7 +249,7 @@ static int spawn_load(const struct task_spec *spec, struct task *t)
 	if (r == 0 && !req.name)
 		req.name = req.argv.len ? req.argv.v[0] : "";
 	if (r == 0)
-		r = program_load(&ctx, &limits, spec->container->allow_setid, &req, &p);
+		r = program_load(&ctx, &options, &req, &p);
 	if (r == 0) {
 		t->mm = TAKE_PTR(p.mm);
 		t->thread = TAKE_PTR(p.thread);

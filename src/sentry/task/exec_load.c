@@ -261,7 +261,7 @@ static void set_comm(char comm[16], const char *shown)
 	memcpy(comm, slash ? slash + 1 : shown, strnlen(slash ? slash + 1 : shown, 15));
 }
 
-static int load_space(const struct vfs_ctx *ctx, const struct mm_limits *limits,
+static int load_space(const struct vfs_ctx *ctx, const struct load_options *o,
 		      struct exec_request *req, struct program *p, struct loaded_program *ret)
 {
 	const struct exec_image image = {
@@ -272,7 +272,7 @@ static int load_space(const struct vfs_ctx *ctx, const struct mm_limits *limits,
 		.cred = ret->cred,
 		.secure = ret->secure,
 		.ctx = ctx,
-		.limits = limits,
+		.limits = o->limits,
 	};
 	int r = platform->space_new(&ret->thread);
 
@@ -281,14 +281,15 @@ static int load_space(const struct vfs_ctx *ctx, const struct mm_limits *limits,
 	ret->mm = mm_new(platform->thread_space(ret->thread));
 	if (!ret->mm)
 		return -ENOMEM;
+	ret->mm->personality = o->personality;
 	r = mm_load(ret->mm, ret->thread, &image, &ret->regs);
 	if (r == 0)
 		ret->mm->dumpable = !p->unreadable && !ret->set_id;
 	return r == -ESRCH ? -EAGAIN : r;
 }
 
-int program_load(const struct vfs_ctx *ctx, const struct mm_limits *limits, bool allow_setid,
-		 struct exec_request *req, struct loaded_program *ret)
+int program_load(const struct vfs_ctx *ctx, const struct load_options *o, struct exec_request *req,
+		 struct loaded_program *ret)
 {
 	AUTO(program_done) struct program p = { 0 };
 	struct exec_ids ids;
@@ -315,14 +316,14 @@ int program_load(const struct vfs_ctx *ctx, const struct mm_limits *limits, bool
 		.mode = p.path.dentry->inode->mode,
 		.uid = p.path.dentry->inode->uid,
 		.gid = p.path.dentry->inode->gid,
-		.honoured = allow_setid && !(p.path.mnt->flags & MOUNT_NOSUID) &&
+		.honoured = o->allow_setid && !(p.path.mnt->flags & MOUNT_NOSUID) &&
 			    !ctx->cred->no_new_privs,
 	};
 	r = cred_for_exec(ctx->cred, &ids, &ret->cred, &ret->secure);
 	if (r < 0)
 		return r;
 	ret->set_id = ret->cred->euid != ctx->cred->euid || ret->cred->egid != ctx->cred->egid;
-	r = load_space(ctx, limits, req, &p, ret);
+	r = load_space(ctx, o, req, &p, ret);
 	if (r < 0)
 		loaded_program_done(ret);
 	return r;

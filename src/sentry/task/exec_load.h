@@ -19,8 +19,13 @@ struct loaded_program {
 void loaded_program_done(struct loaded_program *p);
 
 /* Find, judge, open and load. `by` gives credentials, limits; argv of req grows by #! lines. */
-int program_load(const struct vfs_ctx *ctx, const struct mm_limits *limits, bool allow_setid,
-		 struct exec_request *req, struct loaded_program *ret);
+struct load_options {
+	const struct mm_limits *limits;
+	bool allow_setid;
+	uint32_t personality;
+};
+int program_load(const struct vfs_ctx *ctx, const struct load_options *o, struct exec_request *req,
+		 struct loaded_program *ret);
 
 /* cred_exec.c: credentials after exec (capabilities(7)): a new reference in *ret. */
 struct exec_ids {

@@ -139,6 +139,7 @@ static int stop(struct task *t, int code, const siginfo_t *info)
 	l->stopped = true;
 	l->reported = false;
 	l->listening = false;
+	l->trap_pending = false;
 	t->ptrace_signal = 0;
 	t->state = TASK_TRACED;
 	tell_tracer(t, CLD_TRAPPED, code & 0x7f);
@@ -166,16 +167,18 @@ static void event_stop(struct task *t, int event, uint64_t message)
 
 void ptrace_stop_now(struct task *t)
 {
-	t->ptrace->trap_pending = false;
 	event_stop(t, PTRACE_EVENT_STOP, 0);
 }
 
 void ptrace_continued(struct task *t)
 {
-	if (!t->ptrace || !t->ptrace->listening)
+	struct ptrace_link *l = t->ptrace;
+
+	if (!l || !l->seized || !l->stopped || l->code >> 8 != PTRACE_EVENT_STOP)
 		return;
-	ptrace_go_on(t, 0, RESUME_RUN);
-	t->ptrace->trap_pending = true;
+	if (l->listening)
+		ptrace_go_on(t, 0, RESUME_RUN);
+	l->trap_pending = true;
 }
 
 /* The group stops, or is stopped: what an untraced thread does in signal_stop_wait(). */

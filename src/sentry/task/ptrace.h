@@ -9,10 +9,12 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sentry/arch/regs.h"
 
+struct mm;
 struct task;
 
 /* A stop is due that signal_deliver() makes (PTRACE_INTERRUPT, a trap after attach). */
@@ -46,6 +48,13 @@ struct task *ptrace_tracer(const struct task *t);			/* borrowed; NULL: none */
 
 /* The wait status of a stop that has not been reported yet. */
 bool ptrace_stop_status(struct task *t, int *ret_status, bool keep);
+
+/*
+ * Write to the space of t's own or of a stopped tracee of its, also where private memory is not
+ * writable (breakpoints): bytes written. Elsewhere as the guest itself could write.
+ */
+size_t ptrace_write_memory(struct task *t, struct mm *mm, uint64_t addr, const void *src,
+			   size_t len);
 
 /* ptrace(2) itself: the kernel's result, which for PEEK goes to the address data. */
 int64_t ptrace_request(struct task *t, uint64_t request, int nr, uint64_t addr, uint64_t data);

@@ -59,25 +59,51 @@ static bool bad_signal(uint64_t sig)
 	return sig > KNSIG;
 }
 
-/* Private memory that the tracee may not write is written all the same: breakpoints. */
-static int poke_protected(struct task *of, uaddr_t addr, uint64_t value)
+/* Write a piece of one area whose protection forbids it: with the protection lifted meanwhile. */
+static size_t write_lifted(struct mm *mm, struct platform_thread *by, uaddr_t addr, const void *src,
+			   size_t len)
 {
+	const struct vma *vma = mm_find(mm, addr);
 	const uaddr_t page = addr & ~(MM_PAGE - 1);
-	const uint64_t len = ((addr + sizeof(value) - 1) & ~(MM_PAGE - 1)) - page + MM_PAGE;
-	const struct vma *vma;
-	int r = -EIO;
+	uint64_t pages;
+	size_t done;
 
-	kmutex_lock(&of->mm->lock);
-	vma = mm_find(of->mm, addr);
-	if (vma && vma->end >= page + len && !(vma->flags & MAP_SHARED) &&
-	    platform->protect(of->thread, page, len, vma->prot | PROT_READ | PROT_WRITE) == 0) {
-		if (user_copy_out(task_um(of), addr, &value, sizeof(value)) == 0)
-			r = 0;
-		if (platform->protect(of->thread, page, len, vma->prot) < 0)
-			r = -EIO;
-	}
-	kmutex_unlock(&of->mm->lock);
-	return r;
+	if (!vma || (vma->flags & MAP_SHARED))
+		return 0;
+	if (len > vma->end - addr)
+		len = vma->end - addr;
+	pages = ((addr + len - 1) & ~(MM_PAGE - 1)) - page + MM_PAGE;
+	if (platform->protect(by, page, pages, vma->prot | PROT_READ | PROT_WRITE) < 0)
+		return 0;
+	done = mm->um.ops->copy_out(&mm->um, addr, src, len);
+	return platform->protect(by, page, pages, vma->prot) < 0 ? 0 : done;
+}
+
+/* A thread of the space that is in the kernel and stays there: our own, or a stopped tracee's. */
+static struct platform_thread *thread_for(struct task *t, const struct mm *mm)
+{
+	struct task *tracee;
+
+	if (t->mm == mm)
+		return t->thread;
+	list_for_each(tracee, &t->tracees,
+		      tracer_node) if (tracee->mm == mm &&
+				       tracee->ptrace->stopped) return tracee->thread;
+	return NULL;
+}
+
+size_t ptrace_write_memory(struct task *t, struct mm *mm, uaddr_t addr, const void *src, size_t len)
+{
+	size_t done = mm->um.ops->copy_out(&mm->um, addr, src, len), more = 1;
+	struct platform_thread *by = done < len ? thread_for(t, mm) : NULL;
+
+	if (!by)
+		return done;
+	kmutex_lock(&mm->lock);
+	for (; done < len && more; done += more)
+		more = write_lifted(mm, by, addr + done, (const char *)src + done, len - done);
+	kmutex_unlock(&mm->lock);
+	return done;
 }
 
 static int64_t peek(struct task *t, struct task *of, uaddr_t addr, uaddr_t to)
@@ -89,13 +115,12 @@ static int64_t peek(struct task *t, struct task *of, uaddr_t addr, uaddr_t to)
 	return user_copy_out(task_um(t), to, &value, sizeof(value));
 }
 
-static int64_t poke(struct task *of, uaddr_t addr, uint64_t value)
+static int64_t poke(struct task *t, struct task *of, uaddr_t addr, uint64_t value)
 {
 	if (!of->mm)
 		return -EIO;
-	if (user_copy_out(task_um(of), addr, &value, sizeof(value)) == 0)
-		return 0;
-	return poke_protected(of, addr, value);
+	return ptrace_write_memory(t, of->mm, addr, &value, sizeof(value)) == sizeof(value) ? 0
+											    : -EIO;
 }
 
 static int64_t get_siginfo(struct task *t, struct task *of, uint64_t to)
@@ -156,6 +181,11 @@ static int64_t listen(struct task *of)
 	if (!l->seized || l->code >> 8 != PTRACE_EVENT_STOP)
 		return -EIO;
 	l->listening = true;
+	if (l->trap_pending) {
+		/* SIGCONT came between its stop and this request. */
+		ptrace_go_on(of, 0, RESUME_RUN);
+		l->trap_pending = true;
+	}
 	return 0;
 }
 
@@ -203,7 +233,7 @@ static int64_t request_stopped(struct task *t, struct task *of, uint64_t request
 		return peek(t, of, addr, data);
 	case PTRACE_POKETEXT:
 	case PTRACE_POKEDATA:
-		return poke(of, addr, data);
+		return poke(t, of, addr, data);
 	case PTRACE_CONT:
 	case PTRACE_SYSCALL:
 	case PTRACE_SINGLESTEP:

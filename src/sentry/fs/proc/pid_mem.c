@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 
 #include "sentry/fs/proc/internal.h"
+#include "sentry/task/ptrace.h"
 
 #define CMDLINE_MAX (1u << 20) /* bytes of cmdline and environ */
 #define MEM_CHUNK   65536u     /* bytes of one copy of /proc/PID/mem */
@@ -291,7 +292,8 @@ static ssize_t mem_copy(struct file *f, struct uio *u, uint64_t *pos, bool write
 		if (write) {
 			n = uio_get(u, chunk, want);
 			if (n > 0)
-				n = (ssize_t)mm->um.ops->copy_out(&mm->um, *pos, chunk, (size_t)n);
+				n = (ssize_t)ptrace_write_memory(task_current(), mm, *pos, chunk,
+							 (size_t)n);
 		} else {
 			n = (ssize_t)mm->um.ops->copy_in(&mm->um, chunk, *pos, want);
 			if (n > 0)
