@@ -129,20 +129,31 @@ int container_update(struct container *c, const struct oci_resources *resources,
 	if (!c->cgroup)
 		return err_set(err, -ENOTSUP, "container %s has no cgroup to update", c->id);
 	r = isolation_ops_get(c->isolation, &ops, err);
-	if (r == 0)
-		r = cgroup_apply(c->cgroup, &limits, true, err);
+	if (r < 0)
+		return r;
+	if (limits.pids_limit.set && limits.pids_limit.v > 0)
+		limits.pids_limit.v += ops->extra_pids;
+	r = cgroup_apply(c->cgroup, &limits, true, err);
 	if (r == 0 && ops->update)
-		r = ops->update(c, &limits, err);
+		r = ops->update(c, resources, err);
 	return r;
 }
 
 int container_stats(struct container *c, struct cgroup_stats *ret, struct err *err)
 {
+	const struct isolation_ops *ops;
+	int r;
+
 	if (c->status == OCI_STOPPED)
 		return err_set(err, -ESRCH, "container with id %s is not running", c->id);
 	if (!c->cgroup)
 		return err_set(err, -ENOTSUP, "container %s has no cgroup to measure", c->id);
-	return cgroup_stats_read(c->cgroup, ret, err);
+	r = isolation_ops_get(c->isolation, &ops, err);
+	if (r == 0)
+		r = cgroup_stats_read(c->cgroup, ret, err);
+	if (r == 0 && ops->stats)
+		ops->stats(c, ret);
+	return r;
 }
 
 int container_pids(struct container *c, pid_t **ret, size_t *ret_len, struct err *err)

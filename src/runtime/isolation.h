@@ -76,6 +76,11 @@ struct isolation_ops {
 	 * (NULL) the host's processes are signalled.
 	 */
 	int (*signal)(struct container *c, int sig, bool all, struct err *err);
+	/* Tasks of the host that a container of this class has besides its own: pids.max is that
+	 * much higher. */
+	unsigned int extra_pids;
+	/* What the cgroup cannot tell, or tells of other processes. NULL: nothing. */
+	void (*stats)(struct container *c, struct cgroup_stats *stats);
 	/* After the cgroups were updated: what is shown inside. NULL: nothing to do. */
 	int (*update)(struct container *c, const struct oci_resources *resources, struct err *err);
 	/* container_processes(); NULL: they are the host's. */

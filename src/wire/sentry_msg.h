@@ -152,7 +152,7 @@ struct sentry_id_map {
 	uint32_t inside, outside, size;
 };
 
-/* What the container is shown of its limits; UINT64_MAX: none. */
+/* What the container is shown of its limits; UINT64_MAX: none. Of UPDATE 0 means: as it was. */
 struct sentry_limits {
 	uint64_t memory, swap; /* bytes; swap counts memory too, as in v2's memory.max + swap.max */
 	uint64_t cpu_quota_us, cpu_period_us, cpu_shares;

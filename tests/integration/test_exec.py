@@ -273,6 +273,7 @@ def test_process_file_sets_the_descriptor_limit(runtime, running):
     assert runtime.call("exec", "--process", path, running.id).report["rlimits"]["RLIMIT_NOFILE"] == [66, 77]
 
 
+@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
 def test_process_file_detached_as_the_shim_calls_it(runtime, running):
     path = process_file(running, args=["sleep", "1000"])
     pid_file = running.path / "exec.pid"
@@ -308,6 +309,7 @@ def test_detached_exec_returns_while_the_command_runs(runtime, running, flag):
     assert pid in cgroups.pids(running.linux.cgroups_path)
 
 
+@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
 def test_command_joins_all_namespaces_of_the_container(runtime, running):
     report = runtime.exec(running, REPORT).report
     pid = runtime.state(running).pid
@@ -318,6 +320,7 @@ def test_command_joins_all_namespaces_of_the_container(runtime, running):
     assert report["pid"] > 1
 
 
+@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
 def test_command_joins_every_cgroup_of_the_container(runtime, running):
     report = runtime.exec(running, REPORT).report
     pid = runtime.state(running).pid
@@ -328,6 +331,7 @@ def test_command_joins_every_cgroup_of_the_container(runtime, running):
 
 @pytest.mark.layouts("v1", "hybrid")
 @pytest.mark.beyond("crun", reason="another form of --cgroup")
+@pytest.mark.classes("ns", "vm", caveat="sentry-one-cgroup")
 def test_cgroup_flag_puts_the_command_into_a_sub_cgroup(runtime, running):
     path = running.linux.cgroups_path
     for top in cgroups.hierarchies():
@@ -344,6 +348,7 @@ def test_cgroup_flag_puts_the_command_into_a_sub_cgroup(runtime, running):
 
 @pytest.mark.layouts("v1", "hybrid")
 @pytest.mark.beyond("crun", reason="another form of --cgroup")
+@pytest.mark.classes("ns", "vm", caveat="sentry-one-cgroup")
 def test_cgroup_flag_may_name_one_controller(runtime, running):
     path = running.linux.cgroups_path
     cgroups.cgroup_dir(path + "/sub", "pids").mkdir()
@@ -406,7 +411,7 @@ def test_signals_to_the_runtime_reach_the_command(runtime, running):
 def test_detached_command_outlives_exec_and_ends_with_the_container(runtime, running):
     runtime.exec(running, ["testinit", "ignore"], "-d")
     path = running.linux.cgroups_path
-    wait_until(lambda: len(cgroups.pids(path)) == 2)
+    wait_until(lambda: len(runtime.inside(running)) == 2)
 
     runtime.kill(running, "KILL")
     wait_until(lambda: not cgroups.pids(path), what="its pid namespace ended")
@@ -414,7 +419,7 @@ def test_detached_command_outlives_exec_and_ends_with_the_container(runtime, run
 
 def test_killing_exec_leaves_the_container_running(runtime, running):
     process = runtime.start_exec(running, ["sleep", "1000"])
-    wait_until(lambda: len(cgroups.pids(running.linux.cgroups_path)) == 2)
+    wait_until(lambda: len(runtime.inside(running)) == 2)
 
     process.kill()
     process.wait()
@@ -422,11 +427,10 @@ def test_killing_exec_leaves_the_container_running(runtime, running):
 
 
 def test_many_commands_one_after_the_other_leave_nothing(runtime, running, scaled):
-    path = running.linux.cgroups_path
     for number in range(scaled(500, 10)):
         assert runtime.exec(running, ["echo", number]).stdout == f"{number}\n"
 
-    assert len(cgroups.pids(path)) == 1
+    assert len(runtime.inside(running)) == 1
 
 
 def test_many_commands_at_once_all_answer(runtime, running, scaled):

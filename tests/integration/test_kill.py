@@ -91,7 +91,7 @@ def test_kill_all_reaches_every_process_of_the_cgroup(runtime, bundle):
     runtime.run_detached(bundle, ["testinit", "ignore"])
     runtime.exec(bundle, ["sleep", "1000"], "-d")
     path = bundle.linux.cgroups_path
-    wait_until(lambda: len(cgroups.pids(path)) == 2)
+    wait_until(lambda: len(runtime.inside(bundle)) == 2)
 
     runtime.kill(bundle, "9", "--all")
     wait_until(lambda: not cgroups.pids(path), what="the cgroup is empty")
@@ -103,7 +103,7 @@ def test_kill_all_reaches_forked_processes_in_a_shared_pid_namespace(runtime, bu
     runtime.run_detached(bundle, ["testinit", "fork", "20"])
     runtime.wait_for_output(bundle, "forked 20\n")
     path = bundle.linux.cgroups_path
-    assert len(cgroups.pids(path)) == 21
+    assert len(runtime.inside(bundle)) == 21
 
     runtime.kill(bundle, "KILL", "-a")
     wait_until(lambda: not cgroups.pids(path), what="the cgroup is empty")
@@ -120,6 +120,7 @@ def test_kill_leaves_no_orphan_in_a_shared_pid_namespace(runtime, bundle):
 
 
 @pytest.mark.beyond("crun", reason="tells that the container is not running")
+@pytest.mark.classes("ns", "vm", caveat="sentry-pid-namespace")
 def test_kill_ends_what_outlived_init_in_a_shared_pid_namespace(runtime, bundle):
     bundle.drop_namespace("pid")
     runtime.run_detached(bundle, ["testinit", "fork", "5"])
@@ -172,6 +173,8 @@ def test_stop_and_continue_reach_the_process(runtime, bundle):
     pid = runtime.state(bundle).pid
 
     def letter():
+        if runtime.isolation == "sentry":
+            return runtime.ps(bundle).stdout.splitlines()[1].split()[3]
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
             return file.read().rsplit(")", 1)[1].split()[0]
 

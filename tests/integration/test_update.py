@@ -2,6 +2,7 @@
 """update: change the limits of a container that exists."""
 
 import json
+import os
 
 import pytest
 
@@ -25,7 +26,10 @@ def limited(runtime, bundle):
 
 
 def read(bundle, name):
-    return cgroups.read(bundle.linux.cgroups_path, name)
+    text = cgroups.read(bundle.linux.cgroups_path, name)
+    if name == "pids.max" and os.environ.get("CAISSON_CLASS") == "sentry" and text != "max":
+        text = str(int(text) - 64)  # CAVEATS.md#sentry-pids
+    return text
 
 
 def test_limits_of_the_config_are_in_the_cgroup(limited):

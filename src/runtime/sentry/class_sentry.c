@@ -18,6 +18,9 @@
 #include "runtime/sentry/launch.h"
 #include "runtime/sentry/waiter.h"
 
+/* Threads of the sentry, the gofer, the zygote and stubs in store, with room for births. */
+#define EXTRA_PIDS 64
+
 /* One of the two. */
 struct handle {
 	bool is_exec;
@@ -129,7 +132,32 @@ static int class_sentry_signal(struct container *c, int sig, bool all, struct er
 						.value = (uint32_t)sig,
 						.flags = all ? SENTRY_SIGNAL_ALL : 0 };
 
+	const struct client_call call = { .request = request };
+
+	if (c->status == OCI_PAUSED)
+		return client_post(c, &call, err);
 	return client_simple(c, &request, NULL, err);
+}
+
+/* Tasks: the guest's, not those of the sentry, the gofer and the stubs. */
+static void class_sentry_stats(struct container *c, struct cgroup_stats *stats)
+{
+	const struct client_call call = { .request = { .type = SENTRY_STATS } };
+	struct err ignored = { 0 };
+	struct sentry_stats inside;
+	size_t len = sizeof(inside);
+	AUTO_CLOSE int sock = -EBADF;
+	struct sentry_reply reply;
+
+	if (stats->pids.limit > EXTRA_PIDS && stats->pids.limit != UINT64_MAX)
+		stats->pids.limit -= EXTRA_PIDS;
+	/* A frozen sentry does not answer. */
+	if (c->status == OCI_PAUSED)
+		return;
+	sock = client_connect(c, &ignored);
+	if (sock >= 0 && client_call(sock, &call, &reply, &inside, &len, &ignored) == 0 &&
+	    len == sizeof(inside))
+		stats->pids.current = inside.threads;
 }
 
 static int class_sentry_update(struct container *c, const struct oci_resources *resources,
@@ -140,9 +168,12 @@ static int class_sentry_update(struct container *c, const struct oci_resources *
 				    .tail = &limits,
 				    .tail_len = sizeof(limits) };
 	struct sentry_reply reply;
-	AUTO_CLOSE int sock = client_connect(c, err);
+	AUTO_CLOSE int sock = -EBADF;
 
-	describe_limits(resources, &limits);
+	describe_update(resources, &limits);
+	if (c->status == OCI_PAUSED)
+		return client_post(c, &call, err);
+	sock = client_connect(c, err);
 	return sock < 0 ? sock : client_call(sock, &call, &reply, NULL, NULL, err);
 }
 
@@ -221,6 +252,8 @@ const struct isolation_ops class_sentry = {
 	.start = class_sentry_start,
 	.exec = class_sentry_exec,
 	.signal = class_sentry_signal,
+	.extra_pids = EXTRA_PIDS,
+	.stats = class_sentry_stats,
 	.update = class_sentry_update,
 	.processes = class_sentry_processes,
 	.process_done = class_sentry_process_done,

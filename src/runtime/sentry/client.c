@@ -63,8 +63,7 @@ int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *b
 	return 0;
 }
 
-int client_call(int sock, const struct client_call *call, struct sentry_reply *ret_reply,
-		void *bytes, size_t *len, struct err *err)
+static int client_send(int sock, const struct client_call *call, struct err *err)
 {
 	char frame[SENTRY_FRAME_MAX];
 	struct sentry_request request = call->request;
@@ -79,9 +78,15 @@ int client_call(int sock, const struct client_call *call, struct sentry_reply *r
 	r = fd_send(sock, frame, sizeof(request) + call->tail_len, call->fds, call->fds_len);
 	if (r == -EPIPE || r == -ECONNRESET)
 		return err_set(err, -EPIPE, "the sentry is gone");
-	if (r < 0)
-		return err_sys(err, r, "write to the sentry");
-	return client_recv(sock, request.type, ret_reply, bytes, len, err);
+	return r < 0 ? err_sys(err, r, "write to the sentry") : 0;
+}
+
+int client_call(int sock, const struct client_call *call, struct sentry_reply *ret_reply,
+		void *bytes, size_t *len, struct err *err)
+{
+	const int r = client_send(sock, call, err);
+
+	return r < 0 ? r : client_recv(sock, call->request.type, ret_reply, bytes, len, err);
 }
 
 int client_simple(const struct container *c, const struct sentry_request *request,
@@ -94,4 +99,11 @@ int client_simple(const struct container *c, const struct sentry_request *reques
 	if (sock < 0)
 		return sock;
 	return client_call(sock, &call, ret_reply ? ret_reply : &ignored, NULL, NULL, err);
+}
+
+int client_post(const struct container *c, const struct client_call *call, struct err *err)
+{
+	AUTO_CLOSE int sock = client_connect(c, err);
+
+	return sock < 0 ? sock : client_send(sock, call, err);
 }

@@ -37,6 +37,9 @@ int client_call(int sock, const struct client_call *call, struct sentry_reply *r
 int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *bytes, size_t *len,
 		struct err *err);
 
+/* Connect, send, do not wait for the reply: a frozen sentry acts when it is thawed. */
+int client_post(const struct container *c, const struct client_call *call, struct err *err);
+
 /* Connect, one call without descriptors and bytes, close. */
 int client_simple(const struct container *c, const struct sentry_request *request,
 		  struct sentry_reply *ret_reply, struct err *err);

@@ -304,6 +304,17 @@ void describe_limits(const struct oci_resources *r, struct sentry_limits *ret)
 	};
 }
 
+void describe_update(const struct oci_resources *r, struct sentry_limits *ret)
+{
+	describe_limits(r, ret);
+	ret->memory = r->memory.limit.set ? ret->memory : 0;
+	ret->swap = r->memory.swap.set ? ret->swap : 0;
+	ret->cpu_quota_us = r->cpu.quota.set ? ret->cpu_quota_us : 0;
+	ret->cpu_period_us = r->cpu.period.set ? ret->cpu_period_us : 0;
+	ret->cpu_shares = r->cpu.shares.set ? ret->cpu_shares : 0;
+	ret->pids = r->pids_limit.set ? ret->pids : 0;
+}
+
 static void take_settings(const struct container *c, struct sentry_container *ret)
 {
 	const struct sentry_settings *s = &c->runtime->sentry;

@@ -39,3 +39,5 @@ int describe_exec(const struct describe_process *process, struct err *err);
 
 /* What linux.resources shows inside. */
 void describe_limits(const struct oci_resources *resources, struct sentry_limits *ret);
+/* The same for update: 0 where nothing is said. */
+void describe_update(const struct oci_resources *resources, struct sentry_limits *ret);

@@ -160,6 +160,10 @@ static int place(struct launch *l, bool born_in_cgroup, const struct sandbox *s,
 		if (r == 0)
 			r = stage_tell(l->stage[0], STAGE_MAPPED, err);
 	}
+	/* The child has described the limits by its own copy: this is for the cgroup. */
+	if (l->cr->spec.linux.resources.pids_limit.set &&
+	    l->cr->spec.linux.resources.pids_limit.v > 0)
+		l->cr->spec.linux.resources.pids_limit.v += l->cr->ops->extra_pids;
 	if (r == 0)
 		r = creation_on_process(l->cr, s->pid, err);
 	if (r == 0)
@@ -250,7 +254,7 @@ int launch_sandbox(struct creation *cr, struct sandbox *ret, struct err *err)
 	if (r == 0)
 		r = serve_stage(&l, &s, err);
 	if (r == 0) {
-		log_debug("container %s: its sentry runs", cr->c->id);
+		log_debug("container %s: its root is entered, its sentry runs", cr->c->id);
 		s.report = TAKE_FD(l.report[0]);
 		r = await_report(&s, SENTRY_REPORT_READY, err);
 	}

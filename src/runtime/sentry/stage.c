@@ -320,9 +320,13 @@ static int run_stages(struct launch *l, struct err *err)
 	r = setup_namespaces(l, err);
 	if (r == 0)
 		r = run_hooks(l, err);
+	if (r == 0)
+		log_debug("container %s: namespaces are made", cr->c->id);
 	(void)prctl(PR_SET_NAME, "caisson:[2:files]");
 	if (r == 0)
 		r = roots_open(&options, &roots, err);
+	if (r == 0)
+		log_debug("container %s: its files are opened", cr->c->id);
 	if (r == 0)
 		r = open_terminal(l, &s, err);
 	if (r == 0)

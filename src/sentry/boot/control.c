@@ -15,6 +15,7 @@
 #include "sentry/boot/kernel.h"
 #include "sentry/boot/sandbox.h"
 #include "sentry/boot/terminal.h"
+#include "sentry/task/container.h"
 #include "wire/sentry_codec.h"
 
 #define REQUEST_BYTES_MAX 256u /* of a request with its tail */
@@ -167,10 +168,19 @@ static int do_resize(struct client *c)
 
 static int do_update(const struct control_request *request)
 {
-	struct sentry_limits limits;
+	struct sentry_limits *now = &sandbox.description->limits;
+	struct sentry_limits asked;
 
-	memcpy(&limits, request->tail, sizeof(limits));
-	return kernel_set_limits(&limits);
+	memcpy(&asked, request->tail, sizeof(asked));
+	now->memory = asked.memory ? asked.memory : now->memory;
+	now->swap = asked.swap ? asked.swap : now->swap;
+	now->cpu_quota_us = asked.cpu_quota_us ? asked.cpu_quota_us : now->cpu_quota_us;
+	now->cpu_period_us = asked.cpu_period_us ? asked.cpu_period_us : now->cpu_period_us;
+	now->cpu_shares = asked.cpu_shares ? asked.cpu_shares : now->cpu_shares;
+	now->pids = asked.pids ? asked.pids : now->pids;
+	sandbox.container->tasks_max =
+		now->pids < CONTAINER_TASKS_MAX ? (unsigned int)now->pids : CONTAINER_TASKS_MAX;
+	return kernel_set_limits(now);
 }
 
 static int do_wait(struct client *c)

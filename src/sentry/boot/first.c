@@ -204,7 +204,8 @@ static int spawn(const struct first_options *o, struct task_spec *spec, struct t
 		return r;
 	r = find_cwd(&ctx, p->cwd, o->make_cwd, &spec->cwd);
 	if (r < 0)
-		return err_sys(err, r, "chdir to the working directory (process.cwd) %s", p->cwd);
+		return err_sys(err, r, "chdir to the working directory (process.cwd) %.256s",
+			       p->cwd);
 	ctx.cwd = &spec->cwd;
 	r = program_find(&ctx, p, &program, err);
 	if (r == 0)

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sentry/core/kclock.h"
@@ -48,6 +50,27 @@ static int open_slave(const struct vfs_ctx *ctx, struct superblock *sb, unsigned
 	return r < 0 ? r : -ENXIO;
 }
 
+/* /dev/console leads to the opener's terminal; a container without one has no console. */
+static void make_console(const struct vfs_ctx *ctx, const struct sentry_process *p)
+{
+	const struct setattr attr = { .mask = SETATTR_UID | SETATTR_GID | SETATTR_MODE,
+				      .mode = 0620,
+				      .uid = p->uid,
+				      .gid = p->gid };
+	struct cred *root = cred_new_root();
+	struct vfs_ctx as_root = *ctx;
+	struct path at;
+
+	as_root.cred = root;
+	/* A read-only /dev, or one that has it: as it is. */
+	if (root && vfs_mknod(&as_root, NULL, "/dev/console", S_IFCHR | 0620, makedev(5, 1)) == 0 &&
+	    path_walk(&as_root, NULL, "/dev/console", 0, &at) == 0) {
+		(void)vfs_setattr(&as_root, &at, &attr);
+		path_unref(&at);
+	}
+	cred_unref(root);
+}
+
 int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int host_fd,
 		 struct file **ret_slave, struct terminal **ret, struct err *err)
 {
@@ -78,6 +101,7 @@ int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int 
 		return err_sys(err, r, "make the terminal");
 	}
 	t->host_fd = host_fd;
+	make_console(ctx, p);
 	terminal_resize(t);
 	*ret = t;
 	return 0;

@@ -15,6 +15,8 @@ import signal
 import subprocess
 import time
 
+from lib import cgroups
+
 CLEAN_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
              "LANG": "C.UTF-8"}
 CALL_TIMEOUT_S = float(os.environ.get("CAISSON_CALL_TIMEOUT", "15"))
@@ -266,6 +268,12 @@ class Runtime:
 
     def ps(self, bundle, *flags, **options):
         return self.call("ps", *flags, name_of(bundle), **options)
+
+    def inside(self, bundle):
+        """The processes of a container: the host's pids, of class sentry those inside."""
+        if self.isolation == "sentry":
+            return set(self.ps(bundle, "--format", "json").json or [])
+        return cgroups.pids(bundle.linux.cgroups_path)
 
     def pause(self, bundle, **options):
         return self.call("pause", name_of(bundle), **options)
