@@ -66,8 +66,8 @@ GOFER_HANDLER(walk)
 		reply.found++;
 		node = gofer_node(s, entry.node);
 	}
-	if (reply.found == 0 && reply.stop == 0)
-		return -ENOTDIR; /* from a link */
+	if (reply.found == 0 && (reply.stop == 0 || reply.stop == -ENFILE))
+		return reply.stop ? reply.stop : -ENOTDIR; /* no room; from a link */
 	memcpy(out->bytes, &reply, sizeof(reply));
 	return 0;
 }

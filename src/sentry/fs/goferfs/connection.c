@@ -49,7 +49,7 @@ static void die(void)
 		return;
 	gofer.dead = true;
 	kloop_remove(&gofer.source);
-	(void)close(gofer.source.host_fd);
+	(void)close(TAKE_FD(gofer.source.host_fd));
 	list_for_each_safe(call, next, &gofer.calls, node) finish(call, -EIO);
 	waitq_wake(&gofer.progress, WAIT_ALL);
 	if (gofer.on_death)
@@ -127,8 +127,8 @@ static int deliver(size_t len, int fd)
 	}
 	memcpy(call->message, gofer.in, len);
 	r = gofer_reply_decode(call->message, len, call->request.type, &call->answer);
-	/* The kernel had no room for the descriptor in our table. */
-	finish(call, r < 0 ? r : answer.fds && fd < 0 ? -EMFILE : gofer_errno(answer.error));
+	/* No descriptor though one was announced: there was no room in our table. */
+	finish(call, r < 0 ? r : gofer_errno(answer.error));
 	return 0;
 }
 
@@ -213,7 +213,7 @@ static void tell_forgotten(void)
 	len = gofer_request_encode(&r, gofer.out);
 	if (len < 0 || send_now((size_t)len) < 0)
 		return;
-	gofer.nodes -= gofer.forgotten_len;
+	gofer.nodes -= gofer.forgotten_len < gofer.nodes ? gofer.forgotten_len : gofer.nodes;
 	gofer.forgotten_len = 0;
 }
 

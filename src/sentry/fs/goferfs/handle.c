@@ -99,29 +99,49 @@ static struct gofer_handle *handle_new(int fd, uint32_t access)
 
 void gofer_handle_adopt(struct gofer_inode *gi, int fd)
 {
-	struct gofer_handle *h = handle_new(fd, GOFER_OPEN_READ | GOFER_OPEN_WRITE);
+	struct gofer_handle *h;
 
-	if (h && !gi->handles[HANDLE_WRITE])
-		gi->handles[HANDLE_WRITE] = h;
-	else
+	if (fd < 0) {
+		gofer_idle_drop_all(); /* there was no room for it */
+		return;
+	}
+	h = handle_new(fd, GOFER_OPEN_READ | GOFER_OPEN_WRITE);
+	if (!h || gi->handles[HANDLE_WRITE]) {
 		gofer_handle_unref(h);
+		return;
+	}
+	gi->handles[HANDLE_WRITE] = h;
+	if (!gi->fs->exclusive)
+		return; /* it waits for the first open */
+	gi->opens++;
+	gofer_inode_closed(gi);
 }
 
-static int donate(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
+static int donate_once(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
 {
 	GOFER_CALL(call, .type = GOFER_OPEN, .open = { gi->node, access, 0 });
 	const uint32_t seq = gi->seq;
-	int r = gofer_call(&call);
+	const int r = gofer_call(&call);
 
-	if (r == -EMFILE) {
-		gofer_idle_drop_all();
-		return -ENFILE;
-	}
 	if (r < 0)
 		return r;
 	gofer_inode_apply(gi, &call.answer.attr.attr, seq);
+	if (call.fd < 0)
+		return -EMFILE;
 	*ret = handle_new(TAKE_FD(call.fd), access);
 	return *ret ? 0 : -ENOMEM;
+}
+
+/* When the sentry's table is full, descriptors that are only kept for later make way. */
+static int donate(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
+{
+	int r = donate_once(gi, access, ret);
+
+	if (r == -EMFILE) {
+		gofer_idle_drop_all();
+		r = donate_once(gi, access, ret);
+	}
+	return r == -EMFILE ? -ENFILE : r;
 }
 
 /*

@@ -41,8 +41,10 @@ static int call_for_node(struct gofer_inode *dir, struct gofer_call *call)
 
 	gofer_make_room(dir->fs);
 	r = gofer_call(call);
-	if (r != -ENFILE || dentry_prune(&dir->fs->sb, GOFERFS_PRUNE) == 0)
+	if (r != -ENFILE)
 		return r;
+	gofer_ahead_drop_all();
+	(void)dentry_prune(&dir->fs->sb, GOFERFS_PRUNE);
 	gofer_call_done(call);
 	gofer_forget_now();
 	return gofer_call(call);
