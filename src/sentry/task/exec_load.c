@@ -109,33 +109,14 @@ void loaded_program_done(struct loaded_program *p)
 	*p = (struct loaded_program){ 0 };
 }
 
-/* May this be executed? Opens it for reading, whatever the caller may read. */
+/* May this be executed? The file can be read, whatever the caller may read. */
 static int open_program(const struct vfs_ctx *ctx, const struct path *p, bool *ret_unreadable,
 			struct file **ret)
 {
-	struct inode *inode = p->dentry->inode;
-	struct vfs_ctx kernel = *ctx;
-	struct cred *root;
-	int r;
+	const int r = vfs_open_path(ctx, p, O_RDONLY | VFS_OPEN_EXEC, ret);
 
-	if (S_ISLNK(inode->mode))
-		return -ELOOP;
-	if (!S_ISREG(inode->mode) || (p->mnt->flags & MOUNT_NOEXEC))
-		return -EACCES;
-	r = inode_permission(inode, ctx->cred, MAY_EXEC);
-	if (r < 0)
-		return r;
-	*ret_unreadable = inode_permission(inode, ctx->cred, MAY_READ) < 0;
-	if (inode->writers)
-		return -ETXTBSY;
-	if (!*ret_unreadable)
-		return vfs_open_path(ctx, p, O_RDONLY, ret);
-	root = cred_new_root();
-	if (!root)
-		return -ENOMEM;
-	kernel.cred = root;
-	r = vfs_open_path(&kernel, p, O_RDONLY, ret);
-	cred_unref(root);
+	if (r == 0)
+		*ret_unreadable = inode_permission(p->dentry->inode, ctx->cred, MAY_READ) < 0;
 	return r;
 }
 
