@@ -7,6 +7,7 @@
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/devtmpfs/devtmpfs.h"
 #include "sentry/fs/mqueue/mqueue.h"
+#include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/proc/sysinfo.h"
 #include "sentry/fs/sysfs/sysfs.h"
@@ -48,6 +49,7 @@ int kernel_set_limits(const struct sentry_limits *limits)
 static void register_filesystems(void)
 {
 	tmpfs_register();
+	overlay_register();
 	devtmpfs_register();
 	devpts_register();
 	proc_register();

@@ -27,6 +27,8 @@
 #include "sentry/boot/terminal.h"
 #include "sentry/core/kloop.h"
 #include "sentry/mm/ipc_ns.h"
+#include "sentry/fs/overlay/overlay.h"
+#include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/net/net_ns.h"
 #include "sentry/fs/goferfs/goferfs.h"
 #include "sentry/task/container.h"
@@ -104,6 +106,26 @@ static void on_gofer_death(void)
 	kloop_stop(128 + SIGKILL);
 }
 
+/* --overlay: what the container writes to its root stays in memory. Replaces *root. */
+static int lay_over(struct superblock **root)
+{
+	const struct tmpfs_options options = { .mode = (*root)->root->inode->mode & 07777,
+					       .uid = (*root)->root->inode->uid,
+					       .gid = (*root)->root->inode->gid };
+	struct superblock *upper, *both;
+	int r = tmpfs_new(&options, &upper);
+
+	if (r < 0)
+		return r;
+	r = overlay_new(*root, upper, &both);
+	superblock_unref(upper);
+	if (r < 0)
+		return r;
+	superblock_unref(*root);
+	*root = both;
+	return 0;
+}
+
 static int make_namespaces(struct err *err)
 {
 	const struct sentry_container *c = sandbox.description;
@@ -117,6 +139,12 @@ static int make_namespaces(struct err *err)
 		r = bind_root(c, 0, false, &root);
 	if (r < 0)
 		return err_sys(err, r, "open the root file system");
+	if (c->overlay != SENTRY_OVERLAY_NONE)
+		r = lay_over(&root);
+	if (r < 0) {
+		superblock_unref(root);
+		return err_sys(err, r, "lay the overlay over the root file system");
+	}
 	r = pid_ns_new(NULL, &sandbox.pid_ns);
 	if (r < 0) {
 		superblock_unref(root);

@@ -71,7 +71,7 @@ static sysret_t get_lock(struct task *t, struct file *f, uaddr_t arg, struct flo
 
 	if (lock->type == F_UNLCK)
 		return -EINVAL;
-	if (lock_test(f->inode, lock, &found)) {
+	if (lock_test(file_named_inode(f), lock, &found)) {
 		fl->l_type = (short)found.type;
 		fl->l_whence = SEEK_SET;
 		fl->l_start = (off_t)found.start;
@@ -96,7 +96,7 @@ sysret_t sys_fcntl_lock(struct task *t, struct file *f, int cmd, uaddr_t arg)
 	if ((lock.type == F_RDLCK && !(f->mode & FMODE_READ)) ||
 	    (lock.type == F_WRLCK && !(f->mode & FMODE_WRITE)))
 		return -EBADF;
-	return lock_set(f->inode, &lock, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
+	return lock_set(file_named_inode(f), &lock, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
 }
 
 sysret_t sys_flock(struct task *t, const struct syscall_args *a)

@@ -61,7 +61,7 @@ void file_unref(struct file *f)
 	assert(f->refs > 0);
 	if (--f->refs > 0)
 		return;
-	inode = f->inode;
+	inode = file_named_inode(f);
 	epoll_forget(f);
 	waitq_remove(&f->async);
 	if (f->owner_done)
@@ -85,7 +85,7 @@ int file_close_one(struct file *f, const void *owner)
 	if (f->mode & FMODE_PATH)
 		return 0;
 	if (owner && f->inode)
-		locks_release(f->inode, owner);
+		locks_release(file_named_inode(f), owner);
 	return f->ops->flush ? f->ops->flush(f) : 0;
 }
 

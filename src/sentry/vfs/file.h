@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 
+#include "base/cleanup.h"
 #include "sentry/mem/memfile.h"
 #include "sentry/mem/user_memory.h"
 #include "sentry/vfs/dentry.h"
@@ -111,6 +112,11 @@ void file_fini(struct file *f);
 
 struct file *file_ref(struct file *f);
 void file_unref(struct file *f); /* accepts NULL */
+/* The inode that the name leads to: it has the locks. In an overlay f->inode is the real one. */
+static inline struct inode *file_named_inode(const struct file *f)
+{
+	return f->path.dentry ? f->path.dentry->inode : f->inode;
+}
 static inline void file_unref_auto(struct file **f)
 {
 	file_unref(*f);

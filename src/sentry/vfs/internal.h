@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "sentry/vfs/namei.h"
+#include "sentry/vfs/mount.h"
 
 /* dentry.c: the cache. References are returned; NULL: not there, or out of memory. */
 struct dentry *dentry_find(struct dentry *parent, const struct vfs_name *name);
@@ -29,10 +29,6 @@ static inline struct vfs_name dentry_name(const struct dentry *d)
 }
 
 /* mount.c */
-struct mount *mount_new(struct superblock *sb, struct dentry *root, uint32_t flags,
-			const char *source);
-struct mount *mount_ref(struct mount *m);
-void mount_unref(struct mount *m); /* accepts NULL */
 /* The mount on this path, topmost of this mountpoint only; not referenced. NULL: none. */
 struct mount *mount_on(const struct path *p);
 /* Replace *p by what is mounted on it, however often. */

@@ -221,7 +221,7 @@ static struct file_lock *flock_of(const struct lock_context *c, const struct fil
 
 int lock_flock(struct file *f, int op, bool wait)
 {
-	struct lock_context *c = context_of(f->inode);
+	struct lock_context *c = context_of(file_named_inode(f));
 	struct file_lock want = { .kind = LOCK_KIND_FLOCK,
 				  .owner = f,
 				  .type = op == LOCK_EX ? F_WRLCK : F_RDLCK,

@@ -17,6 +17,12 @@ struct peer_group {
 	struct list_head slaves;  /* mount.slave_node */
 };
 
+/* A detached mount: takes references on sb and root. NULL: out of memory. */
+struct mount *mount_new(struct superblock *sb, struct dentry *root, uint32_t flags,
+			const char *source);
+struct mount *mount_ref(struct mount *m);
+void mount_unref(struct mount *m); /* accepts NULL */
+
 /* A detached copy with the same peers and master; root: the part that it shows. */
 struct mount *mount_clone(struct mount *m, struct dentry *root);
 
