@@ -58,6 +58,19 @@ static void register_filesystems(void)
 	mqueue_register();
 }
 
+/* /proc/net: proc and net are beside each other and do not know of it. */
+static void offer_net_files(void)
+{
+	static struct proc_net_file files[32];
+	size_t n = 0;
+
+	for (; net_proc_files[n].name && n < sizeof(files) / sizeof(files[0]) - 1; n++) {
+		files[n].name = net_proc_files[n].name;
+		files[n].show = net_proc_files[n].show;
+	}
+	proc_set_net_files(files);
+}
+
 int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 {
 	int r = kloop_init();
@@ -88,5 +101,6 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 		return err_sys(err, r, "--strace=%s", c->strace);
 	register_filesystems();
 	net_register();
+	offer_net_files();
 	return 0;
 }

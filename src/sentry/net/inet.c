@@ -46,6 +46,13 @@ bool endpoint_is_multicast(const struct endpoint *e)
 	return endpoint_is_v4(e) ? get_v4(e) >> 28 == 0xe : e->ip[0] == 0xff;
 }
 
+void endpoint_set_any(struct endpoint *e, int family)
+{
+	memset(e->ip, 0, sizeof(e->ip));
+	if (family == AF_INET)
+		set_v4(e, INADDR_ANY);
+}
+
 static bool is_v6_loopback(const struct endpoint *e)
 {
 	static const uint8_t one[16] = { [15] = 1 };
@@ -146,10 +153,8 @@ int inet_socket_new(struct net_ns *ns, int family, int type, int protocol, uint3
 	list_init(&s->pending_node);
 	list_init(&s->waiting);
 	list_init(&s->waiting_node);
-	if (family == AF_INET) {
-		set_v4(&s->local, INADDR_ANY);
-		set_v4(&s->remote, INADDR_ANY);
-	}
+	endpoint_set_any(&s->local, family);
+	endpoint_set_any(&s->remote, family);
 	inet_options_init(s);
 	*ret = s;
 	return 0;
@@ -230,11 +235,12 @@ int inet_bind(struct socket *sock, const struct sock_addr *addr)
 	memcpy(s->local.ip, e.ip, sizeof(e.ip));
 	r = port_bind(s, e.port);
 	if (r < 0) {
-		memset(s->local.ip, 0, sizeof(s->local.ip));
-		if (sock->family == AF_INET)
-			set_v4(&s->local, INADDR_ANY);
+		endpoint_set_any(&s->local, sock->family);
+		return r;
 	}
-	return r;
+	s->own_addr = !endpoint_is_any(&e);
+	s->own_port = e.port;
+	return 0;
 }
 
 int inet_getname(struct inet_socket *s, bool peer, struct sock_addr *ret)

@@ -23,9 +23,8 @@ struct inet_socket {
 	struct stream st;	    /* udp uses its queue and shut flags only */
 	struct list_head port_node; /* in the namespace's table; empty: no port */
 	struct endpoint local, remote;
-	uint8_t any_ip[16]; /* udp: what local was before connect(2) chose an address */
-	bool local_by_connect;
 	bool v6only;
+	bool own_addr, own_port;      /* given by bind(2): a disconnect leaves them */
 	int values[INET_OPTIONS_MAX]; /* by inet_options[] */
 	uint8_t groups[INET_GROUPS_MAX][16];
 	unsigned int group_count;
@@ -60,6 +59,7 @@ bool endpoint_is_v4(const struct endpoint *e);
 bool endpoint_is_any(const struct endpoint *e);
 bool endpoint_is_multicast(const struct endpoint *e);
 bool endpoint_is_local(const struct net_ns *ns, const struct endpoint *e);
+void endpoint_set_any(struct endpoint *e, int family);
 bool endpoint_same_ip(const struct endpoint *a, const struct endpoint *b);
 /* Decode an address given to a socket: -EINVAL, -EAFNOSUPPORT. */
 int endpoint_decode(const struct inet_socket *s, const struct sock_addr *addr,
@@ -75,6 +75,8 @@ struct list_head *port_bucket(struct net_ns *ns, int type, uint16_t port);
 /* Give the socket a local port, 0: an ephemeral one. -EADDRINUSE, -EADDRNOTAVAIL. */
 int port_bind(struct inet_socket *s, uint16_t port);
 void port_release(struct inet_socket *s);
+/* A disconnect: what connect(2) chose for the local side is given back. */
+void port_forget(struct inet_socket *s);
 /* A socket that became a listener may conflict with others now. */
 bool port_conflicts(const struct inet_socket *s);
 /* Put a socket with the listener's port (an accepted connection) into the table. */

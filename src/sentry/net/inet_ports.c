@@ -102,6 +102,14 @@ void port_release(struct inet_socket *s)
 	s->local.port = 0;
 }
 
+void port_forget(struct inet_socket *s)
+{
+	if (!s->own_addr)
+		endpoint_set_any(&s->local, s->sock.family);
+	if (!s->own_port)
+		port_release(s);
+}
+
 unsigned int local_score(const struct inet_socket *s, const struct endpoint *to)
 {
 	if (s->local.port != to->port)

@@ -30,6 +30,8 @@ int socket_create(struct net_ns *ns, int family, int type, int protocol, uint32_
 	case AF_INET:
 	case AF_INET6:
 		return inet_create(ns, family, type, protocol, flags, ret);
+	case AF_NETLINK:
+		return netlink_create(ns, type, protocol, flags, ret);
 	default:
 		return -EAFNOSUPPORT;
 	}

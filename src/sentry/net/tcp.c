@@ -160,6 +160,7 @@ static int disconnect(struct inet_socket *s)
 	s->reset = s->peer_closed = s->unreported = false;
 	s->state = TCP_FRESH;
 	s->remote.port = 0;
+	port_forget(s);
 	return 0;
 }
 

@@ -24,9 +24,7 @@ static int udp_connect(struct socket *sock, const struct sock_addr *addr, bool n
 		return -EINVAL;
 	if (addr->sa.sa_family == AF_UNSPEC) {
 		s->remote.port = 0;
-		if (s->local_by_connect)
-			memcpy(s->local.ip, s->any_ip, sizeof(s->local.ip));
-		s->local_by_connect = false;
+		port_forget(s);
 		return 0;
 	}
 	r = endpoint_decode(s, addr, &to);
@@ -36,12 +34,8 @@ static int udp_connect(struct socket *sock, const struct sock_addr *addr, bool n
 		r = port_bind(s, 0);
 	if (r < 0)
 		return r;
-	if (endpoint_is_any(&s->local) || s->local_by_connect) {
-		if (!s->local_by_connect)
-			memcpy(s->any_ip, s->local.ip, sizeof(s->any_ip));
-		s->local_by_connect = true;
+	if (!s->own_addr)
 		endpoint_source(&to, &s->local);
-	}
 	s->remote = to;
 	return 0;
 }
