@@ -24,6 +24,7 @@ struct packet {
 	struct scm scm;
 	struct unix_addr *from;	  /* unix: of the sender, one reference; NULL: unnamed */
 	struct endpoint src, dst; /* udp */
+	uint8_t hops, tos;	  /* udp: as the sender set them */
 	nsec_t arrived;		  /* CLOCK_REALTIME */
 	size_t len, at;		  /* bytes; those before `at` are read */
 	uint8_t bytes[];

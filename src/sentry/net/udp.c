@@ -109,6 +109,8 @@ static void deliver_group(struct net_ns *ns, const struct packet *p)
 		memcpy(copy->bytes, p->bytes, p->len);
 		copy->src = p->src;
 		copy->dst = p->dst;
+		copy->hops = p->hops;
+		copy->tos = p->tos;
 		copy->arrived = p->arrived;
 		deliver(s, copy);
 	}
@@ -142,6 +144,61 @@ static int udp_route(struct inet_socket *s, const struct socket_msg *m, struct e
 	return r;
 }
 
+/* One control message of a sender: hop limit or traffic class. Others are not for us. */
+static int take_control(const struct cmsghdr *head, const char *data, struct packet *p)
+{
+	const size_t len = head->cmsg_len - sizeof(*head);
+	const bool v4 = head->cmsg_level == IPPROTO_IP, v6 = head->cmsg_level == IPPROTO_IPV6;
+	int value = 0;
+
+	if ((v4 && (head->cmsg_type == IP_TTL || head->cmsg_type == IP_TOS)) ||
+	    (v6 && (head->cmsg_type == IPV6_HOPLIMIT || head->cmsg_type == IPV6_TCLASS))) {
+		if (len >= sizeof(value))
+			memcpy(&value, data, sizeof(value));
+		else if (len == 1 && v4)
+			value = *(const uint8_t *)data;
+		else
+			return -EINVAL;
+		if (value < -1 || value > 255)
+			return -EINVAL;
+	}
+	if ((v4 && head->cmsg_type == IP_TTL) || (v6 && head->cmsg_type == IPV6_HOPLIMIT)) {
+		if (v4 && value < 1)
+			return -EINVAL;
+		if (value >= 0)
+			p->hops = (uint8_t)value;
+	} else if ((v4 && head->cmsg_type == IP_TOS) || (v6 && head->cmsg_type == IPV6_TCLASS)) {
+		p->tos = value > 0 ? (uint8_t)value : 0;
+	} else if (v4 && head->cmsg_type != IP_PKTINFO) {
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* What the socket's options and the sender's control messages say of a datagram. */
+static int mark_packet(const struct inet_socket *s, const struct buf *control, struct packet *p)
+{
+	const bool v6 = s->sock.family == AF_INET6, group = endpoint_is_multicast(&p->dst);
+	size_t at = 0;
+	int r = 0;
+
+	if (v6)
+		p->hops = (uint8_t)inet_option(s, IPPROTO_IPV6,
+					       group ? IPV6_MULTICAST_HOPS : IPV6_UNICAST_HOPS);
+	else
+		p->hops = (uint8_t)inet_option(s, IPPROTO_IP, group ? IP_MULTICAST_TTL : IP_TTL);
+	p->tos = (uint8_t)(v6 ? inet_option(s, IPPROTO_IPV6, IPV6_TCLASS)
+			      : inet_option(s, IPPROTO_IP, IP_TOS));
+	while (r >= 0 && at + sizeof(struct cmsghdr) <= control->len) {
+		struct cmsghdr head;
+
+		memcpy(&head, control->data + at, sizeof(head));
+		r = take_control(&head, control->data + at + sizeof(head), p);
+		at += CMSG_ALIGN(head.cmsg_len);
+	}
+	return r;
+}
+
 static ssize_t udp_send(struct socket *sock, struct socket_msg *m)
 {
 	AUTO(packet_free_p) struct packet *p = NULL;
@@ -169,6 +226,9 @@ static ssize_t udp_send(struct socket *sock, struct socket_msg *m)
 	p->src = from;
 	p->dst = to;
 	p->arrived = kclock_realtime();
+	r = mark_packet(s, &m->control, p);
+	if (r < 0)
+		return r;
 	if (endpoint_is_multicast(&to)) {
 		deliver_group(sock->ns, p);
 		return (ssize_t)len;
@@ -186,7 +246,7 @@ static ssize_t udp_send(struct socket *sock, struct socket_msg *m)
 /* Control messages that the receiver asked for. */
 static void put_control(struct inet_socket *s, const struct packet *p, struct socket_msg *m)
 {
-	const int hops = 64, tos = 0;
+	const int hops = p->hops, tos = p->tos;
 
 	socket_put_times(&s->sock, m, p->arrived);
 	if (inet_option(s, IPPROTO_IP, IP_PKTINFO) && endpoint_is_v4(&p->dst)) {

@@ -80,6 +80,7 @@ void unix_socket_free(struct unix_socket *u)
 	}
 	packet_queue_done(&u->st.rx);
 	unix_addr_unref(u->addr);
+	unix_addr_unref(u->peer_addr);
 	scm_creds_done(&u->creds);
 	scm_creds_done(&u->peer_creds);
 	cred_unref(u->cred);
@@ -258,13 +259,13 @@ int unix_find(struct unix_socket *from, const struct sock_addr *addr, struct uni
 	return *ret ? 0 : -ECONNREFUSED;
 }
 
-int unix_getname(struct unix_socket *of, struct sock_addr *ret)
+int unix_getname(const struct unix_addr *addr, struct sock_addr *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (of->addr) {
-		memcpy(&ret->un, &of->addr->un,
-		       of->addr->len < sizeof(ret->un) ? of->addr->len : sizeof(ret->un));
-		ret->len = of->addr->len;
+	if (addr) {
+		memcpy(&ret->un, &addr->un,
+		       addr->len < sizeof(ret->un) ? addr->len : sizeof(ret->un));
+		ret->len = addr->len;
 	} else {
 		ret->un.sun_family = AF_UNIX;
 		ret->len = PATH_OFFSET;

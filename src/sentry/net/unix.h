@@ -24,8 +24,9 @@ struct unix_socket {
 	struct socket sock;
 	struct stream st; /* datagram sockets use its queue and shut flags only */
 	struct list_head ns_node;
-	struct unix_addr *addr; /* NULL: not bound; one reference */
-	struct inode *inode;	/* of a bound path; one reference; its `bound` is this socket */
+	struct unix_addr *addr;	     /* NULL: not bound; one reference */
+	struct unix_addr *peer_addr; /* of a peer that is gone */
+	struct inode *inode; /* of a bound path; one reference; its `bound` is this socket */
 	struct scm_creds
 		creds; /* of who made it connect or listen: SO_PEERCRED of the other side */
 	struct scm_creds peer_creds;
@@ -59,7 +60,8 @@ int unix_socket_new(struct net_ns *ns, int type, uint32_t flags, struct unix_soc
 void unix_socket_free(struct unix_socket *u);
 int unix_bind(struct socket *s, const struct sock_addr *addr);
 int unix_autobind(struct unix_socket *u);
-int unix_getname(struct unix_socket *of, struct sock_addr *ret);
+/* A name, or NULL: the unnamed one. */
+int unix_getname(const struct unix_addr *addr, struct sock_addr *ret);
 int unix_getsockopt(struct socket *s, int level, int name, void *value, size_t *len);
 long unix_ioctl(struct socket *s, unsigned int cmd, uint64_t arg, struct user_memory *um);
 /* The socket that a name leads to, borrowed until the next park: -ECONNREFUSED, -EPROTOTYPE and

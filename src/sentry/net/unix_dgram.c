@@ -61,8 +61,8 @@ static int dgram_getname(struct socket *s, bool peer, struct sock_addr *ret)
 	struct unix_socket *u = to_unix(s);
 
 	if (!peer)
-		return unix_getname(u, ret);
-	return u->dest ? unix_getname(u->dest, ret) : -ENOTCONN;
+		return unix_getname(u->addr, ret);
+	return u->dest ? unix_getname(u->dest->addr, ret) : -ENOTCONN;
 }
 
 /* Where a message goes, borrowed until the next park. */

@@ -133,10 +133,10 @@ static int stream_getname(struct socket *s, bool peer, struct sock_addr *ret)
 	struct unix_socket *u = to_unix(s);
 
 	if (!peer)
-		return unix_getname(u, ret);
-	if (!u->st.peer)
+		return unix_getname(u->addr, ret);
+	if (!u->connected)
 		return -ENOTCONN;
-	return unix_getname(to_unix(u->st.peer->sock), ret);
+	return unix_getname(u->st.peer ? to_unix(u->st.peer->sock)->addr : u->peer_addr, ret);
 }
 
 static ssize_t unix_stream_send(struct socket *s, struct socket_msg *m)
@@ -230,6 +230,8 @@ static void stream_release(struct socket *s)
 	/* What was sent and never read tells the sender (ECONNRESET). */
 	if (peer && (u->st.rx.count || u->listener))
 		peer->sock->error = ECONNRESET;
+	if (peer)
+		to_unix(peer->sock)->peer_addr = unix_addr_ref(u->addr);
 	stream_leave(&u->st);
 	if (u->listener) {
 		list_del(&u->pending_node);
