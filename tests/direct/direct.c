@@ -220,6 +220,16 @@ static int open_stub(void)
 	return open(path, O_PATH | O_CLOEXEC);
 }
 
+/* What the runtime hands over: where the machine is described. */
+static void open_proc(void)
+{
+	const int fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || dup3(fd, SENTRY_FD_PROC, O_CLOEXEC) < 0)
+		give_up("/proc", -errno);
+	(void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static char path[] = "PATH=/usr/local/bin:/usr/bin:/bin", home[] = "HOME=/tmp",
@@ -262,6 +272,7 @@ int main(int argc, char **argv)
 	/* What containers get by default. */
 	c.process.cap_bounding = c.process.cap_effective = c.process.cap_permitted = 0xa80425fbull;
 	sandbox.description = &c;
+	open_proc();
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (kernel_init(&c, open_stub(), &err) < 0 || fiber_spawn("boot", boot, NULL, NULL) < 0) {
 		(void)fprintf(stderr, "direct: %s\n", err.msg);

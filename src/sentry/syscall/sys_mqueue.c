@@ -75,7 +75,8 @@ sysret_t sys_mq_open(struct task *t, const struct syscall_args *a)
 				oflag & O_CREAT && attr_at ? &attr : NULL, &f);
 	if (r < 0)
 		return r;
-	return fd_install(t->files, f, oflag & O_CLOEXEC, task_rlimit(t, RLIMIT_NOFILE));
+	/* mq_open(3): the descriptor is always close-on-exec. */
+	return fd_install(t->files, f, true, task_rlimit(t, RLIMIT_NOFILE));
 }
 
 sysret_t sys_mq_unlink(struct task *t, const struct syscall_args *a)
