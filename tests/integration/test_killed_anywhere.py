@@ -15,6 +15,7 @@ FEW = {"create": 24, "run": 16, "run -d": 10, "start": 12, "delete": 12, "delete
        "exec -d": 5, "kill": 5, "update": 6, "pause": 5, "resume": 5}
 
 
+@pytest.mark.classes("ns", "sentry")
 @pytest.mark.parametrize("shape", ["plain", "rich"])
 @pytest.mark.parametrize("verb", VERBS)
 def test_delete_force_cleans_after_a_runtime_that_was_killed(runtime, bundle, request, verb, shape):

@@ -127,7 +127,12 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 	struct seccomp_notif n;
 	struct platform_thread *t;
 
-	(void)events;
+	/* Nobody has the filter any more: the zygote is gone, and every stub with it. */
+	if (events & EPOLLHUP) {
+		kloop_remove(source);
+		kloop_stop(128 + SIGKILL);
+		return;
+	}
 	memset(&n, 0, sizeof(n));
 	if (ioctl(source->host_fd, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0)
 		return;
