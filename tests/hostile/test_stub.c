@@ -179,8 +179,7 @@ static const struct attack {
 	{ "remove the slots", SYS_madvise, { STUB_PRW, STUB_PRW_LEN, MADV_REMOVE } },
 	{ "shared anonymous", SYS_mmap, { 0, PAGE, 3, MAP_SHARED | MAP_ANONYMOUS, UINT64_MAX } },
 	{ "close the doorbell", SYS_close, { STUB_FD_DOORBELL } },
-	{ "close the socket", SYS_close, { STUB_FD_SOCKET } },
-	{ "steal a donation", SYS_recvmsg, { STUB_FD_SOCKET, DATA, 0x40000040 } },
+	{ "map a file of nobody", SYS_mmap, { CODE, PAGE, 1, 0x12, STUB_FD_DONATED } },
 	{ "fill the doorbell", SYS_write, { STUB_FD_DOORBELL, DATA, 8 } },
 	{ "priority inheritance", SYS_futex, { DATA, FUTEX_LOCK_PI } },
 	{ "take a wake-up", SYS_futex, { STUB_WRO, FUTEX_WAIT, 0 } },
@@ -373,7 +372,7 @@ static void who_hears_no_signal_is_killed_when_it_is_called(void **state)
 	on_fiber(do_deaf);
 }
 
-/* Descriptors of a stub: doorbell and socket, nothing that the sentry has. */
+/* Descriptors of a stub: nothing that the sentry has. */
 static void do_descriptors(void)
 {
 	struct platform_thread *t = new_guest(honest_code, sizeof(honest_code));
@@ -389,7 +388,7 @@ static void do_descriptors(void)
 		struct stat st;
 
 		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", child->space->tgid, fd);
-		if (fd == STUB_FD_DOORBELL || fd == STUB_FD_SOCKET)
+		if (fd == STUB_FD_DOORBELL)
 			assert_int_equal(lstat(path, &st), 0);
 		else
 			assert_int_equal(lstat(path, &st), -1);
@@ -398,7 +397,7 @@ static void do_descriptors(void)
 	platform->thread_free(t);
 }
 
-static void a_stub_holds_its_doorbell_and_its_socket(void **state)
+static void a_stub_holds_its_doorbell_and_nothing_else(void **state)
 {
 	if (access("/proc/self/fd", X_OK) < 0)
 		skip();
@@ -443,7 +442,7 @@ static int read_stub(const char *path)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_stub_holds_its_doorbell_and_its_socket),
+		cmocka_unit_test(a_stub_holds_its_doorbell_and_nothing_else),
 		cmocka_unit_test(a_forged_request_ends_its_process),
 		cmocka_unit_test(who_hears_no_signal_is_killed_when_it_is_called),
 		cmocka_unit_test(whoever_writes_its_lines_at_random_harms_itself),

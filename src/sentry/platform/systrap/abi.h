@@ -49,9 +49,9 @@
 #define STUB_SIGSTACK	  0x7000 /* sigaltstack(2) */
 #define STUB_SIGSTACK_LEN (STUB_SLOT_LEN - STUB_SIGSTACK)
 
-/* Descriptors of a stub. What the sentry donates gets lower numbers. */
+/* Descriptors of a stub. */
 #define STUB_FD_DOORBELL 16 /* eventfd, not blocking */
-#define STUB_FD_SOCKET	 17 /* SEQPACKET: descriptors that the sentry gives to this process */
+#define STUB_FD_DONATED	 17 /* a file, while the thread that asked maps it */
 #define STUB_FD_PRW	 18 /* STUB_PRW of a child, until it is mapped */
 #define STUB_FD_LIMIT	 64
 #define ZYGOTE_FD	 3 /* the zygote's socket */
@@ -109,7 +109,7 @@ enum stub_action {
 	STUB_ACT_RESUME,    /* back to the guest, registers as they are in the frame */
 	STUB_ACT_SIGRETURN, /* act[0]: address of the frame; act[1]: fs base */
 	STUB_ACT_CALL,	    /* host call act[0] (act[1..5], ret); then DONE */
-	STUB_ACT_MAPFD,	    /* mmap(act[0..3], donated descriptor, act[4]); then DONE */
+	STUB_ACT_MAPFD,	    /* mmap(act[0..3], STUB_FD_DONATED, act[4]), close; then DONE */
 	STUB_ACT_FORK,	    /* act[0]: nonce; the parent says DONE, the child READY */
 	STUB_ACT_CLONE,	    /* act[0]: nonce, act[1]: slot; the parent says DONE, the child READY */
 	STUB_ACT_FRAME,	    /* make a frame out of the save area; then FRAMED */
@@ -162,7 +162,8 @@ struct stub_global {
 /* The frame that rt_sigreturn(2) reads, as the kernel has it (its sigmask has 8 bytes). */
 #define STUB_UC_LEN 304
 
-/* First message to the zygote; descriptors: GRO, WRO, PRW of the template, its socket, doorbell. */
+/* First message to the zygote; descriptors: GRO, WRO, PRW of the template, doorbell. */
+#define ZYGOTE_INIT_FDS 4
 struct zygote_init {
 	uint32_t dumpable;
 	uint32_t filter_len; /* struct sock_filter, behind this structure */

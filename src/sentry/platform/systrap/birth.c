@@ -17,7 +17,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,9 +65,8 @@ static bool bear_process(struct systrap_birth *b, const struct seccomp_notif *n)
 {
 	AUTO_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, n->pid, 0);
 
-	if (pidfd < 0 || ioctl(systrap.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) < 0)
-		return false;
-	if (!give(n, b->sock, STUB_FD_SOCKET) || !give(n, b->prw_fd, STUB_FD_PRW))
+	/* Who can be given a descriptor now is still there: the pidfd is its own. */
+	if (pidfd < 0 || !give(n, b->child->space->prw.fd, STUB_FD_PRW))
 		return false;
 	return systrap_space_born(b->child->space, TAKE_FD(pidfd), (pid_t)n->pid) == 0;
 }
@@ -87,7 +85,7 @@ static void on_birth(const struct seccomp_notif *n)
 	{
 		if (b->born || b->nonce != n->data.args[0])
 			continue;
-		if (b->sock < 0 ? !bear_thread(b, n) : !bear_process(b, n))
+		if (b->process ? !bear_process(b, n) : !bear_thread(b, n))
 			break;
 		b->born = true;
 		systrap_thread_born(b->child, (pid_t)n->pid);
@@ -99,27 +97,16 @@ static void on_birth(const struct seccomp_notif *n)
 	answer(n, 0, -EPERM, 0);
 }
 
-static bool granted(struct systrap_grant *g, const struct seccomp_data *data)
+static bool granted(struct systrap_grant *g, const struct seccomp_notif *n)
 {
-	if (!g->valid || g->nr != data->nr)
+	if (!g->valid || g->nr != n->data.nr)
 		return false;
 	for (unsigned int i = 0; i < 6; i++) {
-		if (g->mask & 1u << i && g->args[i] != data->args[i])
+		if (g->mask & 1u << i && g->args[i] != n->data.args[i])
 			return false;
 	}
 	g->valid = false;
-	return true;
-}
-
-/*
- * A child's mapping of its own STUB_PRW comes before anybody could have granted it; with the
- * exact arguments it does only what the child was made for.
- */
-static bool maps_own_prw(const struct seccomp_data *d)
-{
-	return d->nr == SYS_mmap && d->args[0] == STUB_PRW && d->args[1] == STUB_PRW_LEN &&
-	       d->args[2] == (PROT_READ | PROT_WRITE) && d->args[3] == (MAP_SHARED | MAP_FIXED) &&
-	       d->args[4] == STUB_FD_PRW && d->args[5] == 0;
+	return g->fd < 0 || give(n, g->fd, STUB_FD_DONATED);
 }
 
 static void on_notification(struct kloop_fd *source, uint32_t events)
@@ -141,8 +128,7 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 		return;
 	}
 	t = systrap_thread_by_tid((pid_t)n.pid);
-	if (t && (granted(&t->grants[0], &n.data) || granted(&t->grants[1], &n.data) ||
-		  maps_own_prw(&n.data))) {
+	if (t && (granted(&t->grants[0], &n) || granted(&t->grants[1], &n))) {
 		answer(&n, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		return;
 	}
@@ -162,13 +148,28 @@ int systrap_births_start(int listener)
 	return kloop_add(&systrap.listener_source, EPOLLIN);
 }
 
+/* Random, never 0; 0: there is none. */
+static uint64_t new_nonce(void)
+{
+	static uint64_t stock[32];
+	static unsigned int left;
+
+	if (left == 0) {
+		if (getrandom(stock, sizeof(stock), 0) != sizeof(stock))
+			return 0;
+		left = sizeof(stock) / sizeof(stock[0]);
+	}
+	return stock[--left];
+}
+
 /* Clone with this birth; the parent reports when its call has returned. 0 or -errno. */
 static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b, uint64_t flags)
 {
 	const nsec_t deadline = nsec_add(kclock_monotonic(), BIRTH_NS);
 	int64_t r;
 
-	if (getrandom(&b->nonce, sizeof(b->nonce), 0) != sizeof(b->nonce))
+	b->nonce = new_nonce();
+	if (b->nonce == 0)
 		return -EAGAIN;
 	b->waiter = fiber_self();
 	list_add(&b->node, &systrap.births);
@@ -189,28 +190,18 @@ static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b, ui
 
 int systrap_fork_stub(struct platform_thread *t, struct platform_thread **ret)
 {
-	struct systrap_birth b = { .sock = -EBADF };
-	AUTO_CLOSE int prw_fd = -EBADF;
-	AUTO_CLOSE int child_sock = -EBADF;
+	struct systrap_birth b = { .process = true };
 	struct platform_space *s;
-	uint8_t *prw;
-	int sv[2], r;
+	int r;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) < 0)
-		return -errno;
-	child_sock = sv[1];
-	r = systrap_prw_new(&prw_fd, &prw);
-	if (r < 0) {
-		(void)close(sv[0]);
-		return r;
-	}
-	r = systrap_space_new(sv[0], prw, &s);
+	r = systrap_space_new(&s);
 	if (r < 0)
 		return r;
 	r = systrap_thread_new(s, t->slot, &b.child);
 	if (r == 0) {
-		b.sock = child_sock;
-		b.prw_fd = prw_fd;
+		b.child->cpu = t->cpu; /* inherited */
+		/* Whether the child ever lets go of our slots is its own affair. */
+		t->space->cloned_out = true;
 		r = clone_and_wait(t, &b, FORK_FLAGS);
 		if (r < 0)
 			systrap_thread_forget(b.child);
@@ -226,7 +217,7 @@ int systrap_fork_stub(struct platform_thread *t, struct platform_thread **ret)
 int systrap_clone_thread(struct platform_thread *t, struct platform_thread **ret)
 {
 	struct platform_space *s = t->space;
-	struct systrap_birth b = { .sock = -EBADF, .prw_fd = -EBADF };
+	struct systrap_birth b = { .process = false };
 	int r;
 
 	if (s->slots >= STUB_SLOTS)
@@ -234,6 +225,7 @@ int systrap_clone_thread(struct platform_thread *t, struct platform_thread **ret
 	r = systrap_thread_new(s, s->slots, &b.child);
 	if (r < 0)
 		return r;
+	b.child->cpu = t->cpu;
 	r = clone_and_wait(t, &b, THREAD_FLAGS);
 	if (r < 0) {
 		/* The slot is not used again: who knows what became of it. */

@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "sentry/platform/systrap/systrap_internal.h"
@@ -23,7 +22,6 @@
 #define FORK_FLAGS (CLONE_PARENT | SIGCHLD)
 #define THREAD_FLAGS \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
-#define RECV_FLAGS ((uint32_t)(MSG_DONTWAIT | MSG_CMSG_CLOEXEC))
 
 enum label {
 	NEXT, /* the following instruction */
@@ -33,9 +31,9 @@ enum label {
 	KILL,
 	FUTEX,
 	WRITE,
-	RECV,
 	MMAP,
 	MMAP_FILE,
+	MMAP_PRW,
 	MPROTECT,
 	MADVISE,
 	CLONE,
@@ -99,6 +97,14 @@ static void high_zero(struct assembler *a, unsigned int arg)
 	equal(a, 0, NEXT, KILL);
 }
 
+static void exactly(struct assembler *a, unsigned int arg, uint64_t value)
+{
+	load(a, HIGH(arg));
+	equal(a, (uint32_t)(value >> 32), NEXT, KILL);
+	load(a, LOW(arg));
+	equal(a, (uint32_t)value, NEXT, KILL);
+}
+
 static void dispatch(struct assembler *a, enum label memory)
 {
 	load(a, offsetof(struct seccomp_data, arch));
@@ -111,7 +117,6 @@ static void dispatch(struct assembler *a, enum label memory)
 	equal(a, SYS_futex, FUTEX, NEXT);
 	equal(a, SYS_write, WRITE, NEXT);
 	equal(a, SYS_rt_sigreturn, ALLOW, NEXT);
-	equal(a, SYS_recvmsg, RECV, NEXT);
 	equal(a, SYS_mmap, MMAP, NEXT);
 	equal(a, SYS_close, ALLOW, NEXT);
 	equal(a, SYS_munmap, memory, NEXT);
@@ -141,11 +146,22 @@ static void judge_memory(struct assembler *a, enum label memory)
 	equal(a, MAP_PRIVATE | MAP_ANONYMOUS, NEXT, KILL);
 	load(a, LOW(4));
 	equal(a, UINT32_MAX, memory, KILL);
+	/* Of a donated file, always with the sentry's word; of a child's own slots, exactly. */
 	begin(a, MMAP_FILE);
+	load(a, LOW(4));
+	equal(a, STUB_FD_PRW, MMAP_PRW, NEXT);
+	equal(a, STUB_FD_DONATED, NEXT, KILL);
 	load(a, LOW(3));
-	equal(a, MAP_SHARED | MAP_FIXED, memory, NEXT);
-	equal(a, MAP_SHARED | MAP_FIXED_NOREPLACE, memory, NEXT);
-	equal(a, MAP_PRIVATE | MAP_FIXED, memory, KILL);
+	equal(a, MAP_SHARED | MAP_FIXED, NOTIFY, NEXT);
+	equal(a, MAP_SHARED | MAP_FIXED_NOREPLACE, NOTIFY, NEXT);
+	equal(a, MAP_PRIVATE | MAP_FIXED, NOTIFY, KILL);
+	begin(a, MMAP_PRW);
+	exactly(a, 0, STUB_PRW);
+	exactly(a, 1, STUB_PRW_LEN);
+	exactly(a, 3, MAP_SHARED | MAP_FIXED);
+	exactly(a, 5, 0);
+	load(a, LOW(2));
+	equal(a, PROT_READ | PROT_WRITE, ALLOW, KILL);
 	begin(a, MPROTECT);
 	high_zero(a, 2);
 	load(a, LOW(2));
@@ -176,11 +192,6 @@ static void judge_others(struct assembler *a)
 	equal(a, 8, NEXT, KILL);
 	load(a, LOW(0));
 	equal(a, STUB_FD_DOORBELL, ALLOW, KILL);
-	begin(a, RECV);
-	load(a, LOW(2));
-	equal(a, RECV_FLAGS, NEXT, KILL);
-	load(a, LOW(0));
-	equal(a, STUB_FD_SOCKET, ALLOW, KILL);
 	begin(a, CLONE);
 	high_zero(a, 0);
 	load(a, LOW(0));

@@ -8,7 +8,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "base/fd.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
 static bool in_guest(uaddr_t addr, uint64_t len)
@@ -19,22 +18,20 @@ static bool in_guest(uaddr_t addr, uint64_t len)
 
 int systrap_map_donated(struct platform_thread *t, const struct platform_map *map, int flags)
 {
-	const uint64_t args[6] = { map->addr,	    map->len, (uint64_t)map->prot,
-				   (uint64_t)flags, 0,	      map->offset };
+	const uint64_t args[6] = { map->addr,	    map->len,	     (uint64_t)map->prot,
+				   (uint64_t)flags, STUB_FD_DONATED, map->offset };
 	struct stub_ctx *c = t->ctx;
 	int64_t r = systrap_settle(t);
 
 	if (r < 0)
 		return (int)r;
+	/* The place is one per process: it is free again when the stub has answered. */
 	kmutex_lock(&t->space->lock);
-	r = fd_send(t->space->sock, "", 1, &map->host_fd, 1);
-	if (r == 0) {
-		/* Any descriptor: none in the stub's table is better than another. */
-		systrap_grant(t, 0, SYS_mmap, args, 0x2f);
-		memcpy((void *)c->act, args, 4 * sizeof(args[0]));
-		c->act[4] = map->offset;
-		r = systrap_action(t, STUB_ACT_MAPFD);
-	}
+	systrap_grant(t, 0, SYS_mmap, args, 0x3f);
+	t->grants[0].fd = map->host_fd;
+	memcpy((void *)c->act, args, 4 * sizeof(args[0]));
+	c->act[4] = map->offset;
+	r = systrap_action(t, STUB_ACT_MAPFD);
 	kmutex_unlock(&t->space->lock);
 	return r < 0 ? (int)r : 0;
 }

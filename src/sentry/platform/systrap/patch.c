@@ -409,13 +409,32 @@ static bool is_safe(const struct platform_thread *t, const struct patch_code *co
 	return true;
 }
 
+/* Calls that need a frame anyway. */
+static bool wants_frame(uint64_t nr)
+{
+	switch (nr) {
+	case SYS_rt_sigreturn:
+	case SYS_clone:
+	case SYS_fork:
+	case SYS_vfork:
+	case SYS_execve:
+	case SYS_exit:
+	case SYS_exit_group:
+	case SYS_execveat:
+	case SYS_clone3:
+		return true;
+	default:
+		return false;
+	}
+}
+
 void systrap_patch_note(struct platform_thread *t, uint64_t nr)
 {
 	uint8_t bytes[STUB_SITE_LEN];
 	const uint64_t rip = __atomic_load_n(&t->ctx->site, __ATOMIC_RELAXED);
 
 	t->patch_wanted = false;
-	if (rip == 0 || systrap.options.no_patching || t->space->gs_used)
+	if (rip == 0 || systrap.options.no_patching || t->space->gs_used || wants_frame(nr))
 		return;
 	memcpy(bytes, t->ctx->site_bytes, sizeof(bytes));
 	t->patch_wanted = patch_code_judge(bytes, rip, nr, &t->patch) && !find(t->space, rip - 2);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -18,11 +19,23 @@
 #include "base/cleanup.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
-int systrap_prw_new(int *ret_fd, uint8_t **ret_map)
+#define PRW_POOL      16
+#define PRW_WIPE_LOW  0x2000 /* of a slot: context and counters */
+#define PRW_WIPE_HIGH 0x3000 /* the part of its signal stack that handlers reach */
+
+static struct systrap_prw pool[PRW_POOL];
+static unsigned int pool_len;
+
+static int prw_new(struct systrap_prw *ret)
 {
-	AUTO_CLOSE int fd = memfd_create("stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	AUTO_CLOSE int fd = -EBADF;
 	uint8_t *map;
 
+	if (pool_len > 0) {
+		*ret = pool[--pool_len];
+		return 0;
+	}
+	fd = memfd_create("stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, STUB_PRW_LEN) < 0 ||
@@ -31,9 +44,41 @@ int systrap_prw_new(int *ret_fd, uint8_t **ret_map)
 	map = mmap(NULL, STUB_PRW_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;
-	*ret_fd = TAKE_FD(fd);
-	*ret_map = map;
+	*ret = (struct systrap_prw){ .fd = TAKE_FD(fd), .map = map };
 	return 0;
+}
+
+/*
+ * Slots of a process that has gone for the next one: nobody maps them any more, and what an honest
+ * stub has written into the first is wiped.
+ */
+static void prw_free(struct systrap_prw *p, bool reusable)
+{
+	if (p->fd < 0)
+		return;
+	if (reusable && pool_len < PRW_POOL) {
+		memset(p->map, 0, PRW_WIPE_LOW);
+		memset(p->map + STUB_FRAME, 0, STUB_FRAME_LEN);
+		memset(p->map + STUB_SLOT_LEN - PRW_WIPE_HIGH, 0, PRW_WIPE_HIGH);
+		pool[pool_len++] = *p;
+		return;
+	}
+	(void)munmap(p->map, STUB_PRW_LEN);
+	(void)close(p->fd);
+}
+
+/* The last reference has gone and the process as well. */
+static void release(struct platform_space *s)
+{
+	const bool reusable = s->gone && s->slots == 1 && !s->cloned_out;
+
+	if (s->pidfd >= 0) {
+		systrap_zygote_reap(s->pidfd);
+		(void)close(s->pidfd);
+	}
+	prw_free(&s->prw, reusable);
+	systrap_patches_free(s);
+	free(s);
 }
 
 static void mark_dead(struct platform_space *s)
@@ -43,10 +88,9 @@ static void mark_dead(struct platform_space *s)
 	if (s->dead)
 		return;
 	s->dead = true;
-	if (s->pidfd >= 0)
-		kloop_remove(&s->death);
-	list_for_each(t, &s->threads, node)
-	{
+	for (struct list_head *at = s->threads.next; at != &s->threads; at = at->next) {
+		t = list_entry(at, struct platform_thread, node);
+		policy_lost(t);
 		if (t->waiter)
 			fiber_wake(t->waiter);
 	}
@@ -54,20 +98,30 @@ static void mark_dead(struct platform_space *s)
 
 static void on_death(struct kloop_fd *source, uint32_t events)
 {
+	struct platform_space *s = container_of(source, struct platform_space, death);
+
 	(void)events;
-	mark_dead(container_of(source, struct platform_space, death));
+	kloop_remove(source);
+	s->gone = true;
+	mark_dead(s);
+	if (s->refs == 0)
+		release(s);
 }
 
-int systrap_space_new(int sock, uint8_t *prw, struct platform_space **ret)
+int systrap_space_new(struct platform_space **ret)
 {
 	struct platform_space *s = calloc(1, sizeof(*s));
+	int r;
 
-	if (!s) {
-		(void)close(sock);
-		(void)munmap(prw, STUB_PRW_LEN);
+	if (!s)
 		return -ENOMEM;
+	s->refs = 1;
+	s->pidfd = -EBADF;
+	r = prw_new(&s->prw);
+	if (r < 0) {
+		free(s);
+		return r;
 	}
-	*s = (struct platform_space){ .refs = 1, .pidfd = -EBADF, .sock = sock, .prw = prw };
 	kmutex_init(&s->lock);
 	list_init(&s->threads);
 	list_init(&s->idle);
@@ -83,8 +137,10 @@ int systrap_space_born(struct platform_space *s, int pidfd, pid_t tgid)
 	s->tgid = tgid;
 	s->death = (struct kloop_fd){ .host_fd = pidfd, .fn = on_death };
 	r = kloop_add(&s->death, EPOLLIN);
-	if (r < 0)
+	if (r < 0) {
 		systrap_space_kill(s);
+		s->gone = true; /* nobody would tell */
+	}
 	return r;
 }
 
@@ -95,8 +151,9 @@ void systrap_space_ref(struct platform_space *s)
 
 void systrap_space_kill(struct platform_space *s)
 {
-	if (s->pidfd >= 0)
+	if (s->pidfd >= 0 && !s->killed && !s->gone)
 		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
+	s->killed = true;
 	mark_dead(s);
 }
 
@@ -108,14 +165,9 @@ void systrap_space_unref(struct platform_space *s)
 	systrap_space_kill(s);
 	while (!list_empty(&s->idle))
 		systrap_thread_forget(list_first(&s->idle, struct platform_thread, node));
-	if (s->pidfd >= 0) {
-		systrap_zygote_reap(s->pidfd);
-		(void)close(s->pidfd);
-	}
-	(void)close(s->sock);
-	(void)munmap(s->prw, STUB_PRW_LEN);
-	systrap_patches_free(s);
-	free(s);
+	/* Otherwise on_death() does it. */
+	if (s->gone || s->pidfd < 0)
+		release(s);
 }
 
 static int index_get(uint32_t *ret)
@@ -154,7 +206,7 @@ int systrap_thread_new(struct platform_space *s, unsigned int slot, struct platf
 	t->space = s;
 	t->slot = slot;
 	t->cpu = UINT32_MAX;
-	t->ctx = (struct stub_ctx *)(void *)(s->prw + (size_t)slot * STUB_SLOT_LEN);
+	t->ctx = (struct stub_ctx *)(void *)(s->prw.map + (size_t)slot * STUB_SLOT_LEN);
 	if (slot >= s->slots)
 		s->slots = slot + 1;
 	systrap_kick_init(t);

@@ -16,7 +16,6 @@
 #include <sys/auxv.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -111,24 +110,16 @@ static int take_listener(struct platform_thread *t)
 
 static int make_template(void)
 {
-	AUTO_CLOSE int prw_fd = -EBADF;
-	AUTO_CLOSE int child_sock = -EBADF;
 	struct platform_thread *t;
 	struct platform_space *s;
-	uint8_t *prw;
 	pid_t pid = 0;
-	int sv[2], r, pidfd;
+	int r, pidfd;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) < 0)
-		return -errno;
-	child_sock = sv[1];
-	r = systrap_prw_new(&prw_fd, &prw);
-	if (r == 0)
-		r = systrap_space_new(sv[0], prw, &s);
+	r = systrap_space_new(&s);
 	if (r == 0)
 		r = systrap_thread_new(s, 0, &t);
 	if (r == 0)
-		r = systrap_zygote_setup(prw_fd, child_sock, &pid);
+		r = systrap_zygote_setup(s->prw.fd, &pid);
 	if (r < 0)
 		return r;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -399,13 +390,13 @@ static void thread_run(struct platform_thread *t, struct platform_event *ret)
 
 	*ret = (struct platform_event){ .kind = PLATFORM_DEAD };
 	while (verdict == NOTHING) {
-		if (systrap_settle(t) < 0)
-			return;
 		if (t->interrupted) {
 			t->interrupted = false;
 			ret->kind = PLATFORM_INTERRUPT;
 			return;
 		}
+		if (!systrap_answer_early(t) && systrap_settle(t) < 0)
+			return;
 		go(t);
 		t->running = true;
 		if (systrap_await(t, NSEC_NEVER) < 0) {

@@ -24,18 +24,26 @@
 #include "sentry/platform/systrap/policy.h"
 #include "sentry/platform/systrap/systrap.h"
 
+/* STUB_PRW of one process: its memfd and the sentry's mapping of it. */
+struct systrap_prw {
+	int fd;
+	uint8_t *map;
+};
+
 struct platform_space {
 	unsigned int refs;
-	bool dead;
+	bool dead;   /* nothing is expected from it any more */
+	bool killed; /* it was sent SIGKILL */
+	bool gone;   /* the host says so */
 	pid_t tgid;
 	int pidfd;
-	int sock; /* descriptors for the stub */
-	uint8_t *prw;
+	struct systrap_prw prw;
 	struct kloop_fd death;
 	struct kmutex lock;	  /* clone, fork and donations: one at a time */
 	struct list_head threads; /* those of tasks */
 	struct list_head idle;	  /* host threads without a task, for reuse */
 	unsigned int slots;	  /* slots below this number were given out */
+	bool cloned_out;	  /* a child may still map these slots */
 	bool gs_used;		  /* the guest has a gs of its own: no patching */
 	struct code_map code;
 	struct systrap_patches *patches;
@@ -47,6 +55,7 @@ struct systrap_grant {
 	long nr;
 	uint64_t args[6];
 	unsigned int mask;
+	int fd; /* put at STUB_FD_DONATED first; borrowed; -1: none */
 };
 
 #define SYSTRAP_GRANTS 2
@@ -63,6 +72,7 @@ struct platform_thread {
 
 	uint32_t seq; /* of the last request that was taken */
 	bool guest;   /* it may post */
+	bool early;   /* its READY is answered before it has come */
 	bool posted;  /* a request was taken and nobody has looked at it yet */
 	struct fiber *waiter;
 	struct {
@@ -97,7 +107,7 @@ struct systrap_birth {
 	struct list_head node;
 	uint64_t nonce;
 	struct platform_thread *child; /* complete but for its identity */
-	int prw_fd, sock;	       /* of a process: given to the child; -EBADF: a thread */
+	bool process;		       /* or a thread */
 	bool born;
 	struct fiber *waiter;
 };
@@ -131,16 +141,15 @@ extern struct systrap {
 
 /* zygote.c */
 int systrap_zygote_start(int stub_fd, pid_t *ret_pid, int *ret_sock);
-int systrap_zygote_setup(int prw_fd, int child_sock, pid_t *ret_template);
+int systrap_zygote_setup(int prw_fd, pid_t *ret_template);
 void systrap_zygote_reap(int pidfd);
 
 /* filter.c: at most ZYGOTE_FILTER_MAX instructions into `ret`; their number. */
 unsigned int systrap_filter(enum systrap_profile profile, struct sock_filter *ret);
 
 /* space.c */
-int systrap_prw_new(int *ret_fd, uint8_t **ret_map);
-/* Without a process yet; one reference. Takes sock and prw, also when it fails. */
-int systrap_space_new(int sock, uint8_t *prw, struct platform_space **ret);
+/* Without a process yet; one reference. */
+int systrap_space_new(struct platform_space **ret);
 /* Takes pidfd, also when it fails. */
 int systrap_space_born(struct platform_space *s, int pidfd, pid_t tgid);
 void systrap_space_ref(struct platform_space *s);
@@ -162,6 +171,8 @@ void systrap_reply(struct platform_thread *t, enum stub_action action);
 int systrap_await(struct platform_thread *t, nsec_t deadline);
 /* The thread waits for a reply: a new one has reported. 0 or -ESRCH. */
 int systrap_settle(struct platform_thread *t);
+/* A new thread that is under way: what is replied now is the answer to its READY. */
+bool systrap_answer_early(struct platform_thread *t);
 /* Reply with an action that was written to the context; the result of its DONE. */
 int64_t systrap_action(struct platform_thread *t, enum stub_action action);
 /* The thread may make this call once; bits of mask: the arguments that count. */

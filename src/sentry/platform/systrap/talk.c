@@ -28,7 +28,8 @@ static bool take(struct platform_thread *t)
 	struct stub_ctx *c = t->ctx;
 	const uint32_t seq = __atomic_load_n(&c->req_seq, __ATOMIC_ACQUIRE);
 
-	if (seq == t->seq)
+	/* Answered before it came: systrap_answer_early(). */
+	if (seq == t->seq || (t->early && seq == t->seq - 1))
 		return false;
 	if (seq != t->seq + 1) {
 		systrap_space_kill(t->space);
@@ -41,6 +42,7 @@ static bool take(struct platform_thread *t)
 		t->req.args[i] = __atomic_load_n(&c->args[i], __ATOMIC_RELAXED);
 	t->guest = false;
 	t->posted = true;
+	t->early = false;
 	t->kicked = false;
 	ktimer_cancel(&t->deaf);
 	for (unsigned int i = 0; i < SYSTRAP_GRANTS; i++)
@@ -209,6 +211,16 @@ int systrap_await(struct platform_thread *t, nsec_t deadline)
 	return -ESRCH;
 }
 
+bool systrap_answer_early(struct platform_thread *t)
+{
+	if (!t->guest || t->posted || t->seq != 0 || t->space->dead ||
+	    __atomic_load_n(&t->ctx->req_seq, __ATOMIC_ACQUIRE) != 0)
+		return false;
+	t->seq = 1;
+	t->early = true;
+	return true;
+}
+
 int systrap_settle(struct platform_thread *t)
 {
 	int r;
@@ -247,7 +259,7 @@ void systrap_grant(struct platform_thread *t, unsigned int which, long nr, const
 {
 	struct systrap_grant *g = &t->grants[which];
 
-	*g = (struct systrap_grant){ .valid = true, .nr = nr, .mask = mask };
+	*g = (struct systrap_grant){ .valid = true, .nr = nr, .mask = mask, .fd = -1 };
 	memcpy(g->args, args, sizeof(g->args));
 }
 

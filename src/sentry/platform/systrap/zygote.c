@@ -113,25 +113,39 @@ static int receive_hello(int sock, pid_t *ret)
 	return who.pid > 0 ? 0 : -EPROTO;
 }
 
-int systrap_zygote_setup(int prw_fd, int child_sock, pid_t *ret_template)
+int systrap_zygote_setup(int prw_fd, pid_t *ret_template)
 {
 	struct {
 		struct zygote_init init;
 		struct sock_filter filter[ZYGOTE_FILTER_MAX];
 	} msg = { 0 };
-	const int fds[5] = { systrap.gro_fd, systrap.wro_fd, prw_fd, child_sock, systrap.doorbell };
+	const int fds[ZYGOTE_INIT_FDS] = { systrap.gro_fd, systrap.wro_fd, prw_fd,
+					   systrap.doorbell };
 	int r;
 
 	msg.init.filter_len = systrap_filter(systrap.options.profile, msg.filter);
 	msg.init.dumpable = systrap.stubs_dumpable;
 	r = fd_send(systrap.zygote_sock, &msg,
-		    sizeof(msg.init) + msg.init.filter_len * sizeof(msg.filter[0]), fds, 5);
+		    sizeof(msg.init) + msg.init.filter_len * sizeof(msg.filter[0]), fds,
+		    ZYGOTE_INIT_FDS);
 	if (r < 0)
 		return r;
 	return receive_hello(systrap.zygote_sock, ret_template);
 }
 
+/* In batches: who waits to be reaped costs only a number. */
 void systrap_zygote_reap(int pidfd)
 {
-	(void)fd_send(systrap.zygote_sock, "R", 1, &pidfd, 1);
+	static int waiting[ZYGOTE_REAP_MAX];
+	static unsigned int n;
+	const int copy = fcntl(pidfd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return;
+	waiting[n++] = copy;
+	if (n < ZYGOTE_REAP_MAX)
+		return;
+	(void)fd_send(systrap.zygote_sock, "R", 1, waiting, n);
+	while (n > 0)
+		(void)close(waiting[--n]);
 }

@@ -14,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,13 +85,9 @@ static const struct row {
 	  SYS_write,
 	  { STUB_FD_DOORBELL, (long)&one, HIGH_BIT(32) | 8 },
 	  K },
-	{ "write to the socket", false, SYS_write, { STUB_FD_SOCKET, (long)&one, 8 }, K },
 	{ "write to 1", false, SYS_write, { 1, (long)&one, 8 }, K },
-	{ "recvmsg of the socket", false, SYS_recvmsg, { STUB_FD_SOCKET, 0, 0x40000040 }, A },
-	{ "recvmsg that waits", false, SYS_recvmsg, { STUB_FD_SOCKET, 0, 0 }, K },
-	{ "recvmsg of errors", false, SYS_recvmsg, { STUB_FD_SOCKET, 0, 0x2000 }, K },
-	{ "recvmsg elsewhere", false, SYS_recvmsg, { 0, 0, 0x40000040 }, K },
-	{ "sendmsg", false, SYS_sendmsg, { STUB_FD_SOCKET, 0, 0 }, K },
+	{ "recvmsg", false, SYS_recvmsg, { 0, 0, 0x40000040 }, K },
+	{ "sendmsg", false, SYS_sendmsg, { 3, 0, 0 }, K },
 	{ "mmap anonymous", false, SYS_mmap, { 0, 4096, 3, PA, -1 }, M },
 	{ "mmap anonymous fixed executable",
 	  false,
@@ -114,14 +109,47 @@ static const struct row {
 	{ "mmap prot growsdown", false, SYS_mmap, { 0, 4096, 0x1000003, PA, -1 }, K },
 	{ "mmap prot with high bits", false, SYS_mmap, { 0, 4096, HIGH_BIT(33) | 3, PA, -1 }, K },
 	{ "mmap anonymous with a descriptor", false, SYS_mmap, { 0, 4096, 1, PA, 3 }, K },
-	{ "mmap of a file", false, SYS_mmap, { AREA, 4096, 1, MAP_PRIVATE | MAP_FIXED, 3 }, M },
+	{ "mmap of a file",
+	  false,
+	  SYS_mmap,
+	  { AREA, 4096, 1, MAP_PRIVATE | MAP_FIXED, STUB_FD_DONATED },
+	  N },
 	{ "mmap of a file shared",
 	  false,
 	  SYS_mmap,
-	  { AREA, 4096, 3, MAP_SHARED | MAP_FIXED, 3 },
-	  M },
-	{ "mmap of a file sync", false, SYS_mmap, { AREA, 4096, 1, 0x80003, 3 }, K },
-	{ "mmap of a file anywhere", false, SYS_mmap, { 0, 4096, 1, MAP_PRIVATE, 3 }, K },
+	  { AREA, 4096, 3, MAP_SHARED | MAP_FIXED, STUB_FD_DONATED },
+	  N },
+	{ "mmap of a file sync", false, SYS_mmap, { AREA, 4096, 1, 0x80003, STUB_FD_DONATED }, K },
+	{ "mmap of a file anywhere",
+	  false,
+	  SYS_mmap,
+	  { 0, 4096, 1, MAP_PRIVATE, STUB_FD_DONATED },
+	  K },
+	{ "mmap of another descriptor",
+	  false,
+	  SYS_mmap,
+	  { AREA, 4096, 1, MAP_PRIVATE | MAP_FIXED, 3 },
+	  K },
+	{ "mmap of the own slots",
+	  false,
+	  SYS_mmap,
+	  { STUB_PRW, STUB_PRW_LEN, 3, MAP_SHARED | MAP_FIXED, STUB_FD_PRW },
+	  A },
+	{ "mmap of the own slots elsewhere",
+	  false,
+	  SYS_mmap,
+	  { AREA, STUB_PRW_LEN, 3, MAP_SHARED | MAP_FIXED, STUB_FD_PRW },
+	  K },
+	{ "mmap of a part of the own slots",
+	  false,
+	  SYS_mmap,
+	  { STUB_PRW, STUB_PRW_LEN, 3, MAP_SHARED | MAP_FIXED, STUB_FD_PRW, 4096 },
+	  K },
+	{ "mmap of the own slots executable",
+	  false,
+	  SYS_mmap,
+	  { STUB_PRW, STUB_PRW_LEN, 7, MAP_SHARED | MAP_FIXED, STUB_FD_PRW },
+	  K },
 	{ "mprotect", false, SYS_mprotect, { AREA, 4096, 3 }, M },
 	{ "mprotect growsdown", false, SYS_mprotect, { AREA, 4096, 0x1000003 }, K },
 	{ "mprotect with high bits", false, SYS_mprotect, { AREA, 4096, HIGH_BIT(32) | 3 }, K },
@@ -216,14 +244,11 @@ __attribute__((noreturn)) static void make_call(const struct row *row, enum syst
 	const struct rlimit core = { 1, 1 };
 	const caller inside = place(STUB_TEXT), outside = place(OUTSIDE);
 	const long *a = row->args;
-	int sv[2];
 	long r;
 
 	(void)setrlimit(RLIMIT_CORE, &core);
 	(void)sigaction(SIGSYS, &act, NULL);
 	(void)dup2(eventfd(0, EFD_NONBLOCK), STUB_FD_DOORBELL);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv) < 0 || dup2(sv[0], STUB_FD_SOCKET) < 0)
-		_exit(1);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
 		    &program) < 0)

@@ -13,7 +13,6 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 #define FORK_FLAGS (CLONE_PARENT | SIGCHLD)
 #define THREAD_FLAGS \
@@ -96,57 +95,13 @@ void stub_post(struct stub_ctx *c, uint32_t kind, uint64_t nr)
 	c->sleep = 0;
 }
 
-long stub_recv(int sock, void *bytes, size_t len, int flags, int *fds, unsigned int *n)
-{
-	union {
-		struct cmsghdr header;
-		uint8_t space[CMSG_SPACE(ZYGOTE_REAP_MAX * sizeof(int))];
-	} control;
-	struct {
-		void *base;
-		size_t len;
-	} iov = { bytes, len };
-	struct {
-		void *name;
-		uint32_t name_len;
-		void *iov;
-		size_t iov_len;
-		void *control;
-		size_t control_len;
-		int flags;
-	} msg = { .iov = &iov, .iov_len = 1, .control = &control, .control_len = sizeof(control) };
-	const unsigned int max = *n;
-	long r;
-
-	*n = 0;
-	r = SYS3(SYS_recvmsg, sock, &msg, flags);
-	if (r < 0 || msg.control_len < sizeof(struct cmsghdr) ||
-	    control.header.cmsg_type != SCM_RIGHTS)
-		return r;
-	*n = (unsigned int)((control.header.cmsg_len - sizeof(struct cmsghdr)) / sizeof(int));
-	if (*n > max)
-		*n = max;
-	for (unsigned int i = 0; i < *n; i++)
-		fds[i] = ((const int *)(const void *)CMSG_DATA(&control.header))[i];
-	return r;
-}
-
-/* The sentry has sent the descriptor before it asked. */
+/* While the call waits for the sentry's word, the sentry puts the descriptor in its place. */
 static long map_donated(const struct stub_ctx *c)
 {
-	const uint64_t a[5] = { c->act[0], c->act[1], c->act[2], c->act[3], c->act[4] };
-	unsigned int n = 1;
-	char byte;
-	int fd;
-	long r;
+	const long r = sys6(SYS_mmap, (long)c->act[0], (long)c->act[1], (long)c->act[2],
+			    (long)c->act[3], STUB_FD_DONATED, (long)c->act[4]);
 
-	r = stub_recv(STUB_FD_SOCKET, &byte, 1, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, &fd, &n);
-	if (r < 0)
-		return r;
-	if (n != 1)
-		return -EBADF;
-	r = sys6(SYS_mmap, (long)a[0], (long)a[1], (long)a[2], (long)a[3], fd, (long)a[4]);
-	(void)SYS1(SYS_close, fd);
+	(void)SYS1(SYS_close, STUB_FD_DONATED);
 	return r;
 }
 

@@ -63,9 +63,6 @@ NORETURN static inline void stub_die(long code)
 /* Nothing is looked up through a table: hidden. */
 #pragma GCC visibility push(hidden)
 
-/* Receive one message and at most n descriptors from a socket: bytes, 0 at its end, or -errno. */
-long stub_recv(int sock, void *bytes, size_t len, int flags, int *fds, unsigned int *n);
-
 /* zygote.c: from the entry code, on the initial stack and then on a stack of its own. */
 NORETURN void zygote_start(const uintptr_t *stack);
 NORETURN void zygote_main(const uintptr_t *stack);

@@ -36,6 +36,41 @@ static void must(long r)
 		stub_die(120);
 }
 
+static long receive(int sock, void *bytes, size_t len, int flags, int *fds, unsigned int *n)
+{
+	union {
+		struct cmsghdr header;
+		uint8_t space[CMSG_SPACE(ZYGOTE_REAP_MAX * sizeof(int))];
+	} control;
+	struct {
+		void *base;
+		size_t len;
+	} iov = { bytes, len };
+	struct {
+		void *name;
+		uint32_t name_len;
+		void *iov;
+		size_t iov_len;
+		void *control;
+		size_t control_len;
+		int flags;
+	} msg = { .iov = &iov, .iov_len = 1, .control = &control, .control_len = sizeof(control) };
+	const unsigned int max = *n;
+	long r;
+
+	*n = 0;
+	r = SYS3(SYS_recvmsg, sock, &msg, flags);
+	if (r < 0 || msg.control_len < sizeof(struct cmsghdr) ||
+	    control.header.cmsg_type != SCM_RIGHTS)
+		return r;
+	*n = (unsigned int)((control.header.cmsg_len - sizeof(struct cmsghdr)) / sizeof(int));
+	if (*n > max)
+		*n = max;
+	for (unsigned int i = 0; i < *n; i++)
+		fds[i] = ((const int *)(const void *)CMSG_DATA(&control.header))[i];
+	return r;
+}
+
 static long move(uint64_t from, uint64_t len, uint64_t to)
 {
 	return SYS5(SYS_mremap, from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
@@ -176,7 +211,7 @@ NORETURN static void reap_until_the_end(void)
 		int fds[ZYGOTE_REAP_MAX];
 		unsigned int n = ZYGOTE_REAP_MAX;
 		char byte;
-		const long r = stub_recv(ZYGOTE_FD, &byte, 1, 0, fds, &n);
+		const long r = receive(ZYGOTE_FD, &byte, 1, 0, fds, &n);
 
 		if (r == -EINTR)
 			continue;
@@ -191,13 +226,12 @@ NORETURN static void reap_until_the_end(void)
 	stub_die(0);
 }
 
-static void place_descriptors(int fds[5])
+static void place_descriptors(int fds[ZYGOTE_INIT_FDS])
 {
 	must(map_fixed(STUB_GRO, STUB_GRO_LEN, PROT_READ, MAP_SHARED, fds[0]));
 	must(map_fixed(STUB_WRO, STUB_WRO_LEN, PROT_READ, MAP_SHARED, fds[1]));
 	/* They came in order behind ZYGOTE_FD, far below the places that they get. */
-	must(SYS3(SYS_dup3, fds[4], STUB_FD_DOORBELL, 0));
-	must(SYS3(SYS_dup3, fds[3], STUB_FD_SOCKET, 0));
+	must(SYS3(SYS_dup3, fds[3], STUB_FD_DOORBELL, 0));
 	must(SYS3(SYS_dup3, fds[2], STUB_FD_PRW, 0));
 	must(SYS3(SYS_close_range, 0, ZYGOTE_FD - 1, 0));
 	must(SYS3(SYS_close_range, ZYGOTE_FD + 1, STUB_FD_DOORBELL - 1, 0));
@@ -210,13 +244,14 @@ void zygote_main(const uintptr_t *stack)
 		struct zygote_init init;
 		struct sock_filter filter[ZYGOTE_FILTER_MAX];
 	} msg;
-	int fds[5];
-	unsigned int n = 5;
+	int fds[ZYGOTE_INIT_FDS];
+	unsigned int n = ZYGOTE_INIT_FDS;
 	uint64_t vdso;
 	long r;
 
-	r = stub_recv(ZYGOTE_FD, &msg, sizeof(msg), 0, fds, &n);
-	if (r < (long)sizeof(msg.init) || n != 5 || msg.init.filter_len > ZYGOTE_FILTER_MAX)
+	r = receive(ZYGOTE_FD, &msg, sizeof(msg), 0, fds, &n);
+	if (r < (long)sizeof(msg.init) || n != ZYGOTE_INIT_FDS ||
+	    msg.init.filter_len > ZYGOTE_FILTER_MAX)
 		stub_die(121);
 	vdso = move_vdso(find_vdso(stack));
 	must(SYS2(SYS_munmap, 0, STUB_BASE));
