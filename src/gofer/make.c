@@ -121,6 +121,42 @@ GOFER_HANDLER(create)
 	return 0;
 }
 
+/* It has no name that could be taken away again: closing it is enough. */
+GOFER_HANDLER(tmpfile)
+{
+	static const int modes[] = { 0, O_RDONLY, O_WRONLY, O_RDWR };
+	const struct wanted want = { S_IFREG, r->make.mode, r->make.uid, r->make.gid };
+	struct gofer_entry *entry = (struct gofer_entry *)out->bytes;
+	char text[GOFER_NUMBER_MAX];
+	struct gofer_held *dir;
+	int fd, path_fd, ret = gofer_node_writable(s, r->make.dir, &dir);
+
+	if (ret < 0)
+		return ret;
+	if (dir->type != S_IFDIR)
+		return -ENOTDIR;
+	fd = (int)SYS4(SYS_openat, s->proc_fd, gofer_number(dir->fd, text),
+		       O_TMPFILE | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | modes[r->make.flags],
+		       want.mode & FIRST_BITS);
+	if (fd < 0)
+		return fd;
+	path_fd = gofer_reopen(s, fd, O_PATH);
+	ret = path_fd < 0 ? path_fd : gofer_attr(path_fd, &entry->attr);
+	if (ret == 0)
+		ret = give(s, path_fd, &want, &entry->attr);
+	if (ret < 0 && path_fd >= 0)
+		(void)gofer_close_fd(path_fd);
+	if (ret == 0)
+		ret = gofer_node_add_known(s, path_fd, dir->root, entry);
+	if (ret < 0) {
+		(void)gofer_close_fd(fd);
+		return ret;
+	}
+	out->len = sizeof(*entry);
+	out->fd = fd;
+	return 0;
+}
+
 GOFER_HANDLER(mkdir)
 {
 	const struct wanted want = { S_IFDIR, r->make.mode, r->make.uid, r->make.gid };

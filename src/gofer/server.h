@@ -125,6 +125,7 @@ GOFER_HANDLER(getattr);
 GOFER_HANDLER(setattr);
 GOFER_HANDLER(open);
 GOFER_HANDLER(create);
+GOFER_HANDLER(tmpfile);
 GOFER_HANDLER(mkdir);
 GOFER_HANDLER(symlink);
 GOFER_HANDLER(mknod);

@@ -39,6 +39,7 @@ static size_t fields_of(uint32_t type)
 	case GOFER_LINK:
 		return sizeof(struct gofer_attr_reply);
 	case GOFER_CREATE:
+	case GOFER_TMPFILE:
 	case GOFER_MKDIR:
 	case GOFER_SYMLINK:
 	case GOFER_MKNOD:
@@ -122,6 +123,11 @@ static bool tail_valid(uint32_t type, const struct gofer_answer *a)
 	}
 }
 
+static bool brings_descriptor(uint32_t type)
+{
+	return type == GOFER_OPEN || type == GOFER_CREATE || type == GOFER_TMPFILE;
+}
+
 int gofer_reply_decode(const void *message, size_t len, uint32_t type, struct gofer_answer *ret)
 {
 	const size_t fixed = fields_of(type);
@@ -140,7 +146,7 @@ int gofer_reply_decode(const void *message, size_t len, uint32_t type, struct go
 	len -= sizeof(head);
 	if (head.error)
 		return len == 0 && head.fds == 0 ? 0 : -EPROTO;
-	if (head.fds != (type == GOFER_OPEN || type == GOFER_CREATE) || len < fixed)
+	if (head.fds != brings_descriptor(type) || len < fixed)
 		return -EPROTO;
 	memcpy(&ret->attach, at + sizeof(head), fixed);
 	ret->tail = at + sizeof(head) + fixed;

@@ -47,6 +47,7 @@ static bool shape_of(uint32_t type, struct shape *ret)
 		[GOFER_COPY_RANGE] = { sizeof(struct gofer_copy_range), 0, 0, 0 },
 		[GOFER_CONNECT] = { sizeof(struct gofer_node), 0, 0, 0 },
 		[GOFER_BIND] = { sizeof(struct gofer_unlink), 1, 0, 0 },
+		[GOFER_TMPFILE] = { sizeof(struct gofer_make), 0, 0, 0 },
 		[GOFER_LOOKUP] = { sizeof(struct gofer_lookup), NAMES_COUNTED, 0, 0 },
 	};
 
@@ -90,6 +91,7 @@ static bool flags_valid(const struct gofer_request *r)
 		return !(r->open.flags & ~GOFER_OPEN_ALL) && (r->open.flags & 3) &&
 		       (!(r->open.flags & GOFER_OPEN_TRUNC) || (r->open.flags & GOFER_OPEN_WRITE));
 	case GOFER_CREATE:
+	case GOFER_TMPFILE:
 		return !(r->make.flags & ~3u) && r->make.flags && !(r->make.mode & ~07777u);
 	case GOFER_MKDIR:
 		return !r->make.flags && !(r->make.mode & ~07777u);

@@ -66,6 +66,7 @@ enum gofer_type {
 	GOFER_CONNECT,
 	GOFER_BIND,
 	GOFER_LOOKUP,
+	GOFER_TMPFILE,
 	GOFER_TYPE_MAX, /* one more than the last */
 };
 
@@ -211,6 +212,7 @@ struct gofer_open {
  * CREATE (a new regular file: O_EXCL; reply gofer_entry and a descriptor as OPEN), MKDIR, MKNOD
  * (S_IFREG, S_IFIFO or S_IFSOCK in mode; flags 0; reply gofer_entry). One name. mode is taken as it
  * is, no umask, set-id bits included; the file belongs to uid:gid or is not made.
+ * TMPFILE is CREATE without a name: LINK gives it one; -EOPNOTSUPP where the host cannot.
  */
 struct gofer_make {
 	uint64_t dir;

@@ -44,6 +44,8 @@ static const struct cbpf_case cases[] = {
 	{ "create sticky", SYS_openat, { 20, 0, NEW_FILE | O_RDWR, 01777 }, NO },
 	{ "create set-uid", SYS_openat, { 20, 0, NEW_FILE | O_RDWR, 04700 }, NO },
 	{ "create or open", SYS_openat, { 20, 0, (NEW_FILE | O_RDWR) & ~O_EXCL, 0700 }, NO },
+	{ "tmpfile", SYS_openat, { 4, 0, CAGE_REOPEN | O_TMPFILE | O_RDWR, 0644 }, YES },
+	{ "tmpfile elsewhere", SYS_openat, { 5, 0, CAGE_REOPEN | O_TMPFILE | O_RDWR, 0644 }, NO },
 	{ "create in the working directory", SYS_openat, { CWD, 0, NEW_FILE, 0700 }, NO },
 	{ "upper half of flags", SYS_openat, { 20, 0, 1ull << 32 | STEP }, NO },
 	{ "attributes", SYS_statx, { 20, 0, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW }, YES },

@@ -445,6 +445,30 @@ static void data_is_synced_and_copied(void **state)
 	assert_true(f->answer.statfs.block_size > 0 && f->answer.statfs.name_max >= 255);
 }
 
+static void a_file_without_a_name_can_get_one(void **state)
+{
+	struct fixture *f = *state;
+	struct gofer_request r = { .type = GOFER_TMPFILE,
+				   .make = { f->root, 0640, geteuid(), getegid(), 3 } };
+	uint64_t node;
+	int error = call(f, &r);
+
+	if (error == -EOPNOTSUPP)
+		return;
+	assert_int_equal(error, 0);
+	node = f->answer.entry.node;
+	assert_int_equal(f->answer.entry.attr.nlink, 0);
+	assert_int_equal(f->answer.entry.attr.mode, S_IFREG | 0640);
+	assert_int_equal(write(f->fd, "text", 4), 4);
+	assert_int_equal(call(f, &(struct gofer_request){ .type = GOFER_LINK,
+							  .link = { f->root, node },
+							  .names = { "named" } }),
+			 0);
+	assert_int_equal(stat_of(f, "rw/named").st_size, 4);
+	r.make.dir = node;
+	assert_int_equal(call(f, &r), -ENOTDIR);
+}
+
 static void a_file_size_limit_is_an_error_and_not_the_end(void **state)
 {
 	struct fixture *f = *state;
@@ -476,6 +500,7 @@ int main(void)
 		GOFER_TEST(attributes_of_users_are_served),
 		GOFER_TEST(other_attributes_are_served_where_the_root_allows),
 		GOFER_TEST(data_is_synced_and_copied),
+		GOFER_TEST(a_file_without_a_name_can_get_one),
 		GOFER_TEST(a_file_size_limit_is_an_error_and_not_the_end),
 	};
 

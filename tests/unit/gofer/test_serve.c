@@ -295,6 +295,9 @@ static void a_read_only_root_changes_in_no_way(void **state)
 	assert_int_equal(open_node(f, file.node, 3), -EROFS);
 	assert_int_equal(create(f, root.node, "x", 0644, NULL), -EROFS);
 	assert_int_equal(make(f, GOFER_MKDIR, root.node, "x", 0755, NULL), -EROFS);
+	assert_int_equal(call(f, &(struct gofer_request){ .type = GOFER_TMPFILE,
+							  .make = { root.node, 0600, 0, 0, 1 } }),
+			 -EROFS);
 	assert_int_equal(make(f, GOFER_MKNOD, root.node, "x", S_IFIFO | 0644, NULL), -EROFS);
 	assert_int_equal(unlink_name(f, root.node, "file", 0), -EROFS);
 	assert_int_equal(

@@ -85,6 +85,7 @@ static unsigned int nodes_in(const struct gofer_answer *a, uint32_t type)
 		return results_in(a);
 	case GOFER_ATTACH:
 	case GOFER_CREATE:
+	case GOFER_TMPFILE:
 	case GOFER_MKDIR:
 	case GOFER_SYMLINK:
 	case GOFER_MKNOD:

@@ -155,6 +155,22 @@ static int make_regular(struct inode *dir, const struct vfs_name *name, uint32_t
 	return r;
 }
 
+static int dir_tmpfile(struct inode *dir, uint32_t mode, const struct cred *cred,
+		       struct inode **ret)
+{
+	GOFER_CALL(call, .type = GOFER_TMPFILE,
+		   .make = wanted(dir, S_IFREG | (mode & 07777), cred));
+	int r;
+
+	call.request.make.flags = GOFER_OPEN_READ | GOFER_OPEN_WRITE;
+	r = call_for_node(gofer_inode(dir), &call);
+	if (r == 0)
+		r = gofer_inode_get(gofer_inode(dir)->fs, &call.answer.entry, ret);
+	if (r == 0)
+		gofer_handle_adopt(gofer_inode(*ret), TAKE_FD(call.fd));
+	return r;
+}
+
 /* Devices are the sandbox's own business: on the host nobody shall find one. */
 static int dir_mknod(struct inode *dir, const struct vfs_name *name, uint32_t mode, uint64_t rdev,
 		     const struct cred *cred, struct inode **ret)
@@ -340,6 +356,7 @@ const struct inode_ops gofer_dir_ops = {
 	.unlink = dir_unlink,
 	.rmdir = dir_rmdir,
 	.rename = dir_rename,
+	.tmpfile = dir_tmpfile,
 	.getattr = gofer_inode_getattr,
 	.setattr = gofer_inode_setattr,
 	.open = gofer_dir_open,
