@@ -261,6 +261,8 @@ static ssize_t send_urgent(struct inet_socket *s, struct socket_msg *m)
 	uint8_t bytes[64];
 	ssize_t n;
 
+	if (s->st.peer && s->st.peer->sock->opt.oobinline)
+		return stream_send(&s->st, m, NULL);
 	/* The last byte is the urgent one; what comes before is data. */
 	while (m->data->left > 1) {
 		struct socket_msg plain = *m;
