@@ -164,6 +164,7 @@ void inet_socket_free(struct inet_socket *s)
 {
 	port_release(s);
 	packet_queue_done(&s->st.rx);
+	buf_done(&s->corked);
 	socket_done(&s->sock);
 	free(s);
 }

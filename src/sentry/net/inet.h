@@ -23,7 +23,9 @@ struct inet_socket {
 	struct stream st;	    /* udp uses its queue and shut flags only */
 	struct list_head port_node; /* in the namespace's table; empty: no port */
 	struct endpoint local, remote;
-	bool v6only;
+	bool v6only, cork; /* UDP_CORK */
+	struct buf corked; /* udp: what MSG_MORE has gathered of the next datagram */
+	struct endpoint corked_to, corked_from;
 	bool own_addr, own_port;      /* given by bind(2): a disconnect leaves them */
 	int values[INET_OPTIONS_MAX]; /* by inet_options[] */
 	uint8_t groups[INET_GROUPS_MAX][16];
@@ -86,6 +88,9 @@ unsigned int local_score(const struct inet_socket *s, const struct endpoint *to)
 
 int inet_bind(struct socket *s, const struct sock_addr *addr);
 int inet_getname(struct inet_socket *s, bool peer, struct sock_addr *ret);
+
+/* UDP_CORK is off: send what was gathered. 0, -ENOMEM. */
+int udp_uncork(struct inet_socket *s);
 
 /* Options of the levels IP, IPV6, TCP and UDP. */
 int inet_setsockopt(struct socket *s, int level, int name, const void *value, size_t len);

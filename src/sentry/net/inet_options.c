@@ -5,6 +5,7 @@
  */
 #include <linux/capability.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <string.h>
 
 #include "sentry/net/inet.h"
@@ -126,6 +127,8 @@ static bool knows(const struct socket *s, int level)
 		return s->family == AF_INET6;
 	case IPPROTO_TCP:
 		return s->type == SOCK_STREAM;
+	case IPPROTO_UDP:
+		return s->type == SOCK_DGRAM;
 	default:
 		return false;
 	}
@@ -205,6 +208,19 @@ static int set_congestion(struct inet_socket *s, const char *value, size_t len)
 	return 0;
 }
 
+static int set_cork(struct inet_socket *s, const void *value, size_t len)
+{
+	int on;
+
+	if (len < sizeof(on))
+		return -EINVAL;
+	memcpy(&on, value, sizeof(on));
+	if (!on)
+		return udp_uncork(s);
+	s->cork = true;
+	return 0;
+}
+
 /* Options that are not numbers. -ENOPROTOOPT: not one of them. */
 static int set_special(struct inet_socket *s, int level, int name, const void *value, size_t len)
 {
@@ -236,6 +252,8 @@ static int set_special(struct inet_socket *s, int level, int name, const void *v
 			return -ENOPROTOOPT;
 		}
 	}
+	if (level == IPPROTO_UDP && name == UDP_CORK)
+		return set_cork(s, value, len);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION)
 		return set_congestion(s, value, len);
 	if (level == IPPROTO_TCP && name == TCP_ULP)
@@ -335,6 +353,8 @@ int inet_getsockopt(struct socket *sock, int level, int name, void *value, size_
 		if (!s->remote.port)
 			return -ENOTCONN;
 		number = NET_LOOPBACK_MTU;
+	} else if (level == IPPROTO_UDP && name == UDP_CORK) {
+		number = s->cork;
 	} else if (level == IPPROTO_IPV6 && name == IPV6_V6ONLY) {
 		number = s->v6only;
 	} else {

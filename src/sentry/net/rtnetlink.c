@@ -257,8 +257,6 @@ static int one_link(struct net_ns *ns, uint32_t port, const uint8_t *request, si
 		put_link(ns, port, &head, ret);
 		return buf_error(ret);
 	}
-	if (!task_capable(task_current(), CAP_NET_ADMIN))
-		return -EPERM;
 	if (info.ifi_change & IFF_UP || (info.ifi_flags & IFF_UP && !info.ifi_change))
 		ns->loopback_up = info.ifi_flags & IFF_UP;
 	return 0;
@@ -271,6 +269,8 @@ int rtnetlink_answer(struct net_ns *ns, uint32_t port, const uint8_t *request, s
 
 	memcpy(&head, request, sizeof(head));
 	/* Requests come in fours: new, delete, get, set. */
+	if ((head.nlmsg_type & 3) != 2 && !task_capable(task_current(), CAP_NET_ADMIN))
+		return -EPERM;
 	if ((head.nlmsg_type & 3) == 2 && (head.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
 		return dump(ns, port, &head, family_of(request, len), ret);
 	switch (head.nlmsg_type) {
@@ -286,7 +286,5 @@ int rtnetlink_answer(struct net_ns *ns, uint32_t port, const uint8_t *request, s
 	default:
 		break;
 	}
-	if ((head.nlmsg_type & 3) != 2 && !task_capable(task_current(), CAP_NET_ADMIN))
-		return -EPERM;
 	return -EOPNOTSUPP;
 }

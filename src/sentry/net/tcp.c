@@ -259,7 +259,7 @@ static ssize_t send_urgent(struct inet_socket *s, struct socket_msg *m)
 {
 	struct inet_socket *peer;
 	uint8_t bytes[64];
-	ssize_t n;
+	ssize_t n, sent = 0;
 
 	if (s->st.peer && s->st.peer->sock->opt.oobinline)
 		return stream_send(&s->st, m, NULL);
@@ -277,19 +277,20 @@ static ssize_t send_urgent(struct inet_socket *s, struct socket_msg *m)
 		uio_init(&u, NULL, &iov, (uint64_t)(uintptr_t)bytes, (size_t)n);
 		plain.data = &u;
 		n = stream_send(&s->st, &plain, NULL);
-		if (n < 0)
-			return n;
+		if (n < (ssize_t)part)
+			return n < 0 && sent ? sent : sent + n;
+		sent += n;
 	}
 	n = uio_get(m->data, bytes, 1);
 	if (n < 1)
-		return n;
+		return sent ? sent : n;
 	if (!s->st.peer)
 		return -EPIPE;
 	peer = to_inet(s->st.peer->sock);
 	peer->urgent = bytes[0];
 	peer->urgent_set = true;
 	waitq_wake(&peer->sock.wq, POLLPRI);
-	return 1;
+	return sent + 1;
 }
 
 static ssize_t tcp_send(struct socket *sock, struct socket_msg *m)

@@ -199,12 +199,90 @@ static int mark_packet(const struct inet_socket *s, const struct buf *control, s
 	return r;
 }
 
+/* To its receiver, or to nobody: a connected sender learns of that. */
+static void dispatch(struct inet_socket *s, struct packet *p)
+{
+	struct inet_socket *receiver;
+
+	p->arrived = kclock_realtime();
+	if (endpoint_is_multicast(&p->dst)) {
+		deliver_group(s->sock.ns, p);
+		packet_free(p);
+		return;
+	}
+	receiver = find_receiver(s->sock.ns, &p->src, &p->dst);
+	if (receiver) {
+		deliver(receiver, p);
+		return;
+	}
+	packet_free(p);
+	if (s->remote.port || inet_option(s, IPPROTO_IP, IP_RECVERR)) {
+		s->sock.error = ECONNREFUSED;
+		waitq_wake(&s->sock.wq, POLLERR);
+	}
+}
+
+/* A datagram of what was gathered and what is new. */
+static int gather(struct inet_socket *s, struct socket_msg *m, size_t len, struct packet **ret)
+{
+	const size_t before = s->corked.len;
+	AUTO(packet_free_p) struct packet *p = NULL;
+
+	if (before + len > UDP_PAYLOAD_MAX)
+		return -EMSGSIZE;
+	p = packet_new(before + len);
+	if (!p)
+		return -ENOMEM;
+	if (len && uio_get(m->data, p->bytes + before, len) != (ssize_t)len)
+		return -EFAULT;
+	if (s->corked.len != before) /* another thread's part came between */
+		return -EAGAIN;
+	if (before)
+		memcpy(p->bytes, s->corked.data, before);
+	*ret = TAKE_PTR(p);
+	return 0;
+}
+
+/* UDP_CORK and MSG_MORE: keep it for the call that sends. */
+static int keep(struct inet_socket *s, struct packet *p)
+{
+	const size_t before = s->corked.len;
+	int r;
+
+	if (!before) {
+		s->corked_to = p->dst;
+		s->corked_from = p->src;
+	}
+	r = buf_append(&s->corked, p->bytes + before, p->len - before);
+	packet_free(p);
+	return r;
+}
+
+int udp_uncork(struct inet_socket *s)
+{
+	struct packet *p;
+
+	s->cork = false;
+	if (!s->corked.len)
+		return 0;
+	p = packet_new(s->corked.len);
+	if (!p)
+		return -ENOMEM;
+	memcpy(p->bytes, s->corked.data, s->corked.len);
+	p->src = s->corked_from;
+	p->dst = s->corked_to;
+	buf_done(&s->corked);
+	(void)mark_packet(s, &s->corked, p);
+	dispatch(s, p);
+	return 0;
+}
+
 static ssize_t udp_send(struct socket *sock, struct socket_msg *m)
 {
-	AUTO(packet_free_p) struct packet *p = NULL;
-	struct inet_socket *s = to_inet(sock), *receiver;
+	struct inet_socket *s = to_inet(sock);
 	const size_t len = m->data->left;
 	struct endpoint to, from;
+	struct packet *p;
 	int r;
 
 	if (len > UDP_PAYLOAD_MAX)
@@ -214,33 +292,26 @@ static ssize_t udp_send(struct socket *sock, struct socket_msg *m)
 	if (sock->error)
 		return socket_take_error(sock);
 	r = udp_route(s, m, &to, &from);
+	if (r >= 0 && s->st.tx_shut)
+		r = -EPIPE;
+	if (r >= 0)
+		r = gather(s, m, len, &p);
 	if (r < 0)
 		return r;
-	if (s->st.tx_shut)
-		return -EPIPE;
-	p = packet_new(len);
-	if (!p)
-		return -ENOMEM;
-	if (len && uio_get(m->data, p->bytes, len) != (ssize_t)len)
-		return -EFAULT;
-	p->src = from;
-	p->dst = to;
-	p->arrived = kclock_realtime();
+	p->src = s->corked.len ? s->corked_from : from;
+	p->dst = s->corked.len ? s->corked_to : to;
 	r = mark_packet(s, &m->control, p);
-	if (r < 0)
+	if (r < 0) {
+		packet_free(p);
 		return r;
-	if (endpoint_is_multicast(&to)) {
-		deliver_group(sock->ns, p);
-		return (ssize_t)len;
 	}
-	receiver = find_receiver(sock->ns, &from, &to);
-	if (receiver) {
-		deliver(receiver, TAKE_PTR(p));
-	} else if (s->remote.port || inet_option(s, IPPROTO_IP, IP_RECVERR)) {
-		sock->error = ECONNREFUSED;
-		waitq_wake(&sock->wq, POLLERR);
+	if (s->cork || m->flags & MSG_MORE) {
+		r = keep(s, p);
+	} else {
+		buf_done(&s->corked);
+		dispatch(s, p);
 	}
-	return (ssize_t)len;
+	return r < 0 ? r : (ssize_t)len;
 }
 
 /* Control messages that the receiver asked for. */

@@ -36,6 +36,7 @@ static int dgram_connect(struct socket *s, const struct sock_addr *addr, bool no
 
 	if (addr->len >= sizeof(sa_family_t) && addr->sa.sa_family == AF_UNSPEC) {
 		disconnect(u);
+		u->connected = false;
 		return 0;
 	}
 	if (s->opt.passcred) {
