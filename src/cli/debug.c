@@ -61,6 +61,17 @@ static int collect_to_file(struct cli *cli, const struct container *c, const cha
 	return out_flush(&out, err);
 }
 
+static int show(struct cli *cli, const char *id, const char *what, struct err *err)
+{
+	AUTO_CONTAINER struct container *c = NULL;
+	AUTO_BUF struct buf out = { 0 };
+	int r = container_load(&cli->runtime, id, false, &c, err);
+
+	if (r == 0)
+		r = container_debug(c, what, &out, err);
+	return r < 0 ? r : out_flush(&out, err);
+}
+
 static int run_debug(struct cli *cli, const void *options, const struct option_args *args,
 		     struct err *err)
 {
@@ -69,9 +80,7 @@ static int run_debug(struct cli *cli, const void *options, const struct option_a
 	int r;
 
 	if (!str_eq(args->items[0], "collect"))
-		return err_set(err, -EINVAL,
-			       "debug: \"%s\" is not known; there is: debug collect ID",
-			       args->items[0]);
+		return show(cli, args->items[0], args->items[1], err);
 	r = container_load(&cli->runtime, args->items[1], false, &c, err);
 	if (r < 0)
 		return r;
@@ -82,15 +91,18 @@ static int run_debug(struct cli *cli, const void *options, const struct option_a
 
 const struct verb verb_debug = {
 	.name = "debug",
-	.args = "collect <container-id>",
-	.summary = "collect what a bug report needs into one tar archive",
+	.args = "collect <container-id> | <container-id> tasks|mounts|vmas|fds|metrics|stacks",
+	.summary = "collect what a bug report needs, or look into a sentry",
 	.description = "The archive (default: caisson-debug-ID.tar) has the state, the "
 		       "specification, the tail of\n"
 		       "the log, the files of the cgroup, the status of the processes, the mounts, "
 		       "facts about\n"
 		       "the host and the version. Values of environment variables and annotations "
 		       "are left out;\n"
-		       "look through it before you send it.",
+		       "look through it before you send it.\n"
+		       "Of a container of class sentry the other words show what its kernel knows: "
+		       "tasks and the\n"
+		       "calls that they are in, mounts, areas of memory, descriptors, counters.",
 	.options = table,
 	.min_args = 2,
 	.max_args = 2,

@@ -192,6 +192,20 @@ int container_processes(struct container *c, struct container_process **ret, siz
 	return c->pid ? ops->processes(c, ret, ret_len, err) : 0;
 }
 
+int container_debug(struct container *c, const char *what, struct buf *ret, struct err *err)
+{
+	const struct isolation_ops *ops;
+	const int r = isolation_ops_get(c->isolation, &ops, err);
+
+	if (r < 0)
+		return r;
+	if (!ops->debug)
+		return err_set(err, -ENOTSUP,
+			       "container %s is of class %s, which has no kernel of its own to ask",
+			       c->id, ops->name);
+	return c->pid ? ops->debug(c, what, ret, err) : not_running(err);
+}
+
 /* ioctl_pidfd(2) of Linux 6.13, the exit code since 6.15; the C library here is older. */
 struct pidfd_info_v1 {
 	__u64 mask;

@@ -86,6 +86,8 @@ struct isolation_ops {
 	/* container_processes(); NULL: they are the host's. */
 	int (*processes)(struct container *c, struct container_process **ret, size_t *ret_len,
 			 struct err *err);
+	/* container_debug(); NULL: there is nothing to ask. */
+	int (*debug)(struct container *c, const char *what, struct buf *ret, struct err *err);
 	/* Close what a process handle owns; the process itself lives on. Accepts an empty one. */
 	void (*process_done)(struct process *process);
 };

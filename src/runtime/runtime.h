@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "host/cgroup.h"
@@ -182,6 +183,12 @@ int container_update(struct container *c, const struct oci_resources *resources,
 int container_stats(struct container *c, struct cgroup_stats *ret, struct err *err);
 /* The processes of its cgroup, without one init alone. *ret is the caller's, NULL for none. */
 int container_pids(struct container *c, pid_t **ret, size_t *ret_len, struct err *err);
+/*
+ * What the container's own kernel says of itself: "tasks", "mounts", "vmas", "fds", "metrics",
+ * "stacks"; printable lines appended to *ret. -ENOTSUP for a class without one, -EINVAL for
+ * another word.
+ */
+int container_debug(struct container *c, const char *what, struct buf *ret, struct err *err);
 /* A process as the container's own kernel knows it. */
 struct container_process {
 	int pid, ppid; /* inside */

@@ -137,3 +137,11 @@ def test_namespaces_are_none_of_the_hosts(runtime, bundle):
         assert os.readlink(f"/proc/{pids['sentry']}/ns/{kind}") != own, kind
     assert os.readlink(f"/proc/{pids['zygote']}/ns/user") != os.readlink("/proc/self/ns/user")
     assert os.readlink(f"/proc/{pids['zygote']}/ns/pid") != os.readlink(f"/proc/{pids['sentry']}/ns/pid")
+
+
+@pytest.mark.parametrize("what,words", [("tasks", "sleep"), ("mounts", "/proc rw"), ("fds", "1 0 mode"),
+                                        ("vmas", "000"), ("metrics", "caisson_sentry_tasks 1")])
+def test_debug_looks_into_the_sentry(runtime, bundle, what, words):
+    runtime.run_detached(bundle, ["sleep", "1000"])
+
+    assert words in runtime.call("debug", bundle.id, what).stdout

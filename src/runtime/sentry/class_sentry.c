@@ -232,6 +232,61 @@ static int class_sentry_processes(struct container *c, struct container_process 
 	return 0;
 }
 
+static int debug_word(const char *what, uint32_t *ret, struct err *err)
+{
+	static const char *const words[] = {
+		[SENTRY_DEBUG_STACKS] = "stacks", [SENTRY_DEBUG_TASKS] = "tasks",
+		[SENTRY_DEBUG_MOUNTS] = "mounts", [SENTRY_DEBUG_VMAS] = "vmas",
+		[SENTRY_DEBUG_FDS] = "fds",	  [SENTRY_DEBUG_METRICS] = "metrics",
+	};
+
+	for (uint32_t i = 1; i < ARRAY_LEN(words); i++) {
+		if (str_eq(what, words[i])) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL,
+		       "debug: \"%.64s\" is none of stacks, tasks, mounts, vmas, fds, metrics",
+		       what);
+}
+
+/* The text is a guest's in parts: only lines of printable characters. */
+static void append_printable(struct buf *to, char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if ((text[i] < ' ' || text[i] >= 0x7f) && text[i] != '\n')
+			text[i] = '?';
+	}
+	(void)buf_append(to, text, len);
+}
+
+static int class_sentry_debug(struct container *c, const char *what, struct buf *ret,
+			      struct err *err)
+{
+	struct client_call call = { .request = { .type = SENTRY_DEBUG } };
+	AUTO_FREE char *text = malloc(SENTRY_FRAME_MAX);
+	struct sentry_reply reply = { .count = 0 };
+	size_t len = SENTRY_FRAME_MAX;
+	AUTO_CLOSE int sock = -EBADF;
+	int r = debug_word(what, &call.request.value, err);
+
+	if (r < 0)
+		return r;
+	if (!text)
+		return err_sys(err, -ENOMEM, "debug");
+	sock = client_connect(c, err);
+	r = sock < 0 ? sock : client_call(sock, &call, &reply, text, &len, err);
+	while (r == 0 && reply.count > 0) {
+		append_printable(ret, text, len);
+		len = SENTRY_FRAME_MAX;
+		r = client_recv(sock, SENTRY_DEBUG, &reply, text, &len, err);
+	}
+	if (r == 0 && buf_error(ret) < 0)
+		r = err_sys(err, buf_error(ret), "debug");
+	return r;
+}
+
 static void class_sentry_process_done(struct process *process)
 {
 	struct handle *h = process->data;
@@ -256,5 +311,6 @@ const struct isolation_ops class_sentry = {
 	.stats = class_sentry_stats,
 	.update = class_sentry_update,
 	.processes = class_sentry_processes,
+	.debug = class_sentry_debug,
 	.process_done = class_sentry_process_done,
 };

@@ -13,6 +13,7 @@
 #include "sentry/core/kclock.h"
 #include "sentry/fs/proc/sysinfo.h"
 #include "sentry/syscall/syscall.h"
+#include "sentry/vfs/mount.h"
 
 #define PS_BATCH       ((SENTRY_FRAME_MAX - sizeof(struct sentry_reply)) / sizeof(struct sentry_ps))
 #define DEBUG_TEXT_MAX (4u << 20) /* bytes */
@@ -197,6 +198,16 @@ static void show_vmas(struct buf *b)
 	}
 }
 
+static void show_mounts(struct buf *b)
+{
+	const struct path root = { sandbox.mounts->root, sandbox.mounts->root->root };
+	AUTO_FREE char *text = NULL;
+	size_t len;
+
+	if (mount_ns_show(sandbox.mounts, &root, true, &text, &len) == 0)
+		(void)buf_append(b, text, len);
+}
+
 static void show_metrics(struct buf *b)
 {
 	struct sandbox_usage usage;
@@ -214,8 +225,12 @@ int client_debug(struct client *c, uint32_t what)
 	int r = 0;
 
 	switch (what) {
+	case SENTRY_DEBUG_STACKS:
 	case SENTRY_DEBUG_TASKS:
 		show_tasks(&text);
+		break;
+	case SENTRY_DEBUG_MOUNTS:
+		show_mounts(&text);
 		break;
 	case SENTRY_DEBUG_FDS:
 		show_fds(&text);
