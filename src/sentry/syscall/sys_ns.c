@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 
+#include "sentry/fs/proc/nsfs.h"
 #include "sentry/mm/ipc_ns.h"
 #include "sentry/syscall/syscall.h"
 #include "sentry/task/pidfd.h"
@@ -93,11 +94,29 @@ static int enter_mounts(struct task *t, struct mount_ns *mnt)
 	return 0;
 }
 
+/* t's namespaces become these; `mounts`: its root and directory become the mount namespace's. */
+static int replace(struct task *t, const struct namespaces *mix, bool mounts)
+{
+	struct namespaces *ns = namespaces_new(mix);
+	int r = 0;
+
+	if (!ns)
+		return -ENOMEM;
+	if (mounts)
+		r = enter_mounts(t, ns->mnt);
+	if (r < 0) {
+		namespaces_unref(ns);
+		return r;
+	}
+	namespaces_unref(t->ns);
+	t->ns = ns;
+	return 0;
+}
+
 /* The namespaces of `from` that flags name, the rest as they are. */
 static int enter(struct task *t, const struct task *from, uint64_t flags)
 {
-	struct namespaces mix = *t->ns, *ns;
-	int r = 0;
+	struct namespaces mix = *t->ns;
 
 	if (flags & CLONE_NEWUTS)
 		mix.uts = from->ns->uts;
@@ -114,18 +133,48 @@ static int enter(struct task *t, const struct task *from, uint64_t flags)
 			return -EINVAL;
 		mix.pid_for_children = task_pid_ns(from);
 	}
-	ns = namespaces_new(&mix);
-	if (!ns)
-		return -ENOMEM;
-	if (flags & CLONE_NEWNS)
-		r = enter_mounts(t, ns->mnt);
-	if (r < 0) {
-		namespaces_unref(ns);
-		return r;
+	return replace(t, &mix, flags & CLONE_NEWNS);
+}
+
+/* The one namespace that a file of /proc/PID/ns stands for. */
+static int enter_file(struct task *t, const struct ns_ref *ref, uint64_t wanted)
+{
+	struct namespaces mix = *t->ns;
+
+	if (wanted && wanted != ref->kind)
+		return -EINVAL;
+	if (ref->kind == CLONE_NEWUSER)
+		return -EINVAL; /* all are in one: entering one's own is refused */
+	if (!task_capable(t, CAP_SYS_ADMIN))
+		return -EPERM;
+	switch (ref->kind) {
+	case CLONE_NEWUTS:
+		mix.uts = ref->object;
+		break;
+	case CLONE_NEWIPC:
+		mix.ipc = ref->object;
+		break;
+	case CLONE_NEWNS:
+		mix.mnt = ref->object;
+		break;
+	case CLONE_NEWNET:
+		mix.net = ref->object;
+		break;
+	case CLONE_NEWCGROUP:
+		mix.cgroup = ref->object;
+		break;
+	case CLONE_NEWTIME:
+		mix.time = ref->object;
+		break;
+	case CLONE_NEWPID:
+		if (!pid_ns_inside(ref->object, task_pid_ns(t)))
+			return -EINVAL;
+		mix.pid_for_children = ref->object;
+		break;
+	default:
+		return -EINVAL;
 	}
-	namespaces_unref(t->ns);
-	t->ns = ns;
-	return 0;
+	return replace(t, &mix, ref->kind == CLONE_NEWNS);
 }
 
 sysret_t sys_setns(struct task *t, const struct syscall_args *a)
@@ -133,10 +182,13 @@ sysret_t sys_setns(struct task *t, const struct syscall_args *a)
 	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
 	const uint64_t flags = (uint32_t)arg_int(a, 1);
 	const struct pid *pid;
+	struct ns_ref ref;
 	struct task *from;
 
 	if (!f)
 		return -EBADF;
+	if (nsfs_file(f, &ref))
+		return enter_file(t, &ref, flags);
 	pid = pidfd_pid(f);
 	if (!pid || !flags || (flags & ~(uint64_t)(UNSHARE_NS & ~CLONE_NEWTIME)))
 		return -EINVAL;

@@ -16,7 +16,7 @@
 #include "sentry/vfs/notify.h"
 
 static int next_mount_id = 20;
-static uint64_t next_ns_id = 0xf0000000ull; /* as nsfs numbers look */
+static uint64_t next_ns_id = 0xf1000000ull; /* as nsfs numbers look; task/ has those below */
 
 struct mount *mount_new(struct superblock *sb, struct dentry *root, uint32_t flags,
 			const char *source)

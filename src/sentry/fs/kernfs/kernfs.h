@@ -46,8 +46,8 @@ struct kern_node {
 	bool (*hidden)(struct kern_inode *dir, const struct kern_node *child);
 
 	/* Text files. */
-	int (*show)(struct kern_inode *ki, struct buf *b);			     /* [-EIO] */
-	int (*store)(struct kern_inode *ki, struct file *f, char *text, size_t len); /* [-EIO] */
+	int (*show)(struct kern_inode *ki, struct buf *b);			     /* [-EINVAL] */
+	int (*store)(struct kern_inode *ki, struct file *f, char *text, size_t len); /* [-EINVAL] */
 
 	/* Symlinks: inode_ops.readlink and follow. A fixed target may stand in data instead. */
 	int (*readlink)(struct kern_inode *ki, char **ret);

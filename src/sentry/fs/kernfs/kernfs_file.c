@@ -119,7 +119,7 @@ static ssize_t text_read(struct file *f, struct uio *u, uint64_t *pos)
 	int r;
 
 	if (!kern_file_inode(f)->node->show)
-		return -EIO;
+		return -EINVAL;
 	if (u->left == 0)
 		return 0;
 	if (*pos == 0 || !kf->made) {
@@ -144,7 +144,7 @@ static ssize_t text_write(struct file *f, struct uio *u, uint64_t *pos)
 	int r;
 
 	if (!ki->node->store)
-		return -EIO;
+		return -EINVAL;
 	if (len == 0)
 		return 0;
 	if (len > KERN_STORE_MAX)

@@ -127,6 +127,11 @@ int proc_show_id_map(struct kern_inode *ki, struct buf *b);
 int proc_store_id_map(struct kern_inode *ki, struct file *f, char *text, size_t len);
 int proc_show_setgroups(struct kern_inode *ki, struct buf *b);
 
+/* sysvipc.c */
+int proc_show_sysvipc_msg(struct kern_inode *ki, struct buf *b);
+int proc_show_sysvipc_sem(struct kern_inode *ki, struct buf *b);
+int proc_show_sysvipc_shm(struct kern_inode *ki, struct buf *b);
+
 /* net.c */
 extern const struct kern_node proc_net_node;
 int proc_net_lookup(struct kern_inode *dir, const struct vfs_name *name, struct inode **ret);

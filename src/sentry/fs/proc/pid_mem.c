@@ -293,7 +293,7 @@ static ssize_t mem_copy(struct file *f, struct uio *u, uint64_t *pos, bool write
 			n = uio_get(u, chunk, want);
 			if (n > 0)
 				n = (ssize_t)ptrace_write_memory(task_current(), mm, *pos, chunk,
-							 (size_t)n);
+								 (size_t)n);
 		} else {
 			n = (ssize_t)mm->um.ops->copy_in(&mm->um, chunk, *pos, want);
 			if (n > 0)

@@ -4,76 +4,82 @@
  * user_namespaces(7)).
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "sentry/fs/proc/internal.h"
+#include "sentry/fs/proc/nsfs.h"
 #include "sentry/mm/ipc_ns.h"
 
 /* Of the sandbox's initial namespaces where a task has none of its own (Linux's PROC_*_INIT_INO).
  */
-#define USER_INIT_ID   0xeffffffdu
+#define USER_INIT_ID 0xeffffffdu
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
 #define IPC_INIT_ID    0xefffffffu
 #define CGROUP_INIT_ID 0xeffffffbu
 #define NET_INIT_ID    0xeffffff9u
 #define TIME_INIT_ID   0xeffffffau
 
-static uint64_t other_id(const struct namespaces *ns, enum ns_kind kind, uint64_t initial)
+/* A namespace of a room above; NULL where nobody registered the kind. */
+static void other(const struct namespaces *ns, enum ns_kind kind, struct ns_ref *ret)
 {
 	const struct ns_ops *ops = ns_ops_of(kind);
 
-	return ops && ns->other[kind] ? ops->id(ns->other[kind]) : initial;
-}
-
-enum link {
-	LINK_CGROUP,
-	LINK_IPC,
-	LINK_MNT,
-	LINK_NET,
-	LINK_PID,
-	LINK_PID_CHILDREN,
-	LINK_TIME,
-	LINK_TIME_CHILDREN,
-	LINK_USER,
-	LINK_UTS,
-};
-
-static uint64_t ns_id(struct task *t, enum link link)
-{
-	const struct namespaces *ns = t->ns;
-
-	switch (link) {
-	case LINK_CGROUP:
-		return other_id(ns, NS_CGROUP, CGROUP_INIT_ID);
-	case LINK_IPC:
-		return ns->ipc ? ns->ipc->id : IPC_INIT_ID;
-	case LINK_MNT:
-		return ns->mnt ? ns->mnt->id : 0;
-	case LINK_NET:
-		return other_id(ns, NS_NET, NET_INIT_ID);
-	case LINK_PID:
-		return pid_ns_id(task_pid_ns(t));
-	case LINK_PID_CHILDREN:
-		return ns->pid_for_children ? pid_ns_id(ns->pid_for_children) : 0;
-	case LINK_TIME:
-	case LINK_TIME_CHILDREN:
-		return other_id(ns, NS_TIME, TIME_INIT_ID);
-	case LINK_USER:
-		return USER_INIT_ID;
-	case LINK_UTS:
-		return ns->uts ? ns->uts->id : 0;
-	}
-	return 0;
+	if (!ops || !ns->other[kind])
+		return;
+	ret->object = ns->other[kind];
+	ret->id = ops->id(ret->object);
 }
 
 struct ns_link {
-	const char *kind;
-	enum link link;
+	uint64_t kind;
+	uint64_t initial_id;
+	bool for_children;
 };
 
-static int ns_readlink(struct kern_inode *ki, char **ret)
+static struct ns_ref ns_of(const struct task *t, const struct ns_link *l)
 {
-	const struct ns_link *l = ki->node->data;
+	const struct namespaces *ns = t->ns;
+	struct ns_ref ref = { .kind = l->kind, .id = l->initial_id };
+	struct pid_ns *pids = l->for_children ? ns->pid_for_children : task_pid_ns(t);
+
+	switch (l->kind) {
+	case CLONE_NEWCGROUP:
+		other(ns, NS_CGROUP, &ref);
+		break;
+	case CLONE_NEWIPC:
+		if (ns->ipc)
+			ref = (struct ns_ref){ l->kind, ns->ipc->id, ns->ipc };
+		break;
+	case CLONE_NEWNS:
+		if (ns->mnt)
+			ref = (struct ns_ref){ l->kind, ns->mnt->id, ns->mnt };
+		break;
+	case CLONE_NEWNET:
+		other(ns, NS_NET, &ref);
+		break;
+	case CLONE_NEWPID:
+		if (pids)
+			ref = (struct ns_ref){ l->kind, pid_ns_id(pids), pids };
+		break;
+	case CLONE_NEWTIME:
+		other(ns, NS_TIME, &ref);
+		break;
+	case CLONE_NEWUTS:
+		if (ns->uts)
+			ref = (struct ns_ref){ l->kind, ns->uts->id, ns->uts };
+		break;
+	default:
+		break;
+	}
+	return ref;
+}
+
+static int find_ns(const struct kern_inode *ki, struct ns_ref *ret)
+{
 	AUTO_TASK struct task *t = NULL;
 	const int r = proc_check_access(ki, false);
 
@@ -82,31 +88,50 @@ static int ns_readlink(struct kern_inode *ki, char **ret)
 	t = proc_task(ki);
 	if (!t || !t->ns)
 		return -ENOENT;
-	return asprintf(ret, "%s:[%llu]", l->kind, (unsigned long long)ns_id(t, l->link)) < 0
+	*ret = ns_of(t, ki->node->data);
+	return 0;
+}
+
+static int ns_readlink(struct kern_inode *ki, char **ret)
+{
+	struct ns_ref ref;
+	const int r = find_ns(ki, &ref);
+
+	if (r < 0)
+		return r;
+	return asprintf(ret, "%s:[%llu]", nsfs_kind_name(ref.kind), (unsigned long long)ref.id) < 0
 		       ? -ENOMEM
 		       : 0;
 }
 
-#define NS_LINK(name_, kind_, link_)                                              \
+static int ns_follow(struct kern_inode *ki, struct path *ret)
+{
+	struct ns_ref ref;
+	const int r = find_ns(ki, &ref);
+
+	return r < 0 ? r : nsfs_path(&ref, ret);
+}
+
+#define NS_LINK(name_, kind_, initial_, children_)                                \
 	{                                                                         \
 		.name = (name_), .mode = S_IFLNK | 0777, .readlink = ns_readlink, \
-		.data = &(const struct ns_link)                                   \
+		.follow = ns_follow, .data = &(const struct ns_link)              \
 		{                                                                 \
-			(kind_), (link_)                                          \
+			(kind_), (initial_), (children_)                          \
 		}                                                                 \
 	}
 
 const struct kern_node proc_ns_children[] = {
-	NS_LINK("cgroup", "cgroup", LINK_CGROUP),
-	NS_LINK("ipc", "ipc", LINK_IPC),
-	NS_LINK("mnt", "mnt", LINK_MNT),
-	NS_LINK("net", "net", LINK_NET),
-	NS_LINK("pid", "pid", LINK_PID),
-	NS_LINK("pid_for_children", "pid", LINK_PID_CHILDREN),
-	NS_LINK("time", "time", LINK_TIME),
-	NS_LINK("time_for_children", "time", LINK_TIME_CHILDREN),
-	NS_LINK("user", "user", LINK_USER),
-	NS_LINK("uts", "uts", LINK_UTS),
+	NS_LINK("cgroup", CLONE_NEWCGROUP, CGROUP_INIT_ID, false),
+	NS_LINK("ipc", CLONE_NEWIPC, IPC_INIT_ID, false),
+	NS_LINK("mnt", CLONE_NEWNS, 0, false),
+	NS_LINK("net", CLONE_NEWNET, NET_INIT_ID, false),
+	NS_LINK("pid", CLONE_NEWPID, 0, false),
+	NS_LINK("pid_for_children", CLONE_NEWPID, 0, true),
+	NS_LINK("time", CLONE_NEWTIME, TIME_INIT_ID, false),
+	NS_LINK("time_for_children", CLONE_NEWTIME, TIME_INIT_ID, true),
+	NS_LINK("user", CLONE_NEWUSER, USER_INIT_ID, false),
+	NS_LINK("uts", CLONE_NEWUTS, 0, false),
 	{ 0 },
 };
 

@@ -11,6 +11,7 @@
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/proc/internal.h"
 #include "sentry/fs/proc/sysinfo.h"
+#include "sentry/task/ptrace.h"
 #include "sentry/task/user_usage.h"
 
 #define USER_HZ	      100
@@ -79,6 +80,7 @@ static void show_identity(struct buf *b, struct task *t, const struct pid_ns *ns
 	const struct thread_group *tg = t->tg;
 	const struct cred *c = t->cred;
 	const enum task_state state = task_state_now(t);
+	const struct task *tracer = ptrace_tracer(t);
 
 	(void)buf_puts(b, "Name:\t");
 	for (const char *p = t->comm; *p; p++)
@@ -89,7 +91,8 @@ static void show_identity(struct buf *b, struct task *t, const struct pid_ns *ns
 		(void)buf_printf(b, "Umask:\t%04o\n", t->fs->umask);
 	(void)buf_printf(b, "State:\t%c (%s)\n", states[state].letter, states[state].word);
 	(void)buf_printf(b, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
-			 pid_nr(tg->pid, ns), pid_nr(t->pid, ns), parent_nr(tg, ns), 0);
+			 pid_nr(tg->pid, ns), pid_nr(t->pid, ns), parent_nr(tg, ns),
+			 tracer ? pid_nr(tracer->tg->pid, ns) : 0);
 	(void)buf_printf(b, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid,
 			 c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
 	(void)buf_printf(b, "FDSize:\t%u\nGroups:\t", fd_table_size(t));

@@ -3,10 +3,10 @@
  * sentry/fs/proc/root.c - mounting proc, its root directory, and who may look at whom.
  */
 #include "sentry/fs/proc/internal.h"
+#include "sentry/task/ptrace_access.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,26 +32,12 @@ struct mm *proc_mm(const struct kern_inode *ki)
 	return t && t->mm ? mm_ref(t->mm) : NULL;
 }
 
-static bool same_ids(const struct cred *viewer, const struct cred *target)
-{
-	return viewer->fsuid == target->euid && viewer->fsuid == target->suid &&
-	       viewer->fsuid == target->uid && viewer->fsgid == target->egid &&
-	       viewer->fsgid == target->sgid && viewer->fsgid == target->gid;
-}
-
 bool proc_may_access(struct task *t, bool attach)
 {
 	const struct task *viewer = task_current();
-	const struct cred *cred;
 
-	if (!viewer || viewer->tg == t->tg)
-		return true;
-	cred = viewer->cred;
-	if (cred_capable(cred, CAP_SYS_PTRACE))
-		return true;
-	if (!same_ids(cred, t->cred) || (t->mm && !t->mm->dumpable))
-		return false;
-	return !(t->cred->cap_permitted & ~(attach ? cred->cap_effective : cred->cap_permitted));
+	return !viewer ||
+	       ptrace_may_access(viewer, t, attach ? PTRACE_ACCESS_ATTACH : PTRACE_ACCESS_READ);
 }
 
 int proc_check_access(const struct kern_inode *ki, bool attach)
@@ -152,6 +138,35 @@ static int thread_self_link(struct kern_inode *ki, char **ret)
 
 static const struct kern_node empty_children[] = { { 0 } };
 
+#define PRESSURE                                           \
+	"some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n" \
+	"full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+
+static const struct kern_node pressure_children[] = {
+	KERN_TEXT("cpu", 0444, PRESSURE),
+	KERN_TEXT("io", 0444, PRESSURE),
+	KERN_TEXT("memory", 0444, PRESSURE),
+	{ 0 },
+};
+
+static const struct kern_node tty_children[] = {
+	KERN_TEXT("drivers", 0444,
+		  "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
+		  "/dev/console         /dev/console    5       1 system:console\n"
+		  "/dev/ptmx            /dev/ptmx       5       2 system\n"
+		  "pty_slave            /dev/pts      136 0-1048575 pty:slave\n"
+		  "pty_master           /dev/ptm      128 0-1048575 pty:master\n"),
+	KERN_TEXT("ldiscs", 0444, "n_tty       0\n"),
+	{ 0 },
+};
+
+static const struct kern_node sysvipc_children[] = {
+	KERN_SHOW("msg", 0444, proc_show_sysvipc_msg),
+	KERN_SHOW("sem", 0444, proc_show_sysvipc_sem),
+	KERN_SHOW("shm", 0444, proc_show_sysvipc_shm),
+	{ 0 },
+};
+
 static const struct kern_node root_children[] = {
 	KERN_TEXT("cgroups", 0444, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"),
 	KERN_TEXT("cmdline", 0444, "\n"),
@@ -177,11 +192,13 @@ static const struct kern_node root_children[] = {
 	KERN_LINK("net", "self/net"),
 	KERN_TEXT("partitions", 0444, "major minor  #blocks  name\n\n"),
 	{ .name = "self", .mode = S_IFLNK | 0777, .readlink = self_link },
+	KERN_DIR("pressure", 0555, pressure_children),
 	KERN_SHOW("stat", 0444, proc_show_stat),
 	KERN_TEXT("swaps", 0444, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
 	KERN_DIR("sys", 0555, proc_sys_children),
-	KERN_DIR("sysvipc", 0555, empty_children),
+	KERN_DIR("sysvipc", 0555, sysvipc_children),
 	{ .name = "thread-self", .mode = S_IFLNK | 0777, .readlink = thread_self_link },
+	KERN_DIR("tty", 0555, tty_children),
 	KERN_SHOW("uptime", 0444, proc_show_uptime),
 	KERN_SHOW("version", 0444, proc_show_version),
 	KERN_SHOW("vmstat", 0444, proc_show_vmstat),

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "sentry/core/kclock.h"
+#include "sentry/task/task.h"
 
 #define CPUINFO_MAX (8u << 20) /* bytes of the host's /proc/cpuinfo */
 
@@ -38,11 +39,34 @@ const struct sandbox_info *sysinfo_get(void)
 	return &the_info;
 }
 
+/* Of the processes that there are, and of those that they have waited for. */
+static void add_cpu_times(struct sandbox_usage *ret)
+{
+	const struct task *t = task_current();
+	struct pid_ns *ns = t ? task_pid_ns(t) : NULL;
+	int nr = 1;
+
+	while (ns && pid_ns_parent(ns))
+		ns = pid_ns_parent(ns);
+	for (struct pid *p = ns ? pid_next(ns, nr) : NULL; p; p = pid_next(ns, nr)) {
+		uint64_t user, system;
+
+		nr = pid_nr(p, ns) + 1;
+		if (!p->tg)
+			continue;
+		thread_group_cpu_ns(p->tg, &user, &system);
+		ret->cpu_user_ns += user + p->tg->cutime_ns;
+		ret->cpu_system_ns += system + p->tg->cstime_ns;
+	}
+}
+
 void sysinfo_usage(struct sandbox_usage *ret)
 {
 	*ret = (struct sandbox_usage){ 0 };
 	if (the_info.usage)
 		the_info.usage(ret);
+	if (ret->cpu_user_ns == 0 && ret->cpu_system_ns == 0)
+		add_cpu_times(ret);
 	if (ret->memory > the_info.memory_limit)
 		ret->memory = the_info.memory_limit;
 	if (ret->anon > ret->memory)
