@@ -2,6 +2,7 @@
 /* The frame of the system call programs: see harness.h. */
 #include <dirent.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "harness.h"
@@ -254,6 +255,11 @@ void need_root(void)
 {
 	if (geteuid())
 		SKIP("not root");
+}
+
+bool filtered(void)
+{
+	return prctl(PR_GET_SECCOMP) == 2;
 }
 
 void become_nobody(void)

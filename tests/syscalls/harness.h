@@ -147,6 +147,8 @@ bool have_cap(int cap);
 void need_cap(int cap, const char *name);
 /* Skips unless the effective user is root. */
 void need_root(void);
+/* A seccomp filter is in force already: a container's may answer where the kernel would not. */
+bool filtered(void);
 /* Becomes an ordinary user: uid and gid 65534, no groups. Needs root. */
 void become_nobody(void);
 
