@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sentry/core/hostwork.h"
+
 /* Inodes that keep descriptors though opens is 0; the first is the oldest. */
 static struct list_head idle = LIST_HEAD_INIT(idle);
 static uint32_t idle_len;
@@ -196,6 +198,47 @@ static int get(struct gofer_inode *gi, uint32_t access, bool exact, struct gofer
 	if (which == HANDLE_WRITE)
 		renew_reader(gi);
 	return 0;
+}
+
+static long sync_data(void *arg)
+{
+	return fdatasync(((struct gofer_handle *)arg)->host_fd) < 0 ? -errno : 0;
+}
+
+/* So many at a time: while one is synced, the others may go. */
+#define SYNC_BATCH 64u
+
+static unsigned int writers_from(struct goferfs *fs, unsigned int *bucket,
+				 struct gofer_handle *found[SYNC_BATCH])
+{
+	struct gofer_inode *gi;
+	unsigned int n = 0;
+
+	for (; *bucket < GOFERFS_BUCKETS && n == 0; ++*bucket) {
+		list_for_each(gi, &fs->buckets[*bucket], hash_node)
+		{
+			if (gi->handles[HANDLE_WRITE] && n < SYNC_BATCH)
+				found[n++] = gofer_handle_ref(gi->handles[HANDLE_WRITE]);
+		}
+	}
+	return n;
+}
+
+int gofer_handles_sync(struct goferfs *fs)
+{
+	struct gofer_handle *found[SYNC_BATCH];
+	unsigned int bucket = 0, n;
+	int r = 0;
+
+	while ((n = writers_from(fs, &bucket, found)) > 0) {
+		for (unsigned int i = 0; i < n; i++) {
+			const int one = (int)hostwork_call(sync_data, found[i]);
+
+			r = r ? r : gofer_errno(one);
+			gofer_handle_unref(found[i]);
+		}
+	}
+	return r;
 }
 
 int gofer_handle_get(struct gofer_inode *gi, uint32_t access, bool exact, struct gofer_handle **ret)

@@ -74,6 +74,8 @@ static void set_attr(struct gofer_inode *gi, const struct gofer_attr *attr)
 	if (attr->has_btime)
 		inode->btime = time_of(attr->btime_ns);
 	gi->stale = false;
+	if (!gi->fs->exclusive)
+		gi->asked_at = kclock_monotonic();
 }
 
 void gofer_inode_apply(struct gofer_inode *gi, const struct gofer_attr *attr, uint32_t seq)
@@ -199,8 +201,9 @@ int gofer_inode_getattr(struct inode *inode)
 
 	if (h)
 		return refresh_here(gi, h);
-	if (gi->fs->exclusive && !gi->stale)
-		return 0;
+	if (!gi->stale &&
+	    (gi->fs->exclusive || kclock_monotonic() - gi->asked_at < GOFERFS_FRESH_NS))
+		return 0; /* nobody else changes it; or the walk that led here has just asked */
 	r = gofer_call(&call);
 	if (r == 0)
 		gofer_inode_apply(gi, &call.answer.attr.attr, seq);

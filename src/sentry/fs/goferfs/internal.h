@@ -19,6 +19,7 @@
 #define GOFERFS_HELPER_WRITE (64u << 10)  /* from so many bytes on a write goes to a helper */
 #define GOFERFS_HELPER_CUT   (16u << 20)  /* bytes: a larger file is cut by a helper */
 #define GOFERFS_AHEAD_MAX    96u	  /* inodes of a directory that wait to be asked for */
+#define GOFERFS_FRESH_NS     50000u /* shared mode: attributes are asked for once in so long */
 #define GOFERFS_BUCKETS	     4096u
 
 /* --- connection.c --- */
@@ -93,10 +94,11 @@ struct gofer_inode {
 	uint64_t node; /* at the gofer */
 	uint64_t dev, host_ino;
 	struct list_head hash_node;
-	bool stale;	/* attributes: ask before use */
-	bool no_xattrs; /* known to have none (exclusive) */
-	uint32_t seq;	/* counts local changes: an answer from before one is not believed */
-	char *target;	/* of a link; owned; NULL: not asked yet */
+	bool stale;	 /* attributes: ask before use */
+	nsec_t asked_at; /* of the host's CLOCK_MONOTONIC: when they were */
+	bool no_xattrs;	 /* known to have none (exclusive) */
+	uint32_t seq;	 /* counts local changes: an answer from before one is not believed */
+	char *target;	 /* of a link; owned; NULL: not asked yet */
 	struct gofer_listing *listing; /* of a directory; NULL: not known (always in shared mode) */
 	struct gofer_ahead *ahead;     /* owned; NULL: none */
 
@@ -152,6 +154,9 @@ void gofer_handles_drop(struct gofer_inode *gi);
 /* Descriptors that nobody has open, of all inodes: the sentry has no descriptors left. */
 void gofer_idle_drop_all(void);
 uint32_t gofer_idle_count(void);
+/* fdatasync(2) of every file of fs that is, or was lately, open for writing. 0, -EIO, -ENOSPC ...
+ */
+int gofer_handles_sync(struct goferfs *fs);
 
 /* --- listing.c --- */
 struct gofer_listing *gofer_listing_new(void);	   /* empty; NULL: out of memory */

@@ -41,6 +41,11 @@ static int sb_statfs(struct superblock *sb, struct statfs *ret)
 	return 0;
 }
 
+static int sb_sync(struct superblock *sb)
+{
+	return gofer_handles_sync(goferfs_of(sb));
+}
+
 static void sb_put(struct superblock *sb)
 {
 	free(goferfs_of(sb));
@@ -48,11 +53,13 @@ static void sb_put(struct superblock *sb)
 
 static const struct superblock_ops exclusive_ops = {
 	.statfs = sb_statfs,
+	.sync = sb_sync,
 	.put = sb_put,
 };
 
 static const struct superblock_ops shared_ops = {
 	.statfs = sb_statfs,
+	.sync = sb_sync,
 	.revalidate = gofer_revalidate,
 	.put = sb_put,
 };
