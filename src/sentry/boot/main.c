@@ -159,6 +159,8 @@ static int make_namespaces(struct err *err)
 		       c->domainname[0] ? c->domainname : "(none)", &members.uts);
 	if (r == 0)
 		r = net_ns_new(true, &members.net);
+	if (r == 0)
+		members.net->host = c->network == SENTRY_NETWORK_HOST;
 	members.ipc = r == 0 ? ipc_ns_new(ns_new_id()) : NULL;
 	sandbox.ns = members.ipc ? namespaces_new(&members) : NULL;
 	return sandbox.ns ? 0 : err_sys(err, -ENOMEM, "make the namespaces");

@@ -18,6 +18,7 @@
 struct net_ns {
 	unsigned int refs;
 	uint64_t id; /* inode of /proc/PID/ns/net */
+	bool host;   /* --network=host: internet sockets are the host's */
 	bool loopback_up;
 	struct list_head unix_sockets;		      /* struct unix_socket.ns_node */
 	struct list_head tcp_ports[NET_PORT_BUCKETS]; /* struct inet_socket.port_node */

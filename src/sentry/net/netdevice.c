@@ -8,6 +8,7 @@
 #include <net/if_arp.h>
 #include <string.h>
 
+#include "sentry/net/host.h"
 #include "sentry/net/socket.h"
 #include "sentry/task/task.h"
 
@@ -105,6 +106,8 @@ long netdevice_ioctl(struct net_ns *ns, unsigned int cmd, uint64_t arg, struct u
 	struct ifreq r;
 	int err;
 
+	if (ns->host)
+		return host_netdevice_ioctl(cmd, arg, um);
 	if (cmd == SIOCGIFCONF)
 		return get_conf(ns, arg, um);
 	if (cmd < SIOCGIFNAME || cmd > SIOCSIFTXQLEN)

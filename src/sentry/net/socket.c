@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "sentry/core/kclock.h"
+#include "sentry/net/host.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/anon.h"
 
@@ -24,6 +25,8 @@ int socket_create(struct net_ns *ns, int family, int type, int protocol, uint32_
 		return -EAFNOSUPPORT;
 	if (type < 0 || type > SOCK_PACKET)
 		return -EINVAL;
+	if (ns->host && (family == AF_INET || family == AF_INET6 || family == AF_NETLINK))
+		return host_create(ns, family, type, protocol, flags, ret);
 	switch (family) {
 	case AF_UNIX:
 		return unix_create(ns, type, protocol, flags, ret);

@@ -65,6 +65,9 @@ struct socket_ops {
 	int (*setsockopt)(struct socket *s, int level, int name, const void *value, size_t len);
 	int (*getsockopt)(struct socket *s, int level, int name, void *value, size_t *len);
 	long (*ioctl)(struct socket *s, unsigned int cmd, uint64_t arg, struct user_memory *um);
+	/* The pending error, 0 or -errno, which is cleared. [socket.error] */
+	int (*take_error)(struct socket *s);
+	bool mirror_options; /* SOL_SOCKET's options go to setsockopt() too, which may know them */
 	/* Connect two fresh sockets with each other. [EOPNOTSUPP] */
 	int (*pair)(struct socket *a, struct socket *b);
 	/* The last reference is gone; socket_done() and free() are the family's last acts. */

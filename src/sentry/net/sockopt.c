@@ -177,8 +177,14 @@ static int set_generic(struct socket *s, int name, const void *value, size_t len
 
 int socket_setsockopt(struct socket *s, int level, int name, const void *value, size_t len)
 {
-	if (level == SOL_SOCKET)
-		return set_generic(s, name, value, len);
+	if (level == SOL_SOCKET) {
+		const int r = set_generic(s, name, value, len);
+
+		if (r < 0 || !s->ops->mirror_options)
+			return r;
+		(void)s->ops->setsockopt(s, level, name, value, len);
+		return 0;
+	}
 	if (!s->ops->setsockopt)
 		return level == IPPROTO_TCP || level == SOL_IP || level == SOL_IPV6 ? -EOPNOTSUPP
 										    : -ENOPROTOOPT;
@@ -225,7 +231,7 @@ static int get_number(struct socket *s, int name, int *ret)
 		*ret = s->protocol;
 		break;
 	case SO_ERROR:
-		*ret = -socket_take_error(s);
+		*ret = -(s->ops->take_error ? s->ops->take_error(s) : socket_take_error(s));
 		break;
 	case SO_ACCEPTCONN:
 		*ret = is_listening(s);
