@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/str.h"
+#include "sentry/boot/copyup.h"
 #include "sentry/core/cred.h"
 #include "sentry/fs/devtmpfs/devtmpfs.h"
 #include "sentry/fs/proc/proc.h"
@@ -55,8 +56,7 @@ static uint32_t mount_flags_of(uint64_t ms)
 	return flags;
 }
 
-/* What is missing of a place: directories, and the last component as a file for a file. */
-static int make_place(struct tree *t, const char *destination, bool is_file)
+static int make_parents(struct tree *t, const char *destination)
 {
 	AUTO_FREE char *path = strdup(destination);
 	int r = 0;
@@ -69,9 +69,17 @@ static int make_place(struct tree *t, const char *destination, bool is_file)
 		r = r == -EEXIST || r == -EROFS ? 0 : r;
 		*slash = '/';
 	}
+	return r;
+}
+
+/* What is missing of a place: directories, and the last component as a file for a file. */
+static int make_place(struct tree *t, const char *destination, bool is_file)
+{
+	int r = make_parents(t, destination);
+
 	if (r == 0)
-		r = is_file ? vfs_mknod(&t->ctx, NULL, path, S_IFREG | 0644, 0)
-			    : vfs_mkdir(&t->ctx, NULL, path, 0755);
+		r = is_file ? vfs_mknod(&t->ctx, NULL, destination, S_IFREG | 0644, 0)
+			    : vfs_mkdir(&t->ctx, NULL, destination, 0755);
 	return r == -EEXIST ? 0 : r;
 }
 
@@ -111,6 +119,9 @@ static int make_devices(struct tree *t)
 					.gid = d->gid };
 		struct path at;
 
+		r = make_parents(t, d->path);
+		if (r < 0)
+			return r;
 		r = vfs_mknod(&t->ctx, NULL, d->path, type | (d->mode & 07777),
 			      makedev(d->major, d->minor));
 		if (r == -EEXIST)
@@ -122,6 +133,31 @@ static int make_devices(struct tree *t)
 			path_unref(&at);
 		}
 	}
+	return r;
+}
+
+/* What the new mount covers is what `covered` leads to, seen from below. */
+static int copy_up(struct tree *t, const struct sentry_mount *m, const struct path *covered,
+		   struct err *err)
+{
+	struct path to;
+	int r = path_walk(&t->ctx, NULL, m->destination, WALK_FOLLOW | WALK_DIRECTORY, &to);
+
+	if (r < 0)
+		return r;
+	/* The directory itself, too, unless the options say what it is like. */
+	if (!strstr(m->data, "mode=")) {
+		const struct inode *top = covered->dentry->inode;
+		const struct setattr attr = { .mask = SETATTR_MODE | SETATTR_UID | SETATTR_GID,
+					      .mode = top->mode & 07777,
+					      .uid = top->uid,
+					      .gid = top->gid };
+
+		r = vfs_setattr(&t->ctx, &to, &attr);
+	}
+	if (r == 0)
+		r = boot_copy_up(&t->ctx, covered, &to, err);
+	path_unref(&to);
 	return r;
 }
 
@@ -139,6 +175,8 @@ static int mount_one(struct tree *t, const struct sentry_mount *m, struct err *e
 		return err_sys(err, r, "mount %s at %s", m->source, m->destination);
 	}
 	r = vfs_attach(t->ns, sb, &at, mount_flags_of(m->flags), m->source);
+	if (r == 0 && m->copy_up)
+		r = copy_up(t, m, &at, err);
 	if (r == 0 && m->type == SENTRY_MOUNT_TMPFS && str_eq(m->destination, "/dev"))
 		r = devtmpfs_populate(sb);
 	superblock_unref(sb);
@@ -174,10 +212,42 @@ static int mask_path(struct tree *t, const char *path)
 	return vfs_mount(&t->ctx, t->ns, "/dev/null", path, NULL, MS_BIND, NULL);
 }
 
+/*
+ * linux.sysctl through the container's own /proc/sys. What this kernel does not have is left out:
+ * engines set some of the host's network stack by habit.
+ */
+static int write_sysctl(struct tree *t, const struct sentry_pair *pair)
+{
+	AUTO_FILE struct file *f = NULL;
+	AUTO_FREE char *path = NULL;
+	struct iovec iov;
+	struct uio u;
+	ssize_t n;
+	int r = str_printf(&path, "/proc/sys/%s", pair->key);
+
+	if (r < 0)
+		return r;
+	/* "net.ipv4.ip_forward", or with '/' where a name has dots of its own. */
+	for (char *p = path; !strchr(pair->key, '/') && *p; p++)
+		*p = *p == '.' ? '/' : *p;
+	r = vfs_open(&t->ctx, NULL, path, O_WRONLY, 0, WALK_NO_MAGIC, &f);
+	if (r < 0)
+		return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+	uio_init(&u, NULL, &iov, (uint64_t)(uintptr_t)pair->value, strlen(pair->value));
+	n = file_write(f, &u, NULL, UINT64_MAX);
+	return n < 0 ? (int)n : 0;
+}
+
 static int apply_paths(struct tree *t, struct err *err)
 {
 	const struct sentry_container *c = t->c;
 	int r = make_devices(t);
+
+	for (uint32_t i = 0; r == 0 && i < c->sysctls_len; i++) {
+		r = write_sysctl(t, &c->sysctls[i]);
+		if (r < 0)
+			return err_sys(err, r, "linux.sysctl.%s", c->sysctls[i].key);
+	}
 
 	if (r < 0)
 		return err_sys(err, r, "make the devices of linux.devices");
@@ -199,7 +269,7 @@ int boot_mounts(const struct sentry_container *c, struct superblock *root, struc
 		struct mount_ns **ret, struct err *err)
 {
 	struct tree t = { .c = c, .pid_ns = pid_ns, .cred = cred_new_root() };
-	int r = t.cred ? mount_ns_new(root, 0, "rootfs", &t.ns) : -ENOMEM;
+	int r = t.cred ? mount_ns_new(root, 0, "none", &t.ns) : -ENOMEM;
 
 	superblock_unref(root);
 	if (r < 0) {
