@@ -212,6 +212,22 @@ void sleep_ms(int ms)
 		;
 }
 
+static int64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	OK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts));
+	return ts.tv_sec * 1000 * MS_IN_NS + ts.tv_nsec;
+}
+
+void burn_ms(int ms)
+{
+	int64_t cpu_end = cpu_ns() + ms * MS_IN_NS, end = now_ns() + 10000 * MS_IN_NS;
+
+	while (cpu_ns() < cpu_end && now_ns() < end)
+		getppid();
+}
+
 void write_file(const char *path, const char *text)
 {
 	int fd = OK(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));

@@ -137,6 +137,8 @@ void settle(pid_t tid);
 
 int64_t now_ns(void);
 void sleep_ms(int ms);
+/* Works until so much time of the CPU is used up (or ten seconds have gone). */
+void burn_ms(int ms);
 
 /* Whole small files. read_file() returns the length and ends the text with NUL. */
 void write_file(const char *path, const char *text);

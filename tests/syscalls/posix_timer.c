@@ -83,13 +83,13 @@ TEST(disarm_and_delete)
 	kernel_timer_t id = create(CLOCK_MONOTONIC, SIGUSR1);
 
 	on_signal(SIGUSR1, count_signal, 0);
-	set(id, 20 * MS_IN_NS, 0, 0);
+	set(id, 300 * MS_IN_NS, 0, 0);
 	set(id, 0, 0, 0);
-	sleep_ms(40);
+	sleep_ms(400);
 	CHECK_EQ(signals_seen, 0);
-	set(id, 20 * MS_IN_NS, 0, 0);
+	set(id, 300 * MS_IN_NS, 0, 0);
 	OK(syscall(SYS_timer_delete, id));
-	sleep_ms(40);
+	sleep_ms(400);
 	CHECK_EQ(signals_seen, 0);
 	CHECK_ERRNO(syscall(SYS_timer_delete, id), EINVAL);
 	CHECK_ERRNO(syscall(SYS_timer_getoverrun, id), EINVAL);

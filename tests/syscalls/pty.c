@@ -55,6 +55,14 @@ static void quiet(int fd)
 	CHECK_EQ(poll(&p, 1, 0), 0);
 }
 
+/* Bytes go through a terminal in their own time: wait until they are there. */
+static void wait_readable(int fd)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	CHECK_EQ(poll(&p, 1, 5000), 1);
+}
+
 static void set_flags(tcflag_t lclear, tcflag_t iclear, tcflag_t oclear)
 {
 	struct termios t;
@@ -236,9 +244,11 @@ TEST(bytes_waiting)
 	OK(ioctl(slave, FIONREAD, &n));
 	CHECK_EQ(n, 0);
 	put(master, "\n");
+	wait_readable(slave);
 	OK(ioctl(slave, FIONREAD, &n));
 	CHECK_EQ(n, 4);
 	put(slave, "12345");
+	wait_readable(master);
 	OK(ioctl(master, FIONREAD, &n));
 	CHECK_EQ(n, 5);
 }
@@ -248,6 +258,7 @@ TEST(flush)
 	open_pair();
 	set_flags(ECHO, 0, 0);
 	put(master, "abc\n");
+	wait_readable(slave);
 	OK(tcflush(slave, TCIFLUSH));
 	quiet(slave);
 	CHECK_ERRNO(ioctl(slave, TCFLSH, 77), EINVAL);

@@ -11,20 +11,12 @@ static int64_t micros(struct timeval tv)
 	return tv.tv_sec * 1000000LL + tv.tv_usec;
 }
 
-static void burn(int ms)
-{
-	int64_t end = now_ns() + ms * MS_IN_NS;
-
-	while (now_ns() < end)
-		getppid();
-}
-
 TEST(own_time_grows)
 {
 	struct rusage a, b;
 
 	OK(getrusage(RUSAGE_SELF, &a));
-	burn(80);
+	burn_ms(80);
 	OK(getrusage(RUSAGE_SELF, &b));
 	CHECK(micros(b.ru_utime) + micros(b.ru_stime) >
 	      micros(a.ru_utime) + micros(a.ru_stime) + 5000);
@@ -37,7 +29,7 @@ TEST(children_count_when_waited_for)
 	pid_t pid;
 
 	CHILD (pid)
-		burn(80);
+		burn_ms(80);
 	OK(waitid(P_PID, (id_t)pid, NULL, WEXITED | WNOWAIT));
 	OK(getrusage(RUSAGE_CHILDREN, &a));
 	CHECK_EQ(micros(a.ru_utime) + micros(a.ru_stime), 0);
@@ -50,7 +42,7 @@ static void *burns(void *arg)
 {
 	struct rusage ru;
 
-	burn(60);
+	burn_ms(60);
 	OK(getrusage(RUSAGE_THREAD, &ru));
 	CHECK(micros(ru.ru_utime) + micros(ru.ru_stime) > 4000);
 	return arg;
@@ -97,9 +89,9 @@ TEST(ticks)
 	struct tms a, b;
 	clock_t begin = OK((clock_t)syscall(SYS_times, &a)), end;
 
-	burn(150);
+	burn_ms(150);
 	end = OK((clock_t)syscall(SYS_times, &b));
-	CHECK(end - begin >= 14 && end - begin < 6000);
+	CHECK(end - begin >= 14 && end - begin < 60000);
 	CHECK(b.tms_utime + b.tms_stime >= a.tms_utime + a.tms_stime + 1);
 	CHECK_EQ(b.tms_cutime + b.tms_cstime, 0);
 	CHECK(syscall(SYS_times, NULL) >= end);
@@ -111,7 +103,7 @@ TEST(ticks_of_children)
 	pid_t pid;
 
 	CHILD (pid)
-		burn(150);
+		burn_ms(150);
 	wait_ok(pid);
 	OK((clock_t)times(&t));
 	CHECK(t.tms_cutime + t.tms_cstime >= 1);
