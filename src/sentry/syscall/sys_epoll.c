@@ -55,10 +55,15 @@ static sysret_t do_wait(struct task *t, const struct syscall_args *a, nsec_t dea
 
 	if (max <= 0 || max > INT32_MAX / (int)sizeof(*events))
 		return -EINVAL;
-	n = max < (int)EPOLL_BATCH_MAX ? (unsigned int)max : EPOLL_BATCH_MAX;
 	ep = fd_get(t->files, arg_int(a, 0));
 	if (!ep)
 		return -EBADF;
+	/* No more than there can be, so that a large array of the guest costs nothing. */
+	n = epoll_len(ep) > 8 ? epoll_len(ep) : 8;
+	if (n > (unsigned int)max)
+		n = (unsigned int)max;
+	if (n > EPOLL_BATCH_MAX)
+		n = EPOLL_BATCH_MAX;
 	events = calloc(n, sizeof(*events));
 	if (!events)
 		return -ENOMEM;

@@ -19,6 +19,7 @@ struct eventpoll {
 	struct rb_tree items;
 	struct list_head ready; /* items that may have something to tell */
 	struct waitq wq;
+	unsigned int len; /* items */
 };
 
 struct epitem {
@@ -76,6 +77,7 @@ static void item_insert(struct eventpoll *ep, struct epitem *item)
 	rb_insert(&ep->items, &item->node, parent, link);
 	list_add_tail(&item->file_node, &item->target->epoll_items);
 	item_count++;
+	ep->len++;
 }
 
 static void item_free(struct epitem *item)
@@ -85,6 +87,7 @@ static void item_free(struct epitem *item)
 	list_del(&item->ready_node);
 	list_del(&item->file_node);
 	item_count--;
+	item->ep->len--;
 	free(item);
 }
 
@@ -296,6 +299,13 @@ int epoll_change(struct file *f, int op, int fd, struct file *target,
 	default:
 		return -EINVAL;
 	}
+}
+
+unsigned int epoll_len(const struct file *f)
+{
+	const struct eventpoll *ep = ep_of(f);
+
+	return ep ? ep->len : 0;
 }
 
 /* One pass over what may be ready. */

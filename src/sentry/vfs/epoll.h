@@ -12,13 +12,16 @@
 
 #define EPOLL_NESTS_MAX 4u	/* EP_MAX_NESTS */
 #define EPOLL_ITEMS_MAX 262144u /* fs.epoll.max_user_watches, of the sandbox */
-#define EPOLL_BATCH_MAX 1024u	/* events of one epoll_wait(2) */
+#define EPOLL_BATCH_MAX 65536u	/* events of one epoll_wait(2) */
 
 int epoll_open(const struct cred *cred, struct file **ret);
 
 /* epoll_ctl(2). Errors: -EINVAL -EPERM -EEXIST -ENOENT -ELOOP -ENOSPC -ENOMEM. */
 int epoll_change(struct file *ep, int op, int fd, struct file *target,
 		 const struct epoll_event *event);
+
+/* How many items it has; 0 for another file. */
+unsigned int epoll_len(const struct file *ep);
 
 /*
  * Up to max events into kernel memory; waits until the deadline (0: not at all). Their number, 0 at
