@@ -122,12 +122,12 @@ struct stub_ctx {
 	uint64_t stack; /* top of its stack */
 	uint64_t rsp, rip, rbx, rbp, r12, r13;
 	uint64_t r14, r15, rflags, fs_base;
-	uint32_t intr;	/* STUB_INTR_* */
-	uint32_t index; /* its word in STUB_WRO */
-	uint64_t uc;	/* the frame of the trap */
-	uint64_t site;	/* a call site that has trapped often, or 0: its return address */
-	uint32_t cpu;	/* where the request was made */
-	uint32_t spare;
+	uint32_t intr;	 /* STUB_INTR_* */
+	uint32_t index;	 /* its word in STUB_WRO */
+	uint64_t uc;	 /* the frame of the trap */
+	uint64_t site;	 /* a call site that has trapped often, or 0: its return address */
+	uint32_t cpu;	 /* where the request was made */
+	uint32_t posted; /* low bits of the TSC when the request was made */
 	/* Request: one cache line. */
 	uint32_t req_seq __attribute__((aligned(64)));
 	uint32_t kind;
@@ -157,6 +157,7 @@ struct stub_global {
 	uint32_t poller;   /* CPU of a worker that polls, or UINT32_MAX */
 	uint64_t spin;	   /* ticks of the TSC that a thread waits for a poller */
 	uint32_t patch;	   /* patch call sites */
+	uint32_t yields;   /* the worker gives its CPU away and looks again: give it back */
 };
 
 /* The frame that rt_sigreturn(2) reads, as the kernel has it (its sigmask has 8 bytes). */

@@ -16,19 +16,23 @@
 #include "sentry/core/ktimer.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
-#define QUICK_NS     40000	  /* a request that comes so soon after a reply is a quick one */
-#define QUICK_COUNT  8		  /* so many in a row elect a poller */
-#define SPIN_NS	     100000	  /* without a request */
-#define CHUNK_NS     20000	  /* of spinning between two looks at descriptors */
-#define STOLEN_NS    200000	  /* a gap in our own time: the CPU is wanted */
-#define BACKOFF_NS   10000000ull  /* after that; doubled up to */
-#define BACKOFF_MAX  160000000ull /* this */
-#define POLL_WORTH   32		  /* requests that a poller must see */
-#define MULTI_NS     1000000	  /* several threads ran for so long: spread */
-#define CALM_NS	     20000000	  /* one thread ran for so long: together again */
-#define FREE_NS	     20000000	  /* a wake-up of the scheduler's choice */
-#define STUB_SPIN_NS 20000	  /* how long a stub waits for a poller */
-#define NO_CPU	     UINT32_MAX
+#define QUICK_NS	40000	     /* a request that comes so soon after a reply is a quick one */
+#define QUICK_COUNT	8	     /* so many in a row elect a poller */
+#define SPIN_NS		100000	     /* without a request */
+#define CHUNK_NS	20000	     /* of spinning between two looks at descriptors */
+#define STOLEN_NS	200000	     /* a gap in our own time: the CPU is wanted */
+#define BACKOFF_NS	10000000ull  /* after that; doubled up to */
+#define BACKOFF_MAX	160000000ull /* this */
+#define POLL_WORTH	32	     /* requests that a poller must see */
+#define MULTI_NS	1000000	     /* several threads ran for so long: spread */
+#define CALM_NS		20000000     /* one thread ran for so long: together again */
+#define FREE_NS		20000000     /* a wake-up of the scheduler's choice */
+#define STUB_SPIN_NS	20000	     /* how long a stub waits for a poller */
+#define YIELDS		2
+#define YIELD_PAUSE_NS	20000000ull   /* after a yield that others profited from; doubled up to */
+#define YIELD_PAUSE_MAX 2560000000ull /* this */
+#define YIELD_WORTH	1000	      /* so many good ones forgive */
+#define NO_CPU		UINT32_MAX
 
 enum mode {
 	LOCAL,
@@ -44,6 +48,8 @@ static struct {
 	uint32_t worker; /* where the worker is pinned, NO_CPU: anywhere */
 	unsigned int running, quick, seen;
 	nsec_t last_reply, last_request, multi_since, calm_since, freed_at, backoff_until, backoff;
+	nsec_t yield_after, yield_pause;
+	unsigned int good_yields;
 	struct ktimer tick;
 } policy;
 
@@ -130,6 +136,7 @@ void policy_init(void)
 	memset(&policy, 0, sizeof(policy));
 	policy.worker = NO_CPU;
 	policy.backoff = BACKOFF_NS;
+	policy.yield_pause = YIELD_PAUSE_NS;
 	policy.home = this_cpu();
 	ktimer_init(&policy.tick, on_tick);
 	policy.usable = sched_getaffinity(0, sizeof(policy.all), &policy.all) == 0 &&
@@ -173,10 +180,31 @@ static void uncount(struct platform_thread *t)
 static void elect(nsec_t now)
 {
 	policy.mode = POLL;
+	__atomic_store_n(&systrap.global->yields, 0, __ATOMIC_RELAXED);
 	policy.seen = 0;
 	policy.last_request = now;
 	pin_worker(other_cpu(policy.home));
 	policy_awake();
+}
+
+/* Others had the CPU between the request and us: a yield gives away more than it should. */
+static void judge_yield(const struct platform_thread *t, nsec_t now)
+{
+	const uint32_t posted = __atomic_load_n(&t->ctx->posted, __ATOMIC_RELAXED);
+	const uint32_t ticks = (uint32_t)__builtin_ia32_rdtsc() - posted;
+
+	if (!systrap.global->yields)
+		return;
+	if (ticks <= systrap.global->spin * (STOLEN_NS / STUB_SPIN_NS)) {
+		if (++policy.good_yields >= YIELD_WORTH)
+			policy.yield_pause = YIELD_PAUSE_NS;
+		return;
+	}
+	__atomic_store_n(&systrap.global->yields, 0, __ATOMIC_RELAXED);
+	policy.yield_after = now + policy.yield_pause;
+	policy.good_yields = 0;
+	if (policy.yield_pause < YIELD_PAUSE_MAX)
+		policy.yield_pause *= 2;
 }
 
 void policy_arrived(struct platform_thread *t)
@@ -186,12 +214,11 @@ void policy_arrived(struct platform_thread *t)
 	if (!t->counted)
 		return;
 	uncount(t);
-	if (!policy.usable)
-		return;
 	policy.seen++;
 	policy.quick = now - policy.last_reply < QUICK_NS ? policy.quick + 1 : 0;
 	policy.last_request = now;
-	if (policy.mode != LOCAL)
+	judge_yield(t, now);
+	if (!policy.usable || policy.mode != LOCAL)
 		return;
 	if (t->cpu == NO_CPU) {
 		const uint32_t cpu = __atomic_load_n(&t->ctx->cpu, __ATOMIC_RELAXED);
@@ -246,6 +273,24 @@ bool policy_spin(bool (*poll)(void))
 		if (now - start > CHUNK_NS)
 			return true;
 	}
+}
+
+bool policy_yield(bool (*poll)(void))
+{
+	const nsec_t now = kclock_monotonic();
+
+	if (policy.mode != LOCAL || policy.running != 1 || policy.quick < QUICK_COUNT ||
+	    now < policy.yield_after)
+		return false;
+	__atomic_store_n(&systrap.global->yields, 1, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < YIELDS; i++) {
+		(void)sched_yield();
+		if (poll())
+			return true;
+	}
+	__atomic_store_n(&systrap.global->yields, 0, __ATOMIC_RELAXED);
+	policy.quick = 0;
+	return false;
 }
 
 void policy_sleeping(void)

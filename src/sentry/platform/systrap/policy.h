@@ -22,5 +22,7 @@ void policy_arrived(struct platform_thread *t);
 void policy_lost(struct platform_thread *t);
 /* Nothing is ready: true if the loop should look again instead of sleeping. poll() finds work. */
 bool policy_spin(bool (*poll)(void));
+/* The same by giving the CPU to the guest thread that shares it. */
+bool policy_yield(bool (*poll)(void));
 void policy_sleeping(void);
 void policy_awake(void);

@@ -84,7 +84,7 @@ static bool poll_requests(void)
 
 static bool before_sleep(void)
 {
-	if (policy_spin(scan))
+	if (policy_spin(scan) || policy_yield(scan))
 		return false;
 	policy_sleeping();
 	(void)__atomic_exchange_n(&systrap.global->sleeping, 1, __ATOMIC_SEQ_CST);

@@ -18,6 +18,8 @@
 #define THREAD_FLAGS \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
 
+#define YIELDS 2
+
 static uint64_t ticks(void)
 {
 	uint32_t low, high;
@@ -58,6 +60,19 @@ static bool spin(const struct stub_ctx *c, uint32_t seq)
 	return true;
 }
 
+/* The worker is on this CPU and runnable: change places with it, which is cheaper than to sleep. */
+static bool change_places(const struct stub_ctx *c, uint32_t seq)
+{
+	for (unsigned int i = 0; i < YIELDS && stub_global()->yields; i++) {
+		(void)sys6(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+		if (answered(c, seq))
+			return true;
+		if (__atomic_load_n(&c->parked_seq, __ATOMIC_RELAXED) == seq)
+			return false;
+	}
+	return false;
+}
+
 static void ring(void)
 {
 	const uint64_t one = 1;
@@ -75,10 +90,11 @@ void stub_post(struct stub_ctx *c, uint32_t kind, uint64_t nr)
 	__asm__ volatile("rdfsbase %0" : "=r"(fs));
 	c->fs_base = fs;
 	c->cpu = this_cpu();
+	c->posted = (uint32_t)ticks();
 	c->kind = kind;
 	c->nr = nr;
 	(void)__atomic_exchange_n(&c->req_seq, seq, __ATOMIC_SEQ_CST);
-	if (spin(c, seq))
+	if (spin(c, seq) || change_places(c, seq))
 		return;
 	if (stub_global()->sleeping)
 		ring();
