@@ -71,7 +71,7 @@ int isolation_choose(const struct runtime *rt, const struct oci_spec *spec, enum
 	if (rt->isolation == ISOLATION_UNSET) {
 		*ret = asked != ISOLATION_UNSET ? asked : rt->default_isolation;
 		if (*ret == ISOLATION_UNSET)
-			*ret = ISOLATION_NS;
+			*ret = ISOLATION_SENTRY;
 		return 0;
 	}
 	if (asked == ISOLATION_UNSET || asked == rt->isolation) {

@@ -126,6 +126,17 @@ static int lay_over(struct superblock **root)
 	return 0;
 }
 
+/* A sysctl comes after the field of config.json, as where both are written in order. */
+static const char *uts_name(const struct sentry_container *c, const char *sysctl, const char *field,
+			    const char *fallback)
+{
+	for (uint32_t i = 0; i < c->sysctls_len; i++) {
+		if (strcmp(c->sysctls[i].key, sysctl) == 0)
+			return c->sysctls[i].value;
+	}
+	return field[0] ? field : fallback;
+}
+
 static int make_namespaces(struct err *err)
 {
 	const struct sentry_container *c = sandbox.description;
@@ -155,8 +166,8 @@ static int make_namespaces(struct err *err)
 		return r;
 	members.mnt = sandbox.mounts;
 	members.pid_for_children = sandbox.pid_ns;
-	r = uts_ns_new(c->hostname[0] ? c->hostname : "caisson",
-		       c->domainname[0] ? c->domainname : "(none)", &members.uts);
+	r = uts_ns_new(uts_name(c, "kernel.hostname", c->hostname, "caisson"),
+		       uts_name(c, "kernel.domainname", c->domainname, "(none)"), &members.uts);
 	if (r == 0)
 		r = net_ns_new(true, &members.net);
 	if (r == 0)

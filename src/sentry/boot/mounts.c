@@ -174,7 +174,9 @@ static int mount_one(struct tree *t, const struct sentry_mount *m, struct err *e
 		path_unref(&at);
 		return err_sys(err, r, "mount %s at %s", m->source, m->destination);
 	}
-	r = vfs_attach(t->ns, sb, &at, mount_flags_of(m->flags), m->source);
+	/* Paths of the host are not shown. */
+	r = vfs_attach(t->ns, sb, &at, mount_flags_of(m->flags),
+		       m->type == SENTRY_MOUNT_BIND ? "none" : m->source);
 	if (r == 0 && m->copy_up)
 		r = copy_up(t, m, &at, err);
 	if (r == 0 && m->type == SENTRY_MOUNT_TMPFS && str_eq(m->destination, "/dev"))

@@ -26,7 +26,7 @@ static const struct row {
 	/* Nobody chose. */
 	{ UNSET, NS, NULL, NULL, 0, NS },
 	{ UNSET, SENTRY, NULL, NULL, 0, SENTRY },
-	{ UNSET, UNSET, NULL, NULL, 0, NS },
+	{ UNSET, UNSET, NULL, NULL, 0, SENTRY },
 	/* The annotation comes before the configuration's default. */
 	{ UNSET, NS, "vm", NULL, 0, VM },
 	{ UNSET, VM, "ns", none, 0, NS },

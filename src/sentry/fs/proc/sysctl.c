@@ -54,6 +54,29 @@ static int number_store(struct kern_inode *ki, struct file *f, char *text, size_
 	}
 #define CONSTANT(name_, text_) KERN_TEXT(name_, 0444, text_ "\n")
 
+/* Remembered; sockets of ICMP are refused all the same. */
+static int64_t ping_groups[2] = { 1, 0 };
+
+static int ping_groups_show(struct kern_inode *ki, struct buf *b)
+{
+	return buf_printf(b, "%" PRId64 "\t%" PRId64 "\n", ping_groups[0], ping_groups[1]);
+}
+
+static int ping_groups_store(struct kern_inode *ki, struct file *f, char *text, size_t len)
+{
+	int64_t low, high;
+	char *second = text + strcspn(text, " \t");
+
+	if (*second)
+		*second++ = '\0';
+	if (kern_parse_int(text, 0, UINT32_MAX, &low) < 0 ||
+	    kern_parse_int(second, 0, UINT32_MAX, &high) < 0)
+		return -EINVAL;
+	ping_groups[0] = low;
+	ping_groups[1] = high;
+	return 0;
+}
+
 static struct uts_ns *uts_of_reader(void)
 {
 	const struct task *t = task_current();
@@ -329,7 +352,7 @@ static const struct kern_node ipv4_children[] = {
 	CONSTANT("ip_local_reserved_ports", ""),
 	NUMBER("ip_nonlocal_bind", 0, 0, 1),
 	NUMBER("ip_unprivileged_port_start", 1024, 0, 65535),
-	CONSTANT("ping_group_range", "1\t0"),
+	KERN_RW("ping_group_range", 0644, ping_groups_show, ping_groups_store),
 	CONSTANT("tcp_available_congestion_control", "reno cubic"),
 	CONSTANT("tcp_allowed_congestion_control", "reno cubic"),
 	CONSTANT("tcp_congestion_control", "cubic"),
