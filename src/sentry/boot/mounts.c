@@ -225,8 +225,12 @@ static int write_sysctl(struct tree *t, const struct sentry_pair *pair)
 	struct iovec iov;
 	struct uio u;
 	ssize_t n;
-	int r = str_printf(&path, "/proc/sys/%s", pair->key);
+	int r;
 
+	/* Of the UTS namespace, which main() makes. */
+	if (str_eq(pair->key, "kernel.hostname") || str_eq(pair->key, "kernel.domainname"))
+		return 0;
+	r = str_printf(&path, "/proc/sys/%s", pair->key);
 	if (r < 0)
 		return r;
 	/* "net.ipv4.ip_forward", or with '/' where a name has dots of its own. */
