@@ -287,6 +287,17 @@ int cgroup_open_dir(const struct cgroup *cg, const char *controller)
 	return fd < 0 ? -errno : fd;
 }
 
+int cgroup_memory_stat_fd(const struct cgroup *cg)
+{
+	AUTO_CLOSE int dir = cgroup_open_dir(cg, cgroup_is_v2(cg) ? "" : "memory");
+	int fd;
+
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, "memory.stat", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
 /* -------------------------------------------------------------------------------- creation */
 
 #define CPU_LIST_MAX 4096 /* bytes of cpuset.cpus or cpuset.mems */

@@ -180,6 +180,9 @@ int cgroup_signal_all(const struct cgroup *cg, int sig, struct err *err);
  */
 int cgroup_remove(const struct cgroup *cg, struct err *err);
 
+/* memory.stat for reading, again and again from offset 0; -ENOENT without that controller. */
+int cgroup_memory_stat_fd(const struct cgroup *cg);
+
 /*
  * A descriptor that becomes readable when the container meets its memory limit and a task is
  * killed: eventfd on memory.oom_control for v1, inotify on memory.events for v2. The caller reads

@@ -40,6 +40,7 @@ enum sentry_fd {
 	SENTRY_FD_LOG,	   /* opened for appending, or /dev/null */
 	SENTRY_FD_HELD,	   /* its open file description holds the sandbox's user id (flock) */
 	SENTRY_FD_PROC,	   /* O_PATH of a procfs of the sentry's pid namespace; closed by boot */
+	SENTRY_FD_MEMORY,  /* memory.stat of the container's cgroup, or /dev/null */
 	SENTRY_FD_STDIO,   /* the guest's 0, 1, 2 and then sentry_process.preserve_fds more */
 };
 

@@ -18,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "host/cgroup.h"
 #include "host/console.h"
 #include "host/netdev.h"
 #include "jail/jail.h"
@@ -342,6 +343,9 @@ static int run_stages(struct launch *l, struct err *err)
 	s.fd[SENTRY_FD_STUB] = l->stub_fd;
 	s.fd[SENTRY_FD_LOG] = log_fd() >= 0 ? log_fd() : s.null;
 	s.fd[SENTRY_FD_HELD] = l->ids.held_fd;
+	s.fd[SENTRY_FD_MEMORY] = cr->c->cgroup ? cgroup_memory_stat_fd(cr->c->cgroup) : -ENOENT;
+	if (s.fd[SENTRY_FD_MEMORY] < 0)
+		s.fd[SENTRY_FD_MEMORY] = s.null;
 	return become_sentry(l, &s, err);
 }
 

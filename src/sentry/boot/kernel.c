@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/boot/kernel.h"
 
+#include "sentry/boot/usage.h"
 #include "sentry/core/hostwork.h"
 #include "sentry/core/kloop.h"
 #include "sentry/fs/cgroup/cgroup.h"
@@ -80,6 +81,7 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "start the event loop");
 	r = sysinfo_from_host(SENTRY_FD_PROC, &machine);
+	machine.usage = boot_usage;
 	if (r == 0)
 		r = kernel_set_limits(&c->limits);
 	if (r < 0)

@@ -2,6 +2,7 @@
 /* sentry/task/pidfd.c - see pidfd.h. */
 #include "sentry/task/pidfd.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -17,6 +18,17 @@ static uint32_t pidfd_poll(struct file *f)
 	return container_of(f, struct pidfd, file)->pid->ended ? POLLIN : 0;
 }
 
+/* pid_namespaces of the reader: 0 where it is not seen, -1 when it has ended. */
+static int pidfd_show(struct file *f, char *buf, size_t len)
+{
+	const struct pid *pid = container_of(f, struct pidfd, file)->pid;
+	const struct task *reader = task_current();
+	const int nr = pid->ended || !reader ? -1 : pid_nr(pid, task_pid_ns(reader));
+
+	(void)snprintf(buf, len, "Pid:\t%d\nNSpid:\t%d\n", nr, nr);
+	return 0;
+}
+
 static void pidfd_release(struct file *f)
 {
 	struct pidfd *p = container_of(f, struct pidfd, file);
@@ -28,6 +40,7 @@ static void pidfd_release(struct file *f)
 
 static const struct file_ops pidfd_ops = {
 	.poll = pidfd_poll,
+	.show_fdinfo = pidfd_show,
 	.release = pidfd_release,
 };
 
