@@ -145,6 +145,18 @@ static void data_changed(struct gofer_inode *gi, uint64_t end)
 		gi->inode.size = end;
 }
 
+/* RWF_*: what the flags of the open file ask of every write. */
+static int write_flags(const struct file *f, bool append)
+{
+	int flags = append ? RWF_APPEND : 0;
+
+	if ((f->flags & O_SYNC) == O_SYNC)
+		flags |= RWF_SYNC;
+	else if (f->flags & O_DSYNC)
+		flags |= RWF_DSYNC;
+	return flags;
+}
+
 static ssize_t write_from(struct file *f, const struct gofer_handle *h, struct uio *u,
 			  uint64_t *pos, char *buffer)
 {
@@ -158,14 +170,15 @@ static ssize_t write_from(struct file *f, const struct gofer_handle *h, struct u
 			uio_get(u, buffer, u->left < GOFERFS_CHUNK ? u->left : GOFERFS_CHUNK);
 		struct transfer t = { .host_fd = h->host_fd,
 				      .offset = (off_t)*pos,
-				      .flags = append ? RWF_APPEND : 0 };
+				      .flags = write_flags(f, append) };
+		bool waits;
 		long n;
 
 		if (got <= 0)
 			return total ? total : got;
 		t.iov = (struct iovec){ buffer, (size_t)got };
-		n = (size_t)got >= GOFERFS_HELPER_WRITE ? hostwork_call(write_at, &t)
-							: write_at(&t);
+		waits = (size_t)got >= GOFERFS_HELPER_WRITE || t.flags & (RWF_SYNC | RWF_DSYNC);
+		n = waits ? hostwork_call(write_at, &t) : write_at(&t);
 		if (n <= 0)
 			return total ? total : n ? gofer_errno((int)n) : -EIO;
 		*pos += (uint64_t)n;

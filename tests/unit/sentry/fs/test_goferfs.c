@@ -127,6 +127,12 @@ static void do_data(void *arg)
 	assert_int_equal(st.st_size, sizeof(big));
 	assert_int_equal(st.st_mtim.tv_nsec, h.st_mtim.tv_nsec);
 	assert_int_equal(st.st_blocks, h.st_blocks);
+	assert_int_equal(w_open("e/big", O_WRONLY | O_DSYNC, &f), 0);
+	assert_int_equal(f_write(f, "safe", 4), 4);
+	file_unref(f);
+	assert_int_equal(w_open("e/big", O_WRONLY | O_SYNC, &f), 0);
+	assert_int_equal(f_write(f, "s", 1), 1);
+	file_unref(f);
 	/* O_TRUNC and truncate(2) */
 	assert_int_equal(w_write("e/big", "x"), 1);
 	assert_int_equal(host_stat("rw/big").st_size, 1);
