@@ -57,6 +57,11 @@ struct platform_map {
 	uint64_t offset; /* bytes, page-aligned */
 };
 
+/* Numbers that a thread may learn without a system call. */
+struct platform_answers {
+	uint32_t tgid, tid, ppid, uid, euid, gid, egid;
+};
+
 struct platform_ops {
 	const char *name;
 
@@ -123,6 +128,11 @@ struct platform_ops {
 	void (*space_ref)(struct platform_space *s);
 	void (*space_unref)(struct platform_space *s);
 	bool (*space_dead)(const struct platform_space *s);
+	/*
+	 * From now on (NULL: no longer) calls of getpid(2) and its like may be answered without an
+	 * event. NULL where the platform cannot. Any fiber; does not park.
+	 */
+	void (*thread_answers)(struct platform_thread *t, const struct platform_answers *answers);
 	/* CPU time that the threads of the space, or one thread, have used. */
 	uint64_t (*thread_cpu_ns)(struct platform_thread *t);
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sentry/syscall/observe.h"
+#include "sentry/task/answers.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/run.h"
 #include "sentry/task/seccomp.h"
@@ -90,6 +91,7 @@ int syscall_observe(const struct syscall_observer *observer, const char *expr)
 	if (slot == OBSERVERS_MAX)
 		return -ENOSPC;
 	observers[slot] = observer;
+	task_answers_off();
 	while (*expr) {
 		const size_t len = strcspn(expr, ",");
 

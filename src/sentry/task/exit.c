@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "sentry/mm/sem.h"
+#include "sentry/task/answers.h"
 #include "sentry/task/futex.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/itimer.h"
@@ -192,7 +193,10 @@ static void hand_over_children(struct task *t)
 
 static void reparent_one(struct task *t, struct thread_group *child, struct thread_group *reaper)
 {
+	struct task *member;
+
 	child->parent = reaper;
+	list_for_each(member, &child->tasks, tg_node) task_answers_update(member);
 	child->parent_thread = reaper ? live_thread(reaper) : NULL;
 	child->exit_signal = SIGCHLD;
 	list_del(&child->sibling);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/task/answers.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/ptrace_link.h"
 #include "sentry/task/run.h"
@@ -48,6 +49,7 @@ int ptrace_link_new(struct task *tracee, struct task *tracer, bool seized, uint3
 	l->seized = seized;
 	l->options = options;
 	tracee->ptrace = l;
+	task_answers_update(tracee);
 	list_add_tail(&tracee->tracer_node, &tracer->tracees);
 	return 0;
 }
@@ -57,6 +59,7 @@ static void unlink_tracee(struct task *tracee)
 	struct ptrace_link *l = tracee->ptrace;
 
 	tracee->ptrace = NULL;
+	task_answers_update(tracee);
 	list_del(&tracee->tracer_node);
 	free(l);
 }

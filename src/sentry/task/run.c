@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "sentry/task/answers.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/sigqueue.h"
 
@@ -145,6 +146,8 @@ void task_main(void *arg)
 	while (may_run(t)) {
 		struct platform_event ev;
 
+		if (t->published != t->thread)
+			task_answers_update(t);
 		t->in_guest = true;
 		platform->thread_run(t->thread, &ev);
 		t->in_guest = false;

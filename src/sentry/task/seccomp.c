@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "base/cleanup.h"
+#include "sentry/task/answers.h"
 #include "sentry/task/bpf.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/ptrace.h"
@@ -186,6 +187,7 @@ int64_t seccomp_set_strict(struct task *t)
 	if (t->seccomp)
 		return -EINVAL;
 	t->seccomp_strict = true;
+	task_answers_update(t);
 	return 0;
 }
 
@@ -248,6 +250,7 @@ static void synchronise(struct task *t)
 			continue;
 		other->seccomp = seccomp_filter_ref(t->seccomp);
 		seccomp_filter_unref(old);
+		task_answers_update(other);
 		if (t->cred->no_new_privs && !other->cred->no_new_privs) {
 			struct cred *c = cred_copy(other->cred);
 
@@ -287,6 +290,7 @@ int64_t seccomp_set_filter(struct task *t, unsigned int flags, uint64_t prog)
 	if (r < 0)
 		return r;
 	t->seccomp = f;
+	task_answers_update(t);
 	if (flags & SECCOMP_FILTER_FLAG_TSYNC)
 		synchronise(t);
 	return 0;

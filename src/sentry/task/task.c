@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sentry/core/kclock.h"
+#include "sentry/task/answers.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/seccomp.h"
@@ -276,6 +277,7 @@ void task_set_cred(struct task *t, const struct cred *cred)
 	usage_follow(t, cred->uid);
 	t->cred = cred;
 	cred_unref(old);
+	task_answers_update(t);
 }
 
 bool task_capable(const struct task *t, unsigned int cap)

@@ -7,6 +7,7 @@
  *	STUB_TEXT   r-x  the stub's program, the only place whose system calls the filter judges
  *	STUB_GRO    r--  struct stub_global, written by the sentry
  *	STUB_WRO    r--  a word per thread of the container: threads sleep on it; by the sentry
+ *	STUB_IDS    r--  struct stub_ids per thread of the container; by the sentry
  *	STUB_VDSO   r-x  the host's vvar and vdso, moved here
  *	STUB_STACKS rw-  private: a stack per thread, for the stub's program
  *	STUB_PRW    rw-  shared with the sentry, one memfd per process: a slot per thread
@@ -27,6 +28,8 @@
 #define STUB_GRO_LEN	 0x1000
 #define STUB_WRO	 (STUB_BASE + 0x110000)
 #define STUB_WRO_LEN	 0x10000
+#define STUB_IDS	 (STUB_BASE + 0x120000)
+#define STUB_IDS_LEN	 0x80000
 #define STUB_VDSO	 (STUB_BASE + 0x200000)
 #define STUB_VDSO_LEN	 0x100000
 #define STUB_STACKS	 (STUB_BASE + 0x1000000)
@@ -160,11 +163,18 @@ struct stub_global {
 	uint32_t yields;   /* the worker gives its CPU away and looks again: give it back */
 };
 
+/* What a thread may be told without the sentry; valid is 0 while it must ask. */
+struct stub_ids {
+	uint32_t valid;
+	uint32_t tgid, tid, ppid, uid, euid, gid, egid;
+};
+_Static_assert(STUB_THREADS * sizeof(struct stub_ids) == STUB_IDS_LEN, "one for each thread");
+
 /* The frame that rt_sigreturn(2) reads, as the kernel has it (its sigmask has 8 bytes). */
 #define STUB_UC_LEN 304
 
-/* First message to the zygote; descriptors: GRO, WRO, PRW of the template, doorbell. */
-#define ZYGOTE_INIT_FDS 4
+/* First message to the zygote; descriptors: GRO, WRO, PRW of the template, doorbell, IDS. */
+#define ZYGOTE_INIT_FDS 5
 struct zygote_init {
 	uint32_t dumpable;
 	uint32_t filter_len; /* struct sock_filter, behind this structure */

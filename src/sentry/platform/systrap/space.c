@@ -229,6 +229,23 @@ void systrap_thread_born(struct platform_thread *t, pid_t tid)
 	list_add(&t->tid_node, tid_bucket(tid));
 }
 
+void systrap_answers(struct platform_thread *t, const struct platform_answers *a)
+{
+	struct stub_ids *ids = &systrap.ids[t->index];
+
+	__atomic_store_n(&ids->valid, 0, __ATOMIC_RELEASE);
+	if (!a)
+		return;
+	ids->tgid = a->tgid;
+	ids->tid = a->tid;
+	ids->ppid = a->ppid;
+	ids->uid = a->uid;
+	ids->euid = a->euid;
+	ids->gid = a->gid;
+	ids->egid = a->egid;
+	__atomic_store_n(&ids->valid, 1, __ATOMIC_RELEASE);
+}
+
 void systrap_thread_forget(struct platform_thread *t)
 {
 	list_del(&t->node);
@@ -236,6 +253,7 @@ void systrap_thread_forget(struct platform_thread *t)
 	list_del(&t->tid_node);
 	policy_lost(t);
 	ktimer_cancel(&t->deaf);
+	systrap_answers(t, NULL);
 	systrap.index_used[t->index] = 0;
 	free(t);
 }

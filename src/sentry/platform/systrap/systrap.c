@@ -35,6 +35,7 @@ struct systrap systrap = {
 	.zygote_sock = -EBADF,
 	.gro_fd = -EBADF,
 	.wro_fd = -EBADF,
+	.ids_fd = -EBADF,
 };
 
 void systrap_set_options(const struct systrap_options *options)
@@ -67,6 +68,8 @@ static int make_shared(void)
 
 	if (r == 0)
 		r = shared_page("stub-words", STUB_WRO_LEN, &systrap.wro_fd, &systrap.words);
+	if (r == 0)
+		r = shared_page("stub-ids", STUB_IDS_LEN, &systrap.ids_fd, &systrap.ids);
 	if (r < 0)
 		return r;
 	systrap.global->poller = UINT32_MAX;
@@ -265,6 +268,7 @@ static bool keep_for_reuse(struct platform_thread *t)
 	if (t->guest || t->posted || t->space->dead)
 		return false;
 	t->uc = 0;
+	systrap_answers(t, NULL);
 	t->have_result = t->in_handler = t->in_syscall = t->interrupted = t->kicked = false;
 	t->fast = t->patch_wanted = false;
 	list_del(&t->guest_node);
@@ -473,5 +477,6 @@ const struct platform_ops platform_systrap = {
 	.space_ref = systrap_space_ref,
 	.space_unref = systrap_space_unref,
 	.space_dead = space_dead,
+	.thread_answers = systrap_answers,
 	.thread_cpu_ns = thread_cpu_ns,
 };

@@ -119,7 +119,8 @@ extern struct systrap {
 	struct systrap_options options;
 	struct stub_global *global;
 	uint32_t *words; /* STUB_WRO */
-	uint64_t entry;	 /* stub_enter() in the stub */
+	struct stub_ids *ids;
+	uint64_t entry; /* stub_enter() in the stub */
 	uint8_t index_used[STUB_THREADS];
 	uint32_t index_next;
 	int doorbell;
@@ -127,7 +128,7 @@ extern struct systrap {
 	int zygote_sock;
 	pid_t zygote_pid;
 	bool stubs_dumpable; /* no user namespace and no root: see zygote.c */
-	int gro_fd, wro_fd;
+	int gro_fd, wro_fd, ids_fd;
 	struct platform_thread *template;
 	struct kmutex template_lock;
 	struct platform_thread *spare;
@@ -158,6 +159,7 @@ void systrap_space_kill(struct platform_space *s);
 /* Without a host thread yet. */
 int systrap_thread_new(struct platform_space *s, unsigned int slot, struct platform_thread **ret);
 void systrap_thread_born(struct platform_thread *t, pid_t tid);
+void systrap_answers(struct platform_thread *t, const struct platform_answers *a);
 void systrap_thread_forget(struct platform_thread *t);
 struct platform_thread *systrap_thread_by_tid(pid_t tid);
 

@@ -119,8 +119,8 @@ int systrap_zygote_setup(int prw_fd, pid_t *ret_template)
 		struct zygote_init init;
 		struct sock_filter filter[ZYGOTE_FILTER_MAX];
 	} msg = { 0 };
-	const int fds[ZYGOTE_INIT_FDS] = { systrap.gro_fd, systrap.wro_fd, prw_fd,
-					   systrap.doorbell };
+	const int fds[ZYGOTE_INIT_FDS] = { systrap.gro_fd, systrap.wro_fd, prw_fd, systrap.doorbell,
+					   systrap.ids_fd };
 	int r;
 
 	msg.init.filter_len = systrap_filter(systrap.options.profile, msg.filter);

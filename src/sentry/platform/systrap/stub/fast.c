@@ -14,8 +14,46 @@
 #define HOT_AGAIN 64 /* and again, if it was not patched */
 #define HASH_MASK 0xfff
 
+bool stub_answer(const struct stub_ctx *c, uint64_t nr, long *ret)
+{
+	const volatile struct stub_ids *ids =
+		(const volatile struct stub_ids *)STUB_IDS + c->index % STUB_THREADS;
+
+	if (!ids->valid)
+		return false;
+	switch (nr) {
+	case SYS_getpid:
+		*ret = ids->tgid;
+		return true;
+	case SYS_gettid:
+		*ret = ids->tid;
+		return true;
+	case SYS_getppid:
+		*ret = ids->ppid;
+		return true;
+	case SYS_getuid:
+		*ret = ids->uid;
+		return true;
+	case SYS_geteuid:
+		*ret = ids->euid;
+		return true;
+	case SYS_getgid:
+		*ret = ids->gid;
+		return true;
+	case SYS_getegid:
+		*ret = ids->egid;
+		return true;
+	default:
+		return false;
+	}
+}
+
 long stub_fast(struct stub_ctx *c)
 {
+	long r;
+
+	if (stub_answer(c, c->nr, &r))
+		return r;
 	stub_post(c, STUB_REQ_FAST, c->nr);
 	if (stub_actions(c) == STUB_ACT_FRAME)
 		c->intr |= STUB_INTR_FRAME;

@@ -83,6 +83,8 @@ void stub_on_interrupt(int sig, void *info, void *uc);
 /* fast.c: patched sites. */
 long stub_fast(struct stub_ctx *c);
 long stub_fast_interrupt(struct stub_ctx *c, long rax);
+/* A call that needs no sentry: true, and its result. */
+bool stub_answer(const struct stub_ctx *c, uint64_t nr, long *ret);
 /* Show the sentry a site that traps often. rip: behind the call. */
 void stub_note_site(struct stub_ctx *c, uint64_t rip);
 /* STUB_ACT_PATCH */

@@ -35,11 +35,18 @@ void stub_on_syscall(int sig, void *info, void *ucv)
 	ucontext_t *uc = ucv;
 	greg_t *g = uc->uc_mcontext.gregs;
 	uint32_t arch;
+	long r;
 
 	(void)sig;
 	copy(&arch, (const uint8_t *)info + SI_ARCH_OFFSET, sizeof(arch));
 	if (arch != AUDIT_ARCH_X86_64) {
 		g[REG_RAX] = -38; /* ENOSYS: no 32-bit calls */
+		return;
+	}
+	/* A hot site goes to the sentry even so: to be patched. */
+	stub_note_site(c, (uint64_t)g[REG_RIP]);
+	if (c->site == 0 && stub_answer(c, (uint64_t)g[REG_RAX], &r)) {
+		g[REG_RAX] = r;
 		return;
 	}
 	c->args[0] = (uint64_t)g[REG_RDI];
@@ -49,7 +56,6 @@ void stub_on_syscall(int sig, void *info, void *ucv)
 	c->args[4] = (uint64_t)g[REG_R8];
 	c->args[5] = (uint64_t)g[REG_R9];
 	c->uc = (uint64_t)uc;
-	stub_note_site(c, (uint64_t)g[REG_RIP]);
 	stub_post(c, STUB_REQ_SYSCALL, (uint64_t)g[REG_RAX]);
 	if (stub_actions(c) == STUB_ACT_RESULT)
 		g[REG_RAX] = (greg_t)c->ret;

@@ -230,6 +230,7 @@ static void place_descriptors(int fds[ZYGOTE_INIT_FDS])
 {
 	must(map_fixed(STUB_GRO, STUB_GRO_LEN, PROT_READ, MAP_SHARED, fds[0]));
 	must(map_fixed(STUB_WRO, STUB_WRO_LEN, PROT_READ, MAP_SHARED, fds[1]));
+	must(map_fixed(STUB_IDS, STUB_IDS_LEN, PROT_READ, MAP_SHARED, fds[4]));
 	/* They came in order behind ZYGOTE_FD, far below the places that they get. */
 	must(SYS3(SYS_dup3, fds[3], STUB_FD_DOORBELL, 0));
 	must(SYS3(SYS_dup3, fds[2], STUB_FD_PRW, 0));
@@ -260,6 +261,7 @@ void zygote_main(const uintptr_t *stack)
 	seal(STUB_TEXT, STUB_TEXT_LEN);
 	seal(STUB_GRO, STUB_GRO_LEN);
 	seal(STUB_WRO, STUB_WRO_LEN);
+	seal(STUB_IDS, STUB_IDS_LEN);
 	install_handlers();
 	(void)SYS2(SYS_prctl, PR_SET_DUMPABLE, msg.init.dumpable);
 	limit(RLIMIT_NOFILE, STUB_FD_LIMIT);
