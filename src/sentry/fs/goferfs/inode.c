@@ -53,11 +53,6 @@ bool gofer_inode_known(struct goferfs *fs, uint64_t dev, uint64_t ino)
 	return find(fs, dev, ino) != NULL;
 }
 
-static nsec_t time_of(int64_t ns)
-{
-	return ns > 0 ? (nsec_t)ns : 0;
-}
-
 static void set_attr(struct gofer_inode *gi, const struct gofer_attr *attr)
 {
 	struct inode *inode = &gi->inode;
@@ -68,11 +63,11 @@ static void set_attr(struct gofer_inode *gi, const struct gofer_attr *attr)
 	inode->nlink = attr->nlink;
 	inode->size = attr->size;
 	inode->blocks = attr->blocks;
-	inode->atime = time_of(attr->atime_ns);
-	inode->mtime = time_of(attr->mtime_ns);
-	inode->ctime = time_of(attr->ctime_ns);
+	inode->atime = (nsec_t)attr->atime_ns;
+	inode->mtime = (nsec_t)attr->mtime_ns;
+	inode->ctime = (nsec_t)attr->ctime_ns;
 	if (attr->has_btime)
-		inode->btime = time_of(attr->btime_ns);
+		inode->btime = (nsec_t)attr->btime_ns;
 	gi->stale = false;
 	if (!gi->fs->exclusive)
 		gi->asked_at = kclock_monotonic();
@@ -183,9 +178,9 @@ static int refresh_here(struct gofer_inode *gi, const struct gofer_handle *h)
 		.gid = st.st_gid,
 		.size = (uint64_t)st.st_size,
 		.blocks = (uint64_t)st.st_blocks,
-		.atime_ns = (int64_t)timespec_to_nsec(&st.st_atim),
-		.mtime_ns = (int64_t)timespec_to_nsec(&st.st_mtim),
-		.ctime_ns = (int64_t)timespec_to_nsec(&st.st_ctim),
+		.atime_ns = (int64_t)inode_time(&st.st_atim),
+		.mtime_ns = (int64_t)inode_time(&st.st_mtim),
+		.ctime_ns = (int64_t)inode_time(&st.st_ctim),
 	};
 	set_attr(gi, &attr);
 	return 0;
@@ -224,11 +219,6 @@ static uint32_t valid_of(uint32_t mask)
 		valid |= mask & SETATTR_MTIME ? GOFER_SET_MTIME : 0;
 	}
 	return valid;
-}
-
-static int64_t host_time(nsec_t t)
-{
-	return t > INT64_MAX ? INT64_MAX : (int64_t)t;
 }
 
 struct cut {
@@ -270,8 +260,8 @@ int gofer_inode_setattr(struct inode *inode, const struct setattr *attr)
 				.uid = attr->uid,
 				.gid = attr->gid,
 				.size = attr->size,
-				.atime_ns = host_time(attr->atime),
-				.mtime_ns = host_time(attr->mtime) });
+				.atime_ns = (int64_t)attr->atime,
+				.mtime_ns = (int64_t)attr->mtime });
 	uint32_t seq;
 	int r;
 
