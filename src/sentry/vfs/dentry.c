@@ -308,6 +308,15 @@ void dentry_shrink(struct dentry *top)
 	dentry_unref(top);
 }
 
+/* A name of an overlay holds inodes of what it covers, too. */
+static bool holds_inodes_of(const struct dentry *d, const struct superblock *sb)
+{
+	for (const struct superblock *s = d->sb; s; s = s->covers)
+		if (s == sb)
+			return true;
+	return false;
+}
+
 unsigned int dentry_prune(struct superblock *sb, unsigned int max)
 {
 	struct list_head doomed = LIST_HEAD_INIT(doomed);
@@ -316,7 +325,7 @@ unsigned int dentry_prune(struct superblock *sb, unsigned int max)
 
 	list_for_each_safe(d, next, &lru, lru_node)
 	{
-		if (d->sb != sb)
+		if (!holds_inodes_of(d, sb))
 			continue;
 		if (chosen++ == max)
 			break;

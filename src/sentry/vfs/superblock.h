@@ -38,6 +38,8 @@ struct superblock {
 	bool rdonly;	  /* EROFS for every mount of it */
 	bool anonymous;	  /* pipes, sockets: never mounted in a namespace */
 
+	struct superblock *covers; /* an overlay's lower one, whose inodes its names keep; or NULL */
+
 	unsigned int active; /* mounts; owned by vfs/mount */
 	void *priv;
 };

@@ -74,6 +74,7 @@ static int new_from_paths(const struct path *lower, const struct path *upper, bo
 	sb->writable = writable && upper;
 	kmutex_init(&sb->copy_lock);
 	sb->lower = path_ref(lower);
+	sb->sb.covers = lower->dentry->sb;
 	if (upper)
 		sb->upper = path_ref(upper);
 	sb->buckets = calloc(OVL_BUCKETS, sizeof(*sb->buckets));
