@@ -263,6 +263,14 @@ static void code_process(struct coder *c, struct sentry_process *p)
 	code_i32(c, &p->oom_score_adj, "oom_score_adj");
 	if (c->r == 0 && (p->oom_score_adj < -1000 || p->oom_score_adj > 1000))
 		fail(c, "oom_score_adj", "not between -1000 and 1000");
+	code_u32(c, &p->sched_policy, 7, "sched_policy");
+	code_u32(c, &p->sched_priority, 99, "sched_priority");
+	code_i32(c, &p->nice, "nice");
+	if (c->r == 0 && (p->nice < -20 || p->nice > 19))
+		fail(c, "nice", "not between -20 and 19");
+	code_u32(c, &p->io_priority, UINT16_MAX, "io_priority");
+	for (uint32_t i = 0; i < SENTRY_CPU_WORDS; i++)
+		code_u64(c, &p->affinity[i], "affinity");
 	code_u32(c, &p->personality, UINT32_MAX, "personality");
 	code_u32(c, &p->preserve_fds, SENTRY_PRESERVE_MAX, "preserve_fds");
 	code_seccomp(c, p);

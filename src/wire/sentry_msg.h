@@ -75,6 +75,7 @@ struct sentry_report {
 #define SENTRY_DEVICES_MAX  1024u
 #define SENTRY_ID_MAPS_MAX  340u
 #define SENTRY_SECCOMP_MAX  4096u /* BPF_MAXINSNS */
+#define SENTRY_CPU_WORDS    16u	  /* 1024 CPUs */
 #define SENTRY_PRESERVE_MAX 1024u /* descriptors above 2 at the start; 24 of exec (EXEC_MAX) */
 
 struct sentry_strings {
@@ -109,6 +110,10 @@ struct sentry_process {
 	struct sentry_rlimit *rlimits;
 	uint32_t rlimits_len;
 	int32_t oom_score_adj;
+	uint32_t sched_policy, sched_priority; /* SCHED_* of sched(7) */
+	int32_t nice;
+	uint32_t io_priority;		     /* of ioprio_set(2); 0: none */
+	uint64_t affinity[SENTRY_CPU_WORDS]; /* CPUs of the process; all 0: every one */
 	uint32_t personality;
 	uint32_t preserve_fds;
 	struct sentry_bpf *seccomp; /* NULL: none */

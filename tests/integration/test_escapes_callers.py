@@ -17,7 +17,7 @@ import pytest
 from lib import cgroups, hostile, hostmount
 from lib.runtime import CLEAN_ENV, refused, wait_until
 
-pytestmark = pytest.mark.classes("ns")
+pytestmark = pytest.mark.classes("ns", "sentry")
 OURS = pytest.mark.beyond("runc", "crun", reason="our contract: bounded waits and clear refusals")
 SOAK_S = 20.0 if os.environ.get("CAISSON_SOAK") == "1" else 1.5
 
@@ -411,6 +411,7 @@ def test_console_socket_whose_queue_is_full_is_given_up(runtime, bundle, work_di
 
 
 @pytest.mark.beyond("crun", reason="never stops waiting")
+@pytest.mark.classes("ns", caveat="sentry-host-sockets")
 def test_flood_of_notifications_delays_ready_but_does_not_lose_it(runtime, bundle, work_dir):
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(work_dir / "n.sock"))
@@ -465,6 +466,7 @@ def test_hostile_names_of_processes_reach_no_terminal_and_break_no_json(runtime,
 
 
 @pytest.mark.parametrize("name", ["(", ") Z 1 1", ") R 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 5 ", "a\nb"])
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_name_that_imitates_proc_stat_does_not_confuse_the_status(runtime, bundle, name):
     runtime.run_detached(bundle, ["sh", "-c", f"printf '%s' '{name}' >/proc/self/comm; sleep 1000 & wait"])
     pid = runtime.state(bundle).pid
@@ -595,6 +597,7 @@ def end_hooks():
 
 
 @pytest.mark.parametrize("depth,length", [(200, 8), (40, 250)])
+@pytest.mark.classes("ns", caveat="sentry-cgroup-writes")
 def test_nested_cgroups_of_a_container_are_removed(runtime, bundle, depth, length):
     """With the hierarchy writable inside, a container nests cgroups and moves itself into the innermost."""
     hostile.install(bundle)
@@ -633,6 +636,7 @@ def test_fork_bomb_is_ended(runtime, bundle, verb, own_pids):
 
 @pytest.mark.layouts("v1", "hybrid")
 @pytest.mark.parametrize("verb", ["kill", "delete --force", "kill --all"])
+@pytest.mark.classes("ns", caveat="sentry-cgroup-writes")
 def test_container_that_freezes_itself_can_be_ended(runtime, bundle, verb):
     """A frozen task of a v1 freezer survives SIGKILL until somebody thaws it, also in a nested cgroup."""
     bundle.namespace("cgroup")

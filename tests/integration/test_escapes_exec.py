@@ -17,7 +17,7 @@ from lib import hostile, seen
 from lib.bundle import cap_number
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns")
+pytestmark = pytest.mark.classes("ns", "sentry")
 OURS = pytest.mark.beyond("runc", "crun", reason="the joining process is another program there")
 NO_CAPS = ["CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_AUDIT_WRITE"]
 SECONDS = float(os.environ.get("CAISSON_SOAK") == "1") * 28 + 1.5
@@ -57,6 +57,7 @@ def join_often(runtime, bundle, enough=6, *flags):
 
 
 @OURS
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_joining_process_can_be_seen_but_not_touched(runtime, attacked):
     bundle = attacked()
 
@@ -69,6 +70,7 @@ def test_joining_process_can_be_seen_but_not_touched(runtime, attacked):
 
 @OURS
 @pytest.mark.parametrize("caps", [NO_CAPS, NO_CAPS + ["CAP_SYS_PTRACE"]])
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_joining_process_never_has_more_capabilities_than_the_container(runtime, attacked, caps):
     bundle = attacked(*caps)
     found = join_often(runtime, bundle, 10)
@@ -83,6 +85,7 @@ def test_joining_process_never_has_more_capabilities_than_the_container(runtime,
 
 
 @OURS
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_a_tracer_in_the_container_finds_nothing_of_the_host(runtime, attacked):
     """With CAP_SYS_PTRACE it may trace what joins; there is nothing to gain by it."""
     bundle = attacked(*NO_CAPS, "CAP_SYS_PTRACE")
@@ -101,6 +104,7 @@ def test_a_tracer_in_the_container_finds_nothing_of_the_host(runtime, attacked):
 
 
 @OURS
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_a_waiting_container_shows_nothing_to_a_neighbour_in_its_pid_namespace(runtime, make_bundle):
     """create leaves caisson-init waiting for any length of time; a pod shares the pid namespace."""
     attacker, victim = make_bundle("a"), make_bundle("v")
@@ -121,6 +125,7 @@ def test_a_waiting_container_shows_nothing_to_a_neighbour_in_its_pid_namespace(r
 
 @OURS
 @pytest.mark.parametrize("tracer", [False, True])
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_the_set_up_in_a_shared_pid_namespace_is_closed_to_its_neighbours(runtime, make_bundle, tracer):
     """While a container is made its process has the host's root and power: no neighbour may ever meet it."""
     attacker, victim = make_bundle("a"), make_bundle("v")
@@ -140,6 +145,7 @@ def test_the_set_up_in_a_shared_pid_namespace_is_closed_to_its_neighbours(runtim
 
 
 @pytest.mark.parametrize("user", [False, True])
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_procfs_of_a_joined_pid_namespace_shows_only_that_namespace(runtime, make_bundle, user):
     """The container is made from outside of that namespace; its /proc must not be the host's."""
     attacker, victim = make_bundle("a"), make_bundle("v")
@@ -178,6 +184,7 @@ def test_start_hooks_and_a_joined_pid_namespace_go_together(runtime, make_bundle
 
 @OURS
 @pytest.mark.parametrize("caps", [["CAP_KILL"], ["CAP_KILL", "CAP_SYS_PTRACE"]])
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_a_start_hook_of_the_image_cannot_trace_what_runs_it(runtime, bundle, caps):
     """The hook is a program of the container; its parent still has the runtime's power."""
     hostile.install(bundle)
@@ -260,6 +267,7 @@ def test_overwriting_exe_of_whatever_appears_reaches_no_file_of_the_host(runtime
 
 
 @OURS
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_waiting_process_executes_a_sealed_copy(runtime, bundle):
     runtime.create(bundle)
     pid = runtime.state(bundle).pid
@@ -281,6 +289,7 @@ def test_waiting_process_executes_a_sealed_copy(runtime, bundle):
 
 
 @OURS
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_waiting_process_has_the_containers_credentials_and_nothing_open(runtime, bundle):
     bundle.process.user.uid, bundle.process.user.gid = 1000, 1000
     bundle.capabilities("CAP_KILL")
@@ -306,6 +315,7 @@ def test_waiting_process_has_the_containers_credentials_and_nothing_open(runtime
 
 @OURS
 @pytest.mark.parametrize("no_new_privileges,extra", [(True, 0), (False, 1 << cap_number("CAP_SYS_ADMIN"))])
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_only_a_filter_without_no_new_privs_keeps_one_capability_more(runtime, bundle, no_new_privileges, extra):
     bundle.capabilities("CAP_KILL")
     bundle.process.no_new_privileges = no_new_privileges
@@ -362,6 +372,7 @@ def test_home_is_taken_from_well_formed_lines_only(runtime, bundle, line, home):
     assert [e for e in report["env"] if e.startswith("HOME=")] == [f"HOME={home}"]
 
 
+@pytest.mark.classes("ns", caveat="sentry-words")
 def test_replaced_dev_pts_gives_no_terminal_of_the_host(runtime, bundle, console):
     """CVE-2025-52565 by exec: /dev/pts of a running container is its own to change."""
     runtime.run_detached(bundle)
@@ -414,6 +425,7 @@ def test_no_descriptor_of_the_runtime_is_a_working_directory(runtime, bundle, nu
     refused(runtime, result, "working directory")
 
 
+@pytest.mark.classes("ns", caveat="sentry-words")
 def test_preserved_directory_of_the_host_is_no_working_directory(runtime, bundle, work_dir):
     """Even one that the caller hands over on purpose: cwd has to lie below the container's root."""
     directory = os.open(work_dir, os.O_RDONLY | os.O_DIRECTORY)

@@ -8,7 +8,7 @@ import pytest
 from lib.console import FdSocket
 from lib.runtime import refused
 
-pytestmark = [pytest.mark.classes("ns"), pytest.mark.beyond("runc", reason="annotations of crun and our own")]
+pytestmark = [pytest.mark.classes("ns", "sentry"), pytest.mark.beyond("runc", reason="annotations of crun and our own")]
 WORDING = pytest.mark.beyond("crun", reason="our wording: the field and what is wrong with it")
 
 
@@ -21,7 +21,7 @@ def without_flag(runtime, bundle):
 
 
 @WORDING
-@pytest.mark.parametrize("name", ["sentry", "vm"])
+@pytest.mark.parametrize("name", ["vm"])
 def test_class_of_the_annotation_that_is_not_built_is_a_clear_error(runtime, bundle, name):
     bundle.annotations["io.caisson.isolation"] = name
 
@@ -63,6 +63,7 @@ def test_hook_output_that_cannot_be_opened_is_an_error_that_names_the_annotation
 
 
 @pytest.mark.parametrize("value,kept", [("1", True), ("0", False), (None, False)])
+@pytest.mark.classes("ns", caveat="sentry-groups")
 def test_original_groups_are_kept_where_the_annotation_says_so(runtime, bundle, value, kept):
     if value is not None:
         bundle.annotations["run.oci.keep_original_groups"] = value

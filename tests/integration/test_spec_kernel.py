@@ -8,7 +8,7 @@ import pytest
 
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns")
+pytestmark = pytest.mark.classes("ns", "sentry")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 NEWER = pytest.mark.beyond("runc", reason="not in 1.1")
 
@@ -70,6 +70,7 @@ def test_name_that_is_too_long_is_refused(runtime, bundle, field):
     ("fs.mqueue.msg_max", "fs/mqueue/msg_max", "5"),
     ("kernel.domainname", "kernel/domainname", "nis.example"),
 ])
+@pytest.mark.classes("ns", caveat="sentry-sysctl")
 def test_sysctl_is_set_in_the_containers_namespaces_alone(runtime, bundle, name, path, value):
     if runtime.kind == "runc" and "/" in name:
         name = name.replace("/", ".")
@@ -114,6 +115,7 @@ def test_sysctl_of_the_host_is_refused_by_name(runtime, bundle, name, dropped, t
 
 @WORDING
 @pytest.mark.parametrize("name,value", [("net.ipv4.no_such_thing", "1"), ("net.ipv4.ip_forward", "many")])
+@pytest.mark.classes("ns", caveat="sentry-sysctl")
 def test_sysctl_that_the_kernel_refuses_is_named(runtime, bundle, name, value):
     bundle.linux.sysctl = {name: value}
 

@@ -9,7 +9,7 @@ import pytest
 from lib import hostmount, seen
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns")
+pytestmark = pytest.mark.classes("ns", "sentry")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 NEWER = pytest.mark.beyond("runc", reason="not in 1.1")
 CRUNS = pytest.mark.beyond("runc", reason="an option of crun")
@@ -39,6 +39,7 @@ RECURSIVE = [("rro", "ro"), ("rnosuid", "nosuid"), ("rnodev", "nodev"), ("rnoexe
 
 
 @pytest.mark.parametrize("option,shown", RECURSIVE)
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_recursive_option_is_set_on_every_mount_below(runtime, bundle, tree, option, shown):
     bundle.mount("/mnt", tree, "bind", ["rbind", option])
 
@@ -52,6 +53,7 @@ def test_recursive_option_is_set_on_every_mount_below(runtime, bundle, tree, opt
     ("rnoexec", "rexec", "noexec"), pytest.param("rnoatime", "ratime", "noatime", marks=NEWER),
     ("rnodiratime", "rdiratime", "nodiratime"),
     pytest.param("rnosymfollow", "rsymfollow", "nosymfollow", marks=NEWER)])
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_recursive_opposite_clears_it_below(runtime, bundle, tree, option, back, hidden):
     flags = {"ro": hostmount.MS_RDONLY, "nosuid": hostmount.MS_NOSUID, "nodev": hostmount.MS_NODEV,
              "noexec": hostmount.MS_NOEXEC, "noatime": 1024, "nodiratime": 2048, "nosymfollow": 256}[hidden]
@@ -70,6 +72,7 @@ def test_recursive_opposite_clears_it_below(runtime, bundle, tree, option, back,
     (["rstrictatime", "rnoatime"], {"noatime"}), (["rstrictatime", "rnostrictatime"], {"relatime"}),
     (["rnoatime", "rnostrictatime"], {"noatime"}), (["rnoatime", "rnorelatime"], {"noatime"})])
 @NEWER
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_recursive_access_time_is_one_choice(runtime, bundle, tree, options, wanted):
     bundle.mount("/mnt", tree, "bind", ["rbind", *options])
 
@@ -77,6 +80,7 @@ def test_recursive_access_time_is_one_choice(runtime, bundle, tree, options, wan
     assert shown & {"relatime", "noatime", "strictatime"} == wanted
 
 
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_ro_leaves_the_mounts_below_writable_and_rro_does_not(runtime, bundle, tree):
     bundle.mount("/top", tree, "bind", ["rbind", "ro"])
     bundle.mount("/all", tree, "bind", ["rbind", "rro"])
@@ -90,6 +94,7 @@ def test_ro_leaves_the_mounts_below_writable_and_rro_does_not(runtime, bundle, t
 # ---------------------------------------------------------------------------------------------- tmpcopyup
 
 
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_tmpcopyup_fills_the_tmpfs_with_what_it_covers(runtime, bundle):
     files = bundle.rootfs
     files.write("data/plain", "text", 0o640)
@@ -136,6 +141,7 @@ def test_tmpcopyup_follows_no_link_out_of_the_root(runtime, bundle, work_dir):
 
 
 @WORDING
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_tmpcopyup_is_for_a_tmpfs(runtime, bundle, tree):
     bundle.mount("/mnt", "ramfs", "ramfs", ["tmpcopyup"])
 
@@ -146,6 +152,7 @@ def test_tmpcopyup_is_for_a_tmpfs(runtime, bundle, tree):
 
 
 @CRUNS
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_copy_symlink_makes_the_link_itself(runtime, bundle, work_dir):
     link = work_dir / "localtime"
     link.symlink_to("../usr/share/zoneinfo/UTC")
@@ -176,6 +183,7 @@ def test_src_nofollow_does_not_follow_the_source(runtime, bundle, tree, work_dir
 
 
 @CRUNS
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_dest_nofollow_does_not_follow_the_destination(runtime, bundle, tree):
     bundle.rootfs.write("real", "image")
     bundle.rootfs.symlink("alias", "real")
@@ -278,6 +286,7 @@ def test_idmap_option_counts_from_the_containers_mapping_with_an_at(runtime, bun
 
 
 @NEWER
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_new_file_system_can_be_idmapped(runtime, bundle):
     bundle.mount("/mnt", "tmpfs", "tmpfs", ["idmap"], uidMappings=maps(0, 1000, 10),
                  gidMappings=maps(0, 2000, 10))
@@ -310,6 +319,7 @@ def test_malformed_mapping_is_refused_by_its_path(runtime, bundle, tree, more, o
 
 
 @WORDING
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_file_system_that_cannot_be_idmapped_is_named(runtime, bundle):
     bundle.mount("/mnt", "proc", "proc", ["idmap"], uidMappings=maps(0, 1000, 10),
                  gidMappings=maps(0, 1000, 10))

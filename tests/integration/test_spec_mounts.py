@@ -8,7 +8,7 @@ import pytest
 from lib import hostmount, seen
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns")
+pytestmark = pytest.mark.classes("ns", "sentry")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 NEWER = pytest.mark.beyond("runc", reason="not in 1.1")
 
@@ -36,6 +36,7 @@ def report_of(runtime, bundle):
 # -------------------------------------------------------------------------------------- order and place
 
 
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_mounts_are_made_in_their_order(runtime, bundle, source):
     bundle.mount("/mnt", "tmpfs", "tmpfs")
     bundle.bind(source, "/mnt/inner")
@@ -94,6 +95,7 @@ def test_destination_through_a_link_stays_in_the_root(runtime, bundle, source, w
     ({"destination": "/m", "source": "/tmp"}, "at /m"),
     ({"destination": "/m", "type": "bind"}, "at /m: a bind mount needs a source"),
 ])
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_malformed_mount_is_refused_by_its_path(runtime, bundle, entry, text):
     bundle.config["mounts"].append(entry)
 
@@ -105,6 +107,7 @@ def test_malformed_mount_is_refused_by_its_path(runtime, bundle, entry, text):
 
 @pytest.mark.parametrize("fstype,source_name", [("tmpfs", "mysource"), ("proc", "proc"), ("sysfs", "sysfs"),
                                                 ("mqueue", "mqueue"), ("ramfs", "ramfs")])
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_type_is_a_file_system(runtime, bundle, fstype, source_name):
     bundle.mount("/mnt", source_name, fstype)
 
@@ -157,6 +160,7 @@ def test_missing_source_is_an_error_that_names_it(runtime, bundle):
     assert result.returncode == 1 and "/run/nowhere" in result.stderr
 
 
+@pytest.mark.classes("ns", caveat="sentry-nodes")
 def test_socket_and_device_can_be_bound(runtime, bundle):
     bundle.bind("/dev/zero", "/run/zeros")
 
@@ -176,6 +180,7 @@ OPPOSITE = [("ro", "rw", "ro"), ("nosuid", "suid", "nosuid"), ("nodev", "dev", "
 
 
 @pytest.mark.parametrize("option,shown", SET)
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_flag_is_set_on_a_new_file_system(runtime, bundle, option, shown):
     bundle.mount("/mnt", "tmpfs", "tmpfs", [option])
 
@@ -183,6 +188,7 @@ def test_flag_is_set_on_a_new_file_system(runtime, bundle, option, shown):
 
 
 @pytest.mark.parametrize("option,shown", SET)
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_flag_is_set_on_a_bind_and_on_nothing_else(runtime, bundle, source, option, shown):
     bundle.mount("/mnt", source, "bind", ["rbind", option])
 
@@ -231,6 +237,7 @@ def test_opposite_clears_a_flag_that_the_source_of_a_bind_has(runtime, bundle, w
     assert word not in seen.mount(report, "/cleared").options
 
 
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_flags_do_what_they_say(runtime, bundle):
     for name, option in (("ro", "ro"), ("noexec", "noexec"), ("nodev", "nodev")):
         bundle.bind(bundle.rootfs / "bin", f"/{name}", option)
@@ -247,6 +254,7 @@ def test_flags_do_what_they_say(runtime, bundle):
 
 @pytest.mark.parametrize("option", ["sync", "dirsync", "lazytime"])
 @pytest.mark.beyond("runc", reason="1.1 has no lazytime")
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_flag_of_the_superblock_is_set(runtime, bundle, option):
     bundle.mount("/mnt", "tmpfs", "tmpfs", [option])
 
@@ -303,6 +311,7 @@ def test_tmpfs_without_a_mode_takes_that_of_the_directory(runtime, bundle):
     assert "mode=41777" in runtime.run(bundle, ["testinit", "stat", "/sticky"]).stdout
 
 
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_overlay_takes_its_directories_from_the_options(runtime, bundle, work_dir):
     for name in ("lower", "upper", "work"):
         (work_dir / name).mkdir()
@@ -327,6 +336,7 @@ def test_remount_changes_the_flags_of_what_is_there(runtime, bundle):
 
 
 @WORDING
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_remount_changes_the_data_of_what_is_there(runtime, bundle):
     bundle.mount("/mnt", "tmpfs", "tmpfs", ["size=64k"])
     bundle.mount("/mnt", "tmpfs", "tmpfs", ["remount", "size=128k"])
@@ -343,6 +353,7 @@ def test_bind_remount_changes_only_the_mount(runtime, bundle, source):
 
 
 @WORDING
+@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_remount_of_what_is_not_there_is_an_error(runtime, bundle):
     bundle.mount("/nowhere", "tmpfs", "tmpfs", ["remount", "ro"])
 
@@ -356,6 +367,7 @@ def test_remount_of_what_is_not_there_is_an_error(runtime, bundle):
 @pytest.mark.parametrize("option,wanted", [("private", []), ("rprivate", []), ("slave", []), ("rslave", []),
                                            ("shared", ["shared"]), ("rshared", ["shared"]),
                                            ("unbindable", ["unbindable"]), ("runbindable", ["unbindable"])])
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_propagation_is_set_on_the_mount_and_by_r_on_those_below(runtime, bundle, source, option, wanted):
     bundle.mount("/mnt", source, "bind", ["rbind", option])
 
@@ -366,6 +378,7 @@ def test_propagation_is_set_on_the_mount_and_by_r_on_those_below(runtime, bundle
     assert below == (wanted if option.startswith("r") else [])
 
 
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_propagation_is_set_on_a_new_file_system(runtime, bundle):
     bundle.mount("/mnt", "tmpfs", "tmpfs", ["shared"])
 
@@ -379,6 +392,7 @@ def shared_source(source):
     return source
 
 
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_slave_of_a_shared_source_sees_what_the_host_mounts_later(runtime, bundle, shared_source):
     bundle.mount("/mnt", shared_source, "bind", ["rbind", "rslave"])
     runtime.run_detached(bundle)
@@ -404,6 +418,7 @@ def test_private_mount_of_a_shared_source_does_not(runtime, bundle, shared_sourc
 
 
 @pytest.mark.parametrize("propagation,arrives", [("shared", True), (None, False)])
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_mount_in_the_container_reaches_the_host_only_from_a_shared_root(runtime, bundle, shared_source,
                                                                         propagation, arrives):
     bundle.mount("/mnt", shared_source, "bind", ["rbind", "rshared"])

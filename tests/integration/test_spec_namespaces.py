@@ -11,7 +11,7 @@ import pytest
 from lib import seen
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns")
+pytestmark = pytest.mark.classes("ns", "sentry")
 NO_TIME = pytest.mark.beyond("runc", reason="time namespaces came with 1.2")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 NO_MAPS = pytest.mark.beyond("runc", reason="1.1 asks for mappings even where a user namespace is joined")
@@ -27,6 +27,7 @@ def add(bundle, kind, path=None):
         bundle.namespace(kind, path)
 
 
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_config_without_namespaces_but_mount_shares_them_all(runtime, bundle):
     bundle.linux.namespaces = [{"type": "mount"}]
     del bundle.node.hostname
@@ -37,6 +38,7 @@ def test_config_without_namespaces_but_mount_shares_them_all(runtime, bundle):
 
 
 @pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_new_namespace_is_not_the_runtimes(runtime, bundle, kind):
     add(bundle, kind)
 
@@ -46,6 +48,7 @@ def test_new_namespace_is_not_the_runtimes(runtime, bundle, kind):
 
 
 @pytest.mark.parametrize("kind", SHARED)
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_namespace_that_is_not_listed_is_the_runtimes(runtime, bundle, kind):
     bundle.drop_namespace(kind)
     if kind == "uts":
@@ -57,6 +60,7 @@ def test_namespace_that_is_not_listed_is_the_runtimes(runtime, bundle, kind):
 
 @pytest.mark.parametrize("kind", ["pid", "network", "ipc", "uts", "cgroup",
                                   pytest.param("user", marks=NO_MAPS), pytest.param("time", marks=NO_TIME)])
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_namespace_with_a_path_is_joined(runtime, bundle, make_bundle, kind):
     add(bundle, kind)
     runtime.run_detached(bundle)
@@ -77,6 +81,7 @@ def test_namespace_with_a_path_is_joined(runtime, bundle, make_bundle, kind):
                                                       seen.namespace("mount", pid))
 
 
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_joined_pid_namespace_shows_its_processes_and_takes_no_number_1(runtime, bundle, make_bundle):
     runtime.run_detached(bundle)
     other = make_bundle("joins")
@@ -86,6 +91,7 @@ def test_joined_pid_namespace_shows_its_processes_and_takes_no_number_1(runtime,
     assert report["pid"] > 1
 
 
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_bound_file_is_a_path_too(runtime, bundle, work_dir):
     libc = ctypes.CDLL(None, use_errno=True)
     pinned = work_dir / "uts"
@@ -110,6 +116,7 @@ def test_bound_file_is_a_path_too(runtime, bundle, work_dir):
                                        ("cgroup", "/proc/self/ns/mnt"), ("time", "/proc/self/ns/pid"),
                                        ("user", "/proc/self/ns/net"), ("mount", "/proc/self/ns/net")])
 @WORDING
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_path_of_another_kind_is_refused(runtime, bundle, kind, path):
     bundle.namespace(kind, path)
     del bundle.node.hostname
@@ -150,6 +157,7 @@ def test_network_namespace_has_only_a_loopback_that_is_up(runtime, bundle):
     assert len(lines) == 1 and " lo: " in lines[0] and "UP" in lines[0]
 
 
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_connection_to_the_hosts_port_fails_in_a_network_namespace(runtime, make_bundle):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -160,6 +168,7 @@ def test_connection_to_the_hosts_port_fails_in_a_network_namespace(runtime, make
     assert refusal.stdout == "errno ECONNREFUSED\n"
 
 
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_shared_memory_of_the_host_is_not_in_a_new_ipc_namespace(runtime, make_bundle):
     libc = ctypes.CDLL(None, use_errno=True)
     segment = libc.shmget(0x0CA15508, 4096, 0o1600)
@@ -181,6 +190,7 @@ def test_name_changed_inside_a_uts_namespace_stays_there(runtime, bundle):
     assert out == "other\n" and socket.gethostname() == before
 
 
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_cgroup_namespace_makes_the_containers_cgroup_the_root(runtime, bundle, make_bundle):
     bundle.namespace("cgroup")
     inside = runtime.run(bundle, ["report"]).report["cgroup"].splitlines()
@@ -195,6 +205,7 @@ def test_cgroup_namespace_makes_the_containers_cgroup_the_root(runtime, bundle, 
 
 
 @NO_TIME
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_time_offsets_move_the_two_clocks(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = 7200
@@ -208,6 +219,7 @@ def test_time_offsets_move_the_two_clocks(runtime, bundle):
 
 @NO_TIME
 @pytest.mark.parametrize("clock", ["monotonic", "boottime"])
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_time_offsets_are_written_to_the_nanosecond(runtime, bundle, clock):
     bundle.namespace("time")
     offset = getattr(bundle.linux.time_offsets, clock)
@@ -220,6 +232,7 @@ def test_time_offsets_are_written_to_the_nanosecond(runtime, bundle, clock):
 
 
 @NO_TIME
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_time_offset_may_be_negative(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = -5
@@ -231,6 +244,7 @@ def test_time_offset_may_be_negative(runtime, bundle):
 
 @NO_TIME
 @WORDING
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_time_offset_before_the_boot_is_an_error_that_names_it(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = -int(time.clock_gettime(time.CLOCK_MONOTONIC)) - 100000
@@ -239,6 +253,7 @@ def test_time_offset_before_the_boot_is_an_error_that_names_it(runtime, bundle):
 
 
 @NO_TIME
+@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_exec_sees_the_moved_clock(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = 7200

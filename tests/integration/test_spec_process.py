@@ -9,7 +9,7 @@ import pytest
 from lib.bundle import cap_number, own_capabilities
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns")
+pytestmark = pytest.mark.classes("ns", "sentry")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 NEWER = pytest.mark.beyond("runc", reason="not in 1.1")
 SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
@@ -120,6 +120,7 @@ def test_each_set_arrives_by_itself_and_exec_joins_them_as_the_kernel_says(runti
 
 
 @WORDING
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_created_process_has_the_permitted_and_effective_sets_of_the_config(runtime, bundle):
     bundle.process.user = {"uid": 1000, "gid": 1000}
     bundle.process.capabilities = {"bounding": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL", "CAP_CHOWN"],
@@ -139,6 +140,7 @@ def test_sets_may_be_empty(runtime, bundle):
 
 
 @pytest.mark.parametrize("kept,lost", [("CAP_NET_RAW", "CAP_CHOWN"), ("CAP_CHOWN", "CAP_NET_RAW")])
+@pytest.mark.classes("ns", caveat="sentry-raw-sockets")
 def test_kernel_refuses_what_the_set_lacks(runtime, bundle, kept, lost):
     bundle.capabilities(kept)
     programs = {"CAP_CHOWN": "chown 5 /tmp", "CAP_NET_RAW": "testinit syscall 41 2 3 1"}
@@ -148,6 +150,7 @@ def test_kernel_refuses_what_the_set_lacks(runtime, bundle, kept, lost):
     assert result.returncode == 1 and "EPERM" in result.stdout + result.stderr.replace("not permitted", "EPERM")
 
 
+@pytest.mark.classes("ns", caveat="sentry-raw-sockets")
 def test_ambient_set_survives_the_exec_of_an_ordinary_user(runtime, bundle):
     bundle.process.user = {"uid": 1000, "gid": 1000}
     caps = ["CAP_NET_RAW"]
@@ -157,6 +160,7 @@ def test_ambient_set_survives_the_exec_of_an_ordinary_user(runtime, bundle):
 
 
 @pytest.mark.beyond("runc", reason="1.1 fails with EPERM")
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_capability_that_the_runtime_lacks_is_left_out_with_a_warning(runtime, bundle):
     missing = "CAP_SYS_RESOURCE"
     assert missing not in own_capabilities()
@@ -268,6 +272,7 @@ def test_a_low_limit_of_descriptors_is_the_programs_and_not_that_of_its_setup(ru
 
 
 @WORDING
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_raising_a_hard_limit_without_privilege_is_an_error_that_names_it(runtime, bundle):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     bundle.process.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 10, "hard": hard + 1}]
@@ -335,6 +340,7 @@ def test_scheduler_has_policy_and_nice_value(runtime, bundle, policy, nice):
 
 
 @NEWER
+@pytest.mark.classes("ns", caveat="sentry-sched")
 def test_scheduler_flag_resets_children(runtime, bundle):
     bundle.process.scheduler = {"policy": "SCHED_BATCH", "nice": -3, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}
 
@@ -344,6 +350,7 @@ def test_scheduler_flag_resets_children(runtime, bundle):
 
 
 @NEWER
+@pytest.mark.classes("ns", caveat="sentry-sched")
 def test_deadline_scheduler_has_its_three_times(runtime, bundle):
     bundle.process.scheduler = {"policy": "SCHED_DEADLINE", "runtime": 1000000, "deadline": 5000000,
                                 "period": 20000000}
@@ -391,6 +398,7 @@ def test_scheduler_of_a_process_file_is_that_of_exec(runtime, bundle):
     ({"policy": "SCHED_DEADLINE", "runtime": 9, "deadline": 5, "period": 5}, "process.scheduler: set policy 6"),
     ({"policy": "SCHED_ISO"}, "process.scheduler: set policy 4"),
 ])
+@pytest.mark.classes("ns", caveat="sentry-sched")
 def test_scheduler_that_cannot_be_is_refused(runtime, bundle, value, text):
     bundle.process.scheduler = value
 
@@ -429,6 +437,7 @@ def test_malformed_io_priority_is_refused(runtime, bundle, value, text):
 @NEWER
 @pytest.mark.parametrize("affinity,wanted", [({"final": "1"}, [1]), ({"final": "0-1"}, [0, 1]),
                                              ({"initial": "1"}, [1]), ({"initial": "0", "final": "1"}, [1])])
+@pytest.mark.classes("ns", caveat="sentry-sched")
 def test_exec_runs_on_the_processors_of_the_config_and_the_container_on_all(runtime, bundle, affinity, wanted):
     bundle.process["execCPUAffinity"] = affinity
     bundle.process.args = ["sh", "-c", "report; sleep 100"]
@@ -478,6 +487,7 @@ def policy_of(runtime, bundle):
     ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}, "bind=static:0"),
     ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_RELATIVE_NODES"]}, "bind=relative:0"),
 ])
+@pytest.mark.classes("ns", caveat="sentry-memory-policy")
 def test_memory_policy_is_that_of_the_program(runtime, bundle, policy, shown):
     bundle.linux.memory_policy = policy
 
@@ -494,6 +504,7 @@ def test_memory_policy_is_that_of_the_program(runtime, bundle, policy, shown):
     ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"]}, "linux.memoryPolicy.flags[0]: unknown value"),
     ({"mode": "MPOL_BIND", "nodes": "900"}, "linux.memoryPolicy: set MPOL_BIND"),
 ])
+@pytest.mark.classes("ns", caveat="sentry-memory-policy")
 def test_memory_policy_that_cannot_be_is_refused(runtime, bundle, policy, text):
     bundle.linux.memory_policy = policy
 

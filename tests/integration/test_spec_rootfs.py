@@ -9,7 +9,7 @@ import pytest
 from lib import hostmount, seen
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns")
+pytestmark = pytest.mark.classes("ns", "sentry")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 
 
@@ -60,6 +60,7 @@ def test_mount_points_are_made_in_a_readonly_root(runtime, bundle):
                                         ("rprivate", None), ("unbindable", "unbindable"),
                                         ("runbindable", "unbindable"), ("slave", None), ("rslave", None)])
 @pytest.mark.beyond("runc", reason="sets it for the host's mounts only")
+@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_rootfs_propagation_is_that_of_the_root_mount(runtime, bundle, word, field):
     bundle.rootfs.write("data/file", "x")
     bundle.linux.readonly_paths += ["/data"]
@@ -128,6 +129,7 @@ def test_masked_paths_cannot_be_written(runtime, bundle):
     assert bundle.rootfs.read("etc/secret") == "s3cret" and not bundle.rootfs.exists("etc/secrets/new")
 
 
+@pytest.mark.classes("ns", caveat="sentry-proc")
 def test_default_masked_paths_of_proc_are_covered(runtime, bundle):
     report = runtime.run(bundle, ["report"]).report
 
@@ -156,6 +158,7 @@ def test_readonly_path_can_be_read_and_not_written(runtime, bundle):
     assert bundle.rootfs.read("data/single") == "text" and bundle.rootfs.exists("data/new")
 
 
+@pytest.mark.classes("ns", caveat="sentry-proc")
 def test_default_readonly_paths_of_proc_refuse_writes(runtime, bundle):
     bundle.all_capabilities()
 
@@ -217,6 +220,7 @@ def test_ptmx_opens_a_terminal_of_the_containers_own_devpts(runtime, bundle):
     assert "0" in out.split() and sorted(os.listdir("/dev/pts")) == before
 
 
+@pytest.mark.classes("ns", caveat="sentry-nodes")
 def test_console_is_the_terminal(runtime, bundle, console):
     bundle.process.terminal = True
     bundle.process.args = ["sh", "-c", "testinit stat /dev/console; echo to-console >/dev/console; sleep 100"]
@@ -230,6 +234,7 @@ def test_there_is_no_console_without_a_terminal(runtime, bundle):
     assert runtime.run(bundle, ["sh", "-c", "test -e /dev/console"], check=False).returncode == 1
 
 
+@pytest.mark.classes("ns", caveat="sentry-nodes")
 def test_devices_of_the_config_are_made_as_it_says(runtime, bundle):
     bundle.linux.devices = [
         {"path": "/dev/odd", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 7, "gid": 8},
@@ -271,6 +276,7 @@ def test_device_of_the_config_replaces_the_default(runtime, bundle):
     assert (info["rdev"], info["mode"]) == ("1:3", "20600")
 
 
+@pytest.mark.classes("ns", caveat="sentry-nodes")
 def test_device_is_bound_from_the_host_in_a_user_namespace(runtime, bundle):
     bundle.user_namespace()
     bundle.linux.devices = [{"path": "/dev/zero", "type": "c", "major": 1, "minor": 5, "fileMode": 0o666}]
@@ -314,6 +320,7 @@ def test_malformed_device_is_refused(runtime, bundle, device, text):
 
 
 @WORDING
+@pytest.mark.classes("ns", caveat="sentry-nodes")
 def test_device_where_something_else_stands_is_an_error_that_names_it(runtime, bundle):
     bundle.rootfs.write("var/device", "a file")
     bundle.linux.devices = [{"path": "/var/device", "type": "c", "major": 1, "minor": 3}]

@@ -17,6 +17,7 @@
 #include "host/caps.h"
 #include "host/lsm.h"
 #include "host/mount_options.h"
+#include "host/sched.h"
 #include "ns/mount_bind.h"
 
 #define UMASK_DEFAULT 022
@@ -35,7 +36,7 @@ struct description {
 	struct sentry_container c;
 	struct sentry_rlimit rlimits[SENTRY_RLIMITS_MAX];
 	struct sentry_mount *mounts;
-	char **data; /* owned texts of mounts */
+	char **data; /* owned texts of mounts: data and destinations */
 	size_t data_len;
 	struct sentry_pair *sysctls;
 	struct sentry_device *devices;
@@ -132,6 +133,17 @@ static int take_process(const struct describe_process *o, struct sentry_process 
 			o->spec->linux.personality_set ? (uint32_t)o->spec->linux.personality : 0,
 		.preserve_fds = o->preserve_fds,
 	};
+	if (from->scheduler.set) {
+		p->sched_policy = from->scheduler.policy;
+		p->sched_priority = (uint32_t)from->scheduler.priority;
+		p->nice = from->scheduler.nice;
+	}
+	if (from->io_priority.set)
+		p->io_priority = (uint32_t)from->io_priority.class << 13 |
+				 (uint32_t)from->io_priority.priority;
+	if (o->is_exec && from->exec_cpu_affinity_final)
+		(void)cpulist_parse(from->exec_cpu_affinity_final, (unsigned long *)p->affinity,
+				    SENTRY_CPU_WORDS * 64);
 	take_caps(&from->caps, o->all_caps_unset, p);
 	if (o->seccomp && o->seccomp->insns) {
 		if (o->seccomp->notifies)
@@ -191,6 +203,7 @@ static int take_mount(struct description *d, const struct oci_spec *spec, size_t
 	const struct oci_mount *from = &spec->mounts[index];
 	AUTO_MOUNT_OPTIONS struct mount_options o = { 0 };
 	struct sentry_mount *m = &d->mounts[d->c.mounts_len];
+	const char *destination = from->destination;
 	const int root = find_root(roots, index);
 	int r = mount_options_parse(&from->options, &o, err);
 
@@ -198,7 +211,12 @@ static int take_mount(struct description *d, const struct oci_spec *spec, size_t
 		return err_prefix(err, r, "mount at %s", from->destination);
 	if (o.remount)
 		return remount(d, from, o.flags & MOUNT_FLAGS, o.clear_flags & MOUNT_FLAGS, err);
-	*m = (struct sentry_mount){ .destination = (char *)from->destination,
+	if (from->destination[0] != '/') {
+		if (str_printf(&d->data[d->data_len], "/%s", from->destination) < 0)
+			return err_sys(err, -ENOMEM, "mounts");
+		destination = d->data[d->data_len++];
+	}
+	*m = (struct sentry_mount){ .destination = (char *)destination,
 				    .source = (char *)from->source,
 				    .flags = o.flags & MOUNT_FLAGS,
 				    .copy_up = o.tmpcopyup };
@@ -206,12 +224,12 @@ static int take_mount(struct description *d, const struct oci_spec *spec, size_t
 		m->type = SENTRY_MOUNT_BIND;
 		m->root = (uint32_t)root;
 		m->is_file = roots->items[root].is_file;
+		m->flags = roots->items[root].ms_flags;
 	} else {
 		r = mount_type(from->type);
 		if (r <= 0)
-			return err_set(err, -ENODEV,
-				       "mount at %s: class sentry has no file system of type %s",
-				       from->destination, from->type ? from->type : "(none)");
+			return err_set(err, -ENODEV, "mount %s at %s: No such device",
+				       from->type ? from->type : "(no type)", from->destination);
 		m->type = (uint32_t)r;
 		m->data = TAKE_PTR(o.data);
 		d->data[d->data_len++] = m->data;
@@ -226,7 +244,7 @@ static int take_mounts(struct description *d, const struct oci_spec *spec,
 	int r = 0;
 
 	d->mounts = calloc(spec->mounts_len + 1, sizeof(*d->mounts));
-	d->data = calloc(spec->mounts_len + 1, sizeof(*d->data));
+	d->data = calloc(2 * spec->mounts_len + 1, sizeof(*d->data));
 	if (!d->mounts || !d->data)
 		return err_sys(err, -ENOMEM, "mounts");
 	for (size_t i = 0; r == 0 && i < spec->mounts_len; i++)

@@ -20,6 +20,7 @@ struct describe_process {
 	const struct seccomp_program *seccomp; /* NULL: none */
 	unsigned short rows, cols;
 	unsigned int preserve_fds;
+	bool is_exec;
 	bool all_caps_unset; /* process.capabilities is absent: every one (create) */
 };
 

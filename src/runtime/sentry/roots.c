@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -95,8 +96,26 @@ static int make_place(const struct roots *roots, const struct oci_mount *m, bool
 	return r < 0 ? err_prefix(err, r, "mount at %s", m->destination) : 0;
 }
 
+/* What the clone has of its source and of the options (mount(2) and statvfs(3) number alike). */
+static uint64_t flags_of(int fd)
+{
+	struct statvfs fs;
+	uint64_t flags = 0;
+
+	if (fstatvfs(fd, &fs) < 0)
+		return 0;
+	flags |= fs.f_flag & ST_RDONLY ? MS_RDONLY : 0;
+	flags |= fs.f_flag & ST_NOSUID ? MS_NOSUID : 0;
+	flags |= fs.f_flag & ST_NODEV ? MS_NODEV : 0;
+	flags |= fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0;
+	flags |= fs.f_flag & ST_NOATIME ? MS_NOATIME : 0;
+	flags |= fs.f_flag & ST_NODIRATIME ? MS_NODIRATIME : 0;
+	flags |= fs.f_flag & ST_RELATIME ? MS_RELATIME : 0;
+	return flags & MS_RELATIME || flags & MS_NOATIME ? flags : flags | MS_STRICTATIME;
+}
+
 /* The clone of a bind mount's source, or -EBADF in *ret_fd for another kind of mount. */
-static int open_source(const struct roots_options *o, size_t index, int *ret_fd, bool *ret_readonly,
+static int open_source(const struct roots_options *o, size_t index, int *ret_fd, struct root *root,
 		       struct err *err)
 {
 	const struct oci_mount *m = &o->spec->mounts[index];
@@ -111,12 +130,13 @@ static int open_source(const struct roots_options *o, size_t index, int *ret_fd,
 		return r;
 	options.propagation = 0;
 	r = mount_apply_options(fd, &options, 0, err);
+	root->ms_flags = flags_of(fd);
 	if (r == 0)
 		r = set_attributes(fd, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID);
 	if (r < 0)
 		return err_set(err, r, "mount %s at %s: mount attributes: %s", m->source,
 			       m->destination, strerrordesc_np(-r));
-	*ret_readonly = ((options.attr_set | options.rec_attr_set) & MOUNT_ATTR_RDONLY) != 0;
+	root->flags = root->ms_flags & MS_RDONLY ? GOFER_ROOT_RO : 0;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -127,9 +147,8 @@ static int open_mount(const struct roots_options *o, size_t index, struct roots 
 	const struct oci_mount *m = &o->spec->mounts[index];
 	struct root root = { .mount = index, .fd = -EBADF };
 	AUTO_CLOSE int fd = -EBADF;
-	bool readonly = false;
 	struct stat st;
-	int r = open_source(o, index, &fd, &readonly, err);
+	int r = open_source(o, index, &fd, &root, err);
 
 	if (r < 0)
 		return r;
@@ -137,7 +156,6 @@ static int open_mount(const struct roots_options *o, size_t index, struct roots 
 		if (fstat(fd, &st) < 0)
 			return err_sys(err, -errno, "mount %s", m->source);
 		root.is_file = !S_ISDIR(st.st_mode);
-		root.flags = readonly ? GOFER_ROOT_RO : 0;
 	}
 	if (o->make_places && !is_covered(o->spec, index)) {
 		r = make_place(roots, m, root.is_file, err);

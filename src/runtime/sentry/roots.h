@@ -22,7 +22,8 @@ struct root {
 	int fd;		/* owned: O_PATH of the detached mount */
 	uint32_t flags; /* enum gofer_root_flags */
 	bool is_file;
-	size_t mount; /* index in mounts[]; of root 0: SIZE_MAX */
+	uint64_t ms_flags; /* MS_* of the mount as config.json wants it */
+	size_t mount;	   /* index in mounts[]; of root 0: SIZE_MAX */
 };
 
 struct roots {

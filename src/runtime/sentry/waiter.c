@@ -261,7 +261,8 @@ int waiter_make(struct container *c, const struct exec_request *request, struct 
 						  .seccomp = request->seccomp,
 						  .rows = request->terminal.rows,
 						  .cols = request->terminal.cols,
-						  .preserve_fds = request->preserve_fds };
+						  .preserve_fds = request->preserve_fds,
+						  .is_exec = true };
 	AUTO(waiter_done) struct waiter waiter = WAITER_INIT;
 	AUTO_CLOSE int description = -EBADF;
 	AUTO_CLOSE int control = -EBADF;

@@ -183,6 +183,16 @@ static int make_env(const struct vfs_ctx *ctx, const struct sentry_process *p,
 static void set_attributes(const struct sentry_process *p, struct task *t)
 {
 	t->personality = p->personality;
+	t->policy = (int)p->sched_policy;
+	t->rt_priority = (int)p->sched_priority;
+	t->nice = p->nice;
+	t->ioprio = p->io_priority;
+	for (uint32_t i = 0; i < SENTRY_CPU_WORDS; i++) {
+		if (p->affinity[i]) {
+			memcpy(t->affinity, p->affinity, sizeof(t->affinity));
+			break;
+		}
+	}
 	t->tg->oom_score_adj = t->tg->oom_score_adj_min = p->oom_score_adj;
 }
 

@@ -53,6 +53,8 @@ static uint32_t mount_flags_of(uint64_t ms)
 
 	for (size_t i = 0; i < ARRAY_LEN(map); i++)
 		flags |= ms & map[i].ms ? map[i].flag : 0;
+	if (!(ms & (MS_NOATIME | MS_STRICTATIME)))
+		flags |= MOUNT_RELATIME;
 	return flags;
 }
 
@@ -105,7 +107,29 @@ static int new_superblock(struct tree *t, const struct sentry_mount *m, struct s
 	return type ? type->mount(type, m->source, m->data, t->cred, ret) : -ENODEV;
 }
 
-static int make_devices(struct tree *t)
+/* A default device makes way for one of config.json; anything else stays what it is. */
+static int replace_device(struct tree *t, const struct sentry_device *d, uint32_t type)
+{
+	const uint64_t rdev = makedev(d->major, d->minor);
+	struct path at;
+	uint32_t mode;
+	uint64_t there;
+	int r = path_walk(&t->ctx, NULL, d->path, 0, &at);
+
+	if (r < 0)
+		return r;
+	mode = at.dentry->inode->mode;
+	there = at.dentry->inode->rdev;
+	path_unref(&at);
+	if ((mode & S_IFMT) == type && (type == S_IFIFO || there == rdev))
+		return 0;
+	if (!S_ISCHR(mode) && !S_ISBLK(mode))
+		return -EEXIST;
+	r = vfs_unlink(&t->ctx, NULL, d->path, false);
+	return r < 0 ? r : vfs_mknod(&t->ctx, NULL, d->path, type | (d->mode & 07777), rdev);
+}
+
+static int make_devices(struct tree *t, struct err *err)
 {
 	const struct sentry_container *c = t->c;
 	int r = 0;
@@ -120,20 +144,21 @@ static int make_devices(struct tree *t)
 		struct path at;
 
 		r = make_parents(t, d->path);
-		if (r < 0)
-			return r;
-		r = vfs_mknod(&t->ctx, NULL, d->path, type | (d->mode & 07777),
-			      makedev(d->major, d->minor));
+		if (r == 0)
+			r = vfs_mknod(&t->ctx, NULL, d->path, type | (d->mode & 07777),
+				      makedev(d->major, d->minor));
 		if (r == -EEXIST)
-			r = 0;
+			r = replace_device(t, d, type);
 		if (r == 0)
 			r = path_walk(&t->ctx, NULL, d->path, 0, &at);
 		if (r == 0) {
 			r = vfs_setattr(&t->ctx, &at, &attr);
 			path_unref(&at);
 		}
+		if (r < 0)
+			return err_sys(err, r, "linux.devices: make %s", d->path);
 	}
-	return r;
+	return 0;
 }
 
 /* What the new mount covers is what `covered` leads to, seen from below. */
@@ -172,7 +197,8 @@ static int mount_one(struct tree *t, const struct sentry_mount *m, struct err *e
 	r = new_superblock(t, m, &sb);
 	if (r < 0) {
 		path_unref(&at);
-		return err_sys(err, r, "mount %s at %s", m->source, m->destination);
+		return err_sys(err, r, "mount %s at %s%s%.200s", m->source, m->destination,
+			       m->data[0] ? " with " : "", m->data);
 	}
 	/* Paths of the host are not shown. */
 	r = vfs_attach(t->ns, sb, &at, mount_flags_of(m->flags),
@@ -247,7 +273,7 @@ static int write_sysctl(struct tree *t, const struct sentry_pair *pair)
 static int apply_paths(struct tree *t, struct err *err)
 {
 	const struct sentry_container *c = t->c;
-	int r = make_devices(t);
+	int r = make_devices(t, err);
 
 	for (uint32_t i = 0; r == 0 && i < c->sysctls_len; i++) {
 		r = write_sysctl(t, &c->sysctls[i]);
@@ -256,7 +282,7 @@ static int apply_paths(struct tree *t, struct err *err)
 	}
 
 	if (r < 0)
-		return err_sys(err, r, "make the devices of linux.devices");
+		return r;
 	for (uint32_t i = 0; i < c->readonly_paths.len; i++) {
 		r = make_readonly(t, c->readonly_paths.items[i]);
 		if (r < 0)

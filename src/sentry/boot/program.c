@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
+#define MALFORMED  '\1'
 #define PASSWD_MAX (1u << 20) /* bytes of /etc/passwd that are read */
 
 /* 0 if `name` is a file that execve(2) may run, else -errno. */
@@ -130,7 +131,7 @@ static int find_home(char *text, uint32_t uid, char **ret)
 		/* From the last field on: each is cut off. */
 		home = passwd_field(line, 5);
 		number = passwd_field(line, 2);
-		if (home && home[0] == '/' && number &&
+		if (home && home[0] == '/' && !strchr(home, MALFORMED) && number &&
 		    str_to_u64(number, UINT32_MAX, &value) == 0 && value == uid)
 			return str_printf(ret, "HOME=%s", home);
 	}
@@ -152,6 +153,9 @@ int program_home(const struct vfs_ctx *ctx, uint32_t uid, char **ret)
 	if (text)
 		n = file_read_kernel(f, text, PASSWD_MAX, 0);
 	if (n > 0) {
+		/* A line with a NUL in it is malformed, not shorter. */
+		for (ssize_t i = 0; i < n; i++)
+			text[i] = text[i] ? text[i] : MALFORMED;
 		text[n] = '\0';
 		r = find_home(text, uid, ret);
 		if (r != -ENOENT)
