@@ -262,5 +262,7 @@ TEST(raw_sockets_need_a_capability)
 	need_root();
 	become_nobody();
 	CHECK_ERRNO(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP), EPERM);
-	CHECK_ERRNO(socket(AF_PACKET, SOCK_RAW, 0), EPERM);
+	/* A kernel may be without packet sockets. */
+	CHECK(socket(AF_PACKET, SOCK_RAW, 0) == -1);
+	CHECK(errno == EPERM || errno == EAFNOSUPPORT);
 }
