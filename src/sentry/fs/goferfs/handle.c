@@ -54,6 +54,9 @@ static void idle_remove(struct gofer_inode *gi)
 
 void gofer_handles_drop(struct gofer_inode *gi)
 {
+	/* The last moment at which the attributes cost no request. */
+	if (gi->fs->exclusive && gi->stale && gi->inode.refs && gofer_handle_any(gi))
+		(void)gofer_inode_refresh(gi, gofer_handle_any(gi));
 	idle_remove(gi);
 	for (unsigned int i = 0; i < HANDLES; i++) {
 		gofer_handle_unref(gi->handles[i]);

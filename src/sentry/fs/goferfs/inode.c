@@ -164,7 +164,7 @@ void gofer_inode_evict(struct inode *inode)
 	inodes--;
 }
 
-static int refresh_here(struct gofer_inode *gi, const struct gofer_handle *h)
+int gofer_inode_refresh(struct gofer_inode *gi, const struct gofer_handle *h)
 {
 	struct stat st;
 	struct gofer_attr attr;
@@ -195,7 +195,7 @@ int gofer_inode_getattr(struct inode *inode)
 	int r;
 
 	if (h)
-		return refresh_here(gi, h);
+		return gofer_inode_refresh(gi, h);
 	if (!gi->stale &&
 	    (gi->fs->exclusive || kclock_monotonic() - gi->asked_at < GOFERFS_FRESH_NS))
 		return 0; /* nobody else changes it; or the walk that led here has just asked */
@@ -244,7 +244,7 @@ static int resize_here(struct gofer_inode *gi, uint64_t size)
 	gi->stale = true;
 	r = (int)(gi->inode.size > GOFERFS_HELPER_CUT ? hostwork_call(cut, &c) : cut(&c));
 	if (r == 0)
-		r = refresh_here(gi, h);
+		r = gofer_inode_refresh(gi, h);
 	gofer_handle_unref(h);
 	return gofer_errno(r);
 }

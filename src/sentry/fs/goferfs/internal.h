@@ -125,6 +125,8 @@ int gofer_inode_get(struct goferfs *fs, const struct gofer_entry *entry, struct 
 /* Attributes as the gofer told them, unless the inode has changed since seq. */
 void gofer_inode_apply(struct gofer_inode *gi, const struct gofer_attr *attr, uint32_t seq);
 int gofer_inode_getattr(struct inode *inode);
+/* The same from a descriptor of the inode's, without the gofer. */
+int gofer_inode_refresh(struct gofer_inode *gi, const struct gofer_handle *h);
 int gofer_inode_setattr(struct inode *inode, const struct setattr *attr);
 void gofer_inode_evict(struct inode *inode);
 /* There is an inode of this number. */
