@@ -20,10 +20,11 @@ void thread_group_exit(struct thread_group *tg, int wait_status)
 {
 	struct task *t;
 
-	if (tg->group_exit || tg->zombie)
+	if (tg->zombie || (tg->group_exit && wait_status != SIGKILL))
 		return;
+	if (!tg->group_exit)
+		tg->exit_status = wait_status;
 	tg->group_exit = true;
-	tg->exit_status = wait_status;
 	tg->stopped = false;
 	tg->stop_count = 0;
 	list_for_each(t, &tg->tasks, tg_node)

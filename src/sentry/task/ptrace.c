@@ -126,6 +126,12 @@ static siginfo_t trap_info(const struct task *t, int code)
 	return info;
 }
 
+/* No stop may last. A task that ends by itself may stop once more (PTRACE_EVENT_EXIT). */
+static bool must_end(const struct task *t)
+{
+	return t->exiting ? (t->sig.pending.set & SIG_BIT(SIGKILL)) != 0 : signal_fatal_pending(t);
+}
+
 /*
  * Stop until the tracer lets go, is gone, or the task must end. The signal that the tracer wants
  * to be delivered.
@@ -135,7 +141,7 @@ static int stop(struct task *t, int code, const siginfo_t *info)
 	struct ptrace_link *l = t->ptrace;
 
 	(void)task_regs(t);
-	if (signal_fatal_pending(t))
+	if (must_end(t))
 		return 0;
 	l->code = code;
 	l->info = *info;
@@ -146,7 +152,7 @@ static int stop(struct task *t, int code, const siginfo_t *info)
 	t->ptrace_signal = 0;
 	t->state = TASK_TRACED;
 	tell_tracer(t, CLD_TRAPPED, code & 0x7f);
-	while (t->ptrace == l && l->stopped && !signal_fatal_pending(t)) {
+	while (t->ptrace == l && l->stopped && !must_end(t)) {
 		fiber_clear_interrupt(t->fiber);
 		(void)fiber_park(NSEC_NEVER, true);
 	}
@@ -293,8 +299,12 @@ void ptrace_exec(struct task *t, int old_tid)
 
 void ptrace_event_exit(struct task *t)
 {
-	if (option(t, PTRACE_O_TRACEEXIT) && !signal_fatal_pending(t))
-		event_stop(t, PTRACE_EVENT_EXIT, (uint64_t)t->exit_code);
+	if (!option(t, PTRACE_O_TRACEEXIT) || !t->thread || t->exec_kill ||
+	    t->exit_code == SIGKILL)
+		return;
+	t->exiting = true;
+	t->sig.pending.set &= ~SIG_BIT(SIGKILL); /* the end of the group, which has come */
+	event_stop(t, PTRACE_EVENT_EXIT, (uint64_t)t->exit_code);
 }
 
 bool ptrace_seccomp(struct task *t, unsigned int data)
