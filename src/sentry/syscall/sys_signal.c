@@ -83,15 +83,17 @@ sysret_t sys_rt_sigsuspend(struct task *t, const struct syscall_args *a)
 	if (user_copy_in(task_um(t), &set, arg_uaddr(a, 0), sizeof(set)) < 0)
 		return -EFAULT;
 	signal_set_temporary_mask(t, set);
-	while (!signal_pending(t))
-		(void)fiber_park(NSEC_NEVER, true);
+	/* Whatever interrupts ends the call: what it was is seen on the way out. */
+	while (!signal_pending(t) && fiber_park(NSEC_NEVER, true) != -EINTR)
+		;
 	return -ERESTARTNOHAND;
 }
 
 sysret_t sys_pause(struct task *t, const struct syscall_args *a)
 {
-	while (!signal_pending(t))
-		(void)fiber_park(NSEC_NEVER, true);
+	/* Whatever interrupts ends the call: what it was is seen on the way out. */
+	while (!signal_pending(t) && fiber_park(NSEC_NEVER, true) != -EINTR)
+		;
 	return -ERESTARTNOHAND;
 }
 

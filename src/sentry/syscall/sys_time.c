@@ -172,9 +172,8 @@ sysret_t sys_getrusage(struct task *t, const struct syscall_args *a)
 static int sleep_until(struct task *t, nsec_t deadline)
 {
 	while (kclock_monotonic() < deadline) {
-		if (signal_pending(t))
+		if (signal_pending(t) || fiber_park(deadline, true) == -EINTR)
 			return -EINTR;
-		(void)fiber_park(deadline, true);
 	}
 	return 0;
 }
@@ -232,9 +231,9 @@ static sysret_t sleep_cpu(struct task *t, clockid_t id, nsec_t until)
 		r = clock_now(t, id, &now);
 		if (r < 0 || now >= until)
 			return r;
-		if (signal_pending(t))
+		if (signal_pending(t) ||
+		    fiber_park(clock_cpu_poll(t->tg, until - now), true) == -EINTR)
 			return -ERESTARTNOHAND;
-		(void)fiber_park(clock_cpu_poll(t->tg, until - now), true);
 	}
 }
 

@@ -299,8 +299,7 @@ void ptrace_exec(struct task *t, int old_tid)
 
 void ptrace_event_exit(struct task *t)
 {
-	if (!option(t, PTRACE_O_TRACEEXIT) || !t->thread || t->exec_kill ||
-	    t->exit_code == SIGKILL)
+	if (!option(t, PTRACE_O_TRACEEXIT) || !t->thread || t->exec_kill || t->exit_code == SIGKILL)
 		return;
 	t->exiting = true;
 	t->sig.pending.set &= ~SIG_BIT(SIGKILL); /* the end of the group, which has come */
