@@ -142,6 +142,17 @@ void thread_group_release(struct thread_group *tg)
 	pid_ns_unref(ns);
 }
 
+bool thread_group_reapable(const struct thread_group *tg)
+{
+	return tg->zombie && !tg->released && tg->tasks.next == tg->tasks.prev;
+}
+
+void thread_group_ended(struct thread_group *tg)
+{
+	if (thread_group_reapable(tg) && !ptrace_exited(tg->leader) && parent_notify_exit(tg))
+		thread_group_release(tg);
+}
+
 /* Who adopts: the nearest subreaper among the ancestors, else pid 1 of the namespace, or NULL. */
 static struct thread_group *find_reaper(const struct thread_group *tg)
 {
@@ -206,8 +217,8 @@ static void reparent_one(struct task *t, struct thread_group *child, struct thre
 	if (!child->zombie)
 		pdeath(child, t);
 	process_group_check_orphans(child, t->tg, NULL);
-	if (child->zombie && !ptrace_holds(child->leader) && parent_notify_exit(child))
-		thread_group_release(child);
+	if (!ptrace_holds(child->leader))
+		thread_group_ended(child);
 }
 
 static void reparent_children(struct task *t)
@@ -295,8 +306,9 @@ static void become_zombie(struct task *t, bool last)
 	waitq_wake(&tg->pid->exited, POLLIN);
 	if (tg->on_exit)
 		tg->on_exit(tg->on_exit_arg, tg, tg->exit_status);
-	if (!ptrace_exited(tg->leader) && parent_notify_exit(tg))
-		thread_group_release(tg);
+	if (t != tg->leader)
+		ptrace_exited(t);
+	thread_group_ended(tg);
 }
 
 void task_exit(struct task *t)

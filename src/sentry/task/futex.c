@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "base/cleanup.h"
+#include "sentry/task/freeze.h"
 #include "sentry/task/futex_queue.h"
 #include "sentry/task/run.h"
 
@@ -361,8 +362,11 @@ int futex_wake_op(struct task *t, const struct futex_pair *pair, uint32_t op)
 	if (r < 0)
 		return r;
 	r = futex_key_get(t, pair->addr2, pair->shared, &second);
-	if (r == 0)
+	if (r == 0) {
+		thread_group_freeze(t);
 		r = apply_op(t, pair->addr2, op, &wake_second);
+		thread_group_thaw(t);
+	}
 	if (r == 0)
 		r = wake_key(&first, pair->n, FUTEX_BITSET_MATCH_ANY);
 	if (r >= 0 && wake_second)

@@ -4,7 +4,8 @@
  *
  * A waiter is queued before the word is compared, and wakers of the kernel run under the monitor:
  * no wake-up is lost. Where the kernel changes a word itself (PI locks, FUTEX_WAKE_OP, robust
- * lists) it reads and writes in two steps; a store of the guest in between is lost.
+ * lists) the other threads of the process stay out of guest code meanwhile; another process that
+ * shares the word may still store in between.
  */
 #pragma once
 

@@ -9,6 +9,7 @@
 #include <linux/futex.h>
 #include <stdlib.h>
 
+#include "sentry/task/freeze.h"
 #include "sentry/task/futex_queue.h"
 #include "sentry/task/run.h"
 
@@ -150,23 +151,24 @@ int futex_lock_pi(struct task *t, uaddr_t addr, bool shared, bool try_only, nsec
 	r = futex_key_get(t, addr, shared, &w.key);
 	if (r < 0)
 		return r;
+	thread_group_freeze(t);
 	r = try_take(t, addr, &w.key, &owner);
 	if (r == 1) {
 		r = try_only ? -EAGAIN : join(&w, owner);
 		task_unref(owner);
-		if (r == 0) {
-			r = wait_granted(&w, deadline);
-			leave(&w);
-		}
+	}
+	thread_group_thaw(t);
+	if (w.pi) {
+		r = wait_granted(&w, deadline);
+		leave(&w);
 	}
 	futex_key_put(&w.key);
 	return r;
 }
 
-int futex_unlock_pi(struct task *t, uaddr_t addr, bool shared)
+static int unlock_frozen(struct task *t, uaddr_t addr, const struct futex_key *key)
 {
 	struct futex_waiter *w;
-	struct futex_key key;
 	uint32_t word;
 	int r;
 
@@ -175,11 +177,21 @@ int futex_unlock_pi(struct task *t, uaddr_t addr, bool shared)
 		return r;
 	if ((word & FUTEX_TID_MASK) != word_tid(t))
 		return -EPERM;
+	w = first_waiter(key);
+	return w ? grant(w, 0) : futex_write_word(t, addr, 0);
+}
+
+int futex_unlock_pi(struct task *t, uaddr_t addr, bool shared)
+{
+	struct futex_key key;
+	int r;
+
 	r = futex_key_get(t, addr, shared, &key);
 	if (r < 0)
 		return r;
-	w = first_waiter(&key);
-	r = w ? grant(w, 0) : futex_write_word(t, addr, 0);
+	thread_group_freeze(t);
+	r = unlock_frozen(t, addr, &key);
+	thread_group_thaw(t);
 	futex_key_put(&key);
 	return r;
 }

@@ -24,6 +24,13 @@ void task_main(void *arg);
 void task_exit(struct task *t);
 /* A process that nobody waits for any more leaves all lists. */
 void thread_group_release(struct thread_group *tg);
+/*
+ * All threads have ended, and no tracer has yet to wait for one that is not the leader: only then
+ * may the process be waited for.
+ */
+bool thread_group_reapable(const struct thread_group *tg);
+/* It may have become so: tell who waits, or release it. */
+void thread_group_ended(struct thread_group *tg);
 /* SIGCHLD and a wake-up for the parent, of a stop or continuation (CLD_*). */
 void parent_notify_stop(struct thread_group *tg, int code);
 /* The process is a zombie: tell the parent. True: nobody will wait for it. */

@@ -383,7 +383,7 @@ bool ptrace_exited(struct task *t)
 {
 	if (t->state == TASK_DEAD || !ptrace_holds(t))
 		return false;
-	if (t == t->tg->leader && !t->tg->zombie)
+	if (t == t->tg->leader && !thread_group_reapable(t->tg))
 		return true;
 	tell_tracer(t, CLD_EXITED, t->exit_code);
 	return true;
@@ -395,10 +395,16 @@ void ptrace_reap(struct task *t)
 	const bool was_foreign = foreign(t);
 
 	unlink_tracee(t);
-	if (t != tg->leader)
+	if (t != tg->leader) {
+		thread_group_ref(tg);
 		task_release(t);
-	else if (!was_foreign || parent_notify_exit(tg))
+		thread_group_ended(tg);
+		thread_group_unref(tg);
+	} else if (!was_foreign) {
 		thread_group_release(tg);
+	} else {
+		thread_group_ended(tg);
+	}
 }
 
 void ptrace_forget(struct task *t)
@@ -413,10 +419,12 @@ void ptrace_detach_all(struct task *t)
 		struct task *tracee = list_first(&t->tracees, struct task, tracer_node);
 
 		if (tracee->state == TASK_ZOMBIE) {
-			if (tracee != tracee->tg->leader || tracee->tg->zombie)
+			if (tracee != tracee->tg->leader) {
 				ptrace_reap(tracee);
-			else
+			} else {
 				unlink_tracee(tracee);
+				thread_group_ended(tracee->tg);
+			}
 			continue;
 		}
 		if (tracee->ptrace->options & PTRACE_O_EXITKILL)

@@ -5,6 +5,7 @@
  */
 #include <linux/futex.h>
 
+#include "sentry/task/freeze.h"
 #include "sentry/task/futex_queue.h"
 
 #define PI_BIT 1ull /* of an entry's address: a PI lock */
@@ -35,6 +36,13 @@ static void owner_died(struct task *t, uaddr_t addr, bool pi, bool pending)
 		(void)futex_wake_address(t, addr, 1);
 }
 
+static void let_go(struct task *t, uaddr_t addr, bool pi, bool pending)
+{
+	thread_group_freeze(t);
+	owner_died(t, addr, pi, pending);
+	thread_group_thaw(t);
+}
+
 static void walk_robust_list(struct task *t)
 {
 	struct robust_head head;
@@ -51,14 +59,14 @@ static void walk_robust_list(struct task *t)
 		if (entry == t->robust_list)
 			break;
 		if (entry != (head.pending & ~PI_BIT))
-			owner_died(t, entry + (uint64_t)head.futex_offset, pi, false);
+			let_go(t, entry + (uint64_t)head.futex_offset, pi, false);
 		if (!more)
 			break;
 		fiber_resched();
 	}
 	if (head.pending & ~PI_BIT)
-		owner_died(t, (head.pending & ~PI_BIT) + (uint64_t)head.futex_offset,
-			   head.pending & PI_BIT, true);
+		let_go(t, (head.pending & ~PI_BIT) + (uint64_t)head.futex_offset,
+		       head.pending & PI_BIT, true);
 }
 
 void futex_task_exit(struct task *t)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sentry/task/answers.h"
+#include "sentry/task/freeze.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/sigqueue.h"
 
@@ -119,6 +120,13 @@ static void serve(struct task *t, struct platform_event *ev)
 	}
 }
 
+static void left_guest(struct task *t)
+{
+	t->in_guest = false;
+	if (t->tg->frozen)
+		freeze_left_guest(t);
+}
+
 static bool must_deliver(const struct task *t)
 {
 	if (fiber_interrupted(t->fiber) || t->sig.restore_blocked)
@@ -130,13 +138,26 @@ static bool must_deliver(const struct task *t)
 /* Everything that comes before guest code; false: the task ends. */
 static bool may_run(struct task *t)
 {
-	if (!t->exiting && must_deliver(t))
-		signal_deliver(t);
-	if (!t->exiting && registers_flush(t) < 0) {
-		stub_died(t);
-		signal_deliver(t);
+	for (;;) {
+		if (!t->exiting && must_deliver(t))
+			signal_deliver(t);
+		if (t->exiting)
+			return false;
+		if (!t->tg->frozen)
+			break;
+		freeze_gate(t);
 	}
-	return !t->exiting;
+	/* From here on it counts as running: an interrupt ends thread_run() at once. */
+	t->in_guest = true;
+	if (registers_flush(t) == 0) {
+		if (t->published != t->thread)
+			task_answers_update(t);
+		return true;
+	}
+	left_guest(t);
+	stub_died(t);
+	signal_deliver(t);
+	return false;
 }
 
 void task_main(void *arg)
@@ -146,11 +167,8 @@ void task_main(void *arg)
 	while (may_run(t)) {
 		struct platform_event ev;
 
-		if (t->published != t->thread)
-			task_answers_update(t);
-		t->in_guest = true;
 		platform->thread_run(t->thread, &ev);
-		t->in_guest = false;
+		left_guest(t);
 		serve(t, &ev);
 	}
 	task_exit(t);

@@ -104,6 +104,7 @@ struct thread_group *thread_group_alloc(struct container *container)
 	sig_queue_init(&tg->shared_pending);
 	waitq_init(&tg->wait_child);
 	waitq_init(&tg->exit_wait);
+	waitq_init(&tg->freeze_wait);
 	return tg;
 }
 

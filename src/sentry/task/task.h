@@ -131,7 +131,9 @@ struct thread_group {
 	struct sighand *sighand; /* shared with CLONE_SIGHAND */
 	struct sig_queue shared_pending;
 	struct waitq wait_child; /* wait4 of this process's threads */
-	struct waitq exit_wait;	 /* a thread has ended: exec waits for it */
+	unsigned int frozen;	 /* no thread enters guest code: task/freeze.h */
+	struct waitq freeze_wait;
+	struct waitq exit_wait; /* a thread has ended: exec waits for it */
 	struct rlimit limits[RLIM_NLIMITS];
 	int exit_signal; /* for the parent; 0: none */
 	int exit_status; /* wait status; valid with group_exit or zombie */

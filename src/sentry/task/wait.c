@@ -91,7 +91,8 @@ static int look_at_child(struct task *t, const struct wait_request *req, struct 
 	const bool keep = req->options & WNOWAIT;
 
 	if (child->zombie) {
-		if (!(req->options & WEXITED) || ptrace_holds(child->leader))
+		if (!(req->options & WEXITED) || ptrace_holds(child->leader) ||
+		    !thread_group_reapable(child))
 			return 0;
 		fill(t, child->leader, exit_code_of(child->exit_status), child->exit_status, ret);
 		if (!keep)
@@ -121,7 +122,7 @@ static int look_at_tracee(struct task *t, const struct wait_request *req, struct
 	if (tracee->state == TASK_ZOMBIE) {
 		const bool whole = tracee == tracee->tg->leader;
 
-		if (!(req->options & WEXITED) || (whole && !tracee->tg->zombie))
+		if (!(req->options & WEXITED) || (whole && !thread_group_reapable(tracee->tg)))
 			return 0;
 		status = whole ? tracee->tg->exit_status : tracee->exit_code;
 		fill(t, tracee, exit_code_of(status), status, ret);
