@@ -52,6 +52,8 @@ static int judge_flags(const struct task *t, const struct clone_request *req)
 	}
 	if ((f & CLONE_PIDFD) && (f & CLONE_DETACHED))
 		return -EINVAL;
+	if ((f & CLONE_NEWIPC) && (f & CLONE_SYSVSEM))
+		return -EINVAL;
 	if (f & CLONE_INTO_CGROUP)
 		return -EOPNOTSUPP;
 	if (f & CLONE_NEWTIME)

@@ -36,6 +36,8 @@ struct posix_timer {
 	uint64_t overrun, overrun_last;
 };
 
+static unsigned int timers_of_all; /* in the sandbox */
+
 struct posix_timers {
 	struct posix_timer *slot[POSIX_TIMERS_MAX];
 };
@@ -149,10 +151,10 @@ static void timer_free(struct posix_timer *pt)
 	if (pt->signal && pt->queued) {
 		pt->signal->timer = NULL; /* it is delivered and freed as any other */
 	} else if (pt->signal) {
-		pt->signal->usage->signals--;
-		user_usage_unref(pt->signal->usage);
+		user_usage_drop_signal(pt->signal->usage);
 		free(pt->signal);
 	}
+	timers_of_all--;
 	task_unref(pt->cpu_of);
 	pid_unref(pt->target);
 	free(pt);
@@ -183,16 +185,17 @@ static int signal_new(struct task *t, struct posix_timer *pt, const struct sigev
 {
 	struct queued_signal *s;
 
-	if (t->usage->signals >= task_rlimit(t, RLIMIT_SIGPENDING))
+	if (user_usage_add_signal(t->usage, task_rlimit(t, RLIMIT_SIGPENDING)) < 0)
 		return -EAGAIN;
 	s = calloc(1, sizeof(*s));
-	if (!s)
+	if (!s) {
+		user_usage_drop_signal(t->usage);
 		return -ENOMEM;
+	}
 	list_init(&s->node);
 	s->sig = ev->sigev_signo;
 	s->timer = pt;
-	s->usage = user_usage_ref(t->usage);
-	s->usage->signals++;
+	s->usage = t->usage;
 	s->info.si_signo = s->sig;
 	s->info.si_code = SI_TIMER;
 	s->info.si_timerid = pt->id;
@@ -246,9 +249,12 @@ int posix_timer_create(struct task *t, clockid_t clock, const struct sigevent *e
 	id = free_slot(t->tg);
 	if (id < 0)
 		return id;
+	if (timers_of_all >= POSIX_TIMERS_ALL_MAX)
+		return -EAGAIN;
 	pt = calloc(1, sizeof(*pt));
 	if (!pt)
 		return -ENOMEM;
+	timers_of_all++;
 	ktimer_init(&pt->timer, timer_fired);
 	pt->tg = t->tg;
 	pt->id = id;

@@ -13,7 +13,8 @@ struct task;
 struct thread_group;
 struct posix_timer;
 
-#define POSIX_TIMERS_MAX 4096 /* of one process; RLIMIT_SIGPENDING counts them too */
+#define POSIX_TIMERS_MAX     4096  /* of one process; RLIMIT_SIGPENDING counts them too */
+#define POSIX_TIMERS_ALL_MAX 65536 /* of the sandbox */
 
 /* The number (>= 0), or -EINVAL, -EAGAIN, -ENOMEM. event NULL: SIGALRM to the process. */
 int posix_timer_create(struct task *t, clockid_t clock, const struct sigevent *event);

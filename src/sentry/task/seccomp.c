@@ -32,6 +32,8 @@ struct seccomp_filter {
 	struct sock_filter insns[];
 };
 
+static size_t insns_of_all; /* in the sandbox */
+
 struct seccomp_filter *seccomp_filter_ref(struct seccomp_filter *f)
 {
 	if (f)
@@ -44,6 +46,7 @@ void seccomp_filter_unref(struct seccomp_filter *f)
 	while (f && --f->refs == 0) {
 		struct seccomp_filter *older = f->older;
 
+		insns_of_all -= f->len;
 		free(f);
 		f = older;
 	}
@@ -61,9 +64,12 @@ int seccomp_filter_new(const struct sock_filter *insns, size_t len, bool log,
 		return r;
 	if (older && older->total + PATH_PENALTY + len > SECCOMP_INSNS_MAX)
 		return -ENOMEM;
+	if (insns_of_all + len > SECCOMP_INSNS_ALL_MAX)
+		return -ENOMEM;
 	f = malloc(sizeof(*f) + len * sizeof(*insns));
 	if (!f)
 		return -ENOMEM;
+	insns_of_all += len;
 	f->refs = 1;
 	f->older = older;
 	f->total = len + (older ? older->total + PATH_PENALTY : 0);

@@ -14,7 +14,8 @@
 
 #include "sentry/arch/regs.h"
 
-#define SECCOMP_INSNS_MAX 32768 /* of all filters of a task, and 4 for each older one */
+#define SECCOMP_INSNS_MAX     32768	 /* of all filters of a task, and 4 for each older one */
+#define SECCOMP_INSNS_ALL_MAX (8u << 20) /* of all filters of the sandbox: 64 MiB */
 
 struct seccomp_filter;
 struct task;

@@ -152,14 +152,14 @@ static bool deliver_one(struct task *t)
 void signal_deliver(struct task *t)
 {
 	do {
-		if (signal_fatal_pending(t)) {
-			leave(t);
-			return;
-		}
-		fiber_clear_interrupt(t->fiber);
-	} while (deliver_one(t));
-	restart_without_handler(t);
-	signal_restore_mask(t);
-	if (signal_pending(t))
-		signal_deliver(t);
+		do {
+			if (signal_fatal_pending(t)) {
+				leave(t);
+				return;
+			}
+			fiber_clear_interrupt(t->fiber);
+		} while (deliver_one(t));
+		restart_without_handler(t);
+		signal_restore_mask(t); /* what was blocked meanwhile may be due now */
+	} while (signal_pending(t));
 }

@@ -21,10 +21,8 @@ static void queued_free(struct queued_signal *s)
 		posix_timer_signal_dropped(s->timer);
 		return;
 	}
-	if (s->usage) {
-		s->usage->signals--;
-		user_usage_unref(s->usage);
-	}
+	if (s->usage)
+		user_usage_drop_signal(s->usage);
 	free(s);
 }
 
@@ -62,13 +60,18 @@ static bool must_not_be_lost(int sig, const siginfo_t *info)
 int sig_queue_put(struct sig_queue *q, int sig, const siginfo_t *info, struct user_usage *usage,
 		  uint64_t limit)
 {
-	struct queued_signal *s = NULL;
+	/* One of each standard signal has room always; as many as tasks have queues. */
 	const bool always = sig < SIG_RT_FIRST && (!info || info->si_code >= 0);
+	struct queued_signal *s = NULL;
+	bool paid;
 
 	if (sig < SIG_RT_FIRST && (q->set & SIG_BIT(sig)))
 		return 0;
-	if (sig != SIGKILL && (always || usage->signals < limit))
+	paid = sig != SIGKILL && !always && user_usage_add_signal(usage, limit) == 0;
+	if (sig != SIGKILL && (always || paid))
 		s = calloc(1, sizeof(*s));
+	if (!s && paid)
+		user_usage_drop_signal(usage);
 	if (!s && must_not_be_lost(sig, info))
 		return -EAGAIN;
 	q->set |= SIG_BIT(sig);
@@ -76,8 +79,7 @@ int sig_queue_put(struct sig_queue *q, int sig, const siginfo_t *info, struct us
 		return 0;
 	s->sig = sig;
 	s->info = info ? *info : info_kernel(sig);
-	s->usage = user_usage_ref(usage);
-	usage->signals++;
+	s->usage = paid ? usage : NULL;
 	list_add_tail(&s->node, &q->queued);
 	return 0;
 }

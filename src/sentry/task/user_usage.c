@@ -2,9 +2,11 @@
 /* sentry/task/user_usage.c - see user_usage.h. */
 #include "sentry/task/user_usage.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static struct rb_tree users;
+static uint64_t signals_of_all;
 
 struct user_usage *user_usage_get(uint32_t uid)
 {
@@ -39,4 +41,22 @@ void user_usage_unref(struct user_usage *u)
 		return;
 	rb_erase(&users, &u->node);
 	free(u);
+}
+
+int user_usage_add_signal(struct user_usage *u, uint64_t limit)
+{
+	if (u->signals >= limit || u->signals >= USER_SIGNALS_MAX ||
+	    signals_of_all >= SANDBOX_SIGNALS_MAX)
+		return -EAGAIN;
+	u->signals++;
+	signals_of_all++;
+	user_usage_ref(u);
+	return 0;
+}
+
+void user_usage_drop_signal(struct user_usage *u)
+{
+	u->signals--;
+	signals_of_all--;
+	user_usage_unref(u);
 }
