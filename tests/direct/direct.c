@@ -3,14 +3,16 @@
  * The sentry's kernel without runtime, gofer and cage: for looking at it and for the syscall
  * programs of tests/syscalls.
  *
- *   direct [--platform NAME] [--strace] [--root DIR] [--] PROGRAM [ARGUMENT...]
+ *   direct [--platform NAME] [--strace] [--privileged] [--root DIR] [--] PROGRAM [ARGUMENT...]
  *
  * The root is a tmpfs with a copy of DIR (small, please) and of PROGRAM at its host path; proc,
- * dev, sys and tmp are there. The exit status is the program's, 128 + n for signal n.
+ * dev, sys and tmp are there. --privileged gives every capability. The exit status is the
+ * program's, 128 + n for signal n.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +33,7 @@
 
 static char **words;
 static const char *root_dir;
+static uint64_t capabilities = 0xa80425fbull; /* what containers get by default */
 static struct cred *cred;
 static struct path root_path;
 static struct vfs_ctx ctx;
@@ -247,6 +250,8 @@ int main(int argc, char **argv)
 								  : SENTRY_PLATFORM_PTRACE;
 		else if (str_eq(argv[i], "--root") && i + 1 < argc)
 			root_dir = argv[++i];
+		else if (str_eq(argv[i], "--privileged"))
+			capabilities = (2ull << CAP_LAST_CAP) - 1;
 		else if (str_eq(argv[i], "--strace"))
 			c.strace = (char[]){ "all" };
 		else
@@ -269,8 +274,8 @@ int main(int argc, char **argv)
 	c.process.cwd = slash;
 	c.process.program = nothing;
 	c.process.umask = 022;
-	/* What containers get by default. */
-	c.process.cap_bounding = c.process.cap_effective = c.process.cap_permitted = 0xa80425fbull;
+	c.process.cap_bounding = c.process.cap_effective = capabilities;
+	c.process.cap_permitted = capabilities;
 	sandbox.description = &c;
 	open_proc();
 	(void)signal(SIGPIPE, SIG_IGN);

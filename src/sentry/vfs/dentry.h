@@ -36,6 +36,7 @@ struct mount {
 	struct dentry *mountpoint; /* in parent */
 	char *source;		   /* for /proc/mounts */
 	uint32_t flags;		   /* MOUNT_* below */
+	unsigned int writers;	   /* files open for writing through it */
 	struct mount_ns *ns;
 	struct list_head child_node, children;
 	struct list_head ns_node;

@@ -72,8 +72,13 @@ void file_unref(struct file *f)
 			notify_path(&f->path,
 				    f->mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 		}
-		if (f->mode & FMODE_WRITER)
+		if (f->mode & FMODE_WRITER) {
 			inode->writers--;
+			if (f->path.mnt) {
+				f->path.mnt->writers--;
+				f->path.mnt->sb->writers--;
+			}
+		}
 		if (f->mode & FMODE_EXEC)
 			inode->denied_writes--;
 	}

@@ -63,6 +63,10 @@ static int remount(const struct path *p, uint64_t ms, const char *data)
 	if (m->flags & MOUNT_LOCKED &&
 	    m->flags & ~flags & (MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC))
 		return -EPERM;
+	/* Who has a file open for writing keeps the mount, or all of the filesystem, writable. */
+	if (flags & MOUNT_RDONLY && ((!(m->flags & MOUNT_RDONLY) && m->writers > 0) ||
+				     (!(ms & MS_BIND) && sb->writers > 0)))
+		return -EBUSY;
 	if (!(ms & MS_BIND)) {
 		if (sb->ops->remount)
 			r = sb->ops->remount(sb, data);
@@ -368,6 +372,8 @@ static int may_change(const struct mount *m, uint32_t set, uint32_t clear)
 {
 	const uint32_t locked = MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC;
 
+	if (set & ~m->flags & MOUNT_RDONLY && m->writers > 0)
+		return -EBUSY;
 	return m->flags & MOUNT_LOCKED && m->flags & clear & ~set & locked ? -EPERM : 0;
 }
 

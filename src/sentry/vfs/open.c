@@ -157,6 +157,10 @@ static int open_now(const struct vfs_ctx *ctx, const struct path *p, uint32_t fl
 		f->path = path_ref(&held);
 	if (!f->cred)
 		f->cred = cred_ref(ctx->cred);
+	if (claim & FMODE_WRITER && f->path.mnt) {
+		f->path.mnt->writers++;
+		f->path.mnt->sb->writers++;
+	}
 	path_unref(&held);
 	notify_path(&f->path, IN_OPEN);
 	*ret = f;

@@ -38,9 +38,11 @@ struct superblock {
 	bool rdonly;	  /* EROFS for every mount of it */
 	bool anonymous;	  /* pipes, sockets: never mounted in a namespace */
 
-	struct superblock *covers; /* an overlay's lower one, whose inodes its names keep; or NULL */
+	struct superblock
+		*covers; /* an overlay's lower one, whose inodes its names keep; or NULL */
 
-	unsigned int active; /* mounts; owned by vfs/mount */
+	unsigned int active;  /* mounts; owned by vfs/mount */
+	unsigned int writers; /* files open for writing; owned by vfs/open */
 	void *priv;
 };
 
