@@ -98,13 +98,21 @@ static ssize_t regular_read(struct host_inode *hi, void *dst, size_t len, uint64
 	return n;
 }
 
-static ssize_t regular_write(struct host_inode *hi, const void *src, size_t len, uint64_t *pos)
+/* With O_APPEND the host writes at the end, whatever position we say: others may append too. */
+static ssize_t regular_write(struct file *f, const void *src, size_t len, uint64_t *pos)
 {
+	struct host_inode *hi = host_of(f);
 	const ssize_t n = pwrite(hi->host_fd, src, len, (off_t)*pos);
+	off_t end;
 
 	if (n < 0)
 		return host_errno(errno);
 	*pos += (uint64_t)n;
+	end = f->flags & O_APPEND ? lseek(hi->host_fd, 0, SEEK_END) : -1;
+	if (end >= 0)
+		*pos = (uint64_t)end;
+	if (hi->inode.size < *pos)
+		hi->inode.size = *pos;
 	return n;
 }
 
@@ -198,7 +206,7 @@ static ssize_t host_write(struct file *f, struct uio *u, uint64_t *pos)
 		while (sent < (size_t)n) {
 			const size_t left = (size_t)n - sent;
 			const ssize_t w = hi->regular && pos
-						  ? regular_write(hi, chunk + sent, left, pos)
+						  ? regular_write(f, chunk + sent, left, pos)
 						  : stream_write(f, chunk + sent, left);
 
 			if (w < 0)

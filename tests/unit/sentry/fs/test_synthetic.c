@@ -287,6 +287,38 @@ static void a_donated_pipe_is_opened_again_by_its_path(void **state)
 	in_fiber(donated, ends);
 }
 
+static void appended(void *arg)
+{
+	const int *fd = arg;
+	struct file *f;
+	char bytes[8];
+
+	assert_int_equal(host_file_new(fd[0], 0, 0, &f), 0);
+	assert_int_equal(f_write(f, "bc", 2), 2);
+	assert_int_equal(f->pos, 3);
+	/* Who gave us the description sees its position move, and may append meanwhile. */
+	assert_int_equal(lseek(fd[1], 0, SEEK_CUR), 3);
+	assert_int_equal(write(fd[1], "d", 1), 1);
+	assert_int_equal(f_write(f, "e", 1), 1);
+	assert_int_equal(f->pos, 5);
+	file_unref(f);
+	assert_int_equal(pread(fd[1], bytes, sizeof(bytes), 0), 5);
+	assert_memory_equal(bytes, "abcde", 5);
+	(void)close(fd[1]);
+}
+
+static void a_donated_file_shares_its_position(void **state)
+{
+	char name[] = "/tmp/donatedXXXXXX";
+	int fd[2] = { mkostemp(name, O_APPEND | O_CLOEXEC) };
+
+	assert_true(fd[0] >= 0);
+	(void)unlink(name);
+	fd[1] = dup(fd[0]);
+	assert_int_equal(write(fd[1], "a", 1), 1);
+	in_fiber(appended, fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +331,7 @@ int main(void)
 		CASE(a_pair_of_terminals_talks_and_hangs_up),
 		CASE(options_of_devpts_are_judged),
 		CASE(a_donated_pipe_is_opened_again_by_its_path),
+		CASE(a_donated_file_shares_its_position),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
