@@ -8,7 +8,6 @@
  */
 #pragma once
 
-#include "base/buf.h"
 #include "base/rbtree.h"
 #include "sentry/core/kmutex.h"
 #include "sentry/vfs/file.h"
@@ -158,13 +157,3 @@ struct exec_image {
 };
 int mm_load(struct mm *mm, struct platform_thread *t, const struct exec_image *image,
 	    struct arch_regs *ret);
-
-/*
- * Text of /proc/PID/maps, smaps and smaps_rollup, statm (proc(5)); root is the reader's, for the
- * names of files. 0 or -errno. They take mm->lock.
- */
-int mm_show_maps(struct mm *mm, const struct path *root, struct buf *ret);
-int mm_show_smaps(struct mm *mm, const struct path *root, bool rollup, struct buf *ret);
-int mm_show_statm(struct mm *mm, struct buf *ret);
-/* VmPeak to VmSwap of /proc/PID/status. */
-int mm_show_status(struct mm *mm, struct buf *ret);

@@ -49,6 +49,7 @@ int unix_socket_new(struct net_ns *ns, int type, uint32_t flags, struct unix_soc
 	list_init(&u->clients);
 	list_init(&u->client_node);
 	list_init(&u->gc_node);
+	list_init(&u->gc_todo);
 	list_add_tail(&u->ns_node, &ns->unix_sockets);
 	*ret = u;
 	return 0;

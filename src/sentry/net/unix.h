@@ -45,7 +45,7 @@ struct unix_socket {
 	unsigned int in_flight; /* references from messages: unix_gc.h */
 	unsigned int gc_inner;
 	bool reachable;
-	struct list_head gc_node;
+	struct list_head gc_node, gc_todo;
 };
 
 static inline struct unix_socket *to_unix(struct socket *s)

@@ -73,13 +73,13 @@ static void count_inner(struct unix_socket *found)
 	found->gc_inner++;
 }
 
-static bool progress;
+static struct list_head todo = LIST_HEAD_INIT(todo); /* reachable, but not yet what they lead to */
 
 static void mark(struct unix_socket *found)
 {
 	if (candidate(found) && !found->reachable) {
 		found->reachable = true;
-		progress = true;
+		list_add_tail(&found->gc_todo, &todo);
 	}
 }
 
@@ -98,40 +98,62 @@ static void mark_all(void)
 		if (candidate(u))
 			each_file(u, count_inner);
 	}
-	list_for_each(u, &all, gc_node) u->reachable = !candidate(u) || u->gc_inner < u->in_flight;
-	do {
-		progress = false;
-		list_for_each(u, &all, gc_node)
-		{
-			if (candidate(u) && u->reachable)
-				each_file(u, mark);
-		}
-	} while (progress);
+	list_for_each(u, &all, gc_node)
+	{
+		if (!candidate(u))
+			u->reachable = true;
+		else if (u->gc_inner < u->in_flight)
+			mark(u);
+	}
+	while (!list_empty(&todo)) {
+		u = list_first(&todo, struct unix_socket, gc_todo);
+		list_del(&u->gc_todo);
+		each_file(u, mark);
+	}
 }
 
-/* One garbage socket's messages leave its queue. */
+/* A message that waits at u, or at a connection that u has not accepted. */
+static struct packet *take_message(struct unix_socket *u)
+{
+	struct packet *p = packet_first(&u->st.rx);
+	struct unix_socket *embryo;
+
+	if (p) {
+		packet_remove(&u->st.rx, p);
+		return p;
+	}
+	list_for_each(embryo, &u->pending, pending_node)
+	{
+		p = take_message(embryo);
+		if (p)
+			return p;
+	}
+	return NULL;
+}
+
+/* One message of a garbage socket. */
 static struct packet *take_garbage(void)
 {
 	struct unix_socket *u;
 
 	list_for_each(u, &all, gc_node)
 	{
-		struct packet *p = packet_first(&u->st.rx);
+		struct packet *p = candidate(u) && !u->reachable ? take_message(u) : NULL;
 
-		if (candidate(u) && !u->reachable && p) {
-			packet_remove(&u->st.rx, p);
+		if (p)
 			return p;
-		}
 	}
 	return NULL;
 }
 
 void unix_gc_run(void)
 {
+	static unsigned int closes; /* since the last run: its cost is shared among them */
 	struct packet *p;
 
-	if (!sockets_in_flight || running)
+	if (!sockets_in_flight || running || ++closes * 8 < sockets_in_flight)
 		return;
+	closes = 0;
 	running = true;
 	for (;;) {
 		mark_all();
