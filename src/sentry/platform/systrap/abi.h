@@ -65,9 +65,11 @@
 
 /* Trampolines of patched sites: areas of slots near the code, mapped from a sealed memfd. */
 #define STUB_AREA_LEN  0x10000
-#define STUB_PATCH_LEN 32	   /* bytes of a slot */
-#define STUB_COUNTS    STUB_WINDOW /* 4096 counters of traps, by a hash of the site */
-#define STUB_SITE_BACK 9	   /* bytes before the return address that a request shows */
+#define STUB_PATCH_LEN 32		      /* bytes of a slot */
+#define STUB_COUNTS    STUB_WINDOW	      /* 4096 counters of traps, by a hash of the site */
+#define STUB_BATCH     (STUB_WINDOW + 0x1000) /* struct stub_op, ctx->batch_len of them */
+#define STUB_BATCH_MAX 24
+#define STUB_SITE_BACK 9 /* bytes before the return address that a request shows */
 #define STUB_SITE_LEN  24
 
 /* The birth notification: a number that no kernel knows. Argument: the nonce. */
@@ -104,6 +106,7 @@ enum stub_request {
 	STUB_REQ_INTERRUPT,	 /* SIGURG; uc is the frame */
 	STUB_REQ_DONE,		 /* nr: an action's result */
 	STUB_REQ_FRAMED,	 /* STUB_ACT_FRAME: uc is the frame now */
+	STUB_REQ_FAILED,	 /* nr: the result of a call of the batch that may not fail */
 	STUB_REQ_FAST_INTERRUPT, /* SIGURG on the short way back; nr: rax; the save area counts */
 };
 
@@ -116,6 +119,7 @@ enum stub_action {
 	STUB_ACT_FORK,	    /* act[0]: nonce; the parent says DONE, the child READY */
 	STUB_ACT_CLONE,	    /* act[0]: nonce, act[1]: slot; the parent says DONE, the child READY */
 	STUB_ACT_FRAME,	    /* make a frame out of the save area; then FRAMED */
+	STUB_ACT_SYNC,	    /* only the batch; then DONE */
 	STUB_ACT_PATCH,	    /* act: page, protection, site, bytes, their number; then RESULT */
 };
 
@@ -139,6 +143,8 @@ struct stub_ctx {
 	uint32_t rep_seq __attribute__((aligned(64)));
 	uint32_t action;
 	uint64_t ret, act[6];
+	/* Calls to make before the action: STUB_BATCH. */
+	uint32_t batch_len __attribute__((aligned(64)));
 	/* A hint that the thread sleeps; the request that will not be answered soon. */
 	uint32_t sleep __attribute__((aligned(64)));
 	uint32_t parked_seq;
@@ -154,6 +160,13 @@ _Static_assert(__builtin_offsetof(struct stub_ctx, fs_base) == CTX_FS_BASE, "ent
 _Static_assert(__builtin_offsetof(struct stub_ctx, nr) == CTX_NR, "entry code");
 _Static_assert(__builtin_offsetof(struct stub_ctx, args) == CTX_ARGS, "entry code");
 _Static_assert(sizeof(struct stub_ctx) <= STUB_WINDOW, "the window follows");
+
+/* A host call of the batch. mmap of STUB_FD_DONATED closes it afterwards. */
+struct stub_op {
+	uint64_t nr, args[6];
+	uint64_t expected; /* the only result that is right */
+};
+_Static_assert(STUB_BATCH_MAX * sizeof(struct stub_op) <= 0x1000, "the batch fits");
 
 struct stub_global {
 	uint32_t sleeping; /* the worker sleeps: ring the doorbell */

@@ -109,6 +109,15 @@ static bool granted(struct systrap_grant *g, const struct seccomp_notif *n)
 	return g->fd < 0 || give(n, g->fd, STUB_FD_DONATED);
 }
 
+static bool find_grant(struct platform_thread *t, const struct seccomp_notif *n)
+{
+	for (unsigned int i = 0; i < t->grants_len; i++) {
+		if (granted(&t->grants[i], n))
+			return true;
+	}
+	return false;
+}
+
 static void on_notification(struct kloop_fd *source, uint32_t events)
 {
 	struct seccomp_notif n;
@@ -128,7 +137,7 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 		return;
 	}
 	t = systrap_thread_by_tid((pid_t)n.pid);
-	if (t && (granted(&t->grants[0], &n) || granted(&t->grants[1], &n))) {
+	if (t && find_grant(t, &n)) {
 		answer(&n, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		return;
 	}

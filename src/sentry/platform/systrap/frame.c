@@ -128,6 +128,7 @@ int systrap_frame_ensure(struct platform_thread *t)
 {
 	int r;
 
+	systrap_flush_wait(t);
 	if (!t->fast || t->space->dead)
 		return t->space->dead ? -ESRCH : 0;
 	t->ctx->ret = t->have_result ? t->result : t->req.nr;

@@ -21,8 +21,13 @@ int systrap_map_donated(struct platform_thread *t, const struct platform_map *ma
 	const uint64_t args[6] = { map->addr,	    map->len,	     (uint64_t)map->prot,
 				   (uint64_t)flags, STUB_FD_DONATED, map->offset };
 	struct stub_ctx *c = t->ctx;
-	int64_t r = systrap_settle(t);
+	int64_t r;
 
+	systrap_flush_wait(t);
+	if (flags != (MAP_SHARED | MAP_FIXED_NOREPLACE) &&
+	    systrap_defer(t, SYS_mmap, args, map->host_fd))
+		return 0;
+	r = systrap_settle(t);
 	if (r < 0)
 		return (int)r;
 	/* The place is one per process: it is free again when the stub has answered. */
@@ -156,7 +161,7 @@ ssize_t systrap_read(struct platform_space *s, void *dst, uaddr_t src, size_t le
 	const size_t n = clip(src, len);
 	const struct iovec local = { dst, n }, remote = { (void *)(uintptr_t)src, n };
 
-	if (s->dead)
+	if (s->dead || systrap_flush(s) < 0)
 		return -ESRCH;
 	return n == 0 ? 0 : copied(process_vm_readv(s->tgid, &local, 1, &remote, 1, 0));
 }
@@ -167,7 +172,7 @@ ssize_t systrap_write(struct platform_space *s, uaddr_t dst, const void *src, si
 	const struct iovec local = { (void *)(uintptr_t)src, n },
 			   remote = { (void *)(uintptr_t)dst, n };
 
-	if (s->dead)
+	if (s->dead || systrap_flush(s) < 0)
 		return -ESRCH;
 	return n == 0 ? 0 : copied(process_vm_writev(s->tgid, &local, 1, &remote, 1, 0));
 }

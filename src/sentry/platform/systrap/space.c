@@ -123,6 +123,7 @@ int systrap_space_new(struct platform_space **ret)
 		return r;
 	}
 	kmutex_init(&s->lock);
+	kmutex_init(&s->flush_lock);
 	list_init(&s->threads);
 	list_init(&s->idle);
 	*ret = s;
@@ -252,6 +253,7 @@ void systrap_thread_forget(struct platform_thread *t)
 	list_del(&t->guest_node);
 	list_del(&t->tid_node);
 	policy_lost(t);
+	systrap_batch_drop(t);
 	ktimer_cancel(&t->deaf);
 	systrap_answers(t, NULL);
 	systrap.index_used[t->index] = 0;

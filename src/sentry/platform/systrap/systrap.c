@@ -242,8 +242,10 @@ static int thread_fork(struct platform_thread *t, struct platform_thread **ret)
 static int thread_clone(struct platform_thread *t, struct platform_thread **ret)
 {
 	struct platform_space *s = t->space;
-	int r = systrap_settle(t);
+	int r = systrap_flush(s);
 
+	if (r == 0)
+		r = systrap_settle(t);
 	if (r == 0)
 		r = systrap_frame_ensure(t);
 	if (r < 0)
@@ -282,6 +284,8 @@ static void thread_free(struct platform_thread *t)
 {
 	struct platform_space *s = t->space;
 
+	systrap_flush_wait(t);
+	systrap_batch_drop(t);
 	if (!keep_for_reuse(t))
 		systrap_thread_forget(t);
 	if (list_empty(&s->threads))

@@ -39,12 +39,14 @@ struct platform_space {
 	int pidfd;
 	struct systrap_prw prw;
 	struct kloop_fd death;
-	struct kmutex lock;	  /* clone, fork and donations: one at a time */
-	struct list_head threads; /* those of tasks */
-	struct list_head idle;	  /* host threads without a task, for reuse */
-	unsigned int slots;	  /* slots below this number were given out */
-	bool cloned_out;	  /* a child may still map these slots */
-	bool gs_used;		  /* the guest has a gs of its own: no patching */
+	struct kmutex lock;		 /* clone, fork and donations: one at a time */
+	struct kmutex flush_lock;	 /* held while a thread is flushing */
+	struct platform_thread *pending; /* it has a batch */
+	struct list_head threads;	 /* those of tasks */
+	struct list_head idle;		 /* host threads without a task, for reuse */
+	unsigned int slots;		 /* slots below this number were given out */
+	bool cloned_out;		 /* a child may still map these slots */
+	bool gs_used;			 /* the guest has a gs of its own: no patching */
 	struct code_map code;
 	struct systrap_patches *patches;
 };
@@ -55,10 +57,11 @@ struct systrap_grant {
 	long nr;
 	uint64_t args[6];
 	unsigned int mask;
-	int fd; /* put at STUB_FD_DONATED first; borrowed; -1: none */
+	int fd;	    /* put at STUB_FD_DONATED first; -1: none */
+	bool owned; /* the descriptor is ours to close */
 };
 
-#define SYSTRAP_GRANTS 2
+#define SYSTRAP_GRANTS (STUB_BATCH_MAX + 2) /* of a batch, and of the action behind it */
 
 struct platform_thread {
 	struct platform_space *space; /* one reference */
@@ -100,6 +103,9 @@ struct platform_thread {
 	struct ktimer deaf;
 	uint64_t deaf_cpu_ns; /* of the process when it was kicked */
 	unsigned int deaf_rounds;
+	unsigned int batch_len; /* memory calls that wait for the next reply */
+	bool flushing;		/* a fiber that copies memory has them made */
+	unsigned int grants_len;
 	struct systrap_grant grants[SYSTRAP_GRANTS];
 };
 
@@ -182,6 +188,16 @@ void systrap_grant(struct platform_thread *t, unsigned int which, long nr, const
 		   unsigned int mask);
 /* A host call in the stub. */
 int64_t systrap_call(struct platform_thread *t, long nr, const uint64_t args[6]);
+
+/* batch.c: memory calls that go along with the next reply. */
+bool systrap_defer(struct platform_thread *t, long nr, const uint64_t args[6], int fd);
+void systrap_batch_sent(struct platform_thread *t);
+void systrap_batch_drop(struct platform_thread *t);
+/* Before memory is looked at. May park. */
+int systrap_flush(struct platform_space *s);
+/* The thread's own fiber waits until a foreign flush is over. */
+void systrap_flush_wait(struct platform_thread *t);
+void systrap_grants_end(struct platform_thread *t);
 
 /* birth.c: notifications. */
 int systrap_births_start(int listener);

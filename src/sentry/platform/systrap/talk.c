@@ -45,8 +45,8 @@ static bool take(struct platform_thread *t)
 	t->early = false;
 	t->kicked = false;
 	ktimer_cancel(&t->deaf);
-	for (unsigned int i = 0; i < SYSTRAP_GRANTS; i++)
-		t->grants[i].valid = false;
+	if (t->batch_len == 0) /* or they are for calls that were not sent yet */
+		systrap_grants_end(t);
 	list_del(&t->guest_node);
 	policy_arrived(t);
 	list_add_tail(&t->guest_node, &systrap.taken);
@@ -127,6 +127,7 @@ void systrap_reply(struct platform_thread *t, enum stub_action action)
 	t->guest = true;
 	t->posted = false;
 	list_move_tail(&t->guest_node, &systrap.guests);
+	systrap_batch_sent(t);
 	__atomic_store_n(&c->action, (uint32_t)action, __ATOMIC_RELAXED);
 	(void)__atomic_exchange_n(&c->rep_seq, t->seq, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&c->sleep, __ATOMIC_SEQ_CST)) {
@@ -213,6 +214,7 @@ int systrap_await(struct platform_thread *t, nsec_t deadline)
 
 bool systrap_answer_early(struct platform_thread *t)
 {
+	systrap_flush_wait(t);
 	if (!t->guest || t->posted || t->seq != 0 || t->space->dead ||
 	    __atomic_load_n(&t->ctx->req_seq, __ATOMIC_ACQUIRE) != 0)
 		return false;
@@ -225,6 +227,7 @@ int systrap_settle(struct platform_thread *t)
 {
 	int r;
 
+	systrap_flush_wait(t);
 	if (t->space->dead)
 		return -ESRCH;
 	if (!t->guest && !t->posted)
@@ -261,12 +264,18 @@ void systrap_grant(struct platform_thread *t, unsigned int which, long nr, const
 
 	*g = (struct systrap_grant){ .valid = true, .nr = nr, .mask = mask, .fd = -1 };
 	memcpy(g->args, args, sizeof(g->args));
+	if (which >= t->grants_len)
+		t->grants_len = which + 1;
 }
 
 int64_t systrap_call(struct platform_thread *t, long nr, const uint64_t args[6])
 {
-	const int r = systrap_settle(t);
+	int r;
 
+	systrap_flush_wait(t);
+	if (nr != SYS_mremap && systrap_defer(t, nr, args, -1))
+		return nr == SYS_mmap ? (int64_t)args[0] : 0;
+	r = systrap_settle(t);
 	if (r < 0)
 		return r;
 	systrap_grant(t, 0, nr, args, 0x3f);

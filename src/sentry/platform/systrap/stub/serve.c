@@ -121,6 +121,26 @@ static long map_donated(const struct stub_ctx *c)
 	return r;
 }
 
+/* Memory calls that the sentry has answered already: one that fails ends the process. */
+static void run_batch(struct stub_ctx *c)
+{
+	const struct stub_op *op =
+		(const struct stub_op *)(const void *)((const uint8_t *)c + STUB_BATCH);
+	const unsigned int n = c->batch_len;
+
+	c->batch_len = 0;
+	for (unsigned int i = 0; i < n && i < STUB_BATCH_MAX; i++, op++) {
+		const uint64_t *a = op->args;
+		const long r = sys6((long)op->nr, (long)a[0], (long)a[1], (long)a[2], (long)a[3],
+				    (long)a[4], (long)a[5]);
+
+		if (op->nr == SYS_mmap && a[4] == STUB_FD_DONATED)
+			(void)SYS1(SYS_close, STUB_FD_DONATED);
+		if ((uint64_t)r != op->expected)
+			stub_post(c, STUB_REQ_FAILED, (uint64_t)r);
+	}
+}
+
 /*
  * Runs on the thread's private stack: the child has its own copy of it, while STUB_PRW is the
  * parent's until the child has mapped the memfd that the birth brought.
@@ -173,10 +193,15 @@ uint32_t stub_actions(struct stub_ctx *c)
 	long r;
 
 	for (;;) {
+		if (c->batch_len)
+			run_batch(c);
 		switch (c->action) {
 		case STUB_ACT_CALL:
 			r = sys6((long)c->act[0], (long)c->act[1], (long)c->act[2], (long)c->act[3],
 				 (long)c->act[4], (long)c->act[5], (long)c->ret);
+			break;
+		case STUB_ACT_SYNC:
+			r = 0;
 			break;
 		case STUB_ACT_MAPFD:
 			r = map_donated(c);
