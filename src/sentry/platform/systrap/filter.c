@@ -4,8 +4,8 @@
  *
  * A call from outside STUB_TEXT is the guest's: TRAP. A call from inside is judged as if the guest
  * had made it with registers of its choice (it can jump to any instruction), so what is allowed is
- * harmless with every argument. The reasons stand in seccomp/stub. Long arguments are compared in
- * both halves, int arguments in the lower one, as the kernel reads them.
+ * harmless with every argument. The reasons stand in seccomp/stub.txt. Long arguments are compared
+ * in both halves, int arguments in the lower one, as the kernel reads them.
  */
 #include <errno.h>
 #include <linux/audit.h>
