@@ -28,6 +28,7 @@
 #define CALM_NS		20000000     /* one thread ran for so long: together again */
 #define FREE_NS		20000000     /* a wake-up of the scheduler's choice */
 #define STUB_SPIN_NS	20000	     /* how long a stub waits for a poller */
+#define YIELD_THREADS	2	     /* more that run would keep each other waiting */
 #define YIELDS		2
 #define YIELD_PAUSE_NS	20000000ull   /* after a yield that others profited from; doubled up to */
 #define YIELD_PAUSE_MAX 2560000000ull /* this */
@@ -279,8 +280,8 @@ bool policy_yield(bool (*poll)(void))
 {
 	const nsec_t now = kclock_monotonic();
 
-	if (policy.mode != LOCAL || policy.running != 1 || policy.quick < QUICK_COUNT ||
-	    now < policy.yield_after)
+	if (policy.mode != LOCAL || policy.running == 0 || policy.running > YIELD_THREADS ||
+	    policy.quick < QUICK_COUNT || now < policy.yield_after)
 		return false;
 	__atomic_store_n(&systrap.global->yields, 1, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < YIELDS; i++) {
