@@ -49,7 +49,11 @@
 #define STUB_WINDOW_LEN	  0x3000
 #define STUB_FRAME	  0x4000 /* a frame that the sentry wrote */
 #define STUB_FRAME_LEN	  0x3000
-#define STUB_SIGSTACK	  0x7000 /* sigaltstack(2) */
+#define STUB_IN		  (STUB_WINDOW + 0x2000) /* guest memory that a request shows */
+#define STUB_IN_LEN	  0x1000
+#define STUB_OUT	  0x7000 /* data for guest memory, until the next reply */
+#define STUB_OUT_LEN	  0x2000
+#define STUB_SIGSTACK	  0x9000 /* sigaltstack(2) */
 #define STUB_SIGSTACK_LEN (STUB_SLOT_LEN - STUB_SIGSTACK)
 
 /* Descriptors of a stub. */
@@ -69,7 +73,10 @@
 #define STUB_COUNTS    STUB_WINDOW	      /* 4096 counters of traps, by a hash of the site */
 #define STUB_BATCH     (STUB_WINDOW + 0x1000) /* struct stub_op, ctx->batch_len of them */
 #define STUB_BATCH_MAX 24
-#define STUB_SITE_BACK 9 /* bytes before the return address that a request shows */
+#define STUB_OUTS_MAX  3
+#define STUB_PATH_LEN  512  /* bytes of a path that are shown */
+#define STUB_DATA_LEN  4096 /* bytes of data that are shown */
+#define STUB_SITE_BACK 9    /* bytes before the return address that a request shows */
 #define STUB_SITE_LEN  24
 
 /* The birth notification: a number that no kernel knows. Argument: the nonce. */
@@ -110,6 +117,9 @@ enum stub_request {
 	STUB_REQ_FAST_INTERRUPT, /* SIGURG on the short way back; nr: rax; the save area counts */
 };
 
+/* With the kind: in_addr and in_len are valid. */
+#define STUB_REQ_SHOWS 0x100u
+
 enum stub_action {
 	STUB_ACT_RESULT,    /* back to the guest with ret in rax */
 	STUB_ACT_RESUME,    /* back to the guest, registers as they are in the frame */
@@ -143,8 +153,16 @@ struct stub_ctx {
 	uint32_t rep_seq __attribute__((aligned(64)));
 	uint32_t action;
 	uint64_t ret, act[6];
-	/* Calls to make before the action: STUB_BATCH. */
+	/* Guest memory that lies in STUB_IN. */
+	uint64_t in_addr __attribute__((aligned(64)));
+	uint64_t in_len;
+	/* Calls to make before the action: STUB_BATCH; then copies from STUB_OUT. */
 	uint32_t batch_len __attribute__((aligned(64)));
+	uint32_t outs;
+	struct stub_out {
+		uint64_t addr;
+		uint32_t offset, len;
+	} out[STUB_OUTS_MAX];
 	/* A hint that the thread sleeps; the request that will not be answered soon. */
 	uint32_t sleep __attribute__((aligned(64)));
 	uint32_t parked_seq;

@@ -85,24 +85,26 @@ void systrap_batch_drop(struct platform_thread *t)
 	systrap_grants_end(t);
 }
 
-int systrap_flush(struct platform_space *s)
+int systrap_sync(struct platform_thread *t)
 {
-	struct platform_thread *t;
+	struct platform_space *s = t->space;
 	int r = 0;
 
-	if (!s->pending || !fiber_self())
-		return 0;
 	kmutex_lock(&s->flush_lock);
-	t = s->pending;
-	if (t && !s->dead) {
-		r = systrap_settle(t);
+	if (!s->dead && (t->batch_len > 0 || t->outs > 0)) {
 		t->flushing = true;
-		if (r == 0 && t->batch_len > 0)
+		r = systrap_settle(t);
+		if (r == 0 && (t->batch_len > 0 || t->outs > 0))
 			r = systrap_action(t, STUB_ACT_SYNC) < 0 ? -ESRCH : 0;
 		t->flushing = false;
 	}
 	kmutex_unlock(&s->flush_lock);
 	return r;
+}
+
+int systrap_flush(struct platform_space *s)
+{
+	return s->pending && fiber_self() ? systrap_sync(s->pending) : 0;
 }
 
 void systrap_flush_wait(struct platform_thread *t)

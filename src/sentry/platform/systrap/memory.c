@@ -53,6 +53,7 @@ int systrap_map(struct platform_thread *t, const struct platform_map *map)
 		return -EINVAL;
 	if (!systrap_code_free(t->space, map->addr, map->len))
 		return -ENOMEM;
+	systrap_window_forget(t->space);
 	if (map->host_fd >= 0)
 		r = systrap_map_donated(t, map,
 					(map->shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED);
@@ -74,6 +75,7 @@ int systrap_unmap(struct platform_thread *t, uaddr_t addr, uint64_t len)
 
 	if (!in_guest(addr, len))
 		return -EINVAL;
+	systrap_window_forget(t->space);
 	while (addr < end && r == 0) {
 		const uint64_t part = systrap_code_gap(t->space, addr, end - addr, &addr);
 		const uint64_t args[6] = { addr, part };
@@ -98,6 +100,7 @@ int systrap_protect(struct platform_thread *t, uaddr_t addr, uint64_t len, int p
 
 	if (!in_guest(addr, len))
 		return -EINVAL;
+	systrap_window_forget(t->space);
 	patchable = !systrap_code_shared(t->space, addr, len);
 	r = (int)systrap_call(t, SYS_mprotect, args);
 	if (r == 0)
@@ -133,6 +136,7 @@ int systrap_move(struct platform_thread *t, uaddr_t old_addr, uint64_t old_len, 
 		return -EINVAL;
 	if (!systrap_code_free(t->space, new_addr, new_len))
 		return -ENOMEM;
+	systrap_window_forget(t->space);
 	r = systrap_call(t, SYS_mremap, args);
 	if (r < 0)
 		return (int)r;
@@ -161,9 +165,15 @@ ssize_t systrap_read(struct platform_space *s, void *dst, uaddr_t src, size_t le
 	const size_t n = clip(src, len);
 	const struct iovec local = { dst, n }, remote = { (void *)(uintptr_t)src, n };
 
-	if (s->dead || systrap_flush(s) < 0)
+	if (s->dead)
 		return -ESRCH;
-	return n == 0 ? 0 : copied(process_vm_readv(s->tgid, &local, 1, &remote, 1, 0));
+	if (n == 0)
+		return 0;
+	if (systrap_window_read(s, dst, src, n))
+		return (ssize_t)n;
+	if (systrap_flush(s) < 0 || systrap_window_flush(s, src, n) < 0)
+		return -ESRCH;
+	return copied(process_vm_readv(s->tgid, &local, 1, &remote, 1, 0));
 }
 
 ssize_t systrap_write(struct platform_space *s, uaddr_t dst, const void *src, size_t len)
@@ -172,7 +182,18 @@ ssize_t systrap_write(struct platform_space *s, uaddr_t dst, const void *src, si
 	const struct iovec local = { (void *)(uintptr_t)src, n },
 			   remote = { (void *)(uintptr_t)dst, n };
 
-	if (s->dead || systrap_flush(s) < 0)
+	ssize_t r;
+
+	if (s->dead)
 		return -ESRCH;
-	return n == 0 ? 0 : copied(process_vm_writev(s->tgid, &local, 1, &remote, 1, 0));
+	if (n == 0)
+		return 0;
+	if (systrap_window_write(s, dst, src, n))
+		return (ssize_t)n;
+	if (systrap_flush(s) < 0 || systrap_window_flush(s, dst, n) < 0)
+		return -ESRCH;
+	r = copied(process_vm_writev(s->tgid, &local, 1, &remote, 1, 0));
+	if (r > 0)
+		systrap_window_written(s, dst, (size_t)r);
+	return r;
 }

@@ -52,12 +52,16 @@ static int prw_new(struct systrap_prw *ret)
  * Slots of a process that has gone for the next one: nobody maps them any more, and what an honest
  * stub has written into the first is wiped.
  */
-static void prw_free(struct systrap_prw *p, bool reusable)
+static void prw_free(struct systrap_prw *p, bool reusable, bool windows)
 {
 	if (p->fd < 0)
 		return;
 	if (reusable && pool_len < PRW_POOL) {
 		memset(p->map, 0, PRW_WIPE_LOW);
+		if (windows) {
+			memset(p->map + STUB_IN, 0, STUB_IN_LEN);
+			memset(p->map + STUB_OUT, 0, STUB_OUT_LEN);
+		}
 		memset(p->map + STUB_FRAME, 0, STUB_FRAME_LEN);
 		memset(p->map + STUB_SLOT_LEN - PRW_WIPE_HIGH, 0, PRW_WIPE_HIGH);
 		pool[pool_len++] = *p;
@@ -76,7 +80,7 @@ static void release(struct platform_space *s)
 		systrap_zygote_reap(s->pidfd);
 		(void)close(s->pidfd);
 	}
-	prw_free(&s->prw, reusable);
+	prw_free(&s->prw, reusable, s->windows_used);
 	systrap_patches_free(s);
 	free(s);
 }
@@ -254,6 +258,7 @@ void systrap_thread_forget(struct platform_thread *t)
 	list_del(&t->tid_node);
 	policy_lost(t);
 	systrap_batch_drop(t);
+	systrap_window_drop(t);
 	ktimer_cancel(&t->deaf);
 	systrap_answers(t, NULL);
 	systrap.index_used[t->index] = 0;

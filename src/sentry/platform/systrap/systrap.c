@@ -286,6 +286,8 @@ static void thread_free(struct platform_thread *t)
 
 	systrap_flush_wait(t);
 	systrap_batch_drop(t);
+	systrap_window_drop(t);
+	t->fiber = NULL;
 	if (!keep_for_reuse(t))
 		systrap_thread_forget(t);
 	if (list_empty(&s->threads))
@@ -405,6 +407,7 @@ static void thread_run(struct platform_thread *t, struct platform_event *ret)
 		}
 		if (!systrap_answer_early(t) && systrap_settle(t) < 0)
 			return;
+		t->fiber = fiber_self();
 		go(t);
 		t->running = true;
 		if (systrap_await(t, NSEC_NEVER) < 0) {

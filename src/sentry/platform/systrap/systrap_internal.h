@@ -24,6 +24,8 @@
 #include "sentry/platform/systrap/policy.h"
 #include "sentry/platform/systrap/systrap.h"
 
+#define GOOD_PAGES 64
+
 /* STUB_PRW of one process: its memfd and the sentry's mapping of it. */
 struct systrap_prw {
 	int fd;
@@ -42,11 +44,15 @@ struct platform_space {
 	struct kmutex lock;		 /* clone, fork and donations: one at a time */
 	struct kmutex flush_lock;	 /* held while a thread is flushing */
 	struct platform_thread *pending; /* it has a batch */
-	struct list_head threads;	 /* those of tasks */
-	struct list_head idle;		 /* host threads without a task, for reuse */
-	unsigned int slots;		 /* slots below this number were given out */
-	bool cloned_out;		 /* a child may still map these slots */
-	bool gs_used;			 /* the guest has a gs of its own: no patching */
+	unsigned int outs_pending;	 /* copies of all threads */
+	bool windows_used;		 /* there is a guest's data in the slots */
+	/* Pages that were written lately and have not been mapped otherwise since. */
+	uint64_t good_page[GOOD_PAGES];
+	struct list_head threads; /* those of tasks */
+	struct list_head idle;	  /* host threads without a task, for reuse */
+	unsigned int slots;	  /* slots below this number were given out */
+	bool cloned_out;	  /* a child may still map these slots */
+	bool gs_used;		  /* the guest has a gs of its own: no patching */
 	struct code_map code;
 	struct systrap_patches *patches;
 };
@@ -103,8 +109,13 @@ struct platform_thread {
 	struct ktimer deaf;
 	uint64_t deaf_cpu_ns; /* of the process when it was kicked */
 	unsigned int deaf_rounds;
-	unsigned int batch_len; /* memory calls that wait for the next reply */
-	bool flushing;		/* a fiber that copies memory has them made */
+	unsigned int batch_len;	  /* memory calls that wait for the next reply */
+	uint64_t in_addr, in_len; /* what its request shows */
+	struct fiber *fiber;	  /* that runs it */
+	unsigned int outs;	  /* copies that wait for the next reply */
+	uint32_t out_used;
+	struct stub_out out[STUB_OUTS_MAX]; /* what was sent is not read back */
+	bool flushing;			    /* a fiber that copies memory has them made */
 	unsigned int grants_len;
 	struct systrap_grant grants[SYSTRAP_GRANTS];
 };
@@ -195,6 +206,16 @@ void systrap_batch_sent(struct platform_thread *t);
 void systrap_batch_drop(struct platform_thread *t);
 /* Before memory is looked at. May park. */
 int systrap_flush(struct platform_space *s);
+/* window.c: copies through the slot. */
+bool systrap_window_read(struct platform_space *s, void *dst, uaddr_t src, size_t len);
+bool systrap_window_write(struct platform_space *s, uaddr_t dst, const void *src, size_t len);
+void systrap_window_written(struct platform_space *s, uaddr_t dst, size_t len);
+/* Copies that are still to be made in this range are made now. */
+int systrap_window_flush(struct platform_space *s, uaddr_t addr, size_t len);
+void systrap_window_forget(struct platform_space *s); /* mappings have changed */
+void systrap_window_sent(struct platform_thread *t);
+void systrap_window_drop(struct platform_thread *t);
+int systrap_sync(struct platform_thread *t);
 /* The thread's own fiber waits until a foreign flush is over. */
 void systrap_flush_wait(struct platform_thread *t);
 void systrap_grants_end(struct platform_thread *t);

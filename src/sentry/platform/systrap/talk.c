@@ -23,6 +23,17 @@
 #define DEAF_ROUNDS 160		 /* kicks, without any use of a CPU */
 #define DEAF_NOTED  4		 /* kicks since the stub has noted one */
 
+static void take_shown(struct platform_thread *t)
+{
+	const uint64_t len = __atomic_load_n(&t->ctx->in_len, __ATOMIC_RELAXED);
+
+	t->req.kind &= ~STUB_REQ_SHOWS;
+	t->in_addr = __atomic_load_n(&t->ctx->in_addr, __ATOMIC_RELAXED);
+	if (len <= STUB_IN_LEN)
+		t->in_len = len;
+	t->space->windows_used = true;
+}
+
 static bool take(struct platform_thread *t)
 {
 	struct stub_ctx *c = t->ctx;
@@ -37,6 +48,9 @@ static bool take(struct platform_thread *t)
 	}
 	t->seq = seq;
 	t->req.kind = __atomic_load_n(&c->kind, __ATOMIC_RELAXED);
+	t->in_len = 0;
+	if (t->req.kind & STUB_REQ_SHOWS)
+		take_shown(t);
 	t->req.nr = __atomic_load_n(&c->nr, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < 6; i++)
 		t->req.args[i] = __atomic_load_n(&c->args[i], __ATOMIC_RELAXED);
@@ -128,6 +142,7 @@ void systrap_reply(struct platform_thread *t, enum stub_action action)
 	t->posted = false;
 	list_move_tail(&t->guest_node, &systrap.guests);
 	systrap_batch_sent(t);
+	systrap_window_sent(t);
 	__atomic_store_n(&c->action, (uint32_t)action, __ATOMIC_RELAXED);
 	(void)__atomic_exchange_n(&c->rep_seq, t->seq, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&c->sleep, __ATOMIC_SEQ_CST)) {

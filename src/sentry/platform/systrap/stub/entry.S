@@ -74,6 +74,20 @@ stub_clone:
 	call	stub_thread
 	ud2
 
+/* stub_copy(dst, src, n): the bytes copied; a fault ends it (stub_on_fault()). */
+	.globl	stub_copy
+	.type	stub_copy, @function
+stub_copy:
+	mov	%rdx, %rcx
+	.globl	stub_copy_insn
+stub_copy_insn:
+	rep movsb
+	.globl	stub_copy_end
+stub_copy_end:
+	mov	%rdx, %rax
+	sub	%rcx, %rax
+	ret
+
 /*
  * From a patched site's slot: rax is the number, rcx where to go on, rcx and r11 are free. Nothing
  * is pushed on the guest's stack: its red zone survives. gs is the slot of this thread.

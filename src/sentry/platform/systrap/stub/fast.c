@@ -54,7 +54,7 @@ long stub_fast(struct stub_ctx *c)
 
 	if (stub_answer(c, c->nr, &r))
 		return r;
-	stub_post(c, STUB_REQ_FAST, c->nr);
+	stub_post(c, STUB_REQ_FAST | stub_show(c, c->nr, c->args), c->nr);
 	if (stub_actions(c) == STUB_ACT_FRAME)
 		c->intr |= STUB_INTR_FRAME;
 	return (long)c->ret;

@@ -141,6 +141,19 @@ static void run_batch(struct stub_ctx *c)
 	}
 }
 
+/* Results of a call. Where they cannot be written, the guest took the memory away meanwhile. */
+static void copy_outs(struct stub_ctx *c)
+{
+	const unsigned int n = c->outs;
+
+	c->outs = 0;
+	for (unsigned int i = 0; i < n && i < STUB_OUTS_MAX; i++) {
+		const struct stub_out *o = &c->out[i];
+
+		(void)stub_copy((void *)o->addr, (const uint8_t *)c + STUB_OUT + o->offset, o->len);
+	}
+}
+
 /*
  * Runs on the thread's private stack: the child has its own copy of it, while STUB_PRW is the
  * parent's until the child has mapped the memfd that the birth brought.
@@ -195,6 +208,8 @@ uint32_t stub_actions(struct stub_ctx *c)
 	for (;;) {
 		if (c->batch_len)
 			run_batch(c);
+		if (c->outs)
+			copy_outs(c);
 		switch (c->action) {
 		case STUB_ACT_CALL:
 			r = sys6((long)c->act[0], (long)c->act[1], (long)c->act[2], (long)c->act[3],

@@ -85,6 +85,8 @@ long stub_fast(struct stub_ctx *c);
 long stub_fast_interrupt(struct stub_ctx *c, long rax);
 /* A call that needs no sentry: true, and its result. */
 bool stub_answer(const struct stub_ctx *c, uint64_t nr, long *ret);
+/* Show the sentry memory that the call will want: STUB_REQ_SHOWS, or 0. */
+uint32_t stub_show(struct stub_ctx *c, uint64_t nr, const uint64_t args[6]);
 /* Show the sentry a site that traps often. rip: behind the call. */
 void stub_note_site(struct stub_ctx *c, uint64_t rip);
 /* STUB_ACT_PATCH */
@@ -92,6 +94,9 @@ void stub_patch(const struct stub_ctx *c);
 
 /* entry.S */
 void stub_enter(void);
+/* Bytes copied before a fault. */
+size_t stub_copy(void *dst, const void *src, size_t n);
+extern const char stub_copy_insn[], stub_copy_end[];
 extern const char stub_exit_start[], stub_exit_end[], stub_frame_trap[];
 void stub_restorer(void);
 NORETURN void stub_sigreturn(uint64_t uc);

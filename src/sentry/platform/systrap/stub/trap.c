@@ -56,7 +56,8 @@ void stub_on_syscall(int sig, void *info, void *ucv)
 	c->args[4] = (uint64_t)g[REG_R8];
 	c->args[5] = (uint64_t)g[REG_R9];
 	c->uc = (uint64_t)uc;
-	stub_post(c, STUB_REQ_SYSCALL, (uint64_t)g[REG_RAX]);
+	stub_post(c, STUB_REQ_SYSCALL | stub_show(c, (uint64_t)g[REG_RAX], c->args),
+		  (uint64_t)g[REG_RAX]);
 	if (stub_actions(c) == STUB_ACT_RESULT)
 		g[REG_RAX] = (greg_t)c->ret;
 }
@@ -84,6 +85,10 @@ void stub_on_fault(int sig, void *info, void *ucv)
 	struct stub_ctx *c = this_ctx();
 	ucontext_t *uc = ucv;
 
+	if (uc->uc_mcontext.gregs[REG_RIP] == (greg_t)(uint64_t)stub_copy_insn) {
+		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uint64_t)stub_copy_end;
+		return;
+	}
 	if (sig == SIGILL && uc->uc_mcontext.gregs[REG_RIP] == (greg_t)(uint64_t)stub_frame_trap) {
 		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)c->rip;
 		report(c, STUB_REQ_FRAMED, 0, uc);
