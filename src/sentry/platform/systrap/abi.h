@@ -129,8 +129,9 @@ enum stub_action {
 	STUB_ACT_FORK,	    /* act[0]: nonce; the parent says DONE, the child READY */
 	STUB_ACT_CLONE,	    /* act[0]: nonce, act[1]: slot; the parent says DONE, the child READY */
 	STUB_ACT_FRAME,	    /* make a frame out of the save area; then FRAMED */
-	STUB_ACT_SYNC,	    /* only the batch; then DONE */
-	STUB_ACT_PATCH,	    /* act: page, protection, site, bytes, their number; then RESULT */
+	STUB_ACT_PATCH_WAIT, /* as PATCH; then DONE */
+	STUB_ACT_SYNC,	     /* only the batch; then DONE */
+	STUB_ACT_PATCH,	     /* act: page, protection, site, bytes, their number; then RESULT */
 };
 
 struct stub_ctx {

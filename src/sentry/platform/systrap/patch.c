@@ -2,9 +2,9 @@
 /*
  * Patching: where trampolines lie, which sites are patched, what instruction pointers mean.
  *
- * A site is patched while its process has one thread, or if its bytes lie in one aligned word. In a
- * site of the second form the byte behind the former call is part of the jump's displacement; slots
- * are chosen so that this byte is an invalid instruction as well.
+ * A site is patched while no other thread of its process runs, or if its bytes lie in one aligned
+ * word. In a site of the second form the byte behind the former call is part of the jump's
+ * displacement; slots are chosen so that this byte is an invalid instruction as well.
  */
 #include "sentry/platform/systrap/patch.h"
 
@@ -452,27 +452,23 @@ static void redirect(struct platform_space *s)
 	}
 }
 
-bool systrap_patch_apply(struct platform_thread *t)
+/* The entry in the table, and the action for the stub. Parks for a new area only. */
+static bool prepare(struct platform_thread *t)
 {
 	struct platform_space *s = t->space;
 	const struct patch_code *code = &t->patch;
-	const struct code_range *range = range_of(s, code->site, code->len);
-	struct systrap_patches *p;
+	const struct code_range *range;
+	struct systrap_patches *p = own_patches(s);
 	struct systrap_area *a;
 	struct stub_ctx *c = t->ctx;
 	unsigned int slot;
 	uint64_t at;
 
-	t->patch_wanted = false;
-	if (!range || !is_safe(t, code) || find(s, code->site))
-		return false;
-	p = own_patches(s);
 	if (!p || p->count == PATCH_SITES_MAX)
 		return false;
 	a = find_slot(t, p, code, &slot);
-	/* The search may have parked: judge again. */
 	range = range_of(s, code->site, code->len);
-	if (!a || s->dead || !range || !is_safe(t, code) || s->patches != p || p->refs != 1)
+	if (!a || s->dead || !range || s->patches != p || p->refs != 1 || find(s, code->site))
 		return false;
 	a->used[slot] = 1;
 	at = a->base + slot * STUB_PATCH_LEN;
@@ -491,6 +487,43 @@ bool systrap_patch_apply(struct platform_thread *t)
 	systrap_grant(t, 0, SYS_mprotect, (const uint64_t[6]){ c->act[0], PAGE, 7 }, 0x7);
 	systrap_grant(t, 1, SYS_mprotect, (const uint64_t[6]){ c->act[0], PAGE, c->act[1] }, 0x7);
 	return true;
+}
+
+static bool others_run(const struct platform_thread *t)
+{
+	const struct platform_thread *other;
+
+	list_for_each(other, &t->space->threads, node)
+	{
+		if (other != t && other->guest)
+			return true;
+	}
+	return false;
+}
+
+/* None of the others runs guest code, and none begins to before the lock is free. */
+static void patch_alone(struct platform_thread *t)
+{
+	struct platform_space *s = t->space;
+
+	kmutex_lock(&s->flush_lock);
+	if (!s->dead && !others_run(t) && prepare(t) && !others_run(t))
+		(void)systrap_action(t, STUB_ACT_PATCH_WAIT);
+	kmutex_unlock(&s->flush_lock);
+}
+
+bool systrap_patch_apply(struct platform_thread *t)
+{
+	const struct patch_code *code = &t->patch;
+
+	t->patch_wanted = false;
+	if (!range_of(t->space, code->site, code->len) || find(t->space, code->site))
+		return false;
+	if (is_safe(t, code))
+		return prepare(t);
+	if (!others_run(t))
+		patch_alone(t);
+	return false;
 }
 
 bool systrap_patch_fault(struct platform_thread *t, struct platform_event *ret, bool *ret_go_on)

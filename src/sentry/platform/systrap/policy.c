@@ -25,10 +25,11 @@
 #define BACKOFF_MAX	160000000ull /* this */
 #define POLL_WORTH	32	     /* requests that a poller must see */
 #define MULTI_NS	1000000	     /* several threads ran for so long: spread */
-#define CALM_NS		20000000     /* one thread ran for so long: together again */
-#define FREE_NS		20000000     /* a wake-up of the scheduler's choice */
-#define STUB_SPIN_NS	20000	     /* how long a stub waits for a poller */
-#define YIELD_THREADS	2	     /* more that run would keep each other waiting */
+#define SPREAD_TICK_NS	10000000
+#define CALM_NS		20000000 /* one thread ran for so long: together again */
+#define FREE_NS		20000000 /* a wake-up of the scheduler's choice */
+#define STUB_SPIN_NS	20000	 /* how long a stub waits for a poller */
+#define YIELD_THREADS	2	 /* more that run would keep each other waiting */
 #define YIELDS		2
 #define YIELD_PAUSE_NS	20000000ull   /* after a yield that others profited from; doubled up to */
 #define YIELD_PAUSE_MAX 2560000000ull /* this */
@@ -111,7 +112,7 @@ static void spread(void)
 	policy.calm_since = kclock_monotonic();
 }
 
-/* Every MULTI_NS while several threads run or all are spread. */
+/* While several threads run or all are spread. */
 static void on_tick(struct ktimer *timer)
 {
 	const nsec_t now = kclock_monotonic();
@@ -124,7 +125,7 @@ static void on_tick(struct ktimer *timer)
 		policy.mode = LOCAL;
 	}
 	if (policy.running > 0 && (policy.running > 1 || policy.mode == SPREAD))
-		ktimer_arm(timer, now + MULTI_NS);
+		ktimer_arm(timer, now + (policy.mode == SPREAD ? SPREAD_TICK_NS : MULTI_NS));
 }
 
 void policy_init(void)
@@ -153,6 +154,7 @@ void policy_leaving(struct platform_thread *t)
 	const nsec_t now = kclock_monotonic();
 
 	t->counted = true;
+	t->left_at = now;
 	policy.last_reply = now;
 	if (++policy.running == 2)
 		policy.multi_since = now;
@@ -175,6 +177,7 @@ static void uncount(struct platform_thread *t)
 	if (!t->counted)
 		return;
 	t->counted = false;
+	t->guest_ns += kclock_monotonic() - t->left_at;
 	policy.running--;
 }
 

@@ -288,6 +288,8 @@ static void thread_free(struct platform_thread *t)
 	systrap_batch_drop(t);
 	systrap_window_drop(t);
 	t->fiber = NULL;
+	s->ended_guest_ns += t->guest_ns;
+	t->guest_ns = t->cpu_shown = 0;
 	if (!keep_for_reuse(t))
 		systrap_thread_forget(t);
 	if (list_empty(&s->threads))
@@ -453,10 +455,26 @@ static bool space_dead(const struct platform_space *s)
 	return s->dead;
 }
 
-/* Of the whole process; the host tells nobody about another's threads. */
+static uint64_t guest_ns(const struct platform_thread *t)
+{
+	return t->guest_ns + (t->counted ? kclock_monotonic() - t->left_at : 0);
+}
+
+/*
+ * The host tells the time of a whole process; a thread has the part of it that its own stay in
+ * guest code is of all. Never less than was said before.
+ */
 static uint64_t thread_cpu_ns(struct platform_thread *t)
 {
-	return systrap_cpu_ns(t->space);
+	const uint64_t used = systrap_cpu_ns(t->space), own = guest_ns(t);
+	const struct platform_thread *other;
+	double all = (double)t->space->ended_guest_ns, part;
+
+	list_for_each(other, &t->space->threads, node) all += (double)guest_ns(other);
+	part = all > 0 ? (double)used * (double)own / all : 0;
+	if (part > (double)t->cpu_shown)
+		t->cpu_shown = (uint64_t)part;
+	return t->cpu_shown;
 }
 
 const struct platform_ops platform_systrap = {

@@ -45,6 +45,7 @@ struct platform_space {
 	struct kmutex flush_lock;	 /* held while a thread is flushing */
 	struct platform_thread *pending; /* it has a batch */
 	unsigned int outs_pending;	 /* copies of all threads */
+	uint64_t ended_guest_ns;	 /* of tasks that have ended */
 	bool windows_used;		 /* there is a guest's data in the slots */
 	/* Pages that were written lately and have not been mapped otherwise since. */
 	uint64_t good_page[GOOD_PAGES];
@@ -101,11 +102,13 @@ struct platform_thread {
 	bool patch_wanted;
 	struct patch_code patch;
 
-	uint32_t cpu;	  /* its affinity; UINT32_MAX: any */
-	bool counted;	  /* among the running (policy.c) */
-	bool running;	  /* in thread_run() */
-	bool interrupted; /* thread_interrupt() asked and nothing was reported yet */
-	bool kicked;	  /* SIGURG is under way; deaf fires if it is not answered */
+	uint32_t cpu;		      /* its affinity; UINT32_MAX: any */
+	bool counted;		      /* among the running (policy.c) */
+	nsec_t left_at;		      /* when it was let go last */
+	uint64_t guest_ns, cpu_shown; /* time in guest code; what thread_cpu_ns() said */
+	bool running;		      /* in thread_run() */
+	bool interrupted;	      /* thread_interrupt() asked and nothing was reported yet */
+	bool kicked;		      /* SIGURG is under way; deaf fires if it is not answered */
 	struct ktimer deaf;
 	uint64_t deaf_cpu_ns; /* of the process when it was kicked */
 	unsigned int deaf_rounds;

@@ -356,6 +356,32 @@ static void a_clone_on_the_short_way_is_a_whole_thread(void **state)
 	on_fiber(do_clones);
 }
 
+static void do_beside(void)
+{
+	struct platform_thread *t = new_guest(1000);
+	struct platform_thread *beside;
+	struct arch_regs regs;
+
+	assert_int_equal(platform->thread_clone(t, &beside), 0);
+	run.fast = run.trapped = 0;
+	assert_int_equal(serve(t, false), 0);
+	assert_true(run.trapped < 60);
+	assert_true(run.fast > 900);
+	/* The one beside, which has seen none of it, runs the patched code. */
+	assert_int_equal(platform->thread_get_regs(beside, &regs), 0);
+	regs.r.rip = CODE;
+	regs.r.r15 = 50;
+	assert_int_equal(platform->thread_set_regs(beside, &regs), 0);
+	assert_int_equal(serve(beside, false), 0);
+	platform->thread_free(beside);
+	platform->thread_free(t);
+}
+
+static void sites_are_patched_while_the_other_threads_are_in_the_kernel(void **state)
+{
+	on_fiber(do_beside);
+}
+
 static void do_unmap(void)
 {
 	struct platform_thread *t = new_guest(100);
@@ -415,6 +441,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(both_forms_of_sites_are_patched),
 		cmocka_unit_test(a_fork_on_the_short_way_gives_two_whole_processes),
 		cmocka_unit_test(a_clone_on_the_short_way_is_a_whole_thread),
+		cmocka_unit_test(sites_are_patched_while_the_other_threads_are_in_the_kernel),
 		cmocka_unit_test(trampolines_survive_what_a_guest_unmaps),
 		cmocka_unit_test(an_interrupt_at_any_instruction_keeps_all_registers),
 	};

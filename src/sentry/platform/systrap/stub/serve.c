@@ -215,6 +215,10 @@ uint32_t stub_actions(struct stub_ctx *c)
 			r = sys6((long)c->act[0], (long)c->act[1], (long)c->act[2], (long)c->act[3],
 				 (long)c->act[4], (long)c->act[5], (long)c->ret);
 			break;
+		case STUB_ACT_PATCH_WAIT:
+			stub_patch(c);
+			r = 0;
+			break;
 		case STUB_ACT_SYNC:
 			r = 0;
 			break;
