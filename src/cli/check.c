@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
 
@@ -70,7 +71,27 @@ static json_t *run_probes(bool *ret_works)
 	return TAKE_PTR(checks);
 }
 
-/* The two classes that are not built yet say so, and what the host has for them. */
+/* What the class needs besides what class ns does: its programs. */
+static json_t *sentry_class(bool namespaces_work)
+{
+	static const char *const programs[] = { "caisson-sentry", "caisson-gofer", "caisson-stub" };
+	char dir[PATH_MAX], path[PATH_MAX + 32];
+	const char *missing = NULL;
+
+	cli_default_libexec(dir);
+	for (size_t i = 0; i < ARRAY_LEN(programs) && !missing; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, programs[i]);
+		missing = access(path, X_OK) < 0 ? programs[i] : NULL;
+	}
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, missing ? missing : "");
+	return json_pack("{s:b, s:[{s:s, s:s, s:b, s:s}, {s:s, s:s, s:b, s:s}]}", "works",
+			 namespaces_work && !missing, "checks", "name", "namespaces", "result",
+			 namespaces_work ? "ok" : "missing", "required", 1, "detail",
+			 namespaces_work ? "as class ns" : "see class ns", "name", "programs",
+			 "result", missing ? "missing" : "ok", "required", 1, "detail", path);
+}
+
+/* The class that is not built yet says so, and what the host has for it. */
 static json_t *vm_class(void)
 {
 	const bool kvm = access("/dev/kvm", R_OK | W_OK) == 0;
@@ -92,10 +113,8 @@ json_t *check_document(bool *ret_ns_works)
 		return NULL;
 	if (ret_ns_works)
 		*ret_ns_works = works;
-	return json_pack("{s:{s:{s:b, s:O}, s:{s:b, s:[{s:s, s:s, s:b, s:s}]}, s:o}}", "classes",
-			 "ns", "works", works, "checks", checks, "sentry", "works", 0, "checks",
-			 "name", "built", "result", "missing", "required", 1, "detail",
-			 "class sentry is not built yet", "vm", vm_class());
+	return json_pack("{s:{s:{s:b, s:O}, s:o, s:o}}", "classes", "ns", "works", works, "checks",
+			 checks, "sentry", sentry_class(works), "vm", vm_class());
 }
 
 static void print_class(const char *name, json_t *class, struct buf *out)

@@ -241,9 +241,7 @@ static int default_root(bool rootless, char root[static PATH_MAX])
 	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/* The helper programs (of the classes to come) stand beside our own file: DIR/../libexec/caisson.
- */
-static int default_libexec(char dir[static PATH_MAX])
+void cli_default_libexec(char dir[static PATH_MAX])
 {
 	char exe[PATH_MAX];
 	const ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -256,10 +254,9 @@ static int default_libexec(char dir[static PATH_MAX])
 			*slash = '\0';
 		(void)snprintf(dir, PATH_MAX, "%.*s/../libexec/caisson", PATH_MAX - 32, exe);
 		if (access(dir, F_OK) == 0)
-			return 0;
+			return;
 	}
 	(void)snprintf(dir, PATH_MAX, "%s", CAISSON_LIBEXECDIR);
-	return 0;
 }
 
 static const char *base_name(const char *path)
@@ -344,7 +341,7 @@ static const struct {
 	enum config_key key;
 	const char *text;
 } defaults[] = {
-	{ CONFIG_ISOLATION, "ns" },
+	{ CONFIG_ISOLATION, "sentry" },
 	{ CONFIG_CGROUP_MANAGER, "cgroupfs" },
 	{ CONFIG_ROOTLESS, "auto" },
 	{ CONFIG_LOG_FORMAT, "text" },
@@ -373,7 +370,7 @@ static int add_defaults(struct cli *cli, struct err *err)
 		r = config_set(config, CONFIG_ROOT, path, CONFIG_FROM_DEFAULT, err);
 	}
 	if (r == 0 && !config_text(config, CONFIG_LIBEXEC)) {
-		(void)default_libexec(path);
+		cli_default_libexec(path);
 		r = config_set(config, CONFIG_LIBEXEC, path, CONFIG_FROM_DEFAULT, err);
 	}
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(defaults); i++)

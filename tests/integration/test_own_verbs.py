@@ -152,7 +152,7 @@ def test_unknown_class_is_an_error_that_lists_the_three(runtime, bundle):
 
 
 @pytest.mark.classes("ns")
-@pytest.mark.parametrize("name", ["sentry", "vm"])
+@pytest.mark.parametrize("name", ["vm"])
 def test_a_class_that_does_not_exist_yet_is_a_clear_error(runtime, bundle, name):
     result = runtime.run(bundle, check=False, global_flags=["--isolation", name])
 

@@ -145,3 +145,14 @@ def test_debug_looks_into_the_sentry(runtime, bundle, what, words):
     runtime.run_detached(bundle, ["sleep", "1000"])
 
     assert words in runtime.call("debug", bundle.id, what).stdout
+
+
+def test_the_sentrys_list_is_short_and_every_line_has_a_reason():
+    path = pathlib.Path(__file__).parents[2] / "seccomp/sentry.list"
+    lines = [line for line in path.read_text(encoding="ascii").splitlines() if line and line[0] not in "#@"]
+    names = {line.split()[0] for line in lines}
+
+    assert len(names) <= 50
+    assert all(line.split("#", 1)[1].strip() for line in lines)
+    assert not names & {"open", "openat", "openat2", "socket", "execve", "execveat", "clone", "clone3", "fork", "vfork",
+                        "ptrace", "prctl", "seccomp", "mount", "setns", "unshare", "io_uring_setup", "pidfd_getfd"}
