@@ -75,7 +75,7 @@ struct task {
 	/* owner task only */
 	struct platform_thread *thread;
 	struct platform_thread *published; /* task_answers_update() was called for this one */
-	struct mm *mm; /* NULL after exit */
+	struct mm *mm;			   /* NULL after exit */
 	struct fd_table *files;
 	struct fs_context *fs;
 	struct namespaces *ns;

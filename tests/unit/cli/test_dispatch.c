@@ -283,7 +283,7 @@ static void the_name_of_the_program_chooses_the_class(void **state)
 	assert_matches(res.out.data, "isolation +ns +flag");
 	done(&res);
 	RUN(&res, "caisson-else", "config");
-	assert_matches(res.out.data, "isolation +ns +default");
+	assert_matches(res.out.data, "isolation +sentry +default");
 	done(&res);
 }
 
