@@ -21,6 +21,7 @@
 #include "cli/do_spec.h"
 #include "cli/do_tree.h"
 #include "cli/verbs.h"
+#include "wire/sentry_msg.h"
 
 #define FIELD(member) offsetof(struct do_options, member)
 
@@ -98,6 +99,9 @@ static int run_in(struct cli *cli, struct do_setup *setup, struct do_tree *tree,
 	if (r < 0)
 		return r;
 	create.id = id;
+	/* Class sentry: sockets of the host's kernel, in the caller's network namespace. */
+	if (setup->plan.network_host)
+		rt.sentry.network = SENTRY_NETWORK_HOST;
 	if (tree->user_namespace) {
 		/* State is as short-lived as the mount namespace: nobody else can use it. */
 		rt.root = tree->state;

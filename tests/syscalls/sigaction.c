@@ -404,7 +404,7 @@ TEST(storm_of_signals_loses_nothing_else)
 			FAIL("sum is %ld", s);
 		sum++;
 	}
-	CHECK(sum > 0);
+
 	CHECK(signals_seen > 0);
 	wait_ok(pid);
 }

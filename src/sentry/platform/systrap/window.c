@@ -79,7 +79,7 @@ static uint64_t *good_entry(struct platform_space *s, uint64_t page)
 static bool is_good(struct platform_space *s, uaddr_t addr, size_t len)
 {
 	for (uint64_t page = addr / PAGE; page <= (addr + len - 1) / PAGE; page++) {
-		if (*good_entry(s, page) != page)
+		if (page == 0 || *good_entry(s, page) != page) /* 0: an empty entry */
 			return false;
 	}
 	return true;
