@@ -95,12 +95,12 @@ TEST(fchmodat2_and_links)
 {
 	write_file("f", "");
 	OK(symlink("f", "l"));
-	if (syscall(452, AT_FDCWD, "f", 0600, 0) == -1 && errno == ENOSYS)
+	if (syscall(SYS_fchmodat2, AT_FDCWD, "f", 0600, 0) == -1 && errno == ENOSYS)
 		SKIP("no fchmodat2");
-	OK(syscall(452, AT_FDCWD, "f", 0640, AT_SYMLINK_NOFOLLOW));
+	OK(syscall(SYS_fchmodat2, AT_FDCWD, "f", 0640, AT_SYMLINK_NOFOLLOW));
 	CHECK_EQ(mode_of("f"), 0640);
-	CHECK_ERRNO(syscall(452, AT_FDCWD, "l", 0600, AT_SYMLINK_NOFOLLOW), EOPNOTSUPP);
-	CHECK_ERRNO(syscall(452, AT_FDCWD, "f", 0600, 0x8000), EINVAL);
+	CHECK_ERRNO(syscall(SYS_fchmodat2, AT_FDCWD, "l", 0600, AT_SYMLINK_NOFOLLOW), EOPNOTSUPP);
+	CHECK_ERRNO(syscall(SYS_fchmodat2, AT_FDCWD, "f", 0600, 0x8000), EINVAL);
 }
 
 TEST(only_owner_or_capability)

@@ -255,11 +255,11 @@ TEST(timeouts)
 	CHECK_EQ(epoll_wait(ep, &ev, 1, 20), 0);
 	CHECK(now_ns() - begin >= 20 * MS_IN_NS);
 	begin = now_ns();
-	if (syscall(441, ep, &ev, 1, &ts, NULL, 8) == -1 && errno == ENOSYS)
+	if (syscall(SYS_epoll_pwait2, ep, &ev, 1, &ts, NULL, 8) == -1 && errno == ENOSYS)
 		SKIP("no epoll_pwait2");
 	CHECK(now_ns() - begin >= 20 * MS_IN_NS);
 	ts.tv_nsec = 1000000000;
-	CHECK_ERRNO(syscall(441, ep, &ev, 1, &ts, NULL, 8), EINVAL);
+	CHECK_ERRNO(syscall(SYS_epoll_pwait2, ep, &ev, 1, &ts, NULL, 8), EINVAL);
 }
 
 TEST(pwait_opens_the_mask)

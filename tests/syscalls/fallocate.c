@@ -188,8 +188,13 @@ TEST(fadvise)
 {
 	int fd = file(), fds[2];
 
-	for (int advice = 0; advice <= 5; advice++)
-		CHECK_EQ(posix_fadvise(fd, 0, 0, advice), 0);
+	const int advices[] = { POSIX_FADV_NORMAL,  POSIX_FADV_SEQUENTIAL, POSIX_FADV_RANDOM,
+				POSIX_FADV_NOREUSE, POSIX_FADV_WILLNEED,   POSIX_FADV_DONTNEED };
+
+	CHECK_EQ(write(fd, "kept", 4), 4);
+	for (int i = 0; i < 6; i++)
+		CHECK_EQ(posix_fadvise(fd, 0, 0, advices[i]), 0);
+	CHECK_EQ(lseek(fd, 0, SEEK_CUR), 4);
 	CHECK_EQ(posix_fadvise(fd, 0, 0, 99), EINVAL);
 	CHECK_EQ(posix_fadvise(fd, 0, -1, 0), EINVAL);
 	CHECK_EQ(posix_fadvise(99, 0, 0, 0), EBADF);

@@ -304,15 +304,34 @@ struct waitv {
 	uint32_t flags, reserved;
 };
 
-TEST(waitv)
+static void *wakes_later(void *arg)
+{
+	settle(getpid());
+	while (futex(arg, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) != 1)
+		sleep_ms(1);
+	return NULL;
+}
+
+TEST(waiting_for_several)
 {
 	uint32_t a = 0, b = 0;
-	struct waitv w[2] = { { 0, (uintptr_t)&a, 2, 0 }, { 1, (uintptr_t)&b, 2, 0 } };
+	struct waitv w[2] = { { 0, (uintptr_t)&a, 2 | 128, 0 }, { 1, (uintptr_t)&b, 2 | 128, 0 } };
+	struct timespec past = { 1, 0 };
+	pthread_t t;
 
-	if (syscall(449, w, 2, 0, NULL, 0) == -1 && errno == ENOSYS)
+	if (syscall(SYS_futex_waitv, w, 2, 0, NULL, 0) == -1 && errno == ENOSYS)
 		SKIP("no futex_waitv");
-	CHECK_ERRNO(syscall(449, w, 2, 0, NULL, 0), EAGAIN);
-	CHECK_ERRNO(syscall(449, w, 0, 0, NULL, 0), EINVAL);
-	CHECK_ERRNO(syscall(449, w, 2, 1, NULL, 0), EINVAL);
-	CHECK_ERRNO(syscall(449, BAD_PTR, 1, 0, NULL, 0), EFAULT);
+	CHECK_ERRNO(syscall(SYS_futex_waitv, w, 2, 0, NULL, 0), EAGAIN);
+	CHECK_ERRNO(syscall(SYS_futex_waitv, w, 0, 0, NULL, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_futex_waitv, w, 2, 1, NULL, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_futex_waitv, w, 129, 0, NULL, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_futex_waitv, BAD_PTR, 1, 0, NULL, 0), EFAULT);
+	w[1].val = 0;
+	CHECK_ERRNO(syscall(SYS_futex_waitv, w, 2, 0, &past, CLOCK_MONOTONIC), ETIMEDOUT);
+	/* The answer is the number of the one that was woken. */
+	CHECK_EQ(pthread_create(&t, NULL, wakes_later, &b), 0);
+	CHECK_EQ(syscall(SYS_futex_waitv, w, 2, 0, NULL, 0), 1);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	w[0].flags = 1;
+	CHECK(syscall(SYS_futex_waitv, w, 1, 0, NULL, 0) == -1 && errno == EINVAL);
 }

@@ -39,6 +39,17 @@
 
 #define MS_IN_NS 1000000LL
 
+/* Newer than the C library's headers may be. */
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
 struct test_case {
 	const char *name;
 	void (*run)(void);

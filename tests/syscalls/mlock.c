@@ -38,7 +38,7 @@ TEST(errors)
 	CHECK_ERRNO(mlock(p, 3 * PAGE), ENOMEM);
 	CHECK_ERRNO(munlock(p, 3 * PAGE), ENOMEM);
 	CHECK_ERRNO(syscall(SYS_mlock2, p, PAGE, 77), EINVAL);
-	OK(syscall(SYS_mlock2, p, PAGE, 1));
+	OK(syscall(SYS_mlock2, p, PAGE, MLOCK_ONFAULT));
 	CHECK_ERRNO(mlockall(0), EINVAL);
 	CHECK_ERRNO(mlockall(77), EINVAL);
 	CHECK_ERRNO(mlockall(MCL_ONFAULT), EINVAL);

@@ -286,3 +286,13 @@ TEST(address_space_limit)
 	CHECK_ERRNO(mmap(NULL, 128UL << 20, PROT_READ | PROT_WRITE, ANON, -1, 0), ENOMEM);
 	OK(mmap(NULL, 1UL << 20, PROT_READ | PROT_WRITE, ANON, -1, 0));
 }
+
+TEST(flags_that_say_what_it_is_for)
+{
+	char *p = OK(mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, ANON | MAP_STACK, -1, 0));
+
+	p[4 * PAGE - 1] = 1;
+	p = OK(mmap(NULL, PAGE, PROT_READ, ANON | MAP_NORESERVE | MAP_NONBLOCK, -1, 0));
+	CHECK_EQ(*p, 0);
+	CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ, MAP_ANONYMOUS | 0xf, -1, 0), EINVAL);
+}

@@ -182,6 +182,11 @@ TEST(flags_of_preadv2)
 	CHECK(!memcmp(buf, "tada", 4));
 	CHECK_ERRNO(preadv2(fd, &in, 1, 0, 1 << 20), EOPNOTSUPP);
 	CHECK_EQ(pwritev2(fd, &out, 1, 0, RWF_DSYNC), 4);
+	CHECK_EQ(pwritev2(fd, &out, 1, 0, RWF_SYNC), 4);
+	CHECK_EQ(preadv2(fd, &in, 1, 0, RWF_HIPRI), 4);
+	/* What is in memory is read, else the call says that it would wait. */
+	if (preadv2(fd, &in, 1, 0, RWF_NOWAIT) != 4)
+		CHECK(errno == EAGAIN || errno == EOPNOTSUPP);
 }
 
 TEST(bad_buffers)
@@ -275,4 +280,17 @@ TEST(unlinked_file_lives_while_open)
 	OK(fstat(fd, &st));
 	CHECK_EQ(st.st_nlink, 0);
 	CHECK_EQ(st.st_size, 4);
+}
+
+TEST(nowait_on_a_pipe)
+{
+	int fds[2];
+	char c;
+	struct iovec in = { &c, 1 };
+
+	OK(pipe(fds));
+	CHECK_ERRNO(preadv2(fds[0], &in, 1, -1, RWF_NOWAIT), EAGAIN);
+	CHECK_EQ(write(fds[1], "x", 1), 1);
+	CHECK_EQ(preadv2(fds[0], &in, 1, -1, RWF_NOWAIT), 1);
+	CHECK_ERRNO(preadv2(fds[0], &in, 1, 0, 0), ESPIPE);
 }

@@ -72,10 +72,15 @@ TEST(policies)
 
 	CHECK_EQ(sched_getscheduler(0), SCHED_OTHER);
 	OK(sched_getparam(0, &param));
+	CHECK_ERRNO(sched_getparam(0x3fffffff, &param), ESRCH);
+	CHECK_ERRNO(sched_setparam(0x3fffffff, &param), ESRCH);
+	CHECK_ERRNO(sched_setscheduler(0x3fffffff, SCHED_OTHER, &param), ESRCH);
 	CHECK_EQ(param.sched_priority, 0);
 	OK(sched_setscheduler(0, SCHED_BATCH, &param));
 	CHECK_EQ(sched_getscheduler(0), SCHED_BATCH);
-	OK(sched_setscheduler(0, SCHED_OTHER, &param));
+	OK(sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &param));
+	CHECK_EQ(sched_getscheduler(0), SCHED_BATCH | SCHED_RESET_ON_FORK);
+	OK(sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &param));
 	OK(sched_setparam(0, &param));
 	param.sched_priority = 5;
 	CHECK_ERRNO(sched_setscheduler(0, SCHED_OTHER, &param), EINVAL);

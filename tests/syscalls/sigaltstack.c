@@ -6,6 +6,10 @@
 
 #include "harness.h"
 
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1U << 31)
+#endif
+
 enum { SIZE = 65536 };
 static char *stack;
 static volatile uintptr_t handler_sp;
@@ -202,7 +206,7 @@ TEST(autodisarm)
 {
 	stack_t ss;
 
-	install((int)(1U << 31));
+	install((int)SS_AUTODISARM);
 	on_signal(SIGUSR1, look, SA_ONSTACK);
 	OK(raise(SIGUSR1));
 	CHECK(on_stack(handler_sp));
@@ -211,7 +215,7 @@ TEST(autodisarm)
 	CHECK_EQ(change_errno, 0);
 	OK(sigaltstack(NULL, &ss));
 	CHECK(ss.ss_sp == stack);
-	CHECK_EQ(ss.ss_flags, (int)(1U << 31));
+	CHECK_EQ(ss.ss_flags, (int)SS_AUTODISARM);
 }
 
 static void frame_says(int sig, siginfo_t *info, void *context)

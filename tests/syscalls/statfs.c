@@ -112,3 +112,24 @@ TEST(o_sync_writes)
 	fd = OK(open("f", O_WRONLY | O_DSYNC));
 	CHECK_EQ(fcntl(fd, F_GETFL) & O_SYNC, O_DSYNC);
 }
+
+TEST(old_statistics_by_device)
+{
+	struct {
+		int32_t free_blocks;
+		uint64_t free_nodes;
+		char names[12], more[32];
+	} u;
+	struct stat st;
+
+	OK(stat("/dev/shm", &st));
+	OK(syscall(SYS_ustat, st.st_dev, &u));
+	CHECK_ERRNO(syscall(SYS_ustat, 0x7ff, &u), EINVAL);
+	CHECK_ERRNO(syscall(SYS_ustat, st.st_dev, BAD_PTR), EFAULT);
+}
+
+TEST(sync_of_all)
+{
+	write_file("f", "x");
+	CHECK_EQ(syscall(SYS_sync), 0);
+}

@@ -499,3 +499,29 @@ TEST(accept_is_woken)
 	OK(connect_to(tcp(0), port));
 	wait_ok(pid);
 }
+
+TEST(addresses_of_another_family)
+{
+	struct sockaddr_in a = local(1);
+
+	a.sin_family = AF_UNIX;
+	CHECK_ERRNO(connect(tcp(0), (struct sockaddr *)&a, sizeof(a)), EAFNOSUPPORT);
+	CHECK_ERRNO(listen(tcp(0), 5) ? -1 : connect_to(tcp(0), 1), ECONNREFUSED);
+}
+
+TEST(sending_with_an_address_or_without_a_peer)
+{
+	int sv[2], port, l = listener(&port, 1);
+	struct sockaddr_in a = local(port);
+	struct iovec iov = { "x", 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	pair(sv);
+	/* The address is not looked at on a connected stream. */
+	CHECK_EQ(sendto(sv[0], "x", 1, 0, (struct sockaddr *)&a, sizeof(a)), 1);
+	CHECK_ERRNO(sendmsg(tcp(0), &msg, MSG_NOSIGNAL), EPIPE);
+	CHECK_ERRNO(send(l, "x", 1, MSG_NOSIGNAL), EPIPE);
+	CHECK_EQ(send(sv[0], "y", 1, MSG_EOR | MSG_DONTROUTE), 1);
+	CHECK_ERRNO(recv(sv[1], BAD_PTR, 1, MSG_WAITALL), EFAULT);
+	CHECK_ERRNO(recv(sv[1], &iov, 1, MSG_ERRQUEUE), EAGAIN);
+}

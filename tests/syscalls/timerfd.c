@@ -140,3 +140,15 @@ TEST(boottime)
 	set(fd, 5 * MS_IN_NS, 0, 0);
 	CHECK_EQ(read(fd, &n, 8), 8);
 }
+
+TEST(cancelled_by_a_set_clock_only)
+{
+	int fd = OK(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK));
+	struct itimerspec it = { { 0, 0 }, { time(NULL) + 1000, 0 } };
+	uint64_t n;
+
+	OK(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &it, NULL));
+	CHECK_ERRNO(read(fd, &n, 8), EAGAIN);
+	OK(timerfd_gettime(fd, &it));
+	CHECK(it.it_value.tv_sec > 900);
+}

@@ -417,3 +417,68 @@ TEST(options)
 	CHECK_ERRNO(getsockopt(OK(open("/dev/null", O_RDONLY)), SOL_SOCKET, SO_TYPE, &value, &len),
 		    ENOTSOCK);
 }
+
+TEST(flags_that_change_nothing_here)
+{
+	int sv[2];
+	char buf[8];
+
+	OK(socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	CHECK_EQ(send(sv[0], "ab", 2, MSG_DONTWAIT | MSG_DONTROUTE | MSG_CONFIRM), 2);
+	CHECK_EQ(recv(sv[1], buf, 8, MSG_CMSG_CLOEXEC), 2);
+	CHECK_ERRNO(recv(sv[1], buf, 8, MSG_DONTWAIT | MSG_ERRQUEUE), EAGAIN);
+	CHECK_ERRNO(sendto(sv[0], "x", 1, 0, (struct sockaddr *)buf, 2), EISCONN);
+	CHECK_ERRNO(send(sv[0], BAD_PTR, 5, 0), EFAULT);
+	CHECK_EQ(write(sv[0], "x", 1), 1);
+	CHECK_ERRNO(recv(sv[1], BAD_PTR, 5, 0), EFAULT);
+}
+
+TEST(accept_with_bad_addresses)
+{
+	int l = listener("s", 5);
+	socklen_t len = sizeof(struct sockaddr_un);
+
+	OK(connect_to(new_socket(0), "s"));
+	CHECK_ERRNO(syscall(SYS_accept, l, BAD_PTR, &len), EFAULT);
+	OK(connect_to(new_socket(0), "s"));
+	CHECK_ERRNO(syscall(SYS_accept4, l, &len, BAD_PTR, 0), EFAULT);
+}
+
+TEST(accept_is_interrupted)
+{
+	int l = listener("s", 5);
+	pid_t pid;
+
+	CHILD (pid) {
+		on_signal(SIGUSR1, count_signal, 0);
+		CHECK_ERRNO(accept(l, NULL, NULL), EINTR);
+	}
+	settle(pid);
+	OK(kill(pid, SIGUSR1));
+	wait_ok(pid);
+}
+
+TEST(receive_and_send_are_interrupted)
+{
+	static char big[1 << 21];
+	struct iovec iov = { big, 10 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int sv[2];
+	pid_t pid;
+
+	OK(socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	CHILD (pid) {
+		on_signal(SIGUSR1, count_signal, 0);
+		CHECK_ERRNO(recv(sv[0], big, 1, 0), EINTR);
+		CHECK_ERRNO(recvmsg(sv[0], &msg, 0), EINTR);
+		while (send(sv[0], big, sizeof(big), MSG_DONTWAIT) > 0)
+			;
+		CHECK_ERRNO(send(sv[0], big, 1, 0), EINTR);
+		CHECK_ERRNO(sendmsg(sv[0], &msg, 0), EINTR);
+	}
+	for (int i = 0; i < 4; i++) {
+		settle(pid);
+		OK(kill(pid, SIGUSR1));
+	}
+	wait_ok(pid);
+}
