@@ -369,6 +369,8 @@ static ssize_t tcp_receive(struct socket *sock, struct socket_msg *m)
 		return sock->error ? socket_take_error(sock) : -ENOTCONN;
 	if (m->flags & MSG_OOB)
 		return receive_urgent(s, m);
+	if (m->flags & MSG_ERRQUEUE)
+		return -EAGAIN; /* nothing is ever queued there */
 	return m->flags & MSG_TRUNC ? discard(s, m) : stream_receive(&s->st, m);
 }
 

@@ -149,6 +149,7 @@ static sysret_t flagged_vector(struct task *t, const struct syscall_args *a, boo
 	const unsigned int flags = arg_uint(a, 5);
 	const bool own = arg_i64(a, 3) == -1;
 	uint64_t pos = arg_u64(a, 3);
+	uint32_t with = 0;
 	ssize_t r;
 
 	if (!own && arg_i64(a, 3) < 0)
@@ -163,14 +164,15 @@ static sysret_t flagged_vector(struct task *t, const struct syscall_args *a, boo
 	/* Nothing tells whether a read would wait for a disk. */
 	if (flags & RWF_NOWAIT && !(f->mode & FMODE_STREAM))
 		return -EOPNOTSUPP;
-	if (flags & RWF_APPEND && f->inode && S_ISREG(f->inode->mode) && !(f->flags & O_APPEND)) {
-		/* At the end, and the position of the file moves only when it was asked for. */
-		f->flags |= O_APPEND;
-		r = vector_io(t, f, a, own ? NULL : &pos, is_write);
-		f->flags &= ~(uint32_t)O_APPEND;
-	} else {
-		r = vector_io(t, f, a, own ? NULL : &pos, is_write);
-	}
+	/* For this call only; the position of an appended file moves only when it was asked for. */
+	if (flags & RWF_APPEND && f->inode && S_ISREG(f->inode->mode))
+		with |= O_APPEND;
+	if (flags & RWF_NOWAIT)
+		with |= O_NONBLOCK;
+	with &= ~f->flags;
+	f->flags |= with;
+	r = vector_io(t, f, a, own ? NULL : &pos, is_write);
+	f->flags &= ~with;
 	if (r > 0 && is_write && flags & (RWF_DSYNC | RWF_SYNC) && f->ops->fsync) {
 		const int e = f->ops->fsync(f, !(flags & RWF_SYNC));
 

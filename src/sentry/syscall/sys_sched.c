@@ -66,10 +66,11 @@ static sysret_t set_scheduler(struct task *t, int nr, int policy, uaddr_t param)
 	if (!of)
 		return -ESRCH;
 	if (policy < 0)
-		policy = of->policy;
+		policy = of->policy | (of->reset_on_fork ? RESET_ON_FORK : 0);
 	r = judge_policy(t, of, policy & ~RESET_ON_FORK, priority);
 	if (r == 0) {
 		of->policy = policy & ~RESET_ON_FORK;
+		of->reset_on_fork = policy & RESET_ON_FORK;
 		of->rt_priority = priority;
 	}
 	task_unref(of);
@@ -95,7 +96,7 @@ sysret_t sys_sched_getscheduler(struct task *t, const struct syscall_args *a)
 
 	if (!of)
 		return arg_int(a, 0) < 0 ? -EINVAL : -ESRCH;
-	policy = of->policy;
+	policy = of->policy | (of->reset_on_fork ? RESET_ON_FORK : 0);
 	task_unref(of);
 	return policy;
 }

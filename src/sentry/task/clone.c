@@ -36,6 +36,8 @@ static int judge_flags(const struct task *t, const struct clone_request *req)
 
 	if ((f & CLONE_FS) && (f & (CLONE_NEWNS | CLONE_NEWUSER)))
 		return -EINVAL;
+	if ((f & CLONE_NEWIPC) && (f & CLONE_SYSVSEM))
+		return -EINVAL;
 	if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
 		return -EINVAL;
 	if ((f & CLONE_SIGHAND) && !(f & CLONE_VM))
@@ -133,9 +135,11 @@ static void copy_plain(struct task *t, struct task *child, const struct clone_re
 	child->usage = user_usage_ref(t->usage);
 	memcpy(child->comm, t->comm, sizeof(child->comm));
 	child->personality = t->personality;
-	child->nice = t->nice;
-	child->policy = t->policy;
-	child->rt_priority = t->rt_priority;
+	child->nice = t->reset_on_fork && t->nice < 0 ? 0 : t->nice;
+	if (!t->reset_on_fork || (t->policy != SCHED_FIFO && t->policy != SCHED_RR)) {
+		child->policy = t->policy;
+		child->rt_priority = t->rt_priority;
+	}
 	child->timer_slack_ns = t->timer_slack_ns;
 	child->ioprio = t->ioprio;
 	memcpy(child->affinity, t->affinity, sizeof(child->affinity));

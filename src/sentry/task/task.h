@@ -107,6 +107,7 @@ struct task {
 	bool seccomp_strict;		/* SECCOMP_MODE_STRICT */
 	uint64_t utime_ns, stime_ns, nvcsw, nivcsw, min_flt, maj_flt, start_ns;
 	int nice, policy, rt_priority;
+	bool reset_on_fork;    /* SCHED_RESET_ON_FORK: children start as ordinary tasks */
 	uint64_t affinity[16]; /* CPU mask, 1024 CPUs */
 	uint64_t syscall_nr;   /* of the call that it is in, for /proc/PID/syscall and strace */
 	struct restart_block restart;
