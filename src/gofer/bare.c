@@ -6,7 +6,11 @@
 #include <string.h>
 
 /* The compiler would make each loop a call of the function that it is in. */
+#if defined(__clang__)
+#define PLAIN_LOOP
+#else
 #define PLAIN_LOOP __attribute__((optimize("no-tree-loop-distribute-patterns")))
+#endif
 
 void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 {

@@ -55,7 +55,7 @@ int gofer_attr(int fd, struct gofer_attr *ret)
 
 const char *gofer_number(int fd, char text[static GOFER_NUMBER_MAX])
 {
-	char *p = text + GOFER_NUMBER_MAX - 1;
+	char *p = &text[GOFER_NUMBER_MAX - 1];
 	unsigned int n = (unsigned int)fd;
 
 	*p = '\0';

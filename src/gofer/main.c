@@ -133,7 +133,7 @@ static void put_at(int fd, int number)
 /* All that may be open: the hard limit. */
 static uint64_t raise_files(void)
 {
-	struct rlimit64 files;
+	struct rlimit64 files = { 0 };
 	long r = SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &files);
 
 	if (r == 0) {

@@ -152,7 +152,14 @@ int jail_filter(const struct sock_filter *filter, unsigned short len, uint32_t f
 	return r > 0 ? -ESRCH : (int)r; /* TSYNC: a thread that cannot be taken along */
 }
 
-const char *jail_stage_name(enum jail_stage stage)
+/* No table of pointers: in a program without start files nobody would relocate it. */
+#if defined(__clang__)
+#define NO_TABLE
+#else
+#define NO_TABLE __attribute__((optimize("no-tree-switch-conversion")))
+#endif
+
+NO_TABLE const char *jail_stage_name(enum jail_stage stage)
 {
 	switch (stage) {
 	case JAIL_DESCRIPTORS:

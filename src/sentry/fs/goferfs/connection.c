@@ -320,6 +320,7 @@ int gofer_call(struct gofer_call *call)
 	if (r < 0)
 		return r;
 	wait_for(call);
+	list_del(&call->node); /* off the list since it was answered */
 	return call->status > 0 ? -EIO : call->status;
 }
 
