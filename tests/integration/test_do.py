@@ -225,9 +225,9 @@ def test_nothing_is_left_when_do_is_killed(runtime):
     # The leak check after the test looks for processes, mounts and cgroups.
 
 
-@pytest.mark.classes("ns")
+@pytest.mark.classes("ns", "sentry")
 def test_ordinary_user_can_use_it(runtime, host_dir):
-    result = runtime.call(raw=[*AS_USER, str(runtime.path), "do", "--", "sh", "-c",
+    result = runtime.call(raw=[*AS_USER, str(runtime.path), "--isolation", runtime.isolation, "do", "--", "sh", "-c",
                                f"cat {host_dir}/file; echo x > {host_dir}/new; id -u"], check=False,
                           env={"HOME": "/tmp", "XDG_RUNTIME_DIR": str(host_dir)})
 
@@ -236,14 +236,14 @@ def test_ordinary_user_can_use_it(runtime, host_dir):
     assert not (host_dir / "new").exists()
 
 
-@pytest.mark.classes("ns")
+@pytest.mark.classes("ns", "sentry")
 @pytest.mark.parametrize("flags,ids", [([], ["1000", "1000", "0"]), (["--user", "1000"], ["1000", "1000", "0"]),
                                        (["--user", "0"], ["0", "0", "1"]), (["--user", "root"], ["0", "0", "1"])])
 def test_ordinary_user_stays_who_they_are_or_is_root_by_name(runtime, host_dir, flags, ids):
     """The third: whether there is any effective capability."""
     os.chown(host_dir, 1000, 1000)
     script = "id -u; id -g; grep -c 'CapEff:.*[1-9a-f]' /proc/self/status; stat -c %u:%g $0"
-    result = runtime.call(raw=[*AS_USER, str(runtime.path), "do", *flags, "--", "sh", "-c", script, str(host_dir)],
+    result = runtime.call(raw=[*AS_USER, str(runtime.path), "--isolation", runtime.isolation, "do", *flags, "--", "sh", "-c", script, str(host_dir)],
                           check=False, env={"HOME": "/tmp", "XDG_RUNTIME_DIR": str(host_dir)})
 
     assert result.returncode == 0, str(result)
@@ -252,21 +252,21 @@ def test_ordinary_user_stays_who_they_are_or_is_root_by_name(runtime, host_dir, 
     assert result.stdout.split()[3] == f"{ids[0]}:{ids[1]}"
 
 
-@pytest.mark.classes("ns")
+@pytest.mark.classes("ns", "sentry")
 @pytest.mark.parametrize("user", ["1001", "1000:7", "0:7", "nobody"])
 def test_ordinary_user_cannot_be_anybody_else(runtime, host_dir, user):
-    result = runtime.call(raw=[*AS_USER, str(runtime.path), "do", "--user", user, "--", "true"], check=False,
+    result = runtime.call(raw=[*AS_USER, str(runtime.path), "--isolation", runtime.isolation, "do", "--user", user, "--", "true"], check=False,
                           env={"HOME": "/tmp", "XDG_RUNTIME_DIR": str(host_dir)})
     assert result.returncode != 0 and "nobody else" in result.stderr
 
 
-@pytest.mark.classes("ns")
+@pytest.mark.classes("ns", "sentry")
 def test_ordinary_user_gains_no_rights_over_files_of_root(runtime, host_dir):
     secret = host_dir / "secret"
     secret.write_text("root only")
     secret.chmod(0o600)
 
-    result = runtime.call(raw=[*AS_USER, str(runtime.path), "do", "--", "cat", str(secret)], check=False,
+    result = runtime.call(raw=[*AS_USER, str(runtime.path), "--isolation", runtime.isolation, "do", "--", "cat", str(secret)], check=False,
                           env={"HOME": "/tmp", "XDG_RUNTIME_DIR": str(host_dir)})
     assert result.returncode != 0 and "root only" not in result.stdout
 

@@ -168,11 +168,9 @@ static int become_gofer(const struct launch *l, int sock, const struct roots *ro
 	    dup2(log >= 0 ? log : null, 2) < 0)
 		return err_sys(err, r < 0 ? r : -errno, "lay out the gofer's descriptors");
 	if (l->gofer_userns >= 0) {
-		const struct oci_user root = { 0 };
-
 		if (setns(l->gofer_userns, CLONE_NEWUSER) < 0)
 			return err_sys(err, -errno, "enter the gofer's user namespace");
-		r = namespace_become_root(&root, err);
+		r = namespace_become_root(&l->cr->spec.process.user, err);
 		if (r < 0)
 			return r;
 	}
