@@ -120,6 +120,14 @@ def test_tmpcopyup_fills_the_tmpfs_with_what_it_covers(runtime, bundle):
         assert stat.S_ISFIFO(os.stat(f"{top}/pipe").st_mode)
 
 
+def test_tmpcopyup_fills_a_tmpfs_that_is_then_read_only(runtime, bundle):
+    bundle.rootfs.write("data/f", "kept")
+    bundle.mount("/data", "tmpfs", "tmpfs", ["tmpcopyup", "ro"])
+
+    result = runtime.run(bundle, ["sh", "-c", "cat /data/f; echo x > /data/g"], check=False)
+    assert result.stdout == "kept" and "Read-only file system" in result.stderr
+
+
 def test_what_is_written_over_tmpcopyup_stays_in_the_tmpfs(runtime, bundle):
     bundle.rootfs.write("data/file", "image")
     bundle.mount("/data", "tmpfs", "tmpfs", ["tmpcopyup"])

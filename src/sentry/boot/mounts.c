@@ -15,6 +15,11 @@
 #include "sentry/fs/devtmpfs/devtmpfs.h"
 #include "sentry/fs/proc/proc.h"
 
+/* What a remount of a mount takes over of its flags. */
+#define REMOUNT_FLAGS                                                                              \
+	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | \
+	 MS_STRICTATIME)
+
 static boot_bind_fn *bind_root;
 
 void boot_set_bind(boot_bind_fn *fn)
@@ -200,11 +205,15 @@ static int mount_one(struct tree *t, const struct sentry_mount *m, struct err *e
 		return err_sys(err, r, "mount %s at %s%s%.200s", m->source, m->destination,
 			       m->data[0] ? " with " : "", m->data);
 	}
-	/* Paths of the host are not shown. */
-	r = vfs_attach(t->ns, sb, &at, mount_flags_of(m->flags),
+	/* Paths of the host are not shown. What is copied up is written before it is read-only. */
+	r = vfs_attach(t->ns, sb, &at,
+		       mount_flags_of(m->copy_up ? m->flags & ~(uint64_t)MS_RDONLY : m->flags),
 		       m->type == SENTRY_MOUNT_BIND ? "none" : m->source);
 	if (r == 0 && m->copy_up)
 		r = copy_up(t, m, &at, err);
+	if (r == 0 && m->copy_up && m->flags & MS_RDONLY)
+		r = vfs_mount(&t->ctx, t->ns, NULL, m->destination, NULL,
+			      MS_REMOUNT | MS_BIND | (m->flags & REMOUNT_FLAGS), NULL);
 	if (r == 0 && m->type == SENTRY_MOUNT_TMPFS && str_eq(m->destination, "/dev"))
 		r = devtmpfs_populate(sb);
 	superblock_unref(sb);
