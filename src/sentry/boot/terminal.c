@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "sentry/core/kclock.h"
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/devpts/pump.h"
@@ -77,6 +78,7 @@ int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int 
 	struct terminal *t = calloc(1, sizeof(*t));
 	struct superblock *sb = NULL;
 	unsigned int index;
+	AUTO_CLOSE int left = host_fd; /* until the pump has it */
 	int r = t ? find_devpts(ctx, &sb) : -ENOMEM;
 
 	if (r == 0)
@@ -84,7 +86,7 @@ int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int 
 	if (r == 0) {
 		r = open_slave(ctx, sb, index, ret_slave);
 		if (r == 0) {
-			r = tty_pump_start(file_ref(t->master), host_fd, &t->pump);
+			r = tty_pump_start(file_ref(t->master), TAKE_FD(left), &t->pump);
 			if (r < 0) {
 				file_unref(t->master);
 				file_unref(*ret_slave);
@@ -96,7 +98,6 @@ int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int 
 	if (sb)
 		superblock_unref(sb);
 	if (r < 0) {
-		(void)close(host_fd);
 		free(t);
 		return err_sys(err, r, "make the terminal");
 	}

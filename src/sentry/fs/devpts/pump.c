@@ -97,12 +97,10 @@ static void inwards(void *arg)
 int tty_pump_start(struct file *master, int host_fd, struct tty_pump **ret)
 {
 	struct tty_pump *p = calloc(1, sizeof(*p));
-	int r;
+	int r = p ? host_file_new(host_fd, 0, 0, &p->host) : -ENOMEM;
 
-	if (!p)
-		return -ENOMEM;
-	r = host_file_new(host_fd, 0, 0, &p->host);
 	if (r < 0) {
+		(void)close(host_fd);
 		free(p);
 		return r;
 	}

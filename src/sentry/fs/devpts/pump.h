@@ -13,8 +13,8 @@
 struct tty_pump;
 
 /*
- * Two fibers move bytes until one side ends. Takes master (a reference) and host_fd (O_NONBLOCK) on
- * success. 0, -ENOMEM, or what host_file_new() says.
+ * Two fibers move bytes until one side ends. Takes host_fd (O_NONBLOCK), closed on failure, and on
+ * success master (a reference). 0, -ENOMEM, or what host_file_new() says.
  */
 int tty_pump_start(struct file *master, int host_fd, struct tty_pump **ret);
 
