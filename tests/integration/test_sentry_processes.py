@@ -21,6 +21,14 @@ def status(pid):
     return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
+def has_ended(pid):
+    """Gone, at whatever moment, or a zombie."""
+    try:
+        return status(pid)["State"].startswith("Z")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def children(pid):
     found = []
     for entry in pathlib.Path("/proc").iterdir():
@@ -97,7 +105,7 @@ def test_a_waiter_ends_with_the_sandbox(runtime, bundle):
     waiter = int(pid_file.read_text())
 
     runtime.kill(bundle, "KILL")
-    wait_until(lambda: not os.path.exists(f"/proc/{waiter}") or status(waiter)["State"].startswith("Z"))
+    wait_until(lambda: has_ended(waiter))
 
 
 def test_sentry_and_gofer_have_no_power_and_ids_of_their_own(runtime, make_bundle):
