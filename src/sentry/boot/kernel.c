@@ -17,7 +17,6 @@
 #include "sentry/platform/platform.h"
 #include "sentry/platform/systrap/systrap.h"
 #include "sentry/syscall/observe.h"
-#include "sentry/syscall/observe.h"
 #include "sentry/syscall/syscall.h"
 #include "sentry/task/run.h"
 
