@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -26,6 +27,13 @@
 #define COPY_MAX 8192 /* bytes on the way, each direction */
 /* More than a terminal holds (640 KiB in tty_buffer.c): what comes after that was written later. */
 #define DRAIN_MAX (1u << 20) /* bytes */
+/*
+ * A signal that came this shortly before the end met a process that was as good as gone: class
+ * sentry reports an end when the terminal inside has been emptied or nobody took it for 2 s. It is
+ * then meant for us, and a reader is waited for only while it takes something.
+ */
+#define ASKED_NS    (3 * 1000000000ull)
+#define PATIENCE_MS 500
 /* A pipe or terminal that poll calls writable takes this much without blocking (PIPE_BUF). */
 #define WRITE_MAX 4096
 
@@ -41,6 +49,7 @@ struct loop {
 	struct termios saved;
 	int raw_fd; /* the terminal that is raw now, or -1 */
 	int notify;
+	uint64_t asked; /* when a signal that means an end last came, monotonic ns; 0: never */
 };
 
 void foreground_unblock(void)
@@ -63,6 +72,19 @@ int foreground_signals(struct err *err)
 	return fd < 0 ? err_sys(err, -errno, "signalfd") : fd;
 }
 
+static bool means_an_end(int sig)
+{
+	return sig == SIGTERM || sig == SIGINT || sig == SIGHUP || sig == SIGQUIT;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static void pass_signals(struct loop *loop)
 {
 	struct signalfd_siginfo info[8];
@@ -83,6 +105,8 @@ static void pass_signals(struct loop *loop)
 					(void)console_copy_size(loop->raw_fd, process->master);
 				break;
 			default:
+				if (means_an_end(sig))
+					loop->asked = now_ns();
 				(void)pidfd_kill(process->pidfd, sig);
 			}
 		}
@@ -158,8 +182,7 @@ static bool asked_to_end(const struct loop *loop)
 	bool ends = false;
 
 	while (read(loop->fg->signals, &info, sizeof(info)) == sizeof(info))
-		ends = ends || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT ||
-		       info.ssi_signo == SIGHUP || info.ssi_signo == SIGQUIT;
+		ends = ends || means_an_end((int)info.ssi_signo);
 	return ends;
 }
 
@@ -169,6 +192,7 @@ static bool asked_to_end(const struct loop *loop)
  */
 static void drain(struct loop *loop)
 {
+	const bool asked = loop->asked && now_ns() - loop->asked < ASKED_NS;
 	struct stream *s = &loop->out;
 	size_t taken = 0;
 
@@ -177,11 +201,15 @@ static void drain(struct loop *loop)
 				      { .fd = loop->fg->signals, .events = POLLIN } };
 		const size_t held = s->end - s->start;
 		const bool more = s->from >= 0 && taken < DRAIN_MAX && stream_read(s);
+		int r;
 
 		taken += s->end - s->start - held;
 		if (s->start == s->end && !more)
 			break;
-		if (poll(p, 2, -1) <= 0)
+		r = poll(p, 2, asked ? PATIENCE_MS : -1);
+		if (r == 0)
+			break;
+		if (r < 0)
 			continue;
 		if (p[1].revents && asked_to_end(loop))
 			break;
