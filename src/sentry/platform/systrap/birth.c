@@ -48,16 +48,38 @@ static bool give(const struct seccomp_notif *n, int fd, int as)
 	return ioctl(systrap.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) == as;
 }
 
-static void kill_unknown(pid_t pid)
+/* Whose thread it is: by the books, or, for one that they do not have, by the kernel's word. */
+static struct platform_space *space_of(pid_t tid)
 {
-	const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct platform_thread *t = systrap_thread_by_tid(tid);
 
-	/* A thread has no pidfd of its own here: its group's number is not known; name it. */
-	if (pidfd >= 0) {
-		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-		(void)close(pidfd);
+	for (unsigned int i = 0; !t && i < SYSTRAP_TID_BUCKETS; i++) {
+		struct platform_thread *other;
+
+		list_for_each(other, &systrap.tids[i], tid_node)
+		{
+			if (other->space->tgid > 0 &&
+			    syscall(SYS_tgkill, other->space->tgid, tid, 0) == 0) {
+				t = other;
+				break;
+			}
+		}
+	}
+	return t ? t->space : NULL;
+}
+
+static void kill_notifier(pid_t tid)
+{
+	struct platform_space *s = space_of(tid);
+
+	if (s) {
+		systrap_space_kill(s);
 	} else {
-		(void)kill(pid, SIGKILL);
+		/* Of no space yet: a process by itself. */
+		AUTO_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, tid, 0);
+
+		if (pidfd >= 0)
+			(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	}
 }
 
@@ -93,7 +115,7 @@ static void on_birth(const struct seccomp_notif *n)
 		answer(n, 0, 0, 0);
 		return;
 	}
-	kill_unknown((pid_t)n->pid);
+	kill_notifier((pid_t)n->pid);
 	answer(n, 0, -EPERM, 0);
 }
 
@@ -141,10 +163,7 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 		answer(&n, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		return;
 	}
-	if (t)
-		systrap_space_kill(t->space);
-	else
-		kill_unknown((pid_t)n.pid);
+	kill_notifier((pid_t)n.pid);
 	answer(&n, 0, -EPERM, 0);
 }
 
