@@ -10,39 +10,22 @@
 #include "base/str.h"
 #include "sentry/core/kclock.h"
 #include "sentry/vfs/internal.h"
+#include "sentry/vfs/simple.h"
 
 static struct superblock anon_sb;
 static struct inode *root_inode;
 static struct mount *anon_mount;
 
-static void anon_evict(struct inode *inode)
-{
-	inode_fini(inode);
-	free(inode);
-}
-
 static int anon_setattr(struct inode *inode, const struct setattr *attr)
 {
 	if (attr->mask & SETATTR_SIZE)
 		return -EINVAL;
-	if (attr->mask & SETATTR_MODE)
-		inode->mode = (inode->mode & S_IFMT) | attr->mode;
-	if (attr->mask & SETATTR_UID)
-		inode->uid = attr->uid;
-	if (attr->mask & SETATTR_GID)
-		inode->gid = attr->gid;
-	if (attr->mask & SETATTR_ATIME)
-		inode->atime = attr->atime;
-	if (attr->mask & SETATTR_MTIME)
-		inode->mtime = attr->mtime;
-	if (attr->mask & SETATTR_CTIME)
-		inode->ctime = attr->ctime;
-	return 0;
+	return simple_setattr(inode, attr);
 }
 
 static const struct inode_ops anon_ops = {
 	.setattr = anon_setattr,
-	.evict = anon_evict,
+	.evict = simple_evict,
 };
 
 static const struct superblock_ops anon_sb_ops = { 0 };

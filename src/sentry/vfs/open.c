@@ -12,20 +12,15 @@
 
 #include "sentry/vfs/internal.h"
 #include "sentry/vfs/notify.h"
+#include "sentry/vfs/simple.h"
 #include "sentry/vfs/special.h"
 #include "sentry/vfs/walk.h"
 
 #define OPEN_FLAGS_KEPT_NOT (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 #define TMPFILE_BIT	    (O_TMPFILE & ~O_DIRECTORY)
 
-static void path_file_release(struct file *f)
-{
-	file_fini(f);
-	free(f);
-}
-
 static const struct file_ops path_file_ops = {
-	.release = path_file_release,
+	.release = simple_release,
 };
 
 static int open_path_only(const struct vfs_ctx *ctx, const struct path *p, uint32_t flags,

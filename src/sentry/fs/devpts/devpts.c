@@ -14,9 +14,9 @@
 #include "sentry/fs/devpts/internal.h"
 #include "sentry/fs/devtmpfs/chrdev.h"
 #include "sentry/fs/kernfs/kernfs.h"
+#include "sentry/vfs/simple.h"
 
 #define DEVPTS_SUPER_MAGIC 0x1cd1
-#define ROOT_INO	   1
 #define PTMX_INO	   2
 #define PTS_INO		   3 /* of the slave 0 */
 #define POS_PTMX	   2 /* directory positions: ".", "..", ptmx, slaves */
@@ -49,31 +49,10 @@ struct tty *devpts_tty_of_inode(struct inode *inode)
 					    : NULL;
 }
 
-static void inode_evict(struct inode *inode)
-{
-	inode_fini(inode);
-	free(inode);
-}
-
 static void pts_evict(struct inode *inode)
 {
 	inode_fini(inode);
 	free(container_of(inode, struct pts_inode, inode));
-}
-
-static int inode_setattr(struct inode *inode, const struct setattr *attr)
-{
-	if (attr->mask & SETATTR_MODE)
-		inode->mode = (inode->mode & S_IFMT) | (attr->mode & 07777);
-	if (attr->mask & SETATTR_UID)
-		inode->uid = attr->uid;
-	if (attr->mask & SETATTR_GID)
-		inode->gid = attr->gid;
-	if (attr->mask & SETATTR_ATIME)
-		inode->atime = attr->atime;
-	if (attr->mask & SETATTR_MTIME)
-		inode->mtime = attr->mtime;
-	return 0;
 }
 
 /* The node's mode is the instance's: inodes of it come and go. */
@@ -81,7 +60,7 @@ static int ptmx_setattr(struct inode *inode, const struct setattr *attr)
 {
 	if (attr->mask & SETATTR_MODE)
 		devpts_of(inode)->ptmx_mode = attr->mode & 07777;
-	return inode_setattr(inode, attr);
+	return simple_setattr(inode, attr);
 }
 
 static int pts_open(struct inode *inode, uint32_t flags, struct file **ret)
@@ -99,11 +78,11 @@ static int ptmx_open(struct inode *inode, uint32_t flags, struct file **ret)
 static const struct inode_ops ptmx_ops = {
 	.setattr = ptmx_setattr,
 	.open = ptmx_open,
-	.evict = inode_evict,
+	.evict = simple_evict,
 };
 
 static const struct inode_ops pts_inode_ops = {
-	.setattr = inode_setattr,
+	.setattr = simple_setattr,
 	.open = pts_open,
 	.evict = pts_evict,
 };
@@ -129,25 +108,16 @@ static int root_lookup(struct inode *dir, const struct vfs_name *name, struct in
 	return 0;
 }
 
-static bool emit(struct file *f, struct dir_sink *sink, const char *name, uint64_t ino,
-		 unsigned int type)
-{
-	if (!sink->emit(sink, name, strlen(name), ino, type, f->pos + 1))
-		return false;
-	f->pos++;
-	return true;
-}
-
 static int root_iterate(struct file *f, struct dir_sink *sink)
 {
 	const struct devpts *fs = devpts_of(f->inode);
 	char name[16];
 
-	if (f->pos == 0 && !emit(f, sink, ".", ROOT_INO, DT_DIR))
+	if (f->pos == 0 && !simple_emit(f, sink, ".", SIMPLE_ROOT_INO, DT_DIR, 1))
 		return 0;
-	if (f->pos == 1 && !emit(f, sink, "..", ROOT_INO, DT_DIR))
+	if (f->pos == 1 && !simple_emit(f, sink, "..", SIMPLE_ROOT_INO, DT_DIR, POS_PTMX))
 		return 0;
-	if (f->pos == POS_PTMX && !emit(f, sink, "ptmx", PTMX_INO, DT_CHR))
+	if (f->pos == POS_PTMX && !simple_emit(f, sink, "ptmx", PTMX_INO, DT_CHR, POS_PTS))
 		return 0;
 	while (f->pos - POS_PTS < PTY_MAX) {
 		const uint64_t index = f->pos - POS_PTS;
@@ -157,50 +127,28 @@ static int root_iterate(struct file *f, struct dir_sink *sink)
 			continue;
 		}
 		(void)snprintf(name, sizeof(name), "%u", (unsigned int)index);
-		if (!emit(f, sink, name, PTS_INO + index, DT_CHR))
+		if (!simple_emit(f, sink, name, PTS_INO + index, DT_CHR, f->pos + 1))
 			return 0;
 	}
 	return 0;
 }
 
-static int64_t root_seek(struct file *f, int64_t offset, int whence)
-{
-	if (whence == SEEK_CUR && __builtin_add_overflow(offset, (int64_t)f->pos, &offset))
-		return -EOVERFLOW;
-	if ((whence != SEEK_SET && whence != SEEK_CUR) || offset < 0)
-		return -EINVAL;
-	f->pos = (uint64_t)offset;
-	return offset;
-}
-
-static void root_release(struct file *f)
-{
-	file_fini(f);
-	free(f);
-}
-
 static const struct file_ops root_file_ops = {
 	.iterate = root_iterate,
-	.seek = root_seek,
-	.release = root_release,
+	.seek = simple_dir_seek,
+	.release = simple_release,
 };
 
 static int root_open(struct inode *inode, uint32_t flags, struct file **ret)
 {
-	struct file *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return -ENOMEM;
-	file_init(f, &root_file_ops, NULL, NULL, flags);
-	*ret = f;
-	return 0;
+	return simple_open(&root_file_ops, flags, ret);
 }
 
 static const struct inode_ops root_ops = {
 	.lookup = root_lookup,
-	.setattr = inode_setattr,
+	.setattr = simple_setattr,
 	.open = root_open,
-	.evict = inode_evict,
+	.evict = simple_evict,
 };
 
 /* The slave belongs to who made the pair, unless options say otherwise. */
@@ -395,19 +343,6 @@ static const struct superblock_ops devpts_sb_ops = {
 	.put = put,
 };
 
-static int make_root(struct devpts *fs)
-{
-	struct inode *root = calloc(1, sizeof(*root));
-
-	if (!root)
-		return -ENOMEM;
-	inode_init(root, &fs->sb, &root_ops, ROOT_INO, S_IFDIR | 0755, NULL);
-	root->nlink = 2;
-	fs->sb.root = dentry_new_root(&fs->sb, root);
-	inode_unref(root);
-	return fs->sb.root ? 0 : -ENOMEM;
-}
-
 static int devpts_mount(const struct filesystem_type *type, const char *source, const char *data,
 			const struct cred *cred, struct superblock **ret)
 {
@@ -423,7 +358,7 @@ static int devpts_mount(const struct filesystem_type *type, const char *source, 
 	fs->max = PTY_MAX;
 	r = set_options(fs, data);
 	if (r == 0)
-		r = make_root(fs);
+		r = simple_root(&fs->sb, &root_ops, 0755);
 	if (r < 0) {
 		superblock_unref(&fs->sb);
 		return r;

@@ -4,6 +4,7 @@
  * and urandom (random(4)). Randomness is the host's.
  */
 #include "sentry/fs/devtmpfs/chrdev.h"
+#include "sentry/vfs/simple.h"
 
 #include <errno.h>
 #include <linux/random.h>
@@ -20,12 +21,6 @@
 #define ZERO_CHUNK   65536u
 #define RANDOM_CHUNK 256u /* getrandom(2) gives up to 256 bytes without being interrupted */
 #define POOL_BITS    256  /* what Linux reports since 5.18 */
-
-static void mem_release(struct file *f)
-{
-	file_fini(f);
-	free(f);
-}
 
 static ssize_t null_read(struct file *f, struct uio *u, uint64_t *pos)
 {
@@ -118,7 +113,7 @@ static const struct file_ops null_ops = {
 	.read = null_read,
 	.write = null_write,
 	.seek = mem_seek,
-	.release = mem_release,
+	.release = simple_release,
 };
 
 static const struct file_ops zero_ops = {
@@ -126,14 +121,14 @@ static const struct file_ops zero_ops = {
 	.write = null_write,
 	.mmap = zero_mmap,
 	.seek = mem_seek,
-	.release = mem_release,
+	.release = simple_release,
 };
 
 static const struct file_ops full_ops = {
 	.read = zero_read,
 	.write = full_write,
 	.seek = mem_seek,
-	.release = mem_release,
+	.release = simple_release,
 };
 
 static const struct file_ops random_ops = {
@@ -141,7 +136,7 @@ static const struct file_ops random_ops = {
 	.write = null_write,
 	.ioctl = random_ioctl,
 	.seek = mem_seek,
-	.release = mem_release,
+	.release = simple_release,
 };
 
 static int mem_open(struct inode *inode, unsigned int minor, uint32_t flags, struct file **ret)

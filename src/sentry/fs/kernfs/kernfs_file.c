@@ -3,6 +3,7 @@
  * sentry/fs/kernfs/kernfs_file.c - open directories and text files of synthetic trees.
  */
 #include "sentry/fs/kernfs/kernfs.h"
+#include "sentry/vfs/simple.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -74,26 +75,10 @@ static int dir_iterate(struct file *f, struct dir_sink *sink)
 	return iterate_computed(f, ki, sink);
 }
 
-static int64_t dir_seek(struct file *f, int64_t offset, int whence)
-{
-	if (whence == SEEK_CUR && __builtin_add_overflow(offset, (int64_t)f->pos, &offset))
-		return -EOVERFLOW;
-	if ((whence != SEEK_SET && whence != SEEK_CUR) || offset < 0)
-		return -EINVAL;
-	f->pos = (uint64_t)offset;
-	return offset;
-}
-
-static void dir_release(struct file *f)
-{
-	file_fini(f);
-	free(f);
-}
-
 static const struct file_ops dir_ops = {
 	.iterate = dir_iterate,
-	.seek = dir_seek,
-	.release = dir_release,
+	.seek = simple_dir_seek,
+	.release = simple_release,
 };
 
 /* A fresh text when it is read from the start. */

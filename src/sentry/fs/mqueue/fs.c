@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "sentry/fs/mqueue/internal.h"
+#include "sentry/vfs/simple.h"
 
 #define MQUEUE_MAGIC 0x19800202
-#define ROOT_INO     1
 #define FILE_SIZE    80 /* bytes of the status text, as Linux says */
 
 struct mqueue_sb {
@@ -137,69 +137,34 @@ static int root_unlink(struct inode *dir, const struct vfs_name *name, struct in
 	return 0;
 }
 
-static bool emit(struct file *f, struct dir_sink *sink, const char *name, uint64_t ino,
-		 unsigned int type, uint64_t next)
-{
-	if (!sink->emit(sink, name, strlen(name), ino, type, next))
-		return false;
-	f->pos = next;
-	return true;
-}
-
 /* Inode numbers only grow and the list is in their order: they are the positions. */
 static int root_iterate(struct file *f, struct dir_sink *sink)
 {
 	struct mqueue *q;
 
-	if (f->pos == 0 && !emit(f, sink, ".", ROOT_INO, DT_DIR, 1))
+	if (f->pos == 0 && !simple_emit(f, sink, ".", SIMPLE_ROOT_INO, DT_DIR, 1))
 		return 0;
-	if (f->pos == 1 && !emit(f, sink, "..", ROOT_INO, DT_DIR, 2))
+	if (f->pos == 1 && !simple_emit(f, sink, "..", SIMPLE_ROOT_INO, DT_DIR, 2))
 		return 0;
 	list_for_each(q, &ns_of(f->inode)->queues, node)
 	{
 		if (q->ino < f->pos)
 			continue;
-		if (!emit(f, sink, q->name, q->ino, DT_REG, q->ino + 1))
+		if (!simple_emit(f, sink, q->name, q->ino, DT_REG, q->ino + 1))
 			break;
 	}
 	return 0;
 }
 
-static int64_t root_seek(struct file *f, int64_t offset, int whence)
-{
-	if (whence != SEEK_SET || offset < 0)
-		return -EINVAL;
-	f->pos = (uint64_t)offset;
-	return offset;
-}
-
-static void root_release(struct file *f)
-{
-	file_fini(f);
-	free(f);
-}
-
 static const struct file_ops root_file_ops = {
 	.iterate = root_iterate,
-	.seek = root_seek,
-	.release = root_release,
+	.seek = simple_dir_seek,
+	.release = simple_release,
 };
 
 static int root_open(struct inode *inode, uint32_t flags, struct file **ret)
 {
-	struct file *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return -ENOMEM;
-	file_init(f, &root_file_ops, NULL, NULL, flags);
-	*ret = f;
-	return 0;
-}
-
-static void root_evict(struct inode *inode)
-{
-	inode_fini(inode);
-	free(inode);
+	return simple_open(&root_file_ops, flags, ret);
 }
 
 static const struct inode_ops root_ops = {
@@ -207,7 +172,7 @@ static const struct inode_ops root_ops = {
 	.mknod = root_mknod,
 	.unlink = root_unlink,
 	.open = root_open,
-	.evict = root_evict,
+	.evict = simple_evict,
 };
 
 static int revalidate(struct dentry *d)
@@ -235,28 +200,21 @@ static int mqueue_mount(const struct filesystem_type *type, const char *source, 
 	struct task *t = task_current();
 	struct mqueue_ns *ns = t ? mqueue_ns_of(t) : mqueue_ns_boot();
 	struct mqueue_sb *ms;
-	struct inode *root;
+	int r;
 
 	if (!ns)
 		return -ENOMEM;
 	ms = calloc(1, sizeof(*ms));
-	root = calloc(1, sizeof(*root));
-	if (!ms || !root) {
-		free(ms);
-		free(root);
+	if (!ms)
 		return -ENOMEM;
-	}
 	superblock_init(&ms->sb, &mqueue_sb_ops, type->name, MQUEUE_MAGIC);
 	ms->sb.no_negative = true;
 	ms->sb.no_cache = true;
 	ms->ns = mqueue_ns_ref(ns);
-	inode_init(root, &ms->sb, &root_ops, ROOT_INO, S_IFDIR | S_ISVTX | 0777, NULL);
-	root->nlink = 2;
-	ms->sb.root = dentry_new_root(&ms->sb, root);
-	inode_unref(root);
-	if (!ms->sb.root) {
+	r = simple_root(&ms->sb, &root_ops, S_ISVTX | 0777);
+	if (r < 0) {
 		superblock_unref(&ms->sb);
-		return -ENOMEM;
+		return r;
 	}
 	*ret = &ms->sb;
 	return 0;

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "sentry/fs/tmpfs/node.h"
+#include "sentry/vfs/simple.h"
 
 #define PAGE 4096u
 
@@ -301,17 +302,11 @@ static int data_fallocate(struct file *f, int mode, uint64_t offset, uint64_t le
 	return tmpfs_data_resize(t, end);
 }
 
-static void data_release(struct file *f)
-{
-	file_fini(f);
-	free(f);
-}
-
 const struct file_ops tmpfs_file_ops = {
 	.read = data_read,
 	.write = data_write,
 	.mmap = data_mmap,
 	.seek = data_seek,
 	.fallocate = data_fallocate,
-	.release = data_release,
+	.release = simple_release,
 };

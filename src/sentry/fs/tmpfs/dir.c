@@ -12,6 +12,7 @@
 #include "sentry/core/kclock.h"
 #include "sentry/fs/devtmpfs/chrdev.h"
 #include "sentry/fs/tmpfs/node.h"
+#include "sentry/vfs/simple.h"
 
 #define COOKIE_FIRST 2u /* 0 is ".", 1 is ".." */
 
@@ -372,30 +373,16 @@ static int dir_iterate(struct file *f, struct dir_sink *sink)
 	return 0;
 }
 
-static int64_t dir_seek(struct file *f, int64_t offset, int whence)
-{
-	/* As dcache_dir_lseek(): no end to seek from. */
-	if (whence != 0 && whence != 1)
-		return -EINVAL;
-	return file_seek_size(f, offset, whence, 0);
-}
-
 static int symlink_readlink(struct inode *inode, char **ret)
 {
 	*ret = strdup(tmpfs_inode(inode)->target);
 	return *ret ? 0 : -ENOMEM;
 }
 
-static void dir_file_release(struct file *f)
-{
-	file_fini(f);
-	free(f);
-}
-
 const struct file_ops tmpfs_dir_file_ops = {
 	.iterate = dir_iterate,
-	.seek = dir_seek,
-	.release = dir_file_release,
+	.seek = simple_dir_seek,
+	.release = simple_release,
 };
 
 #define COMMON_OPS                                                                      \

@@ -11,6 +11,7 @@
 
 #include "sentry/fs/tmpfs/node.h"
 #include "sentry/vfs/anon.h"
+#include "sentry/vfs/simple.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
@@ -42,32 +43,17 @@ int tmpfs_setattr(struct inode *inode, const struct setattr *attr)
 		if (r < 0)
 			return r;
 	}
-	if (attr->mask & SETATTR_MODE)
-		inode->mode = (inode->mode & S_IFMT) | (attr->mode & 07777);
-	if (attr->mask & SETATTR_UID)
-		inode->uid = attr->uid;
-	if (attr->mask & SETATTR_GID)
-		inode->gid = attr->gid;
-	if (attr->mask & SETATTR_ATIME)
-		inode->atime = attr->atime;
-	if (attr->mask & SETATTR_MTIME)
-		inode->mtime = attr->mtime;
-	if (attr->mask & SETATTR_CTIME)
-		inode->ctime = attr->ctime;
-	return 0;
+	return simple_setattr(inode, attr);
 }
 
 int tmpfs_open(struct inode *inode, uint32_t flags, struct file **ret)
 {
-	struct file *f = calloc(1, sizeof(*f));
+	const int r = simple_open(S_ISDIR(inode->mode) ? &tmpfs_dir_file_ops : &tmpfs_file_ops,
+				  flags, ret);
 
-	if (!f)
-		return -ENOMEM;
-	file_init(f, S_ISDIR(inode->mode) ? &tmpfs_dir_file_ops : &tmpfs_file_ops, NULL, NULL,
-		  flags);
-	f->mode |= FMODE_ATOMIC_POS;
-	*ret = f;
-	return 0;
+	if (r == 0)
+		(*ret)->mode |= FMODE_ATOMIC_POS;
+	return r;
 }
 
 void tmpfs_evict(struct inode *inode)
