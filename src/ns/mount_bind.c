@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "ns/mount_fs.h"
+#include "ns/mount_target.h"
 
 #define ATTR_ATIME_ALL ((uint64_t)(MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME))
 
@@ -150,5 +152,25 @@ int mount_source_open(const struct oci_mount *m, const char *bundle, int userns_
 		return err_prefix(err, r, "mount %s at %s", m->source ? m->source : "(no source)",
 				  m->destination);
 	*ret_mount_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int mount_make_link(int root_fd, const char *destination, const char *text, struct err *err)
+{
+	AUTO_MOUNT_TARGET struct mount_target parent = MOUNT_TARGET_INIT;
+	char there[4096];
+	const char *name;
+	ssize_t n;
+	int r = mount_target_open_parent(root_fd, destination, &parent, &name, err);
+
+	if (r < 0)
+		return r;
+	if (symlinkat(text, parent.fd, name) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return err_sys(err, -errno, "make the link");
+	n = readlinkat(parent.fd, name, there, sizeof(there) - 1);
+	if (n < 0 || (size_t)n != strlen(text) || memcmp(text, there, (size_t)n) != 0)
+		return err_sys(err, -EEXIST, "make the link");
 	return 0;
 }

@@ -48,3 +48,9 @@ int mount_apply_idmap(int mount_fd, int userns_fd, bool recursive, struct err *e
 
 /* MOUNT_ATTR_RDONLY for this mount (or all below it too). 0 or -errno. */
 int mount_set_readonly(int mount_fd, bool recursive);
+
+/*
+ * "copy-symlink": a link of that text at `destination` below root_fd, with what is missing on the
+ * way; one that is there already will do. -EEXIST for anything else.
+ */
+int mount_make_link(int root_fd, const char *destination, const char *text, struct err *err);

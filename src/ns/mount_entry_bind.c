@@ -17,27 +17,15 @@
 static int copy_symlink(const struct rootfs *rootfs, const struct mount_entry *e, int dir_fd,
 			struct err *err)
 {
-	AUTO_MOUNT_TARGET struct mount_target parent = MOUNT_TARGET_INIT;
 	char text[4096];
-	char there[4096];
-	const char *name;
-	ssize_t n = readlinkat(dir_fd, e->m->source, text, sizeof(text) - 1);
+	const ssize_t n = readlinkat(dir_fd, e->m->source, text, sizeof(text) - 1);
 	int r;
 
 	if (n < 0)
 		return errno == EINVAL ? 0 : mount_fail(err, -errno);
 	text[n] = '\0';
-	r = mount_target_open_parent(rootfs->root_fd, e->m->destination, &parent, &name, err);
-	if (r < 0)
-		return r;
-	if (symlinkat(text, parent.fd, name) == 0)
-		return 1;
-	if (errno != EEXIST)
-		return err_sys(err, -errno, "make the link");
-	n = readlinkat(parent.fd, name, there, sizeof(there) - 1);
-	if (n < 0 || (size_t)n != strlen(text) || memcmp(text, there, (size_t)n) != 0)
-		return err_sys(err, -EEXIST, "make the link");
-	return 1;
+	r = mount_make_link(rootfs->root_fd, e->m->destination, text, err);
+	return r < 0 ? r : 1;
 }
 
 /*

@@ -284,7 +284,9 @@ static void code_mount(struct coder *c, struct sentry_mount *m)
 	code_u32(c, &m->root, SENTRY_MOUNTS_MAX, "root");
 	code_bool(c, &m->is_file, "is_file");
 	code_bool(c, &m->copy_up, "copy_up");
+	code_bool(c, &m->nofollow, "nofollow");
 	code_u64(c, &m->flags, "flags");
+	code_u64(c, &m->propagation, "propagation");
 	code_text(c, &m->data, SENTRY_PATH_MAX, "data");
 }
 
@@ -357,7 +359,8 @@ static void code_container(struct coder *c, struct sentry_container *x)
 	code_text(c, &x->domainname, SENTRY_NAME_MAX, "domainname");
 	code_bool(c, &x->root_readonly, "root_readonly");
 	code_bool(c, &x->user_ns, "user_ns");
-	CODE_LIST(c, x->mounts, x->mounts_len, SENTRY_MOUNTS_MAX, 40, code_mount, "mounts");
+	code_u64(c, &x->root_propagation, "root_propagation");
+	CODE_LIST(c, x->mounts, x->mounts_len, SENTRY_MOUNTS_MAX, 52, code_mount, "mounts");
 	code_strings(c, &x->masked_paths, SENTRY_PATHS_MAX, SENTRY_PATH_MAX, "masked_paths");
 	code_strings(c, &x->readonly_paths, SENTRY_PATHS_MAX, SENTRY_PATH_MAX, "readonly_paths");
 	CODE_LIST(c, x->sysctls, x->sysctls_len, SENTRY_PATHS_MAX, 8, code_pair, "sysctls");

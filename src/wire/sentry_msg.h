@@ -130,18 +130,23 @@ enum sentry_mount_type {
 	SENTRY_MOUNT_MQUEUE,
 	SENTRY_MOUNT_CGROUP,
 	SENTRY_MOUNT_CGROUP2,
+	SENTRY_MOUNT_RAMFS,
+	SENTRY_MOUNT_SYMLINK, /* no mount: a link to `source` */
+	SENTRY_MOUNT_REMOUNT, /* flags of what is mounted there */
 	SENTRY_MOUNT_TYPES,
 };
 
 struct sentry_mount {
-	char *destination; /* absolute; symbolic links in it count from the container's root */
-	uint32_t type;	   /* enum sentry_mount_type */
-	char *source;	   /* as /proc/mounts shows it; "" for none */
-	uint32_t root;	   /* of BIND; 0 is the container's root file system */
-	bool is_file;	   /* BIND: the root is no directory */
-	bool copy_up;	   /* tmpcopyup */
-	uint64_t flags;	   /* MS_* of mount(2): rdonly, nosuid, nodev, noexec, noatime ... */
-	char *data;	   /* the file system's own options: "size=64k,mode=755" */
+	char *destination;    /* absolute; symbolic links in it count from the container's root */
+	uint32_t type;	      /* enum sentry_mount_type */
+	char *source;	      /* as /proc/mounts shows it; "" for none */
+	uint32_t root;	      /* of BIND; 0 is the container's root file system */
+	bool is_file;	      /* BIND: the root is no directory */
+	bool copy_up;	      /* tmpcopyup */
+	bool nofollow;	      /* dest-nofollow */
+	uint64_t flags;	      /* MS_* of mount(2): rdonly, nosuid, nodev, noexec, noatime ... */
+	uint64_t propagation; /* MS_SHARED ..., perhaps with MS_REC; 0: as it is */
+	char *data;	      /* the file system's own options: "size=64k,mode=755" */
 };
 
 struct sentry_device {
@@ -181,7 +186,8 @@ struct sentry_container {
 	/* config.json */
 	char *hostname, *domainname; /* "": the default */
 	bool root_readonly;
-	bool user_ns; /* ids inside differ from those outside */
+	bool user_ns;		   /* ids inside differ from those outside */
+	uint64_t root_propagation; /* as sentry_mount.propagation */
 	struct sentry_mount *mounts;
 	uint32_t mounts_len;
 	struct sentry_strings masked_paths, readonly_paths;

@@ -36,7 +36,6 @@ def report_of(runtime, bundle):
 # -------------------------------------------------------------------------------------- order and place
 
 
-@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_mounts_are_made_in_their_order(runtime, bundle, source):
     bundle.mount("/mnt", "tmpfs", "tmpfs")
     bundle.bind(source, "/mnt/inner")
@@ -95,7 +94,6 @@ def test_destination_through_a_link_stays_in_the_root(runtime, bundle, source, w
     ({"destination": "/m", "source": "/tmp"}, "at /m"),
     ({"destination": "/m", "type": "bind"}, "at /m: a bind mount needs a source"),
 ])
-@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_malformed_mount_is_refused_by_its_path(runtime, bundle, entry, text):
     bundle.config["mounts"].append(entry)
 
@@ -107,7 +105,6 @@ def test_malformed_mount_is_refused_by_its_path(runtime, bundle, entry, text):
 
 @pytest.mark.parametrize("fstype,source_name", [("tmpfs", "mysource"), ("proc", "proc"), ("sysfs", "sysfs"),
                                                 ("mqueue", "mqueue"), ("ramfs", "ramfs")])
-@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_type_is_a_file_system(runtime, bundle, fstype, source_name):
     bundle.mount("/mnt", source_name, fstype)
 
@@ -140,6 +137,15 @@ def test_bind_takes_one_mount_and_rbind_all_below_it(runtime, bundle, source):
     assert out == "-\ndeep\n"
 
 
+def test_mount_below_a_source_is_a_mount_of_its_own_inside(runtime, bundle, source):
+    bundle.mount("/all", source, "bind", ["rbind"])
+    bundle.capabilities("CAP_SYS_ADMIN")
+
+    out = runtime.run(bundle, ["sh", "-c", "find /all -xdev | sort; umount /all/sub; "
+                               "grep -c /all /proc/self/mountinfo"]).stdout
+    assert out.split() == ["/all", "/all/file", "/all/sub", "1"]
+
+
 @NEWER
 def test_type_rbind_takes_all_below_it(runtime, bundle, source):
     bundle.mount("/all", source, "rbind")
@@ -160,7 +166,6 @@ def test_missing_source_is_an_error_that_names_it(runtime, bundle):
     assert result.returncode == 1 and "/run/nowhere" in result.stderr
 
 
-@pytest.mark.classes("ns", caveat="sentry-nodes")
 def test_socket_and_device_can_be_bound(runtime, bundle):
     bundle.bind("/dev/zero", "/run/zeros")
 
@@ -180,7 +185,6 @@ OPPOSITE = [("ro", "rw", "ro"), ("nosuid", "suid", "nosuid"), ("nodev", "dev", "
 
 
 @pytest.mark.parametrize("option,shown", SET)
-@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_flag_is_set_on_a_new_file_system(runtime, bundle, option, shown):
     bundle.mount("/mnt", "tmpfs", "tmpfs", [option])
 
@@ -188,7 +192,6 @@ def test_flag_is_set_on_a_new_file_system(runtime, bundle, option, shown):
 
 
 @pytest.mark.parametrize("option,shown", SET)
-@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_flag_is_set_on_a_bind_and_on_nothing_else(runtime, bundle, source, option, shown):
     bundle.mount("/mnt", source, "bind", ["rbind", option])
 
@@ -237,7 +240,7 @@ def test_opposite_clears_a_flag_that_the_source_of_a_bind_has(runtime, bundle, w
     assert word not in seen.mount(report, "/cleared").options
 
 
-@pytest.mark.classes("ns", caveat="sentry-mounts")
+@pytest.mark.classes("ns", caveat="sentry-devices")
 def test_flags_do_what_they_say(runtime, bundle):
     for name, option in (("ro", "ro"), ("noexec", "noexec"), ("nodev", "nodev")):
         bundle.bind(bundle.rootfs / "bin", f"/{name}", option)
@@ -254,7 +257,6 @@ def test_flags_do_what_they_say(runtime, bundle):
 
 @pytest.mark.parametrize("option", ["sync", "dirsync", "lazytime"])
 @pytest.mark.beyond("runc", reason="1.1 has no lazytime")
-@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_flag_of_the_superblock_is_set(runtime, bundle, option):
     bundle.mount("/mnt", "tmpfs", "tmpfs", [option])
 
@@ -311,7 +313,6 @@ def test_tmpfs_without_a_mode_takes_that_of_the_directory(runtime, bundle):
     assert "mode=41777" in runtime.run(bundle, ["testinit", "stat", "/sticky"]).stdout
 
 
-@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_overlay_takes_its_directories_from_the_options(runtime, bundle, work_dir):
     for name in ("lower", "upper", "work"):
         (work_dir / name).mkdir()
@@ -336,7 +337,6 @@ def test_remount_changes_the_flags_of_what_is_there(runtime, bundle):
 
 
 @WORDING
-@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_remount_changes_the_data_of_what_is_there(runtime, bundle):
     bundle.mount("/mnt", "tmpfs", "tmpfs", ["size=64k"])
     bundle.mount("/mnt", "tmpfs", "tmpfs", ["remount", "size=128k"])
@@ -353,7 +353,6 @@ def test_bind_remount_changes_only_the_mount(runtime, bundle, source):
 
 
 @WORDING
-@pytest.mark.classes("ns", caveat="sentry-mounts")
 def test_remount_of_what_is_not_there_is_an_error(runtime, bundle):
     bundle.mount("/nowhere", "tmpfs", "tmpfs", ["remount", "ro"])
 
@@ -367,7 +366,6 @@ def test_remount_of_what_is_not_there_is_an_error(runtime, bundle):
 @pytest.mark.parametrize("option,wanted", [("private", []), ("rprivate", []), ("slave", []), ("rslave", []),
                                            ("shared", ["shared"]), ("rshared", ["shared"]),
                                            ("unbindable", ["unbindable"]), ("runbindable", ["unbindable"])])
-@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_propagation_is_set_on_the_mount_and_by_r_on_those_below(runtime, bundle, source, option, wanted):
     bundle.mount("/mnt", source, "bind", ["rbind", option])
 
@@ -378,7 +376,6 @@ def test_propagation_is_set_on_the_mount_and_by_r_on_those_below(runtime, bundle
     assert below == (wanted if option.startswith("r") else [])
 
 
-@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_propagation_is_set_on_a_new_file_system(runtime, bundle):
     bundle.mount("/mnt", "tmpfs", "tmpfs", ["shared"])
 
@@ -392,7 +389,7 @@ def shared_source(source):
     return source
 
 
-@pytest.mark.classes("ns", caveat="sentry-submounts")
+@pytest.mark.classes("ns", caveat="sentry-propagation")
 def test_slave_of_a_shared_source_sees_what_the_host_mounts_later(runtime, bundle, shared_source):
     bundle.mount("/mnt", shared_source, "bind", ["rbind", "rslave"])
     runtime.run_detached(bundle)
@@ -417,8 +414,9 @@ def test_private_mount_of_a_shared_source_does_not(runtime, bundle, shared_sourc
         hostmount.unmount(shared_source / "late")
 
 
-@pytest.mark.parametrize("propagation,arrives", [("shared", True), (None, False)])
-@pytest.mark.classes("ns", caveat="sentry-submounts")
+@pytest.mark.parametrize("propagation,arrives", [
+    pytest.param("shared", True, marks=pytest.mark.classes("ns", caveat="sentry-propagation")),
+    (None, False)])
 def test_mount_in_the_container_reaches_the_host_only_from_a_shared_root(runtime, bundle, shared_source,
                                                                         propagation, arrives):
     bundle.mount("/mnt", shared_source, "bind", ["rbind", "rshared"])

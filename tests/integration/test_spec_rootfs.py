@@ -60,7 +60,6 @@ def test_mount_points_are_made_in_a_readonly_root(runtime, bundle):
                                         ("rprivate", None), ("unbindable", "unbindable"),
                                         ("runbindable", "unbindable"), ("slave", None), ("rslave", None)])
 @pytest.mark.beyond("runc", reason="sets it for the host's mounts only")
-@pytest.mark.classes("ns", caveat="sentry-submounts")
 def test_rootfs_propagation_is_that_of_the_root_mount(runtime, bundle, word, field):
     bundle.rootfs.write("data/file", "x")
     bundle.linux.readonly_paths += ["/data"]
@@ -220,7 +219,6 @@ def test_ptmx_opens_a_terminal_of_the_containers_own_devpts(runtime, bundle):
     assert "0" in out.split() and sorted(os.listdir("/dev/pts")) == before
 
 
-@pytest.mark.classes("ns", caveat="sentry-nodes")
 def test_console_is_the_terminal(runtime, bundle, console):
     bundle.process.terminal = True
     bundle.process.args = ["sh", "-c", "testinit stat /dev/console; echo to-console >/dev/console; sleep 100"]
@@ -234,7 +232,6 @@ def test_there_is_no_console_without_a_terminal(runtime, bundle):
     assert runtime.run(bundle, ["sh", "-c", "test -e /dev/console"], check=False).returncode == 1
 
 
-@pytest.mark.classes("ns", caveat="sentry-nodes")
 def test_devices_of_the_config_are_made_as_it_says(runtime, bundle):
     bundle.linux.devices = [
         {"path": "/dev/odd", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 7, "gid": 8},
@@ -320,7 +317,6 @@ def test_malformed_device_is_refused(runtime, bundle, device, text):
 
 
 @WORDING
-@pytest.mark.classes("ns", caveat="sentry-nodes")
 def test_device_where_something_else_stands_is_an_error_that_names_it(runtime, bundle):
     bundle.rootfs.write("var/device", "a file")
     bundle.linux.devices = [{"path": "/var/device", "type": "c", "major": 1, "minor": 3}]

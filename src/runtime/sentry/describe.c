@@ -16,9 +16,8 @@
 #include "base/str.h"
 #include "host/caps.h"
 #include "host/lsm.h"
-#include "host/mount_options.h"
 #include "host/sched.h"
-#include "ns/mount_bind.h"
+#include "runtime/sentry/describe_mounts.h"
 
 #define UMASK_DEFAULT 022
 
@@ -26,18 +25,11 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-/* Flags of mount(2) that the sentry knows; propagation and the like are not for it. */
-#define MOUNT_FLAGS                                                                             \
-	((uint64_t)(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | \
-		    MS_RELATIME | MS_STRICTATIME | MS_SYNCHRONOUS))
-
 /* A container's description in the making, with the arrays that it owns. */
 struct description {
 	struct sentry_container c;
 	struct sentry_rlimit rlimits[SENTRY_RLIMITS_MAX];
-	struct sentry_mount *mounts;
-	char **data; /* owned texts of mounts: data and destinations */
-	size_t data_len;
+	struct described_mounts mounts;
 	struct sentry_pair *sysctls;
 	struct sentry_device *devices;
 	struct sentry_id_map *uid_maps, *gid_maps;
@@ -46,10 +38,7 @@ struct description {
 
 static void description_done(struct description *d)
 {
-	for (size_t i = 0; i < d->data_len; i++)
-		free(d->data[i]);
-	free(d->data);
-	free(d->mounts);
+	described_mounts_done(&d->mounts);
 	free(d->sysctls);
 	free(d->devices);
 	free(d->uid_maps);
@@ -155,102 +144,6 @@ static int take_process(const struct describe_process *o, struct sentry_process 
 		p->seccomp_flags = o->seccomp->flags;
 	}
 	return 0;
-}
-
-static int mount_type(const char *type)
-{
-	static const char *const types[SENTRY_MOUNT_TYPES] = {
-		[SENTRY_MOUNT_BIND] = "bind",	  [SENTRY_MOUNT_PROC] = "proc",
-		[SENTRY_MOUNT_SYSFS] = "sysfs",	  [SENTRY_MOUNT_TMPFS] = "tmpfs",
-		[SENTRY_MOUNT_DEVPTS] = "devpts", [SENTRY_MOUNT_MQUEUE] = "mqueue",
-		[SENTRY_MOUNT_CGROUP] = "cgroup", [SENTRY_MOUNT_CGROUP2] = "cgroup2",
-	};
-
-	for (int i = 0; i < SENTRY_MOUNT_TYPES; i++) {
-		if (str_eq(type, types[i]))
-			return i;
-	}
-	return -ENODEV;
-}
-
-/* "remount": the flags of the last mount at the same place change. */
-static int remount(struct description *d, const struct oci_mount *m, uint64_t set, uint64_t clear,
-		   struct err *err)
-{
-	for (uint32_t i = d->c.mounts_len; i > 0; i--) {
-		struct sentry_mount *there = &d->mounts[i - 1];
-
-		if (!str_eq(there->destination, m->destination))
-			continue;
-		there->flags = (there->flags & ~clear) | set;
-		return 0;
-	}
-	return err_set(err, -EINVAL, "mount at %s: nothing is there to remount", m->destination);
-}
-
-static int find_root(const struct roots *roots, size_t mount)
-{
-	for (size_t i = 1; i < roots->len; i++) {
-		if (roots->items[i].mount == mount)
-			return (int)i;
-	}
-	return -ENOENT;
-}
-
-static int take_mount(struct description *d, const struct oci_spec *spec, size_t index,
-		      const struct roots *roots, struct err *err)
-{
-	const struct oci_mount *from = &spec->mounts[index];
-	AUTO_MOUNT_OPTIONS struct mount_options o = { 0 };
-	struct sentry_mount *m = &d->mounts[d->c.mounts_len];
-	const char *destination = from->destination;
-	const int root = find_root(roots, index);
-	int r = mount_options_parse(&from->options, &o, err);
-
-	if (r < 0)
-		return err_prefix(err, r, "mount at %s", from->destination);
-	if (o.remount)
-		return remount(d, from, o.flags & MOUNT_FLAGS, o.clear_flags & MOUNT_FLAGS, err);
-	if (from->destination[0] != '/') {
-		if (str_printf(&d->data[d->data_len], "/%s", from->destination) < 0)
-			return err_sys(err, -ENOMEM, "mounts");
-		destination = d->data[d->data_len++];
-	}
-	*m = (struct sentry_mount){ .destination = (char *)destination,
-				    .source = (char *)from->source,
-				    .flags = o.flags & MOUNT_FLAGS,
-				    .copy_up = o.tmpcopyup };
-	if (root > 0) {
-		m->type = SENTRY_MOUNT_BIND;
-		m->root = (uint32_t)root;
-		m->is_file = roots->items[root].is_file;
-		m->flags = roots->items[root].ms_flags;
-	} else {
-		r = mount_type(from->type);
-		if (r <= 0)
-			return err_set(err, -ENODEV, "mount %s at %s: No such device",
-				       from->type ? from->type : "(no type)", from->destination);
-		m->type = (uint32_t)r;
-		m->data = TAKE_PTR(o.data);
-		d->data[d->data_len++] = m->data;
-	}
-	d->c.mounts_len++;
-	return 0;
-}
-
-static int take_mounts(struct description *d, const struct oci_spec *spec,
-		       const struct roots *roots, struct err *err)
-{
-	int r = 0;
-
-	d->mounts = calloc(spec->mounts_len + 1, sizeof(*d->mounts));
-	d->data = calloc(2 * spec->mounts_len + 1, sizeof(*d->data));
-	if (!d->mounts || !d->data)
-		return err_sys(err, -ENOMEM, "mounts");
-	for (size_t i = 0; r == 0 && i < spec->mounts_len; i++)
-		r = take_mount(d, spec, i, roots, err);
-	d->c.mounts = d->mounts;
-	return r;
 }
 
 static int take_devices(struct description *d, const struct oci_linux *from, struct err *err)
@@ -386,7 +279,11 @@ int describe_container(const struct container *c, const struct describe_process 
 	d.c.readonly_paths = strings(&spec->linux.readonly_paths);
 	describe_limits(&spec->linux.resources, &d.c.limits);
 	if (r == 0)
-		r = take_mounts(&d, spec, roots, err);
+		r = describe_mounts(spec, c->bundle, roots, &d.mounts, err);
+	d.c.mounts = d.mounts.items;
+	d.c.mounts_len = d.mounts.len;
+	if (r == 0)
+		r = describe_propagation(spec, &d.c.root_propagation, err);
 	if (r == 0)
 		r = take_devices(&d, &spec->linux, err);
 	if (r == 0)

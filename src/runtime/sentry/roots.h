@@ -4,10 +4,11 @@
  * mounts for its gofer.
  *
  * Opened by the staged child in a mount namespace of its own: the root file system first, then
- * every bind mount of mounts[] in its order. A detached clone (open_tree(2)) carries its own
- * attributes, nodev and nosuid among them: devices and set-id bits are the sentry's affair. Places
- * that mounts need in the root file system are made before, as class ns does, with openat2(2)
- * inside the root.
+ * every bind mount of mounts[] in its order, each followed by the mounts that "rbind" brings along.
+ * Overlays and idmapped tmpfs are made here, too, as the host makes them. A detached clone
+ * (open_tree(2)) carries its own attributes, nodev and nosuid among them: devices and set-id bits
+ * are the sentry's affair. Places that mounts need in the root file system are made before, as
+ * class ns does, with openat2(2) inside the root.
  */
 #pragma once
 
@@ -24,6 +25,7 @@ struct root {
 	bool is_file;
 	uint64_t ms_flags; /* MS_* of the mount as config.json wants it */
 	size_t mount;	   /* index in mounts[]; of root 0: SIZE_MAX */
+	char *below;	   /* owned: a mount below that one, "a/b"; NULL: the one itself */
 };
 
 struct roots {
@@ -37,6 +39,12 @@ struct roots_options {
 	const int *idmap_fds;	     /* one per mounts[], or NULL */
 	bool make_places;	     /* writes go to the root file system itself (no overlay) */
 };
+
+/*
+ * "copy-symlink" of a source that is a link: its text, the caller's, in *ret; NULL for anything
+ * else.
+ */
+int roots_link_text(const struct oci_mount *m, const char *bundle, char **ret, struct err *err);
 
 /* "mount /src at /data: No such file or directory". *ret is the caller's, also half-made. */
 int roots_open(const struct roots_options *options, struct roots *ret, struct err *err);

@@ -14,11 +14,10 @@
 #include "sentry/core/cred.h"
 #include "sentry/fs/devtmpfs/devtmpfs.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/vfs/mount.h"
 
-/* What a remount of a mount takes over of its flags. */
-#define REMOUNT_FLAGS                                                                              \
-	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | \
-	 MS_STRICTATIME)
+/* <sys/mount.h> of this libc does not have it. */
+#define MS_NOSYMFOLLOW_BIT 256u
 
 static boot_bind_fn *bind_root;
 
@@ -40,7 +39,7 @@ static const char *const type_names[SENTRY_MOUNT_TYPES] = {
 	[SENTRY_MOUNT_PROC] = "proc",	    [SENTRY_MOUNT_SYSFS] = "sysfs",
 	[SENTRY_MOUNT_TMPFS] = "tmpfs",	    [SENTRY_MOUNT_DEVPTS] = "devpts",
 	[SENTRY_MOUNT_MQUEUE] = "mqueue",   [SENTRY_MOUNT_CGROUP] = "cgroup",
-	[SENTRY_MOUNT_CGROUP2] = "cgroup2",
+	[SENTRY_MOUNT_CGROUP2] = "cgroup2", [SENTRY_MOUNT_RAMFS] = "ramfs",
 };
 
 static uint32_t mount_flags_of(uint64_t ms)
@@ -52,7 +51,7 @@ static uint32_t mount_flags_of(uint64_t ms)
 		{ MS_RDONLY, MOUNT_RDONLY },	 { MS_NOSUID, MOUNT_NOSUID },
 		{ MS_NODEV, MOUNT_NODEV },	 { MS_NOEXEC, MOUNT_NOEXEC },
 		{ MS_NOATIME, MOUNT_NOATIME },	 { MS_NODIRATIME, MOUNT_NODIRATIME },
-		{ MS_RELATIME, MOUNT_RELATIME },
+		{ MS_RELATIME, MOUNT_RELATIME }, { MS_NOSYMFOLLOW_BIT, MOUNT_NOSYMFOLLOW },
 	};
 	uint32_t flags = 0;
 
@@ -92,12 +91,13 @@ static int make_place(struct tree *t, const char *destination, bool is_file)
 
 static int find_place(struct tree *t, const struct sentry_mount *m, struct path *ret)
 {
-	int r = path_walk(&t->ctx, NULL, m->destination, WALK_FOLLOW, ret);
+	const unsigned int follow = m->nofollow ? 0 : WALK_FOLLOW;
+	int r = path_walk(&t->ctx, NULL, m->destination, follow, ret);
 
 	if (r != -ENOENT)
 		return r;
 	r = make_place(t, m->destination, m->is_file);
-	return r < 0 ? r : path_walk(&t->ctx, NULL, m->destination, WALK_FOLLOW, ret);
+	return r < 0 ? r : path_walk(&t->ctx, NULL, m->destination, follow, ret);
 }
 
 static int new_superblock(struct tree *t, const struct sentry_mount *m, struct superblock **ret)
@@ -134,34 +134,59 @@ static int replace_device(struct tree *t, const struct sentry_device *d, uint32_
 	return r < 0 ? r : vfs_mknod(&t->ctx, NULL, d->path, type | (d->mode & 07777), rdev);
 }
 
+/*
+ * Where the host's files are: no device node reaches the host, so one of a file system of ours is
+ * bound over an empty file, as runc does in a user namespace.
+ */
+static int bind_device(struct tree *t, const struct sentry_device *d, uint32_t mode)
+{
+	static const char hidden[] = "/dev/.caisson-device";
+	int r = vfs_mknod(&t->ctx, NULL, hidden, mode, makedev(d->major, d->minor));
+
+	if (r < 0)
+		return r;
+	r = vfs_mknod(&t->ctx, NULL, d->path, S_IFREG, 0);
+	if (r == 0)
+		r = vfs_mount(&t->ctx, t->ns, hidden, d->path, NULL, MS_BIND, NULL);
+	(void)vfs_unlink(&t->ctx, NULL, hidden, false);
+	return r;
+}
+
+static int make_device(struct tree *t, const struct sentry_device *d)
+{
+	const uint32_t type = d->type == 'c' ? S_IFCHR : d->type == 'b' ? S_IFBLK : S_IFIFO;
+	const uint32_t mode = type | (d->mode & 07777);
+	struct setattr attr = { .mask = SETATTR_UID | SETATTR_GID | SETATTR_MODE,
+				.mode = d->mode & 07777,
+				.uid = d->uid,
+				.gid = d->gid };
+	struct path at;
+	int r = make_parents(t, d->path);
+
+	if (r == 0)
+		r = vfs_mknod(&t->ctx, NULL, d->path, mode, makedev(d->major, d->minor));
+	if (r == -EEXIST)
+		r = replace_device(t, d, type);
+	else if (r == -EPERM)
+		r = bind_device(t, d, mode);
+	if (r == 0)
+		r = path_walk(&t->ctx, NULL, d->path, 0, &at);
+	if (r < 0)
+		return r;
+	r = vfs_setattr(&t->ctx, &at, &attr);
+	path_unref(&at);
+	return r;
+}
+
 static int make_devices(struct tree *t, struct err *err)
 {
 	const struct sentry_container *c = t->c;
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < c->devices_len; i++) {
-		const struct sentry_device *d = &c->devices[i];
-		const uint32_t type = d->type == 'c' ? S_IFCHR : d->type == 'b' ? S_IFBLK : S_IFIFO;
-		struct setattr attr = { .mask = SETATTR_UID | SETATTR_GID | SETATTR_MODE,
-					.mode = d->mode & 07777,
-					.uid = d->uid,
-					.gid = d->gid };
-		struct path at;
-
-		r = make_parents(t, d->path);
-		if (r == 0)
-			r = vfs_mknod(&t->ctx, NULL, d->path, type | (d->mode & 07777),
-				      makedev(d->major, d->minor));
-		if (r == -EEXIST)
-			r = replace_device(t, d, type);
-		if (r == 0)
-			r = path_walk(&t->ctx, NULL, d->path, 0, &at);
-		if (r == 0) {
-			r = vfs_setattr(&t->ctx, &at, &attr);
-			path_unref(&at);
-		}
+		r = make_device(t, &c->devices[i]);
 		if (r < 0)
-			return err_sys(err, r, "linux.devices: make %s", d->path);
+			return err_sys(err, r, "linux.devices: device %s", c->devices[i].path);
 	}
 	return 0;
 }
@@ -191,12 +216,83 @@ static int copy_up(struct tree *t, const struct sentry_mount *m, const struct pa
 	return r;
 }
 
+/* After the mount: what is written first is read-only then, and its propagation. */
+static int finish_mount(struct tree *t, const struct sentry_mount *m, struct path *at)
+{
+	int r = 0;
+
+	path_follow_mounts(at);
+	if (m->copy_up && m->flags & MS_RDONLY)
+		r = vfs_mount_setattr(at, t->ns, false, MOUNT_RDONLY, 0, 0);
+	if (r == 0 && m->propagation)
+		r = vfs_mount_setattr(at, t->ns, m->propagation & MS_REC, 0, 0,
+				      m->propagation & ~(uint64_t)MS_REC);
+	return r;
+}
+
+/* copy-symlink: one that is there already will do. */
+static int make_link(struct tree *t, const struct sentry_mount *m)
+{
+	AUTO_FREE char *there = NULL;
+	struct path at;
+	int r = make_parents(t, m->destination);
+
+	if (r == 0)
+		r = vfs_symlink(&t->ctx, NULL, m->destination, m->source);
+	if ((r != -EEXIST && r != -EROFS) || path_walk(&t->ctx, NULL, m->destination, 0, &at) < 0)
+		return r;
+	if (vfs_readlink(&t->ctx, &at, &there) == 0 && str_eq(there, m->source))
+		r = 0;
+	path_unref(&at);
+	return r;
+}
+
+static int remount(struct tree *t, const struct sentry_mount *m, struct err *err)
+{
+	const int r = vfs_mount(&t->ctx, t->ns, NULL, m->destination, NULL,
+				MS_REMOUNT | MS_BIND | m->flags, NULL);
+
+	/* The words of ns/mount_target.c. */
+	return r < 0 ? err_sys(err, r, "mount at %s: %s in the root file system", m->destination,
+			       m->destination)
+		     : 0;
+}
+
+static int attach(struct tree *t, const struct sentry_mount *m, struct superblock *sb,
+		  const struct path *at, struct err *err)
+{
+	/* Paths of the host are not shown. What is copied up is written before it is read-only. */
+	const uint64_t flags = m->copy_up ? m->flags & ~(uint64_t)MS_RDONLY : m->flags;
+	struct path over = path_ref(at);
+	int r;
+
+	if (m->type != SENTRY_MOUNT_BIND)
+		sb->ms_flags = m->flags & SUPERBLOCK_MS_FLAGS;
+	r = vfs_attach(t->ns, sb, at, mount_flags_of(flags),
+		       m->type == SENTRY_MOUNT_BIND ? "none" : m->source);
+	if (r == 0 && m->copy_up)
+		r = copy_up(t, m, at, err);
+	if (r == 0)
+		r = finish_mount(t, m, &over);
+	if (r == 0 && m->type == SENTRY_MOUNT_TMPFS && str_eq(m->destination, "/dev"))
+		r = devtmpfs_populate(sb);
+	path_unref(&over);
+	return r;
+}
+
 static int mount_one(struct tree *t, const struct sentry_mount *m, struct err *err)
 {
 	struct superblock *sb = NULL;
 	struct path at;
-	int r = find_place(t, m, &at);
+	int r;
 
+	if (m->type == SENTRY_MOUNT_REMOUNT)
+		return remount(t, m, err);
+	if (m->type == SENTRY_MOUNT_SYMLINK) {
+		r = make_link(t, m);
+		return r < 0 ? err_sys(err, r, "make the link %s", m->destination) : 0;
+	}
+	r = find_place(t, m, &at);
 	if (r < 0)
 		return err_sys(err, r, "mount at %s: find the place", m->destination);
 	r = new_superblock(t, m, &sb);
@@ -205,17 +301,7 @@ static int mount_one(struct tree *t, const struct sentry_mount *m, struct err *e
 		return err_sys(err, r, "mount %s at %s%s%.200s", m->source, m->destination,
 			       m->data[0] ? " with " : "", m->data);
 	}
-	/* Paths of the host are not shown. What is copied up is written before it is read-only. */
-	r = vfs_attach(t->ns, sb, &at,
-		       mount_flags_of(m->copy_up ? m->flags & ~(uint64_t)MS_RDONLY : m->flags),
-		       m->type == SENTRY_MOUNT_BIND ? "none" : m->source);
-	if (r == 0 && m->copy_up)
-		r = copy_up(t, m, &at, err);
-	if (r == 0 && m->copy_up && m->flags & MS_RDONLY)
-		r = vfs_mount(&t->ctx, t->ns, NULL, m->destination, NULL,
-			      MS_REMOUNT | MS_BIND | (m->flags & REMOUNT_FLAGS), NULL);
-	if (r == 0 && m->type == SENTRY_MOUNT_TMPFS && str_eq(m->destination, "/dev"))
-		r = devtmpfs_populate(sb);
+	r = attach(t, m, sb, &at, err);
 	superblock_unref(sb);
 	path_unref(&at);
 	return r < 0 ? err_sys(err, r, "mount %s at %s", m->source, m->destination) : 0;
@@ -329,6 +415,10 @@ int boot_mounts(const struct sentry_container *c, struct superblock *root, struc
 		r = apply_paths(&t, err);
 	if (r == 0 && c->root_readonly)
 		t.ns->root->flags |= MOUNT_RDONLY;
+	/* Last: what is unbindable cannot be bound onto itself for linux.readonlyPaths. */
+	if (r == 0 && c->root_propagation)
+		r = vfs_mount_setattr(&t.root, t.ns, c->root_propagation & MS_REC, 0, 0,
+				      c->root_propagation & ~(uint64_t)MS_REC);
 	cred_unref(t.cred);
 	if (r < 0)
 		mount_ns_unref(t.ns);

@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "sentry/boot/sandbox.h"
 #include "sentry/core/kclock.h"
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/devpts/pump.h"
@@ -51,24 +52,22 @@ static int open_slave(const struct vfs_ctx *ctx, struct superblock *sb, unsigned
 	return r < 0 ? r : -ENXIO;
 }
 
-/* /dev/console leads to the opener's terminal; a container without one has no console. */
-static void make_console(const struct vfs_ctx *ctx, const struct sentry_process *p)
+/*
+ * /dev/console is the terminal of the container's first process, which is bound there; a container
+ * without one has no console.
+ */
+static void make_console(const struct vfs_ctx *ctx, unsigned int index)
 {
-	const struct setattr attr = { .mask = SETATTR_UID | SETATTR_GID | SETATTR_MODE,
-				      .mode = 0620,
-				      .uid = p->uid,
-				      .gid = p->gid };
 	struct cred *root = cred_new_root();
 	struct vfs_ctx as_root = *ctx;
-	struct path at;
+	char name[32];
 
 	as_root.cred = root;
+	(void)snprintf(name, sizeof(name), "/dev/pts/%u", index);
 	/* A read-only /dev, or one that has it: as it is. */
-	if (root && vfs_mknod(&as_root, NULL, "/dev/console", S_IFCHR | 0620, makedev(5, 1)) == 0 &&
-	    path_walk(&as_root, NULL, "/dev/console", 0, &at) == 0) {
-		(void)vfs_setattr(&as_root, &at, &attr);
-		path_unref(&at);
-	}
+	if (root && vfs_mknod(&as_root, NULL, "/dev/console", S_IFREG | 0600, 0) == 0)
+		(void)vfs_mount(&as_root, ctx->root->mnt->ns, name, "/dev/console", NULL, MS_BIND,
+				NULL);
 	cred_unref(root);
 }
 
@@ -102,7 +101,8 @@ int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int 
 		return err_sys(err, r, "make the terminal");
 	}
 	t->host_fd = host_fd;
-	make_console(ctx, p);
+	if (!sandbox.init)
+		make_console(ctx, index);
 	terminal_resize(t);
 	*ret = t;
 	return 0;

@@ -84,6 +84,8 @@ void dentry_unref(struct dentry *d);
 unsigned int dentry_prune(struct superblock *sb, unsigned int max);
 
 struct path path_ref(const struct path *p);
+/* Replace *p by what is mounted on it, however often. */
+void path_follow_mounts(struct path *p);
 void path_unref(struct path *p); /* and empties it; accepts an empty one */
 static inline bool path_equal(const struct path *a, const struct path *b)
 {

@@ -31,8 +31,6 @@ static inline struct vfs_name dentry_name(const struct dentry *d)
 /* mount.c */
 /* The mount on this path, topmost of this mountpoint only; not referenced. NULL: none. */
 struct mount *mount_on(const struct path *p);
-/* Replace *p by what is mounted on it, however often. */
-void path_follow_mounts(struct path *p);
 /* 0 or -EROFS. */
 int mount_writable(const struct mount *m);
 

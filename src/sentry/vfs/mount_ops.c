@@ -73,6 +73,7 @@ static int remount(const struct path *p, uint64_t ms, const char *data)
 		if (r < 0)
 			return r;
 		sb->rdonly = ms & MS_RDONLY;
+		sb->ms_flags = ms & SUPERBLOCK_MS_FLAGS;
 	}
 	m->flags = flags | (m->flags & MOUNT_LOCKED);
 	if (m->ns)
@@ -229,8 +230,10 @@ static int new_mount(const struct vfs_ctx *ctx, const char *source, const char *
 		superblock_unref(sb);
 		return -EBUSY;
 	}
-	if (sb->active == 0)
+	if (sb->active == 0) {
 		sb->rdonly = ms & MS_RDONLY;
+		sb->ms_flags = ms & SUPERBLOCK_MS_FLAGS;
+	}
 	m = mount_new(sb, sb->root, mount_flags(ms), source);
 	superblock_unref(sb);
 	return m ? graft(m, at) : -ENOMEM;

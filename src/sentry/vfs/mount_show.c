@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/sysmacros.h>
 
 #include "base/buf.h"
@@ -47,6 +48,12 @@ static void put_super_options(struct buf *b, const struct mount *m)
 {
 	char options[OPTIONS_MAX] = "";
 
+	if (m->sb->ms_flags & MS_SYNCHRONOUS)
+		(void)buf_puts(b, ",sync");
+	if (m->sb->ms_flags & MS_DIRSYNC)
+		(void)buf_puts(b, ",dirsync");
+	if (m->sb->ms_flags & MS_LAZYTIME)
+		(void)buf_puts(b, ",lazytime");
 	if (m->sb->ops->show_options &&
 	    m->sb->ops->show_options(m->sb, options, sizeof(options)) == 0)
 		(void)buf_puts(b, options);

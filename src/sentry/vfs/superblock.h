@@ -6,6 +6,9 @@
 
 #include "sentry/vfs/inode.h"
 
+/* "sync", "dirsync" and "lazytime" (mount(2)). */
+#define SUPERBLOCK_MS_FLAGS ((uint64_t)(MS_SYNCHRONOUS | MS_DIRSYNC | MS_LAZYTIME))
+
 struct superblock_ops {
 	int (*statfs)(struct superblock *sb, struct statfs *ret); /* [f_type, zeros] */
 	int (*sync)(struct superblock *sb);			  /* [0] */
@@ -32,11 +35,12 @@ struct superblock {
 	struct dentry *root; /* set by the mounter; holds the tree */
 	struct kmutex rename_lock;
 	uint64_t next_ino;
-	bool no_negative; /* negative dentries may not be kept (shared volumes, proc) */
-	bool no_cache;	  /* no dentry is kept beyond its last reference (proc) */
-	bool own_times;	  /* the filesystem keeps atime and mtime of reads and writes itself */
-	bool rdonly;	  /* EROFS for every mount of it */
-	bool anonymous;	  /* pipes, sockets: never mounted in a namespace */
+	bool no_negative;  /* negative dentries may not be kept (shared volumes, proc) */
+	bool no_cache;	   /* no dentry is kept beyond its last reference (proc) */
+	bool own_times;	   /* the filesystem keeps atime and mtime of reads and writes itself */
+	bool rdonly;	   /* EROFS for every mount of it */
+	uint64_t ms_flags; /* of SUPERBLOCK_MS_FLAGS: shown; no file of ours waits for a write */
+	bool anonymous;	   /* pipes, sockets: never mounted in a namespace */
 
 	struct superblock
 		*covers; /* an overlay's lower one, whose inodes its names keep; or NULL */

@@ -16,6 +16,7 @@
 
 #include "sentry/core/hostwork.h"
 #include "sentry/core/kclock.h"
+#include "sentry/fs/devtmpfs/chrdev.h"
 
 static uint32_t inodes;
 
@@ -277,19 +278,17 @@ int gofer_inode_setattr(struct inode *inode, const struct setattr *attr)
 	return r;
 }
 
-static int refuse_open(struct inode *inode, uint32_t flags, struct file **ret)
+/* A device is a number: one of ours, whatever the host has behind it. */
+static int node_open(struct inode *inode, uint32_t flags, struct file **ret)
 {
-	(void)inode;
-	(void)flags;
-	(void)ret;
-	return -ENXIO;
+	return S_ISCHR(inode->mode) ? chrdev_open(inode, flags, ret) : -ENXIO;
 }
 
 /* Devices, fifos and sockets: the VFS opens what stands behind them in the sandbox. */
 const struct inode_ops gofer_special_ops = {
 	.getattr = gofer_inode_getattr,
 	.setattr = gofer_inode_setattr,
-	.open = refuse_open,
+	.open = node_open,
 	.getxattr = gofer_getxattr,
 	.setxattr = gofer_setxattr,
 	.listxattr = gofer_listxattr,

@@ -13,7 +13,8 @@
 #include "sentry/fs/tmpfs/node.h"
 #include "sentry/vfs/dentry.h"
 
-#define PAGE 4096u
+#define PAGE	   4096u
+#define RAMFS_SIZE (1ull << 60) /* bytes: none that memory could not refuse before */
 
 static uint64_t default_size;
 static uint64_t memory_size;
@@ -236,6 +237,29 @@ int tmpfs_new(const struct tmpfs_options *options, struct superblock **ret)
 	return 0;
 }
 
+/* tmpfs(5) without limits: every option but "mode" is ignored, as ramfs of Linux does. */
+static int ramfs_mount(const struct filesystem_type *type, const char *source, const char *data,
+		       const struct cred *cred, struct superblock **ret)
+{
+	struct tmpfs_options o = { .size = RAMFS_SIZE, .inodes = UINT32_MAX, .mode = 0755 };
+	const char *mode = data ? strstr(data, "mode=") : NULL;
+	struct superblock *sb;
+	char number[8] = "";
+	int r = 0;
+
+	if (mode && sscanf(mode, "mode=%7[0-7]", number) == 1)
+		r = parse_id(number, 8, 07777, &o.mode);
+	if (r == 0)
+		r = tmpfs_new(&o, &sb);
+	if (r < 0)
+		return r;
+	tmpfs_sb(sb)->size_shown = tmpfs_sb(sb)->inodes_shown = 0;
+	sb->type = "ramfs";
+	sb->magic = RAMFS_MAGIC;
+	*ret = sb;
+	return 0;
+}
+
 static int tmpfs_mount(const struct filesystem_type *type, const char *source, const char *data,
 		       const struct cred *cred, struct superblock **ret)
 {
@@ -257,10 +281,16 @@ void tmpfs_register(void)
 		.user_mount = true,
 		.mount = tmpfs_mount,
 	};
+	static struct filesystem_type ramfs = {
+		.name = "ramfs",
+		.user_mount = true,
+		.mount = ramfs_mount,
+	};
 	struct sysinfo info;
 
 	memory_size = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : 1ull << 30;
 	if (default_size == 0)
 		default_size = memory_size / 2;
 	filesystem_register(&type);
+	filesystem_register(&ramfs);
 }
