@@ -139,8 +139,9 @@ def test_sets_may_be_empty(runtime, bundle):
     assert sets_of(report_of(runtime, bundle)) == {name: [] for name in SETS}
 
 
-@pytest.mark.parametrize("kept,lost", [("CAP_NET_RAW", "CAP_CHOWN"), ("CAP_CHOWN", "CAP_NET_RAW")])
-@pytest.mark.classes("ns", caveat="sentry-raw-sockets")
+@pytest.mark.parametrize("kept,lost", [
+    pytest.param("CAP_NET_RAW", "CAP_CHOWN", marks=pytest.mark.classes("ns", caveat="sentry-raw-sockets")),
+    ("CAP_CHOWN", "CAP_NET_RAW")])
 def test_kernel_refuses_what_the_set_lacks(runtime, bundle, kept, lost):
     bundle.capabilities(kept)
     programs = {"CAP_CHOWN": "chown 5 /tmp", "CAP_NET_RAW": "testinit syscall 41 2 3 1"}
@@ -398,7 +399,6 @@ def test_scheduler_of_a_process_file_is_that_of_exec(runtime, bundle):
     ({"policy": "SCHED_DEADLINE", "runtime": 9, "deadline": 5, "period": 5}, "process.scheduler: set policy 6"),
     ({"policy": "SCHED_ISO"}, "process.scheduler: set policy 4"),
 ])
-@pytest.mark.classes("ns", caveat="sentry-sched")
 def test_scheduler_that_cannot_be_is_refused(runtime, bundle, value, text):
     bundle.process.scheduler = value
 
@@ -437,7 +437,6 @@ def test_malformed_io_priority_is_refused(runtime, bundle, value, text):
 @NEWER
 @pytest.mark.parametrize("affinity,wanted", [({"final": "1"}, [1]), ({"final": "0-1"}, [0, 1]),
                                              ({"initial": "1"}, [1]), ({"initial": "0", "final": "1"}, [1])])
-@pytest.mark.classes("ns", caveat="sentry-sched")
 def test_exec_runs_on_the_processors_of_the_config_and_the_container_on_all(runtime, bundle, affinity, wanted):
     bundle.process["execCPUAffinity"] = affinity
     bundle.process.args = ["sh", "-c", "report; sleep 100"]
@@ -502,9 +501,9 @@ def test_memory_policy_is_that_of_the_program(runtime, bundle, policy, shown):
     ({"mode": "MPOL_LOCAL", "nodes": "0"}, "linux.memoryPolicy.nodes: must be empty with MPOL_LOCAL"),
     ({"mode": "MPOL_BIND", "nodes": "a"}, 'linux.memoryPolicy.nodes: "a" is no list'),
     ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"]}, "linux.memoryPolicy.flags[0]: unknown value"),
-    ({"mode": "MPOL_BIND", "nodes": "900"}, "linux.memoryPolicy: set MPOL_BIND"),
+    pytest.param({"mode": "MPOL_BIND", "nodes": "900"}, "linux.memoryPolicy: set MPOL_BIND",
+                 marks=pytest.mark.classes("ns", caveat="sentry-memory-policy")),
 ])
-@pytest.mark.classes("ns", caveat="sentry-memory-policy")
 def test_memory_policy_that_cannot_be_is_refused(runtime, bundle, policy, text):
     bundle.linux.memory_policy = policy
 

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -19,7 +20,16 @@
 #include "host/sched.h"
 #include "runtime/sentry/describe_mounts.h"
 
-#define UMASK_DEFAULT 022
+#define UMASK_DEFAULT		022
+#define DEADLINE_RUNTIME_MIN_NS 1024u /* sched(7) */
+
+/* linux/sched.h, which does not go with sched.h */
+#ifndef SCHED_ISO
+#define SCHED_ISO 4
+#endif
+#ifndef SCHED_DEADLINE
+#define SCHED_DEADLINE 6
+#endif
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -45,12 +55,28 @@ static void description_done(struct description *d)
 	free(d->gid_maps);
 }
 
+/* What sched_setattr(2) of the host would refuse. */
+static int check_scheduler(const struct oci_scheduler *s, struct err *err)
+{
+	const uint64_t period_ns = s->period_ns ? s->period_ns : s->deadline_ns;
+	bool fine = s->policy <= SCHED_IDLE && s->policy != SCHED_ISO;
+
+	if (s->policy == SCHED_DEADLINE)
+		fine = s->runtime_ns >= DEADLINE_RUNTIME_MIN_NS &&
+		       s->runtime_ns <= s->deadline_ns && s->deadline_ns <= period_ns;
+	if (!s->set || fine)
+		return 0;
+	return err_sys(err, -EINVAL, "process.scheduler: set policy %u, nice %d, priority %d",
+		       s->policy, s->nice, s->priority);
+}
+
 int describe_check(const struct oci_spec *spec, struct err *err)
 {
 	const struct oci_process *p = &spec->process;
+	int r = lsm_check(p, &spec->linux, err);
 
-	const int r = lsm_check(p, &spec->linux, err);
-
+	if (r == 0)
+		r = check_scheduler(&p->scheduler, err);
 	if (r < 0)
 		return r;
 	/* They are for processes of the host, which those of a sentry are not. */
@@ -94,6 +120,8 @@ static int take_process(const struct describe_process *o, struct sentry_process 
 			struct sentry_rlimit rlimits[static SENTRY_RLIMITS_MAX], struct err *err)
 {
 	const struct oci_process *from = &o->spec->process;
+	const char *cpus = from->exec_cpu_affinity_final ? from->exec_cpu_affinity_final
+							 : from->exec_cpu_affinity_initial;
 
 	if (from->rlimits_len > SENTRY_RLIMITS_MAX)
 		return err_set(err, -EINVAL, "process.rlimits: a limit is there twice");
@@ -130,9 +158,9 @@ static int take_process(const struct describe_process *o, struct sentry_process 
 	if (from->io_priority.set)
 		p->io_priority = (uint32_t)from->io_priority.class << 13 |
 				 (uint32_t)from->io_priority.priority;
-	if (o->is_exec && from->exec_cpu_affinity_final)
-		(void)cpulist_parse(from->exec_cpu_affinity_final, (unsigned long *)p->affinity,
-				    SENTRY_CPU_WORDS * 64);
+	/* Without a final one the initial one stays, as the host's process would have it. */
+	if (o->is_exec && cpus)
+		(void)cpulist_parse(cpus, (unsigned long *)p->affinity, SENTRY_CPU_WORDS * 64);
 	take_caps(&from->caps, o->all_caps_unset, p);
 	if (o->seccomp && o->seccomp->insns) {
 		if (o->seccomp->notifies)
