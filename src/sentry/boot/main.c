@@ -26,6 +26,7 @@
 #include "sentry/boot/sandbox.h"
 #include "sentry/boot/terminal.h"
 #include "sentry/core/kloop.h"
+#include "sentry/mem/memfile.h"
 #include "sentry/mm/ipc_ns.h"
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
@@ -106,21 +107,64 @@ static void on_gofer_death(void)
 	kloop_stop(128 + SIGKILL);
 }
 
-/* --overlay: what the container writes to its root stays in memory. Replaces *root. */
-static int lay_over(struct superblock **root)
+/* root:self: nameless files on the disk of the root file system. */
+struct root_store {
+	struct tmpfs_store store;
+	struct superblock *root; /* the overlay holds it */
+};
+
+static int store_file(struct tmpfs_store *store, int *ret_fd)
 {
+	return goferfs_nameless_file(container_of(store, struct root_store, store)->root, ret_fd);
+}
+
+static int store_statfs(struct tmpfs_store *store, struct statfs *ret)
+{
+	struct superblock *root = container_of(store, struct root_store, store)->root;
+
+	return root->ops->statfs(root, ret);
+}
+
+/*
+ * Refused now and not at the first write: a disk that cannot be written. The first memfile of a
+ * disk looks at limits, too, for which the cage has no call.
+ */
+static int try_store(struct root_store *store)
+{
+	struct memfile *first;
+	int fd, r = store_file(&store->store, &fd);
+
+	if (r == 0)
+		r = memfile_adopt(fd, 0, &first);
+	if (r == 0)
+		memfile_unref(first);
+	return r;
+}
+
+/* --overlay: what the container writes stays in memory or nameless on the disk. Replaces *root. */
+static int lay_over(uint32_t kind, struct superblock **root, struct err *err)
+{
+	static struct root_store store = { .store = { .file = store_file,
+						      .statfs = store_statfs } };
+	const bool self = kind == SENTRY_OVERLAY_ROOT_SELF;
 	const struct tmpfs_options options = { .mode = (*root)->root->inode->mode & 07777,
 					       .uid = (*root)->root->inode->uid,
-					       .gid = (*root)->root->inode->gid };
+					       .gid = (*root)->root->inode->gid,
+					       .store = self ? &store.store : NULL };
 	struct superblock *upper, *both;
-	int r = tmpfs_new(&options, &upper);
+	int r;
 
+	store.root = *root;
+	r = self ? try_store(&store) : 0;
 	if (r < 0)
-		return r;
-	r = overlay_new(*root, upper, &both);
-	superblock_unref(upper);
+		return err_sys(err, r, "overlay root:self: make a file on the root's disk");
+	r = tmpfs_new(&options, &upper);
+	if (r == 0) {
+		r = overlay_new(*root, upper, &both);
+		superblock_unref(upper);
+	}
 	if (r < 0)
-		return r;
+		return err_sys(err, r, "lay the overlay over the root file system");
 	superblock_unref(*root);
 	*root = both;
 	return 0;
@@ -151,10 +195,10 @@ static int make_namespaces(struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "open the root file system");
 	if (c->overlay != SENTRY_OVERLAY_NONE)
-		r = lay_over(&root);
+		r = lay_over(c->overlay, &root, err);
 	if (r < 0) {
 		superblock_unref(root);
-		return err_sys(err, r, "lay the overlay over the root file system");
+		return r;
 	}
 	r = pid_ns_new(NULL, &sandbox.pid_ns);
 	if (r < 0) {

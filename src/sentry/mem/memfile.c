@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sentry/mem/memfile.c - sparse memfds of the host.
+ * sentry/mem/memfile.c - sparse memfds of the host, and files of its disks that stand in for them.
  *
  * A stub that maps one may hold its descriptor and shorten it: a read that comes back short inside
  * the size is filled with zeros, so that the guest who did it sees what it did and nobody else is
@@ -14,16 +14,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "sentry/core/fiber.h"
+#include "sentry/core/hostwork.h"
 
 #define BOUNCE_BYTES (64u * 1024)
 
 /* One is kept: calls seldom overlap, since most copies do not park. */
 static char *spare_bounce;
+
+static uint64_t on_disk; /* how many there are */
+
+/* One transfer by whoever does it. */
+struct transfer {
+	struct memfile *m;
+	void *bytes;
+	size_t len;
+	uint64_t offset;
+};
 
 static char *bounce_get(void)
 {
@@ -78,6 +91,39 @@ int memfile_new(const char *name, uint64_t size, struct memfile **ret)
 	return 0;
 }
 
+static uint64_t on_disk_max(void)
+{
+	static uint64_t max;
+	struct rlimit files;
+
+	if (!max)
+		max = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur / 2 : 1;
+	return max;
+}
+
+int memfile_adopt(int host_fd, uint64_t size, struct memfile **ret)
+{
+	AUTO_CLOSE int fd = host_fd;
+	struct memfile *m;
+
+	if (size > INT64_MAX)
+		return -ENOMEM;
+	if (on_disk >= on_disk_max())
+		return -ENFILE;
+	if (size && ftruncate(fd, (off_t)size) < 0)
+		return host_errno();
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->refs = 1;
+	m->host_fd = TAKE_FD(fd);
+	m->on_disk = true;
+	m->size = size;
+	on_disk++;
+	*ret = m;
+	return 0;
+}
+
 struct memfile *memfile_ref(struct memfile *m)
 {
 	m->refs++;
@@ -88,6 +134,8 @@ void memfile_unref(struct memfile *m)
 {
 	if (!m || --m->refs > 0)
 		return;
+	if (m->on_disk)
+		on_disk--;
 	close(m->host_fd);
 	free(m);
 }
@@ -136,6 +184,42 @@ ssize_t memfile_write(struct memfile *m, const void *src, size_t len, uint64_t o
 	return (ssize_t)done;
 }
 
+static long read_whole(void *arg)
+{
+	const struct transfer *t = arg;
+
+	return memfile_read(t->m, t->bytes, t->len, t->offset);
+}
+
+static long write_whole(void *arg)
+{
+	const struct transfer *t = arg;
+
+	return memfile_write(t->m, t->bytes, t->len, t->offset);
+}
+
+/* What the host has in memory at once, the rest by a helper. */
+static ssize_t read_bounce(struct memfile *m, char *bounce, size_t len, uint64_t offset)
+{
+	struct transfer t = { .m = m, .bytes = bounce, .len = len, .offset = offset };
+	struct iovec iov = { bounce, len };
+
+	if (!m->on_disk)
+		return memfile_read(m, bounce, len, offset);
+	if (offset < m->size && len <= m->size - offset &&
+	    preadv2(m->host_fd, &iov, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)len)
+		return (ssize_t)len;
+	return hostwork_call(read_whole, &t);
+}
+
+static ssize_t write_bounce(struct memfile *m, char *bounce, size_t len, uint64_t offset)
+{
+	struct transfer t = { .m = m, .bytes = bounce, .len = len, .offset = offset };
+
+	return m->on_disk && len >= BOUNCE_BYTES ? hostwork_call(write_whole, &t)
+						 : memfile_write(m, bounce, len, offset);
+}
+
 ssize_t memfile_read_uio(struct memfile *m, struct uio *u, uint64_t offset)
 {
 	char *bounce = bounce_get();
@@ -145,7 +229,7 @@ ssize_t memfile_read_uio(struct memfile *m, struct uio *u, uint64_t offset)
 		return -ENOMEM;
 	while (u->left > 0) {
 		const size_t want = u->left < BOUNCE_BYTES ? u->left : BOUNCE_BYTES;
-		const ssize_t n = memfile_read(m, bounce, want, offset);
+		const ssize_t n = read_bounce(m, bounce, want, offset);
 		const ssize_t put = n > 0 ? uio_put(u, bounce, (size_t)n) : n;
 
 		if (put <= 0) {
@@ -174,7 +258,7 @@ ssize_t memfile_write_uio(struct memfile *m, struct uio *u, size_t len, uint64_t
 		const size_t want = len - done < BOUNCE_BYTES ? len - done : BOUNCE_BYTES;
 		const ssize_t got = uio_get(u, bounce, want);
 
-		n = got > 0 ? memfile_write(m, bounce, (size_t)got, offset + done) : got;
+		n = got > 0 ? write_bounce(m, bounce, (size_t)got, offset + done) : got;
 		if (n <= 0)
 			break;
 		done += (size_t)n;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -16,11 +17,18 @@
 struct memfile {
 	unsigned int refs;
 	int host_fd;   /* read and write */
+	bool on_disk;  /* adopted: may have to be waited for */
 	uint64_t size; /* bytes */
 };
 
 /* A memfile of `size` zero bytes. 0, -ENOMEM, -ENFILE. */
 int memfile_new(const char *name, uint64_t size, struct memfile **ret);
+/*
+ * The same in an empty file of a disk, whose descriptor is taken over in any case. What is not in
+ * memory is read, and much is written, by a helper. 0, -ENOMEM, -ENOSPC, -EIO; -ENFILE: half of the
+ * descriptors of this process are such files.
+ */
+int memfile_adopt(int host_fd, uint64_t size, struct memfile **ret);
 struct memfile *memfile_ref(struct memfile *m);
 void memfile_unref(struct memfile *m);
 

@@ -33,6 +33,13 @@ void goferfs_set_on_death(void (*fn)(void));
  */
 int goferfs_mount(uint32_t root, bool exclusive, struct superblock **ret);
 
+/*
+ * A new file without a name on the disk of a filesystem of goferfs_mount(): a host descriptor for
+ * reading and writing, the caller's; the disk is free of it with the last descriptor. In a fiber.
+ * 0, or -errno of the host (-EROFS, -ENOSPC, -EMFILE).
+ */
+int goferfs_nameless_file(struct superblock *sb, int *ret_fd);
+
 /* For metrics and tests. */
 struct goferfs_counts {
 	uint64_t requests; /* sent */

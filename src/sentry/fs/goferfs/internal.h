@@ -21,6 +21,7 @@
 #define GOFERFS_AHEAD_MAX    96u	  /* inodes of a directory that wait to be asked for */
 #define GOFERFS_FRESH_NS     50000u /* shared mode: attributes are asked for once in so long */
 #define GOFERFS_BUCKETS	     4096u
+#define NAMELESS_TRIES	     64u /* names of files that get none */
 
 /* --- connection.c --- */
 

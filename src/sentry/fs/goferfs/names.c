@@ -4,6 +4,7 @@
 #include "sentry/fs/goferfs/internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,50 @@ static int dir_tmpfile(struct inode *dir, uint32_t mode, const struct cred *cred
 	if (r == 0)
 		gofer_handle_adopt(gofer_inode(*ret), TAKE_FD(call.fd));
 	return r;
+}
+
+/* Where the host's filesystem has no O_TMPFILE: a name for a moment. */
+static int make_and_unlink(struct gofer_inode *top, struct gofer_call *call)
+{
+	static uint64_t serial;
+	char name[32];
+	GOFER_CALL(unlink, .type = GOFER_UNLINK, .unlink = { .dir = top->node }, .names_len = 1,
+		   .names = { name });
+	int r;
+
+	call->request.type = GOFER_CREATE;
+	call->request.names_len = 1;
+	call->request.names[0] = name;
+	/* One that is there was left by a sandbox that was killed at this moment. */
+	do {
+		gofer_call_done(call);
+		(void)snprintf(name, sizeof(name), ".caisson-store-%llu",
+			       (unsigned long long)++serial);
+		r = call_for_node(top, call);
+	} while (r == -EEXIST && serial % NAMELESS_TRIES != 0);
+	return r < 0 ? r : gofer_call(&unlink);
+}
+
+int goferfs_nameless_file(struct superblock *sb, int *ret_fd)
+{
+	struct gofer_inode *top = gofer_inode(sb->root->inode);
+	const struct gofer_make make = { .dir = top->node,
+					 .mode = 0600,
+					 .flags = GOFER_OPEN_READ | GOFER_OPEN_WRITE };
+	GOFER_CALL(nameless, .type = GOFER_TMPFILE, .make = make);
+	GOFER_CALL(named, .type = GOFER_CREATE, .make = make);
+	struct gofer_call *call = &nameless;
+	int r = call_for_node(top, call);
+
+	if (r == -EOPNOTSUPP || r == -EISDIR || r == -EINVAL) {
+		call = &named;
+		r = make_and_unlink(top, call);
+	}
+	if (r < 0)
+		return r;
+	gofer_forget(call->answer.entry.node);
+	*ret_fd = TAKE_FD(call->fd);
+	return 0;
 }
 
 /* Devices are the sandbox's own business: on the host nobody shall find one. */

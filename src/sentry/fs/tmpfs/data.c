@@ -79,6 +79,22 @@ static int grow_small(struct tmpfs_inode *t, size_t size)
 	return 0;
 }
 
+static uint64_t small_max(const struct tmpfs_inode *t)
+{
+	return tmpfs_sb(t->inode.sb)->store ? TMPFS_STORED_MIN : TMPFS_SMALL_MAX;
+}
+
+static int new_memfile(const struct tmpfs_inode *t, struct memfile **ret)
+{
+	struct tmpfs_store *store = tmpfs_sb(t->inode.sb)->store;
+	int fd, r;
+
+	if (!store)
+		return memfile_new("tmpfs", t->inode.size, ret);
+	r = store->file(store, &fd);
+	return r < 0 ? r : memfile_adopt(fd, t->inode.size, ret);
+}
+
 /* The contents move to a memfile of the same size. */
 static int convert(struct tmpfs_inode *t)
 {
@@ -87,7 +103,7 @@ static int convert(struct tmpfs_inode *t)
 
 	if (t->mem)
 		return 0;
-	r = memfile_new("tmpfs", t->inode.size, &mem);
+	r = new_memfile(t, &mem);
 	if (r < 0)
 		return r;
 	if (t->data && t->inode.size) {
@@ -107,17 +123,28 @@ static int convert(struct tmpfs_inode *t)
 	return 0;
 }
 
+/* Contents of `size` bytes that are too many for the sentry's memory get a memfile. */
+static int convert_large(struct tmpfs_inode *t, uint64_t size)
+{
+	int r;
+
+	if (t->mem || size <= small_max(t))
+		return 0;
+	r = convert(t);
+	/* No descriptors left for more files of a store: what is not large stays here. */
+	return (r == -ENFILE || r == -EMFILE) && size <= TMPFS_SMALL_MAX ? 0 : r;
+}
+
 int tmpfs_data_resize(struct tmpfs_inode *t, uint64_t size)
 {
 	struct inode *inode = &t->inode;
-	int r = 0;
+	int r;
 
 	if (size < inode->size && t->seals & F_SEAL_SHRINK)
 		return -EPERM;
 	if (size > inode->size && t->seals & F_SEAL_GROW)
 		return -EPERM;
-	if (!t->mem && size > TMPFS_SMALL_MAX)
-		r = convert(t);
+	r = convert_large(t, size);
 	if (r < 0)
 		return r;
 	if (t->mem) {
@@ -202,7 +229,7 @@ static ssize_t data_write(struct file *f, struct uio *u, uint64_t *pos)
 	struct tmpfs_inode *t = tmpfs_inode(f->inode);
 	size_t len = u->left;
 	ssize_t n;
-	int r = 0;
+	int r;
 
 	if (len == 0)
 		return 0;
@@ -213,8 +240,7 @@ static ssize_t data_write(struct file *f, struct uio *u, uint64_t *pos)
 			return -EPERM;
 		len = (size_t)(f->inode->size - *pos);
 	}
-	if (!t->mem && *pos + len > TMPFS_SMALL_MAX)
-		r = convert(t);
+	r = convert_large(t, *pos + len);
 	if (r < 0)
 		return r;
 	n = t->mem ? write_large(t, u, *pos, len) : write_small(t, u, *pos, len);

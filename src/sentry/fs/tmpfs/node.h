@@ -16,6 +16,7 @@ struct tmpfs_sb {
 	uint32_t mode, uid, gid; /* of the root, for /proc/mounts */
 	uint64_t size_shown;	 /* bytes; 0: not given */
 	uint64_t inodes_shown;
+	struct tmpfs_store *store; /* borrowed; NULL: memory */
 };
 
 /* A name in a directory: one reference on the inode. */

@@ -13,8 +13,8 @@
 #include "sentry/fs/tmpfs/node.h"
 #include "sentry/vfs/dentry.h"
 
-#define PAGE	   4096u
-#define RAMFS_SIZE (1ull << 60) /* bytes: none that memory could not refuse before */
+#define PAGE	       4096u
+#define UNLIMITED_SIZE (1ull << 60) /* bytes: what holds them refuses before */
 
 static uint64_t default_size;
 static uint64_t memory_size;
@@ -58,6 +58,8 @@ static int tmpfs_statfs(struct superblock *s, struct statfs *ret)
 {
 	const struct tmpfs_sb *sb = tmpfs_sb(s);
 
+	if (sb->store)
+		return sb->store->statfs(sb->store, ret);
 	ret->f_bsize = PAGE;
 	ret->f_blocks = sb->pages_max;
 	ret->f_bfree = ret->f_bavail = sb->pages_max - sb->pages;
@@ -217,6 +219,9 @@ int tmpfs_new(const struct tmpfs_options *options, struct superblock **ret)
 	sb->pages_max = ((options->size ? options->size : default_size) + PAGE - 1) / PAGE;
 	sb->inodes_max = options->inodes ? options->inodes : TMPFS_INODES_DEFAULT;
 	sb->size_shown = options->size;
+	sb->store = options->store;
+	if (sb->store) /* the disk says when it is full */
+		sb->pages_max = UNLIMITED_SIZE / PAGE;
 	sb->inodes_shown = options->inodes;
 	sb->mode = options->mode ? options->mode : 01777;
 	sb->uid = options->uid;
@@ -241,7 +246,7 @@ int tmpfs_new(const struct tmpfs_options *options, struct superblock **ret)
 static int ramfs_mount(const struct filesystem_type *type, const char *source, const char *data,
 		       const struct cred *cred, struct superblock **ret)
 {
-	struct tmpfs_options o = { .size = RAMFS_SIZE, .inodes = UINT32_MAX, .mode = 0755 };
+	struct tmpfs_options o = { .size = UNLIMITED_SIZE, .inodes = UINT32_MAX, .mode = 0755 };
 	const char *mode = data ? strstr(data, "mode=") : NULL;
 	struct superblock *sb;
 	char number[8] = "";
