@@ -181,3 +181,10 @@ const char *oci_annotation(const struct oci_spec *spec, const char *key)
 	}
 	return NULL;
 }
+
+bool oci_annotation_is_set(const struct oci_spec *spec, const char *key)
+{
+	const char *value = oci_annotation(spec, key);
+
+	return value && !str_eq(value, "0") && !str_eq(value, "false");
+}

@@ -374,6 +374,8 @@ void oci_spec_free(struct oci_spec *spec);
 
 /* The value of an annotation, or NULL. */
 const char *oci_annotation(const struct oci_spec *spec, const char *key);
+/* It is there and neither "0" nor "false". */
+bool oci_annotation_is_set(const struct oci_spec *spec, const char *key);
 
 /* The spec's word for a namespace: "mount", "network" ... */
 const char *oci_ns_name(enum oci_ns ns);

@@ -38,13 +38,6 @@ static struct ns_terminal terminal_of(const struct process_terminal *terminal)
 				     .cols = terminal->cols };
 }
 
-static bool annotation_is_set(const struct oci_spec *spec, const char *key)
-{
-	const char *value = oci_annotation(spec, key);
-
-	return value && !str_eq(value, "0") && !str_eq(value, "false");
-}
-
 static int class_ns_create(struct creation *cr, struct err *err)
 {
 	const struct oci_hooks *hooks = &cr->spec.hooks;
@@ -62,7 +55,7 @@ static int class_ns_create(struct creation *cr, struct err *err)
 		.no_pivot = cr->options->no_pivot,
 		.no_new_keyring = cr->options->no_new_keyring,
 		.keep_original_groups =
-			annotation_is_set(&cr->spec, "run.oci.keep_original_groups"),
+			oci_annotation_is_set(&cr->spec, "run.oci.keep_original_groups"),
 		.unprivileged = geteuid() != 0,
 		.on_namespaces = creation_on_process,
 		.on_forked = creation_on_forked,

@@ -340,6 +340,15 @@ static void code_limits(struct coder *c, struct sentry_limits *l)
 	code_u64(c, &l->pids, "limits.pids");
 }
 
+static void code_offset(struct coder *c, struct sentry_time_offset *o, const char *name)
+{
+	uint64_t secs = (uint64_t)o->secs;
+
+	code_u64(c, &secs, name);
+	o->secs = (int64_t)secs;
+	code_u32(c, &o->nanosecs, 999999999, name);
+}
+
 static void code_sandbox(struct coder *c, struct sentry_container *x)
 {
 	code_text(c, &x->id, 1024, "id");
@@ -360,6 +369,9 @@ static void code_container(struct coder *c, struct sentry_container *x)
 	code_bool(c, &x->root_readonly, "root_readonly");
 	code_bool(c, &x->user_ns, "user_ns");
 	code_u64(c, &x->root_propagation, "root_propagation");
+	code_u64(c, &x->time_ns, "time_ns");
+	code_offset(c, &x->monotonic_offset, "monotonic_offset");
+	code_offset(c, &x->boottime_offset, "boottime_offset");
 	CODE_LIST(c, x->mounts, x->mounts_len, SENTRY_MOUNTS_MAX, 52, code_mount, "mounts");
 	code_strings(c, &x->masked_paths, SENTRY_PATHS_MAX, SENTRY_PATH_MAX, "masked_paths");
 	code_strings(c, &x->readonly_paths, SENTRY_PATHS_MAX, SENTRY_PATH_MAX, "readonly_paths");

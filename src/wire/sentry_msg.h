@@ -163,6 +163,12 @@ struct sentry_id_map {
 	uint32_t inside, outside, size;
 };
 
+/* time_namespaces(7): the host's kernel moves the clocks, the sandbox only tells. */
+struct sentry_time_offset {
+	int64_t secs;
+	uint32_t nanosecs;
+};
+
 /* What the container is shown of its limits; UINT64_MAX: none. Of UPDATE 0 means: as it was. */
 struct sentry_limits {
 	uint64_t memory, swap; /* bytes; swap counts memory too, as in v2's memory.max + swap.max */
@@ -188,6 +194,8 @@ struct sentry_container {
 	bool root_readonly;
 	bool user_ns;		   /* ids inside differ from those outside */
 	uint64_t root_propagation; /* as sentry_mount.propagation */
+	uint64_t time_ns;	   /* inode of the sentry's time namespace, if it has one; 0 */
+	struct sentry_time_offset monotonic_offset, boottime_offset;
 	struct sentry_mount *mounts;
 	uint32_t mounts_len;
 	struct sentry_strings masked_paths, readonly_paths;

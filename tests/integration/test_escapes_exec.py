@@ -372,7 +372,7 @@ def test_home_is_taken_from_well_formed_lines_only(runtime, bundle, line, home):
     assert [e for e in report["env"] if e.startswith("HOME=")] == [f"HOME={home}"]
 
 
-@pytest.mark.classes("ns", caveat="sentry-words")
+@pytest.mark.classes("ns", caveat="sentry-host-view")
 def test_replaced_dev_pts_gives_no_terminal_of_the_host(runtime, bundle, console):
     """CVE-2025-52565 by exec: /dev/pts of a running container is its own to change."""
     runtime.run_detached(bundle)
@@ -425,7 +425,6 @@ def test_no_descriptor_of_the_runtime_is_a_working_directory(runtime, bundle, nu
     refused(runtime, result, "working directory")
 
 
-@pytest.mark.classes("ns", caveat="sentry-words")
 def test_preserved_directory_of_the_host_is_no_working_directory(runtime, bundle, work_dir):
     """Even one that the caller hands over on purpose: cwd has to lie below the container's root."""
     directory = os.open(work_dir, os.O_RDONLY | os.O_DIRECTORY)

@@ -45,7 +45,6 @@ def host(work_dir):
 @OURS
 @pytest.mark.parametrize("name", ["proc", "sys"])
 @pytest.mark.parametrize("target", ["/elsewhere", "/tmp", UP + "/tmp", "."])
-@pytest.mark.classes("ns", caveat="sentry-guards")
 def test_proc_and_sys_that_are_links_are_refused(runtime, bundle, name, target):
     """CVE-2019-19921, CVE-2023-27561, CVE-2023-28642."""
     bundle.rootfs.mkdir("elsewhere")
@@ -61,7 +60,6 @@ def test_proc_and_sys_that_are_links_are_refused(runtime, bundle, name, target):
                                          "/proc/sys", "/proc/self/attr", "/proc/thread-self/attr/exec",
                                          "/proc/../proc/sys/kernel", "/proc/1/attr/exec"])
 @pytest.mark.parametrize("kind", ["bind", "tmpfs"])
-@pytest.mark.classes("ns", caveat="sentry-guards")
 def test_nothing_but_procfs_is_mounted_on_proc_or_in_it(runtime, bundle, host, destination, kind):
     """CVE-2019-16884, CVE-2025-52881: writes of the runtime to /proc would go into the volume."""
     if kind == "bind":
@@ -75,7 +73,6 @@ def test_nothing_but_procfs_is_mounted_on_proc_or_in_it(runtime, bundle, host, d
 
 
 @OURS
-@pytest.mark.classes("ns", caveat="sentry-guards")
 def test_link_of_the_image_does_not_smuggle_a_volume_onto_proc(runtime, bundle, host):
     bundle.rootfs.symlink("innocent", "/proc")
     bundle.bind(host, "/innocent")
@@ -97,7 +94,6 @@ def test_proc_swapped_for_a_link_while_containers_start(runtime, bundle, host):
 
 
 @OURS
-@pytest.mark.classes("ns", caveat="sentry-guards")
 def test_sysctls_are_written_to_the_hosts_procfs_only(runtime, bundle):
     """CVE-2025-52881: the container's own /proc, of whatever kind, is not what is written to."""
     bundle.rootfs.mkdir("proc/sys/kernel")
@@ -211,7 +207,6 @@ def test_entries_of_dev_that_are_links_lead_nowhere(runtime, bundle, host, name)
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern"])
-@pytest.mark.classes("ns", caveat="sentry-guards")
 def test_false_null_device_masks_nothing(runtime, bundle, target):
     """CVE-2025-31133: what is bound over masked paths must be the null device."""
     bundle.node.mounts = [m for m in bundle.config["mounts"] if not m["destination"].startswith("/dev")]
@@ -227,7 +222,6 @@ def test_false_null_device_masks_nothing(runtime, bundle, target):
 
 
 @OURS
-@pytest.mark.classes("ns", caveat="sentry-guards")
 def test_null_device_swapped_while_containers_start(runtime, bundle):
     bundle.node.mounts = [m for m in bundle.config["mounts"] if not m["destination"].startswith("/dev")]
     os.mknod(bundle.rootfs / "dev/null", 0o20666, os.makedev(1, 3))

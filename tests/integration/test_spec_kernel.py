@@ -65,11 +65,9 @@ def test_name_that_is_too_long_is_refused(runtime, bundle, field):
     ("net/ipv4/ip_default_ttl", "net/ipv4/ip_default_ttl", "33"),
     ("kernel.shmmax", "kernel/shmmax", "65536"),
     ("kernel.msgmax", "kernel/msgmax", "4096"),
-    pytest.param("kernel.sem", "kernel/sem", "100\t16000\t50\t100",
-                 marks=pytest.mark.classes("ns", caveat="sentry-sysctl")),
+    ("kernel.sem", "kernel/sem", "100\t16000\t50\t100"),
     ("kernel.shm_rmid_forced", "kernel/shm_rmid_forced", "1"),
-    pytest.param("fs.mqueue.msg_max", "fs/mqueue/msg_max", "5",
-                 marks=pytest.mark.classes("ns", caveat="sentry-sysctl")),
+    ("fs.mqueue.msg_max", "fs/mqueue/msg_max", "5"),
     ("kernel.domainname", "kernel/domainname", "nis.example"),
 ])
 def test_sysctl_is_set_in_the_containers_namespaces_alone(runtime, bundle, name, path, value):
@@ -115,9 +113,7 @@ def test_sysctl_of_the_host_is_refused_by_name(runtime, bundle, name, dropped, t
 
 
 @WORDING
-@pytest.mark.parametrize("name,value", [
-    pytest.param("net.ipv4.no_such_thing", "1", marks=pytest.mark.classes("ns", caveat="sentry-sysctl")),
-    ("net.ipv4.ip_forward", "many")])
+@pytest.mark.parametrize("name,value", [("net.ipv4.no_such_thing", "1"), ("net.ipv4.ip_forward", "many")])
 def test_sysctl_that_the_kernel_refuses_is_named(runtime, bundle, name, value):
     bundle.linux.sysctl = {name: value}
 

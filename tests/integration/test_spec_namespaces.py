@@ -15,9 +15,16 @@ pytestmark = pytest.mark.classes("ns", "sentry")
 NO_TIME = pytest.mark.beyond("runc", reason="time namespaces came with 1.2")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 NO_MAPS = pytest.mark.beyond("runc", reason="1.1 asks for mappings even where a user namespace is joined")
-EVERY = ["pid", "network", "ipc", "uts", "mount", "cgroup", "user", pytest.param("time", marks=NO_TIME)]
+# What of these class sentry keeps to itself: a sandbox has its own, and joins none.
+OWN = pytest.mark.classes("ns", caveat="sentry-namespaces")
+EVERY = ["pid", "network", "ipc", "uts", "mount", "cgroup", pytest.param("user", marks=OWN),
+         pytest.param("time", marks=NO_TIME)]
 # A container without a mount namespace is refused: CAVEATS.md#ns-mountns.
 SHARED = ["pid", "network", "ipc", "uts", "cgroup", "user", "time"]
+
+
+def own(*kinds):
+    return [pytest.param(kind, marks=OWN) for kind in kinds]
 
 
 def add(bundle, kind, path=None):
@@ -38,7 +45,6 @@ def test_config_without_namespaces_but_mount_shares_them_all(runtime, bundle):
 
 
 @pytest.mark.parametrize("kind", EVERY)
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_new_namespace_is_not_the_runtimes(runtime, bundle, kind):
     add(bundle, kind)
 
@@ -47,8 +53,7 @@ def test_new_namespace_is_not_the_runtimes(runtime, bundle, kind):
     assert seen.namespace_in(report, kind) != seen.namespace(kind)
 
 
-@pytest.mark.parametrize("kind", SHARED)
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
+@pytest.mark.parametrize("kind", ["user", "time", *own("pid", "network", "ipc", "uts", "cgroup")])
 def test_namespace_that_is_not_listed_is_the_runtimes(runtime, bundle, kind):
     bundle.drop_namespace(kind)
     if kind == "uts":
@@ -58,9 +63,8 @@ def test_namespace_that_is_not_listed_is_the_runtimes(runtime, bundle, kind):
     assert seen.namespace_in(report, kind) == seen.namespace(kind)
 
 
-@pytest.mark.parametrize("kind", ["pid", "network", "ipc", "uts", "cgroup",
-                                  pytest.param("user", marks=NO_MAPS), pytest.param("time", marks=NO_TIME)])
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
+@pytest.mark.parametrize("kind", [*own("pid", "network", "ipc", "uts", "cgroup"),
+                                  pytest.param("user", marks=[NO_MAPS, OWN]), pytest.param("time", marks=NO_TIME)])
 def test_namespace_with_a_path_is_joined(runtime, bundle, make_bundle, kind):
     add(bundle, kind)
     runtime.run_detached(bundle)
@@ -91,7 +95,6 @@ def test_joined_pid_namespace_shows_its_processes_and_takes_no_number_1(runtime,
     assert report["pid"] > 1
 
 
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_bound_file_is_a_path_too(runtime, bundle, work_dir):
     libc = ctypes.CDLL(None, use_errno=True)
     pinned = work_dir / "uts"
@@ -116,7 +119,6 @@ def test_bound_file_is_a_path_too(runtime, bundle, work_dir):
                                        ("cgroup", "/proc/self/ns/mnt"), ("time", "/proc/self/ns/pid"),
                                        ("user", "/proc/self/ns/net"), ("mount", "/proc/self/ns/net")])
 @WORDING
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_path_of_another_kind_is_refused(runtime, bundle, kind, path):
     bundle.namespace(kind, path)
     del bundle.node.hostname
@@ -205,7 +207,6 @@ def test_cgroup_namespace_makes_the_containers_cgroup_the_root(runtime, bundle, 
 
 
 @NO_TIME
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_time_offsets_move_the_two_clocks(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = 7200
@@ -219,7 +220,6 @@ def test_time_offsets_move_the_two_clocks(runtime, bundle):
 
 @NO_TIME
 @pytest.mark.parametrize("clock", ["monotonic", "boottime"])
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_time_offsets_are_written_to_the_nanosecond(runtime, bundle, clock):
     bundle.namespace("time")
     offset = getattr(bundle.linux.time_offsets, clock)
@@ -232,7 +232,6 @@ def test_time_offsets_are_written_to_the_nanosecond(runtime, bundle, clock):
 
 
 @NO_TIME
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_time_offset_may_be_negative(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = -5
@@ -244,7 +243,6 @@ def test_time_offset_may_be_negative(runtime, bundle):
 
 @NO_TIME
 @WORDING
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_time_offset_before_the_boot_is_an_error_that_names_it(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = -int(time.clock_gettime(time.CLOCK_MONOTONIC)) - 100000
@@ -253,7 +251,6 @@ def test_time_offset_before_the_boot_is_an_error_that_names_it(runtime, bundle):
 
 
 @NO_TIME
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
 def test_exec_sees_the_moved_clock(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = 7200

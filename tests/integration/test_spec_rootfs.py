@@ -128,7 +128,6 @@ def test_masked_paths_cannot_be_written(runtime, bundle):
     assert bundle.rootfs.read("etc/secret") == "s3cret" and not bundle.rootfs.exists("etc/secrets/new")
 
 
-@pytest.mark.classes("ns", caveat="sentry-proc")
 def test_default_masked_paths_of_proc_are_covered(runtime, bundle):
     report = runtime.run(bundle, ["report"]).report
 
@@ -157,7 +156,6 @@ def test_readonly_path_can_be_read_and_not_written(runtime, bundle):
     assert bundle.rootfs.read("data/single") == "text" and bundle.rootfs.exists("data/new")
 
 
-@pytest.mark.classes("ns", caveat="sentry-proc")
 def test_default_readonly_paths_of_proc_refuse_writes(runtime, bundle):
     bundle.all_capabilities()
 

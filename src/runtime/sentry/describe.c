@@ -5,12 +5,16 @@
  */
 #include "runtime/sentry/describe.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -21,6 +25,7 @@
 #include "runtime/sentry/describe_mounts.h"
 
 #define UMASK_DEFAULT		022
+#define TIME_OFFSETS_MAX	256   /* bytes of timens_offsets */
 #define DEADLINE_RUNTIME_MIN_NS 1024u /* sched(7) */
 
 /* linux/sched.h, which does not go with sched.h */
@@ -43,6 +48,7 @@ struct description {
 	struct sentry_pair *sysctls;
 	struct sentry_device *devices;
 	struct sentry_id_map *uid_maps, *gid_maps;
+	uint32_t *groups;
 	char hostname[SENTRY_NAME_MAX + 1];
 };
 
@@ -53,6 +59,7 @@ static void description_done(struct description *d)
 	free(d->devices);
 	free(d->uid_maps);
 	free(d->gid_maps);
+	free(d->groups);
 }
 
 /* What sched_setattr(2) of the host would refuse. */
@@ -109,6 +116,19 @@ static void take_caps(const struct oci_caps *caps, bool unset_is_all, struct sen
 	p->cap_effective = caps->effective & caps->permitted;
 	p->cap_inheritable = caps->inheritable;
 	p->cap_ambient = caps->ambient & caps->permitted & caps->inheritable;
+}
+
+/* run.oci.keep_original_groups: those of the caller, not those of config.json. */
+static int keep_groups(struct description *d, struct err *err)
+{
+	const int len = getgroups(0, NULL);
+
+	d->groups = len < 0 ? NULL : calloc((size_t)len + 1, sizeof(*d->groups));
+	if (!d->groups || getgroups(len, d->groups) != len)
+		return err_sys(err, -ENOMEM, "process.user.additionalGids: the caller's groups");
+	d->c.process.groups = d->groups;
+	d->c.process.groups_len = (uint32_t)len;
+	return 0;
 }
 
 static struct sentry_strings strings(const struct oci_strs *list)
@@ -213,8 +233,29 @@ static int take_maps(const struct oci_id_maps *from, struct sentry_id_map **ret,
 	return 0;
 }
 
+/* What Linux does not have is a mistake; what only the sentry lacks is left out there. */
+static int check_sysctl(const char *key, struct err *err)
+{
+	AUTO_FREE char *path = NULL;
+	int r = str_printf(&path, "/proc/sys/%s", key);
+
+	if (r < 0)
+		return err_sys(err, r, "linux.sysctl.%s", key);
+	for (char *p = path + strlen("/proc/sys/"); !strchr(key, '/') && *p; p++)
+		*p = *p == '.' ? '/' : *p;
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		return err_sys(err, -errno, "linux.sysctl.%s", key);
+	return 0;
+}
+
 static int take_sysctls(struct description *d, const struct oci_kvs *from, struct err *err)
 {
+	for (size_t i = 0; i < from->len; i++) {
+		const int r = check_sysctl(from->items[i].key, err);
+
+		if (r < 0)
+			return r;
+	}
 	d->sysctls = calloc(from->len + 1, sizeof(*d->sysctls));
 	if (!d->sysctls)
 		return err_sys(err, -ENOMEM, "linux.sysctl");
@@ -223,6 +264,29 @@ static int take_sysctls(struct description *d, const struct oci_kvs *from, struc
 						      (char *)from->items[i].value };
 	d->c.sysctls = d->sysctls;
 	d->c.sysctls_len = (uint32_t)from->len;
+	return 0;
+}
+
+/* Of the namespace that we are in now, if config.json names or makes one. */
+static int take_time(const struct oci_linux *from, struct sentry_container *ret, struct err *err)
+{
+	AUTO_BUF struct buf b = { .max = TIME_OFFSETS_MAX };
+	long long secs[2];
+	unsigned int nanosecs[2];
+	struct stat st;
+	int r;
+
+	if (!from->ns[OCI_NS_TIME].set)
+		return 0;
+	if (stat("/proc/self/ns/time", &st) < 0)
+		return err_sys(err, -errno, "look at the time namespace");
+	r = fd_read_file(AT_FDCWD, "/proc/self/timens_offsets", &b);
+	if (r < 0 || sscanf(b.data, "%*s %lld %u %*s %lld %u", &secs[0], &nanosecs[0], &secs[1],
+			    &nanosecs[1]) != 4)
+		return err_sys(err, r < 0 ? r : -EPROTO, "read the offsets of the clocks");
+	ret->time_ns = st.st_ino;
+	ret->monotonic_offset = (struct sentry_time_offset){ secs[0], nanosecs[0] };
+	ret->boottime_offset = (struct sentry_time_offset){ secs[1], nanosecs[1] };
 	return 0;
 }
 
@@ -295,6 +359,8 @@ int describe_container(const struct container *c, const struct describe_process 
 	const struct oci_spec *spec = process->spec;
 	int r = take_process(process, &d.c.process, d.rlimits, err);
 
+	if (r == 0 && oci_annotation_is_set(spec, "run.oci.keep_original_groups"))
+		r = keep_groups(&d, err);
 	take_settings(c, &d.c);
 	d.c.id = c->id;
 	if (!spec->hostname)
@@ -306,6 +372,8 @@ int describe_container(const struct container *c, const struct describe_process 
 	d.c.masked_paths = strings(&spec->linux.masked_paths);
 	d.c.readonly_paths = strings(&spec->linux.readonly_paths);
 	describe_limits(&spec->linux.resources, &d.c.limits);
+	if (r == 0)
+		r = take_time(&spec->linux, &d.c, err);
 	if (r == 0)
 		r = describe_mounts(spec, c->bundle, roots, &d.mounts, err);
 	d.c.mounts = d.mounts.items;

@@ -85,12 +85,12 @@ static int prepare(struct launch *l, struct err *err)
 {
 	const struct creation *cr = l->cr;
 	const struct oci_linux *linux_spec = &cr->spec.linux;
-	int r = describe_check(&cr->spec, err);
+	int r = namespaces_open(linux_spec, &l->joined, err);
 
 	if (r == 0)
+		r = describe_check(&cr->spec, err);
+	if (r == 0)
 		r = open_programs(l, err);
-	if (r == 0 && linux_spec->ns[OCI_NS_NETWORK].set && linux_spec->ns[OCI_NS_NETWORK].path)
-		r = namespaces_open(linux_spec, &l->joined, err);
 	if (r == 0)
 		r = idmap_fds_open(&cr->spec, &l->idmaps, err);
 	if (r == 0 && linux_spec->ns[OCI_NS_USER].set && !l->unprivileged) {

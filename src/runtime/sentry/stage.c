@@ -49,6 +49,7 @@ static int die_with_parent(struct err *err)
 
 static int setup_namespaces(struct launch *l, struct err *err)
 {
+	const struct oci_namespace *time = &l->cr->spec.linux.ns[OCI_NS_TIME];
 	int r = die_with_parent(err);
 
 	stage_default_signals();
@@ -63,6 +64,14 @@ static int setup_namespaces(struct launch *l, struct err *err)
 		r = namespace_enter(&l->joined, OCI_NS_NETWORK, err);
 	else if (r == 0)
 		r = netdev_loopback_up(err);
+	/* Its names are what the container starts with. */
+	if (r == 0)
+		r = namespace_enter(&l->joined, OCI_NS_UTS, err);
+	/* Sentry and stubs alike: what the clocks say inside is the host's kernel's affair. */
+	if (r == 0 && time->set && !time->path)
+		r = namespace_new_time(&l->cr->spec.linux, err);
+	if (r == 0)
+		r = namespace_enter(&l->joined, OCI_NS_TIME, err);
 	if (r == 0 && mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		r = err_sys(err, -errno, "propagation of /");
 	return r;

@@ -213,6 +213,12 @@ static int spawn(const struct first_options *o, struct task_spec *spec, struct t
 	if (r < 0)
 		return r;
 	r = find_cwd(&ctx, p->cwd, o->make_cwd, &spec->cwd);
+	/* Directories of the host that were handed over are none here. */
+	if (r < 0 && str_after(p->cwd, "/proc/"))
+		return err_set(err, r,
+			       "chdir to the working directory (process.cwd) %.256s: current "
+			       "working directory is outside of container mount namespace root",
+			       p->cwd);
 	if (r < 0)
 		return err_sys(err, r, "chdir to the working directory (process.cwd) %.256s",
 			       p->cwd);

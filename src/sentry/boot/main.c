@@ -181,6 +181,15 @@ static const char *uts_name(const struct sentry_container *c, const char *sysctl
 	return field[0] ? field : fallback;
 }
 
+static void tell_time(const struct sentry_container *c)
+{
+	sandbox_time_ns = (struct time_ns_told){
+		.id = c->time_ns,
+		.monotonic = { c->monotonic_offset.secs, c->monotonic_offset.nanosecs },
+		.boottime = { c->boottime_offset.secs, c->boottime_offset.nanosecs },
+	};
+}
+
 static int make_namespaces(struct err *err)
 {
 	const struct sentry_container *c = sandbox.description;
@@ -188,6 +197,7 @@ static int make_namespaces(struct err *err)
 	struct superblock *root;
 	int r = goferfs_connect(SENTRY_FD_GOFER);
 
+	tell_time(c);
 	boot_set_bind(bind_root);
 	goferfs_set_on_death(on_gofer_death);
 	if (r == 0)

@@ -9,11 +9,15 @@
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 
+#include <linux/magic.h>
+
+#include "base/proc_guard.h"
 #include "base/str.h"
 #include "sentry/boot/copyup.h"
 #include "sentry/core/cred.h"
 #include "sentry/fs/devtmpfs/devtmpfs.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/vfs/mount.h"
 
 /* <sys/mount.h> of this libc does not have it. */
@@ -33,6 +37,9 @@ struct tree {
 	struct path root;
 	struct cred *cred;
 	struct vfs_ctx ctx;
+	/* Nobody's but ours, detached: what an image has in their place is not trusted. */
+	struct mount *devices; /* owned, once it is needed */
+	struct mount *proc;    /* likewise */
 };
 
 static const char *const type_names[SENTRY_MOUNT_TYPES] = {
@@ -89,15 +96,57 @@ static int make_place(struct tree *t, const char *destination, bool is_file)
 	return r == -EEXIST ? 0 : r;
 }
 
-static int find_place(struct tree *t, const struct sentry_mount *m, struct path *ret)
+/* proc and sysfs only on an ordinary directory (CVE-2019-19921). */
+static int find_place(struct tree *t, const struct sentry_mount *m, struct path *ret,
+		      struct err *err)
 {
-	const unsigned int follow = m->nofollow ? 0 : WALK_FOLLOW;
-	int r = path_walk(&t->ctx, NULL, m->destination, follow, ret);
+	const bool strict = m->type == SENTRY_MOUNT_PROC || m->type == SENTRY_MOUNT_SYSFS;
+	const unsigned int walk =
+		(m->nofollow ? 0u : WALK_FOLLOW) | (strict ? WALK_NO_SYMLINKS : 0u);
+	int r = path_walk(&t->ctx, NULL, m->destination, walk, ret);
 
-	if (r != -ENOENT)
-		return r;
-	r = make_place(t, m->destination, m->is_file);
-	return r < 0 ? r : path_walk(&t->ctx, NULL, m->destination, follow, ret);
+	if (r == -ENOENT) {
+		r = make_place(t, m->destination, m->is_file);
+		if (r == 0)
+			r = path_walk(&t->ctx, NULL, m->destination, walk, ret);
+	}
+	if (r == -ELOOP && strict)
+		return err_set(err, r,
+			       "mount %s at %s: must be mounted on an ordinary directory, not a "
+			       "link",
+			       type_names[m->type], m->destination);
+	return r < 0 ? err_sys(err, r, "mount at %s: find the place", m->destination) : 0;
+}
+
+static bool is_proc(struct superblock *sb)
+{
+	struct statfs st = { 0 };
+
+	return sb->ops->statfs && sb->ops->statfs(sb, &st) == 0 && st.f_type == PROC_SUPER_MAGIC;
+}
+
+static int judge_place(struct tree *t, const struct sentry_mount *m, struct superblock *sb,
+		       const struct path *at, struct err *err)
+{
+	AUTO_FREE char *path = NULL;
+	int r = path_to_text(at, &t->root, &path);
+
+	if (r < 0)
+		return err_sys(err, r, "mount %s at %s", m->source, m->destination);
+	switch (proc_place_of(path)) {
+	case PROC_PLACE_FREE:
+		return 0;
+	case PROC_PLACE_PROC:
+		if (m->type == SENTRY_MOUNT_PROC || is_proc(sb))
+			return 0;
+		return err_set(err, -EPERM,
+			       "mount %s at %s: only a proc file system may be mounted at /proc",
+			       m->source, m->destination);
+	default:
+		return err_set(err, -EPERM,
+			       "mount %s at %s: cannot be mounted because it is inside /proc",
+			       m->source, m->destination);
+	}
 }
 
 static int new_superblock(struct tree *t, const struct sentry_mount *m, struct superblock **ret)
@@ -292,14 +341,20 @@ static int mount_one(struct tree *t, const struct sentry_mount *m, struct err *e
 		r = make_link(t, m);
 		return r < 0 ? err_sys(err, r, "make the link %s", m->destination) : 0;
 	}
-	r = find_place(t, m, &at);
+	r = find_place(t, m, &at, err);
 	if (r < 0)
-		return err_sys(err, r, "mount at %s: find the place", m->destination);
+		return r;
 	r = new_superblock(t, m, &sb);
 	if (r < 0) {
 		path_unref(&at);
 		return err_sys(err, r, "mount %s at %s%s%.200s", m->source, m->destination,
 			       m->data[0] ? " with " : "", m->data);
+	}
+	r = judge_place(t, m, sb, &at, err);
+	if (r < 0) {
+		superblock_unref(sb);
+		path_unref(&at);
+		return r;
 	}
 	r = attach(t, m, sb, &at, err);
 	superblock_unref(sb);
@@ -317,6 +372,40 @@ static int make_readonly(struct tree *t, const char *path)
 	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
+/* The null device over what is at `at`: a node of ours (CVE-2025-31133). */
+static int mask_file(struct tree *t, const struct path *at)
+{
+	struct path devices, null;
+	struct mount *m;
+	int r = 0;
+
+	if (!t->devices) {
+		const struct tmpfs_options options = { .mode = 0755 };
+		struct superblock *sb;
+
+		r = tmpfs_new(&options, &sb);
+		if (r == 0) {
+			r = devtmpfs_populate(sb);
+			t->devices = mount_new(sb, sb->root, MOUNT_NOSUID | MOUNT_NOEXEC, "tmpfs");
+			superblock_unref(sb);
+		}
+		if (r == 0 && !t->devices)
+			r = -ENOMEM;
+	}
+	if (r < 0)
+		return r;
+	devices = (struct path){ t->devices, t->devices->root };
+	r = path_walk(&t->ctx, &devices, "null", 0, &null);
+	if (r < 0)
+		return r;
+	m = mount_clone(t->devices, null.dentry);
+	path_unref(&null);
+	if (!m)
+		return -ENOMEM;
+	mount_attach(m, at);
+	return 0;
+}
+
 /* A directory is hidden by an empty read-only tmpfs, anything else by the null device. */
 static int mask_path(struct tree *t, const char *path)
 {
@@ -329,20 +418,38 @@ static int mask_path(struct tree *t, const char *path)
 	if (r < 0)
 		return r;
 	directory = S_ISDIR(at.dentry->inode->mode);
+	r = directory ? 0 : mask_file(t, &at);
 	path_unref(&at);
 	if (directory)
 		return vfs_mount(&t->ctx, t->ns, "tmpfs", path, "tmpfs", MS_RDONLY, "size=0k");
-	return vfs_mount(&t->ctx, t->ns, "/dev/null", path, NULL, MS_BIND, NULL);
+	return r;
+}
+
+static int open_proc(struct tree *t)
+{
+	struct superblock *sb;
+	int r;
+
+	if (t->proc)
+		return 0;
+	r = proc_mount_ns(t->pid_ns, "", &sb);
+	if (r < 0)
+		return r;
+	t->proc = mount_new(sb, sb->root, 0, "proc");
+	superblock_unref(sb);
+	return t->proc ? 0 : -ENOMEM;
 }
 
 /*
- * linux.sysctl through the container's own /proc/sys. What this kernel does not have is left out:
- * engines set some of the host's network stack by habit.
+ * linux.sysctl through a /proc/sys of ours (CVE-2025-52881). What this kernel does not have is left
+ * out, the runtime has looked whether Linux does: engines set some of the host's network stack by
+ * habit.
  */
 static int write_sysctl(struct tree *t, const struct sentry_pair *pair)
 {
 	AUTO_FILE struct file *f = NULL;
 	AUTO_FREE char *path = NULL;
+	struct path proc;
 	struct iovec iov;
 	struct uio u;
 	ssize_t n;
@@ -351,13 +458,16 @@ static int write_sysctl(struct tree *t, const struct sentry_pair *pair)
 	/* Of the UTS namespace, which main() makes. */
 	if (str_eq(pair->key, "kernel.hostname") || str_eq(pair->key, "kernel.domainname"))
 		return 0;
-	r = str_printf(&path, "/proc/sys/%s", pair->key);
+	r = open_proc(t);
+	if (r == 0)
+		r = str_printf(&path, "sys/%s", pair->key);
 	if (r < 0)
 		return r;
+	proc = (struct path){ t->proc, t->proc->root };
 	/* "net.ipv4.ip_forward", or with '/' where a name has dots of its own. */
 	for (char *p = path; !strchr(pair->key, '/') && *p; p++)
 		*p = *p == '.' ? '/' : *p;
-	r = vfs_open(&t->ctx, NULL, path, O_WRONLY, 0, WALK_NO_MAGIC, &f);
+	r = vfs_open(&t->ctx, &proc, path, O_WRONLY, 0, WALK_NO_MAGIC, &f);
 	if (r < 0)
 		return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 	uio_init(&u, NULL, &iov, (uint64_t)(uintptr_t)pair->value, strlen(pair->value));
@@ -419,6 +529,8 @@ int boot_mounts(const struct sentry_container *c, struct superblock *root, struc
 	if (r == 0 && c->root_propagation)
 		r = vfs_mount_setattr(&t.root, t.ns, c->root_propagation & MS_REC, 0, 0,
 				      c->root_propagation & ~(uint64_t)MS_REC);
+	mount_unref(t.devices);
+	mount_unref(t.proc);
 	cred_unref(t.cred);
 	if (r < 0)
 		mount_ns_unref(t.ns);

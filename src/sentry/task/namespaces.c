@@ -19,6 +19,8 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
+struct time_ns_told sandbox_time_ns;
+
 static const struct ns_ops *other_ops[NS_KINDS];
 
 static const uint64_t other_flags[NS_KINDS] = {

@@ -26,6 +26,20 @@ struct uts_ns {
 	char domainname[UTS_NAME_MAX + 1];
 };
 
+/*
+ * The sandbox's time namespace: the host's kernel keeps it and moves the clocks of the sentry and
+ * of the stubs alike; here is what is told of it. id 0: none of its own.
+ */
+struct time_offset {
+	int64_t secs;
+	uint32_t nanosecs;
+};
+struct time_ns_told {
+	uint64_t id;
+	struct time_offset monotonic, boottime;
+};
+extern struct time_ns_told sandbox_time_ns; /* set by boot */
+
 /* Namespaces of rooms above. */
 enum ns_kind {
 	NS_NET,

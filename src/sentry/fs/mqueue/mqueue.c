@@ -17,6 +17,19 @@
 #include "sentry/task/user_usage.h"
 #include "sentry/vfs/anon.h"
 
+struct mqueue_limits mqueue_limits = {
+	.queues_max = 256,
+	.msg_default = 10,
+	.msgsize_default = 8192,
+	.msg_max = 10,
+	.msgsize_max = 8192,
+};
+
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 #define MESSAGE_OVERHEAD 48u /* bytes charged per message: msg_msg and a tree's leaf of Linux */
 
 /* The last task of the IPC namespace is gone: so are the names. */
@@ -133,8 +146,8 @@ struct mqueue *mqueue_find(const struct mqueue_ns *ns, const char *name, size_t 
 static int judge_attr(const struct task *t, const struct mq_attr *attr)
 {
 	const bool privileged = task_capable(t, CAP_SYS_RESOURCE);
-	const long max_messages = privileged ? MQ_HARD_MSG_MAX : MQ_MSG_MAX;
-	const long max_size = privileged ? MQ_HARD_MSGSIZE : MQ_MSGSIZE_MAX;
+	const long max_messages = privileged ? MQ_HARD_MSG_MAX : mqueue_limits.msg_max;
+	const long max_size = privileged ? MQ_HARD_MSGSIZE : mqueue_limits.msgsize_max;
 
 	if (attr->mq_maxmsg <= 0 || attr->mq_msgsize <= 0 || attr->mq_maxmsg > max_messages ||
 	    attr->mq_msgsize > max_size)
@@ -169,7 +182,7 @@ int mqueue_new(struct mqueue_ns *ns, struct task *t, const struct mq_spec *spec,
 		return r;
 	if (spec->name_len > VFS_NAME_MAX)
 		return -ENAMETOOLONG;
-	if (ns->count >= MQ_QUEUES_MAX && !task_capable(t, CAP_SYS_RESOURCE))
+	if (ns->count >= mqueue_limits.queues_max && !task_capable(t, CAP_SYS_RESOURCE))
 		return -ENOSPC;
 	q = calloc(1, sizeof(*q));
 	if (!q)
@@ -184,8 +197,11 @@ int mqueue_new(struct mqueue_ns *ns, struct task *t, const struct mq_spec *spec,
 	q->uid = t->cred->fsuid;
 	q->gid = t->cred->fsgid;
 	q->atime = q->mtime = q->ctime = kclock_realtime();
-	q->max_messages = spec->attr ? (unsigned int)spec->attr->mq_maxmsg : MQ_MSG_DEFAULT;
-	q->message_size = spec->attr ? (size_t)spec->attr->mq_msgsize : MQ_MSGSIZE_DEFAULT;
+	q->max_messages = spec->attr ? (unsigned int)spec->attr->mq_maxmsg
+				     : lesser(mqueue_limits.msg_default, mqueue_limits.msg_max);
+	q->message_size =
+		spec->attr ? (size_t)spec->attr->mq_msgsize
+			   : lesser(mqueue_limits.msgsize_default, mqueue_limits.msgsize_max);
 	r = charge(q, t);
 	if (r < 0) {
 		q->charge = 0;
@@ -313,19 +329,40 @@ int mqueue_unlink(struct task *t, const char *name)
 	return 0;
 }
 
-int mqueue_limit_show(struct kern_inode *ki, struct buf *b)
-{
-	static const struct {
-		const char *name;
-		unsigned int value;
-	} limits[] = {
-		{ "msg_default", MQ_MSG_DEFAULT },	   { "msg_max", MQ_MSG_MAX },
-		{ "msgsize_default", MQ_MSGSIZE_DEFAULT }, { "msgsize_max", MQ_MSGSIZE_MAX },
-		{ "queues_max", MQ_QUEUES_MAX },
-	};
+static const struct limit {
+	const char *name;
+	uint32_t *value;
+	uint32_t min, max;
+} limits[] = {
+	{ "msg_default", &mqueue_limits.msg_default, 1, MQ_HARD_MSG_MAX },
+	{ "msg_max", &mqueue_limits.msg_max, 1, MQ_HARD_MSG_MAX },
+	{ "msgsize_default", &mqueue_limits.msgsize_default, 128, MQ_HARD_MSGSIZE },
+	{ "msgsize_max", &mqueue_limits.msgsize_max, 128, MQ_HARD_MSGSIZE },
+	{ "queues_max", &mqueue_limits.queues_max, 0, MQ_HARD_QUEUES },
+};
 
+static const struct limit *limit_of(const struct kern_inode *ki)
+{
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		if (!strcmp(limits[i].name, ki->node->name))
-			return buf_printf(b, "%u\n", limits[i].value);
-	return -EIO;
+			return &limits[i];
+	return NULL;
+}
+
+int mqueue_limit_show(struct kern_inode *ki, struct buf *b)
+{
+	const struct limit *limit = limit_of(ki);
+
+	return limit ? buf_printf(b, "%u\n", *limit->value) : -EIO;
+}
+
+int mqueue_limit_store(struct kern_inode *ki, struct file *f, char *text, size_t len)
+{
+	const struct limit *limit = limit_of(ki);
+	int64_t value;
+
+	if (!limit || kern_parse_int(text, limit->min, limit->max, &value) < 0)
+		return -EINVAL;
+	*limit->value = (uint32_t)value;
+	return 0;
 }

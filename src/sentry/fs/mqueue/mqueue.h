@@ -9,14 +9,10 @@
 
 #include "sentry/vfs/file.h"
 
-#define MQ_QUEUES_MAX	   256u	     /* fs.mqueue.queues_max, of an IPC namespace */
-#define MQ_MSG_DEFAULT	   10u	     /* fs.mqueue.msg_default */
-#define MQ_MSG_MAX	   10u	     /* fs.mqueue.msg_max, without CAP_SYS_RESOURCE */
-#define MQ_MSGSIZE_DEFAULT 8192u     /* fs.mqueue.msgsize_default */
-#define MQ_MSGSIZE_MAX	   8192u     /* fs.mqueue.msgsize_max, without CAP_SYS_RESOURCE */
-#define MQ_HARD_MSG_MAX	   65536u    /* HARD_MSGMAX */
-#define MQ_HARD_MSGSIZE	   16777216u /* HARD_MSGSIZEMAX */
-#define MQ_PRIORITY_MAX	   32768u    /* priorities are below */
+#define MQ_HARD_QUEUES	1024u	  /* queues_max at most */
+#define MQ_HARD_MSG_MAX 65536u	  /* HARD_MSGMAX */
+#define MQ_HARD_MSGSIZE 16777216u /* HARD_MSGSIZEMAX */
+#define MQ_PRIORITY_MAX 32768u	  /* priorities are below */
 
 struct task;
 
@@ -41,7 +37,16 @@ int mqueue_notify(struct task *t, struct file *f, const struct sigevent *event);
 void mqueue_getattr(struct file *f, struct mq_attr *ret);
 int mqueue_setattr(struct file *f, const struct mq_attr *attr); /* mq_flags only */
 
+/* fs.mqueue.*, of the sandbox (one set for all its IPC namespaces). */
+struct mqueue_limits {
+	uint32_t queues_max; /* of an IPC namespace */
+	uint32_t msg_default, msgsize_default;
+	uint32_t msg_max, msgsize_max; /* without CAP_SYS_RESOURCE */
+};
+extern struct mqueue_limits mqueue_limits;
+
 /* fs/proc's sysctls: the limit that the node's name says. */
 struct kern_inode;
 struct buf;
 int mqueue_limit_show(struct kern_inode *ki, struct buf *b);
+int mqueue_limit_store(struct kern_inode *ki, struct file *f, char *text, size_t len);

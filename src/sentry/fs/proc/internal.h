@@ -83,6 +83,7 @@ int proc_show_version(struct kern_inode *ki, struct buf *b);
 int proc_show_filesystems(struct kern_inode *ki, struct buf *b);
 int proc_show_vmstat(struct kern_inode *ki, struct buf *b);
 int proc_show_interrupts(struct kern_inode *ki, struct buf *b);
+int proc_show_irq_affinity(struct kern_inode *ki, struct buf *b);
 
 /* pid_status.c */
 int proc_show_status(struct kern_inode *ki, struct buf *b);
@@ -125,6 +126,8 @@ int proc_fd_permission(struct kern_inode *ki, const struct cred *cred, unsigned 
 extern const struct kern_node proc_ns_children[];
 int proc_show_id_map(struct kern_inode *ki, struct buf *b);
 int proc_store_id_map(struct kern_inode *ki, struct file *f, char *text, size_t len);
+int proc_show_timens_offsets(struct kern_inode *ki, struct buf *b);
+int proc_store_timens_offsets(struct kern_inode *ki, struct file *f, char *text, size_t len);
 int proc_show_setgroups(struct kern_inode *ki, struct buf *b);
 
 /* sysvipc.c */

@@ -365,6 +365,7 @@ static const struct kern_node pid_children[] = {
 		.lookup = tid_lookup,
 		.next = tid_next,
 	},
+	KERN_RW("timens_offsets", 0644, proc_show_timens_offsets, proc_store_timens_offsets),
 	KERN_RW("timerslack_ns", 0666, timerslack_show, timerslack_store),
 	{ 0 },
 };

@@ -66,6 +66,8 @@ static struct ns_ref ns_of(const struct task *t, const struct ns_link *l)
 			ref = (struct ns_ref){ l->kind, pid_ns_id(pids), pids };
 		break;
 	case CLONE_NEWTIME:
+		if (sandbox_time_ns.id)
+			ref.id = sandbox_time_ns.id;
 		other(ns, NS_TIME, &ref);
 		break;
 	case CLONE_NEWUTS:
@@ -134,6 +136,21 @@ const struct kern_node proc_ns_children[] = {
 	NS_LINK("uts", CLONE_NEWUTS, 0, false),
 	{ 0 },
 };
+
+int proc_show_timens_offsets(struct kern_inode *ki, struct buf *b)
+{
+	const struct time_offset *m = &sandbox_time_ns.monotonic;
+	const struct time_offset *o = &sandbox_time_ns.boottime;
+
+	(void)buf_printf(b, "%-10s %10lld %9u\n", "monotonic", (long long)m->secs, m->nanosecs);
+	return buf_printf(b, "%-10s %10lld %9u\n", "boottime", (long long)o->secs, o->nanosecs);
+}
+
+/* The clocks of a namespace with processes in it stand. */
+int proc_store_timens_offsets(struct kern_inode *ki, struct file *f, char *text, size_t len)
+{
+	return -EACCES;
+}
 
 /* One user namespace, that of the sandbox: every id is itself. */
 int proc_show_id_map(struct kern_inode *ki, struct buf *b)

@@ -167,7 +167,36 @@ static const struct kern_node sysvipc_children[] = {
 	{ 0 },
 };
 
+/* There is no machine here that keys could act on, and no memory but the guests'. */
+static int refuse_store(struct kern_inode *ki, struct file *f, char *text, size_t len)
+{
+	return -EPERM;
+}
+
+static int refuse_show(struct kern_inode *ki, struct buf *b)
+{
+	return -EPERM;
+}
+
+static const struct kern_node bus_children[] = {
+	KERN_DIR("input", 0555, empty_children),
+	KERN_DIR("pci", 0555, empty_children),
+	{ 0 },
+};
+
+static const struct kern_node irq_children[] = {
+	KERN_RW("default_smp_affinity", 0644, proc_show_irq_affinity, refuse_store),
+	{ 0 },
+};
+
+static const struct kern_node scsi_children[] = {
+	KERN_TEXT("scsi", 0444, "Attached devices:\n"),
+	{ 0 },
+};
+
 static const struct kern_node root_children[] = {
+	KERN_DIR("acpi", 0555, empty_children),
+	KERN_DIR("bus", 0555, bus_children),
 	KERN_TEXT("cgroups", 0444, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"),
 	KERN_TEXT("cmdline", 0444, "\n"),
 	KERN_TEXT("consoles", 0444, ""),
@@ -177,10 +206,16 @@ static const struct kern_node root_children[] = {
 		  "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n"
 		  "  5 /dev/ptmx\n136 pts\n\nBlock devices:\n"),
 	KERN_TEXT("diskstats", 0444, ""),
+	KERN_TEXT("dma", 0444, ""),
 	KERN_DIR("driver", 0555, empty_children),
+	KERN_TEXT("execdomains", 0444, "0-0\tLinux           \t[kernel]\n"),
 	KERN_SHOW("filesystems", 0444, proc_show_filesystems),
 	KERN_DIR("fs", 0555, empty_children),
 	KERN_SHOW("interrupts", 0444, proc_show_interrupts),
+	KERN_TEXT("iomem", 0400, ""),
+	KERN_TEXT("ioports", 0400, ""),
+	KERN_DIR("irq", 0555, irq_children),
+	KERN_SHOW("kcore", 0400, refuse_show),
 	KERN_TEXT("key-users", 0444, ""),
 	KERN_TEXT("keys", 0444, ""),
 	KERN_SHOW("loadavg", 0444, proc_show_loadavg),
@@ -191,13 +226,16 @@ static const struct kern_node root_children[] = {
 	KERN_LINK("mounts", "self/mounts"),
 	KERN_LINK("net", "self/net"),
 	KERN_TEXT("partitions", 0444, "major minor  #blocks  name\n\n"),
+	KERN_DIR("scsi", 0555, scsi_children),
 	{ .name = "self", .mode = S_IFLNK | 0777, .readlink = self_link },
 	KERN_DIR("pressure", 0555, pressure_children),
 	KERN_SHOW("stat", 0444, proc_show_stat),
 	KERN_TEXT("swaps", 0444, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
 	KERN_DIR("sys", 0555, proc_sys_children),
+	{ .name = "sysrq-trigger", .mode = S_IFREG | 0200, .store = refuse_store },
 	KERN_DIR("sysvipc", 0555, sysvipc_children),
 	{ .name = "thread-self", .mode = S_IFLNK | 0777, .readlink = thread_self_link },
+	KERN_TEXT("timer_list", 0400, "Timer List Version: v0.10\n"),
 	KERN_DIR("tty", 0555, tty_children),
 	KERN_SHOW("uptime", 0444, proc_show_uptime),
 	KERN_SHOW("version", 0444, proc_show_version),

@@ -54,28 +54,58 @@ static int number_store(struct kern_inode *ki, struct file *f, char *text, size_
 	}
 #define CONSTANT(name_, text_) KERN_TEXT(name_, 0444, text_ "\n")
 
-/* Remembered; sockets of ICMP are refused all the same. */
-static int64_t ping_groups[2] = { 1, 0 };
+/* Several numbers in a line; a write that has fewer of them leaves the rest as it is. */
+#define NUMBERS_MAX 4
 
-static int ping_groups_show(struct kern_inode *ki, struct buf *b)
+struct numbers {
+	unsigned int len;
+	int64_t min, max;
+	int64_t values[NUMBERS_MAX];
+};
+
+static struct numbers *numbers_of(const struct kern_inode *ki)
 {
-	return buf_printf(b, "%" PRId64 "\t%" PRId64 "\n", ping_groups[0], ping_groups[1]);
+	return (struct numbers *)(uintptr_t)ki->node->data;
 }
 
-static int ping_groups_store(struct kern_inode *ki, struct file *f, char *text, size_t len)
+static int numbers_show(struct kern_inode *ki, struct buf *b)
 {
-	int64_t low, high;
-	char *second = text + strcspn(text, " \t");
+	const struct numbers *n = numbers_of(ki);
+	int r = 0;
 
-	if (*second)
-		*second++ = '\0';
-	if (kern_parse_int(text, 0, UINT32_MAX, &low) < 0 ||
-	    kern_parse_int(second, 0, UINT32_MAX, &high) < 0)
-		return -EINVAL;
-	ping_groups[0] = low;
-	ping_groups[1] = high;
+	for (unsigned int i = 0; i < n->len && r >= 0; i++)
+		r = buf_printf(b, "%" PRId64 "%s", n->values[i], i + 1 < n->len ? "\t" : "\n");
+	return r;
+}
+
+static int numbers_store(struct kern_inode *ki, struct file *f, char *text, size_t len)
+{
+	struct numbers *n = numbers_of(ki);
+	int64_t values[NUMBERS_MAX];
+	char *save = NULL;
+	unsigned int got = 0;
+
+	for (char *word = strtok_r(text, " \t\n", &save); word;
+	     word = strtok_r(NULL, " \t\n", &save)) {
+		if (got == n->len || kern_parse_int(word, n->min, n->max, &values[got]) < 0)
+			return -EINVAL;
+		got++;
+	}
+	memcpy(n->values, values, got * sizeof(values[0]));
 	return 0;
 }
+
+#define NUMBERS(name_, len_, min_, max_, ...)                                  \
+	{                                                                      \
+		.name = (name_), .mode = S_IFREG | 0644, .show = numbers_show, \
+		.store = numbers_store, .data = &(struct numbers)              \
+		{                                                              \
+			(len_), (min_), (max_),                                \
+			{                                                      \
+				__VA_ARGS__                                    \
+			}                                                      \
+		}                                                              \
+	}
 
 static struct uts_ns *uts_of_reader(void)
 {
@@ -233,7 +263,7 @@ static const struct kern_node kernel_children[] = {
 	CONSTANT("sched_autogroup_enabled", "0"),
 	NUMBER("sched_rt_period_us", 1000000, 1, INT32_MAX),
 	NUMBER("sched_rt_runtime_us", 950000, -1, INT32_MAX),
-	CONSTANT("sem", "32000\t1024000000\t500\t32000"),
+	NUMBERS("sem", 4, 0, INT32_MAX, 32000, 1024000000, 500, 32000),
 	NUMBER("shm_rmid_forced", 0, 0, 1),
 	NUMBER("shmall", 18446744073692774, 0, INT64_MAX),
 	NUMBER("shmmax", 68719476736, 0, INT64_MAX),
@@ -260,11 +290,11 @@ static const struct kern_node epoll_children[] = {
 };
 
 static const struct kern_node mqueue_children[] = {
-	KERN_SHOW("msg_default", 0444, mqueue_limit_show),
-	KERN_SHOW("msg_max", 0444, mqueue_limit_show),
-	KERN_SHOW("msgsize_default", 0444, mqueue_limit_show),
-	KERN_SHOW("msgsize_max", 0444, mqueue_limit_show),
-	KERN_SHOW("queues_max", 0444, mqueue_limit_show),
+	KERN_RW("msg_default", 0644, mqueue_limit_show, mqueue_limit_store),
+	KERN_RW("msg_max", 0644, mqueue_limit_show, mqueue_limit_store),
+	KERN_RW("msgsize_default", 0644, mqueue_limit_show, mqueue_limit_store),
+	KERN_RW("msgsize_max", 0644, mqueue_limit_show, mqueue_limit_store),
+	KERN_RW("queues_max", 0644, mqueue_limit_show, mqueue_limit_store),
 	{ 0 },
 };
 
@@ -348,11 +378,11 @@ static const struct kern_node ipv4_children[] = {
 	NUMBER("icmp_echo_ignore_all", 0, 0, 1),
 	NUMBER("ip_default_ttl", 64, 1, 255),
 	NUMBER("ip_forward", 0, 0, 1),
-	CONSTANT("ip_local_port_range", "32768\t60999"),
+	NUMBERS("ip_local_port_range", 2, 1, 65535, 32768, 60999),
 	CONSTANT("ip_local_reserved_ports", ""),
 	NUMBER("ip_nonlocal_bind", 0, 0, 1),
 	NUMBER("ip_unprivileged_port_start", 1024, 0, 65535),
-	KERN_RW("ping_group_range", 0644, ping_groups_show, ping_groups_store),
+	NUMBERS("ping_group_range", 2, 0, UINT32_MAX, 1, 0), /* ICMP sockets are refused anyway */
 	CONSTANT("tcp_available_congestion_control", "reno cubic"),
 	CONSTANT("tcp_allowed_congestion_control", "reno cubic"),
 	CONSTANT("tcp_congestion_control", "cubic"),
@@ -363,10 +393,10 @@ static const struct kern_node ipv4_children[] = {
 	NUMBER("tcp_keepalive_time", 7200, 0, INT32_MAX),
 	NUMBER("tcp_max_syn_backlog", 512, 0, INT32_MAX),
 	NUMBER("tcp_max_tw_buckets", 65536, 0, INT32_MAX),
-	CONSTANT("tcp_mem", "188319\t251094\t376638"),
+	NUMBERS("tcp_mem", 3, 0, INT32_MAX, 188319, 251094, 376638),
 	NUMBER("tcp_retries1", 3, 0, 255),
 	NUMBER("tcp_retries2", 15, 0, INT32_MAX),
-	CONSTANT("tcp_rmem", "4096\t131072\t6291456"),
+	NUMBERS("tcp_rmem", 3, 1, INT32_MAX, 4096, 131072, 6291456),
 	NUMBER("tcp_sack", 1, 0, 1),
 	NUMBER("tcp_slow_start_after_idle", 1, 0, 1),
 	NUMBER("tcp_syn_retries", 6, 1, 127),
@@ -375,8 +405,8 @@ static const struct kern_node ipv4_children[] = {
 	NUMBER("tcp_timestamps", 1, 0, 2),
 	NUMBER("tcp_tw_reuse", 2, 0, 2),
 	NUMBER("tcp_window_scaling", 1, 0, 1),
-	CONSTANT("tcp_wmem", "4096\t16384\t4194304"),
-	CONSTANT("udp_mem", "376638\t502186\t753276"),
+	NUMBERS("tcp_wmem", 3, 1, INT32_MAX, 4096, 16384, 4194304),
+	NUMBERS("udp_mem", 3, 0, INT32_MAX, 376638, 502186, 753276),
 	{ 0 },
 };
 

@@ -216,3 +216,10 @@ int proc_show_interrupts(struct kern_inode *ki, struct buf *b)
 		(void)buf_printf(b, "       CPU%-2u", cpu);
 	return buf_puts(b, "\nERR:          0\nMIS:          0\n");
 }
+
+int proc_show_irq_affinity(struct kern_inode *ki, struct buf *b)
+{
+	const unsigned int cpus = sysinfo_get()->cpus;
+
+	return buf_printf(b, "%llx\n", cpus < 64 ? (1ull << cpus) - 1 : ~0ull);
+}
