@@ -38,6 +38,7 @@ struct global_options {
 	const char *file_access;
 	const char *file_access_mounts;
 	const char *strace; /* "": every call */
+	const char *events, *event_sink;
 	bool systemd_cgroup;
 	bool version;
 };

@@ -41,6 +41,8 @@ static const struct {
 					.words = { "exclusive", "shared" } },
 	[CONFIG_STRACE] = { .name = "strace" },
 	[CONFIG_DEBUG] = { .name = "debug" },
+	[CONFIG_EVENTS] = { .name = "events" },
+	[CONFIG_EVENT_SINK] = { .name = "event_sink" },
 	[CONFIG_SANDBOX_IDS] = { .name = "sandbox_ids" },
 };
 

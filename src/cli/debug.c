@@ -15,11 +15,14 @@
 
 struct debug_options {
 	const char *output;
+	const char *events;
 };
 
 static const struct option table[] = {
 	{ "output", "write the archive to this file, - for standard output", "FILE",
 	  offsetof(struct debug_options, output), OPTION_STRING, 'o' },
+	{ "events", "of events: only those named, with commas", "LIST",
+	  offsetof(struct debug_options, events), OPTION_STRING, 0 },
 	{ 0 },
 };
 
@@ -79,6 +82,10 @@ static int run_debug(struct cli *cli, const void *options, const struct option_a
 	AUTO_CONTAINER struct container *c = NULL;
 	int r;
 
+	if (str_eq(args->items[0], "decode"))
+		return debug_decode(args->items[1], err);
+	if (!str_eq(args->items[0], "collect") && str_eq(args->items[1], "events"))
+		return debug_follow(cli, args->items[0], o->events, err);
 	if (!str_eq(args->items[0], "collect"))
 		return show(cli, args->items[0], args->items[1], err);
 	r = container_load(&cli->runtime, args->items[1], false, &c, err);
@@ -91,7 +98,8 @@ static int run_debug(struct cli *cli, const void *options, const struct option_a
 
 const struct verb verb_debug = {
 	.name = "debug",
-	.args = "collect <container-id> | <container-id> tasks|mounts|vmas|fds|metrics|stacks",
+	.args = "collect <container-id> | decode <file> | <container-id> "
+		"tasks|stacks|mounts|vmas|fds|metrics|events",
 	.summary = "collect what a bug report needs, or look into a sentry",
 	.description = "The archive (default: caisson-debug-ID.tar) has the state, the "
 		       "specification, the tail of\n"
@@ -102,7 +110,11 @@ const struct verb verb_debug = {
 		       "look through it before you send it.\n"
 		       "Of a container of class sentry the other words show what its kernel knows: "
 		       "tasks and the\n"
-		       "calls that they are in, mounts, areas of memory, descriptors, counters.",
+		       "calls that they are in, what each fiber of the kernel waits for (stacks), "
+		       "mounts, areas\n"
+		       "of memory, descriptors, counters. \"events\" follows its event stream, and "
+		       "\"decode\" reads\n"
+		       "what --event-sink wrote: a line of JSON for each event (docs/EVENTS.md).",
 	.options = table,
 	.min_args = 2,
 	.max_args = 2,

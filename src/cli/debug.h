@@ -29,6 +29,12 @@ struct collect {
 /* The whole archive but its end. Files that cannot be read become members that say why. */
 int collect_all(struct collect *collect, struct err *err);
 
+/* debug ID events: lines of JSON until the container ends. `list`: names with commas, NULL: all. */
+int debug_follow(struct cli *cli, const char *id, const char *list, struct err *err);
+
+/* debug decode FILE: what --event-sink wrote, as lines of JSON. "-": standard input. */
+int debug_decode(const char *path, struct err *err);
+
 /*
  * Replace the values of environment variables ("NAME=<redacted>") in process.env and in the hooks
  * of a config.json, and the values of annotations. In place.

@@ -57,6 +57,10 @@ const struct option global_option_table[] = {
 	  FIELD(file_access_mounts), OPTION_STRING, 0 },
 	{ "strace", "class sentry: log system calls, all or those named (--strace=open,read)", NULL,
 	  FIELD(strace), OPTION_OPTIONAL, 0 },
+	{ "events", "class sentry: events that --event-sink gets: all or names with commas", "LIST",
+	  FIELD(events), OPTION_STRING, 0 },
+	{ "event-sink", "class sentry: file, fifo or unix socket for the event stream", "PATH",
+	  FIELD(event_sink), OPTION_STRING, 0 },
 	{ "criu", "ignored, for compatibility", "PATH", 0, OPTION_IGNORED_VALUE, 0 },
 	{ "version", "print the version", NULL, FIELD(version), OPTION_FLAG, 'v' },
 	{ 0 },
@@ -297,6 +301,8 @@ static int take_flags(struct cli *cli, struct err *err)
 		{ CONFIG_FILE_ACCESS_MOUNTS, f->file_access_mounts },
 		{ CONFIG_STRACE, f->strace && !*f->strace ? "all" : f->strace },
 		{ CONFIG_DEBUG, debug_rooms(f) },
+		{ CONFIG_EVENTS, f->events },
+		{ CONFIG_EVENT_SINK, f->event_sink },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
@@ -353,6 +359,8 @@ static const struct {
 	{ CONFIG_FILE_ACCESS_MOUNTS, "shared" },
 	{ CONFIG_STRACE, "" },
 	{ CONFIG_DEBUG, "" },
+	{ CONFIG_EVENTS, "all" },
+	{ CONFIG_EVENT_SINK, "" },
 	{ CONFIG_SANDBOX_IDS, "1879048192:131072" },
 };
 
@@ -429,6 +437,8 @@ static int set_up_sentry(const struct config *config, struct sentry_settings *s,
 					: SENTRY_FILE_SHARED;
 	s->strace = config_text(config, CONFIG_STRACE);
 	s->debug = config_text(config, CONFIG_DEBUG);
+	s->events = config_text(config, CONFIG_EVENTS);
+	s->event_sink = config_text(config, CONFIG_EVENT_SINK);
 	return sandbox_ids_parse(config_text(config, CONFIG_SANDBOX_IDS), s, err);
 }
 

@@ -206,6 +206,20 @@ int container_debug(struct container *c, const char *what, struct buf *ret, stru
 	return c->pid ? ops->debug(c, what, ret, err) : not_running(err);
 }
 
+int container_events(struct container *c, uint32_t mask, container_event_fn *fn, void *arg,
+		     struct err *err)
+{
+	const struct isolation_ops *ops;
+	const int r = isolation_ops_get(c->isolation, &ops, err);
+
+	if (r < 0)
+		return r;
+	if (!ops->events)
+		return err_set(err, -ENOTSUP, "container %s is of class %s, which tells no events",
+			       c->id, ops->name);
+	return c->pid ? ops->events(c, mask, fn, arg, err) : not_running(err);
+}
+
 /* ioctl_pidfd(2) of Linux 6.13, the exit code since 6.15; the C library here is older. */
 struct pidfd_info_v1 {
 	__u64 mask;

@@ -47,7 +47,7 @@ int isolation_ops_get(enum isolation isolation, const struct isolation_ops **ret
 }
 
 /* Entries of allowed_annotations are names or glob(7) patterns. */
-static bool annotation_allowed(const struct runtime *rt, const char *key)
+bool isolation_annotation_allowed(const struct runtime *rt, const char *key)
 {
 	for (size_t i = 0; rt->allowed_annotations && rt->allowed_annotations[i]; i++) {
 		if (fnmatch(rt->allowed_annotations[i], key, 0) == 0)
@@ -78,7 +78,7 @@ int isolation_choose(const struct runtime *rt, const struct oci_spec *spec, enum
 		*ret = rt->isolation;
 		return 0;
 	}
-	if (!annotation_allowed(rt, ISOLATION_ANNOTATION))
+	if (!isolation_annotation_allowed(rt, ISOLATION_ANNOTATION))
 		return err_set(err, -EPERM,
 			       "the runtime was called for isolation class %s, "
 			       "annotation " ISOLATION_ANNOTATION

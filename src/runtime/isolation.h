@@ -88,6 +88,9 @@ struct isolation_ops {
 			 struct err *err);
 	/* container_debug(); NULL: there is nothing to ask. */
 	int (*debug)(struct container *c, const char *what, struct buf *ret, struct err *err);
+	/* container_events(); NULL: there are none. */
+	int (*events)(struct container *c, uint32_t mask, container_event_fn *fn, void *arg,
+		      struct err *err);
 	/* Close what a process handle owns; the process itself lives on. Accepts an empty one. */
 	void (*process_done)(struct process *process);
 };
@@ -105,5 +108,8 @@ int isolation_ops_get(enum isolation isolation, const struct isolation_ops **ret
  */
 int isolation_choose(const struct runtime *rt, const struct oci_spec *spec, enum isolation *ret,
 		     struct err *err);
+
+/* allowed_annotations of the configuration lists the key. */
+bool isolation_annotation_allowed(const struct runtime *rt, const char *key);
 
 #define ISOLATION_ANNOTATION "io.caisson.isolation"

@@ -45,6 +45,8 @@ struct sentry_settings {
 	uint32_t file_access, file_access_mounts;
 	const char *strace;	       /* "": off */
 	const char *debug;	       /* rooms with commas; "": none */
+	const char *events;	       /* which are told: names with commas, "all" */
+	const char *event_sink;	       /* absolute path; "": nobody is told */
 	uint32_t ids_first, ids_count; /* of sandbox_ids (sentry/ids.h) */
 };
 
@@ -189,6 +191,15 @@ int container_pids(struct container *c, pid_t **ret, size_t *ret_len, struct err
  * another word.
  */
 int container_debug(struct container *c, const char *what, struct buf *ret, struct err *err);
+
+/*
+ * Follow its event stream (docs/EVENTS.md): fn gets every record of a type in `mask` until the
+ * container ends (0) or fn fails. -ENOTSUP for a class without one, -ESRCH when it does not run.
+ */
+struct event_record;
+typedef int container_event_fn(void *arg, const struct event_record *record, struct err *err);
+int container_events(struct container *c, uint32_t mask, container_event_fn *fn, void *arg,
+		     struct err *err);
 /* A process as the container's own kernel knows it. */
 struct container_process {
 	int pid, ppid; /* inside */

@@ -359,6 +359,7 @@ static void code_sandbox(struct coder *c, struct sentry_container *x)
 	code_u32(c, &x->file_access_mounts, SENTRY_FILE_SHARED, "file_access_mounts");
 	code_text(c, &x->strace, SENTRY_PATH_MAX, "strace");
 	code_text(c, &x->debug, SENTRY_PATH_MAX, "debug");
+	code_u32(c, &x->events, UINT32_MAX, "events");
 }
 
 static void code_container(struct coder *c, struct sentry_container *x)
@@ -537,6 +538,8 @@ int sentry_request_decode(const void *message, size_t len, struct sentry_request
 		return -EPROTO;
 	if (ret->type == SENTRY_SIGNAL)
 		flags = SENTRY_SIGNAL_ALL | SENTRY_SIGNAL_TTY;
+	if (ret->type == SENTRY_DEBUG && ret->value == SENTRY_DEBUG_EVENTS)
+		flags = UINT32_MAX;
 	if (ret->type == SENTRY_UPDATE)
 		tail = sizeof(struct sentry_limits);
 	if ((ret->flags & ~flags) || len - sizeof(*ret) != tail)

@@ -41,6 +41,7 @@ enum sentry_fd {
 	SENTRY_FD_HELD,	   /* its open file description holds the sandbox's user id (flock) */
 	SENTRY_FD_PROC,	   /* O_PATH of a procfs of the sentry's pid namespace; closed by boot */
 	SENTRY_FD_MEMORY,  /* memory.stat of the container's cgroup, or /dev/null */
+	SENTRY_FD_EVENTS,  /* where event records go, non-blocking but for a file; or /dev/null */
 	SENTRY_FD_STDIO,   /* the guest's 0, 1, 2 and then sentry_process.preserve_fds more */
 };
 
@@ -189,6 +190,7 @@ struct sentry_container {
 	uint32_t file_access_mounts; /* of bind mounts */
 	char *strace;		     /* "": off; "all", or names with commas */
 	char *debug;		     /* rooms with commas; "": none */
+	uint32_t events;	     /* bits of wire/events.def that go to SENTRY_FD_EVENTS */
 	/* config.json */
 	char *hostname, *domainname; /* "": the default */
 	bool root_readonly;
@@ -242,6 +244,8 @@ enum sentry_debug {
 	SENTRY_DEBUG_VMAS,
 	SENTRY_DEBUG_FDS,
 	SENTRY_DEBUG_METRICS,
+	SENTRY_DEBUG_EVENTS, /* flags: bits of wire/events.def; records behind each reply, without
+				end */
 };
 
 struct sentry_request {

@@ -16,7 +16,9 @@
 #include "runtime/sentry/describe.h"
 #include "runtime/sentry/inner_hooks.h"
 #include "runtime/sentry/launch.h"
+#include "runtime/sentry/symbols.h"
 #include "runtime/sentry/waiter.h"
+#include "wire/event_codec.h"
 
 /* Threads of the sentry, the gofer, the zygote and stubs in store, with room for births. */
 #define EXTRA_PIDS 64
@@ -266,6 +268,7 @@ static int class_sentry_debug(struct container *c, const char *what, struct buf 
 {
 	struct client_call call = { .request = { .type = SENTRY_DEBUG } };
 	AUTO_FREE char *text = malloc(SENTRY_FRAME_MAX);
+	AUTO_BUF struct buf got = { 0 };
 	struct sentry_reply reply = { .count = 0 };
 	size_t len = SENTRY_FRAME_MAX;
 	AUTO_CLOSE int sock = -EBADF;
@@ -278,13 +281,64 @@ static int class_sentry_debug(struct container *c, const char *what, struct buf 
 	sock = client_connect(c, err);
 	r = sock < 0 ? sock : client_call(sock, &call, &reply, text, &len, err);
 	while (r == 0 && reply.count > 0) {
-		append_printable(ret, text, len);
+		append_printable(&got, text, len);
 		len = SENTRY_FRAME_MAX;
 		r = client_recv(sock, SENTRY_DEBUG, &reply, text, &len, err);
 	}
-	if (r == 0 && buf_error(ret) < 0)
-		r = err_sys(err, buf_error(ret), "debug");
+	if (r == 0 && call.request.value == SENTRY_DEBUG_STACKS && got.len > 0)
+		symbols_append(c, got.data, got.len, ret);
+	else if (r == 0)
+		(void)buf_append(ret, got.data, got.len);
+	if (r == 0 && (buf_error(&got) < 0 || buf_error(ret) < 0))
+		r = err_sys(err, -ENOMEM, "debug");
 	return r;
+}
+
+static int tell_records(const char *bytes, size_t len, container_event_fn *fn, void *arg,
+			struct err *err)
+{
+	while (len > 0) {
+		struct event_record record;
+		size_t size;
+		int r = event_decode(bytes, len, &record, &size);
+
+		if (r < 0)
+			return err_set(err, -EPROTO, "the sentry sent no event record");
+		if (r > 0)
+			r = fn(arg, &record, err);
+		if (r < 0)
+			return r;
+		bytes += size;
+		len -= size;
+	}
+	return 0;
+}
+
+/* Until the sandbox ends, or fn fails. */
+static int class_sentry_events(struct container *c, uint32_t mask, container_event_fn *fn,
+			       void *arg, struct err *err)
+{
+	const struct client_call call = {
+		.request = { .type = SENTRY_DEBUG, .value = SENTRY_DEBUG_EVENTS, .flags = mask }
+	};
+	AUTO_FREE char *bytes = malloc(SENTRY_FRAME_MAX);
+	AUTO_CLOSE int sock = client_connect(c, err);
+	struct sentry_reply reply;
+	size_t len = SENTRY_FRAME_MAX;
+	int r;
+
+	if (sock < 0)
+		return sock;
+	if (!bytes)
+		return err_sys(err, -ENOMEM, "events of container %s", c->id);
+	r = client_call(sock, &call, &reply, bytes, &len, err);
+	while (r == 0) {
+		r = tell_records(bytes, len, fn, arg, err);
+		len = SENTRY_FRAME_MAX;
+		if (r == 0)
+			r = client_recv(sock, SENTRY_DEBUG, &reply, bytes, &len, err);
+	}
+	return r == -EPIPE ? 0 : r;
 }
 
 static void class_sentry_process_done(struct process *process)
@@ -312,5 +366,6 @@ const struct isolation_ops class_sentry = {
 	.update = class_sentry_update,
 	.processes = class_sentry_processes,
 	.debug = class_sentry_debug,
+	.events = class_sentry_events,
 	.process_done = class_sentry_process_done,
 };

@@ -19,6 +19,7 @@
 #include "ns/stage.h"
 #include "runtime/container.h"
 #include "runtime/sentry/describe.h"
+#include "runtime/sentry/events.h"
 #include "runtime/store.h"
 #include "wire/sentry_msg.h"
 
@@ -26,7 +27,7 @@
 	{                                                                                          \
 		.sentry_fd = -EBADF, .gofer_fd = -EBADF, .stub_fd = -EBADF, .control = -EBADF,     \
 		.stage = { -EBADF, -EBADF }, .report = { -EBADF, -EBADF }, .gofer_userns = -EBADF, \
-		.joined = NS_JOINED_INIT, .ids = SANDBOX_IDS_INIT                                  \
+		.events = -EBADF, .joined = NS_JOINED_INIT, .ids = SANDBOX_IDS_INIT                \
 	}
 
 static void launch_done(struct launch *l)
@@ -39,6 +40,7 @@ static void launch_done(struct launch *l)
 		auto_close_p(&l->stage[i]);
 		auto_close_p(&l->report[i]);
 	}
+	auto_close_p(&l->events);
 	auto_close_p(&l->gofer_userns);
 	auto_close_p(&l->ids.held_fd);
 	idmap_fds_done(&l->idmaps);
@@ -91,6 +93,8 @@ static int prepare(struct launch *l, struct err *err)
 		r = describe_check(&cr->spec, err);
 	if (r == 0)
 		r = open_programs(l, err);
+	if (r == 0)
+		r = events_open(cr->rt, &cr->spec, &l->event_mask, &l->events, err);
 	if (r == 0)
 		r = idmap_fds_open(&cr->spec, &l->idmaps, err);
 	if (r == 0 && linux_spec->ns[OCI_NS_USER].set && !l->unprivileged) {

@@ -26,6 +26,8 @@ struct launch {
 	int control;			  /* owned: the listening socket */
 	int stage[2];			  /* owned: ns/stage.h; [0] the parent's */
 	int report[2];			  /* owned: struct sentry_report; [0] the parent's */
+	int events;			  /* owned: the event sink, or -EBADF */
+	uint32_t event_mask;		  /* what goes there */
 	int gofer_userns;		  /* owned: maps of linux.uidMappings, or -EBADF */
 	struct idmap_fds idmaps;
 	struct ns_joined joined;

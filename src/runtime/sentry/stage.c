@@ -301,6 +301,7 @@ static int describe(const struct launch *l, const struct roots *roots, struct er
 		.cols = l->cr->terminal.cols,
 		.preserve_fds = l->cr->preserve_fds,
 		.all_caps_unset = true,
+		.events = l->event_mask,
 	};
 
 	return describe_container(l->cr->c, &process, roots, err);
@@ -349,6 +350,7 @@ static int run_stages(struct launch *l, struct err *err)
 	s.fd[SENTRY_FD_REPORT] = l->report[1];
 	s.fd[SENTRY_FD_STUB] = l->stub_fd;
 	s.fd[SENTRY_FD_LOG] = log_fd() >= 0 ? log_fd() : s.null;
+	s.fd[SENTRY_FD_EVENTS] = l->events >= 0 ? l->events : s.null;
 	s.fd[SENTRY_FD_HELD] = l->ids.held_fd;
 	s.fd[SENTRY_FD_MEMORY] = cr->c->cgroup ? cgroup_memory_stat_fd(cr->c->cgroup) : -ENOENT;
 	if (s.fd[SENTRY_FD_MEMORY] < 0)

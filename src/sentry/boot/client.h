@@ -56,3 +56,9 @@ int client_exec(struct client *c, struct control_request *request);
 int client_ps(struct client *c);
 int client_stats(struct client *c);
 int client_debug(struct client *c, uint32_t what);
+
+void client_show_metrics(struct buf *b);
+void client_show_stacks(struct buf *b);
+
+/* Records of the types in `mask`, until the peer goes: always -EPIPE in the end. */
+int client_events(struct client *c, uint32_t mask);

@@ -208,16 +208,6 @@ static void show_mounts(struct buf *b)
 		(void)buf_append(b, text, len);
 }
 
-static void show_metrics(struct buf *b)
-{
-	struct sandbox_usage usage;
-
-	sysinfo_usage(&usage);
-	buf_printf(b, "caisson_sentry_memory_bytes %llu\n", (unsigned long long)usage.memory);
-	buf_printf(b, "caisson_sentry_tasks %u\n", sandbox.container->tasks);
-	buf_printf(b, "caisson_sentry_started %d\n", sandbox.started);
-}
-
 int client_debug(struct client *c, uint32_t what)
 {
 	AUTO_BUF struct buf text = { .max = DEBUG_TEXT_MAX };
@@ -226,6 +216,8 @@ int client_debug(struct client *c, uint32_t what)
 
 	switch (what) {
 	case SENTRY_DEBUG_STACKS:
+		client_show_stacks(&text);
+		break;
 	case SENTRY_DEBUG_TASKS:
 		show_tasks(&text);
 		break;
@@ -239,7 +231,7 @@ int client_debug(struct client *c, uint32_t what)
 		show_vmas(&text);
 		break;
 	case SENTRY_DEBUG_METRICS:
-		show_metrics(&text);
+		client_show_metrics(&text);
 		break;
 	default:
 		r = err_set(&err, -EOPNOTSUPP, "this sentry does not show that");

@@ -10,6 +10,7 @@
 #include "sentry/boot/first.h"
 #include "sentry/boot/sandbox.h"
 #include "sentry/boot/terminal.h"
+#include "sentry/syscall/event.h"
 #include "wire/sentry_codec.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
@@ -97,6 +98,8 @@ static int load(struct client *c, struct control_request *request, struct err *e
 	/* Taken over. */
 	for (size_t i = 1; i < request->fds_len; i++)
 		request->fds[i] = -EBADF;
+	if (r == 0 && event_wanted(EVENT_enter))
+		event_enter(t, process->args.items);
 	sentry_process_free(process);
 	if (r < 0)
 		return r;

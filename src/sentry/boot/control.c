@@ -219,7 +219,8 @@ static int serve_request(struct client *c, struct control_request *request)
 		r = do_update(request);
 		break;
 	case SENTRY_DEBUG:
-		return client_debug(c, head->value);
+		return head->value == SENTRY_DEBUG_EVENTS ? client_events(c, head->flags)
+							  : client_debug(c, head->value);
 	case SENTRY_SHUTDOWN:
 		r = signal_send_group(sandbox.init->tg, SIGKILL, NULL);
 		break;

@@ -16,6 +16,7 @@
 #include "sentry/net/net_ns.h"
 #include "sentry/platform/platform.h"
 #include "sentry/platform/systrap/systrap.h"
+#include "sentry/syscall/event.h"
 #include "sentry/syscall/observe.h"
 #include "sentry/syscall/syscall.h"
 #include "sentry/task/run.h"
@@ -97,6 +98,7 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "start platform %s", platform->name);
 	syscall_init();
+	event_init();
 	r = strace_setup(c->strace, SENTRY_FD_LOG);
 	if (r < 0)
 		return err_sys(err, r, "--strace=%s", c->strace);

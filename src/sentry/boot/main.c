@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "sentry/boot/cage.h"
 #include "sentry/boot/control.h"
+#include "sentry/boot/events.h"
 #include "sentry/boot/first.h"
 #include "sentry/boot/kernel.h"
 #include "sentry/boot/mounts.h"
@@ -32,6 +33,7 @@
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/net/net_ns.h"
 #include "sentry/fs/goferfs/goferfs.h"
+#include "sentry/syscall/event.h"
 #include "sentry/task/container.h"
 #include "sentry/task/seccomp.h"
 #include "wire/sentry_codec.h"
@@ -65,11 +67,13 @@ int exit_code_of(int wait_status)
 	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
-/* On a fiber where there is a terminal, whose last words are waited for. */
+/* On a fiber where there are last words to wait for: of a terminal, of the event stream. */
 static void end_sandbox(void *arg)
 {
 	if (fiber_self() && sandbox.terminal)
 		terminal_end(TAKE_PTR(sandbox.terminal));
+	if (fiber_self())
+		events_end();
 	control_flush();
 	kloop_stop(exit_code_of(sandbox.wait_status));
 }
@@ -79,16 +83,23 @@ static void on_init_exit(void *arg, struct thread_group *tg, int wait_status)
 	sandbox.ended = true;
 	sandbox.wait_status = wait_status;
 	waitq_wake(&sandbox.changed, WAIT_ALL);
-	if (!sandbox.terminal || fiber_spawn("end", end_sandbox, NULL, NULL) < 0)
+	if (event_wanted(EVENT_container_exit))
+		event_container_exit(sandbox.container, exit_code_of(wait_status));
+	if ((!sandbox.terminal && event_sinks_idle()) ||
+	    fiber_spawn("end", end_sandbox, NULL, NULL) < 0)
 		end_sandbox(NULL);
 }
 
 int sandbox_start(void)
 {
+	const struct sentry_process *process = &sandbox.description->process;
+
 	if (sandbox.started)
 		return -EINVAL;
 	sandbox.started = true;
 	waitq_wake(&sandbox.changed, WAIT_ALL);
+	if (event_wanted(EVENT_container_start))
+		event_container_start(sandbox.init, process->args.items, process->cwd);
 	return task_start(sandbox.init);
 }
 
@@ -310,6 +321,8 @@ static void boot(void *arg)
 	sandbox.container = container_new(sandbox.description->id, (unsigned int)pids);
 	r = sandbox.container ? make_namespaces(&err)
 			      : err_sys(&err, -ENOMEM, "make the container");
+	if (r == 0)
+		r = events_start(sandbox.description, &err);
 	if (r == 0)
 		r = load_init(&err);
 	if (r == 0)

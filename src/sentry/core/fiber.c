@@ -51,6 +51,7 @@ struct fiber {
 	nsec_t began; /* its slice */
 	struct ktimer timer;
 	struct list_head node; /* ready list */
+	struct list_head all;
 #if defined(__SANITIZE_ADDRESS__)
 	void *fake_stack;
 #endif
@@ -63,6 +64,8 @@ void fiber_switch(void **save_sp, void *load_sp);
 void fiber_first(void);
 
 static struct list_head ready = LIST_HEAD_INIT(ready);
+static struct list_head all = LIST_HEAD_INIT(all);
+static unsigned int all_len;
 static __thread struct fiber *running;
 static void *scheduler_sp;
 static char *pool[FIBER_POOL_MAX];
@@ -170,6 +173,8 @@ int fiber_spawn(const char *name, void (*fn)(void *arg), void *arg, struct fiber
 #endif
 	f->state = FIBER_READY;
 	list_add_tail(&f->node, &ready);
+	list_add_tail(&f->all, &all);
+	all_len++;
 	if (ret)
 		*ret = f;
 	return 0;
@@ -260,6 +265,8 @@ void fiber_resched(void)
 
 static void fiber_free(struct fiber *f)
 {
+	list_del(&f->all);
+	all_len--;
 	stack_put(f->stack);
 #if defined(__SANITIZE_THREAD__)
 	__tsan_destroy_fiber(f->tsan);
@@ -301,6 +308,62 @@ void fiber_run_ready(void)
 		list_del(&f->node);
 		run(f);
 	}
+}
+
+/* The program's text: what else a frame holds is no return address. */
+extern const char __executable_start[], etext[];
+
+/*
+ * The words that fiber_switch() pushed, then the chain of frame pointers: the sentry is compiled
+ * with them. Nothing outside of the fiber's own stack is read.
+ */
+static void unwind(const struct fiber *f, struct fiber_view *view)
+{
+	const uintptr_t low = (uintptr_t)f->stack + FIBER_GUARD_BYTES,
+			high = low + FIBER_STACK_BYTES - 2 * sizeof(uintptr_t);
+	const uintptr_t *saved = f->sp;
+	uintptr_t frame = saved[5], ret = saved[6];
+
+	while (view->frames < FIBER_FRAMES_MAX && ret > (uintptr_t)__executable_start &&
+	       ret < (uintptr_t)etext) {
+		const uintptr_t at = frame;
+
+		view->offset[view->frames++] = ret - (uintptr_t)__executable_start;
+		if (at < low || at > high || at % sizeof(uintptr_t))
+			break;
+		ret = ((const uintptr_t *)at)[1];
+		frame = ((const uintptr_t *)at)[0];
+		if (frame <= at) /* the outermost, or no chain: its return address is the last */
+			frame = 0;
+	}
+}
+
+void fiber_for_each(void (*fn)(void *arg, const struct fiber_view *view), void *arg)
+{
+	static const char *const states[] = { [FIBER_READY] = "ready",
+					      [FIBER_RUNNING] = "running",
+					      [FIBER_PARKED] = "parked",
+					      [FIBER_ENDED] = "ended" };
+	struct fiber *f;
+
+	list_for_each(f, &all, all)
+	{
+		struct fiber_view view = { .name = f->name,
+					   .owner = f->owner,
+					   .state = states[f->state],
+					   .interruptible = f->interruptible,
+					   .deadline =
+						   f->timer.armed ? f->timer.expires : NSEC_NEVER };
+
+		if (f->state != FIBER_RUNNING)
+			unwind(f, &view);
+		fn(arg, &view);
+	}
+}
+
+unsigned int fiber_count(void)
+{
+	return all_len;
 }
 
 bool fiber_any_ready(void)

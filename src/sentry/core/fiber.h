@@ -52,6 +52,24 @@ void fiber_yield(void);
 /* Yield if this fiber has run for more than 50 us since it was switched to. */
 void fiber_resched(void);
 
+/* Fibers that have not ended. */
+unsigned int fiber_count(void);
+
+/* A fiber as it is found: for people who look for what hangs. */
+#define FIBER_FRAMES_MAX 24
+struct fiber_view {
+	const char *name;
+	void *owner;	     /* of fiber_set_owner(), or NULL */
+	const char *state;   /* "running", "ready", "parked" */
+	bool interruptible;  /* of a parked one */
+	nsec_t deadline;     /* NSEC_NEVER: none */
+	unsigned int frames; /* 0 of the running one */
+	/* Return addresses, innermost first, as offsets from the beginning of the program. */
+	uint64_t offset[FIBER_FRAMES_MAX];
+};
+/* Call fn for each; it must not park. */
+void fiber_for_each(void (*fn)(void *arg, const struct fiber_view *view), void *arg);
+
 /* The scheduler: run ready fibers until none is; called by the loop on the worker thread. */
 void fiber_run_ready(void);
 bool fiber_any_ready(void);

@@ -7,20 +7,24 @@
 #include <string.h>
 
 #include "sentry/syscall/observe.h"
-#include "sentry/task/answers.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/run.h"
 #include "sentry/task/seccomp.h"
 
-#define SYSCALL(nr, name, status, args, note) [nr] = { sys_##name, #name, args, 0, 0, 0 },
-#define REFUSED(nr, name, error, note)	      [nr] = { NULL, #name, "none", error, 0, 0 },
+#define FULL				      false
+#define PARTIAL				      true
+#define SYSCALL(nr, name, status, args, note) [nr] = { sys_##name, #name, args, 0, status, 0, 0 },
+#define REFUSED(nr, name, error, note)	      [nr] = { NULL, #name, "none", error, false, 0, 0 },
 
-static struct syscall_row rows[SYSCALL_NR_MAX] = {
+/* The one above the last counts what is beyond. */
+static struct syscall_row rows[SYSCALL_NR_MAX + 1] = {
 #include "sentry/syscall/syscalls.def"
 };
 
 #undef SYSCALL
 #undef REFUSED
+#undef FULL
+#undef PARTIAL
 
 const struct syscall_row *syscall_row(uint64_t nr)
 {
@@ -32,6 +36,11 @@ const char *syscall_name(uint64_t nr)
 	const struct syscall_row *row = syscall_row(nr);
 
 	return row ? row->name : NULL;
+}
+
+uint64_t syscall_count(uint64_t nr)
+{
+	return rows[nr < SYSCALL_NR_MAX ? nr : SYSCALL_NR_MAX].count;
 }
 
 static const struct syscall_observer *observers[OBSERVERS_MAX];
@@ -58,11 +67,11 @@ static sysret_t call_observed(struct syscall_row *row, struct task *t, uint64_t 
 
 static sysret_t call(struct task *t, uint64_t nr, const struct syscall_args *a)
 {
-	struct syscall_row *row = nr < SYSCALL_NR_MAX ? &rows[nr] : NULL;
+	struct syscall_row *row = &rows[nr < SYSCALL_NR_MAX ? nr : SYSCALL_NR_MAX];
 
-	if (!row || !row->name)
-		return -ENOSYS;
 	row->count++;
+	if (!row->name)
+		return -ENOSYS;
 	return row->observed ? call_observed(row, t, nr, a) : answer(row, t, a);
 }
 
@@ -91,7 +100,6 @@ int syscall_observe(const struct syscall_observer *observer, const char *expr)
 	if (slot == OBSERVERS_MAX)
 		return -ENOSPC;
 	observers[slot] = observer;
-	task_answers_off();
 	while (*expr) {
 		const size_t len = strcspn(expr, ",");
 

@@ -13,9 +13,13 @@ struct syscall_row {
 	const char *name;
 	const char *args; /* kinds: syscalls.def */
 	int error;	  /* of a refused call */
+	bool partial;	  /* something is missing: syscalls.def says what */
 	uint8_t observed; /* bit n: observer n (observe.h) */
 	uint64_t count;	  /* how often it was called */
 };
 
 /* NULL: there is no such call. */
 const struct syscall_row *syscall_row(uint64_t nr);
+
+/* How often a number was called, known or not; SYSCALL_NR_MAX: all that are not below it. */
+uint64_t syscall_count(uint64_t nr);

@@ -19,8 +19,8 @@ struct syscall_observer {
 };
 
 /*
- * Observe the calls of `expr`: "all", or names with commas. The observer is static. 0, -EINVAL (no
- * such call), -ENOSPC.
+ * Observe the calls of `expr`: "all", or names with commas. The observer is static. Calls that the
+ * platform answers by itself are not seen (task/answers.h). 0, -EINVAL (no such call), -ENOSPC.
  */
 int syscall_observe(const struct syscall_observer *observer, const char *expr);
 

@@ -11,6 +11,7 @@
 
 #include "sentry/syscall/dispatch.h"
 #include "sentry/syscall/observe.h"
+#include "sentry/task/answers.h"
 
 #define LINE_MAX_BYTES 768
 #define STRING_SHOWN   48 /* bytes of a string or buffer */
@@ -225,5 +226,6 @@ int strace_setup(const char *expr, int fd)
 	if (!expr || !*expr)
 		return 0;
 	log_to = fd;
+	task_answers_off();
 	return syscall_observe(&strace, expr);
 }

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "sentry/syscall/event.h"
 #include "sentry/syscall/syscall.h"
 #include "sentry/task/clone.h"
 
@@ -18,6 +19,16 @@
 	 CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |           \
 	 CLONE_NEWNET | CLONE_IO | CLONE_NEWTIME)
 #define CLONE3_KNOWN (CLONE_KNOWN | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP)
+
+/* The task room tells of those that worked. */
+static sysret_t do_clone(struct task *t, const struct clone_request *req)
+{
+	const int64_t r = task_clone(t, req);
+
+	if (event_wanted(EVENT_clone) && r < 0 && r > -ERESTARTSYS)
+		event_clone_failed(t, req->flags, r);
+	return r;
+}
 
 sysret_t sys_clone(struct task *t, const struct syscall_args *a)
 {
@@ -35,14 +46,14 @@ sysret_t sys_clone(struct task *t, const struct syscall_args *a)
 	if ((flags & CLONE_PIDFD) && (flags & (CLONE_PARENT_SETTID | CLONE_DETACHED)))
 		return -EINVAL;
 	req.flags &= CLONE_KNOWN;
-	return task_clone(t, &req);
+	return do_clone(t, &req);
 }
 
 sysret_t sys_fork(struct task *t, const struct syscall_args *a)
 {
 	const struct clone_request req = { .exit_signal = SIGCHLD };
 
-	return task_clone(t, &req);
+	return do_clone(t, &req);
 }
 
 sysret_t sys_vfork(struct task *t, const struct syscall_args *a)
@@ -50,7 +61,7 @@ sysret_t sys_vfork(struct task *t, const struct syscall_args *a)
 	const struct clone_request req = { .flags = CLONE_VM | CLONE_VFORK,
 					   .exit_signal = SIGCHLD };
 
-	return task_clone(t, &req);
+	return do_clone(t, &req);
 }
 
 /* The structure grows over time: what we do not know must be zero. */
@@ -120,5 +131,5 @@ sysret_t sys_clone3(struct task *t, const struct syscall_args *a)
 	req.stack = c.stack + c.stack_size;
 	req.tls = c.tls;
 	req.set_tid_len = c.set_tid_size;
-	return task_clone(t, &req);
+	return do_clone(t, &req);
 }

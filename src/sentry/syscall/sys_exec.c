@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "sentry/syscall/event.h"
 #include "sentry/syscall/syscall.h"
 #include "sentry/task/exec.h"
 
@@ -17,6 +18,8 @@ static sysret_t execute(struct task *t, struct exec_request *req, uaddr_t argv, 
 					max > req->argv.bytes ? max - req->argv.bytes : 0);
 	if (r == 0)
 		r = task_exec(t, req);
+	if (event_wanted(EVENT_execve))
+		event_execve(t, req, r);
 	exec_strings_done(&req->argv);
 	exec_strings_done(&req->envp);
 	return r;

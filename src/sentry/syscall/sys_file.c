@@ -8,6 +8,7 @@
 #include <linux/openat2.h>
 #include <string.h>
 
+#include "sentry/syscall/event.h"
 #include "sentry/syscall/sys_vfs.h"
 
 #define O_LARGEFILE_BIT 0100000u /* glibc's O_LARGEFILE is 0 here */
@@ -26,7 +27,7 @@ static sysret_t do_open(struct task *t, int dirfd, uaddr_t name, uint32_t flags,
 {
 	const struct vfs_ctx ctx = task_vfs_ctx(t);
 	struct path_text p;
-	struct file *f;
+	struct file *f = NULL;
 	struct path at;
 	int fd, r = sys_get_path(t, name, &p);
 
@@ -47,6 +48,11 @@ static sysret_t do_open(struct task *t, int dirfd, uaddr_t name, uint32_t flags,
 	fd = fd_reserve(t->files, 0, task_rlimit(t, RLIMIT_NOFILE));
 	r = fd < 0 ? fd : vfs_open(&ctx, &at, p.text, flags, mode, walk, &f);
 	path_unref(&at);
+	if (event_wanted(EVENT_open))
+		event_opened(
+			t,
+			&(struct event_open_call){ dirfd, p.text, flags, mode, r == 0 ? f : NULL },
+			r < 0 ? r : fd);
 	if (r == 0)
 		fd_publish(t->files, fd, f, flags & O_CLOEXEC);
 	else if (fd >= 0)

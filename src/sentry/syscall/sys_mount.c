@@ -7,6 +7,7 @@
 #include <linux/mount.h>
 #include <stdlib.h>
 
+#include "sentry/syscall/event.h"
 #include "sentry/syscall/sys_vfs.h"
 #include "sentry/vfs/mount.h"
 
@@ -37,6 +38,13 @@ static int get_string(struct task *t, uaddr_t addr, char **ret)
 	return 0;
 }
 
+static sysret_t told(struct task *t, const struct event_mount_call *call, int r)
+{
+	if (event_wanted(EVENT_mount))
+		event_mounted(t, call, r);
+	return r;
+}
+
 sysret_t sys_mount(struct task *t, const struct syscall_args *a)
 {
 	const struct vfs_ctx ctx = task_vfs_ctx(t);
@@ -52,21 +60,28 @@ sysret_t sys_mount(struct task *t, const struct syscall_args *a)
 		r = sys_get_path(t, arg_uaddr(a, 1), &target);
 	if (r < 0)
 		return r;
-	if (!task_capable(t, CAP_SYS_ADMIN))
-		return -EPERM;
-	return vfs_mount(&ctx, t->ns->mnt, source, target.text, type, arg_u64(a, 3), data);
+	r = !task_capable(t, CAP_SYS_ADMIN)
+		    ? -EPERM
+		    : vfs_mount(&ctx, t->ns->mnt, source, target.text, type, arg_u64(a, 3), data);
+	return told(t,
+		    &(struct event_mount_call){ "mount", source, target.text, type, arg_u64(a, 3) },
+		    r);
 }
 
 sysret_t sys_umount2(struct task *t, const struct syscall_args *a)
 {
 	const struct vfs_ctx ctx = task_vfs_ctx(t);
+	struct event_mount_call call = { .call = "umount2", .flags = arg_uint(a, 1) };
 	struct path_text target;
 	int r;
 
 	if (!task_capable(t, CAP_SYS_ADMIN))
-		return -EPERM;
+		return told(t, &call, -EPERM);
 	r = sys_get_path(t, arg_uaddr(a, 0), &target);
-	return r < 0 ? r : vfs_umount(&ctx, t->ns->mnt, target.text, arg_int(a, 1));
+	if (r < 0)
+		return r;
+	call.target = target.text;
+	return told(t, &call, vfs_umount(&ctx, t->ns->mnt, target.text, arg_int(a, 1)));
 }
 
 static void swap_path(struct path *slot, const struct path *old, const struct path *new)
@@ -121,7 +136,9 @@ sysret_t sys_pivot_root(struct task *t, const struct syscall_args *a)
 		move_everyone(t, &old, &new);
 	path_unref(&old);
 	path_unref(&new);
-	return r;
+	return told(
+		t, &(struct event_mount_call){ "pivot_root", new_root.text, put_old.text, NULL, 0 },
+		r);
 }
 
 static uint32_t attr_flags(uint64_t attr)

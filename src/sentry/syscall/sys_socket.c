@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "sentry/syscall/event.h"
 #include "sentry/syscall/socket_user.h"
 #include "sentry/syscall/syscall.h"
 
@@ -119,7 +120,10 @@ sysret_t sys_bind(struct task *t, const struct syscall_args *a)
 	r = sock_addr_in(t, arg_uaddr(a, 1), arg_int(a, 2), &addr);
 	if (r < 0)
 		return r;
-	return s->ops->bind ? s->ops->bind(s, &addr) : -EOPNOTSUPP;
+	r = s->ops->bind ? s->ops->bind(s, &addr) : -EOPNOTSUPP;
+	if (event_wanted(EVENT_bind))
+		event_address(t, EVENT_bind, arg_int(a, 0), &addr, r);
+	return r;
 }
 
 sysret_t sys_listen(struct task *t, const struct syscall_args *a)
@@ -145,7 +149,10 @@ sysret_t sys_connect(struct task *t, const struct syscall_args *a)
 	r = sock_addr_in(t, arg_uaddr(a, 1), arg_int(a, 2), &addr);
 	if (r < 0)
 		return r;
-	return s->ops->connect ? s->ops->connect(s, &addr, f->flags & O_NONBLOCK) : -EOPNOTSUPP;
+	r = s->ops->connect ? s->ops->connect(s, &addr, f->flags & O_NONBLOCK) : -EOPNOTSUPP;
+	if (event_wanted(EVENT_connect))
+		event_address(t, EVENT_connect, arg_int(a, 0), &addr, r);
+	return r;
 }
 
 static sysret_t accept_flags(struct task *t, const struct syscall_args *a, int flags)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/task/hooks.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/pidfd.h"
 #include "sentry/task/ptrace.h"
@@ -311,6 +312,8 @@ int64_t task_clone(struct task *t, const struct clone_request *req)
 	}
 	nr = task_tid(child, task_pid_ns(t));
 	task_ref(child);
+	if (task_hooks->born)
+		task_hooks->born(t, child, req->flags);
 	ptrace_child_born(t, child, req->flags);
 	ptrace_child_reported(t, child, req->flags);
 	if (req->flags & CLONE_VFORK) {

@@ -8,6 +8,7 @@
 #include "sentry/mm/sem.h"
 #include "sentry/task/answers.h"
 #include "sentry/task/futex.h"
+#include "sentry/task/hooks.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/itimer.h"
 #include "sentry/task/posix_timers.h"
@@ -324,8 +325,11 @@ void task_exit(struct task *t)
 		exit_memory(t);
 	ptrace_detach_all(t);
 	last = --tg->live == 0;
-	if (last)
+	if (last) {
 		exit_process(t);
+		if (task_hooks->ended)
+			task_hooks->ended(t);
+	}
 	task_free_parts(t);
 	if (last)
 		leave_process(t);

@@ -11,6 +11,12 @@
 #include "sentry/task/sigqueue.h"
 
 static task_syscall_fn *syscall_entry;
+static uint64_t faults;
+
+uint64_t task_fault_count(void)
+{
+	return faults;
+}
 
 void task_set_syscall_entry(task_syscall_fn *entry)
 {
@@ -85,6 +91,7 @@ static void serve_fault(struct task *t, struct platform_event *ev)
 	siginfo_t info = ev->info;
 	const int code = info.si_code;
 
+	faults++;
 	if (info.si_signo < 1 || info.si_signo > KNSIG)
 		info.si_signo = SIGSEGV;
 	t->trap_no = ev->trap_no;

@@ -10,6 +10,9 @@
 typedef int64_t task_syscall_fn(struct task *t, uint64_t nr, const struct syscall_args *a);
 void task_set_syscall_entry(task_syscall_fn *entry);
 
+/* Faults and traps of guests that came here. */
+uint64_t task_fault_count(void);
+
 /*
  * Registers of the running task, read from the platform once per stop in the kernel. With
  * task_regs_change() they are written back before guest code runs. NULL: the stub is dead; the

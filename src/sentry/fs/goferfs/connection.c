@@ -26,7 +26,7 @@ static struct {
 	unsigned int in_flight;
 	struct list_head calls; /* that wait for an answer */
 	struct waitq progress;	/* an answer has come */
-	uint64_t requests;
+	uint64_t requests, opens;
 	uint32_t nodes;
 	uint64_t forgotten[GOFER_CLOSE_MAX];
 	unsigned int forgotten_len;
@@ -95,6 +95,11 @@ static unsigned int nodes_in(const struct gofer_answer *a, uint32_t type)
 	}
 }
 
+static bool opens_a_file(uint32_t type)
+{
+	return type == GOFER_OPEN || type == GOFER_CREATE || type == GOFER_TMPFILE;
+}
+
 /* One answer for its caller. Takes fd over. 0 or -EPROTO. */
 static int deliver(size_t len, int fd)
 {
@@ -120,6 +125,7 @@ static int deliver(size_t len, int fd)
 		return r < 0 || fd >= 0 ? -EPROTO : 0;
 	}
 	gofer.nodes += nodes_in(&answer, call->request.type);
+	gofer.opens += !answer.error && opens_a_file(call->request.type);
 	call->fd = fd;
 	call->message = malloc(len);
 	if (!call->message) {
@@ -362,6 +368,7 @@ void goferfs_set_on_death(void (*fn)(void))
 void goferfs_counts(struct goferfs_counts *ret)
 {
 	*ret = (struct goferfs_counts){ .requests = gofer.requests,
+					.opens = gofer.opens,
 					.nodes = gofer.nodes,
 					.idle = gofer_idle_count() };
 }
