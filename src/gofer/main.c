@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * caisson-gofer SOCKET ROOT...: serves the files of one container on descriptor SOCKET
+ * caisson-gofer SOCKET[,LINKS] ROOT...: serves the files of one container on descriptor SOCKET
  * (wire/gofer_msg.h) until the other end closes.
+ *
+ * LINKS is a descriptor of its /proc/self/fd, from whoever has given it an empty root already.
+ * Without one the program needs /proc at its start, and CAP_SYS_ADMIN in its user namespace to have
+ * an empty root.
  *
  * A ROOT is the number of a descriptor (O_PATH; best of a detached mount, so that nothing else is
  * reachable from it), followed by words: ",ro" ",xattr" ",sockets" (enum gofer_root_flags). The
- * container's root file system is the first. The program needs /proc at its start, and
- * CAP_SYS_ADMIN in its user namespace to have an empty root; it keeps CAP_CHOWN, CAP_DAC_OVERRIDE,
+ * container's root file system is the first. The program keeps CAP_CHOWN, CAP_DAC_OVERRIDE,
  * CAP_FOWNER and CAP_FSETID of what it has. It says on standard error why it could not start, and
  * ends with 1.
  */
@@ -175,13 +178,14 @@ static void take_roots(int argc, const char *const *argv)
 	}
 }
 
-static void enter_cage(void)
+static void enter_cage(bool rooted)
 {
 	const struct jail_plan plan = {
 		.keep = keep,
 		.keep_len = 3 + server.roots_len,
 		.trees = keep + 3,
 		.trees_len = server.roots_len,
+		.rooted = rooted,
 		.capabilities = 1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER |
 				1u << CAP_FSETID,
 		.filter = gofer_filter,
@@ -198,10 +202,12 @@ void bare_main(int argc, const char *const *argv)
 {
 	const char *at = argc > 1 ? argv[1] : "";
 	const int given = parse_number(&at);
+	const bool rooted = *at == ',';
+	const int links = rooted ? (at++, parse_number(&at)) : 0;
 	int sock;
 
-	if (argc < 3 || given < 0 || *at)
-		fail("usage: caisson-gofer SOCKET ROOT[,ro][,xattr]...", -EINVAL);
+	if (argc < 3 || given < 0 || links < 0 || *at)
+		fail("usage: caisson-gofer SOCKET[,LINKS] ROOT[,ro][,xattr]...", -EINVAL);
 	(void)SYS0(SYS_setsid); /* a terminal's signals are for the container, not for its files */
 	(void)SYS1(SYS_umask, 0);
 	ignore_xfsz();
@@ -209,11 +215,11 @@ void bare_main(int argc, const char *const *argv)
 	sock = move_up(given, "socket");
 	take_roots(argc, argv);
 	put_at(sock, CAGE_SOCKET);
-	put_at(move_up(open_proc(), "/proc/self/fd"), CAGE_PROC);
+	put_at(move_up(rooted ? links : open_proc(), "/proc/self/fd"), CAGE_PROC);
 	keep[0] = 2;
 	keep[1] = CAGE_SOCKET;
 	keep[2] = CAGE_PROC;
-	enter_cage();
+	enter_cage(rooted);
 	(void)gofer_close_fd(2);
 	leave(gofer_serve(&server) < 0 ? 1 : 0);
 }

@@ -8,7 +8,6 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <stdbool.h>
 #include <sys/resource.h>
 
 #include "base/sys.h"
@@ -60,11 +59,11 @@ static long make_empty(void)
 }
 
 /*
- * The new root lies over the old one, becomes the root, and the old one, now below it in the same
- * place, goes. Where the root cannot be moved (an initramfs), chroot(2): no descriptor of a
- * directory outside is left then but those that the process keeps on purpose.
+ * The new root lies over the old one and becomes the root; the old one is then mounted over it.
+ * Where the root cannot be moved (an initramfs), chroot(2): no descriptor of a directory outside is
+ * left then but those that the process keeps on purpose.
  */
-static long move_root(long mount)
+static long move_root(long mount, bool *ret_old)
 {
 	long r = SYS5(SYS_move_mount, mount, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
 
@@ -73,26 +72,40 @@ static long move_root(long mount)
 	if (r < 0)
 		return r;
 	r = SYS2(SYS_pivot_root, ".", ".");
-	if (r == 0)
-		r = SYS2(SYS_umount2, ".", JAIL_MNT_DETACH);
-	else if (r == -EINVAL)
-		r = SYS1(SYS_chroot, ".");
-	return r < 0 ? r : SYS1(SYS_chdir, "/");
+	*ret_old = r == 0;
+	return r == -EINVAL ? SYS1(SYS_chroot, ".") : r;
+}
+
+int jail_enter_empty_root(bool *ret_old)
+{
+	const long mount = make_empty();
+	long r;
+
+	if (mount < 0)
+		return (int)mount;
+	r = move_root(mount, ret_old);
+	(void)SYS1(SYS_close, mount);
+	return (int)r;
+}
+
+int jail_leave_old_root(void)
+{
+	const long r = SYS2(SYS_umount2, ".", JAIL_MNT_DETACH);
+
+	return (int)(r < 0 ? r : SYS1(SYS_chdir, "/"));
 }
 
 int jail_empty_root(void)
 {
-	long mount, r = SYS1(SYS_unshare, CLONE_NEWNS);
+	bool old;
+	long r = SYS1(SYS_unshare, CLONE_NEWNS);
 
 	if (r == 0)
 		r = SYS5(SYS_mount, 0, "/", 0, JAIL_MS_REC | JAIL_MS_SLAVE, 0);
-	if (r < 0)
-		return (int)r;
-	mount = make_empty();
-	if (mount < 0)
-		return (int)mount;
-	r = move_root(mount);
-	(void)SYS1(SYS_close, mount);
+	if (r == 0)
+		r = jail_enter_empty_root(&old);
+	if (r == 0)
+		r = old ? jail_leave_old_root() : SYS1(SYS_chdir, "/");
 	return (int)r;
 }
 
@@ -183,7 +196,7 @@ int jail_enter(const struct jail_plan *plan, enum jail_stage *ret_failed)
 	enum jail_stage stage = JAIL_DESCRIPTORS;
 	int r = jail_close_others(plan->keep, plan->keep_len);
 
-	if (r == 0) {
+	if (r == 0 && !plan->rooted) {
 		stage = JAIL_ROOT;
 		r = jail_empty_root();
 	}

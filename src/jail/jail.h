@@ -11,6 +11,7 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct jail_plan {
 	size_t keep_len;
 	const int *trees; /* files may be opened and changed only below these */
 	size_t trees_len;
+	bool rooted;	       /* whoever started the process has given it an empty root already */
 	uint64_t capabilities; /* 1 << CAP_*; what the process does not have it does not get */
 	const struct sock_filter *filter; /* made by scripts/gen-seccomp */
 	unsigned short filter_len;
@@ -49,6 +51,14 @@ int jail_close_others(const int *keep, size_t keep_len);
  * working directory lie there. Needs CAP_SYS_ADMIN in the user namespace.
  */
 int jail_empty_root(void);
+
+/*
+ * The same in two steps, for who has a mount namespace already: afterwards root and working
+ * directory lie in the empty file system, and *ret_old says whether the old root is still mounted
+ * over it, until jail_leave_old_root(), which waits for a grace period of RCU.
+ */
+int jail_enter_empty_root(bool *ret_old);
+int jail_leave_old_root(void);
 
 /* RLIMIT_CORE {1,1} (0 does not keep a core_pattern pipe away), not dumpable, no_new_privs. */
 int jail_no_dump(void);

@@ -32,7 +32,7 @@
 #include "wire/gofer_msg.h"
 #include "wire/sentry_msg.h"
 
-#define ROOT_WORD_MAX 40 /* "12345,ro,xattr" */
+#define ROOT_WORD_MAX 40 /* "12345,ro,xattr", "12345,12345" */
 
 /* What becomes caisson-sentry's descriptors, in the order of enum sentry_fd from 3 on. */
 struct sources {
@@ -151,19 +151,30 @@ static int keep_over_exec(int fd)
 	return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
 }
 
+/* The links of /proc/self/fd; as a mount of its own where that is allowed, so that nothing of /proc
+ * lies around it. */
+static int open_links(int proc)
+{
+	const int fd = open_tree(proc, "self/fd", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	return fd >= 0 ? fd : openat(proc, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* In the gofer's process. Returns on failure only. */
-static int become_gofer(const struct launch *l, int sock, const struct roots *roots,
-			struct err *err)
+static int become_gofer(const struct launch *l, int sock, const struct sources *s,
+			const struct roots *roots, struct err *err)
 {
 	char words[GOFER_ROOTS_MAX + 1][ROOT_WORD_MAX];
 	char name[] = "caisson-gofer";
 	char *argv[GOFER_ROOTS_MAX + 3] = { name, words[0] };
 	char *const envp[] = { NULL };
 	const int log = log_fd();
-	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	int r = keep_over_exec(sock);
+	AUTO_CLOSE int links = open_links(s->fd[SENTRY_FD_PROC]);
+	int r = links < 0 ? -errno : keep_over_exec(links);
 
-	(void)snprintf(words[0], ROOT_WORD_MAX, "%d", sock);
+	if (r == 0)
+		r = keep_over_exec(sock);
+	(void)snprintf(words[0], ROOT_WORD_MAX, "%d,%d", sock, links);
 	for (size_t i = 0; r == 0 && i < roots->len; i++) {
 		const struct root *root = &roots->items[i];
 
@@ -173,8 +184,8 @@ static int become_gofer(const struct launch *l, int sock, const struct roots *ro
 		argv[i + 2] = words[i + 1];
 		r = keep_over_exec(root->fd);
 	}
-	if (r < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
-	    dup2(log >= 0 ? log : null, 2) < 0)
+	if (r < 0 || dup2(s->null, 0) < 0 || dup2(s->null, 1) < 0 ||
+	    dup2(log >= 0 ? log : s->null, 2) < 0)
 		return err_sys(err, r < 0 ? r : -errno, "lay out the gofer's descriptors");
 	if (l->gofer_userns >= 0) {
 		if (setns(l->gofer_userns, CLONE_NEWUSER) < 0)
@@ -183,7 +194,9 @@ static int become_gofer(const struct launch *l, int sock, const struct roots *ro
 		if (r < 0)
 			return r;
 	}
-	r = creds_become(l->gofer_userns >= 0 ? 0 : l->ids.gofer, creds_gofer_caps(), err);
+	/* Who enters a user namespace has everything there. */
+	r = creds_become(l->gofer_userns >= 0 ? 0 : l->ids.gofer, creds_gofer_caps(),
+			 l->gofer_userns >= 0 ? CREDS_ALL : creds_gofer_caps(), err);
 	if (r == 0)
 		r = die_with_parent(err);
 	if (r < 0)
@@ -192,8 +205,20 @@ static int become_gofer(const struct launch *l, int sock, const struct roots *ro
 	return err_sys(err, -errno, "exec caisson-gofer");
 }
 
-/* *ret_client: the sentry's end. */
-static int start_gofer(const struct launch *l, const struct roots *roots, int *ret_client,
+/*
+ * A network namespace costs half a millisecond. The sandbox's is as good for the gofer as another,
+ * as long as nobody else puts interfaces there.
+ */
+static bool gofer_needs_network(const struct launch *l)
+{
+	const struct oci_hooks *hooks = &l->cr->spec.hooks;
+
+	return l->cr->rt->sentry.network == SENTRY_NETWORK_HOST || hooks->prestart.len ||
+	       hooks->create_runtime.len || hooks->create_container.len;
+}
+
+/* s->fd[SENTRY_FD_GOFER]: the sentry's end. */
+static int start_gofer(const struct launch *l, const struct roots *roots, struct sources *s,
 		       struct err *err)
 {
 	struct err failure = { 0 };
@@ -203,9 +228,9 @@ static int start_gofer(const struct launch *l, const struct roots *roots, int *r
 
 	if (r < 0)
 		return r;
-	pid = stage_clone(CLONE_NEWNET | CLONE_NEWIPC, -EBADF, NULL);
+	pid = stage_clone(gofer_needs_network(l) ? CLONE_NEWNET : 0, -EBADF, NULL);
 	if (pid == 0) {
-		(void)become_gofer(l, pair[1], roots, &failure);
+		(void)become_gofer(l, pair[1], s, roots, &failure);
 		stage_fail(l->stage[1], &failure);
 	}
 	(void)close(pair[1]);
@@ -213,7 +238,7 @@ static int start_gofer(const struct launch *l, const struct roots *roots, int *r
 		(void)close(pair[0]);
 		return err_sys(err, pid, "clone the gofer");
 	}
-	*ret_client = pair[0];
+	s->fd[SENTRY_FD_GOFER] = pair[0];
 	return 0;
 }
 
@@ -238,7 +263,8 @@ static int lay_out(const struct launch *l, const struct sources *s, int *ret_ima
 		return err_sys(err, r < 0 ? r : -errno, "duplicate descriptors above %d", end);
 	/* From the last on: each source is below its target. What is not open stays so. */
 	for (int i = guest - 1; i >= 0; i--) {
-		AUTO_CLOSE int own = stdio_own(i < 3 && s->slave >= 0 ? s->slave : i, end);
+		AUTO_CLOSE int own = stdio_own(lifted[SENTRY_FD_PROC],
+					       i < 3 && s->slave >= 0 ? s->slave : i, end);
 
 		if (own == -EBADF)
 			(void)close(SENTRY_FD_STDIO + i);
@@ -277,14 +303,9 @@ static int become_sentry(const struct launch *l, const struct sources *s, struct
 
 	if (r == 0)
 		r = raise_files(err);
-	if (r == 0) {
-		r = jail_empty_root();
-		if (r < 0)
-			(void)err_sys(err, r, "make an empty root directory");
-	}
 	/* Clears the parent-death signal: from here on the end of the report socket ends us. */
 	if (r == 0)
-		r = creds_become(l->ids.sentry, 0, err);
+		r = creds_become(l->ids.sentry, 0, creds_gofer_caps(), err);
 	if (r < 0)
 		return r;
 	(void)prctl(PR_SET_PDEATHSIG, 0);
@@ -305,6 +326,29 @@ static int describe(const struct launch *l, const struct roots *roots, struct er
 	};
 
 	return describe_container(l->cr->c, &process, roots, err);
+}
+
+/*
+ * The gofer starts while the old root goes, which takes a grace period of RCU. What it sees is the
+ * empty root, as the sentry does: they share the mount namespace, where nobody mounts anything
+ * any more.
+ */
+static int enter_empty_root(const struct launch *l, const struct roots *roots, struct sources *s,
+			    struct err *err)
+{
+	bool old = false;
+	int r = creds_bound(creds_gofer_caps(), err);
+
+	if (r < 0)
+		return r;
+	r = jail_enter_empty_root(&old);
+	if (r < 0)
+		return err_sys(err, r, "make an empty root directory");
+	r = start_gofer(l, roots, s, err);
+	if (r < 0 || !old)
+		return r;
+	r = jail_leave_old_root();
+	return r < 0 ? err_sys(err, r, "leave the host's root directory") : 0;
 }
 
 /* All are open until the exec closes them. */
@@ -342,8 +386,6 @@ static int run_stages(struct launch *l, struct err *err)
 		r = s.fd[SENTRY_FD_PROC] = open_proc(err);
 	if (r >= 0)
 		r = s.fd[SENTRY_FD_DESCRIPTION] = describe(l, &roots, err);
-	if (r >= 0)
-		r = start_gofer(l, &roots, &s.fd[SENTRY_FD_GOFER], err);
 	if (r < 0)
 		return r;
 	s.fd[SENTRY_FD_CONTROL] = l->control;
@@ -355,7 +397,8 @@ static int run_stages(struct launch *l, struct err *err)
 	s.fd[SENTRY_FD_MEMORY] = cr->c->cgroup ? cgroup_memory_stat_fd(cr->c->cgroup) : -ENOENT;
 	if (s.fd[SENTRY_FD_MEMORY] < 0)
 		s.fd[SENTRY_FD_MEMORY] = s.null;
-	return become_sentry(l, &s, err);
+	r = enter_empty_root(l, &roots, &s, err);
+	return r < 0 ? r : become_sentry(l, &s, err);
 }
 
 void stage_sandbox(struct launch *l)

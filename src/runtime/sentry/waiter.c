@@ -98,7 +98,7 @@ static int ask(const struct wait *w, struct err *err)
 
 	fds[call.fds_len++] = w->description;
 	for (unsigned int i = 0; i < 3 + w->preserve_fds; i++) {
-		const int own = stdio_own(i < 3 && w->slave >= 0 ? w->slave : (int)i, 3);
+		const int own = stdio_own(-EBADF, i < 3 && w->slave >= 0 ? w->slave : (int)i, 3);
 
 		if (own < 0)
 			return err_sys(err, own, "duplicate descriptor %u of the process", i);
@@ -205,7 +205,7 @@ static int shed(struct wait *w)
 {
 	int keep[] = { w->control, w->slave, w->signals };
 	struct err err = { 0 };
-	const int r = creds_become(0, 0, &err);
+	const int r = creds_become(0, 0, CREDS_ALL, &err);
 
 	qsort(keep, 3, sizeof(keep[0]), by_number);
 	if (r < 0)
