@@ -44,6 +44,7 @@ void control_block_signals(void)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGURG, SIG_IGN);
+	signals.host_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* ---- Answers ---- */
@@ -385,13 +386,9 @@ static void on_signal(struct kloop_fd *source, uint32_t events)
 
 static int start_signals(struct err *err)
 {
-	sigset_t set;
-
-	make_mask(&set);
-	signals = (struct kloop_fd){ .host_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
-				     .fn = on_signal };
 	if (signals.host_fd < 0)
-		return err_sys(err, -errno, "signalfd");
+		return err_set(err, -EMFILE, "there is no signalfd");
+	signals.fn = on_signal;
 	return kloop_add(&signals, EPOLLIN) < 0 ? err_sys(err, -ENOMEM, "wait for signals") : 0;
 }
 

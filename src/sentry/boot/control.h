@@ -13,7 +13,7 @@
 /* First thing in main(), before any thread is made: signals wait until control_start(). */
 void control_block_signals(void);
 
-/* Serve on a listening socket from now on; from a fiber, before the cage. 0 or a sentence. */
+/* Serve on a listening socket from now on; from a fiber. 0 or a sentence. */
 int control_start(int listen_fd, struct err *err);
 
 /*

@@ -2,8 +2,8 @@
 /*
  * caisson-sentry: the application kernel of one sandbox. wire/sentry_msg.h says how it is started.
  *
- * The order: description, kernel, then on the first fiber the container (files, mounts, first
- * process), control server, cage, READY, the gate.
+ * The order: description, kernel, then on the first fiber the cage, the container (files, mounts,
+ * first process), control server, READY, the gate.
  */
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -280,7 +280,9 @@ static int load_init(struct err *err)
 static void on_report(struct kloop_fd *source, uint32_t events)
 {
 	char byte;
-	const ssize_t n = recv(source->host_fd, &byte, 1, MSG_DONTWAIT);
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	const ssize_t n = recvmsg(source->host_fd, &msg, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -319,8 +321,12 @@ static void boot(void *arg)
 	waitq_init(&report_waiters);
 	report_source = (struct kloop_fd){ .host_fd = SENTRY_FD_REPORT, .fn = on_report };
 	sandbox.container = container_new(sandbox.description->id, (unsigned int)pids);
-	r = sandbox.container ? make_namespaces(&err)
-			      : err_sys(&err, -ENOMEM, "make the container");
+	/* Before anything of the container is looked at: names, images, the runtime's requests. */
+	r = cage_close(sandbox.description, &err);
+	if (r == 0 && !sandbox.container)
+		r = err_sys(&err, -ENOMEM, "make the container");
+	if (r == 0)
+		r = make_namespaces(&err);
 	if (r == 0)
 		r = events_start(sandbox.description, &err);
 	if (r == 0)
@@ -329,8 +335,6 @@ static void boot(void *arg)
 		r = control_start(SENTRY_FD_CONTROL, &err);
 	if (r == 0)
 		r = kloop_add(&report_source, EPOLLIN);
-	if (r == 0)
-		r = cage_close(sandbox.description, &err);
 	if (r < 0) {
 		fail(&err);
 		return;

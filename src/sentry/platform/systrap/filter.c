@@ -126,7 +126,6 @@ static void dispatch(struct assembler *a, enum label memory)
 	equal(a, SYS_clone, CLONE, NEXT);
 	equal(a, STUB_NR_BIRTH, NOTIFY, NEXT);
 	equal(a, SYS_sched_yield, ALLOW, NEXT);
-	equal(a, SYS_exit, ALLOW, NEXT);
 	equal(a, SYS_exit_group, ALLOW, NEXT);
 	equal(a, SYS_restart_syscall, ALLOW, KILL);
 }

@@ -20,6 +20,7 @@
 
 #include "sentry/platform/systrap/systrap_internal.h"
 #include "lib/unit.h"
+#include "unit/jail/cbpf.h"
 
 #define OUTSIDE	    0x7d0000000000ul
 #define AREA	    0x10000000l
@@ -213,7 +214,8 @@ static const struct row {
 	{ "set_robust_list", false, SYS_set_robust_list, { 0, 24 }, K },
 	{ "sched_yield", false, SYS_sched_yield, { 0 }, A },
 	{ "restart_syscall", false, SYS_restart_syscall, { 0 }, A },
-	{ "exit", false, SYS_exit, { 0 }, A },
+	{ "exit", false, SYS_exit, { 0 }, K },
+	{ "exit_group", false, SYS_exit_group, { A }, A },
 };
 
 /* mov %rdi,%rax; ...; syscall; ret: the arguments of a C call, shifted by one. */
@@ -326,10 +328,50 @@ static void a_32_bit_call_is_the_guests(void **state)
 	}
 }
 
+/* Beside the text, in its place of another 4 GiB, the vsyscall page, int 0x80 and sysenter. */
+static void from_anywhere_else_every_call_is_the_guests(void **state)
+{
+	static const struct {
+		uint64_t ip;
+		uint32_t arch;
+	} from[] = {
+		{ STUB_TEXT - 1, AUDIT_ARCH_X86_64 },
+		{ STUB_TEXT + STUB_TEXT_LEN, AUDIT_ARCH_X86_64 },
+		{ STUB_TEXT & 0xffffffff, AUDIT_ARCH_X86_64 },
+		{ STUB_TEXT ^ 1ull << 32, AUDIT_ARCH_X86_64 },
+		{ STUB_TEXT | 1ull << 63, AUDIT_ARCH_X86_64 },
+		{ STUB_GRO, AUDIT_ARCH_X86_64 },
+		{ STUB_VDSO, AUDIT_ARCH_X86_64 },
+		{ STUB_PRW, AUDIT_ARCH_X86_64 },
+		{ 0, AUDIT_ARCH_X86_64 },
+		{ 0x400000, AUDIT_ARCH_X86_64 },
+		{ 0xffffffffff600000, AUDIT_ARCH_X86_64 },
+		{ STUB_TEXT, AUDIT_ARCH_I386 },
+		{ STUB_TEXT, 0 },
+	};
+	struct sock_filter filter[ZYGOTE_FILTER_MAX];
+
+	for (int profile = SYSTRAP_CHECKED; profile <= SYSTRAP_DIRECT; profile++) {
+		const unsigned int n = systrap_filter((enum systrap_profile)profile, filter);
+
+		for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+			for (int nr = 0; nr < 1024; nr++) {
+				const struct seccomp_data data = { .nr = nr,
+								   .arch = from[i].arch,
+								   .instruction_pointer =
+									   from[i].ip };
+
+				assert_int_equal(cbpf_run(filter, n, &data), SECCOMP_RET_TRAP);
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_32_bit_call_is_the_guests),
+		cmocka_unit_test(from_anywhere_else_every_call_is_the_guests),
 		cmocka_unit_test(the_checked_profile_judges_every_row_as_written),
 		cmocka_unit_test(the_direct_profile_judges_every_row_as_written),
 	};
