@@ -14,7 +14,7 @@
 #include "sentry/core/ktimer.h"
 
 #define KLOOP_EVENTS	  32
-#define KLOOP_BUSY_ROUNDS 64
+#define KLOOP_BUSY_ROUNDS 16
 
 static int epoll_fd = -1;
 static const struct kloop_hook *hook;
@@ -86,10 +86,9 @@ static void idle(void)
 	nsec_t next, now;
 
 	if (hook && hook->before_sleep && !hook->before_sleep()) {
-		if (hook->after_sleep)
-			hook->after_sleep();
 		/* It may refuse for long, while it polls: descriptors are looked at. */
-		dispatch(0);
+		if (!fiber_any_ready())
+			dispatch(0);
 		return;
 	}
 	next = ktimer_next();
@@ -121,7 +120,6 @@ int kloop_run(void)
 			continue;
 		if (fiber_any_ready())
 			continue;
-		rounds = 0;
 		idle();
 	}
 	return stop_code;

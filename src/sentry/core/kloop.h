@@ -29,8 +29,8 @@ void kloop_remove(struct kloop_fd *source);
 /*
  * A hook of the platform, called whenever no fiber is ready and before the loop sleeps.
  * poll() makes fibers ready if there is work and returns whether it did. before_sleep() announces
- * that the loop is about to sleep and returns false if work has arrived meanwhile; after_sleep()
- * takes it back.
+ * that the loop is about to sleep, or returns false if work has arrived or it wants to be asked
+ * again; after_sleep() takes the announcement back.
  */
 struct kloop_hook {
 	bool (*poll)(void);

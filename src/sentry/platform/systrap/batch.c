@@ -32,8 +32,17 @@ static void grant_end(struct systrap_grant *g)
 	g->fd = -1;
 }
 
+void systrap_grants_used(struct platform_thread *t)
+{
+	if (!t->notifies)
+		return;
+	t->notifies = false;
+	systrap.granted--;
+}
+
 void systrap_grants_end(struct platform_thread *t)
 {
+	systrap_grants_used(t);
 	for (unsigned int i = 0; i < t->grants_len; i++)
 		grant_end(&t->grants[i]);
 	t->grants_len = 0;

@@ -160,6 +160,7 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 	}
 	t = systrap_thread_by_tid((pid_t)n.pid);
 	if (t && find_grant(t, &n)) {
+		policy_woken(true);
 		answer(&n, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		return;
 	}

@@ -87,7 +87,7 @@ void systrap_frame_reset(struct platform_thread *t)
 	uc->uc_mcontext.gregs[REG_CSGSFS] = (greg_t)SELECTORS;
 	uc->uc_mcontext.gregs[REG_EFL] = FLAGS_RESET;
 	t->frame_changed = true;
-	t->fs_base = 0;
+	systrap_put_fs_base(t, 0);
 	t->gs_base = 0;
 }
 
@@ -148,6 +148,18 @@ int systrap_frame_ensure(struct platform_thread *t)
 	return 0;
 }
 
+/* Every request stores it, few are asked for it: the line stays with the stub's CPU. */
+uint64_t systrap_fs_base(const struct platform_thread *t)
+{
+	return t->fs_known ? t->fs_base : __atomic_load_n(&t->ctx->fs_base, __ATOMIC_RELAXED);
+}
+
+void systrap_put_fs_base(struct platform_thread *t, uint64_t base)
+{
+	t->fs_base = base;
+	t->fs_known = true;
+}
+
 int systrap_frame_rip(const struct platform_thread *t, uint64_t *ret)
 {
 	if (!t->uc)
@@ -184,7 +196,7 @@ void systrap_frame_copy(const struct platform_thread *from, struct platform_thre
 	if (image)
 		put_fpu(to, image);
 	to->frame_changed = true;
-	to->fs_base = from->fs_base;
+	systrap_put_fs_base(to, systrap_fs_base(from));
 	to->gs_base = from->gs_base;
 	to->in_syscall = from->in_syscall;
 	to->syscall_nr = from->syscall_nr;
@@ -226,7 +238,7 @@ static void get_saved(struct platform_thread *t, struct user_regs_struct *r)
 		.eflags = FLAGS_RESET,
 		.rsp = c->rsp,
 		.ss = SELECTORS >> 48,
-		.fs_base = t->fs_base,
+		.fs_base = systrap_fs_base(t),
 		.gs_base = t->gs_base,
 	};
 	r->rcx = r->rip;
@@ -268,7 +280,7 @@ int systrap_get_regs(struct platform_thread *t, struct arch_regs *ret)
 		.eflags = (uint64_t)g[REG_EFL],
 		.rsp = (uint64_t)g[REG_RSP],
 		.ss = selectors >> 48,
-		.fs_base = t->fs_base,
+		.fs_base = systrap_fs_base(t),
 		.gs_base = t->gs_base,
 	};
 	if (t->have_result)
@@ -306,7 +318,7 @@ int systrap_set_regs(struct platform_thread *t, const struct arch_regs *regs)
 	g[REG_RSP] = (greg_t)r->rsp;
 	g[REG_CSGSFS] = (greg_t)SELECTORS;
 	memset(&frame(t)->uc_sigmask, 0, 8);
-	t->fs_base = r->fs_base;
+	systrap_put_fs_base(t, r->fs_base);
 	t->gs_base = r->gs_base;
 	t->space->gs_used |= r->gs_base != 0;
 	t->have_result = false;

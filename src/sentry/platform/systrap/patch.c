@@ -394,6 +394,12 @@ static struct systrap_area *find_slot(struct platform_thread *t, struct systrap_
 	return *ret_slot ? a : NULL;
 }
 
+/* One that is new and has not been answered runs the stub's code only. */
+static bool runs_guest(const struct platform_thread *t)
+{
+	return t->guest && t->seq > 0;
+}
+
 /* Nobody else executes these bytes, or everybody sees them change at once. */
 static bool is_safe(const struct platform_thread *t, const struct patch_code *code)
 {
@@ -403,7 +409,7 @@ static bool is_safe(const struct platform_thread *t, const struct patch_code *co
 		return true;
 	list_for_each(other, &t->space->threads, node)
 	{
-		if (other != t && (other->guest || other->posted))
+		if (other != t && (runs_guest(other) || other->posted))
 			return false;
 	}
 	return true;
@@ -495,7 +501,7 @@ static bool others_run(const struct platform_thread *t)
 
 	list_for_each(other, &t->space->threads, node)
 	{
-		if (other != t && other->guest)
+		if (other != t && runs_guest(other))
 			return true;
 	}
 	return false;

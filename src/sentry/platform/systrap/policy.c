@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Placement and polling.
+ * Placement and polling. Times are ticks of the TSC: a clock that costs nothing is read a few times
+ * in every call.
  *
  * Guest threads are pinned lazily, when they are let go: a thread's mask is compared with the one
- * that is wanted. Every FREE_NS one wake-up is left to the scheduler, which may know a better CPU
- * than the one that we share; where the thread comes back from is the new home. A poller resigns
- * when nothing has come for SPIN_NS, and for longer when it sees that somebody else wants its CPU.
+ * that is wanted. Every FREE_US one wake-up is left to the scheduler, which may know a better CPU
+ * than the one that we share; where the thread comes back from is the new home.
+ *
+ * A poller resigns when requests have become rare, when replies wake sleeping threads, which across
+ * CPUs costs ten times a call, and when it sees that somebody else wants its CPU. How long it stays
+ * away then depends on what it has saved and what it has cost.
  */
 #include "sentry/platform/systrap/policy.h"
 
@@ -16,25 +20,37 @@
 #include "sentry/core/ktimer.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
-#define QUICK_NS	40000	     /* a request that comes so soon after a reply is a quick one */
-#define QUICK_COUNT	8	     /* so many in a row elect a poller */
-#define SPIN_NS		100000	     /* without a request */
-#define CHUNK_NS	20000	     /* of spinning between two looks at descriptors */
-#define STOLEN_NS	200000	     /* a gap in our own time: the CPU is wanted */
-#define BACKOFF_NS	10000000ull  /* after that; doubled up to */
-#define BACKOFF_MAX	160000000ull /* this */
-#define POLL_WORTH	32	     /* requests that a poller must see */
-#define MULTI_NS	1000000	     /* several threads ran for so long: spread */
-#define SPREAD_TICK_NS	10000000
-#define CALM_NS		20000000 /* one thread ran for so long: together again */
-#define FREE_NS		20000000 /* a wake-up of the scheduler's choice */
-#define STUB_SPIN_NS	20000	 /* how long a stub waits for a poller */
-#define YIELD_THREADS	2	 /* more that run would keep each other waiting */
-#define YIELDS		2
-#define YIELD_PAUSE_NS	20000000ull   /* after a yield that others profited from; doubled up to */
-#define YIELD_PAUSE_MAX 2560000000ull /* this */
-#define YIELD_WORTH	1000	      /* so many good ones forgive */
-#define NO_CPU		UINT32_MAX
+/* Microseconds. */
+#define QUICK_US	20	/* a request that comes so soon after a reply is a quick one */
+#define RARE_US		30	/* a mean distance from which polling does not pay */
+#define SPIN_US		100	/* without a request */
+#define ARRIVAL_US	2000	/* the same, for a poller that has just been elected */
+#define CHUNK_US	20	/* of spinning between two looks at descriptors */
+#define STOLEN_US	200	/* a gap in our own time: the CPU is wanted */
+#define SAVED_US	3	/* what a call is cheaper with a poller */
+#define BACKOFF_US	10000	/* after a gap; doubled, if it was not worth it, up to */
+#define BACKOFF_MAX_US	640000	/* this */
+#define MULTI_US	1000	/* several threads ran for so long: spread */
+#define CALM_US		20000	/* one thread ran for so long: together again */
+#define FREE_US		20000	/* a wake-up of the scheduler's choice */
+#define STUB_SPIN_US	50	/* how long a stub waits for a poller */
+#define YIELD_PAUSE_US	20000	/* after a yield that others profited from; doubled up to */
+#define YIELD_PAUSE_MAX 2560000 /* this */
+#define GAP_MAX_US	100	/* what counts for the mean */
+
+#define SPREAD_TICK_NS 10000000ull
+#define MULTI_TICK_NS  1000000ull
+#define QUICK_COUNT    8    /* so many quick requests in a row elect a poller */
+#define LOOKS	       16   /* at the requests, between two at the clock */
+#define DIRECT_MAX     16   /* requests that are waited for outside of the loop */
+#define YIELD_THREADS  2    /* more that run would keep each other waiting */
+#define YIELDS	       2    /* without a request */
+#define YIELD_WORTH    1000 /* so many good ones forgive */
+#define MEAN	       16   /* requests that a mean looks back at */
+#define WAKES_ONE      1024 /* one wake-up in each request */
+#define WAKES_MAX      (WAKES_ONE / 8)
+#define CALIBRATE_NS   20000
+#define NO_CPU	       UINT32_MAX
 
 enum mode {
 	LOCAL,
@@ -48,12 +64,29 @@ static struct {
 	cpu_set_t all;
 	uint32_t home;	 /* where guest threads are */
 	uint32_t worker; /* where the worker is pinned, NO_CPU: anywhere */
-	unsigned int running, quick, seen;
-	nsec_t last_reply, last_request, multi_since, calm_since, freed_at, backoff_until, backoff;
-	nsec_t yield_after, yield_pause;
+	unsigned int running, quick, direct;
+	uint64_t us; /* ticks of one */
+	uint64_t last_reply, last_request, multi_since, calm_since, freed_at;
+	uint64_t seen;		       /* requests that this poller has had */
+	uint64_t patience;	       /* without a request */
+	uint64_t elect_after, backoff; /* no election before; the last pause */
+	uint64_t gap;		       /* mean time in guest code */
+	unsigned int wakes;	       /* mean number of wake-ups for a request */
+	uint64_t yield_after, yield_pause;
 	unsigned int good_yields;
 	struct ktimer tick;
 } policy;
+
+static uint64_t ticks(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+/* CPUs need not agree to the last tick. */
+static uint64_t since(uint64_t then, uint64_t now)
+{
+	return (int64_t)(now - then) > 0 ? now - then : 0;
+}
 
 static uint32_t this_cpu(void)
 {
@@ -102,6 +135,17 @@ static uint32_t other_cpu(uint32_t cpu)
 	return cpu;
 }
 
+static void set_poller(uint32_t cpu)
+{
+	__atomic_store_n(&systrap.global->poller, cpu, __ATOMIC_RELAXED);
+}
+
+static void set_yields(uint32_t value)
+{
+	if (__atomic_load_n(&systrap.global->yields, __ATOMIC_RELAXED) != value)
+		__atomic_store_n(&systrap.global->yields, value, __ATOMIC_RELAXED);
+}
+
 static void spread(void)
 {
 	struct platform_thread *t;
@@ -109,49 +153,55 @@ static void spread(void)
 	policy.mode = SPREAD;
 	pin_worker(NO_CPU);
 	list_for_each(t, &systrap.guests, guest_node) pin_thread(t, NO_CPU);
-	policy.calm_since = kclock_monotonic();
+	policy.calm_since = ticks();
 }
 
 /* While several threads run or all are spread. */
 static void on_tick(struct ktimer *timer)
 {
-	const nsec_t now = kclock_monotonic();
+	const uint64_t now = ticks();
 
 	if (policy.running > 1) {
 		policy.calm_since = now;
-		if (policy.mode != SPREAD && now - policy.multi_since >= MULTI_NS)
+		if (policy.mode != SPREAD && since(policy.multi_since, now) >= MULTI_US * policy.us)
 			spread();
-	} else if (policy.mode == SPREAD && now - policy.calm_since >= CALM_NS) {
+	} else if (policy.mode == SPREAD && since(policy.calm_since, now) >= CALM_US * policy.us) {
 		policy.mode = LOCAL;
 	}
 	if (policy.running > 0 && (policy.running > 1 || policy.mode == SPREAD))
-		ktimer_arm(timer, now + (policy.mode == SPREAD ? SPREAD_TICK_NS : MULTI_NS));
+		ktimer_arm(timer, kclock_monotonic() +
+					  (policy.mode == SPREAD ? SPREAD_TICK_NS : MULTI_TICK_NS));
+}
+
+/* Ticks in a microsecond are not known without a measurement: a short one. */
+static uint64_t calibrate(void)
+{
+	const nsec_t start = kclock_monotonic();
+	const uint64_t begin = ticks();
+	nsec_t passed;
+
+	do
+		passed = kclock_monotonic() - start;
+	while (passed < CALIBRATE_NS);
+	return (ticks() - begin) * 1000 / passed + 1;
 }
 
 void policy_init(void)
 {
-	/* Time stamp ticks per nanosecond are not known without a measurement: a short one. */
-	const nsec_t start = kclock_monotonic();
-	const uint64_t ticks = __builtin_ia32_rdtsc();
-	nsec_t passed;
-
 	memset(&policy, 0, sizeof(policy));
+	policy.us = calibrate();
 	policy.worker = NO_CPU;
-	policy.backoff = BACKOFF_NS;
-	policy.yield_pause = YIELD_PAUSE_NS;
+	policy.yield_pause = YIELD_PAUSE_US * policy.us;
 	policy.home = this_cpu();
 	ktimer_init(&policy.tick, on_tick);
 	policy.usable = sched_getaffinity(0, sizeof(policy.all), &policy.all) == 0 &&
 			CPU_COUNT(&policy.all) > 1;
-	do
-		passed = kclock_monotonic() - start;
-	while (passed < 20000);
-	systrap.global->spin = (__builtin_ia32_rdtsc() - ticks) * STUB_SPIN_NS / passed;
+	systrap.global->spin = STUB_SPIN_US * policy.us;
 }
 
 void policy_leaving(struct platform_thread *t)
 {
-	const nsec_t now = kclock_monotonic();
+	const uint64_t now = ticks();
 
 	t->counted = true;
 	t->left_at = now;
@@ -161,10 +211,10 @@ void policy_leaving(struct platform_thread *t)
 	if (!policy.usable)
 		return;
 	if (policy.running > 1 && !policy.tick.armed)
-		ktimer_arm(&policy.tick, now + MULTI_NS);
+		ktimer_arm(&policy.tick, kclock_monotonic() + MULTI_TICK_NS);
 	if (policy.mode == SPREAD) {
 		pin_thread(t, NO_CPU);
-	} else if (policy.mode == LOCAL && now - policy.freed_at >= FREE_NS) {
+	} else if (policy.mode == LOCAL && since(policy.freed_at, now) >= FREE_US * policy.us) {
 		policy.freed_at = now;
 		pin_thread(t, NO_CPU);
 	} else {
@@ -172,55 +222,109 @@ void policy_leaving(struct platform_thread *t)
 	}
 }
 
-static void uncount(struct platform_thread *t)
+uint64_t policy_guest_ticks(const struct platform_thread *t)
+{
+	return t->guest_ticks + (t->counted ? since(t->left_at, ticks()) : 0);
+}
+
+static void uncount(struct platform_thread *t, uint64_t now)
 {
 	if (!t->counted)
 		return;
 	t->counted = false;
-	t->guest_ns += kclock_monotonic() - t->left_at;
+	t->guest_ticks += since(t->left_at, now);
 	policy.running--;
 }
 
-static void elect(nsec_t now)
+/* `lost`: for how long we were in others' way, or they in ours, for nothing. */
+static void resign(uint64_t now, uint64_t lost, bool pause)
 {
+	struct platform_thread *t;
+	const bool worth = policy.seen * SAVED_US * policy.us > 2 * lost;
+
+	policy.mode = LOCAL;
+	policy.quick = 0;
+	if (worth && !pause)
+		policy.backoff = 0;
+	else if (worth || policy.backoff == 0)
+		policy.backoff = BACKOFF_US * policy.us;
+	else if (policy.backoff < BACKOFF_MAX_US * policy.us)
+		policy.backoff *= 2;
+	policy.elect_after = now + policy.backoff;
+	/* Who has not come for long may be waiting for a CPU: ours is free now. */
+	list_for_each(t, &systrap.guests, guest_node)
+	{
+		if (t->counted)
+			pin_thread(t, NO_CPU);
+	}
+	pin_worker(policy.home);
+	set_poller(policy.home);
+}
+
+static void elect(uint64_t now)
+{
+	const uint32_t cpu = other_cpu(policy.home);
+	uint64_t there;
+
 	policy.mode = POLL;
-	__atomic_store_n(&systrap.global->yields, 0, __ATOMIC_RELAXED);
 	policy.seen = 0;
-	policy.last_request = now;
-	pin_worker(other_cpu(policy.home));
-	policy_awake();
+	/* A stub that waits sees one or the other, and stays awake. */
+	set_poller(cpu);
+	set_yields(0);
+	pin_worker(cpu);
+	there = ticks();
+	policy.last_request = there;
+	policy.patience = ARRIVAL_US * policy.us;
+	if (since(now, there) > STOLEN_US * policy.us)
+		resign(there, since(now, there), true);
 }
 
 /* Others had the CPU between the request and us: a yield gives away more than it should. */
-static void judge_yield(const struct platform_thread *t, nsec_t now)
+static void judge_yield(const struct platform_thread *t, uint64_t now)
 {
-	const uint32_t posted = __atomic_load_n(&t->ctx->posted, __ATOMIC_RELAXED);
-	const uint32_t ticks = (uint32_t)__builtin_ia32_rdtsc() - posted;
+	uint32_t posted;
 
 	if (!systrap.global->yields)
 		return;
-	if (ticks <= systrap.global->spin * (STOLEN_NS / STUB_SPIN_NS)) {
+	posted = __atomic_load_n(&t->ctx->posted, __ATOMIC_RELAXED);
+	if ((uint32_t)now - posted <= STOLEN_US * policy.us) {
 		if (++policy.good_yields >= YIELD_WORTH)
-			policy.yield_pause = YIELD_PAUSE_NS;
+			policy.yield_pause = YIELD_PAUSE_US * policy.us;
 		return;
 	}
-	__atomic_store_n(&systrap.global->yields, 0, __ATOMIC_RELAXED);
+	set_yields(0);
 	policy.yield_after = now + policy.yield_pause;
 	policy.good_yields = 0;
-	if (policy.yield_pause < YIELD_PAUSE_MAX)
+	if (policy.yield_pause < YIELD_PAUSE_MAX * policy.us)
 		policy.yield_pause *= 2;
+}
+
+static void note_request(uint64_t now)
+{
+	uint64_t gap = since(policy.last_reply, now);
+
+	policy.seen++;
+	policy.last_request = now;
+	policy.quick = gap < QUICK_US * policy.us ? policy.quick + 1 : 0;
+	if (gap > GAP_MAX_US * policy.us)
+		gap = GAP_MAX_US * policy.us;
+	policy.gap = policy.gap - policy.gap / MEAN + gap / MEAN;
+	policy.wakes -= (policy.wakes + MEAN - 1) / MEAN;
 }
 
 void policy_arrived(struct platform_thread *t)
 {
-	const nsec_t now = kclock_monotonic();
+	const uint64_t now = ticks();
 
 	if (!t->counted)
 		return;
-	uncount(t);
-	policy.seen++;
-	policy.quick = now - policy.last_reply < QUICK_NS ? policy.quick + 1 : 0;
-	policy.last_request = now;
+	uncount(t, now);
+	note_request(now);
+	if (policy.mode == POLL) {
+		if (policy.seen == QUICK_COUNT)
+			policy.patience = SPIN_US * policy.us;
+		return;
+	}
 	judge_yield(t, now);
 	if (!policy.usable || policy.mode != LOCAL)
 		return;
@@ -230,7 +334,8 @@ void policy_arrived(struct platform_thread *t)
 		if (cpu < CPU_SETSIZE && CPU_ISSET(cpu, &policy.all))
 			policy.home = cpu;
 	}
-	if (policy.quick >= QUICK_COUNT && policy.running == 0 && now >= policy.backoff_until)
+	if (policy.quick >= QUICK_COUNT && policy.running == 0 && policy.wakes < WAKES_MAX / 2 &&
+	    (int64_t)(now - policy.elect_after) >= 0)
 		elect(now);
 	else
 		pin_worker(policy.home);
@@ -238,72 +343,95 @@ void policy_arrived(struct platform_thread *t)
 
 void policy_lost(struct platform_thread *t)
 {
-	uncount(t);
+	uncount(t, ticks());
 }
 
-static void resign(nsec_t now, bool stolen)
+void policy_woken(bool parked)
 {
-	const bool worth = policy.seen >= POLL_WORTH && !stolen;
-
-	policy.mode = LOCAL;
-	policy.quick = 0;
-	policy.backoff = worth ? BACKOFF_NS : policy.backoff * 2;
-	if (policy.backoff > BACKOFF_MAX)
-		policy.backoff = BACKOFF_MAX;
-	policy.backoff_until = worth ? now : now + policy.backoff;
-	pin_worker(policy.home);
+	if (parked || policy.mode == POLL)
+		policy.wakes += WAKES_ONE / MEAN;
 }
 
-bool policy_spin(bool (*poll)(void))
+/* Is it time to stop polling? */
+static bool judge_poller(uint64_t last, uint64_t now)
 {
-	nsec_t start, last;
-
-	/* Only a thread that runs guest code can post. */
-	if (policy.mode != POLL || policy.running == 0)
+	if (since(last, now) > STOLEN_US * policy.us)
+		resign(now, since(last, now), true);
+	else if (since(policy.last_request, now) > policy.patience)
+		resign(now, policy.patience, false);
+	else if (policy.seen > 2 * MEAN && policy.gap > RARE_US * policy.us)
+		resign(now, policy.seen * policy.gap, true);
+	else if (policy.seen > 2 * MEAN && policy.wakes > WAKES_MAX)
+		resign(now, policy.seen * SAVED_US * policy.us, true);
+	else
 		return false;
-	start = last = kclock_monotonic();
-	for (;;) {
-		nsec_t now;
+	return true;
+}
 
-		if (poll())
-			return true;
-		__builtin_ia32_pause();
-		now = kclock_monotonic();
-		if (now - last > STOLEN_NS || now - policy.last_request > SPIN_NS) {
-			resign(now, now - last > STOLEN_NS);
-			return false;
+/* Look until there is a request, for CHUNK_US at most. */
+static enum policy_found spin(bool (*look)(void *arg), void *arg, bool briefly)
+{
+	const uint64_t start = ticks();
+	uint64_t last = start;
+
+	for (;;) {
+		uint64_t now;
+
+		for (unsigned int i = 0; i < LOOKS; i++) {
+			if (look(arg))
+				return POLICY_FOUND;
+			__builtin_ia32_pause();
 		}
+		now = ticks();
+		if (judge_poller(last, now))
+			return POLICY_SLEEP;
+		if (briefly || since(start, now) > CHUNK_US * policy.us)
+			return POLICY_AGAIN;
 		last = now;
-		if (now - start > CHUNK_NS)
-			return true;
 	}
 }
 
-bool policy_yield(bool (*poll)(void))
+static enum policy_found yield(bool (*look)(void *arg), void *arg)
 {
-	const nsec_t now = kclock_monotonic();
-
-	if (policy.mode != LOCAL || policy.running == 0 || policy.running > YIELD_THREADS ||
-	    policy.quick < QUICK_COUNT || now < policy.yield_after)
-		return false;
-	__atomic_store_n(&systrap.global->yields, 1, __ATOMIC_RELAXED);
+	if (policy.running > YIELD_THREADS || policy.quick < QUICK_COUNT ||
+	    (int64_t)(ticks() - policy.yield_after) < 0)
+		return POLICY_SLEEP;
+	set_yields(1);
 	for (unsigned int i = 0; i < YIELDS; i++) {
 		(void)sched_yield();
-		if (poll())
-			return true;
+		if (look(arg))
+			return POLICY_FOUND;
 	}
-	__atomic_store_n(&systrap.global->yields, 0, __ATOMIC_RELAXED);
+	set_yields(0);
 	policy.quick = 0;
-	return false;
+	return POLICY_SLEEP;
+}
+
+enum policy_found policy_wait(bool (*look)(void *arg), void *arg, bool briefly)
+{
+	/* Only a thread that runs guest code can post. */
+	if (policy.running == 0 || policy.mode == SPREAD)
+		return POLICY_SLEEP;
+	if (policy.mode == POLL)
+		return spin(look, arg, briefly);
+	return briefly ? POLICY_SLEEP : yield(look, arg);
+}
+
+bool policy_wait_directly(bool (*look)(void *arg), void *arg)
+{
+	if (policy.running != 1 || ++policy.direct > DIRECT_MAX) {
+		policy.direct = 0;
+		return false;
+	}
+	return policy_wait(look, arg, false) == POLICY_FOUND;
 }
 
 void policy_sleeping(void)
 {
-	__atomic_store_n(&systrap.global->poller, NO_CPU, __ATOMIC_RELAXED);
+	set_poller(NO_CPU);
 }
 
 void policy_awake(void)
 {
-	__atomic_store_n(&systrap.global->poller, policy.usable ? this_cpu() : NO_CPU,
-			 __ATOMIC_RELAXED);
+	set_poller(policy.usable ? this_cpu() : NO_CPU);
 }

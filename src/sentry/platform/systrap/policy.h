@@ -11,8 +11,16 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct platform_thread;
+
+/* What waiting has brought. */
+enum policy_found {
+	POLICY_SLEEP, /* nothing, and there is no use in going on */
+	POLICY_AGAIN, /* nothing yet: descriptors are due for a look */
+	POLICY_FOUND,
+};
 
 void policy_init(void);
 /* A guest thread is about to be let go, and has posted. */
@@ -20,9 +28,16 @@ void policy_leaving(struct platform_thread *t);
 void policy_arrived(struct platform_thread *t);
 /* It ended while it ran. */
 void policy_lost(struct platform_thread *t);
-/* Nothing is ready: true if the loop should look again instead of sleeping. poll() finds work. */
-bool policy_spin(bool (*poll)(void));
-/* The same by giving the CPU to the guest thread that shares it. */
-bool policy_yield(bool (*poll)(void));
+/* A reply found its thread asleep; parked: because it had been told that it would take long. */
+void policy_woken(bool parked);
+/* Time in guest code, in ticks of the TSC. */
+uint64_t policy_guest_ticks(const struct platform_thread *t);
+/*
+ * Nothing is ready: wait for requests without sleeping, if that is wise. look() takes them.
+ * briefly: descriptors are of interest, too.
+ */
+enum policy_found policy_wait(bool (*look)(void *arg), void *arg, bool briefly);
+/* The same for the only thread that runs, from its own fiber; false: let the loop do it. */
+bool policy_wait_directly(bool (*look)(void *arg), void *arg);
 void policy_sleeping(void);
 void policy_awake(void);

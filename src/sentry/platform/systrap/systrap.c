@@ -288,8 +288,8 @@ static void thread_free(struct platform_thread *t)
 	systrap_batch_drop(t);
 	systrap_window_drop(t);
 	t->fiber = NULL;
-	s->ended_guest_ns += t->guest_ns;
-	t->guest_ns = t->cpu_shown = 0;
+	s->ended_guest_ticks += t->guest_ticks;
+	t->guest_ticks = t->cpu_shown = 0;
 	if (!keep_for_reuse(t))
 		systrap_thread_forget(t);
 	if (list_empty(&s->threads))
@@ -303,7 +303,7 @@ static void go(struct platform_thread *t)
 
 	if (t->frame_changed) {
 		t->ctx->act[0] = t->uc;
-		t->ctx->act[1] = t->fs_base;
+		t->ctx->act[1] = systrap_fs_base(t);
 		action = STUB_ACT_SIGRETURN;
 	} else if (t->have_result || t->fast) {
 		if (t->patch_wanted && systrap_patch_apply(t))
@@ -358,7 +358,7 @@ static enum verdict interpret(struct platform_thread *t, struct platform_event *
 	bool go_on;
 
 	t->posted = t->in_syscall = false;
-	t->fs_base = t->ctx->fs_base;
+	t->fs_known = false;
 	switch (t->req.kind) {
 	case STUB_REQ_FAST:
 		t->fast = true;
@@ -455,22 +455,17 @@ static bool space_dead(const struct platform_space *s)
 	return s->dead;
 }
 
-static uint64_t guest_ns(const struct platform_thread *t)
-{
-	return t->guest_ns + (t->counted ? kclock_monotonic() - t->left_at : 0);
-}
-
 /*
  * The host tells the time of a whole process; a thread has the part of it that its own stay in
  * guest code is of all. Never less than was said before.
  */
 static uint64_t thread_cpu_ns(struct platform_thread *t)
 {
-	const uint64_t used = systrap_cpu_ns(t->space), own = guest_ns(t);
+	const uint64_t used = systrap_cpu_ns(t->space), own = policy_guest_ticks(t);
 	const struct platform_thread *other;
-	double all = (double)t->space->ended_guest_ns, part;
+	double all = (double)t->space->ended_guest_ticks, part;
 
-	list_for_each(other, &t->space->threads, node) all += (double)guest_ns(other);
+	list_for_each(other, &t->space->threads, node) all += (double)policy_guest_ticks(other);
 	part = all > 0 ? (double)used * (double)own / all : 0;
 	if (part > (double)t->cpu_shown)
 		t->cpu_shown = (uint64_t)part;

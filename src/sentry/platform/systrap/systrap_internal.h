@@ -45,7 +45,7 @@ struct platform_space {
 	struct kmutex flush_lock;	 /* held while a thread is flushing */
 	struct platform_thread *pending; /* it has a batch */
 	unsigned int outs_pending;	 /* copies of all threads */
-	uint64_t ended_guest_ns;	 /* of tasks that have ended */
+	uint64_t ended_guest_ticks;	 /* of tasks that have ended */
 	bool windows_used;		 /* there is a guest's data in the slots */
 	/* Pages that were written lately and have not been mapped otherwise since. */
 	uint64_t good_page[GOOD_PAGES];
@@ -97,18 +97,21 @@ struct platform_thread {
 	bool frame_changed; /* go back by STUB_ACT_SIGRETURN */
 	bool have_result;
 	bool in_syscall; /* the last event was a system call */
+	bool fs_known;	 /* or it is in the slot still */
 	uint64_t result, syscall_nr, fs_base, gs_base;
 
 	bool patch_wanted;
 	struct patch_code patch;
 
-	uint32_t cpu;		      /* its affinity; UINT32_MAX: any */
-	bool counted;		      /* among the running (policy.c) */
-	nsec_t left_at;		      /* when it was let go last */
-	uint64_t guest_ns, cpu_shown; /* time in guest code; what thread_cpu_ns() said */
-	bool running;		      /* in thread_run() */
-	bool interrupted;	      /* thread_interrupt() asked and nothing was reported yet */
-	bool kicked;		      /* SIGURG is under way; deaf fires if it is not answered */
+	uint32_t cpu;	      /* its affinity; UINT32_MAX: any */
+	bool counted;	      /* among the running (policy.c) */
+	uint64_t left_at;     /* when it was let go last; ticks */
+	uint64_t guest_ticks; /* in guest code */
+	uint64_t cpu_shown;   /* what thread_cpu_ns() said */
+	bool running;	      /* in thread_run() */
+	bool interrupted;     /* thread_interrupt() asked and nothing was reported yet */
+	bool told_parked;     /* it was told that this request takes long */
+	bool kicked;	      /* SIGURG is under way; deaf fires if it is not answered */
 	struct ktimer deaf;
 	uint64_t deaf_cpu_ns; /* of the process when it was kicked */
 	unsigned int deaf_rounds;
@@ -119,6 +122,7 @@ struct platform_thread {
 	uint32_t out_used;
 	struct stub_out out[STUB_OUTS_MAX]; /* what was sent is not read back */
 	bool flushing;			    /* a fiber that copies memory has them made */
+	bool notifies;			    /* it is under way with grants */
 	unsigned int grants_len;
 	struct systrap_grant grants[SYSTRAP_GRANTS];
 };
@@ -140,7 +144,8 @@ extern struct systrap {
 	struct stub_global *global;
 	uint32_t *words; /* STUB_WRO */
 	struct stub_ids *ids;
-	uint64_t entry; /* stub_enter() in the stub */
+	uint64_t entry;	      /* stub_enter() in the stub */
+	unsigned int granted; /* threads that are under way with grants */
 	uint8_t index_used[STUB_THREADS];
 	uint32_t index_next;
 	int doorbell;
@@ -221,6 +226,8 @@ void systrap_window_drop(struct platform_thread *t);
 int systrap_sync(struct platform_thread *t);
 /* The thread's own fiber waits until a foreign flush is over. */
 void systrap_flush_wait(struct platform_thread *t);
+/* It makes no more calls that need one; grants that were not sent yet stay. */
+void systrap_grants_used(struct platform_thread *t);
 void systrap_grants_end(struct platform_thread *t);
 
 /* birth.c: notifications. */
@@ -235,6 +242,8 @@ void systrap_frame_copy(const struct platform_thread *from, struct platform_thre
 /* Have a frame: registers of a thread that came by a patched site move into one. May park. */
 int systrap_frame_ensure(struct platform_thread *t);
 /* The frame's rip, and put one in; translate it into trampolines (patch.h). */
+uint64_t systrap_fs_base(const struct platform_thread *t);
+void systrap_put_fs_base(struct platform_thread *t, uint64_t base);
 int systrap_frame_rip(const struct platform_thread *t, uint64_t *ret);
 void systrap_frame_set_rip(struct platform_thread *t, uint64_t rip);
 void systrap_frame_translate(struct platform_thread *t);

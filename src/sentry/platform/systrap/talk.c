@@ -56,9 +56,11 @@ static bool take(struct platform_thread *t)
 		t->req.args[i] = __atomic_load_n(&c->args[i], __ATOMIC_RELAXED);
 	t->guest = false;
 	t->posted = true;
+	t->told_parked = false;
 	t->early = false;
 	t->kicked = false;
 	ktimer_cancel(&t->deaf);
+	systrap_grants_used(t);
 	if (t->batch_len == 0) /* or they are for calls that were not sent yet */
 		systrap_grants_end(t);
 	list_del(&t->guest_node);
@@ -77,6 +79,7 @@ static void tell_parked(void)
 			list_first(&systrap.taken, struct platform_thread, guest_node);
 
 		list_del(&t->guest_node);
+		t->told_parked = true;
 		__atomic_store_n(&t->ctx->parked_seq, t->seq, __ATOMIC_RELAXED);
 	}
 }
@@ -96,19 +99,34 @@ static bool poll_requests(void)
 	return scan();
 }
 
-static bool before_sleep(void)
+static bool look_everywhere(void *arg)
 {
-	if (policy_spin(scan) || policy_yield(scan))
-		return false;
-	policy_sleeping();
-	(void)__atomic_exchange_n(&systrap.global->sleeping, 1, __ATOMIC_SEQ_CST);
-	return !scan();
+	(void)arg;
+	return scan();
+}
+
+static bool look_at(void *arg)
+{
+	return take(arg);
 }
 
 static void after_sleep(void)
 {
 	__atomic_store_n(&systrap.global->sleeping, 0, __ATOMIC_RELAXED);
 	policy_awake();
+}
+
+static bool before_sleep(void)
+{
+	/* Notifications come by a descriptor. */
+	if (policy_wait(look_everywhere, NULL, systrap.granted > 0) != POLICY_SLEEP)
+		return false;
+	policy_sleeping();
+	(void)__atomic_exchange_n(&systrap.global->sleeping, 1, __ATOMIC_SEQ_CST);
+	if (!scan())
+		return true;
+	after_sleep();
+	return false;
 }
 
 static const struct kloop_hook hook = {
@@ -143,11 +161,16 @@ void systrap_reply(struct platform_thread *t, enum stub_action action)
 	list_move_tail(&t->guest_node, &systrap.guests);
 	systrap_batch_sent(t);
 	systrap_window_sent(t);
+	if (t->grants_len > 0 && !t->notifies) {
+		t->notifies = true;
+		systrap.granted++;
+	}
 	__atomic_store_n(&c->action, (uint32_t)action, __ATOMIC_RELAXED);
 	(void)__atomic_exchange_n(&c->rep_seq, t->seq, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&c->sleep, __ATOMIC_SEQ_CST)) {
 		uint32_t *word = &systrap.words[t->index];
 
+		policy_woken(t->told_parked);
 		__atomic_store_n(&c->sleep, 0, __ATOMIC_RELAXED);
 		__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
 		(void)syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
@@ -213,10 +236,12 @@ int systrap_await(struct platform_thread *t, nsec_t deadline)
 {
 	int r = 0;
 
+	/* A request that is there already, or soon, saves a round through the loop. */
+	if (t->guest && !take(t) && t->counted && systrap.granted == 0 && !fiber_any_ready()) {
+		tell_parked();
+		(void)policy_wait_directly(look_at, t);
+	}
 	t->waiter = fiber_self();
-	/* A request that is there already saves a round through the loop. */
-	if (t->guest)
-		(void)take(t);
 	while (!t->posted && !t->space->dead && r != -ETIMEDOUT)
 		r = fiber_park(deadline, false);
 	t->waiter = NULL;

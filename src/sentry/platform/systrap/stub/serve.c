@@ -19,6 +19,7 @@
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
 
 #define YIELDS 2
+#define LOOKS  16 /* at the reply, between two at anything else */
 
 static uint64_t ticks(void)
 {
@@ -41,36 +42,50 @@ static bool answered(const struct stub_ctx *c, uint32_t seq)
 	return __atomic_load_n(&c->rep_seq, __ATOMIC_ACQUIRE) == seq;
 }
 
-static bool spin(const struct stub_ctx *c, uint32_t seq)
+static bool takes_long(const struct stub_ctx *c, uint32_t seq)
 {
-	const volatile struct stub_global *g = stub_global();
-	const uint32_t poller = g->poller;
-	uint64_t limit, start;
-
-	if (poller == UINT32_MAX || poller == c->cpu)
-		return false;
-	limit = g->spin;
-	start = ticks();
-	while (!answered(c, seq)) {
-		if (ticks() - start > limit || g->poller == UINT32_MAX ||
-		    __atomic_load_n(&c->parked_seq, __ATOMIC_RELAXED) == seq)
-			return answered(c, seq);
-		__builtin_ia32_pause();
-	}
-	return true;
+	return __atomic_load_n(&c->parked_seq, __ATOMIC_RELAXED) == seq;
 }
 
-/* The worker is on this CPU and runnable: change places with it, which is cheaper than to sleep. */
-static bool change_places(const struct stub_ctx *c, uint32_t seq)
+static bool polled_elsewhere(const struct stub_ctx *c)
 {
-	for (unsigned int i = 0; i < YIELDS && stub_global()->yields; i++) {
+	const uint32_t poller = stub_global()->poller;
+
+	return poller != UINT32_MAX && poller != c->cpu;
+}
+
+static bool spin(const struct stub_ctx *c, uint32_t seq)
+{
+	const uint64_t start = ticks(), limit = stub_global()->spin;
+
+	do {
+		for (unsigned int i = 0; i < LOOKS; i++) {
+			if (answered(c, seq))
+				return true;
+			__builtin_ia32_pause();
+		}
+	} while (!takes_long(c, seq) && polled_elsewhere(c) && ticks() - start <= limit);
+	return answered(c, seq);
+}
+
+/*
+ * Spin while the worker polls on another CPU. While it is on this one and runnable, change places
+ * with it, which is cheaper than to sleep; it may leave for another one meanwhile.
+ */
+static bool wait_awake(const struct stub_ctx *c, uint32_t seq)
+{
+	for (unsigned int i = 0; i < YIELDS; i++) {
+		if (polled_elsewhere(c))
+			return spin(c, seq);
+		if (!stub_global()->yields)
+			break;
 		(void)sys6(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 		if (answered(c, seq))
 			return true;
-		if (__atomic_load_n(&c->parked_seq, __ATOMIC_RELAXED) == seq)
+		if (takes_long(c, seq))
 			return false;
 	}
-	return false;
+	return polled_elsewhere(c) && spin(c, seq);
 }
 
 static void ring(void)
@@ -94,7 +109,7 @@ void stub_post(struct stub_ctx *c, uint32_t kind, uint64_t nr)
 	c->kind = kind;
 	c->nr = nr;
 	(void)__atomic_exchange_n(&c->req_seq, seq, __ATOMIC_SEQ_CST);
-	if (spin(c, seq) || change_places(c, seq))
+	if (wait_awake(c, seq))
 		return;
 	if (stub_global()->sleeping)
 		ring();
