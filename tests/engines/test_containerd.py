@@ -192,9 +192,7 @@ def test_run_on_a_terminal(containerd):
         term.expect("0:tty 1:tty 2:tty")
         term.expect("/dev/console")
         term.resize(41, 88)
-        time.sleep(0.3)
-        term.send("stty size; exit 13\n")
-        term.expect("41 88")
+        term.send('until [ "$(stty size)" = "41 88" ]; do sleep 0.1; done; exit 13\n')
         assert term.wait() == 13
 
 

@@ -370,8 +370,7 @@ def test_run_on_a_terminal_follows_the_window_size(docker):
     with docker.terminal("run", "--rm", "-it", "--network", "none", TEST_IMAGE, "/bin/probe",
                          "winsize", rows=20, cols=60) as term:
         term.expect("size ")
-        term.resize(43, 107)
-        term.expect("size 43 107")
+        term.expect_size(43, 107)
         term.send("\x03")
         # Process 1 has no handler for SIGINT, so ^C alone does not end it.
         time.sleep(0.2)

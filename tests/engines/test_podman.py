@@ -587,8 +587,7 @@ def test_exec_terminal_follows_the_window_size(podman):
     name = podman.start("/bin/sleep", "1000")
     with podman.terminal("exec", "-it", name, "/bin/probe", "winsize", rows=20, cols=60) as term:
         term.expect("size ")
-        term.resize(44, 111)
-        term.expect("size 44 111")
+        term.expect_size(44, 111)
         term.send("\x03")
         assert term.wait() == 130
 

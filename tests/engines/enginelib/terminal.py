@@ -73,6 +73,18 @@ class Terminal:
         before, self.seen = self.seen.split(text, 1)
         return before
 
+    def expect_size(self, rows, cols, timeout=15):
+        """Resize until the program inside says so: a client listens for SIGWINCH only after its first size is set."""
+        end = time.monotonic() + timeout
+        text = "size %d %d" % (rows, cols)
+        self.resize(rows, cols)
+        while text not in self.seen and time.monotonic() < end:
+            if select.select([self.master], [], [], 0.5)[0]:
+                self._read(0)
+            else:
+                os.kill(self.proc.pid, signal.SIGWINCH)
+        return self.expect(text, 1)
+
     def wait(self, timeout=15):
         """Read to the end and return the exit status."""
         end = time.monotonic() + timeout
