@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A read-only file system: every call that would change it is refused with EROFS. */
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/xattr.h>
 
 #include "harness.h"
 
 static const struct timeval tv2[2];
+static const struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "ro/socket" };
+static int un;
 
 #define CHANGING_CALLS(X)                                            \
 	X(SYS_open, "ro/file", O_RDWR)                               \
@@ -50,6 +54,7 @@ static const struct timeval tv2[2];
 	X(SYS_removexattr, "ro/file", "user.x")                      \
 	X(SYS_lremovexattr, "ro/file", "user.x")                     \
 	X(SYS_fremovexattr, fd, "user.x")                            \
+	X(SYS_bind, un, &name, sizeof(name))                         \
 	X(SYS_access, "ro/file", W_OK)                               \
 	X(SYS_faccessat, AT_FDCWD, "ro/file", W_OK)                  \
 	X(SYS_faccessat2, AT_FDCWD, "ro/file", W_OK, 0)
@@ -73,6 +78,7 @@ static void make(void)
 	write_file("ro/file", "text");
 	OK(mkdir("ro/dir", 0755));
 	OK(mkfifo("ro/fifo", 0600));
+	un = OK(socket(AF_UNIX, SOCK_STREAM, 0));
 }
 
 TEST(file_system)

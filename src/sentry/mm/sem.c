@@ -127,10 +127,25 @@ int sem_set_all(struct sem_set *set, const uint16_t *values, int pid)
 	return 0;
 }
 
-struct sem_undo_list *sem_undo_ref(struct sem_undo_list *list)
+static struct sem_undo_list *get_list(struct sem_undo_list **list)
 {
-	list->refs++;
-	return list;
+	if (*list)
+		return *list;
+	*list = calloc(1, sizeof(**list));
+	if (*list) {
+		(*list)->refs = 1;
+		list_init(&(*list)->undos);
+	}
+	return *list;
+}
+
+struct sem_undo_list *sem_undo_share(struct sem_undo_list **list)
+{
+	struct sem_undo_list *shared = get_list(list);
+
+	if (shared)
+		shared->refs++;
+	return shared;
 }
 
 void sem_undo_exit(struct sem_undo_list *list, int pid)
@@ -164,13 +179,8 @@ static int undo_find(struct sem_set *set, struct sem_undo_list **list, struct se
 {
 	struct sem_undo *undo;
 
-	if (!*list) {
-		*list = calloc(1, sizeof(**list));
-		if (!*list)
-			return -ENOMEM;
-		(*list)->refs = 1;
-		list_init(&(*list)->undos);
-	}
+	if (!get_list(list))
+		return -ENOMEM;
 	list_for_each(undo, &(*list)->undos, in_list)
 	{
 		if (undo->set == set) {

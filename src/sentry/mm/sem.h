@@ -38,7 +38,8 @@ struct sem_op {
  * pointer, NULL at first, and gives it to sem_undo_exit() at the end of the last sharer.
  */
 struct sem_undo_list;
-struct sem_undo_list *sem_undo_ref(struct sem_undo_list *list);
+/* One more sharer (CLONE_SYSVSEM): *list is made when there is none yet. NULL: no memory. */
+struct sem_undo_list *sem_undo_share(struct sem_undo_list **list);
 void sem_undo_exit(struct sem_undo_list *list, int pid); /* accepts NULL */
 
 int sem_get(struct ipc_ns *ns, int key, int count, int flags, const struct cred *cred);

@@ -153,6 +153,7 @@ int inet_socket_new(struct net_ns *ns, int family, int type, int protocol, uint3
 	list_init(&s->pending_node);
 	list_init(&s->waiting);
 	list_init(&s->waiting_node);
+	ktimer_init(&s->give_up, tcp_give_up);
 	endpoint_set_any(&s->local, family);
 	endpoint_set_any(&s->remote, family);
 	inet_options_init(s);

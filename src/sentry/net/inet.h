@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "sentry/core/ktimer.h"
 #include "sentry/net/stream.h"
 
 #define INET_GROUPS_MAX	 20 /* multicast groups of a socket: igmp_max_memberships */
@@ -43,6 +44,7 @@ struct inet_socket {
 	struct list_head pending, pending_node; /* connections that wait for accept(2) */
 	struct list_head waiting, waiting_node; /* connects that wait for room in pending */
 	struct inet_socket *listener;		/* of a pending or waiting one */
+	struct ktimer give_up;			/* armed while TCP_CONNECTING */
 };
 
 static inline struct inet_socket *to_inet(struct socket *s)
@@ -98,6 +100,9 @@ int inet_getsockopt(struct socket *s, int level, int name, void *value, size_t *
 void inet_options_init(struct inet_socket *s);
 int inet_option(const struct inet_socket *s, int level, int name); /* its value; it is known */
 bool inet_in_group(const struct inet_socket *s, const struct endpoint *group);
+
+/* The timer of a connect that nobody answers: ETIMEDOUT. */
+void tcp_give_up(struct ktimer *timer);
 
 /* The state as Linux numbers it, for TCP_INFO and /proc/net/tcp. */
 int tcp_linux_state(const struct inet_socket *s);

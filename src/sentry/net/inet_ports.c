@@ -28,12 +28,12 @@ static bool overlap(const struct inet_socket *a, const struct inet_socket *b)
 	return endpoint_same_ip(&a->local, &b->local) || covers(a, b) || covers(b, a);
 }
 
+/* May a have b's port, too? */
 static bool may_share(const struct inet_socket *a, const struct inet_socket *b)
 {
 	const bool reuse = a->sock.opt.reuseaddr && b->sock.opt.reuseaddr;
-	const bool listens = a->state == TCP_LISTENING || b->state == TCP_LISTENING;
 
-	if (reuse && (a->sock.type == SOCK_DGRAM || !listens))
+	if (reuse && (a->sock.type == SOCK_DGRAM || b->state != TCP_LISTENING))
 		return true;
 	return a->sock.opt.reuseport && b->sock.opt.reuseport && a->sock.file.cred &&
 	       b->sock.file.cred && a->sock.file.cred->euid == b->sock.file.cred->euid;

@@ -4,11 +4,15 @@
  * know each other, a reset is an error put on the other end.
  */
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "sentry/core/kclock.h"
 #include "sentry/net/inet.h"
 #include "sentry/task/task.h"
+
+#define CONNECT_DOUBLINGS 6 /* of the time between first packets, then it stays: TCP_RTO_MAX */
 
 static int tcp_listen(struct socket *sock, int backlog)
 {
@@ -82,6 +86,14 @@ static int establish(struct inet_socket *client, struct inet_socket *listener)
 	return 0;
 }
 
+/* Nobody waits in the listener's line any more. */
+static void leave_line(struct inet_socket *s)
+{
+	list_del(&s->waiting_node);
+	ktimer_cancel(&s->give_up);
+	s->listener = NULL;
+}
+
 static void refuse(struct inet_socket *s, int error)
 {
 	s->state = TCP_FRESH;
@@ -99,11 +111,33 @@ static void admit(struct inet_socket *listener)
 		struct inet_socket *s =
 			list_first(&listener->waiting, struct inet_socket, waiting_node);
 
-		list_del(&s->waiting_node);
-		s->listener = NULL;
+		leave_line(s);
 		if (establish(s, listener) < 0)
 			refuse(s, ENOMEM);
 	}
+}
+
+void tcp_give_up(struct ktimer *timer)
+{
+	struct inet_socket *s = container_of(timer, struct inet_socket, give_up);
+
+	leave_line(s);
+	refuse(s, ETIMEDOUT);
+}
+
+/*
+ * How long a first packet is sent again: TCP_USER_TIMEOUT, or TCP_SYNCNT times, the first after a
+ * second and each after twice the time of the one before (tcp(7)).
+ */
+static nsec_t connect_time(const struct inet_socket *s)
+{
+	const int ms = inet_option(s, IPPROTO_TCP, TCP_USER_TIMEOUT);
+	const int count = inet_option(s, IPPROTO_TCP, TCP_SYNCNT);
+
+	if (ms)
+		return (nsec_t)ms * (NSEC_PER_SEC / 1000);
+	return ((2ull << (count < CONNECT_DOUBLINGS ? count : CONNECT_DOUBLINGS)) - 1) *
+	       NSEC_PER_SEC;
 }
 
 /* Begin a connect: it is over at once, or waits in the listener's list. */
@@ -129,6 +163,7 @@ static int begin_connect(struct inet_socket *s, const struct endpoint *to)
 		s->state = TCP_CONNECTING;
 		s->listener = listener;
 		list_add_tail(&s->waiting_node, &listener->waiting);
+		ktimer_arm(&s->give_up, nsec_add(kclock_monotonic(), connect_time(s)));
 		return 0;
 	}
 	return establish(s, listener);
@@ -150,10 +185,8 @@ static int disconnect(struct inet_socket *s)
 {
 	if (s->state == TCP_LISTENING)
 		return -EISCONN;
-	if (s->state == TCP_CONNECTING) {
-		list_del(&s->waiting_node);
-		s->listener = NULL;
-	}
+	if (s->state == TCP_CONNECTING)
+		leave_line(s);
 	send_reset(s);
 	packet_queue_done(&s->st.rx);
 	s->st.rx_shut = s->st.tx_shut = s->st.fin = false;
@@ -293,11 +326,29 @@ static ssize_t send_urgent(struct inet_socket *s, struct socket_msg *m)
 	return sent + 1;
 }
 
+/* MSG_FASTOPEN: connect, and send what comes with it. */
+static int connect_to_send(struct inet_socket *s, struct socket_msg *m)
+{
+	const bool nonblock = m->flags & MSG_DONTWAIT;
+	int r;
+
+	if (m->addr.len >= sizeof(sa_family_t) && m->addr.sa.sa_family == AF_UNSPEC)
+		return -EOPNOTSUPP;
+	r = tcp_connect(&s->sock, &m->addr, nonblock);
+	/* Inside a sandbox the answer is there at once. */
+	return r == -EINPROGRESS && s->unreported ? finish_connect(s) : r;
+}
+
 static ssize_t tcp_send(struct socket *sock, struct socket_msg *m)
 {
 	struct inet_socket *s = to_inet(sock);
 	ssize_t n;
 
+	if (m->flags & MSG_FASTOPEN) {
+		n = connect_to_send(s, m);
+		if (n < 0)
+			return n;
+	}
 	if (s->state == TCP_CONNECTING) {
 		if (m->flags & MSG_DONTWAIT)
 			return -EAGAIN;
@@ -393,7 +444,7 @@ static void stop_listening(struct inet_socket *s)
 	while (!list_empty(&s->waiting)) {
 		struct inet_socket *w = list_first(&s->waiting, struct inet_socket, waiting_node);
 
-		list_del(&w->waiting_node);
+		leave_line(w);
 		refuse(w, ECONNREFUSED);
 	}
 	while (!list_empty(&s->pending)) {
@@ -415,7 +466,7 @@ static int tcp_shutdown(struct socket *sock, int how)
 		return 0;
 	}
 	if (s->state == TCP_CONNECTING) {
-		list_del(&s->waiting_node);
+		leave_line(s);
 		refuse(s, ECONNRESET);
 		return 0;
 	}
@@ -483,7 +534,7 @@ static void tcp_release(struct socket *sock)
 		list_del(&s->pending_node);
 		s->listener->pending_count--;
 	}
-	list_del(&s->waiting_node);
+	leave_line(s);
 	if (peer && (s->st.rx.bytes || (sock->opt.linger.l_onoff && !sock->opt.linger.l_linger))) {
 		send_reset(s);
 	} else if (peer) {

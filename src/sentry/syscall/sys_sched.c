@@ -4,6 +4,7 @@
  * sandbox's share: policies and priorities are kept and told, and change nothing.
  */
 #include <linux/capability.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -186,6 +187,8 @@ sysret_t sys_sched_setattr(struct task *t, const struct syscall_args *a)
 		return -EINVAL;
 	if (user_copy_in(task_um(t), &attr, arg_uaddr(a, 1), sizeof(attr)) < 0)
 		return -EFAULT;
+	if (attr.flags & ~(uint64_t)SCHED_FLAG_RESET_ON_FORK)
+		return -EINVAL;
 	if (attr.size && (attr.size < SCHED_ATTR_V0 || attr.size > SCHED_ATTR_MAX))
 		return -E2BIG;
 	if (attr.nice < NICE_MIN)
@@ -198,6 +201,7 @@ sysret_t sys_sched_setattr(struct task *t, const struct syscall_args *a)
 	r = judge_policy(t, of, (int)attr.policy, (int)attr.priority);
 	if (r == 0) {
 		of->policy = (int)attr.policy;
+		of->reset_on_fork = attr.flags & SCHED_FLAG_RESET_ON_FORK;
 		of->rt_priority = (int)attr.priority;
 		if (!is_rt(of->policy))
 			of->nice = attr.nice;
@@ -219,6 +223,7 @@ sysret_t sys_sched_getattr(struct task *t, const struct syscall_args *a)
 	if (!of)
 		return -ESRCH;
 	attr.policy = (uint32_t)of->policy;
+	attr.flags = of->reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0;
 	attr.priority = (uint32_t)of->rt_priority;
 	attr.nice = is_rt(of->policy) ? 0 : of->nice;
 	task_unref(of);

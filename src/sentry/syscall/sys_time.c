@@ -43,7 +43,8 @@ sysret_t sys_clock_settime(struct task *t, const struct syscall_args *a)
 {
 	struct timespec ts;
 
-	if (clock_kind(arg_int(a, 0)) != CLOCK_KIND_REAL)
+	/* Its coarse form and its alarms cannot be set. */
+	if (arg_int(a, 0) != CLOCK_REALTIME)
 		return -EINVAL;
 	if (user_copy_in(task_um(t), &ts, arg_uaddr(a, 1), sizeof(ts)) < 0)
 		return -EFAULT;
@@ -52,13 +53,18 @@ sysret_t sys_clock_settime(struct task *t, const struct syscall_args *a)
 
 sysret_t sys_settimeofday(struct task *t, const struct syscall_args *a)
 {
+	struct timezone tz;
 	struct timeval tv;
 
 	if (arg_uaddr(a, 0)) {
 		if (user_copy_in(task_um(t), &tv, arg_uaddr(a, 0), sizeof(tv)) < 0)
 			return -EFAULT;
-		if (tv.tv_usec < 0 || tv.tv_usec > 1000000)
+		if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
 			return -EINVAL;
+	}
+	if (arg_uaddr(a, 1)) {
+		if (user_copy_in(task_um(t), &tz, arg_uaddr(a, 1), sizeof(tz)) < 0)
+			return -EFAULT;
 	}
 	return -EPERM;
 }
@@ -246,10 +252,10 @@ sysret_t sys_clock_nanosleep(struct task *t, const struct syscall_args *a)
 	nsec_t ns, now;
 	int r;
 
-	if (kind == CLOCK_KIND_BAD || id == CLOCK_THREAD_CPUTIME_ID)
+	if (kind == CLOCK_KIND_BAD)
 		return -EINVAL;
-	if (id == CLOCK_REALTIME_COARSE || id == CLOCK_MONOTONIC_COARSE ||
-	    id == CLOCK_MONOTONIC_RAW)
+	if (id == CLOCK_THREAD_CPUTIME_ID || id == CLOCK_REALTIME_COARSE ||
+	    id == CLOCK_MONOTONIC_COARSE || id == CLOCK_MONOTONIC_RAW)
 		return -EOPNOTSUPP;
 	r = import_sleep(t, arg_uaddr(a, 2), &ts);
 	if (r < 0)

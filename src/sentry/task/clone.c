@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/mm/sem.h"
 #include "sentry/task/hooks.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/pidfd.h"
@@ -121,6 +122,11 @@ static int make_group(struct task *t, struct task *child, const struct clone_req
 	}
 	if (!tg->sighand)
 		return -ENOMEM;
+	if (req->flags & CLONE_SYSVSEM) {
+		tg->sem_undo = sem_undo_share(&t->tg->sem_undo);
+		if (!tg->sem_undo)
+			return -ENOMEM;
+	}
 	if (req->flags & CLONE_CLEAR_SIGHAND)
 		clear_handlers(tg->sighand);
 	memcpy(tg->limits, t->tg->limits, sizeof(tg->limits));
@@ -166,6 +172,8 @@ static int copy_registers(struct task *t, struct task *child, const struct clone
 	child->regs.r.rax = 0;
 	if (req->stack)
 		child->regs.r.rsp = req->stack;
+	if ((req->flags & CLONE_SETTLS) && req->tls >= PLATFORM_GUEST_TOP)
+		return -EPERM;
 	if (req->flags & CLONE_SETTLS)
 		child->regs.r.fs_base = req->tls;
 	child->regs_valid = true;

@@ -15,6 +15,11 @@
 #include "sentry/task/task.h"
 #include "sentry/task/user_usage.h"
 
+/* UAPI_SA_FLAGS of Linux 5.11 and newer, SA_EXPOSE_TAGBITS and SA_RESTORER among them. */
+#define KERNEL_SA_KNOWN                                                                    \
+	(SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | \
+	 SA_RESETHAND | 0x800ull | 0x04000000ull)
+
 #define SIG_IGNORE_MASK (SIG_BIT(SIGCHLD) | SIG_BIT(SIGCONT) | SIG_BIT(SIGURG) | SIG_BIT(SIGWINCH))
 
 void task_kick(struct task *t)
@@ -318,6 +323,8 @@ void signal_set_action(struct task *t, int sig, const struct kernel_sigaction *a
 		return;
 	*slot = *action;
 	slot->mask &= ~SIG_UNBLOCKABLE;
+	/* Programs find out by what stays which flags are known (SA_UNSUPPORTED). */
+	slot->flags &= KERNEL_SA_KNOWN;
 	if (signal_is_ignored(t, sig)) {
 		flush_everywhere(t->tg, SIG_BIT(sig));
 		signal_recalc(t);

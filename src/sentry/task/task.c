@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sentry/core/kclock.h"
+#include "sentry/mm/sem.h"
 #include "sentry/task/answers.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/ptrace.h"
@@ -119,6 +120,7 @@ void thread_group_unref(struct thread_group *tg)
 	if (!tg || --tg->refs)
 		return;
 	sig_queue_flush(&tg->shared_pending, ~0ull);
+	sem_undo_exit(tg->sem_undo, 0); /* of one that was never born */
 	sighand_unref(tg->sighand);
 	process_group_unref(tg->pgrp);
 	session_unref(tg->session);

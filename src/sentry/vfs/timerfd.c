@@ -8,12 +8,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/timerfd.h>
 
 #include "sentry/core/kclock.h"
 #include "sentry/core/ktimer.h"
 #include "sentry/vfs/anon.h"
 #include "sentry/vfs/eventfd.h"
+
+/* TFD_IOC_SET_TICKS, which only some headers have. */
+#define TIMERFD_SET_TICKS _IOW('T', 0, uint64_t)
 
 struct timerfd {
 	struct file file;
@@ -97,6 +101,23 @@ static uint32_t timerfd_poll(struct file *f)
 	return t->ticks ? POLLIN | POLLRDNORM : 0;
 }
 
+/* TFD_IOC_SET_TICKS of a restored process: so many expirations wait to be read. */
+static long timerfd_ioctl(struct file *f, unsigned int cmd, uint64_t arg, struct user_memory *um)
+{
+	struct timerfd *t = container_of(f, struct timerfd, file);
+	uint64_t ticks;
+
+	if (cmd != TIMERFD_SET_TICKS)
+		return -ENOTTY;
+	if (user_copy_in(um, &ticks, arg, sizeof(ticks)) < 0)
+		return -EFAULT;
+	if (!ticks)
+		return -EINVAL;
+	t->ticks = ticks;
+	waitq_wake(&t->wq, POLLIN | POLLRDNORM);
+	return 0;
+}
+
 static void timerfd_release(struct file *f)
 {
 	struct timerfd *t = container_of(f, struct timerfd, file);
@@ -124,6 +145,7 @@ static int timerfd_show(struct file *f, char *buf, size_t len)
 static const struct file_ops timerfd_ops = {
 	.read = timerfd_read,
 	.poll = timerfd_poll,
+	.ioctl = timerfd_ioctl,
 	.show_fdinfo = timerfd_show,
 	.release = timerfd_release,
 };
