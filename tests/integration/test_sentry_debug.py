@@ -99,3 +99,27 @@ def test_faults_and_opens_are_counted(runtime, bundle):
     assert after["caisson_gofer_opens_total"] > before["caisson_gofer_opens_total"]
     assert after["caisson_gofer_requests_total"] > before["caisson_gofer_requests_total"]
     assert after["caisson_sentry_memory_bytes"] > 0 and after["caisson_sentry_fibers"] >= 2
+
+
+@pytest.mark.parametrize("room,words", [
+    ("boot", "the gate is open"), ("fs", "gofer: request"), ("mm", "mmap of"), ("net", "socket of family 2 type 1"),
+    ("syscall", "set_mempolicy_home_node is refused"), ("task", "executes /bin/cat"), ("vfs", "open /etc/passwd flags")])
+def test_a_room_logs_what_it_does_and_no_other(runtime, bundle, work_dir, room, words):
+    log = work_dir / "log"
+    script = "testinit tcp 127.0.0.1 1; testinit syscall 450; /bin/cat /etc/passwd"
+    runtime.run(bundle, ["sh", "-c", script], global_flags=["--log", log, f"--debug={room}"])
+
+    rooms = re.findall(r"^\[ *\d+\.\d{6} (\w+)\] ", log.read_text(errors="replace"), re.M)
+    assert set(rooms) == {room} and words in log.read_text(errors="replace")
+
+
+def test_a_room_that_is_none_is_an_error_that_names_it(runtime, bundle):
+    refused(runtime, runtime.create(bundle, global_flags=["--debug=vsf"], check=False), "--debug=vsf: Invalid argument")
+
+
+def test_a_guests_text_stays_in_its_line_of_the_log(runtime, bundle, work_dir):
+    log = work_dir / "log"
+    runtime.run(bundle, ["sh", "-c", r"""cat "$(printf 'a\nb\033[2Jc')"; true"""],
+                global_flags=["--log", log, "--debug=vfs"])
+
+    assert "open a?b?[2Jc flags" in log.read_text(errors="replace")

@@ -3,6 +3,7 @@
 
 #include "sentry/boot/usage.h"
 #include "sentry/core/hostwork.h"
+#include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
 #include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/devpts/devpts.h"
@@ -74,8 +75,11 @@ static void offer_net_files(void)
 
 int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 {
-	int r = kloop_init();
+	int r = klog_setup(c->debug, SENTRY_FD_LOG);
 
+	if (r < 0)
+		return err_sys(err, r, "--debug=%s", c->debug);
+	r = kloop_init();
 	if (r == 0)
 		r = hostwork_init(HOSTWORK_THREADS);
 	if (r < 0)
@@ -102,6 +106,7 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 	r = strace_setup(c->strace, SENTRY_FD_LOG);
 	if (r < 0)
 		return err_sys(err, r, "--strace=%s", c->strace);
+	klog(boot, "platform %s runs", platform->name);
 	register_filesystems();
 	net_register();
 	offer_net_files();

@@ -26,6 +26,7 @@
 #include "sentry/boot/mounts.h"
 #include "sentry/boot/sandbox.h"
 #include "sentry/boot/terminal.h"
+#include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
 #include "sentry/mem/memfile.h"
 #include "sentry/mm/ipc_ns.h"
@@ -74,6 +75,7 @@ static void end_sandbox(void *arg)
 		terminal_end(TAKE_PTR(sandbox.terminal));
 	if (fiber_self())
 		events_end();
+	klog(boot, "the sandbox ends: wait status %#x", (unsigned int)sandbox.wait_status);
 	control_flush();
 	kloop_stop(exit_code_of(sandbox.wait_status));
 }
@@ -98,6 +100,7 @@ int sandbox_start(void)
 		return -EINVAL;
 	sandbox.started = true;
 	waitq_wake(&sandbox.changed, WAIT_ALL);
+	klog(boot, "the gate is open");
 	if (event_wanted(EVENT_container_start))
 		event_container_start(sandbox.init, process->args.items, process->cwd);
 	return task_start(sandbox.init);
@@ -323,14 +326,17 @@ static void boot(void *arg)
 	sandbox.container = container_new(sandbox.description->id, (unsigned int)pids);
 	/* Before anything of the container is looked at: names, images, the runtime's requests. */
 	r = cage_close(sandbox.description, &err);
+	klog(boot, "the cage is closed: %d", r);
 	if (r == 0 && !sandbox.container)
 		r = err_sys(&err, -ENOMEM, "make the container");
 	if (r == 0)
 		r = make_namespaces(&err);
+	klog(boot, "container %s: namespaces and mounts: %d", sandbox.description->id, r);
 	if (r == 0)
 		r = events_start(sandbox.description, &err);
 	if (r == 0)
 		r = load_init(&err);
+	klog(boot, "first process loaded: %d", r);
 	if (r == 0)
 		r = control_start(SENTRY_FD_CONTROL, &err);
 	if (r == 0)
@@ -339,6 +345,7 @@ static void boot(void *arg)
 		fail(&err);
 		return;
 	}
+	klog(boot, "waiting at the gate");
 	say(SENTRY_REPORT_READY, NULL);
 	if (pass_gate(&err) < 0)
 		fail(&err);

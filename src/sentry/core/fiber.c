@@ -317,7 +317,8 @@ extern const char __executable_start[], etext[];
  * The words that fiber_switch() pushed, then the chain of frame pointers: the sentry is compiled
  * with them. Nothing outside of the fiber's own stack is read.
  */
-static void unwind(const struct fiber *f, struct fiber_view *view)
+__attribute__((no_sanitize("address"))) static void unwind(const struct fiber *f,
+							   struct fiber_view *view)
 {
 	const uintptr_t low = (uintptr_t)f->stack + FIBER_GUARD_BYTES,
 			high = low + FIBER_STACK_BYTES - 2 * sizeof(uintptr_t);

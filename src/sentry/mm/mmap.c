@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 
+#include "sentry/core/klog.h"
 #include "sentry/mm/vma.h"
 
 #ifndef MAP_SYNC
@@ -277,6 +278,9 @@ int64_t mm_mmap(struct mm *mm, struct platform_thread *t, const struct mm_limits
 		(void)TAKE_PTR(vma);
 	kmutex_unlock(&mm->lock);
 	vma_free_list(&dead);
+	klog(mm, "mmap of %#llx bytes at %#llx prot %#x flags %#x: %#llx", (unsigned long long)len,
+	     (unsigned long long)addr, (unsigned int)prot, (unsigned int)flags,
+	     (unsigned long long)r);
 	return r;
 }
 

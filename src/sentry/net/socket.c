@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "sentry/core/kclock.h"
+#include "sentry/core/klog.h"
 #include "sentry/net/host.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/anon.h"
@@ -18,7 +19,7 @@ struct socket *socket_from_file(struct file *f)
 	return f && f->ops == &socket_file_ops ? file_socket(f) : NULL;
 }
 
-int socket_create(struct net_ns *ns, int family, int type, int protocol, uint32_t flags,
+static int create(struct net_ns *ns, int family, int type, int protocol, uint32_t flags,
 		  struct socket **ret)
 {
 	if (family < 0 || family >= AF_MAX)
@@ -38,6 +39,15 @@ int socket_create(struct net_ns *ns, int family, int type, int protocol, uint32_
 	default:
 		return -EAFNOSUPPORT;
 	}
+}
+
+int socket_create(struct net_ns *ns, int family, int type, int protocol, uint32_t flags,
+		  struct socket **ret)
+{
+	const int r = create(ns, family, type, protocol, flags, ret);
+
+	klog(net, "socket of family %d type %d protocol %d: %d", family, type, protocol, r);
+	return r;
 }
 
 int socket_init(struct socket *s, const struct socket_ops *ops, struct net_ns *ns, int family,

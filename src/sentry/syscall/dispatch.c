@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "sentry/core/klog.h"
 #include "sentry/syscall/observe.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/run.h"
@@ -47,7 +48,10 @@ static const struct syscall_observer *observers[OBSERVERS_MAX];
 
 static sysret_t answer(struct syscall_row *row, struct task *t, const struct syscall_args *a)
 {
-	return row->fn ? row->fn(t, a) : -row->error;
+	if (row->fn)
+		return row->fn(t, a);
+	klog(syscall, "%s is refused", row->name);
+	return -row->error;
 }
 
 static sysret_t call_observed(struct syscall_row *row, struct task *t, uint64_t nr,
@@ -70,8 +74,10 @@ static sysret_t call(struct task *t, uint64_t nr, const struct syscall_args *a)
 	struct syscall_row *row = &rows[nr < SYSCALL_NR_MAX ? nr : SYSCALL_NR_MAX];
 
 	row->count++;
-	if (!row->name)
+	if (!row->name) {
+		klog(syscall, "%llu is no call", (unsigned long long)nr);
 		return -ENOSYS;
+	}
 	return row->observed ? call_observed(row, t, nr, a) : answer(row, t, a);
 }
 

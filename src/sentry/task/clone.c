@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/core/klog.h"
 #include "sentry/mm/sem.h"
 #include "sentry/task/hooks.h"
 #include "sentry/task/internal.h"
@@ -320,6 +321,8 @@ int64_t task_clone(struct task *t, const struct clone_request *req)
 	}
 	nr = task_tid(child, task_pid_ns(t));
 	task_ref(child);
+	klog(task, "%d makes %d, flags %#llx", task_tid(t, task_pid_ns(t)), (int)nr,
+	     (unsigned long long)req->flags);
 	if (task_hooks->born)
 		task_hooks->born(t, child, req->flags);
 	ptrace_child_born(t, child, req->flags);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sentry/core/kclock.h"
+#include "sentry/core/klog.h"
 #include "sentry/task/exec_load.h"
 #include "sentry/task/futex.h"
 #include "sentry/task/internal.h"
@@ -172,6 +173,7 @@ int task_exec(struct task *t, struct exec_request *req)
 	posix_timers_free(t->tg);
 	move_in(t, &p);
 	loaded_program_done(&p);
+	klog(task, "%d executes %s", task_tid(t, task_pid_ns(t)), req->name);
 	ptrace_exec(t, old_tid);
 	return 0;
 }

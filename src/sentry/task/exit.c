@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "sentry/mm/sem.h"
+#include "sentry/core/klog.h"
 #include "sentry/task/answers.h"
 #include "sentry/task/futex.h"
 #include "sentry/task/hooks.h"
@@ -327,6 +328,8 @@ void task_exit(struct task *t)
 	last = --tg->live == 0;
 	if (last) {
 		exit_process(t);
+		klog(task, "process %d ends: wait status %#x", pid_nr(tg->pid, pid_ns_of(tg->pid)),
+		     (unsigned int)tg->exit_status);
 		if (task_hooks->ended)
 			task_hooks->ended(t);
 	}

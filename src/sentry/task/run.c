@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "sentry/core/klog.h"
 #include "sentry/task/answers.h"
 #include "sentry/task/freeze.h"
 #include "sentry/task/internal.h"
@@ -25,6 +26,7 @@ void task_set_syscall_entry(task_syscall_fn *entry)
 
 static void stub_died(struct task *t)
 {
+	klog(platform, "the stub of %d is gone", task_tid(t, task_pid_ns(t)));
 	thread_group_exit(t->tg, SIGKILL);
 }
 
@@ -92,6 +94,8 @@ static void serve_fault(struct task *t, struct platform_event *ev)
 	const int code = info.si_code;
 
 	faults++;
+	klog(task, "%d faults: signal %d code %d at %#llx", task_tid(t, task_pid_ns(t)),
+	     info.si_signo, code, (unsigned long long)(uintptr_t)info.si_addr);
 	if (info.si_signo < 1 || info.si_signo > KNSIG)
 		info.si_signo = SIGSEGV;
 	t->trap_no = ev->trap_no;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sentry/vfs/internal.h"
+#include "sentry/core/klog.h"
 #include "sentry/vfs/mount.h"
 
 /* <sys/mount.h> and <linux/mount.h> do not go together: what umount2(2) adds. */
@@ -262,6 +263,8 @@ int vfs_mount(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source
 		r = move(ctx, ns, source, &at);
 	else
 		r = new_mount(ctx, source, type, flags, data, &at);
+	klog(vfs, "mount %s on %s type %s flags %#llx: %d", source ? source : "", target,
+	     type ? type : "", (unsigned long long)flags, r);
 	path_unref(&at);
 	return r;
 }

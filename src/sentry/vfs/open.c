@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sentry/vfs/internal.h"
+#include "sentry/core/klog.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/simple.h"
 #include "sentry/vfs/special.h"
@@ -337,8 +338,8 @@ static int open_create(const struct vfs_ctx *ctx, const struct path *at, const c
 	return r;
 }
 
-int vfs_open(const struct vfs_ctx *ctx, const struct path *at, const char *name, uint32_t flags,
-	     uint32_t mode, unsigned int walk, struct file **ret)
+static int open_name(const struct vfs_ctx *ctx, const struct path *at, const char *name,
+		     uint32_t flags, uint32_t mode, unsigned int walk, struct file **ret)
 {
 	struct path p;
 	int r;
@@ -364,5 +365,14 @@ int vfs_open(const struct vfs_ctx *ctx, const struct path *at, const char *name,
 	else
 		r = vfs_open_path(ctx, &p, flags, ret);
 	path_unref(&p);
+	return r;
+}
+
+int vfs_open(const struct vfs_ctx *ctx, const struct path *at, const char *name, uint32_t flags,
+	     uint32_t mode, unsigned int walk, struct file **ret)
+{
+	const int r = open_name(ctx, at, name, flags, mode, walk, ret);
+
+	klog(vfs, "open %s flags %#x: %d", name, flags, r);
 	return r;
 }

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
 
 #define FORGET_AT 64u /* nodes that are worth a message */
@@ -134,6 +135,8 @@ static int deliver(size_t len, int fd)
 	}
 	memcpy(call->message, gofer.in, len);
 	r = gofer_reply_decode(call->message, len, call->request.type, &call->answer);
+	klog(fs, "gofer: request %u of type %u: %d", (unsigned int)call->request.tag,
+	     call->request.type, r < 0 ? r : answer.error);
 	/* No descriptor though one was announced: there was no room in our table. */
 	finish(call, r < 0 ? r : gofer_errno(answer.error));
 	return 0;

@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "sentry/core/kclock.h"
+#include "sentry/core/klog.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
 #define FORK_FLAGS (CLONE_PARENT | SIGCHLD)
@@ -214,6 +215,7 @@ static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b, ui
 		}
 	}
 	list_del(&b->node);
+	klog(platform, "a stub's %s is born: %d", flags & CLONE_VM ? "thread" : "process", (int)r);
 	return r < 0 ? (int)r : 0;
 }
 
