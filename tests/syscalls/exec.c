@@ -337,6 +337,7 @@ TEST(running_file_is_not_written)
 	fd = open("prog", O_WRONLY);
 	CHECK(fd < 0 && errno == ETXTBSY);
 	CHECK_ERRNO(truncate("prog", 0), ETXTBSY);
+	CHECK_ERRNO(open("prog", O_RDONLY | O_TRUNC), ETXTBSY);
 	OK(kill(pid, SIGKILL));
 	wait_signal(pid, SIGKILL);
 	OK(open("prog", O_WRONLY));

@@ -183,7 +183,8 @@ static int do_open(const struct vfs_ctx *ctx, const struct path *p, uint32_t fla
 	if (r < 0)
 		return r;
 	if (flags & O_TRUNC && !created && S_ISREG(inode->mode)) {
-		r = file_truncate_opened(f, 0);
+		/* Also of who opens for reading: a running program keeps its pages. */
+		r = inode->denied_writes ? -ETXTBSY : file_truncate_opened(f, 0);
 		if (r < 0) {
 			file_unref(f);
 			return r;
