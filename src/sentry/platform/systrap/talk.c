@@ -197,6 +197,15 @@ static unsigned int count_threads(const struct platform_space *s)
 	return n;
 }
 
+/* Honest host threads never end alone: one that is not there any more was ended by its guest. */
+static bool send_kick(struct platform_thread *t)
+{
+	if (syscall(SYS_tgkill, t->space->tgid, t->tid, SIGURG) == 0 || errno != ESRCH)
+		return true;
+	systrap_space_kill(t->space);
+	return false;
+}
+
 /*
  * A guest can block every signal (rt_sigreturn(2) with a mask of its own). Who does not answer a
  * kick although its process has had enough time on a CPU, or for very long, is killed.
@@ -214,8 +223,8 @@ static void on_deaf(struct ktimer *timer)
 		systrap_space_kill(t->space);
 		return;
 	}
-	(void)syscall(SYS_tgkill, t->space->tgid, t->tid, SIGURG);
-	ktimer_arm(timer, kclock_monotonic() + DEAF_NS);
+	if (send_kick(t))
+		ktimer_arm(timer, kclock_monotonic() + DEAF_NS);
 }
 
 void systrap_kick_init(struct platform_thread *t)
@@ -228,8 +237,8 @@ void systrap_kick(struct platform_thread *t)
 	t->kicked = true;
 	t->deaf_rounds = 0;
 	t->deaf_cpu_ns = systrap_cpu_ns(t->space);
-	(void)syscall(SYS_tgkill, t->space->tgid, t->tid, SIGURG);
-	ktimer_arm(&t->deaf, kclock_monotonic() + DEAF_NS);
+	if (send_kick(t))
+		ktimer_arm(&t->deaf, kclock_monotonic() + DEAF_NS);
 }
 
 int systrap_await(struct platform_thread *t, nsec_t deadline)
