@@ -5,6 +5,15 @@
 
 #include "harness.h"
 
+/* Since Linux 5.19 files of different kinds of file systems are not copied by the kernel. */
+TEST(other_kind_of_file_system)
+{
+	int in = OK(open("/proc/self/status", O_RDONLY)),
+	    out = OK(open("file", O_RDWR | O_CREAT, 0600));
+
+	CHECK_ERRNO(copy_file_range(in, NULL, out, NULL, 10, 0), EXDEV);
+}
+
 static int with(const char *name, const char *text)
 {
 	write_file(name, text);

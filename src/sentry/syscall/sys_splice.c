@@ -4,9 +4,11 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sentry/syscall/sys_vfs.h"
 #include "sentry/vfs/splice.h"
+#include "sentry/vfs/superblock.h"
 
 #define SPLICE_KNOWN (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
 
@@ -184,7 +186,8 @@ static int judge_copy(const struct file *in, const struct file *out)
 		return -EINVAL;
 	if (!(in->mode & FMODE_READ) || !(out->mode & FMODE_WRITE) || out->flags & O_APPEND)
 		return -EBADF;
-	return 0;
+	/* Since Linux 5.19: only what knows how copies between its kinds. */
+	return strcmp(in->inode->sb->type, out->inode->sb->type) ? -EXDEV : 0;
 }
 
 sysret_t sys_copy_file_range(struct task *t, const struct syscall_args *a)
