@@ -37,6 +37,7 @@ enum sentry_fd {
 	SENTRY_FD_REPORT,  /* to the runtime that makes the container */
 	SENTRY_FD_GOFER,   /* the client's end of wire/gofer_msg.h */
 	SENTRY_FD_STUB,	   /* O_PATH of the program caisson-stub; /dev/null without one */
+	SENTRY_FD_ZYGOTE,  /* to the zygote; /dev/null: the sentry starts one */
 	SENTRY_FD_LOG,	   /* opened for appending, or /dev/null */
 	SENTRY_FD_HELD,	   /* its open file description holds the sandbox's user id (flock) */
 	SENTRY_FD_PROC,	   /* O_PATH of a procfs of the sentry's pid namespace; closed by boot */
@@ -44,6 +45,9 @@ enum sentry_fd {
 	SENTRY_FD_EVENTS,  /* where event records go, non-blocking but for a file; or /dev/null */
 	SENTRY_FD_STDIO,   /* the guest's 0, 1, 2 and then sentry_process.preserve_fds more */
 };
+
+/* Where the zygote has its end of SENTRY_FD_ZYGOTE, close-on-exec not set, and nothing above it. */
+#define SENTRY_ZYGOTE_SOCKET 3
 
 enum sentry_report_type {
 	SENTRY_REPORT_READY = 1,

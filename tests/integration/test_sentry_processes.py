@@ -2,9 +2,14 @@
 """The host's processes of a sandbox of class sentry: whichever is killed, at whatever moment, everything ends
 and the exit is reported; what they may and hold."""
 
+import contextlib
 import os
 import pathlib
+import re
 import signal
+import stat
+import subprocess
+import sys
 import time
 
 import pytest
@@ -108,19 +113,110 @@ def test_a_waiter_ends_with_the_sandbox(runtime, bundle):
     wait_until(lambda: has_ended(waiter))
 
 
-def test_sentry_and_gofer_have_no_power_and_ids_of_their_own(runtime, make_bundle):
+def test_sentry_gofer_and_stubs_have_no_power_and_ids_of_their_own(runtime, make_bundle):
     owners = []
     for bundle in (make_bundle(), make_bundle()):
         runtime.run_detached(bundle)
         pids = processes(runtime, bundle)
-        sentry, gofer = status(pids["sentry"]), status(pids["gofer"])
-        owners += [sentry["Uid"].split()[0], gofer["Uid"].split()[0]]
+        sentry, gofer, zygote = status(pids["sentry"]), status(pids["gofer"]), status(pids["zygote"])
+        owners += [process["Uid"].split()[0] for process in (sentry, gofer, zygote)]
+        for stub in (zygote, *map(status, children(pids["zygote"]))):
+            assert stub["Uid"].split() == stub["Gid"].split() == [owners[-1]] * 4
+            assert int(stub["CapEff"], 16) | int(stub["CapPrm"], 16) | int(stub["CapAmb"], 16) == 0
+            assert stub["NoNewPrivs"] == "1" and stub["Groups"].strip() == ""
         for process, capabilities in ((sentry, 0), (gofer, 0b11011)):  # CHOWN, DAC_OVERRIDE, FOWNER, FSETID
             assert int(process["CapEff"], 16) == int(process["CapPrm"], 16) == capabilities
             assert int(process["CapBnd"], 16) | int(process["CapAmb"], 16) == 0
             assert process["NoNewPrivs"] == "1" and process["Seccomp"] == "2"
             assert process["Groups"].strip() == ""
-    assert len(set(owners)) == 4 and all(int(owner) > 1 << 20 for owner in owners)
+    assert len(set(owners)) == 6 and all(int(owner) > 1 << 20 for owner in owners)
+
+
+# A process with the user, the group and the user namespace of a stub and no filter: what does it reach?
+AS_A_STUB = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+zygote, *targets = map(int, sys.argv[1:])
+assert libc.setns(os.open(f"/proc/{zygote}/ns/user", os.O_RDONLY), 0x10000000) == 0
+os.setgroups([]), os.setresgid(1, 1, 1), os.setresuid(1, 1, 1)
+assert libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
+page = ctypes.create_string_buffer(8)
+local = (ctypes.c_void_p * 2)(ctypes.addressof(page), 8)
+remote = (ctypes.c_void_p * 2)(0x7f8000000000, 8)
+for pid in targets:
+    for name, call in (("ptrace", lambda: libc.ptrace(0x4206, pid, None, None)),
+                       ("read", lambda: libc.process_vm_readv(pid, local, 1, remote, 1, 0)),
+                       ("write", lambda: libc.process_vm_writev(pid, local, 1, remote, 1, 0)),
+                       ("kill", lambda: libc.kill(pid, 0)),
+                       ("affinity", lambda: libc.sched_setaffinity(pid, 8, page))):
+        ctypes.set_errno(0)
+        print(pid, name, call() >= 0 or os.strerror(ctypes.get_errno()))
+"""
+
+
+def test_a_stub_without_its_filter_reaches_nobody(runtime, make_bundle):
+    own, other = make_bundle(), make_bundle()
+    for bundle in (own, other):
+        runtime.run_detached(bundle)
+    pids, others = processes(runtime, own), processes(runtime, other)
+    siblings = children(pids["zygote"])
+    foreign = [pids["sentry"], pids["gofer"], *others.values(), *children(others["zygote"]), os.getpid()]
+
+    done = subprocess.run([sys.executable, "-c", AS_A_STUB, *map(str, [pids["zygote"], *foreign, *siblings])],
+                          capture_output=True, text=True, check=True, timeout=60)
+    found = {tuple(line.split(" ", 2)[:2]): line.split(" ", 2)[2] for line in done.stdout.splitlines()}
+    for pid in foreign:
+        for call in ("ptrace", "read", "write", "kill", "affinity"):
+            assert found[str(pid), call] == "Operation not permitted", (pid, call)
+    # Who has its number and its user may end a sibling: the filter alone keeps that.
+    for pid in siblings:
+        for call in ("ptrace", "read", "write"):
+            assert found[str(pid), call] == "Operation not permitted", (pid, call)
+
+
+O_PATH, O_DIRECTORY = 0o10000000, 0o200000
+
+
+def descriptors(pid):
+    """[(number, what it leads to, its flags)]"""
+    found = []
+    for fd in sorted(map(int, os.listdir(f"/proc/{pid}/fd"))):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            info = pathlib.Path(f"/proc/{pid}/fdinfo/{fd}").read_text(encoding="ascii")
+            flags = int(next(line for line in info.splitlines() if line.startswith("flags:")).split()[1], 8)
+            found.append((fd, os.readlink(f"/proc/{pid}/fd/{fd}"), flags))
+    return found
+
+
+def audit(runtime, bundle):
+    """What each process of the sandbox holds is what it needs. The number of the sentry's."""
+    pids = processes(runtime, bundle)
+    held = {name: descriptors(pid) for name, pid in pids.items()}
+    own = re.compile(r"(/dev)?/null$|socket:|pipe:|anon_inode:(\[(signalfd|eventpoll|eventfd|pidfd)\]|seccomp notify)$|/memfd:")
+    for fd, what, flags in held["sentry"]:
+        assert not flags & (O_PATH | O_DIRECTORY), (fd, what)
+        if not own.match(what):
+            mode = os.stat(f"/proc/{pids['sentry']}/fd/{fd}").st_mode if os.path.exists(f"/proc/{pids['sentry']}/fd/{fd}") else 0
+            assert stat.S_ISREG(mode) or mode == 0 or fd < 20, (fd, what)
+    for fd, what, flags in held["gofer"]:
+        assert flags & O_PATH or what.startswith("socket:"), (fd, what)
+    assert [what.split(":")[0] for _, what, _ in held["zygote"]] == ["socket"]
+    for stub in children(pids["zygote"]):
+        assert {(fd, what) for fd, what, _ in descriptors(stub)} <= {(16, "anon_inode:[eventfd]")}, stub
+    return len(held["sentry"])
+
+
+def test_descriptors_are_few_and_do_not_grow(runtime, bundle):
+    mark = "/tmp/forks-are-done"
+    script = f"""read x </dev/null; sleep 1000 & i=0
+        while [ $i -lt 1000 ]; do /bin/busybox true; i=$((i+1)); done; echo $i >{mark}; wait"""
+    runtime.run_detached(bundle, ["sleep", "1000"])
+    before = audit(runtime, bundle)
+    runtime.exec(bundle, ["sh", "-c", script], "-d", "--pid-file", bundle.path / "exec.pid")
+    wait_until(lambda: runtime.exec(bundle, ["cat", mark], check=False).stdout == "1000\n", 120)
+
+    # 16 files of slots and eight descriptors of the dead are kept, some files of the image are open.
+    wait_until(lambda: audit(runtime, bundle) <= before + 50, 30)
 
 
 def test_sentry_and_gofer_see_an_empty_root_and_leave_no_core(runtime, bundle):

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runtime/sentry/ids.h - the user and group id of a sandbox, never shared by two that live.
+ * runtime/sentry/ids.h - the user and group ids of a sandbox, never shared by two that live.
  *
- * From a configured range each sandbox takes a pair: the first is its sentry's, the second its
- * gofer's. A pair is taken by a lock on one byte of ROOT/@ids (an open file description lock of
- * fcntl(2)), which the sentry holds open: whatever ends it gives the pair back.
+ * From a configured range each sandbox takes three: its sentry's, its gofer's, its stubs'. They are
+ * taken by a lock on one byte of ROOT/@ids (an open file description lock of
+ * fcntl(2)), which the sentry holds open: whatever ends it gives them back.
  */
 #pragma once
 
@@ -14,8 +14,8 @@
 #include "runtime/runtime.h"
 
 struct sandbox_ids {
-	uint32_t sentry, gofer; /* uid and gid; 0: stay who we are */
-	int held_fd;		/* owned: the lock; /dev/null without a range */
+	uint32_t sentry, gofer, stub; /* uid and gid; 0: stay who we are */
+	int held_fd;		      /* owned: the lock; /dev/null without a range */
 };
 #define SANDBOX_IDS_INIT          \
 	{                         \
@@ -23,11 +23,11 @@ struct sandbox_ids {
 	}
 
 /*
- * Take a pair. Where the runtime is not the host's root there is no range: the ids stay 0 and a
+ * Take three. Where the runtime is not the host's root there is no range: the ids stay 0 and a
  * user namespace separates. -EAGAIN: all are in use.
  */
 int sandbox_ids_take(const struct runtime *rt, int root_fd, struct sandbox_ids *ret,
 		     struct err *err);
 
-/* "FIRST:COUNT" -> settings. -EINVAL: not numbers, an odd count, ids above 2^32 - 2 or 0. */
+/* "FIRST:COUNT" -> settings. -EINVAL: not numbers, less than three, ids above 2^32 - 2 or 0. */
 int sandbox_ids_parse(const char *text, struct sentry_settings *ret, struct err *err);

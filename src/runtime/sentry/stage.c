@@ -29,6 +29,7 @@
 #include "runtime/sentry/launch.h"
 #include "runtime/sentry/roots.h"
 #include "runtime/sentry/stdio.h"
+#include "runtime/sentry/zygote.h"
 #include "wire/gofer_msg.h"
 #include "wire/sentry_msg.h"
 
@@ -39,6 +40,7 @@ struct sources {
 	int fd[SENTRY_FD_STDIO];
 	int slave; /* owned: the terminal, or -EBADF */
 	int null;  /* owned */
+	int proc;  /* owned: the host's /proc */
 };
 
 static int die_with_parent(struct err *err)
@@ -328,23 +330,60 @@ static int describe(const struct launch *l, const struct roots *roots, struct er
 	return describe_container(l->cr->c, &process, roots, err);
 }
 
+static struct zygote_plan zygote_plan(const struct launch *l, const struct sources *s)
+{
+	return (struct zygote_plan){
+		.ids = &l->ids, .program = l->stub_fd, .proc = s->proc, .null = s->null
+	};
+}
+
+/* Without ids, or without user namespaces for them, the sentry starts one as itself. */
+static int begin_zygote(const struct launch *l, const struct sources *s, struct zygote *z,
+			struct err *err)
+{
+	const struct zygote_plan plan = zygote_plan(l, s);
+
+	if (!l->ids.stub || l->cr->rt->sentry.platform == SENTRY_PLATFORM_PTRACE)
+		return 0;
+	if (zygote_clone(&plan, z, err) < 0)
+		log_debug("container %s: stubs have the sentry's user: %s", l->cr->c->id, err->msg);
+	return die_with_parent(err);
+}
+
+static int end_zygote(const struct launch *l, struct sources *s, struct zygote *z, bool moved,
+		      struct err *err)
+{
+	const struct zygote_plan plan = zygote_plan(l, s);
+	int r = 0;
+
+	if (z->sock >= 0 && moved)
+		r = zygote_release(&plan, z, err);
+	s->fd[SENTRY_FD_ZYGOTE] = z->sock >= 0 && moved ? TAKE_FD(z->sock) : s->null;
+	return r;
+}
+
 /*
- * The gofer starts while the old root goes, which takes a grace period of RCU. What it sees is the
- * empty root, as the sentry does: they share the mount namespace, where nobody mounts anything
- * any more.
+ * Gofer and zygote start while the old root goes, which takes a grace period of RCU. What they see
+ * is the empty root, as the sentry does: all share the mount namespace, where nobody mounts
+ * anything any more.
  */
 static int enter_empty_root(const struct launch *l, const struct roots *roots, struct sources *s,
 			    struct err *err)
 {
+	AUTO(zygote_done) struct zygote zygote = ZYGOTE_INIT;
 	bool old = false;
-	int r = creds_bound(creds_gofer_caps(), err);
+	int r = begin_zygote(l, s, &zygote, err);
 
+	if (r == 0)
+		r = creds_bound(creds_gofer_caps(), err);
 	if (r < 0)
 		return r;
 	r = jail_enter_empty_root(&old);
 	if (r < 0)
 		return err_sys(err, r, "make an empty root directory");
 	r = start_gofer(l, roots, s, err);
+	if (r == 0)
+		r = end_zygote(l, s, &zygote, old, err);
 	if (r < 0 || !old)
 		return r;
 	r = jail_leave_old_root();
@@ -370,6 +409,9 @@ static int run_stages(struct launch *l, struct err *err)
 	s.null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (s.null < 0)
 		return err_sys(err, -errno, "open /dev/null");
+	s.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s.proc < 0)
+		return err_sys(err, -errno, "open /proc");
 	r = setup_namespaces(l, err);
 	if (r == 0)
 		r = run_hooks(l, err);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/boot/kernel.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "sentry/boot/usage.h"
 #include "sentry/core/hostwork.h"
 #include "sentry/core/klog.h"
@@ -73,6 +76,18 @@ static void offer_net_files(void)
 	proc_set_net_files(files);
 }
 
+/* Of the zygote that the runtime has started, or -EBADF. */
+static int zygote_socket(void)
+{
+	int type;
+	socklen_t len = sizeof(type);
+
+	if (getsockopt(SENTRY_FD_ZYGOTE, SOL_SOCKET, SO_TYPE, &type, &len) == 0)
+		return SENTRY_FD_ZYGOTE;
+	(void)close(SENTRY_FD_ZYGOTE);
+	return -EBADF;
+}
+
 int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 {
 	int r = klog_setup(c->debug, SENTRY_FD_LOG);
@@ -91,7 +106,8 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "look at the machine");
 	if (c->platform == SENTRY_PLATFORM_SYSTRAP) {
-		const struct systrap_options options = { .stub_fd = stub_fd };
+		const struct systrap_options options = { .stub_fd = stub_fd,
+							 .zygote_sock = zygote_socket() };
 
 		systrap_set_options(&options);
 		platform = &platform_systrap;

@@ -161,8 +161,9 @@ static int systrap_init(void)
 	if (r == 0)
 		r = systrap_talk_init();
 	if (r == 0)
-		r = systrap_zygote_start(systrap.options.stub_fd, &systrap.zygote_pid,
-					 &systrap.zygote_sock);
+		r = systrap.options.zygote_sock > 0
+			    ? systrap_zygote_adopt(systrap.options.zygote_sock)
+			    : systrap_zygote_start(systrap.options.stub_fd);
 	if (r == 0)
 		r = make_template();
 	return r;

@@ -14,7 +14,8 @@ enum systrap_profile {
 };
 
 struct systrap_options {
-	int stub_fd; /* caisson-stub, borrowed until init() has returned */
+	int stub_fd;	 /* caisson-stub, borrowed until init() has returned */
+	int zygote_sock; /* to a zygote that was started already; 0 or less: init() starts one */
 	enum systrap_profile profile;
 	bool no_patching; /* leave every call site to SIGSYS */
 };

@@ -151,7 +151,7 @@ extern struct systrap {
 	int doorbell;
 	int listener;
 	int zygote_sock;
-	pid_t zygote_pid;
+	pid_t zygote_pid;    /* 0: adopted */
 	bool stubs_dumpable; /* no user namespace and no root: see zygote.c */
 	int gro_fd, wro_fd, ids_fd;
 	struct platform_thread *template;
@@ -166,7 +166,9 @@ extern struct systrap {
 } systrap;
 
 /* zygote.c */
-int systrap_zygote_start(int stub_fd, pid_t *ret_pid, int *ret_sock);
+int systrap_zygote_start(int stub_fd);
+/* One that was started for us: owned by our user, as another one, in a user namespace. */
+int systrap_zygote_adopt(int sock);
 int systrap_zygote_setup(int prw_fd, pid_t *ret_template);
 void systrap_zygote_reap(int pidfd);
 

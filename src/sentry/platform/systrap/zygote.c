@@ -20,8 +20,11 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "sentry/platform/systrap/systrap_internal.h"
+#include "wire/sentry_msg.h"
 
 #define HELLO_TIMEOUT_MS 10000
+
+_Static_assert(ZYGOTE_FD == SENTRY_ZYGOTE_SOCKET, "who starts it puts it there");
 
 extern char **environ;
 
@@ -61,10 +64,19 @@ static long clone_zygote(bool *ret_dumpable)
 	return pid;
 }
 
-int systrap_zygote_start(int stub_fd, pid_t *ret_pid, int *ret_sock)
+int systrap_zygote_adopt(int sock)
 {
 	const int on = 1;
-	int sv[2];
+
+	if (setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		return -errno;
+	systrap.zygote_sock = sock;
+	return 0;
+}
+
+int systrap_zygote_start(int stub_fd)
+{
+	int sv[2], r;
 	long pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
@@ -73,14 +85,12 @@ int systrap_zygote_start(int stub_fd, pid_t *ret_pid, int *ret_sock)
 	if (pid == 0)
 		become_zygote(stub_fd, sv[1]);
 	(void)close(sv[1]);
-	if (pid < 0 || setsockopt(sv[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0) {
-		const int r = -errno;
-
+	r = pid < 0 ? -errno : systrap_zygote_adopt(sv[0]);
+	if (r < 0) {
 		(void)close(sv[0]);
 		return r;
 	}
-	*ret_pid = (pid_t)pid;
-	*ret_sock = sv[0];
+	systrap.zygote_pid = (pid_t)pid;
 	return 0;
 }
 

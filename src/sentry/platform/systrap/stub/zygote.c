@@ -19,6 +19,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "jail/jail.h"
+
 #define PAGE		 4096ull
 #define SA_RESTORER_FLAG 0x04000000ul
 #define SYS_MSEAL	 462
@@ -268,6 +270,11 @@ void zygote_main(const uintptr_t *stack)
 	limit(RLIMIT_CORE, 1); /* not 0: that would not stop a pipe's handler (core(5)) */
 	limit(RLIMIT_MEMLOCK, 0);
 	limit(RLIMIT_MSGQUEUE, 0);
+	limit(RLIMIT_SIGPENDING, 64);
+	limit(RLIMIT_RTPRIO, 0);
+	limit(RLIMIT_NICE, 0);
+	/* Behind the filter: no file, no network, no signal to the outside. */
+	must(jail_landlock(NULL, 0));
 	r = SYS1(SYS_clone, SIGCHLD);
 	if (r == 0)
 		template_main(msg.filter, (uint16_t)msg.init.filter_len, vdso);
