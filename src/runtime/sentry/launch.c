@@ -115,17 +115,26 @@ static int prepare(struct launch *l, struct err *err)
 	return r;
 }
 
-/* With --network=host the sandbox stays in our network namespace, or enters the one that
- * config.json names. */
-static unsigned long long clone_flags(const struct launch *l)
+/*
+ * With --network=host the sandbox stays in our network namespace, or enters the one that
+ * config.json names. The child makes its namespaces itself, beside our work for the cgroups, unless
+ * we move a network interface there.
+ */
+static unsigned long long clone_flags(struct launch *l)
 {
-	const struct oci_namespace *net = &l->cr->spec.linux.ns[OCI_NS_NETWORK];
-	unsigned long long flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+	const struct oci_linux *linux_spec = &l->cr->spec.linux;
+	const struct oci_namespace *net = &linux_spec->ns[OCI_NS_NETWORK];
+	unsigned long long flags = CLONE_NEWPID;
 
+	l->unshare = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+	if (l->cr->rt->sentry.network != SENTRY_NETWORK_HOST || (net->set && !net->path))
+		l->unshare |= CLONE_NEWNET;
 	if (l->unprivileged)
 		flags |= CLONE_NEWUSER;
-	if (l->cr->rt->sentry.network != SENTRY_NETWORK_HOST || (net->set && !net->path))
-		flags |= CLONE_NEWNET;
+	if (linux_spec->net_devices_len > 0) {
+		flags |= (unsigned long long)l->unshare;
+		l->unshare = 0;
+	}
 	return flags;
 }
 

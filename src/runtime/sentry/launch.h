@@ -33,6 +33,8 @@ struct launch {
 	struct ns_joined joined;
 	struct sandbox_ids ids;
 	bool unprivileged; /* a new user namespace around everything */
+	int unshare;	   /* CLONE_NEW*: what the child makes while the parent makes the cgroups */
+	bool placed;	   /* in the child: it knows that it is in its cgroups */
 	bool terminal_stays;
 };
 

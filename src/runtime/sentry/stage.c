@@ -62,6 +62,8 @@ static int setup_namespaces(struct launch *l, struct err *err)
 		if (r == 0)
 			r = die_with_parent(err);
 	}
+	if (r == 0 && l->unshare && unshare(l->unshare) < 0)
+		r = err_sys(err, -errno, "make the sandbox's namespaces");
 	if (r == 0 && l->cr->rt->sentry.network == SENTRY_NETWORK_HOST)
 		r = namespace_enter(&l->joined, OCI_NS_NETWORK, err);
 	else if (r == 0)
@@ -79,12 +81,31 @@ static int setup_namespaces(struct launch *l, struct err *err)
 	return r;
 }
 
-/* Cgroups and hooks: before the files are opened, so that what hooks mount is seen. */
+/* Whether anybody else acts on the sandbox's namespaces before its processes are there. */
+static bool has_hooks(const struct launch *l)
+{
+	const struct oci_hooks *hooks = &l->cr->spec.hooks;
+
+	return hooks->prestart.len || hooks->create_runtime.len || hooks->create_container.len;
+}
+
+static int enter_cgroups(struct launch *l, struct err *err)
+{
+	if (l->placed)
+		return 0;
+	l->placed = true;
+	return stage_await_placed(l->stage[1], err);
+}
+
+/* In the cgroups, and before the files are opened, so that what hooks mount is seen. */
 static int run_hooks(struct launch *l, struct err *err)
 {
 	const struct oci_hooks *hooks = &l->cr->spec.hooks;
-	int r = stage_await_placed(l->stage[1], err);
+	int r;
 
+	if (!has_hooks(l))
+		return 0;
+	r = enter_cgroups(l, err);
 	if (r == 0 && (hooks->prestart.len || hooks->create_runtime.len)) {
 		if (stage_send(l->stage[1], STAGE_ENVIRONMENT, 0, -EBADF) < 0)
 			return err_set(err, -EPIPE, "the runtime is gone");
@@ -213,10 +234,7 @@ static int become_gofer(const struct launch *l, int sock, const struct sources *
  */
 static bool gofer_needs_network(const struct launch *l)
 {
-	const struct oci_hooks *hooks = &l->cr->spec.hooks;
-
-	return l->cr->rt->sentry.network == SENTRY_NETWORK_HOST || hooks->prestart.len ||
-	       hooks->create_runtime.len || hooks->create_container.len;
+	return l->cr->rt->sentry.network == SENTRY_NETWORK_HOST || has_hooks(l);
 }
 
 /* s->fd[SENTRY_FD_GOFER]: the sentry's end. */
@@ -428,6 +446,8 @@ static int run_stages(struct launch *l, struct err *err)
 		r = s.fd[SENTRY_FD_PROC] = open_proc(err);
 	if (r >= 0)
 		r = s.fd[SENTRY_FD_DESCRIPTION] = describe(l, &roots, err);
+	if (r >= 0)
+		r = enter_cgroups(l, err);
 	if (r < 0)
 		return r;
 	s.fd[SENTRY_FD_CONTROL] = l->control;
@@ -445,8 +465,10 @@ static int run_stages(struct launch *l, struct err *err)
 
 void stage_sandbox(struct launch *l)
 {
-	struct err err = { 0 };
+	struct err err = { 0 }, ignored = { 0 };
 
 	(void)run_stages(l, &err);
+	/* Nothing may lie unread in our end when it closes: the other would not get our words. */
+	(void)enter_cgroups(l, &ignored);
 	stage_fail(l->stage[1], &err);
 }
