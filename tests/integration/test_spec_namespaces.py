@@ -17,8 +17,7 @@ WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and 
 NO_MAPS = pytest.mark.beyond("runc", reason="1.1 asks for mappings even where a user namespace is joined")
 # What of these class sentry keeps to itself: a sandbox has its own, and joins none.
 OWN = pytest.mark.classes("ns", caveat="sentry-namespaces")
-EVERY = ["pid", "network", "ipc", "uts", "mount", "cgroup", pytest.param("user", marks=OWN),
-         pytest.param("time", marks=NO_TIME)]
+EVERY = ["pid", "network", "ipc", "uts", "mount", "cgroup", "user", pytest.param("time", marks=NO_TIME)]
 # A container without a mount namespace is refused: CAVEATS.md#ns-mountns.
 SHARED = ["pid", "network", "ipc", "uts", "cgroup", "user", "time"]
 

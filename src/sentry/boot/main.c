@@ -204,6 +204,26 @@ static void tell_time(const struct sentry_container *c)
 	};
 }
 
+/* uid_map and gid_map show what config.json says; no id beyond it exists inside. */
+static int tell_users(const struct sentry_container *c)
+{
+	AUTO_FREE struct id_range *uids = NULL, *gids = NULL;
+
+	if (!c->user_ns)
+		return 0;
+	uids = calloc(c->uid_maps_len + 1, sizeof(*uids));
+	gids = calloc(c->gid_maps_len + 1, sizeof(*gids));
+	if (!uids || !gids)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->uid_maps_len; i++)
+		uids[i] = (struct id_range){ c->uid_maps[i].inside, c->uid_maps[i].outside,
+					     c->uid_maps[i].size };
+	for (uint32_t i = 0; i < c->gid_maps_len; i++)
+		gids[i] = (struct id_range){ c->gid_maps[i].inside, c->gid_maps[i].outside,
+					     c->gid_maps[i].size };
+	return user_ns_set_initial(ns_new_id(), uids, c->uid_maps_len, gids, c->gid_maps_len);
+}
+
 static int make_namespaces(struct err *err)
 {
 	const struct sentry_container *c = sandbox.description;
@@ -212,6 +232,8 @@ static int make_namespaces(struct err *err)
 	int r = goferfs_connect(SENTRY_FD_GOFER);
 
 	tell_time(c);
+	if (r == 0)
+		r = tell_users(c);
 	boot_set_bind(bind_root);
 	goferfs_set_on_death(on_gofer_death);
 	if (r == 0)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CAP_ALL ((2ull << CAP_LAST_CAP) - 1)
+
 static int compare_ids(const void *a, const void *b)
 {
 	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -44,20 +46,20 @@ struct cred *cred_copy(const struct cred *cred)
 		free(copy);
 		return NULL;
 	}
+	(void)user_ns_ref(copy->user_ns);
 	return copy;
 }
 
 struct cred *cred_new_root(void)
 {
 	struct cred *cred = calloc(1, sizeof(*cred));
-	const uint64_t all = (2ull << CAP_LAST_CAP) - 1;
 
 	if (!cred)
 		return NULL;
 	cred->refs = 1;
-	cred->cap_permitted = all;
-	cred->cap_effective = all;
-	cred->cap_bounding = all;
+	cred->cap_permitted = CAP_ALL;
+	cred->cap_effective = CAP_ALL;
+	cred->cap_bounding = CAP_ALL;
 	return cred;
 }
 
@@ -75,6 +77,7 @@ void cred_unref(const struct cred *cred)
 
 	if (!c || --c->refs > 0)
 		return;
+	user_ns_unref(c->user_ns);
 	free(c->groups);
 	free(c);
 }
@@ -95,7 +98,37 @@ bool cred_in_egroup(const struct cred *cred, uint32_t gid)
 	return cred->egid == gid || is_member(cred, gid);
 }
 
-bool cred_capable(const struct cred *cred, unsigned int cap)
+bool cred_own_capable(const struct cred *cred, unsigned int cap)
 {
 	return cred->cap_effective >> cap & 1;
+}
+
+/* "Capabilities" of user_namespaces(7). */
+bool cred_ns_capable(const struct cred *cred, const struct user_ns *ns, unsigned int cap)
+{
+	for (;; ns = ns->parent) {
+		if (ns == cred->user_ns)
+			return cred_own_capable(cred, cap);
+		if (!ns || (cred->user_ns && ns->level <= cred->user_ns->level))
+			return false;
+		if (ns->parent == cred->user_ns && ns->owner == cred->euid)
+			return true;
+	}
+}
+
+bool cred_capable(const struct cred *cred, unsigned int cap)
+{
+	return cred_ns_capable(cred, NULL, cap);
+}
+
+void cred_enter_user_ns(struct cred *cred, struct user_ns *ns)
+{
+	user_ns_unref(cred->user_ns);
+	cred->user_ns = ns;
+	cred->securebits = 0;
+	cred->cap_inheritable = 0;
+	cred->cap_permitted = CAP_ALL;
+	cred->cap_effective = CAP_ALL;
+	cred->cap_ambient = 0;
+	cred->cap_bounding = CAP_ALL;
 }

@@ -3,7 +3,7 @@
  * sentry/core/cred.h - credentials(7) of guest tasks: immutable once published, reference counted.
  *
  * A task changes its credentials by copying, changing the copy and replacing the pointer. Ids are
- * the guest's. capabilities(7) are bit masks of CAP_*.
+ * kernel ids (user_ns.h). capabilities(7) are bit masks of CAP_*.
  */
 #pragma once
 
@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CRED_GROUPS_MAX 65536 /* NGROUPS_MAX of Linux */
+#include "sentry/core/user_ns.h"
 
-struct user_ns;
+#define CRED_GROUPS_MAX 65536 /* NGROUPS_MAX of Linux */
 
 struct cred {
 	unsigned int refs;
@@ -22,7 +22,7 @@ struct cred {
 	uint64_t cap_permitted, cap_effective, cap_inheritable, cap_bounding, cap_ambient;
 	uint32_t securebits;
 	bool no_new_privs;
-	struct user_ns *user_ns; /* NULL: the sandbox's initial user namespace */
+	struct user_ns *user_ns; /* one reference; NULL: the sandbox's initial user namespace */
 	uint32_t *groups;	 /* sorted */
 	size_t groups_len;
 };
@@ -38,4 +38,14 @@ int cred_set_groups(struct cred *cred, const uint32_t *groups, size_t len);
 
 bool cred_in_group(const struct cred *cred, uint32_t gid);  /* fsgid or a supplementary group */
 bool cred_in_egroup(const struct cred *cred, uint32_t gid); /* egid or a supplementary group */
+
+/*
+ * Capabilities count in cred's own user namespace and below it. cred_capable: over the sandbox as a
+ * whole; cred_ns_capable: over what belongs to ns; cred_own_capable: over its own namespace.
+ */
 bool cred_capable(const struct cred *cred, unsigned int cap);
+bool cred_ns_capable(const struct cred *cred, const struct user_ns *ns, unsigned int cap);
+bool cred_own_capable(const struct cred *cred, unsigned int cap);
+
+/* Every capability, over a user namespace (its reference is taken over) that it enters. */
+void cred_enter_user_ns(struct cred *cred, struct user_ns *ns);

@@ -30,6 +30,12 @@ struct ipc_ns *ipc_ns_new(uint64_t id)
 	return ns;
 }
 
+void ipc_ns_set_user(struct ipc_ns *ns, struct user_ns *user)
+{
+	ns->user_ns = user_ns_ref(user);
+	ns->shm.user_ns = ns->sem.user_ns = ns->msg.user_ns = user;
+}
+
 struct ipc_ns *ipc_ns_ref(struct ipc_ns *ns)
 {
 	ns->refs++;
@@ -55,6 +61,7 @@ void ipc_ns_unref(struct ipc_ns *ns)
 	table_done(&ns->shm);
 	table_done(&ns->sem);
 	table_done(&ns->msg);
+	user_ns_unref(ns->user_ns);
 	free(ns);
 }
 
@@ -138,6 +145,7 @@ int ipc_add(struct ipc_table *table, struct ipc_object *object, int key, uint32_
 	object->refs = 1;
 	object->key = key;
 	object->mode = mode & 0777;
+	object->user_ns = table->user_ns;
 	object->uid = object->cuid = cred->euid;
 	object->gid = object->cgid = cred->egid;
 	object->seq = table->seq;
@@ -171,7 +179,7 @@ int ipc_permission(const struct ipc_object *object, const struct cred *cred, uin
 		granted = object->mode;
 	else if (cred_in_egroup(cred, object->gid) || cred_in_egroup(cred, object->cgid))
 		granted = object->mode << 3;
-	if (!(want & ~granted & 0700) || cred_capable(cred, CAP_IPC_OWNER))
+	if (!(want & ~granted & 0700) || cred_ns_capable(cred, object->user_ns, CAP_IPC_OWNER))
 		return 0;
 	return -EACCES;
 }
@@ -179,27 +187,37 @@ int ipc_permission(const struct ipc_object *object, const struct cred *cred, uin
 int ipc_owner(const struct ipc_object *object, const struct cred *cred)
 {
 	if (cred->euid == object->uid || cred->euid == object->cuid ||
-	    cred_capable(cred, CAP_SYS_ADMIN))
+	    cred_ns_capable(cred, object->user_ns, CAP_SYS_ADMIN))
 		return 0;
 	return -EPERM;
 }
 
-void ipc_perm_out(const struct ipc_object *object, struct ipc_perm_abi *ret)
+void ipc_perm_out(const struct ipc_object *object, const struct cred *cred,
+		  struct ipc_perm_abi *ret)
 {
+	const struct user_ns *ns = cred->user_ns;
+
 	*ret = (struct ipc_perm_abi){
 		.key = object->key,
-		.uid = object->uid,
-		.gid = object->gid,
-		.cuid = object->cuid,
-		.cgid = object->cgid,
+		.uid = user_ns_uid_out(ns, object->uid),
+		.gid = user_ns_gid_out(ns, object->gid),
+		.cuid = user_ns_uid_out(ns, object->cuid),
+		.cgid = user_ns_gid_out(ns, object->cgid),
 		.mode = object->mode,
 		.seq = object->seq,
 	};
 }
 
-void ipc_perm_set(struct ipc_object *object, const struct ipc_perm_abi *from)
+int ipc_perm_set(struct ipc_object *object, const struct cred *cred,
+		 const struct ipc_perm_abi *from)
 {
-	object->uid = from->uid;
-	object->gid = from->gid;
+	const uint32_t uid = user_ns_uid_in(cred->user_ns, from->uid);
+	const uint32_t gid = user_ns_gid_in(cred->user_ns, from->gid);
+
+	if (uid == ID_INVALID || gid == ID_INVALID)
+		return -EINVAL;
+	object->uid = uid;
+	object->gid = gid;
 	object->mode = (object->mode & ~0777u) | (from->mode & 0777);
+	return 0;
 }

@@ -21,6 +21,7 @@ struct ipc_object {
 	uint32_t uid, gid, cuid, cgid;
 	uint32_t mode; /* permissions */
 	uint16_t seq;
+	const struct user_ns *user_ns; /* of the namespace it is in */
 };
 
 struct ipc_table {
@@ -28,12 +29,14 @@ struct ipc_table {
 	size_t len;		   /* entries allocated */
 	size_t used;		   /* objects in it */
 	uint16_t seq;
+	const struct user_ns *user_ns; /* of the namespace */
 	void (*free_object)(struct ipc_object *object);
 };
 
 struct ipc_ns {
 	unsigned int refs;
-	uint64_t id; /* inode of /proc/PID/ns/ipc */
+	uint64_t id;		 /* inode of /proc/PID/ns/ipc */
+	struct user_ns *user_ns; /* one reference; NULL: the initial one */
 	struct ipc_table shm, sem, msg;
 	uint64_t shm_pages; /* of all segments */
 	uint64_t shm_max, shm_all, shm_mni;
@@ -43,6 +46,7 @@ struct ipc_ns {
 
 /* A fresh namespace; `id` is its inode number in nsfs. NULL: out of memory. */
 struct ipc_ns *ipc_ns_new(uint64_t id);
+void ipc_ns_set_user(struct ipc_ns *ns, struct user_ns *user); /* takes a reference; once */
 struct ipc_ns *ipc_ns_ref(struct ipc_ns *ns);
 void ipc_ns_unref(struct ipc_ns *ns); /* accepts NULL; the last one removes every object */
 
@@ -78,5 +82,8 @@ struct ipc_perm_abi {
 	uint16_t seq, pad;
 	uint64_t unused[2];
 };
-void ipc_perm_out(const struct ipc_object *object, struct ipc_perm_abi *ret);
-void ipc_perm_set(struct ipc_object *object, const struct ipc_perm_abi *from);
+/* Ids as cred's user namespace sees them; ipc_perm_set: -EINVAL for one that is not mapped. */
+void ipc_perm_out(const struct ipc_object *object, const struct cred *cred,
+		  struct ipc_perm_abi *ret);
+int ipc_perm_set(struct ipc_object *object, const struct cred *cred,
+		 const struct ipc_perm_abi *from);

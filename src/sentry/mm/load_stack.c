@@ -149,10 +149,10 @@ static void build_auxv(struct mm *mm, const struct exec_image *image, const stru
 	aux(mm, AT_BASE, loaded->interp_base);
 	aux(mm, AT_FLAGS, 0);
 	aux(mm, AT_ENTRY, loaded->entry);
-	aux(mm, AT_UID, image->cred->uid);
-	aux(mm, AT_EUID, image->cred->euid);
-	aux(mm, AT_GID, image->cred->gid);
-	aux(mm, AT_EGID, image->cred->egid);
+	aux(mm, AT_UID, user_ns_uid_out(image->cred->user_ns, image->cred->uid));
+	aux(mm, AT_EUID, user_ns_uid_out(image->cred->user_ns, image->cred->euid));
+	aux(mm, AT_GID, user_ns_gid_out(image->cred->user_ns, image->cred->gid));
+	aux(mm, AT_EGID, user_ns_gid_out(image->cred->user_ns, image->cred->egid));
 	aux(mm, AT_SECURE, image->secure);
 	aux(mm, AT_RANDOM, at->random);
 	aux(mm, AT_HWCAP2, cpu.hwcap2);

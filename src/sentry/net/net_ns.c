@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sentry/core/user_ns.h"
 #include "sentry/task/namespaces.h"
+#include "sentry/task/task.h"
 
 #define EPHEMERAL_FIRST 32768
 #define EPHEMERAL_LAST	60999
@@ -41,8 +43,15 @@ struct net_ns *net_ns_ref(struct net_ns *ns)
 
 void net_ns_unref(struct net_ns *ns)
 {
-	if (ns && --ns->refs == 0)
+	if (ns && --ns->refs == 0) {
+		user_ns_unref(ns->user_ns);
 		free(ns);
+	}
+}
+
+bool net_capable(const struct task *t, unsigned int cap)
+{
+	return task_ns_capable(t, t->ns->net ? t->ns->net->user_ns : NULL, cap);
 }
 
 static int ns_create(void *parent, const struct cred *cred, void **ret)
@@ -50,9 +59,11 @@ static int ns_create(void *parent, const struct cred *cred, void **ret)
 	struct net_ns *ns;
 	const int r = net_ns_new(false, &ns);
 
-	if (r >= 0)
-		*ret = ns;
-	return r;
+	if (r < 0)
+		return r;
+	ns->user_ns = user_ns_ref(cred->user_ns);
+	*ret = ns;
+	return 0;
 }
 
 static void ns_ref(void *ns)
@@ -70,6 +81,11 @@ static uint64_t ns_id(const void *ns)
 	return ((const struct net_ns *)ns)->id;
 }
 
+static struct user_ns *ns_owner(const void *ns)
+{
+	return ((const struct net_ns *)ns)->user_ns;
+}
+
 void net_register(void)
 {
 	static const struct ns_ops ops = {
@@ -77,6 +93,7 @@ void net_register(void)
 		.ref = ns_ref,
 		.unref = ns_unref,
 		.id = ns_id,
+		.owner = ns_owner,
 	};
 
 	ns_register(NS_NET, &ops);

@@ -15,10 +15,13 @@
 #define NET_LOOPBACK_INDEX 1
 #define NET_LOOPBACK_MTU   65536
 
+struct task;
+
 struct net_ns {
 	unsigned int refs;
-	uint64_t id; /* inode of /proc/PID/ns/net */
-	bool host;   /* --network=host: internet sockets are the host's */
+	struct user_ns *user_ns; /* who may change it; one reference, NULL: the initial one */
+	uint64_t id;		 /* inode of /proc/PID/ns/net */
+	bool host;		 /* --network=host: internet sockets are the host's */
 	bool loopback_up;
 	struct list_head unix_sockets;		      /* struct unix_socket.ns_node */
 	struct list_head tcp_ports[NET_PORT_BUCKETS]; /* struct inet_socket.port_node */
@@ -31,6 +34,9 @@ struct net_ns {
 
 /* A namespace with loopback only, which is up if `up`. 0, -ENOMEM. */
 int net_ns_new(bool up, struct net_ns **ret);
+/* A capability of networks, over the task's network namespace. */
+bool net_capable(const struct task *t, unsigned int cap);
+
 struct net_ns *net_ns_ref(struct net_ns *ns);
 void net_ns_unref(struct net_ns *ns); /* accepts NULL */
 

@@ -15,8 +15,9 @@
 #include "sentry/net/netlink.h"
 #include "sentry/task/task.h"
 
-#define LOOPBACK_NAME "lo"
-#define TX_QUEUE_LEN  1000
+#define LOOPBACK_PREFIX 8 /* of 127.0.0.1 */
+#define LOOPBACK_NAME	"lo"
+#define TX_QUEUE_LEN	1000
 
 /* One message under construction. */
 struct answer {
@@ -262,6 +263,21 @@ static int one_link(struct net_ns *ns, uint32_t port, const uint8_t *request, si
 	return 0;
 }
 
+/* The loopback interface has its address whenever it is up: who sets it up says so first. */
+static int new_addr(const struct net_ns *ns, const uint8_t *request, size_t len)
+{
+	struct ifaddrmsg addr;
+
+	if (len < NLMSG_LENGTH(sizeof(addr)))
+		return -EINVAL;
+	memcpy(&addr, request + NLMSG_HDRLEN, sizeof(addr));
+	if (addr.ifa_index != NET_LOOPBACK_INDEX)
+		return -ENODEV;
+	if (addr.ifa_family != AF_INET || addr.ifa_prefixlen != LOOPBACK_PREFIX)
+		return -EOPNOTSUPP;
+	return ns->loopback_up ? -EEXIST : 0;
+}
+
 int rtnetlink_answer(struct net_ns *ns, uint32_t port, const uint8_t *request, size_t len,
 		     struct buf *ret)
 {
@@ -269,7 +285,7 @@ int rtnetlink_answer(struct net_ns *ns, uint32_t port, const uint8_t *request, s
 
 	memcpy(&head, request, sizeof(head));
 	/* Requests come in fours: new, delete, get, set. */
-	if ((head.nlmsg_type & 3) != 2 && !task_capable(task_current(), CAP_NET_ADMIN))
+	if ((head.nlmsg_type & 3) != 2 && !net_capable(task_current(), CAP_NET_ADMIN))
 		return -EPERM;
 	if ((head.nlmsg_type & 3) == 2 && (head.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
 		return dump(ns, port, &head, family_of(request, len), ret);
@@ -281,6 +297,8 @@ int rtnetlink_answer(struct net_ns *ns, uint32_t port, const uint8_t *request, s
 		if (!(head.nlmsg_flags & NLM_F_CREATE))
 			return one_link(ns, port, request, len, ret);
 		break;
+	case RTM_NEWADDR:
+		return new_addr(ns, request, len);
 	case RTM_GETROUTE:
 		return -ENETUNREACH;
 	default:

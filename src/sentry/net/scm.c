@@ -76,6 +76,10 @@ struct ucred scm_ucred(const struct scm_creds *creds)
 		return (struct ucred){ .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	if (creds->pid && t)
 		u.pid = pid_nr(creds->pid, task_pid_ns(t));
+	if (t) {
+		u.uid = task_uid_out(t, u.uid);
+		u.gid = task_gid_out(t, u.gid);
+	}
 	return u;
 }
 
@@ -117,11 +121,18 @@ static int take_creds(struct task *t, const uint8_t *data, size_t len, struct sc
 	if (len != sizeof(u))
 		return -EINVAL;
 	memcpy(&u, data, sizeof(u));
-	if (u.pid != task_tgid(t, task_pid_ns(t)) && !task_capable(t, CAP_SYS_ADMIN))
+	u.uid = user_ns_uid_in(c->user_ns, u.uid);
+	u.gid = user_ns_gid_in(c->user_ns, u.gid);
+	if (u.uid == ID_INVALID || u.gid == ID_INVALID)
+		return -EINVAL;
+	if (u.pid != task_tgid(t, task_pid_ns(t)) &&
+	    !task_ns_capable(t, pid_ns_user(task_pid_ns(t)), CAP_SYS_ADMIN))
 		return -EPERM;
-	if (u.uid != c->uid && u.uid != c->euid && u.uid != c->suid && !task_capable(t, CAP_SETUID))
+	if (u.uid != c->uid && u.uid != c->euid && u.uid != c->suid &&
+	    !task_own_capable(t, CAP_SETUID))
 		return -EPERM;
-	if (u.gid != c->gid && u.gid != c->egid && u.gid != c->sgid && !task_capable(t, CAP_SETGID))
+	if (u.gid != c->gid && u.gid != c->egid && u.gid != c->sgid &&
+	    !task_own_capable(t, CAP_SETGID))
 		return -EPERM;
 	tg = thread_group_find(task_pid_ns(t), u.pid);
 	if (!tg)

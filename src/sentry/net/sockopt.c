@@ -125,7 +125,7 @@ static int set_number(struct socket *s, int name, int value)
 		return set_buffer(&o->rcvbuf, value, SOCKET_BUF_MAX);
 	case SO_SNDBUFFORCE:
 	case SO_RCVBUFFORCE:
-		if (!task_capable(t, CAP_NET_ADMIN))
+		if (!net_capable(t, CAP_NET_ADMIN))
 			return -EPERM;
 		return set_buffer(name == SO_SNDBUFFORCE ? &o->sndbuf : &o->rcvbuf, value,
 				  SOCKET_BUF_FORCED_MAX);
@@ -133,12 +133,12 @@ static int set_number(struct socket *s, int name, int value)
 		o->rcvlowat = value < 0 ? INT32_MAX : value ? value : 1;
 		return 0;
 	case SO_PRIORITY:
-		if ((value < 0 || value > 6) && !task_capable(t, CAP_NET_ADMIN))
+		if ((value < 0 || value > 6) && !net_capable(t, CAP_NET_ADMIN))
 			return -EPERM;
 		o->priority = value;
 		return 0;
 	case SO_MARK:
-		if (!task_capable(t, CAP_NET_ADMIN) && !task_capable(t, CAP_NET_RAW))
+		if (!net_capable(t, CAP_NET_ADMIN) && !net_capable(t, CAP_NET_RAW))
 			return -EPERM;
 		o->mark = value;
 		return 0;
@@ -150,7 +150,7 @@ static int set_number(struct socket *s, int name, int value)
 	case SO_PEEK_OFF:
 		return s->family == AF_UNIX && value < 0 ? 0 : -EOPNOTSUPP;
 	case SO_DEBUG:
-		return value && !task_capable(t, CAP_NET_ADMIN) ? -EACCES : 0;
+		return value && !net_capable(t, CAP_NET_ADMIN) ? -EACCES : 0;
 	default:
 		return -ENOPROTOOPT;
 	}

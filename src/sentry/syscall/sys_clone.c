@@ -116,7 +116,10 @@ sysret_t sys_clone3(struct task *t, const struct syscall_args *a)
 	if (r < 0)
 		return r;
 	if (c.set_tid_size) {
-		if (!task_capable(t, CAP_SYS_ADMIN) && !task_capable(t, CAP_CHECKPOINT_RESTORE))
+		const struct user_ns *user = pid_ns_user(task_pid_ns(t));
+
+		if (!task_ns_capable(t, user, CAP_SYS_ADMIN) &&
+		    !task_ns_capable(t, user, CAP_CHECKPOINT_RESTORE))
 			return -EPERM;
 		r = user_copy_in(task_um(t), req.set_tid, c.set_tid,
 				 c.set_tid_size * sizeof(req.set_tid[0]));

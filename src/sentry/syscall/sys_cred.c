@@ -9,22 +9,22 @@
 
 sysret_t sys_getuid(struct task *t, const struct syscall_args *a)
 {
-	return t->cred->uid;
+	return task_uid_out(t, t->cred->uid);
 }
 
 sysret_t sys_geteuid(struct task *t, const struct syscall_args *a)
 {
-	return t->cred->euid;
+	return task_uid_out(t, t->cred->euid);
 }
 
 sysret_t sys_getgid(struct task *t, const struct syscall_args *a)
 {
-	return t->cred->gid;
+	return task_gid_out(t, t->cred->gid);
 }
 
 sysret_t sys_getegid(struct task *t, const struct syscall_args *a)
 {
-	return t->cred->egid;
+	return task_gid_out(t, t->cred->egid);
 }
 
 static sysret_t three_out(struct task *t, const struct syscall_args *a, uint32_t x, uint32_t y,
@@ -41,58 +41,97 @@ static sysret_t three_out(struct task *t, const struct syscall_args *a, uint32_t
 
 sysret_t sys_getresuid(struct task *t, const struct syscall_args *a)
 {
-	return three_out(t, a, t->cred->uid, t->cred->euid, t->cred->suid);
+	return three_out(t, a, task_uid_out(t, t->cred->uid), task_uid_out(t, t->cred->euid),
+			 task_uid_out(t, t->cred->suid));
 }
 
 sysret_t sys_getresgid(struct task *t, const struct syscall_args *a)
 {
-	return three_out(t, a, t->cred->gid, t->cred->egid, t->cred->sgid);
+	return three_out(t, a, task_gid_out(t, t->cred->gid), task_gid_out(t, t->cred->egid),
+			 task_gid_out(t, t->cred->sgid));
+}
+
+static uint32_t uid_in(const struct task *t, uint32_t uid)
+{
+	return user_ns_uid_in(t->cred->user_ns, uid);
+}
+
+static uint32_t gid_in(const struct task *t, uint32_t gid)
+{
+	return user_ns_gid_in(t->cred->user_ns, gid);
+}
+
+/* An id that the caller's user namespace does not know, not "as it is". */
+static bool is_strange(uint32_t given, uint32_t kernel_id)
+{
+	return given != CRED_KEEP && kernel_id == ID_INVALID;
 }
 
 sysret_t sys_setuid(struct task *t, const struct syscall_args *a)
 {
-	return cred_setuid(t, arg_uint(a, 0));
+	return cred_setuid(t, uid_in(t, arg_uint(a, 0)));
 }
 
 sysret_t sys_setreuid(struct task *t, const struct syscall_args *a)
 {
-	return cred_setreuid(t, arg_uint(a, 0), arg_uint(a, 1));
+	const uint32_t r = uid_in(t, arg_uint(a, 0)), e = uid_in(t, arg_uint(a, 1));
+
+	if (is_strange(arg_uint(a, 0), r) || is_strange(arg_uint(a, 1), e))
+		return -EINVAL;
+	return cred_setreuid(t, r, e);
 }
 
 sysret_t sys_setresuid(struct task *t, const struct syscall_args *a)
 {
-	return cred_setresuid(t, arg_uint(a, 0), arg_uint(a, 1), arg_uint(a, 2));
+	const uint32_t r = uid_in(t, arg_uint(a, 0)), e = uid_in(t, arg_uint(a, 1));
+	const uint32_t s = uid_in(t, arg_uint(a, 2));
+
+	if (is_strange(arg_uint(a, 0), r) || is_strange(arg_uint(a, 1), e) ||
+	    is_strange(arg_uint(a, 2), s))
+		return -EINVAL;
+	return cred_setresuid(t, r, e, s);
 }
 
 sysret_t sys_setfsuid(struct task *t, const struct syscall_args *a)
 {
-	return cred_setfsuid(t, arg_uint(a, 0));
+	return task_uid_out(t, cred_setfsuid(t, uid_in(t, arg_uint(a, 0))));
 }
 
 sysret_t sys_setgid(struct task *t, const struct syscall_args *a)
 {
-	return cred_setgid(t, arg_uint(a, 0));
+	return cred_setgid(t, gid_in(t, arg_uint(a, 0)));
 }
 
 sysret_t sys_setregid(struct task *t, const struct syscall_args *a)
 {
-	return cred_setregid(t, arg_uint(a, 0), arg_uint(a, 1));
+	const uint32_t r = gid_in(t, arg_uint(a, 0)), e = gid_in(t, arg_uint(a, 1));
+
+	if (is_strange(arg_uint(a, 0), r) || is_strange(arg_uint(a, 1), e))
+		return -EINVAL;
+	return cred_setregid(t, r, e);
 }
 
 sysret_t sys_setresgid(struct task *t, const struct syscall_args *a)
 {
-	return cred_setresgid(t, arg_uint(a, 0), arg_uint(a, 1), arg_uint(a, 2));
+	const uint32_t r = gid_in(t, arg_uint(a, 0)), e = gid_in(t, arg_uint(a, 1));
+	const uint32_t s = gid_in(t, arg_uint(a, 2));
+
+	if (is_strange(arg_uint(a, 0), r) || is_strange(arg_uint(a, 1), e) ||
+	    is_strange(arg_uint(a, 2), s))
+		return -EINVAL;
+	return cred_setresgid(t, r, e, s);
 }
 
 sysret_t sys_setfsgid(struct task *t, const struct syscall_args *a)
 {
-	return cred_setfsgid(t, arg_uint(a, 0));
+	return task_gid_out(t, cred_setfsgid(t, gid_in(t, arg_uint(a, 0))));
 }
 
 sysret_t sys_getgroups(struct task *t, const struct syscall_args *a)
 {
 	const int size = arg_int(a, 0);
 	const size_t len = t->cred->groups_len;
+	AUTO_FREE uint32_t *told = NULL;
 	int r;
 
 	if (size < 0)
@@ -101,7 +140,12 @@ sysret_t sys_getgroups(struct task *t, const struct syscall_args *a)
 		return (sysret_t)len;
 	if ((size_t)size < len)
 		return -EINVAL;
-	r = user_copy_out(task_um(t), arg_uaddr(a, 1), t->cred->groups, len * sizeof(uint32_t));
+	told = malloc((len + 1) * sizeof(*told));
+	if (!told)
+		return -ENOMEM;
+	for (size_t i = 0; i < len; i++)
+		told[i] = task_gid_out(t, t->cred->groups[i]);
+	r = user_copy_out(task_um(t), arg_uaddr(a, 1), told, len * sizeof(*told));
 	return r < 0 ? r : (sysret_t)len;
 }
 
@@ -110,7 +154,7 @@ sysret_t sys_setgroups(struct task *t, const struct syscall_args *a)
 	const unsigned int len = arg_uint(a, 0);
 	AUTO_FREE uint32_t *groups = NULL;
 
-	if (!task_capable(t, CAP_SETGID))
+	if (!cred_may_setgroups(t))
 		return -EPERM;
 	if (len > CRED_GROUPS_MAX)
 		return -EINVAL;
@@ -119,6 +163,11 @@ sysret_t sys_setgroups(struct task *t, const struct syscall_args *a)
 		return -ENOMEM;
 	if (user_copy_in(task_um(t), groups, arg_uaddr(a, 1), len * sizeof(*groups)) < 0)
 		return -EFAULT;
+	for (unsigned int i = 0; i < len; i++) {
+		groups[i] = gid_in(t, groups[i]);
+		if (groups[i] == ID_INVALID)
+			return -EINVAL;
+	}
 	return cred_setgroups(t, groups, len);
 }
 

@@ -73,42 +73,56 @@ sysret_t sys_fchmodat2(struct task *t, const struct syscall_args *a)
 	return set_at(t, arg_int(a, 0), arg_uaddr(a, 1), sys_walk_flags(flags), &attr);
 }
 
-static struct setattr owner_of(uint32_t uid, uint32_t gid)
+/* -EINVAL: an id that the caller's user namespace does not know. */
+static int owner_of(const struct task *t, uint32_t uid, uint32_t gid, struct setattr *ret)
 {
-	return (struct setattr){ .mask = (uid == UINT32_MAX ? 0 : SETATTR_UID) |
+	const struct user_ns *ns = t->cred->user_ns;
+
+	*ret = (struct setattr){ .mask = (uid == UINT32_MAX ? 0 : SETATTR_UID) |
 					 (gid == UINT32_MAX ? 0 : SETATTR_GID),
-				 .uid = uid,
-				 .gid = gid };
+				 .uid = user_ns_uid_in(ns, uid),
+				 .gid = user_ns_gid_in(ns, gid) };
+	if ((ret->mask & SETATTR_UID && ret->uid == ID_INVALID) ||
+	    (ret->mask & SETATTR_GID && ret->gid == ID_INVALID))
+		return -EINVAL;
+	return 0;
 }
 
 sysret_t sys_chown(struct task *t, const struct syscall_args *a)
 {
-	const struct setattr attr = owner_of(arg_uint(a, 1), arg_uint(a, 2));
+	struct setattr attr;
+	const int r = owner_of(t, arg_uint(a, 1), arg_uint(a, 2), &attr);
 
-	return set_at(t, AT_FDCWD, arg_uaddr(a, 0), WALK_FOLLOW, &attr);
+	return r < 0 ? r : set_at(t, AT_FDCWD, arg_uaddr(a, 0), WALK_FOLLOW, &attr);
 }
 
 sysret_t sys_lchown(struct task *t, const struct syscall_args *a)
 {
-	const struct setattr attr = owner_of(arg_uint(a, 1), arg_uint(a, 2));
+	struct setattr attr;
+	const int r = owner_of(t, arg_uint(a, 1), arg_uint(a, 2), &attr);
 
-	return set_at(t, AT_FDCWD, arg_uaddr(a, 0), 0, &attr);
+	return r < 0 ? r : set_at(t, AT_FDCWD, arg_uaddr(a, 0), 0, &attr);
 }
 
 sysret_t sys_fchown(struct task *t, const struct syscall_args *a)
 {
-	const struct setattr attr = owner_of(arg_uint(a, 1), arg_uint(a, 2));
+	struct setattr attr;
+	const int r = owner_of(t, arg_uint(a, 1), arg_uint(a, 2), &attr);
 
-	return set_fd(t, arg_int(a, 0), &attr);
+	return r < 0 ? r : set_fd(t, arg_int(a, 0), &attr);
 }
 
 sysret_t sys_fchownat(struct task *t, const struct syscall_args *a)
 {
-	const struct setattr attr = owner_of(arg_uint(a, 2), arg_uint(a, 3));
 	const int flags = arg_int(a, 4);
+	struct setattr attr;
+	int r;
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
+	r = owner_of(t, arg_uint(a, 2), arg_uint(a, 3), &attr);
+	if (r < 0)
+		return r;
 	return set_at(t, arg_int(a, 0), arg_uaddr(a, 1), sys_walk_flags(flags), &attr);
 }
 

@@ -45,6 +45,11 @@ static sysret_t told(struct task *t, const struct event_mount_call *call, int r)
 	return r;
 }
 
+static bool may_mount(const struct task *t)
+{
+	return task_ns_capable(t, t->ns->mnt->user_ns, CAP_SYS_ADMIN);
+}
+
 sysret_t sys_mount(struct task *t, const struct syscall_args *a)
 {
 	const struct vfs_ctx ctx = task_vfs_ctx(t);
@@ -60,7 +65,7 @@ sysret_t sys_mount(struct task *t, const struct syscall_args *a)
 		r = sys_get_path(t, arg_uaddr(a, 1), &target);
 	if (r < 0)
 		return r;
-	r = !task_capable(t, CAP_SYS_ADMIN)
+	r = !may_mount(t)
 		    ? -EPERM
 		    : vfs_mount(&ctx, t->ns->mnt, source, target.text, type, arg_u64(a, 3), data);
 	return told(t,
@@ -75,7 +80,7 @@ sysret_t sys_umount2(struct task *t, const struct syscall_args *a)
 	struct path_text target;
 	int r;
 
-	if (!task_capable(t, CAP_SYS_ADMIN))
+	if (!may_mount(t))
 		return told(t, &call, -EPERM);
 	r = sys_get_path(t, arg_uaddr(a, 0), &target);
 	if (r < 0)
@@ -121,7 +126,7 @@ sysret_t sys_pivot_root(struct task *t, const struct syscall_args *a)
 	struct path old, new;
 	int r;
 
-	if (!task_capable(t, CAP_SYS_ADMIN))
+	if (!may_mount(t))
 		return -EPERM;
 	r = sys_get_path(t, arg_uaddr(a, 0), &new_root);
 	if (r == 0)
@@ -198,7 +203,7 @@ sysret_t sys_mount_setattr(struct task *t, const struct syscall_args *a)
 		return -EINVAL;
 	if (arg_u64(a, 4) > sizeof(attr))
 		return -E2BIG;
-	if (!task_capable(t, CAP_SYS_ADMIN))
+	if (!may_mount(t))
 		return -EPERM;
 	if (user_copy_in(task_um(t), &attr, arg_uaddr(a, 3), sizeof(attr)) < 0)
 		return -EFAULT;

@@ -107,7 +107,7 @@ static sysret_t msg_stat(struct task *t, int id, int cmd, uaddr_t buf)
 		.lspid = q->lspid,
 		.lrpid = q->lrpid,
 	};
-	ipc_perm_out(object, &ds.perm);
+	ipc_perm_out(object, task_current()->cred, &ds.perm);
 	r = user_copy_out(task_um(t), buf, &ds, sizeof(ds));
 	if (r < 0)
 		return r;
@@ -130,7 +130,7 @@ static sysret_t msg_set(struct task *t, int id, uaddr_t buf)
 	if (ds.qbytes > MSG_QUEUE_MAX && !task_capable(t, CAP_SYS_RESOURCE))
 		return -EPERM;
 	q = container_of(object, struct msg_queue, object);
-	ipc_perm_set(object, &ds.perm);
+	ipc_perm_set(object, t->cred, &ds.perm);
 	q->bytes_max = ds.qbytes;
 	q->ctime = (int64_t)(kclock_realtime() / NSEC_PER_SEC);
 	waitq_wake(&q->senders, WAIT_ALL);

@@ -6,6 +6,7 @@
 #include "sentry/fs/proc/nsfs.h"
 #include "sentry/mm/ipc_ns.h"
 #include "sentry/syscall/syscall.h"
+#include "sentry/task/cred_change.h"
 #include "sentry/task/pidfd.h"
 #include "sentry/task/ptrace_access.h"
 
@@ -49,22 +50,16 @@ static int own_files(struct task *t)
 	return 0;
 }
 
-sysret_t sys_unshare(struct task *t, const struct syscall_args *a)
+/* The parts that flags name; `cred` are the credentials after the call. */
+static int unshare_parts(struct task *t, uint64_t flags, const struct cred *cred)
 {
-	const uint64_t flags = arg_u64(a, 0);
 	struct namespaces *ns;
 	int r = 0;
 
-	if (flags & ~(uint64_t)UNSHARE_KNOWN)
-		return -EINVAL;
-	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && t->tg->live > 1)
-		return -EINVAL;
-	if ((flags & (CLONE_SIGHAND | CLONE_VM)) && t->mm->refs > 1)
-		return -EINVAL;
-	if (flags & (CLONE_FS | CLONE_NEWNS))
+	if (flags & (CLONE_FS | CLONE_NEWNS | CLONE_NEWUSER))
 		r = own_fs(t);
 	if (r == 0 && (flags & UNSHARE_NS)) {
-		r = namespaces_copy(t->ns, flags & UNSHARE_NS, t->cred, &t->fs->root, &t->fs->cwd,
+		r = namespaces_copy(t->ns, flags & UNSHARE_NS, cred, &t->fs->root, &t->fs->cwd,
 				    &ns);
 		if (r == 0) {
 			namespaces_unref(t->ns);
@@ -76,6 +71,33 @@ sysret_t sys_unshare(struct task *t, const struct syscall_args *a)
 	return r;
 }
 
+sysret_t sys_unshare(struct task *t, const struct syscall_args *a)
+{
+	const uint64_t flags = arg_u64(a, 0);
+	const struct cred *fresh = NULL;
+	int r = 0;
+
+	if (flags & ~(uint64_t)UNSHARE_KNOWN)
+		return -EINVAL;
+	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_NEWUSER)) && t->tg->live > 1)
+		return -EINVAL;
+	if ((flags & (CLONE_SIGHAND | CLONE_VM)) && t->mm->refs > 1)
+		return -EINVAL;
+	if (flags & CLONE_NEWUSER) {
+		if (namespaces_chrooted(t->ns, &t->fs->root))
+			return -EPERM;
+		r = cred_new_user_ns(t->cred, &fresh);
+		if (r < 0)
+			return r;
+	}
+	r = unshare_parts(t, flags, fresh ? fresh : t->cred);
+	if (r == 0 && fresh)
+		task_set_cred(t, fresh);
+	else
+		cred_unref(fresh);
+	return r;
+}
+
 /* Root and working directory of a task that enters a mount namespace. */
 static int enter_mounts(struct task *t, struct mount_ns *mnt)
 {
@@ -84,13 +106,31 @@ static int enter_mounts(struct task *t, struct mount_ns *mnt)
 
 	if (r < 0)
 		return r;
-	if (!task_capable(t, CAP_SYS_CHROOT))
+	if (!task_own_capable(t, CAP_SYS_CHROOT))
 		return -EPERM;
 	root = path_ref(&root);
+	path_follow_mounts(&root);
 	path_unref(&t->fs->root);
 	path_unref(&t->fs->cwd);
 	t->fs->root = root;
 	t->fs->cwd = path_ref(&root);
+	return 0;
+}
+
+/* user_namespaces(7), setns(2): one's own is refused, and who has threads or shares its fs. */
+static int enter_user(struct task *t, struct user_ns *ns)
+{
+	struct cred *c;
+
+	if (ns == t->cred->user_ns || t->tg->live > 1 || t->fs->refs > 1)
+		return -EINVAL;
+	if (!task_ns_capable(t, ns, CAP_SYS_ADMIN))
+		return -EPERM;
+	c = cred_copy(t->cred);
+	if (!c)
+		return -ENOMEM;
+	cred_enter_user_ns(c, user_ns_ref(ns));
+	task_set_cred(t, c);
 	return 0;
 }
 
@@ -118,6 +158,9 @@ static int enter(struct task *t, const struct task *from, uint64_t flags)
 {
 	struct namespaces mix = *t->ns;
 
+	if (!task_own_capable(t, CAP_SYS_ADMIN) ||
+	    !task_ns_capable(t, from->cred->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
 	if (flags & CLONE_NEWUTS)
 		mix.uts = from->ns->uts;
 	if (flags & CLONE_NEWIPC)
@@ -144,8 +187,9 @@ static int enter_file(struct task *t, const struct ns_ref *ref, uint64_t wanted)
 	if (wanted && wanted != ref->kind)
 		return -EINVAL;
 	if (ref->kind == CLONE_NEWUSER)
-		return -EINVAL; /* all are in one: entering one's own is refused */
-	if (!task_capable(t, CAP_SYS_ADMIN))
+		return enter_user(t, ref->object);
+	if (!task_ns_capable(t, nsfs_owner(ref), CAP_SYS_ADMIN) ||
+	    !task_own_capable(t, CAP_SYS_ADMIN))
 		return -EPERM;
 	switch (ref->kind) {
 	case CLONE_NEWUTS:
@@ -192,12 +236,16 @@ sysret_t sys_setns(struct task *t, const struct syscall_args *a)
 	pid = pidfd_pid(f);
 	if (!pid || !flags || (flags & ~(uint64_t)(UNSHARE_NS & ~CLONE_NEWTIME)))
 		return -EINVAL;
-	if (flags & CLONE_NEWUSER)
-		return -EINVAL; /* all are in one: entering one's own is refused */
 	from = pid->tg ? pid->tg->leader : NULL;
 	if (!from || !from->ns)
 		return -ESRCH;
-	if (!ptrace_may_access(t, from, PTRACE_ACCESS_READ_REAL) || !task_capable(t, CAP_SYS_ADMIN))
+	if (!ptrace_may_access(t, from, PTRACE_ACCESS_READ_REAL))
 		return -EPERM;
-	return enter(t, from, flags);
+	if (flags & CLONE_NEWUSER) {
+		const int r = enter_user(t, from->cred->user_ns);
+
+		if (r < 0)
+			return r;
+	}
+	return flags & ~(uint64_t)CLONE_NEWUSER ? enter(t, from, flags) : 0;
 }

@@ -229,7 +229,7 @@ static sysret_t enter(struct task *t, uaddr_t name, bool as_root)
 	if (r < 0)
 		return r;
 	r = may_enter(t, &p);
-	if (r == 0 && as_root && !task_capable(t, CAP_SYS_CHROOT))
+	if (r == 0 && as_root && !task_own_capable(t, CAP_SYS_CHROOT))
 		r = -EPERM;
 	if (r == 0)
 		replace_path(as_root ? &t->fs->root : &t->fs->cwd, &p);

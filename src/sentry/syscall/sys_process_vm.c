@@ -16,9 +16,10 @@ static int may_access(const struct task *t, const struct task *target)
 			  mine->uid == theirs->suid && mine->gid == theirs->gid &&
 			  mine->gid == theirs->egid && mine->gid == theirs->sgid;
 
-	if (t->tg == target->tg || task_capable(t, CAP_SYS_PTRACE))
+	if (t->tg == target->tg || task_ns_capable(t, theirs->user_ns, CAP_SYS_PTRACE))
 		return 0;
-	if (!same || !target->mm->dumpable || theirs->cap_permitted & ~mine->cap_permitted)
+	if (!same || mine->user_ns != theirs->user_ns || !target->mm->dumpable ||
+	    theirs->cap_permitted & ~mine->cap_permitted)
 		return -EPERM;
 	return 0;
 }

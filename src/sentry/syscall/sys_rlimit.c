@@ -47,7 +47,7 @@ static bool may_limit(const struct task *t, const struct task *of)
 {
 	const struct cred *a = t->cred, *b = of->cred;
 
-	if (t->tg == of->tg || task_capable(t, CAP_SYS_RESOURCE))
+	if (t->tg == of->tg || task_ns_capable(t, b->user_ns, CAP_SYS_RESOURCE))
 		return true;
 	return a->uid == b->euid && a->uid == b->suid && a->uid == b->uid && a->gid == b->egid &&
 	       a->gid == b->sgid && a->gid == b->gid;

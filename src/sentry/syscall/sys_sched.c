@@ -28,7 +28,7 @@ static struct task *find(struct task *t, int nr)
 static bool owns(const struct task *t, const struct task *of)
 {
 	return t->cred->euid == of->cred->euid || t->cred->euid == of->cred->uid ||
-	       task_capable(t, CAP_SYS_NICE);
+	       task_ns_capable(t, of->cred->user_ns, CAP_SYS_NICE);
 }
 
 static bool is_rt(int policy)
@@ -318,7 +318,8 @@ static bool selected(const struct task *t, const struct thread_group *tg, int wh
 	case PRIO_PGRP:
 		return who ? pid_nr(tg->pgrp->pid, ns) == who : tg->pgrp == t->tg->pgrp;
 	default:
-		return tg->leader->cred->uid == (who ? (uint32_t)who : t->cred->uid);
+		return tg->leader->cred->uid ==
+		       (who ? user_ns_uid_in(t->cred->user_ns, (uint32_t)who) : t->cred->uid);
 	}
 }
 

@@ -90,7 +90,7 @@ static sysret_t sem_stat(struct task *t, int id, int cmd, uaddr_t buf)
 		return r;
 	set = container_of(object, struct sem_set, object);
 	ds = (struct semid_abi){ .otime = set->otime, .ctime = set->ctime, .nsems = set->count };
-	ipc_perm_out(object, &ds.perm);
+	ipc_perm_out(object, task_current()->cred, &ds.perm);
 	r = user_copy_out(task_um(t), buf, &ds, sizeof(ds));
 	if (r < 0)
 		return r;
@@ -144,7 +144,7 @@ static sysret_t sem_set_perm(struct task *t, int id, uaddr_t buf)
 		r = ipc_owner(object, t->cred);
 	if (r < 0)
 		return r;
-	ipc_perm_set(object, &ds.perm);
+	ipc_perm_set(object, t->cred, &ds.perm);
 	container_of(object, struct sem_set, object)->ctime =
 		(int64_t)(kclock_realtime() / NSEC_PER_SEC);
 	return 0;

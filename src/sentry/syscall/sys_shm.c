@@ -67,7 +67,7 @@ static void fill_stat(const struct shm_segment *shm, struct shmid_abi *ret)
 		.lpid = shm->lpid,
 		.nattch = shm->attached,
 	};
-	ipc_perm_out(&shm->object, &ret->perm);
+	ipc_perm_out(&shm->object, task_current()->cred, &ret->perm);
 	ret->perm.mode |= (shm->destroy ? MODE_DEST : 0) | (shm->locked ? MODE_LOCKED : 0);
 }
 
@@ -114,7 +114,7 @@ static sysret_t shm_set(struct task *t, int id, uaddr_t buf)
 		r = ipc_owner(object, t->cred);
 	if (r < 0)
 		return r;
-	ipc_perm_set(object, &ds.perm);
+	ipc_perm_set(object, t->cred, &ds.perm);
 	container_of(object, struct shm_segment, object)->ctime =
 		(int64_t)(kclock_realtime() / NSEC_PER_SEC);
 	return 0;

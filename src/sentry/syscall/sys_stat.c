@@ -21,7 +21,11 @@ static sysret_t put_stat(struct task *t, const struct path *p, uaddr_t to)
 	struct stat st;
 	const int r = vfs_stat(p, &st);
 
-	return r < 0 ? r : user_copy_out(task_um(t), to, &st, sizeof(st));
+	if (r < 0)
+		return r;
+	st.st_uid = task_uid_out(t, st.st_uid);
+	st.st_gid = task_gid_out(t, st.st_gid);
+	return user_copy_out(task_um(t), to, &st, sizeof(st));
 }
 
 static sysret_t stat_at(struct task *t, int dirfd, uaddr_t name, unsigned int walk, uaddr_t to)
@@ -95,8 +99,8 @@ static int fill_statx(const struct path *p, unsigned int mask, struct statx *ret
 	ret->stx_mask = STATX_BASIC_STATS | STATX_BTIME;
 	ret->stx_blksize = (uint32_t)st.st_blksize;
 	ret->stx_nlink = (uint32_t)st.st_nlink;
-	ret->stx_uid = st.st_uid;
-	ret->stx_gid = st.st_gid;
+	ret->stx_uid = task_uid_out(task_current(), st.st_uid);
+	ret->stx_gid = task_gid_out(task_current(), st.st_gid);
 	ret->stx_mode = (uint16_t)st.st_mode;
 	ret->stx_ino = st.st_ino;
 	ret->stx_size = (uint64_t)st.st_size;
@@ -205,7 +209,8 @@ static struct cred *real_cred(const struct cred *cred)
 	real->fsuid = cred->uid;
 	real->fsgid = cred->gid;
 	if (!(cred->securebits & 4u /* SECBIT_NO_SETUID_FIXUP */))
-		real->cap_effective = cred->uid == 0 ? cred->cap_permitted : 0;
+		real->cap_effective =
+			cred->uid == user_ns_uid_in(cred->user_ns, 0) ? cred->cap_permitted : 0;
 	return real;
 }
 

@@ -31,7 +31,7 @@ static int import_name(struct task *t, const struct syscall_args *a, char name[U
 {
 	const int len = arg_int(a, 1);
 
-	if (!task_capable(t, CAP_SYS_ADMIN))
+	if (!task_ns_capable(t, t->ns->uts->user_ns, CAP_SYS_ADMIN))
 		return -EPERM;
 	if (len < 0 || len > UTS_NAME_MAX)
 		return -EINVAL;

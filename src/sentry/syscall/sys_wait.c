@@ -109,7 +109,7 @@ static int waitid_out(struct task *t, uaddr_t info_addr, const struct wait_resul
 		info.si_signo = SIGCHLD;
 		info.si_code = res->code;
 		info.si_pid = res->pid;
-		info.si_uid = res->uid;
+		info.si_uid = task_uid_out(t, res->uid);
 		info.si_status = res->code == CLD_EXITED      ? res->status >> 8 & 0xff
 				 : res->code == CLD_CONTINUED ? SIGCONT
 				 : res->code == CLD_STOPPED || res->code == CLD_TRAPPED

@@ -27,10 +27,29 @@ void task_answers_update(struct task *t)
 		.tgid = (uint32_t)task_tgid(t, ns),
 		.tid = (uint32_t)task_tid(t, ns),
 		.ppid = t->tg->parent ? (uint32_t)pid_nr(t->tg->parent->pid, ns) : 0,
-		.uid = t->cred->uid,
-		.euid = t->cred->euid,
-		.gid = t->cred->gid,
-		.egid = t->cred->egid,
+		.uid = task_uid_out(t, t->cred->uid),
+		.euid = task_uid_out(t, t->cred->euid),
+		.gid = task_gid_out(t, t->cred->gid),
+		.egid = task_gid_out(t, t->cred->egid),
 	};
 	platform->thread_answers(t->thread, &a);
+}
+
+void task_answers_mapped(const struct user_ns *ns)
+{
+	struct pid_ns *all = task_pid_ns(task_current());
+	struct thread_group *tg;
+	int pid = 0;
+
+	while (pid_ns_parent(all))
+		all = pid_ns_parent(all);
+	while ((tg = thread_group_next(all, pid + 1, &pid)) != NULL) {
+		struct task *t;
+
+		list_for_each(t, &tg->tasks, tg_node)
+		{
+			if (t->cred->user_ns == ns)
+				task_answers_update(t);
+		}
+	}
 }

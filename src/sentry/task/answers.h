@@ -11,5 +11,7 @@
 
 /* The numbers of a task, or who watches it, have changed. Harmless for one without a thread. */
 void task_answers_update(struct task *t);
+/* Ids got their names in a user namespace: whoever is in it is told. */
+void task_answers_mapped(const struct user_ns *ns);
 /* Calls are observed: from now on every one comes here. Boot. */
 void task_answers_off(void);

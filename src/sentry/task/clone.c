@@ -13,6 +13,7 @@
 
 #include "sentry/core/klog.h"
 #include "sentry/mm/sem.h"
+#include "sentry/task/cred_change.h"
 #include "sentry/task/hooks.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/pidfd.h"
@@ -79,6 +80,24 @@ static int copy_memory(struct task *t, struct task *child, uint64_t flags)
 	return mm_fork(t->mm, t->thread, &child->thread, &child->mm);
 }
 
+/* The child's credentials, in a user namespace of its own where that is asked for. */
+static int copy_cred(const struct task *t, struct task *child, uint64_t flags)
+{
+	const struct cred *fresh;
+	int r;
+
+	if (!(flags & CLONE_NEWUSER))
+		return 0;
+	if (namespaces_chrooted(t->ns, &t->fs->root))
+		return -EPERM;
+	r = cred_new_user_ns(t->cred, &fresh);
+	if (r < 0)
+		return r;
+	cred_unref(child->cred);
+	child->cred = fresh;
+	return 0;
+}
+
 static int copy_files(struct task *t, struct task *child, uint64_t flags)
 {
 	int r = 0;
@@ -97,6 +116,9 @@ static int copy_files(struct task *t, struct task *child, uint64_t flags)
 		if (!child->fs)
 			return -ENOMEM;
 	}
+	r = copy_cred(t, child, flags);
+	if (r < 0)
+		return r;
 	return namespaces_copy(t->ns, flags, child->cred, &child->fs->root, &child->fs->cwd,
 			       &child->ns);
 }

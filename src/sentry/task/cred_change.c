@@ -6,6 +6,7 @@
 #include <linux/prctl.h>
 #include <linux/securebits.h>
 
+#include "sentry/task/namespaces.h"
 #include "sentry/task/user_usage.h"
 
 #define CAP_BIT(cap) (1ull << (cap))
@@ -19,8 +20,9 @@
 /* "Effect of user ID changes on capabilities" of capabilities(7). */
 static void caps_follow_uids(struct cred *c, const struct cred *old)
 {
-	const bool was_root = !old->uid || !old->euid || !old->suid;
-	const bool is_root = !c->uid || !c->euid || !c->suid;
+	const uint32_t root = user_ns_uid_in(c->user_ns, 0);
+	const bool was_root = old->uid == root || old->euid == root || old->suid == root;
+	const bool is_root = c->uid == root || c->euid == root || c->suid == root;
 
 	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
@@ -31,9 +33,9 @@ static void caps_follow_uids(struct cred *c, const struct cred *old)
 		}
 		c->cap_ambient = 0;
 	}
-	if (!old->euid && c->euid)
+	if (old->euid == root && c->euid != root)
 		c->cap_effective = 0;
-	else if (old->euid && !c->euid)
+	else if (old->euid != root && c->euid == root)
 		c->cap_effective = c->cap_permitted;
 }
 
@@ -56,7 +58,26 @@ static void commit_uids(struct task *t, struct cred *c)
 	caps_follow_uids(c, t->cred);
 	commit(t, c);
 	if (moved)
-		t->tg->nproc_exceeded = c->uid && t->usage->tasks > task_rlimit(t, RLIMIT_NPROC);
+		t->tg->nproc_exceeded =
+			c->uid != 0 && t->usage->tasks > task_rlimit(t, RLIMIT_NPROC);
+}
+
+int cred_new_user_ns(const struct cred *maker, const struct cred **ret)
+{
+	struct user_ns *ns;
+	struct cred *c;
+	const int r = user_ns_new(maker, ns_new_id(), &ns);
+
+	if (r < 0)
+		return r;
+	c = cred_copy(maker);
+	if (!c) {
+		user_ns_unref(ns);
+		return -ENOMEM;
+	}
+	cred_enter_user_ns(c, ns);
+	*ret = c;
+	return 0;
 }
 
 static bool one_of(uint32_t id, uint32_t a, uint32_t b, uint32_t c)
@@ -71,12 +92,12 @@ int cred_setuid(struct task *t, uint32_t uid)
 
 	if (uid == CRED_KEEP)
 		return -EINVAL;
-	if (!task_capable(t, CAP_SETUID) && uid != old->uid && uid != old->suid)
+	if (!task_own_capable(t, CAP_SETUID) && uid != old->uid && uid != old->suid)
 		return -EPERM;
 	c = cred_copy(old);
 	if (!c)
 		return -ENOMEM;
-	if (task_capable(t, CAP_SETUID))
+	if (task_own_capable(t, CAP_SETUID))
 		c->uid = c->suid = uid;
 	c->euid = c->fsuid = uid;
 	commit_uids(t, c);
@@ -88,8 +109,8 @@ int cred_setreuid(struct task *t, uint32_t ruid, uint32_t euid)
 	const struct cred *old = t->cred;
 	struct cred *c;
 
-	if (!task_capable(t, CAP_SETUID) && (!one_of(ruid, old->uid, old->euid, old->uid) ||
-					     !one_of(euid, old->uid, old->euid, old->suid)))
+	if (!task_own_capable(t, CAP_SETUID) && (!one_of(ruid, old->uid, old->euid, old->uid) ||
+						 !one_of(euid, old->uid, old->euid, old->suid)))
 		return -EPERM;
 	c = cred_copy(old);
 	if (!c)
@@ -110,9 +131,9 @@ int cred_setresuid(struct task *t, uint32_t ruid, uint32_t euid, uint32_t suid)
 	const struct cred *old = t->cred;
 	struct cred *c;
 
-	if (!task_capable(t, CAP_SETUID) && (!one_of(ruid, old->uid, old->euid, old->suid) ||
-					     !one_of(euid, old->uid, old->euid, old->suid) ||
-					     !one_of(suid, old->uid, old->euid, old->suid)))
+	if (!task_own_capable(t, CAP_SETUID) && (!one_of(ruid, old->uid, old->euid, old->suid) ||
+						 !one_of(euid, old->uid, old->euid, old->suid) ||
+						 !one_of(suid, old->uid, old->euid, old->suid)))
 		return -EPERM;
 	c = cred_copy(old);
 	if (!c)
@@ -136,16 +157,19 @@ uint32_t cred_setfsuid(struct task *t, uint32_t uid)
 
 	if (uid == CRED_KEEP || uid == was)
 		return was;
-	if (uid != old->uid && uid != old->euid && uid != old->suid && !task_capable(t, CAP_SETUID))
+	if (uid != old->uid && uid != old->euid && uid != old->suid &&
+	    !task_own_capable(t, CAP_SETUID))
 		return was;
 	c = cred_copy(old);
 	if (!c)
 		return was;
 	c->fsuid = uid;
 	if (!(c->securebits & SECBIT_NO_SETUID_FIXUP)) {
-		if (!was)
+		const uint32_t root = user_ns_uid_in(c->user_ns, 0);
+
+		if (was == root)
 			c->cap_effective &= ~CAP_FS_SET;
-		else if (!uid)
+		else if (uid == root)
 			c->cap_effective |= CAP_FS_SET & c->cap_permitted;
 	}
 	commit(t, c);
@@ -159,12 +183,12 @@ int cred_setgid(struct task *t, uint32_t gid)
 
 	if (gid == CRED_KEEP)
 		return -EINVAL;
-	if (!task_capable(t, CAP_SETGID) && gid != old->gid && gid != old->sgid)
+	if (!task_own_capable(t, CAP_SETGID) && gid != old->gid && gid != old->sgid)
 		return -EPERM;
 	c = cred_copy(old);
 	if (!c)
 		return -ENOMEM;
-	if (task_capable(t, CAP_SETGID))
+	if (task_own_capable(t, CAP_SETGID))
 		c->gid = c->sgid = gid;
 	c->egid = c->fsgid = gid;
 	commit(t, c);
@@ -176,8 +200,8 @@ int cred_setregid(struct task *t, uint32_t rgid, uint32_t egid)
 	const struct cred *old = t->cred;
 	struct cred *c;
 
-	if (!task_capable(t, CAP_SETGID) && (!one_of(rgid, old->gid, old->egid, old->gid) ||
-					     !one_of(egid, old->gid, old->egid, old->sgid)))
+	if (!task_own_capable(t, CAP_SETGID) && (!one_of(rgid, old->gid, old->egid, old->gid) ||
+						 !one_of(egid, old->gid, old->egid, old->sgid)))
 		return -EPERM;
 	c = cred_copy(old);
 	if (!c)
@@ -198,9 +222,9 @@ int cred_setresgid(struct task *t, uint32_t rgid, uint32_t egid, uint32_t sgid)
 	const struct cred *old = t->cred;
 	struct cred *c;
 
-	if (!task_capable(t, CAP_SETGID) && (!one_of(rgid, old->gid, old->egid, old->sgid) ||
-					     !one_of(egid, old->gid, old->egid, old->sgid) ||
-					     !one_of(sgid, old->gid, old->egid, old->sgid)))
+	if (!task_own_capable(t, CAP_SETGID) && (!one_of(rgid, old->gid, old->egid, old->sgid) ||
+						 !one_of(egid, old->gid, old->egid, old->sgid) ||
+						 !one_of(sgid, old->gid, old->egid, old->sgid)))
 		return -EPERM;
 	c = cred_copy(old);
 	if (!c)
@@ -224,7 +248,8 @@ uint32_t cred_setfsgid(struct task *t, uint32_t gid)
 
 	if (gid == CRED_KEEP || gid == was)
 		return was;
-	if (gid != old->gid && gid != old->egid && gid != old->sgid && !task_capable(t, CAP_SETGID))
+	if (gid != old->gid && gid != old->egid && gid != old->sgid &&
+	    !task_own_capable(t, CAP_SETGID))
 		return was;
 	c = cred_copy(old);
 	if (!c)
@@ -234,12 +259,20 @@ uint32_t cred_setfsgid(struct task *t, uint32_t gid)
 	return was;
 }
 
+bool cred_may_setgroups(const struct task *t)
+{
+	const struct user_ns *ns = t->cred->user_ns;
+
+	return task_own_capable(t, CAP_SETGID) &&
+	       (!ns || (ns->gid.len > 0 && !ns->setgroups_denied));
+}
+
 int cred_setgroups(struct task *t, const uint32_t *groups, size_t len)
 {
 	struct cred *c;
 	int r;
 
-	if (!task_capable(t, CAP_SETGID))
+	if (!cred_may_setgroups(t))
 		return -EPERM;
 	c = cred_copy(t->cred);
 	if (!c)
@@ -261,7 +294,7 @@ int cred_capset(struct task *t, uint64_t effective, uint64_t permitted, uint64_t
 	effective &= CRED_CAP_ALL;
 	permitted &= CRED_CAP_ALL;
 	inheritable &= CRED_CAP_ALL;
-	if (!task_capable(t, CAP_SETPCAP) &&
+	if (!task_own_capable(t, CAP_SETPCAP) &&
 	    (inheritable & ~(old->cap_inheritable | old->cap_permitted)))
 		return -EPERM;
 	if (inheritable & ~(old->cap_inheritable | old->cap_bounding))
@@ -283,7 +316,7 @@ int cred_drop_bounding(struct task *t, uint64_t cap)
 {
 	struct cred *c;
 
-	if (!task_capable(t, CAP_SETPCAP))
+	if (!task_own_capable(t, CAP_SETPCAP))
 		return -EPERM;
 	if (cap > CRED_CAP_LAST)
 		return -EINVAL;
@@ -331,7 +364,7 @@ int cred_set_securebits(struct task *t, uint64_t bits)
 	/* No locked bit changes, no lock opens, nothing unknown. */
 	if (((old & locks) >> 1 & (old ^ bits)) || (old & locks & ~bits) ||
 	    (bits & ~(uint64_t)(SECURE_ALL_LOCKS | SECURE_ALL_BITS)) ||
-	    !task_capable(t, CAP_SETPCAP))
+	    !task_own_capable(t, CAP_SETPCAP))
 		return -EPERM;
 	c = cred_copy(t->cred);
 	if (!c)

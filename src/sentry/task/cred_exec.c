@@ -23,13 +23,14 @@ static void set_ids(struct cred *c, const struct exec_ids *ids)
 static void set_caps(struct cred *c, const struct cred *old, bool privileged)
 {
 	const bool root_is_special = !(c->securebits & SECBIT_NOROOT);
+	const uint32_t root = user_ns_uid_in(c->user_ns, 0);
 	uint64_t file_permitted = 0, file_inheritable = 0;
 	bool file_effective = false;
 
-	if (root_is_special && (c->uid == 0 || c->euid == 0)) {
+	if (root_is_special && (c->uid == root || c->euid == root)) {
 		file_permitted = ~0ull;
 		file_inheritable = ~0ull;
-		file_effective = c->euid == 0;
+		file_effective = c->euid == root;
 	}
 	if (privileged)
 		c->cap_ambient = 0;
@@ -50,8 +51,8 @@ int cred_for_exec(const struct cred *old, const struct exec_ids *ids, const stru
 	set_ids(c, ids);
 	changed = c->euid != old->uid || c->egid != old->gid;
 	set_caps(c, old, c->euid != old->euid || c->egid != old->egid);
-	*ret_secure =
-		changed || (c->uid != 0 && c->cap_permitted & ~c->cap_ambient && c->euid != c->uid);
+	*ret_secure = changed || (c->uid != user_ns_uid_in(c->user_ns, 0) &&
+				  c->cap_permitted & ~c->cap_ambient && c->euid != c->uid);
 	*ret = c;
 	return 0;
 }

@@ -269,6 +269,16 @@ static int load_space(const struct vfs_ctx *ctx, const struct load_options *o,
 	return r == -ESRCH ? -EAGAIN : r;
 }
 
+/* Set-id bits count for those whose ids the caller's namespace knows, on its own files. */
+static bool may_give_ids(const struct cred *cred, const struct path *p)
+{
+	const struct inode *inode = p->dentry->inode;
+
+	return user_ns_inside(cred->user_ns, p->mnt->sb->user_ns) &&
+	       user_ns_uid_raw(cred->user_ns, inode->uid) != ID_INVALID &&
+	       user_ns_gid_raw(cred->user_ns, inode->gid) != ID_INVALID;
+}
+
 int program_load(const struct vfs_ctx *ctx, const struct load_options *o, struct exec_request *req,
 		 struct loaded_program *ret)
 {
@@ -298,7 +308,7 @@ int program_load(const struct vfs_ctx *ctx, const struct load_options *o, struct
 		.uid = p.path.dentry->inode->uid,
 		.gid = p.path.dentry->inode->gid,
 		.honoured = o->allow_setid && !(p.path.mnt->flags & MOUNT_NOSUID) &&
-			    !ctx->cred->no_new_privs,
+			    !ctx->cred->no_new_privs && may_give_ids(ctx->cred, &p.path),
 	};
 	r = cred_for_exec(ctx->cred, &ids, &ret->cred, &ret->secure);
 	if (r < 0)

@@ -55,7 +55,7 @@ static siginfo_t child_info(const struct thread_group *tg, const struct thread_g
 	info.si_signo = sig;
 	info.si_code = code;
 	info.si_pid = pid_nr(tg->pid, pid_ns_of(parent->pid));
-	info.si_uid = tg->leader->cred->uid;
+	info.si_uid = task_uid_out(parent->leader, tg->leader->cred->uid);
 	thread_group_cpu_ns(tg, &user, &sys);
 	info.si_utime = (clock_t)(user / (NSEC_PER_SEC / 100));
 	info.si_stime = (clock_t)(sys / (NSEC_PER_SEC / 100));

@@ -71,8 +71,10 @@ struct uts_ns *uts_ns_ref(struct uts_ns *ns)
 
 void uts_ns_unref(struct uts_ns *ns)
 {
-	if (ns && --ns->refs == 0)
+	if (ns && --ns->refs == 0) {
+		user_ns_unref(ns->user_ns);
 		free(ns);
+	}
 }
 
 struct namespaces *namespaces_new(const struct namespaces *members)
@@ -123,6 +125,18 @@ void namespaces_unref(struct namespaces *ns)
 	free(ns);
 }
 
+bool namespaces_chrooted(const struct namespaces *ns, const struct path *root)
+{
+	struct path top = { ns->mnt->root, ns->mnt->root->root };
+	bool same;
+
+	top = path_ref(&top);
+	path_follow_mounts(&top);
+	same = path_equal(&top, root);
+	path_unref(&top);
+	return !same;
+}
+
 static int other_new(struct namespaces *ns, enum ns_kind kind, const struct cred *cred)
 {
 	const struct ns_ops *ops = other_ops[kind];
@@ -151,6 +165,7 @@ static int replace_members(struct namespaces *ns, uint64_t flags, const struct c
 		r = uts_ns_new(ns->uts->nodename, ns->uts->domainname, &uts);
 		if (r < 0)
 			return r;
+		uts->user_ns = user_ns_ref(cred->user_ns);
 		uts_ns_unref(ns->uts);
 		ns->uts = uts;
 	}
@@ -159,6 +174,7 @@ static int replace_members(struct namespaces *ns, uint64_t flags, const struct c
 
 		if (!ipc)
 			return -ENOMEM;
+		ipc_ns_set_user(ipc, cred->user_ns);
 		ipc_ns_unref(ns->ipc);
 		ns->ipc = ipc;
 	}
@@ -168,6 +184,7 @@ static int replace_members(struct namespaces *ns, uint64_t flags, const struct c
 		r = pid_ns_new(ns->pid_for_children, &pid);
 		if (r < 0)
 			return r;
+		pid_ns_set_user(pid, cred->user_ns);
 		pid_ns_unref(ns->pid_for_children);
 		ns->pid_for_children = pid;
 	}
@@ -178,7 +195,7 @@ static int replace_members(struct namespaces *ns, uint64_t flags, const struct c
 	if (r == 0 && (flags & CLONE_NEWNS)) {
 		struct mount_ns *mnt;
 
-		r = mount_ns_copy(ns->mnt, root, cwd, &mnt);
+		r = mount_ns_copy(ns->mnt, cred->user_ns, root, cwd, &mnt);
 		if (r < 0)
 			return r;
 		mount_ns_unref(ns->mnt);
@@ -195,13 +212,11 @@ int namespaces_copy(struct namespaces *from, uint64_t flags, const struct cred *
 	struct namespaces *ns;
 	int r;
 
-	if (flags & CLONE_NEWUSER)
-		return -ENOSPC; /* as with user.max_user_namespaces = 0 */
 	if (!(flags & all)) {
 		*ret = namespaces_ref(from);
 		return 0;
 	}
-	if (!cred_capable(cred, CAP_SYS_ADMIN))
+	if (!cred_own_capable(cred, CAP_SYS_ADMIN))
 		return -EPERM;
 	ns = namespaces_new(from);
 	if (!ns)

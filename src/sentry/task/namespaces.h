@@ -2,7 +2,7 @@
 /*
  * sentry/task/namespaces.h - namespaces(7) of tasks.
  *
- * uts and user live here, the others below (mount: vfs, ipc: mm, pid: pid.h) or in rooms above
+ * uts lives here, the others below (user: core, mount: vfs, ipc: mm, pid: pid.h) or in rooms above
  * (net, cgroup, time), which register how theirs are copied and counted; a kind
  * that nobody registered is a null pointer, and making a new one is -EINVAL.
  */
@@ -21,7 +21,8 @@ struct pid_ns;
 
 struct uts_ns {
 	unsigned int refs;
-	uint64_t id; /* inode of /proc/PID/ns/uts */
+	uint64_t id;		 /* inode of /proc/PID/ns/uts */
+	struct user_ns *user_ns; /* who may change it; one reference, NULL: the initial one */
 	char nodename[UTS_NAME_MAX + 1];
 	char domainname[UTS_NAME_MAX + 1];
 };
@@ -52,7 +53,8 @@ struct ns_ops {
 	int (*create)(void *parent, const struct cred *cred, void **ret); /* unshare: a new one */
 	void (*ref)(void *ns);
 	void (*unref)(void *ns);
-	uint64_t (*id)(const void *ns); /* inode of /proc/PID/ns/... */
+	uint64_t (*id)(const void *ns);		  /* inode of /proc/PID/ns/... */
+	struct user_ns *(*owner)(const void *ns); /* borrowed; NULL: the initial one */
 };
 
 /* Namespaces of a task, replaced as a whole (unshare, setns, clone): immutable once shared. */
@@ -62,7 +64,6 @@ struct namespaces {
 	struct mount_ns *mnt;
 	struct ipc_ns *ipc;
 	struct pid_ns *pid_for_children;
-	struct user_ns *user; /* NULL: the sandbox's initial one */
 	union {
 		struct {
 			struct net_ns *net;
@@ -77,6 +78,9 @@ struct namespaces {
 void ns_register(enum ns_kind kind, const struct ns_ops *ops);
 const struct ns_ops *ns_ops_of(enum ns_kind kind); /* NULL: not registered */
 
+/* user_namespaces(7): who stands in a chroot makes no user namespace (-EPERM). */
+bool namespaces_chrooted(const struct namespaces *ns, const struct path *root);
+
 /* A number for /proc/PID/ns/...; never the same twice in a sandbox. */
 uint64_t ns_new_id(void);
 
@@ -90,8 +94,9 @@ struct namespaces *namespaces_ref(struct namespaces *ns);
 void namespaces_unref(struct namespaces *ns); /* accepts NULL */
 
 /*
- * The namespaces of a child or of unshare(2): flags are CLONE_NEW*. root and cwd move into a new
- * mount namespace. 0, -EPERM (CAP_SYS_ADMIN), -EINVAL, -ENOSPC, -ENOMEM.
+ * The namespaces of a child or of unshare(2): flags are CLONE_NEW*; they belong to the user
+ * namespace of cred, which is in the new one already where there is one. root and cwd move into a
+ * new mount namespace. 0, -EPERM (CAP_SYS_ADMIN there), -EINVAL, -ENOSPC, -ENOMEM.
  */
 int namespaces_copy(struct namespaces *from, uint64_t flags, const struct cred *cred,
 		    struct path *root, struct path *cwd, struct namespaces **ret);

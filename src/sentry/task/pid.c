@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sentry/core/user_ns.h"
 #include "sentry/task/namespaces.h"
 
 struct pid_ns {
@@ -19,6 +20,7 @@ struct pid_ns {
 	struct waitq drained; /* a number was freed after it closed */
 	struct thread_group *init;
 	uint64_t id;
+	struct user_ns *user; /* one reference; NULL: the initial one */
 };
 
 int pid_ns_new(struct pid_ns *parent, struct pid_ns **ret)
@@ -41,6 +43,16 @@ int pid_ns_new(struct pid_ns *parent, struct pid_ns **ret)
 	return 0;
 }
 
+struct user_ns *pid_ns_user(const struct pid_ns *ns)
+{
+	return ns->user;
+}
+
+void pid_ns_set_user(struct pid_ns *ns, struct user_ns *user)
+{
+	ns->user = user_ns_ref(user);
+}
+
 struct pid_ns *pid_ns_ref(struct pid_ns *ns)
 {
 	ns->refs++;
@@ -53,6 +65,7 @@ void pid_ns_unref(struct pid_ns *ns)
 		struct pid_ns *parent = ns->parent;
 
 		assert(ns->count == 0);
+		user_ns_unref(ns->user);
 		free(ns);
 		ns = parent;
 	}

@@ -19,6 +19,7 @@
 #define PID_RESERVED	  300 /* where numbers go on after PID_MAX */
 
 struct pid_ns;
+struct user_ns;
 struct task;
 struct thread_group;
 struct process_group;
@@ -56,8 +57,10 @@ void pid_ns_set_init(struct pid_ns *ns, struct thread_group *tg);
 void pid_ns_close(struct pid_ns *ns);
 /* Sleep until no more than `keep` numbers of a closed namespace are in use. */
 void pid_ns_drain(struct pid_ns *ns, unsigned int keep);
-unsigned int pid_ns_count(const struct pid_ns *ns); /* numbers in use */
-uint64_t pid_ns_id(const struct pid_ns *ns);	    /* inode of /proc/PID/ns/pid */
+unsigned int pid_ns_count(const struct pid_ns *ns);	       /* numbers in use */
+struct user_ns *pid_ns_user(const struct pid_ns *ns);	       /* borrowed; NULL: the initial one */
+void pid_ns_set_user(struct pid_ns *ns, struct user_ns *user); /* takes a reference; once */
+uint64_t pid_ns_id(const struct pid_ns *ns);		       /* inode of /proc/PID/ns/pid */
 bool pid_ns_inside(const struct pid_ns *ns, const struct pid_ns *outer); /* the same, or below */
 int pid_ns_last(const struct pid_ns *ns);				 /* the newest number */
 void pid_ns_set_last(struct pid_ns *ns, int nr);

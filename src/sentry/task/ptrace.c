@@ -28,7 +28,8 @@ bool ptrace_wants_stop(const struct task *t)
 
 bool ptrace_hinders_setid(const struct task *t)
 {
-	return t->ptrace && !cred_capable(t->ptrace->tracer->cred, CAP_SYS_PTRACE);
+	return t->ptrace &&
+	       !cred_ns_capable(t->ptrace->tracer->cred, t->cred->user_ns, CAP_SYS_PTRACE);
 }
 
 struct task *ptrace_tracer(const struct task *t)
@@ -109,7 +110,7 @@ static void tell_tracer(struct task *t, int code, int status)
 	info.si_signo = SIGCHLD;
 	info.si_code = code;
 	info.si_pid = pid_nr(t->pid, pid_ns_of(tracer->pid));
-	info.si_uid = t->cred->uid;
+	info.si_uid = task_uid_out(tracer, t->cred->uid);
 	info.si_status = status;
 	(void)signal_send_group(tracer->tg, SIGCHLD, &info);
 }
@@ -122,7 +123,7 @@ static siginfo_t trap_info(const struct task *t, int code)
 	info.si_signo = code & 0x7f;
 	info.si_code = code;
 	info.si_pid = task_tid(t, task_pid_ns(t));
-	info.si_uid = t->cred->uid;
+	info.si_uid = task_uid_out(t, t->cred->uid);
 	return info;
 }
 

@@ -15,10 +15,11 @@ bool ptrace_may_access(const struct task *t, const struct task *target, enum ptr
 		return true;
 	same = uid == b->euid && uid == b->suid && uid == b->uid && gid == b->egid &&
 	       gid == b->sgid && gid == b->gid;
-	if (!same && !task_capable(t, CAP_SYS_PTRACE))
+	if (!same && !task_ns_capable(t, b->user_ns, CAP_SYS_PTRACE))
 		return false;
-	if (target->mm && !target->mm->dumpable && !task_capable(t, CAP_SYS_PTRACE))
+	if (target->mm && !target->mm->dumpable && !task_ns_capable(t, b->user_ns, CAP_SYS_PTRACE))
 		return false;
 	/* Nobody gains what the caller does not have. */
-	return !(b->cap_permitted & ~a->cap_permitted) || task_capable(t, CAP_SYS_PTRACE);
+	return (a->user_ns == b->user_ns && !(b->cap_permitted & ~a->cap_permitted)) ||
+	       task_ns_capable(t, b->user_ns, CAP_SYS_PTRACE);
 }

@@ -282,7 +282,7 @@ int64_t seccomp_set_filter(struct task *t, unsigned int flags, uint64_t prog)
 	r = import_program(t, prog, &insns, &len);
 	if (r < 0)
 		return r;
-	if (!t->cred->no_new_privs && !task_capable(t, CAP_SYS_ADMIN))
+	if (!t->cred->no_new_privs && !task_own_capable(t, CAP_SYS_ADMIN))
 		return -EACCES;
 	if (t->seccomp_strict)
 		return -EINVAL;

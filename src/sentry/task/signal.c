@@ -212,7 +212,7 @@ bool signal_may_send(const struct task *from, const struct thread_group *to, int
 {
 	const struct cred *a = from->cred, *b = to->leader->cred;
 
-	if (from->tg == to || cred_capable(a, CAP_KILL))
+	if (from->tg == to || cred_ns_capable(a, b->user_ns, CAP_KILL))
 		return true;
 	if (a->euid == b->suid || a->euid == b->uid || a->uid == b->suid || a->uid == b->uid)
 		return true;
@@ -228,7 +228,7 @@ siginfo_t signal_info_user(const struct task *from, const struct thread_group *t
 	info.si_signo = sig;
 	info.si_code = code;
 	info.si_pid = pid_nr(from->tg->pid, pid_ns_of(to->pid));
-	info.si_uid = from->cred->uid;
+	info.si_uid = task_uid_out(to->leader, from->cred->uid);
 	return info;
 }
 

@@ -288,6 +288,26 @@ bool task_capable(const struct task *t, unsigned int cap)
 	return cred_capable(t->cred, cap);
 }
 
+bool task_ns_capable(const struct task *t, const struct user_ns *ns, unsigned int cap)
+{
+	return cred_ns_capable(t->cred, ns, cap);
+}
+
+bool task_own_capable(const struct task *t, unsigned int cap)
+{
+	return cred_own_capable(t->cred, cap);
+}
+
+uint32_t task_uid_out(const struct task *t, uint32_t kuid)
+{
+	return user_ns_uid_out(t->cred->user_ns, kuid);
+}
+
+uint32_t task_gid_out(const struct task *t, uint32_t kgid)
+{
+	return user_ns_gid_out(t->cred->user_ns, kgid);
+}
+
 void task_cpu_ns(const struct task *t, uint64_t *ret_user, uint64_t *ret_system)
 {
 	*ret_user = t->thread ? platform->thread_cpu_ns(t->thread) : t->utime_ns;

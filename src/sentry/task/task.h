@@ -210,7 +210,13 @@ static inline struct user_memory *task_um(struct task *t)
 }
 uint64_t task_rlimit(const struct task *t, int resource);    /* soft limit */
 void task_set_cred(struct task *t, const struct cred *cred); /* takes the reference */
+/* Over the whole sandbox; over what belongs to a user namespace; over the task's own one. */
 bool task_capable(const struct task *t, unsigned int cap);
+bool task_ns_capable(const struct task *t, const struct user_ns *ns, unsigned int cap);
+bool task_own_capable(const struct task *t, unsigned int cap);
+/* How a kernel id looks to a task. */
+uint32_t task_uid_out(const struct task *t, uint32_t kuid);
+uint32_t task_gid_out(const struct task *t, uint32_t kgid);
 /* CPU time that a task, or a process with its ended threads, has used. */
 void task_cpu_ns(const struct task *t, uint64_t *ret_user, uint64_t *ret_system);
 void thread_group_cpu_ns(const struct thread_group *tg, uint64_t *ret_user, uint64_t *ret_system);

@@ -116,7 +116,7 @@ int vfs_readlink(const struct vfs_ctx *ctx, const struct path *p, char **ret)
 static int may_setattr(const struct inode *inode, const struct cred *cred,
 		       const struct setattr *attr)
 {
-	const bool capable = cred_capable(cred, CAP_CHOWN);
+	const bool capable = inode_capable(inode, cred, CAP_CHOWN);
 
 	if (attr->mask & SETATTR_UID && (cred->fsuid != inode->uid || attr->uid != inode->uid) &&
 	    !capable)
@@ -179,7 +179,7 @@ int vfs_setattr(const struct vfs_ctx *ctx, const struct path *p, const struct se
 		now.mode &= 07777;
 		if (now.mask & SETATTR_MODE && now.mode & S_ISGID && !S_ISDIR(inode->mode) &&
 		    !cred_in_group(ctx->cred, now.mask & SETATTR_GID ? now.gid : inode->gid) &&
-		    !cred_capable(ctx->cred, CAP_FSETID))
+		    !inode_capable(inode, ctx->cred, CAP_FSETID))
 			now.mode &= ~(uint32_t)S_ISGID;
 		if (now.mask & (SETATTR_UID | SETATTR_GID) && !(now.mask & SETATTR_MODE) &&
 		    set_id_bits(inode)) {
@@ -201,7 +201,7 @@ int inode_strip_privs(struct inode *inode, const struct cred *cred)
 	const uint32_t bits = set_id_bits(inode);
 	struct setattr attr = { .mask = SETATTR_MODE, .mode = inode->mode & 07777 & ~bits };
 
-	if (!S_ISREG(inode->mode) || !bits || (cred && cred_capable(cred, CAP_FSETID)))
+	if (!S_ISREG(inode->mode) || !bits || (cred && inode_capable(inode, cred, CAP_FSETID)))
 		return 0;
 	return inode->ops->setattr ? inode->ops->setattr(inode, &attr) : 0;
 }
@@ -322,7 +322,8 @@ int vfs_setxattr(const struct vfs_ctx *ctx, const struct path *p, const char *na
 	if (!inode->ops->setxattr)
 		return -EOPNOTSUPP;
 	if (str_after(name, "security.") && !cred_capable(ctx->cred, CAP_SYS_ADMIN) &&
-	    !(strcmp(name, "security.capability") == 0 && cred_capable(ctx->cred, CAP_SETFCAP)))
+	    !(strcmp(name, "security.capability") == 0 &&
+	      inode_capable(inode, ctx->cred, CAP_SETFCAP)))
 		return -EPERM;
 	krwlock_write_lock(&inode->lock);
 	r = inode->ops->setxattr(inode, name, value, size, flags);

@@ -55,7 +55,8 @@ enum mount_flags {
 	MOUNT_NODIRATIME = 1u << 5,
 	MOUNT_RELATIME = 1u << 6,
 	MOUNT_NOSYMFOLLOW = 1u << 7,
-	MOUNT_LOCKED = 1u << 8, /* may not be unmounted or made writable from inside */
+	MOUNT_LOCKED = 1u << 8,	    /* may not be unmounted from inside: it hides something */
+	MOUNT_LOCK_FLAGS = 1u << 9, /* its restrictions may not be taken away */
 };
 
 struct path {
@@ -69,7 +70,8 @@ struct mount_ns {
 	struct mount *root;
 	struct list_head mounts; /* in order of mounting */
 	unsigned int count;
-	struct waitq changed; /* poll(2) of /proc/mounts */
+	struct waitq changed;	 /* poll(2) of /proc/mounts */
+	struct user_ns *user_ns; /* one reference; NULL: the initial one */
 };
 
 /* A root dentry for a superblock: takes the reference on inode. NULL: out of memory. */

@@ -57,6 +57,13 @@ void inode_unref(struct inode *inode)
 	inode->ops->evict(inode);
 }
 
+bool inode_capable(const struct inode *inode, const struct cred *cred, unsigned int cap)
+{
+	return cred_own_capable(cred, cap) &&
+	       (!cred->user_ns || (user_ns_uid_raw(cred->user_ns, inode->uid) != ID_INVALID &&
+				   user_ns_gid_raw(cred->user_ns, inode->gid) != ID_INVALID));
+}
+
 int inode_permission_generic(const struct inode *inode, const struct cred *cred, unsigned int mask)
 {
 	uint32_t bits = inode->mode & 0777;
@@ -68,13 +75,14 @@ int inode_permission_generic(const struct inode *inode, const struct cred *cred,
 	if ((mask & ~bits & 7) == 0)
 		return 0;
 	if (S_ISDIR(inode->mode)) {
-		if (!(mask & MAY_WRITE) && cred_capable(cred, CAP_DAC_READ_SEARCH))
+		if (!(mask & MAY_WRITE) && inode_capable(inode, cred, CAP_DAC_READ_SEARCH))
 			return 0;
-		return cred_capable(cred, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
+		return inode_capable(inode, cred, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
 	}
-	if (mask == MAY_READ && cred_capable(cred, CAP_DAC_READ_SEARCH))
+	if (mask == MAY_READ && inode_capable(inode, cred, CAP_DAC_READ_SEARCH))
 		return 0;
-	if ((!(mask & MAY_EXEC) || inode->mode & 0111) && cred_capable(cred, CAP_DAC_OVERRIDE))
+	if ((!(mask & MAY_EXEC) || inode->mode & 0111) &&
+	    inode_capable(inode, cred, CAP_DAC_OVERRIDE))
 		return 0;
 	return -EACCES;
 }
@@ -88,7 +96,9 @@ int inode_permission(struct inode *inode, const struct cred *cred, unsigned int 
 
 bool inode_owner_or_capable(const struct inode *inode, const struct cred *cred)
 {
-	return cred->fsuid == inode->uid || cred_capable(cred, CAP_FOWNER);
+	return cred->fsuid == inode->uid ||
+	       (cred_own_capable(cred, CAP_FOWNER) &&
+		user_ns_uid_raw(cred->user_ns, inode->uid) != ID_INVALID);
 }
 
 void inode_init_owner(struct inode *child, const struct inode *dir, const struct cred *cred)
@@ -102,6 +112,6 @@ void inode_init_owner(struct inode *child, const struct inode *dir, const struct
 	if (S_ISDIR(child->mode))
 		child->mode |= S_ISGID;
 	else if ((child->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
-		 !cred_in_group(cred, dir->gid) && !cred_capable(cred, CAP_FSETID))
+		 !cred_in_group(cred, dir->gid) && !inode_capable(dir, cred, CAP_FSETID))
 		child->mode &= ~(uint32_t)S_ISGID;
 }

@@ -209,6 +209,8 @@ int inode_permission(struct inode *inode, const struct cred *cred, unsigned int 
 int inode_permission_generic(const struct inode *inode, const struct cred *cred, unsigned int mask);
 
 /* The owner, or CAP_FOWNER. */
+/* capable_wrt_inode_uidgid() of Linux: the capability counts for files of mapped owners. */
+bool inode_capable(const struct inode *inode, const struct cred *cred, unsigned int cap);
 bool inode_owner_or_capable(const struct inode *inode, const struct cred *cred);
 
 /* The group and mode of a new child: BSD semantics of a set-gid directory, umask is applied

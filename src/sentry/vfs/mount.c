@@ -341,7 +341,20 @@ static void path_translate(struct path *p, const struct tree_copy *c)
 	mount_unref(old);
 }
 
-int mount_ns_copy(struct mount_ns *ns, struct path *root, struct path *cwd, struct mount_ns **ret)
+/*
+ * "Restrictions on mount namespaces" of mount_namespaces(7): what came from a more privileged
+ * namespace keeps its restrictions and what it hides, and sends no mounts back.
+ */
+static void lock_mounts(struct mount *top)
+{
+	for (struct mount *m = top; m; m = mount_tree_next(m, top)) {
+		m->flags |= MOUNT_LOCK_FLAGS | (m == top ? 0 : MOUNT_LOCKED);
+		mount_make_slave(m);
+	}
+}
+
+int mount_ns_copy(struct mount_ns *ns, struct user_ns *user, struct path *root, struct path *cwd,
+		  struct mount_ns **ret)
 {
 	AUTO(tree_copy_done) struct tree_copy c = { 0 };
 	struct mount_ns *copy = ns_alloc();
@@ -358,6 +371,9 @@ int mount_ns_copy(struct mount_ns *ns, struct path *root, struct path *cwd, stru
 	}
 	copy->root = c.to[0];
 	mount_tree_set_ns(copy->root, copy);
+	copy->user_ns = user_ns_ref(user);
+	if (user != ns->user_ns)
+		lock_mounts(copy->root);
 	path_translate(root, &c);
 	path_translate(cwd, &c);
 	*ret = copy;
@@ -376,6 +392,7 @@ void mount_ns_unref(struct mount_ns *ns)
 		return;
 	mount_tree_detach(ns->root);
 	assert(ns->count == 0);
+	user_ns_unref(ns->user_ns);
 	free(ns);
 }
 

@@ -4,6 +4,7 @@
  * Linux fs/namespace.c.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,7 @@ static bool is_mount_root(const struct path *p)
 	return p->dentry == p->mnt->root;
 }
 
-static int remount(const struct path *p, uint64_t ms, const char *data)
+static int remount(const struct vfs_ctx *ctx, const struct path *p, uint64_t ms, const char *data)
 {
 	struct mount *m = p->mnt;
 	struct superblock *sb = m->sb;
@@ -59,9 +60,11 @@ static int remount(const struct path *p, uint64_t ms, const char *data)
 
 	if (!is_mount_root(p))
 		return -EINVAL;
+	if (!(ms & MS_BIND) && !cred_ns_capable(ctx->cred, sb->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
 	if (!(ms & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)))
 		flags = (flags & ~(uint32_t)ATIME_FLAGS) | (m->flags & ATIME_FLAGS);
-	if (m->flags & MOUNT_LOCKED &&
+	if (m->flags & MOUNT_LOCK_FLAGS &&
 	    m->flags & ~flags & (MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC))
 		return -EPERM;
 	/* Who has a file open for writing keeps the mount, or all of the filesystem, writable. */
@@ -76,7 +79,7 @@ static int remount(const struct path *p, uint64_t ms, const char *data)
 		sb->rdonly = ms & MS_RDONLY;
 		sb->ms_flags = ms & SUPERBLOCK_MS_FLAGS;
 	}
-	m->flags = flags | (m->flags & MOUNT_LOCKED);
+	m->flags = flags | (m->flags & (MOUNT_LOCKED | MOUNT_LOCK_FLAGS));
 	if (m->ns)
 		waitq_wake(&m->ns->changed, POLLPRI | POLLERR);
 	return 0;
@@ -211,6 +214,41 @@ static int move(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *sour
 	return r;
 }
 
+/*
+ * mount_too_revealing() of Linux: proc and sysfs show nothing afresh that is hidden where they are
+ * mounted already. Hidden by what cannot be unmounted, over more than an empty directory.
+ */
+static bool is_visible(const struct mount_ns *ns, const struct mount *m, uint32_t flags)
+{
+	const uint32_t kept = MOUNT_RDONLY;
+	struct mount *child;
+
+	if (m->root != m->sb->root || m->flags & ~flags & kept)
+		return false;
+	list_for_each(child, &m->children, child_node)
+	{
+		const struct inode *covered = child->mountpoint->inode;
+
+		if (child->flags & MOUNT_LOCKED && !(S_ISDIR(covered->mode) && covered->nlink == 2))
+			return false;
+	}
+	return ns == m->ns;
+}
+
+static bool is_too_revealing(const struct mount_ns *ns, const struct superblock *sb, uint32_t flags)
+{
+	struct mount *m;
+
+	if (!ns->user_ns || (strcmp(sb->type, "proc") != 0 && strcmp(sb->type, "sysfs") != 0))
+		return false;
+	list_for_each(m, &ns->mounts, ns_node)
+	{
+		if (strcmp(m->sb->type, sb->type) == 0 && is_visible(ns, m, flags))
+			return false;
+	}
+	return true;
+}
+
 static int new_mount(const struct vfs_ctx *ctx, const char *source, const char *type, uint64_t ms,
 		     const char *data, const struct path *at)
 {
@@ -224,9 +262,17 @@ static int new_mount(const struct vfs_ctx *ctx, const char *source, const char *
 	fs = filesystem_find(type);
 	if (!fs)
 		return -ENODEV;
+	if (ctx->cred->user_ns && !fs->user_mount)
+		return -EPERM;
 	r = fs->mount(fs, source, data, ctx->cred, &sb);
 	if (r < 0)
 		return r;
+	if (is_too_revealing(at->mnt->ns, sb, mount_flags(ms))) {
+		superblock_unref(sb);
+		return -EPERM;
+	}
+	if (!sb->user_ns && sb->active == 0)
+		sb->user_ns = user_ns_ref(ctx->cred->user_ns);
 	if (at->mnt->sb == sb && is_mount_root(at)) {
 		superblock_unref(sb);
 		return -EBUSY;
@@ -254,7 +300,7 @@ int vfs_mount(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source
 	if (at.mnt->ns != ns)
 		r = -EINVAL;
 	else if (flags & MS_REMOUNT)
-		r = remount(&at, flags, data);
+		r = remount(ctx, &at, flags, data);
 	else if (flags & MS_BIND)
 		r = bind(ctx, ns, source, &at, flags & MS_REC);
 	else if (flags & TYPE_FLAGS)
@@ -380,7 +426,7 @@ static int may_change(const struct mount *m, uint32_t set, uint32_t clear)
 
 	if (set & ~m->flags & MOUNT_RDONLY && m->writers > 0)
 		return -EBUSY;
-	return m->flags & MOUNT_LOCKED && m->flags & clear & ~set & locked ? -EPERM : 0;
+	return m->flags & MOUNT_LOCK_FLAGS && m->flags & clear & ~set & locked ? -EPERM : 0;
 }
 
 int vfs_mount_setattr(const struct path *p, struct mount_ns *ns, bool recursive, uint32_t set,

@@ -89,7 +89,9 @@ int vfs_pivot_root(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *n
 /* Boot: a namespace whose root is this superblock; mount a superblock at a path of it. */
 int mount_ns_new(struct superblock *root, uint32_t mount_flags, const char *source,
 		 struct mount_ns **ret);
-int mount_ns_copy(struct mount_ns *ns, struct path *root, struct path *cwd, struct mount_ns **ret);
+/* `user`: who the copy belongs to; with a user namespace of its own it can take nothing away. */
+int mount_ns_copy(struct mount_ns *ns, struct user_ns *user, struct path *root, struct path *cwd,
+		  struct mount_ns **ret);
 struct mount_ns *mount_ns_ref(struct mount_ns *ns);
 void mount_ns_unref(struct mount_ns *ns);
 int vfs_attach(struct mount_ns *ns, struct superblock *sb, const struct path *at,

@@ -32,7 +32,7 @@ int names_may_delete(const struct path *dir, const struct dentry *victim, const 
 	if (r < 0)
 		return r;
 	if (parent->mode & S_ISVTX && cred->fsuid != inode->uid && cred->fsuid != parent->uid &&
-	    !cred_capable(cred, CAP_FOWNER))
+	    !inode_capable(inode, cred, CAP_FOWNER))
 		return -EPERM;
 	if (want_dir && !S_ISDIR(inode->mode))
 		return -ENOTDIR;

@@ -37,6 +37,8 @@ void superblock_unref(struct superblock *sb)
 	assert(sb->refs > 0);
 	if (--sb->refs > 0)
 		return;
+	user_ns_unref(sb->user_ns);
+	sb->user_ns = NULL;
 	if (sb->ops->put)
 		sb->ops->put(sb);
 }

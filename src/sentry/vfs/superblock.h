@@ -45,6 +45,8 @@ struct superblock {
 	struct superblock
 		*covers; /* an overlay's lower one, whose inodes its names keep; or NULL */
 
+	struct user_ns *user_ns; /* of who mounted it; one reference, NULL: the initial one */
+
 	unsigned int active;  /* mounts; owned by vfs/mount */
 	unsigned int writers; /* files open for writing; owned by vfs/open */
 	void *priv;

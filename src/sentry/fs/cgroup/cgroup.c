@@ -358,4 +358,5 @@ void cgroup_register(void)
 
 	filesystem_register(&v1);
 	filesystem_register(&v2);
+	cgroup_ns_register();
 }

@@ -8,5 +8,6 @@
  */
 #pragma once
 
-/* The types "cgroup" and "cgroup2". */
+/* The types "cgroup" and "cgroup2", and cgroup namespaces. */
 void cgroup_register(void);
+void cgroup_ns_register(void); /* of this room */

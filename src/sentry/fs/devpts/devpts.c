@@ -357,6 +357,12 @@ static int devpts_mount(const struct filesystem_type *type, const char *source, 
 	fs->mode = 0600;
 	fs->max = PTY_MAX;
 	r = set_options(fs, data);
+	if (fs->uid_set)
+		fs->uid = user_ns_uid_in(cred->user_ns, fs->uid);
+	if (fs->gid_set)
+		fs->gid = user_ns_gid_in(cred->user_ns, fs->gid);
+	if ((fs->uid_set && fs->uid == ID_INVALID) || (fs->gid_set && fs->gid == ID_INVALID))
+		r = -EINVAL;
 	if (r == 0)
 		r = simple_root(&fs->sb, &root_ops, 0755);
 	if (r < 0) {

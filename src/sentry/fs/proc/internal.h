@@ -128,6 +128,7 @@ int proc_show_id_map(struct kern_inode *ki, struct buf *b);
 int proc_store_id_map(struct kern_inode *ki, struct file *f, char *text, size_t len);
 int proc_show_timens_offsets(struct kern_inode *ki, struct buf *b);
 int proc_store_timens_offsets(struct kern_inode *ki, struct file *f, char *text, size_t len);
+int proc_store_setgroups(struct kern_inode *ki, struct file *f, char *text, size_t len);
 int proc_show_setgroups(struct kern_inode *ki, struct buf *b);
 
 /* sysvipc.c */

@@ -14,6 +14,8 @@
 
 #include "sentry/mm/ipc_ns.h"
 #include "sentry/task/pid.h"
+#include "sentry/task/task.h"
+#include "sentry/vfs/fd_table.h"
 #include "sentry/vfs/anon.h"
 #include "sentry/vfs/namei.h"
 
@@ -70,6 +72,8 @@ static void object_ref(const struct ns_ref *ref)
 		return;
 	if (ops)
 		ops->ref(ref->object);
+	else if (ref->kind == CLONE_NEWUSER)
+		(void)user_ns_ref(ref->object);
 	else if (ref->kind == CLONE_NEWIPC)
 		ipc_ns_ref(ref->object);
 	else if (ref->kind == CLONE_NEWNS)
@@ -88,6 +92,8 @@ static void object_unref(const struct ns_ref *ref)
 		return;
 	if (ops)
 		ops->unref(ref->object);
+	else if (ref->kind == CLONE_NEWUSER)
+		user_ns_unref(ref->object);
 	else if (ref->kind == CLONE_NEWIPC)
 		ipc_ns_unref(ref->object);
 	else if (ref->kind == CLONE_NEWNS)
@@ -103,6 +109,77 @@ static struct ns_inode *ns_inode_of(const struct inode *inode)
 	return container_of(inode, struct ns_inode, inode);
 }
 
+struct user_ns *nsfs_owner(const struct ns_ref *ref)
+{
+	const struct ns_ops *ops = ops_above(ref->kind);
+
+	if (!ref->object)
+		return NULL;
+	switch (ref->kind) {
+	case CLONE_NEWUTS:
+		return ((const struct uts_ns *)ref->object)->user_ns;
+	case CLONE_NEWIPC:
+		return ((const struct ipc_ns *)ref->object)->user_ns;
+	case CLONE_NEWNS:
+		return ((const struct mount_ns *)ref->object)->user_ns;
+	case CLONE_NEWPID:
+		return pid_ns_user(ref->object);
+	case CLONE_NEWUSER:
+		return ((const struct user_ns *)ref->object)->parent;
+	default:
+		return ops && ops->owner ? ops->owner(ref->object) : NULL;
+	}
+}
+
+/* A descriptor of another namespace: within reach only when the caller's own is not below it. */
+static long open_other(const struct ns_ref *ref)
+{
+	struct task *t = task_current();
+	const struct vfs_ctx ctx = task_vfs_ctx(t);
+	struct file *f = NULL;
+	struct path p;
+	int r = nsfs_path(ref, &p);
+
+	if (r < 0)
+		return r;
+	r = vfs_open_path(&ctx, &p, O_RDONLY, &f);
+	path_unref(&p);
+	return r < 0 ? r : fd_install(t->files, f, true, task_rlimit(t, RLIMIT_NOFILE));
+}
+
+static long open_owner(struct user_ns *user)
+{
+	const struct ns_ref ref = { CLONE_NEWUSER, user_ns_id(user, USER_INIT_ID), user };
+
+	return user_ns_inside(user, task_current()->cred->user_ns) ? open_other(&ref) : -EPERM;
+}
+
+static long open_parent(const struct ns_ref *of)
+{
+	struct ns_ref ref = { .kind = CLONE_NEWPID };
+
+	if (of->kind == CLONE_NEWUSER)
+		return of->object ? open_owner(((const struct user_ns *)of->object)->parent)
+				  : -EPERM;
+	if (of->kind != CLONE_NEWPID)
+		return -EINVAL;
+	ref.object = of->object ? pid_ns_parent(of->object) : NULL;
+	if (!ref.object || !pid_ns_inside(ref.object, task_pid_ns(task_current())))
+		return -EPERM;
+	ref.id = pid_ns_id(ref.object);
+	return open_other(&ref);
+}
+
+static long owner_uid(const struct ns_ref *ref, uint64_t arg, struct user_memory *um)
+{
+	const struct user_ns *ns = ref->object;
+	const uint32_t uid = task_uid_out(task_current(), ns ? ns->owner : 0);
+
+	if (ref->kind != CLONE_NEWUSER)
+		return -EINVAL;
+	return user_copy_out(um, arg, &uid, sizeof(uid));
+}
+
 static long ns_ioctl(struct file *f, unsigned int cmd, uint64_t arg, struct user_memory *um)
 {
 	const struct ns_ref *ref = &ns_inode_of(f->inode)->ref;
@@ -110,11 +187,12 @@ static long ns_ioctl(struct file *f, unsigned int cmd, uint64_t arg, struct user
 	switch (cmd) {
 	case NS_GET_NSTYPE:
 		return (long)ref->kind;
-	case NS_GET_USERNS: /* the initial one is out of reach */
+	case NS_GET_USERNS:
+		return ref->kind == CLONE_NEWUSER ? open_parent(ref) : open_owner(nsfs_owner(ref));
 	case NS_GET_PARENT:
-		return -EPERM;
+		return open_parent(ref);
 	case NS_GET_OWNER_UID:
-		return ref->kind == CLONE_NEWUSER ? user_zero(um, arg, sizeof(uint32_t)) : -EINVAL;
+		return owner_uid(ref, arg, um);
 	default:
 		return -ENOTTY;
 	}

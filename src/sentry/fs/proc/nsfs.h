@@ -18,6 +18,11 @@ struct ns_ref {
 /* *ret holds references on a path that reads "net:[4026531840]". 0, -ENOMEM. */
 int nsfs_path(const struct ns_ref *ref, struct path *ret);
 
+#define USER_INIT_ID 0xeffffffdu /* Linux's PROC_USER_INIT_INO */
+
+/* The user namespace that owns it (of one of these: its parent); NULL: the initial one. */
+struct user_ns *nsfs_owner(const struct ns_ref *ref);
+
 /* What setns(2) needs; borrowed from the file. False: another kind of file. */
 bool nsfs_file(const struct file *f, struct ns_ref *ret);
 

@@ -292,7 +292,7 @@ static const struct kern_node attr_children[] = {
 		KERN_SHOW("sched", 0644, proc_show_sched),                                         \
 		KERN_SHOW("schedstat", 0444, proc_show_schedstat),                                 \
 		KERN_TEXT("sessionid", 0444, "4294967295"),                                        \
-		KERN_SHOW("setgroups", 0644, proc_show_setgroups),                                 \
+		KERN_RW("setgroups", 0644, proc_show_setgroups, proc_store_setgroups),             \
 		GUARDED("smaps", 0444, proc_show_smaps),                                           \
 		GUARDED("smaps_rollup", 0444, proc_show_smaps_rollup),                             \
 		KERN_SHOW("stat", 0444, proc_show_pid_stat),                                       \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sentry/fs/proc/pid_ns.c - /proc/PID/ns, uid_map, gid_map, setgroups (namespaces(7),
- * user_namespaces(7)).
+ * sentry/fs/proc/pid_ns.c - /proc/PID/ns, timens_offsets (namespaces(7)).
  */
 #include <errno.h>
 #include <sched.h>
@@ -14,7 +13,6 @@
 
 /* Of the sandbox's initial namespaces where a task has none of its own (Linux's PROC_*_INIT_INO).
  */
-#define USER_INIT_ID 0xeffffffdu
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif
@@ -69,6 +67,10 @@ static struct ns_ref ns_of(const struct task *t, const struct ns_link *l)
 		if (sandbox_time_ns.id)
 			ref.id = sandbox_time_ns.id;
 		other(ns, NS_TIME, &ref);
+		break;
+	case CLONE_NEWUSER:
+		ref.object = t->cred->user_ns;
+		ref.id = user_ns_id(t->cred->user_ns, USER_INIT_ID);
 		break;
 	case CLONE_NEWUTS:
 		if (ns->uts)
@@ -150,20 +152,4 @@ int proc_show_timens_offsets(struct kern_inode *ki, struct buf *b)
 int proc_store_timens_offsets(struct kern_inode *ki, struct file *f, char *text, size_t len)
 {
 	return -EACCES;
-}
-
-/* One user namespace, that of the sandbox: every id is itself. */
-int proc_show_id_map(struct kern_inode *ki, struct buf *b)
-{
-	return buf_printf(b, "%10u %10u %10u\n", 0u, 0u, UINT32_MAX);
-}
-
-int proc_store_id_map(struct kern_inode *ki, struct file *f, char *text, size_t len)
-{
-	return -EPERM;
-}
-
-int proc_show_setgroups(struct kern_inode *ki, struct buf *b)
-{
-	return buf_puts(b, "allow\n");
 }

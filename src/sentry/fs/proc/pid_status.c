@@ -79,6 +79,8 @@ static void show_identity(struct buf *b, struct task *t, const struct pid_ns *ns
 {
 	const struct thread_group *tg = t->tg;
 	const struct cred *c = t->cred;
+	const struct task *reader = task_current();
+	const struct user_ns *user = reader ? reader->cred->user_ns : NULL;
 	const enum task_state state = task_state_now(t);
 	const struct task *tracer = ptrace_tracer(t);
 
@@ -93,11 +95,15 @@ static void show_identity(struct buf *b, struct task *t, const struct pid_ns *ns
 	(void)buf_printf(b, "Tgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
 			 pid_nr(tg->pid, ns), pid_nr(t->pid, ns), parent_nr(tg, ns),
 			 tracer ? pid_nr(tracer->tg->pid, ns) : 0);
-	(void)buf_printf(b, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid,
-			 c->suid, c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
+	(void)buf_printf(b, "Uid:\t%u\t%u\t%u\t%u\n", user_ns_uid_out(user, c->uid),
+			 user_ns_uid_out(user, c->euid), user_ns_uid_out(user, c->suid),
+			 user_ns_uid_out(user, c->fsuid));
+	(void)buf_printf(b, "Gid:\t%u\t%u\t%u\t%u\n", user_ns_gid_out(user, c->gid),
+			 user_ns_gid_out(user, c->egid), user_ns_gid_out(user, c->sgid),
+			 user_ns_gid_out(user, c->fsgid));
 	(void)buf_printf(b, "FDSize:\t%u\nGroups:\t", fd_table_size(t));
 	for (size_t i = 0; i < c->groups_len; i++)
-		(void)buf_printf(b, "%u ", c->groups[i]);
+		(void)buf_printf(b, "%u ", user_ns_gid_out(user, c->groups[i]));
 	(void)buf_puts(b, "\n");
 	show_ns_numbers(b, "NStgid", tg->pid, ns);
 	show_ns_numbers(b, "NSpid", t->pid, ns);

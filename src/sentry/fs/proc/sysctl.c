@@ -128,11 +128,11 @@ static int domainname_show(struct kern_inode *ki, struct buf *b)
 	return buf_printf(b, "%s\n", uts && uts->domainname[0] ? uts->domainname : "(none)");
 }
 
-static int name_store(char *name, char *text)
+static int name_store(const struct uts_ns *uts, char *name, char *text)
 {
 	const struct task *t = task_current();
 
-	if (t && !task_capable(t, CAP_SYS_ADMIN))
+	if (t && !task_ns_capable(t, uts->user_ns, CAP_SYS_ADMIN))
 		return -EPERM;
 	text[strcspn(text, "\n")] = '\0';
 	if (strlen(text) > UTS_NAME_MAX)
@@ -145,14 +145,14 @@ static int hostname_store(struct kern_inode *ki, struct file *f, char *text, siz
 {
 	struct uts_ns *uts = uts_of_reader();
 
-	return uts ? name_store(uts->nodename, text) : -EPERM;
+	return uts ? name_store(uts, uts->nodename, text) : -EPERM;
 }
 
 static int domainname_store(struct kern_inode *ki, struct file *f, char *text, size_t len)
 {
 	struct uts_ns *uts = uts_of_reader();
 
-	return uts ? name_store(uts->domainname, text) : -EPERM;
+	return uts ? name_store(uts, uts->domainname, text) : -EPERM;
 }
 
 static int put_uuid(struct buf *b, unsigned char id[static UUID_LEN])
@@ -206,7 +206,7 @@ static int last_pid_store(struct kern_inode *ki, struct file *f, char *text, siz
 	const struct task *t = task_current();
 	int64_t value;
 
-	if (t && !task_capable(t, CAP_SYS_ADMIN))
+	if (t && !task_ns_capable(t, pid_ns_user(proc_info_of(ki)->ns), CAP_SYS_ADMIN))
 		return -EPERM;
 	if (kern_parse_int(text, 0, PID_MAX, &value) < 0)
 		return -EINVAL;
@@ -444,11 +444,9 @@ static const struct kern_node net_children[] = {
 };
 
 static const struct kern_node user_children[] = {
-	CONSTANT("max_mnt_namespaces", "32768"),
-	CONSTANT("max_pid_namespaces", "32768"),
-	CONSTANT("max_user_namespaces", "0"),
-	CONSTANT("max_uts_namespaces", "32768"),
-	{ 0 },
+	CONSTANT("max_mnt_namespaces", "32768"), CONSTANT("max_pid_namespaces", "32768"),
+	CONSTANT("max_user_namespaces", "4096"), /* USER_NS_MAX */
+	CONSTANT("max_uts_namespaces", "32768"), { 0 },
 };
 
 static const struct kern_node empty[] = { { 0 } };

@@ -125,6 +125,21 @@ static int parse_id(const char *value, int base, uint32_t max, uint32_t *ret)
 	return 0;
 }
 
+/* An id as the user namespace of who mounts has it. */
+static int parse_owner(const char *value, const struct user_ns *ns, bool gid, uint32_t *ret)
+{
+	uint32_t id;
+	const int r = parse_id(value, 10, UINT32_MAX - 1, &id);
+
+	if (r < 0)
+		return r;
+	id = gid ? user_ns_gid_in(ns, id) : user_ns_uid_in(ns, id);
+	if (id == ID_INVALID)
+		return -EINVAL;
+	*ret = id;
+	return 0;
+}
+
 static int parse_option(const char *key, const char *value, struct tmpfs_options *o)
 {
 	int r;
@@ -148,9 +163,9 @@ static int parse_option(const char *key, const char *value, struct tmpfs_options
 	if (strcmp(key, "mode") == 0)
 		return parse_id(value, 8, 07777, &o->mode);
 	if (strcmp(key, "uid") == 0)
-		return parse_id(value, 10, UINT32_MAX - 1, &o->uid);
+		return parse_owner(value, o->ns, false, &o->uid);
 	if (strcmp(key, "gid") == 0)
-		return parse_id(value, 10, UINT32_MAX - 1, &o->gid);
+		return parse_owner(value, o->ns, true, &o->gid);
 	if (strcmp(key, "huge") == 0 || strcmp(key, "mpol") == 0)
 		return 0;
 	return -EINVAL;
@@ -268,7 +283,7 @@ static int ramfs_mount(const struct filesystem_type *type, const char *source, c
 static int tmpfs_mount(const struct filesystem_type *type, const char *source, const char *data,
 		       const struct cred *cred, struct superblock **ret)
 {
-	struct tmpfs_options o = { 0 };
+	struct tmpfs_options o = { .ns = cred->user_ns, .uid = cred->fsuid, .gid = cred->fsgid };
 	int r = parse_options(data, &o);
 
 	return r < 0 ? r : tmpfs_new(&o, ret);

@@ -27,6 +27,7 @@ struct tmpfs_options {
 	uint64_t inodes; /* 0: TMPFS_INODES_DEFAULT */
 	uint32_t mode;	 /* of the root; 0: 01777 */
 	uint32_t uid, gid;
+	const struct user_ns *ns;  /* in whose ids the options of a mount are; borrowed */
 	struct tmpfs_store *store; /* NULL: memory; as long as the instance */
 };
 

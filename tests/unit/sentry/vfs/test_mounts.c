@@ -123,7 +123,7 @@ static void a_copied_namespace_is_on_its_own(void **state)
 
 	make_dirs();
 	assert_int_equal(do_mount("x", "a", "tmpfs", 0), 0);
-	assert_int_equal(mount_ns_copy(world.ns, &root, &cwd, &copy), 0);
+	assert_int_equal(mount_ns_copy(world.ns, NULL, &root, &cwd, &copy), 0);
 	assert_int_equal(copy->count, 2);
 	other.root = &root;
 	other.cwd = &cwd;
