@@ -62,12 +62,15 @@ void kloop_set_hook(const struct kloop_hook *new_hook)
 	hook = new_hook;
 }
 
-static void dispatch(nsec_t timeout_ns)
+static void dispatch(nsec_t timeout_ns, bool asleep)
 {
 	struct timespec ts = nsec_to_timespec(timeout_ns);
 	const int n = epoll_pwait2(epoll_fd, batch, KLOOP_EVENTS,
 				   timeout_ns == NSEC_NEVER ? NULL : &ts, NULL);
 
+	/* First: whom a source wakes need not ring. */
+	if (asleep && hook && hook->after_sleep)
+		hook->after_sleep();
 	if (n <= 0)
 		return;
 	batch_len = n;
@@ -88,7 +91,7 @@ static void idle(void)
 	if (hook && hook->before_sleep && !hook->before_sleep()) {
 		/* It may refuse for long, while it polls: descriptors are looked at. */
 		if (!fiber_any_ready())
-			dispatch(0);
+			dispatch(0, false);
 		return;
 	}
 	next = ktimer_next();
@@ -96,9 +99,7 @@ static void idle(void)
 		now = kclock_monotonic();
 		next = next > now ? next - now : 0;
 	}
-	dispatch(next);
-	if (hook && hook->after_sleep)
-		hook->after_sleep();
+	dispatch(next, true);
 }
 
 int kloop_run(void)
@@ -114,7 +115,7 @@ int kloop_run(void)
 			ktimer_run_due(kclock_monotonic());
 		if (++rounds >= KLOOP_BUSY_ROUNDS) {
 			rounds = 0;
-			dispatch(0);
+			dispatch(0, false);
 		}
 		if (hook && hook->poll && hook->poll())
 			continue;

@@ -32,17 +32,35 @@ static void grant_end(struct systrap_grant *g)
 	g->fd = -1;
 }
 
-void systrap_grants_used(struct platform_thread *t)
+static void expect(struct platform_thread *t, unsigned int n)
 {
-	if (!t->notifies)
-		return;
-	t->notifies = false;
-	systrap.granted--;
+	systrap.expected += n - t->expected;
+	t->expected = n;
+}
+
+void systrap_grants_sent(struct platform_thread *t)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < t->grants_len; i++)
+		n += t->grants[i].valid;
+	expect(t, n);
+}
+
+void systrap_grant_used(struct platform_thread *t)
+{
+	if (t->expected > 0)
+		expect(t, t->expected - 1);
+}
+
+void systrap_grants_over(struct platform_thread *t)
+{
+	expect(t, 0);
 }
 
 void systrap_grants_end(struct platform_thread *t)
 {
-	systrap_grants_used(t);
+	systrap_grants_over(t);
 	for (unsigned int i = 0; i < t->grants_len; i++)
 		grant_end(&t->grants[i]);
 	t->grants_len = 0;

@@ -135,8 +135,10 @@ static bool granted(struct systrap_grant *g, const struct seccomp_notif *n)
 static bool find_grant(struct platform_thread *t, const struct seccomp_notif *n)
 {
 	for (unsigned int i = 0; i < t->grants_len; i++) {
-		if (granted(&t->grants[i], n))
+		if (granted(&t->grants[i], n)) {
+			systrap_grant_used(t);
 			return true;
+		}
 	}
 	return false;
 }
@@ -161,7 +163,7 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 	}
 	t = systrap_thread_by_tid((pid_t)n.pid);
 	if (t && find_grant(t, &n)) {
-		policy_woken(true);
+		policy_expect();
 		answer(&n, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		return;
 	}

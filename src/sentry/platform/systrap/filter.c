@@ -114,6 +114,7 @@ static void dispatch(struct assembler *a, enum label memory)
 	load(a, offsetof(struct seccomp_data, instruction_pointer));
 	at_least(a, (uint32_t)(STUB_TEXT & 0xffffffff) + STUB_TEXT_LEN, TRAP, NEXT);
 	load(a, offsetof(struct seccomp_data, nr));
+	equal(a, SYS_sched_yield, ALLOW, NEXT);
 	equal(a, SYS_futex, FUTEX, NEXT);
 	equal(a, SYS_write, WRITE, NEXT);
 	equal(a, SYS_rt_sigreturn, ALLOW, NEXT);
@@ -125,7 +126,6 @@ static void dispatch(struct assembler *a, enum label memory)
 	equal(a, SYS_mremap, MREMAP, NEXT);
 	equal(a, SYS_clone, CLONE, NEXT);
 	equal(a, STUB_NR_BIRTH, NOTIFY, NEXT);
-	equal(a, SYS_sched_yield, ALLOW, NEXT);
 	equal(a, SYS_exit_group, ALLOW, NEXT);
 	equal(a, SYS_restart_syscall, ALLOW, KILL);
 }

@@ -15,18 +15,22 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "sentry/core/kclock.h"
 #include "sentry/core/ktimer.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
 /* Microseconds. */
-#define QUICK_US	20	/* a request that comes so soon after a reply is a quick one */
+#define QUICK_US	40	/* a request that comes so soon after a reply is a quick one */
 #define RARE_US		30	/* a mean distance from which polling does not pay */
 #define SPIN_US		100	/* without a request */
 #define ARRIVAL_US	2000	/* the same, for a poller that has just been elected */
 #define CHUNK_US	20	/* of spinning between two looks at descriptors */
-#define STOLEN_US	200	/* a gap in our own time: the CPU is wanted */
+#define STOLEN_US	1000	/* a gap in our own time: the CPU is wanted */
+#define LOST_US		200	/* between a request and us, on one CPU */
 #define SAVED_US	3	/* what a call is cheaper with a poller */
 #define BACKOFF_US	10000	/* after a gap; doubled, if it was not worth it, up to */
 #define BACKOFF_MAX_US	640000	/* this */
@@ -49,6 +53,7 @@
 #define MEAN	       16   /* requests that a mean looks back at */
 #define WAKES_ONE      1024 /* one wake-up in each request */
 #define WAKES_MAX      (WAKES_ONE / 8)
+#define RSEQ_AREA_LEN  32 /* as the C library registers it */
 #define CALIBRATE_NS   20000
 #define NO_CPU	       UINT32_MAX
 
@@ -186,8 +191,18 @@ static uint64_t calibrate(void)
 	return (ticks() - begin) * 1000 / passed + 1;
 }
 
+/* Nothing here uses restartable sequences, which cost a write in every switch to the worker. */
+static void leave_rseq(void)
+{
+	uint8_t *area = (uint8_t *)__builtin_thread_pointer() + __rseq_offset;
+
+	if (__rseq_size > 0)
+		(void)syscall(SYS_rseq, area, RSEQ_AREA_LEN, RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+}
+
 void policy_init(void)
 {
+	leave_rseq();
 	memset(&policy, 0, sizeof(policy));
 	policy.us = calibrate();
 	policy.worker = NO_CPU;
@@ -287,7 +302,7 @@ static void judge_yield(const struct platform_thread *t, uint64_t now)
 	if (!systrap.global->yields)
 		return;
 	posted = __atomic_load_n(&t->ctx->posted, __ATOMIC_RELAXED);
-	if ((uint32_t)now - posted <= STOLEN_US * policy.us) {
+	if ((uint32_t)now - posted <= LOST_US * policy.us) {
 		if (++policy.good_yields >= YIELD_WORTH)
 			policy.yield_pause = YIELD_PAUSE_US * policy.us;
 		return;
@@ -335,7 +350,7 @@ void policy_arrived(struct platform_thread *t)
 			policy.home = cpu;
 	}
 	if (policy.quick >= QUICK_COUNT && policy.running == 0 && policy.wakes < WAKES_MAX / 2 &&
-	    (int64_t)(now - policy.elect_after) >= 0)
+	    policy.gap < RARE_US * policy.us && (int64_t)(now - policy.elect_after) >= 0)
 		elect(now);
 	else
 		pin_worker(policy.home);
@@ -391,10 +406,23 @@ static enum policy_found spin(bool (*look)(void *arg), void *arg, bool briefly)
 	}
 }
 
+static bool may_yield(void)
+{
+	return policy.mode == LOCAL && policy.running > 0 && policy.running <= YIELD_THREADS &&
+	       policy.quick >= QUICK_COUNT &&
+	       (int64_t)(policy.last_reply - policy.yield_after) >= 0;
+}
+
+void policy_expect(void)
+{
+	policy_woken(true);
+	if (may_yield())
+		set_yields(1);
+}
+
 static enum policy_found yield(bool (*look)(void *arg), void *arg)
 {
-	if (policy.running > YIELD_THREADS || policy.quick < QUICK_COUNT ||
-	    (int64_t)(ticks() - policy.yield_after) < 0)
+	if (!may_yield())
 		return POLICY_SLEEP;
 	set_yields(1);
 	for (unsigned int i = 0; i < YIELDS; i++) {

@@ -30,6 +30,8 @@ void policy_arrived(struct platform_thread *t);
 void policy_lost(struct platform_thread *t);
 /* A reply found its thread asleep; parked: because it had been told that it would take long. */
 void policy_woken(bool parked);
+/* A notification is about to be answered: its thread wakes up, and may post soon. */
+void policy_expect(void);
 /* Time in guest code, in ticks of the TSC. */
 uint64_t policy_guest_ticks(const struct platform_thread *t);
 /*

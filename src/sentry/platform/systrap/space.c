@@ -95,7 +95,7 @@ static void mark_dead(struct platform_space *s)
 	for (struct list_head *at = s->threads.next; at != &s->threads; at = at->next) {
 		t = list_entry(at, struct platform_thread, node);
 		policy_lost(t);
-		systrap_grants_used(t);
+		systrap_grants_over(t);
 		if (t->waiter)
 			fiber_wake(t->waiter);
 	}

@@ -122,7 +122,7 @@ struct platform_thread {
 	uint32_t out_used;
 	struct stub_out out[STUB_OUTS_MAX]; /* what was sent is not read back */
 	bool flushing;			    /* a fiber that copies memory has them made */
-	bool notifies;			    /* it is under way with grants */
+	unsigned int expected;		    /* it is under way with grants */
 	unsigned int grants_len;
 	struct systrap_grant grants[SYSTRAP_GRANTS];
 };
@@ -144,8 +144,8 @@ extern struct systrap {
 	struct stub_global *global;
 	uint32_t *words; /* STUB_WRO */
 	struct stub_ids *ids;
-	uint64_t entry;	      /* stub_enter() in the stub */
-	unsigned int granted; /* threads that are under way with grants */
+	uint64_t entry;	       /* stub_enter() in the stub */
+	unsigned int expected; /* threads that are under way with grants */
 	uint8_t index_used[STUB_THREADS];
 	uint32_t index_next;
 	int doorbell;
@@ -228,8 +228,11 @@ void systrap_window_drop(struct platform_thread *t);
 int systrap_sync(struct platform_thread *t);
 /* The thread's own fiber waits until a foreign flush is over. */
 void systrap_flush_wait(struct platform_thread *t);
+/* Notifications that are to come: while there are any, the loop looks at descriptors. */
+void systrap_grants_sent(struct platform_thread *t);
+void systrap_grant_used(struct platform_thread *t);
 /* It makes no more calls that need one; grants that were not sent yet stay. */
-void systrap_grants_used(struct platform_thread *t);
+void systrap_grants_over(struct platform_thread *t);
 void systrap_grants_end(struct platform_thread *t);
 
 /* birth.c: notifications. */

@@ -60,7 +60,7 @@ static bool take(struct platform_thread *t)
 	t->early = false;
 	t->kicked = false;
 	ktimer_cancel(&t->deaf);
-	systrap_grants_used(t);
+	systrap_grants_over(t);
 	if (t->batch_len == 0) /* or they are for calls that were not sent yet */
 		systrap_grants_end(t);
 	list_del(&t->guest_node);
@@ -119,7 +119,7 @@ static void after_sleep(void)
 static bool before_sleep(void)
 {
 	/* Notifications come by a descriptor. */
-	if (policy_wait(look_everywhere, NULL, systrap.granted > 0) != POLICY_SLEEP)
+	if (policy_wait(look_everywhere, NULL, systrap.expected > 0) != POLICY_SLEEP)
 		return false;
 	policy_sleeping();
 	(void)__atomic_exchange_n(&systrap.global->sleeping, 1, __ATOMIC_SEQ_CST);
@@ -161,10 +161,8 @@ void systrap_reply(struct platform_thread *t, enum stub_action action)
 	list_move_tail(&t->guest_node, &systrap.guests);
 	systrap_batch_sent(t);
 	systrap_window_sent(t);
-	if (t->grants_len > 0 && !t->notifies) {
-		t->notifies = true;
-		systrap.granted++;
-	}
+	if (t->grants_len > 0)
+		systrap_grants_sent(t);
 	__atomic_store_n(&c->action, (uint32_t)action, __ATOMIC_RELAXED);
 	(void)__atomic_exchange_n(&c->rep_seq, t->seq, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&c->sleep, __ATOMIC_SEQ_CST)) {
@@ -246,7 +244,7 @@ int systrap_await(struct platform_thread *t, nsec_t deadline)
 	int r = 0;
 
 	/* A request that is there already, or soon, saves a round through the loop. */
-	if (t->guest && !take(t) && t->counted && systrap.granted == 0 && !fiber_any_ready()) {
+	if (t->guest && !take(t) && t->counted && systrap.expected == 0 && !fiber_any_ready()) {
 		tell_parked();
 		(void)policy_wait_directly(look_at, t);
 	}
