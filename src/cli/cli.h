@@ -37,6 +37,7 @@ struct global_options {
 	const char *overlay;
 	const char *file_access;
 	const char *file_access_mounts;
+	const char *host_uds;
 	const char *strace; /* "": every call */
 	const char *events, *event_sink;
 	bool systemd_cgroup;

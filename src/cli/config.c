@@ -39,6 +39,7 @@ static const struct {
 	[CONFIG_FILE_ACCESS] = { .name = "file_access", .words = { "exclusive", "shared" } },
 	[CONFIG_FILE_ACCESS_MOUNTS] = { .name = "file_access_mounts",
 					.words = { "exclusive", "shared" } },
+	[CONFIG_HOST_UDS] = { .name = "host_uds", .words = { "none", "open", "create", "all" } },
 	[CONFIG_STRACE] = { .name = "strace" },
 	[CONFIG_DEBUG] = { .name = "debug" },
 	[CONFIG_EVENTS] = { .name = "events" },

@@ -55,6 +55,9 @@ const struct option global_option_table[] = {
 	  "MODE", FIELD(file_access), OPTION_STRING, 0 },
 	{ "file-access-mounts", "class sentry: the same for bind mounts", "MODE",
 	  FIELD(file_access_mounts), OPTION_STRING, 0 },
+	{ "host-uds",
+	  "class sentry: unix sockets of the host in volumes: none, open, create or all", "MODE",
+	  FIELD(host_uds), OPTION_STRING, 0 },
 	{ "strace", "class sentry: log system calls, all or those named (--strace=open,read)", NULL,
 	  FIELD(strace), OPTION_OPTIONAL, 0 },
 	{ "events", "class sentry: events that --event-sink gets: all or names with commas", "LIST",
@@ -299,6 +302,7 @@ static int take_flags(struct cli *cli, struct err *err)
 		{ CONFIG_OVERLAY, f->overlay },
 		{ CONFIG_FILE_ACCESS, f->file_access },
 		{ CONFIG_FILE_ACCESS_MOUNTS, f->file_access_mounts },
+		{ CONFIG_HOST_UDS, f->host_uds },
 		{ CONFIG_STRACE, f->strace && !*f->strace ? "all" : f->strace },
 		{ CONFIG_DEBUG, debug_rooms(f) },
 		{ CONFIG_EVENTS, f->events },
@@ -357,6 +361,7 @@ static const struct {
 	{ CONFIG_OVERLAY, "none" },
 	{ CONFIG_FILE_ACCESS, "exclusive" },
 	{ CONFIG_FILE_ACCESS_MOUNTS, "shared" },
+	{ CONFIG_HOST_UDS, "none" },
 	{ CONFIG_STRACE, "" },
 	{ CONFIG_DEBUG, "" },
 	{ CONFIG_EVENTS, "all" },
@@ -420,6 +425,7 @@ static int choose_isolation(struct cli *cli, struct err *err)
 static int set_up_sentry(const struct config *config, struct sentry_settings *s, struct err *err)
 {
 	const char *overlay = config_text(config, CONFIG_OVERLAY);
+	const char *host_uds = config_text(config, CONFIG_HOST_UDS);
 
 	s->platform = str_eq(config_text(config, CONFIG_PLATFORM), "ptrace")
 			      ? SENTRY_PLATFORM_PTRACE
@@ -435,6 +441,10 @@ static int set_up_sentry(const struct config *config, struct sentry_settings *s,
 	s->file_access_mounts = str_eq(config_text(config, CONFIG_FILE_ACCESS_MOUNTS), "exclusive")
 					? SENTRY_FILE_EXCLUSIVE
 					: SENTRY_FILE_SHARED;
+	s->host_uds = str_eq(host_uds, "open")	   ? SENTRY_HOST_UDS_OPEN
+		      : str_eq(host_uds, "create") ? SENTRY_HOST_UDS_CREATE
+		      : str_eq(host_uds, "all")	   ? SENTRY_HOST_UDS_ALL
+						   : SENTRY_HOST_UDS_NONE;
 	s->strace = config_text(config, CONFIG_STRACE);
 	s->debug = config_text(config, CONFIG_DEBUG);
 	s->events = config_text(config, CONFIG_EVENTS);

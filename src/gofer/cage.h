@@ -13,6 +13,8 @@
 /* A descriptor, and not AT_FDCWD. */
 #define CAGE_FD_MAX 0x7fffffff
 
+#define CAGE_SOCKET_FLAGS (SOCK_CLOEXEC | SOCK_NONBLOCK)
+
 /* Reopened through CAGE_PROC: never to create, never to follow what is not its own magic link. */
 #define CAGE_REOPEN (O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 

@@ -8,8 +8,8 @@
  * an empty root.
  *
  * A ROOT is the number of a descriptor (O_PATH; best of a detached mount, so that nothing else is
- * reachable from it), followed by words: ",ro" ",xattr" ",sockets" (enum gofer_root_flags). The
- * container's root file system is the first. The program keeps CAP_CHOWN, CAP_DAC_OVERRIDE,
+ * reachable from it), followed by words: ",ro" ",xattr" ",connect" ",bind" (enum gofer_root_flags).
+ * The container's root file system is the first. The program keeps CAP_CHOWN, CAP_DAC_OVERRIDE,
  * CAP_FOWNER and CAP_FSETID of what it has. It says on standard error why it could not start, and
  * ends with 1.
  */
@@ -90,8 +90,10 @@ static uint32_t parse_flags(const char *at)
 			flags |= GOFER_ROOT_RO;
 		else if (take_word(&at, ",xattr"))
 			flags |= GOFER_ROOT_XATTR;
-		else if (take_word(&at, ",sockets"))
-			flags |= GOFER_ROOT_SOCKETS;
+		else if (take_word(&at, ",connect"))
+			flags |= GOFER_ROOT_CONNECT;
+		else if (take_word(&at, ",bind"))
+			flags |= GOFER_ROOT_BIND;
 		else
 			return UINT32_MAX;
 	}

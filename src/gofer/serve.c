@@ -90,8 +90,12 @@ static int dispatch(struct gofer_server *s, const struct gofer_request *r, struc
 		return gofer_do_close(s, r, out);
 	case GOFER_COPY_RANGE:
 		return gofer_do_copy_range(s, r, out);
-	default: /* CONNECT, BIND */
-		return GOFER_NO_SOCKETS;
+	case GOFER_CONNECT:
+		return gofer_do_connect(s, r, out);
+	case GOFER_BIND:
+		return gofer_do_bind(s, r, out);
+	default:
+		return -EPROTO; /* the decoder knows no others */
 	}
 }
 

@@ -142,6 +142,8 @@ GOFER_HANDLER(removexattr);
 GOFER_HANDLER(fsync);
 GOFER_HANDLER(close);
 GOFER_HANDLER(copy_range);
+GOFER_HANDLER(connect);
+GOFER_HANDLER(bind);
 
 /* readdir.c: the node is gone. */
 void gofer_streams_forget(struct gofer_server *s, uint64_t node);

@@ -43,6 +43,7 @@ int isolation_from_name(const char *name, enum isolation *ret, struct err *err);
 struct sentry_settings {
 	uint32_t platform, network, overlay;
 	uint32_t file_access, file_access_mounts;
+	uint32_t host_uds;
 	const char *strace;	       /* "": off */
 	const char *debug;	       /* rooms with commas; "": none */
 	const char *events;	       /* which are told: names with commas, "all" */

@@ -43,6 +43,7 @@ static size_t fields_of(uint32_t type)
 	case GOFER_MKDIR:
 	case GOFER_SYMLINK:
 	case GOFER_MKNOD:
+	case GOFER_BIND:
 		return sizeof(struct gofer_entry);
 	case GOFER_READLINK:
 	case GOFER_GETXATTR:
@@ -125,7 +126,8 @@ static bool tail_valid(uint32_t type, const struct gofer_answer *a)
 
 static bool brings_descriptor(uint32_t type)
 {
-	return type == GOFER_OPEN || type == GOFER_CREATE || type == GOFER_TMPFILE;
+	return type == GOFER_OPEN || type == GOFER_CREATE || type == GOFER_TMPFILE ||
+	       type == GOFER_CONNECT || type == GOFER_BIND;
 }
 
 int gofer_reply_decode(const void *message, size_t len, uint32_t type, struct gofer_answer *ret)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/xattr.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 struct shape {
@@ -45,8 +46,8 @@ static bool shape_of(uint32_t type, struct shape *ret)
 		[GOFER_FSYNC] = { sizeof(struct gofer_fsync), 0, 0, 0 },
 		[GOFER_CLOSE] = { sizeof(struct gofer_close), 0, 1, 1 },
 		[GOFER_COPY_RANGE] = { sizeof(struct gofer_copy_range), 0, 0, 0 },
-		[GOFER_CONNECT] = { sizeof(struct gofer_node), 0, 0, 0 },
-		[GOFER_BIND] = { sizeof(struct gofer_unlink), 1, 0, 0 },
+		[GOFER_CONNECT] = { sizeof(struct gofer_connect), 0, 0, 0 },
+		[GOFER_BIND] = { sizeof(struct gofer_bind), 1, 0, 0 },
 		[GOFER_TMPFILE] = { sizeof(struct gofer_make), 0, 0, 0 },
 		[GOFER_LOOKUP] = { sizeof(struct gofer_lookup), NAMES_COUNTED, 0, 0 },
 	};
@@ -76,6 +77,11 @@ static int64_t blob_length(const struct gofer_request *r)
 	}
 }
 
+static bool socket_type_valid(uint32_t type)
+{
+	return type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET;
+}
+
 static bool flags_valid(const struct gofer_request *r)
 {
 	const uint32_t set = r->setattr.valid;
@@ -99,8 +105,10 @@ static bool flags_valid(const struct gofer_request *r)
 		return !r->make.flags && !(r->make.mode & ~(07777u | S_IFMT));
 	case GOFER_UNLINK:
 		return !(r->unlink.flags & ~GOFER_UNLINK_DIR);
+	case GOFER_CONNECT:
+		return socket_type_valid(r->connect.socket_type);
 	case GOFER_BIND:
-		return !r->unlink.flags;
+		return socket_type_valid(r->bind.socket_type) && r->bind.mode <= 07777;
 	case GOFER_RENAME:
 		return r->rename.flags <= GOFER_RENAME_EXCHANGE;
 	case GOFER_GETXATTR:
@@ -133,8 +141,9 @@ static bool reserved_zero(const struct gofer_request *r)
 	case GOFER_SYMLINK:
 		return !r->symlink.reserved;
 	case GOFER_UNLINK:
-	case GOFER_BIND:
 		return !r->unlink.reserved;
+	case GOFER_CONNECT:
+		return !r->connect.reserved;
 	case GOFER_RENAME:
 		return !r->rename.reserved;
 	case GOFER_READDIR:

@@ -38,6 +38,8 @@ struct gofer_request {
 		struct gofer_fsync fsync;
 		struct gofer_close close;
 		struct gofer_copy_range copy;
+		struct gofer_connect connect;
+		struct gofer_bind bind;
 	};
 	unsigned int names_len;
 	const char *names[GOFER_LOOKUP_MAX]; /* NUL-terminated */

@@ -38,7 +38,8 @@
 #define GOFER_XATTR_MAX	  (60u << 10)	/* bytes of a value or a list: fits one message */
 #define GOFER_COPY_MAX	  (8u << 20)	/* bytes of one COPY_RANGE: others wait meanwhile */
 #define GOFER_IN_FLIGHT	  64u		/* requests that a client should have unanswered at most */
-#define GOFER_NO_SOCKETS  (-EOPNOTSUPP) /* CONNECT and BIND on host sockets: not in this version */
+#define GOFER_NO_SOCKETS  (-EOPNOTSUPP) /* CONNECT or BIND: the root does not allow it */
+#define GOFER_BACKLOG	  128u		/* connections that wait at a socket of BIND */
 
 enum gofer_type {
 	GOFER_ATTACH = 1,
@@ -105,7 +106,8 @@ struct gofer_entry {
 enum gofer_root_flags {
 	GOFER_ROOT_RO = 1u << 0,      /* every change is -EROFS */
 	GOFER_ROOT_XATTR = 1u << 1,   /* not only user.* */
-	GOFER_ROOT_SOCKETS = 1u << 2, /* host unix sockets; refused in this version */
+	GOFER_ROOT_CONNECT = 1u << 2, /* CONNECT to unix sockets of the host */
+	GOFER_ROOT_BIND = 1u << 3,    /* BIND: new ones */
 };
 
 struct gofer_attach {
@@ -335,7 +337,26 @@ struct gofer_copy_reply {
 	uint64_t copied;
 };
 
-/* CONNECT and BIND: the fields are struct gofer_node and struct gofer_unlink with one name. */
+/*
+ * A new socket of this type that is connected with the host's behind `node` (-ECONNREFUSED: nobody
+ * listens, or no socket; -EAGAIN: its queue is full; -EPROTOTYPE). Reply: nothing, and the socket,
+ * O_NONBLOCK.
+ */
+struct gofer_connect {
+	uint64_t node;
+	uint32_t socket_type; /* SOCK_STREAM, SOCK_DGRAM or SOCK_SEQPACKET */
+	uint32_t reserved;
+};
+
+/*
+ * One name: a socket that is bound there and, unless of datagrams, listens. mode, uid and gid as
+ * MKNOD. Reply: gofer_entry, and the socket, O_NONBLOCK.
+ */
+struct gofer_bind {
+	uint64_t dir;
+	uint32_t mode, uid, gid;
+	uint32_t socket_type;
+};
 
 _Static_assert(sizeof(struct gofer_request_head) == 16, "wire");
 _Static_assert(sizeof(struct gofer_reply) == 24, "wire");

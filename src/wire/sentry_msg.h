@@ -184,6 +184,12 @@ struct sentry_limits {
 enum sentry_platform { SENTRY_PLATFORM_SYSTRAP, SENTRY_PLATFORM_PTRACE };
 enum sentry_network { SENTRY_NETWORK_NONE, SENTRY_NETWORK_HOST };
 enum sentry_overlay { SENTRY_OVERLAY_NONE, SENTRY_OVERLAY_ROOT_MEMORY, SENTRY_OVERLAY_ROOT_SELF };
+enum sentry_host_uds {
+	SENTRY_HOST_UDS_NONE,
+	SENTRY_HOST_UDS_OPEN = 1,   /* connect(2) to those of the host */
+	SENTRY_HOST_UDS_CREATE = 2, /* bind(2) new ones */
+	SENTRY_HOST_UDS_ALL = 3,
+};
 enum sentry_file_access { SENTRY_FILE_EXCLUSIVE, SENTRY_FILE_SHARED };
 
 struct sentry_container {

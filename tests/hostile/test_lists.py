@@ -28,14 +28,17 @@ LIMIT_S = 300
 NOT_SEEN = {"restart_syscall", "sched_yield", "sched_setaffinity", "exit_group"}
 TOPICS = "memfd fallocate shared lseek readwrite statfs mremap madvise threads getrandom".split()
 NETWORK_TOPICS = "tcp udp netlink".split()
-# A large table of descriptors, whose memory moves when it grows; options that no topic sets.
+# A large table of descriptors, whose memory moves when it grows; options that no topic sets; the host's socket.
 MORE = """python3 -c 'import fcntl, os, socket
 for fd in (3000, 30000, 300000, 900000):
     os.dup2(1, fd)
 open("/volume/appended", "a").write("x" * 10)
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.setsockopt(socket.IPPROTO_UDP, 1, 1)
-fcntl.ioctl(udp, 0x5411, bytes(4))'
+fcntl.ioctl(udp, 0x5411, bytes(4))
+host = socket.socket(socket.AF_UNIX)
+host.connect("/volume/host")
+host.shutdown(socket.SHUT_WR)'
 """
 LAST = "trap 'exit 0' TERM; echo done; while :; do sleep 0.1; done"
 
@@ -75,11 +78,15 @@ class Sandbox:
     """A container that runs programs one after the other while the tracer looks on."""
 
     def __init__(self, build, source, where, network, topics):
-        self.command = [build / "bin/caisson", "--root", where / "state", "--isolation", "sentry", "--network", network]
+        self.command = [build / "bin/caisson", "--root", where / "state", "--isolation", "sentry", "--network", network,
+                        "--host-uds", "open"]
         (where / "bundle").mkdir()
         programs = build / "tests/syscalls"
         load_run_syscalls(source).make_bundle(where / "bundle", topics[0], [], programs)
         (where / "volume").mkdir()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(where / "volume/host"))
+        self.listener.listen()
         config = json.loads((where / "bundle/config.json").read_text())
         script = "".join(f"/programs/{t} -d /volume >/tmp/out 2>&1 || cat /tmp/out\n" for t in topics)
         config["process"]["args"] = ["/bin/sh", "-c", f"{script}{MORE}\n{LAST}"]
@@ -109,6 +116,7 @@ class Sandbox:
         self.call("resume", self.name)
 
     def end(self):
+        self.listener.close()
         subprocess.run([*self.command, "delete", "-f", self.name], check=False, timeout=LIMIT_S)
 
 

@@ -136,7 +136,6 @@ def manager(work_dir):
 
 
 @pytest.mark.beyond("crun", reason="never stops waiting")
-@pytest.mark.classes("ns", "vm", caveat="sentry-host-sockets")
 def test_ready_of_the_program_reaches_the_service_manager(runtime, bundle, manager):
     process = runtime.start_run(bundle, ["sh", "-c", "testinit notify READY=1; sleep 1000"],
                                 env={"NOTIFY_SOCKET": manager.path})
@@ -147,7 +146,6 @@ def test_ready_of_the_program_reaches_the_service_manager(runtime, bundle, manag
 
 
 @pytest.mark.beyond("crun", reason="never stops waiting")
-@pytest.mark.classes("ns", "vm", caveat="sentry-host-sockets")
 def test_detached_run_tells_the_service_manager_the_main_pid(runtime, bundle, manager):
     runtime.run_detached(bundle, ["sh", "-c", "testinit notify READY=1; sleep 1000"],
                          env={"NOTIFY_SOCKET": manager.path})
@@ -164,7 +162,6 @@ def test_start_waits_for_nobody_without_a_manager(runtime, bundle):
 
 
 @pytest.mark.beyond("crun", reason="hands the socket itself on")
-@pytest.mark.classes("ns", "vm", caveat="sentry-host-sockets")
 def test_only_known_notifications_pass(runtime, bundle, manager):
     process = runtime.start_run(bundle, ["sh", "-c", "testinit notify EVIL=1; testinit notify READY=1; sleep 1000"],
                                 env={"NOTIFY_SOCKET": manager.path})

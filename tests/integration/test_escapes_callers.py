@@ -411,7 +411,6 @@ def test_console_socket_whose_queue_is_full_is_given_up(runtime, bundle, work_di
 
 
 @pytest.mark.beyond("crun", reason="never stops waiting")
-@pytest.mark.classes("ns", caveat="sentry-host-sockets")
 def test_flood_of_notifications_delays_ready_but_does_not_lose_it(runtime, bundle, work_dir):
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(work_dir / "n.sock"))

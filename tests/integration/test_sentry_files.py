@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Class sentry: where the files of a container are kept, and what of the host's they reach."""
 
+import hashlib
 import os
+import socket
 import stat
+import threading
 
 import pytest
 
 from lib import hostmount
-from lib.runtime import refused
+from lib.runtime import refused, wait_until
 
 pytestmark = pytest.mark.classes("sentry")
 SELF = ("--overlay", "root:self")
@@ -88,3 +91,93 @@ def test_root_self_of_a_root_that_cannot_be_written_is_an_error(runtime, bundle)
         assert runtime.run(bundle, ["sh", "-c", "echo >/new && echo done"], global_flags=MEMORY).stdout == "done\n"
     finally:
         hostmount.unmount(top)
+
+
+# ------------------------------------------------------------------------------------------------ --host-uds
+
+UDS = [("none", False, False), ("open", True, False), ("create", False, True), ("all", True, True)]
+
+
+@pytest.fixture
+def volume(work_dir):
+    """A directory with a listening stream socket and a datagram socket: volume.stream, volume.dgram."""
+    class Volume:
+        path = work_dir / "v"
+
+        def __init__(self):
+            self.path.mkdir()
+            self.stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.dgram = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            for name, sock in (("s", self.stream), ("d", self.dgram)):
+                sock.bind(str(self.path / name))
+                sock.settimeout(30)
+            self.stream.listen(4)
+
+    made = Volume()
+    yield made
+    made.stream.close()
+    made.dgram.close()
+
+
+def echo_once(listener):
+    """Answers one connection with what it says, in capitals, until it says no more."""
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            text = b""
+            while part := connection.recv(65536):
+                text += part
+            connection.sendall(text.upper())
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("mode,may_open,may_create", UDS)
+def test_sockets_of_the_host_are_reached_where_it_is_allowed(runtime, bundle, volume, mode, may_open, may_create):
+    bundle.bind(volume.path, "/v")
+    script = ("testinit uds connect stream /v/s; testinit uds send dgram /v/d hello; testinit uds bind stream /v/new; "
+              "ls /v")
+    flags = () if mode == "none" else ("--host-uds", mode)
+    out = runtime.run(bundle, ["sh", "-c", script], global_flags=flags).stdout.splitlines()
+
+    refused_or = lambda allowed: "ok" if allowed else "errno ECONNREFUSED"  # noqa: E731
+    assert out == [refused_or(may_open), refused_or(may_open), "ok", "d", "new", "s"]
+    if may_open:
+        assert volume.dgram.recv(100) == b"hello"
+    # A name of the sandbox's own is a node that nobody of the host listens at.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        with pytest.raises(ConnectionRefusedError):
+            client.connect(str(volume.path / "new"))
+
+
+def test_stream_of_the_host_carries_bytes_both_ways_and_its_ends(runtime, bundle, volume):
+    bundle.bind(volume.path, "/v")
+    thread = echo_once(volume.stream)
+
+    out = runtime.run(bundle, ["sh", "-c", "testinit uds talk stream /v/s 300000 | md5sum"],
+                      global_flags=("--host-uds", "open")).stdout
+    thread.join(30)
+    assert out.split()[0] == hashlib.md5(b"A" * 300000).hexdigest()
+
+
+def test_socket_of_the_sandbox_is_reached_from_the_host_where_it_is_allowed(runtime, bundle, volume):
+    bundle.bind(volume.path, "/v")
+    bundle.process.args = ["sh", "-c", "testinit uds serve stream /v/served; echo served"]
+    process = runtime.start_run(bundle, None, global_flags=("--host-uds", "create"))
+    wait_until(lambda: (volume.path / "served").exists(), 30, "a socket of the sandbox")
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(30)
+        client.connect(str(volume.path / "served"))
+        client.sendall(b"knock")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b"KNOCK"
+    assert process.wait() == 0
+
+
+def test_descriptors_do_not_cross_to_the_host(runtime, bundle, volume):
+    bundle.bind(volume.path, "/v")
+
+    out = runtime.run(bundle, ["sh", "-c", "testinit uds pass dgram /v/d"], global_flags=("--host-uds", "all")).stdout
+    assert out == "errno EPERM\n"

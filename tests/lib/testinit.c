@@ -487,7 +487,7 @@ static const struct {
 	{ "umount", cmd_umount },   { "ptrace", cmd_ptrace },  { "fd", cmd_fd },
 	{ "unix", cmd_unix },	    { "notify", cmd_notify },  { "tcp", cmd_tcp },
 	{ "getenv", cmd_getenv },   { "await", cmd_await },    { "winsize", cmd_winsize },
-	{ "spin", cmd_spin },	    { "report", report_main },
+	{ "spin", cmd_spin },	    { "report", report_main }, { "uds", uds_main },
 };
 
 int main(int argc, char **argv)

@@ -62,7 +62,7 @@ static int add(struct roots *roots, const struct root *root)
 
 static int open_rootfs(const struct roots_options *o, struct roots *roots, struct err *err)
 {
-	struct root root = { .mount = SIZE_MAX, .flags = GOFER_ROOT_XATTR };
+	struct root root = { .mount = SIZE_MAX, .flags = GOFER_ROOT_XATTR | o->socket_flags };
 	AUTO_CLOSE int fd =
 		open_tree(AT_FDCWD, o->rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	struct stat st;
@@ -245,7 +245,7 @@ static int open_below(const struct roots_options *o, size_t index, int clone, st
 		root.fd = fd;
 		root.is_file = !S_ISDIR(st.st_mode);
 		root.ms_flags = flags_of(fd);
-		root.flags = root.ms_flags & MS_RDONLY ? GOFER_ROOT_RO : 0;
+		root.flags = o->socket_flags | (root.ms_flags & MS_RDONLY ? GOFER_ROOT_RO : 0u);
 		root.below = strdup(places[i]);
 		if (!root.below || add(roots, &root) < 0) {
 			free(root.below);
@@ -273,7 +273,9 @@ static int add_clone(const struct roots_options *o, size_t index,
 		return err_set(err, -E2BIG, "mounts: more than %u bind mounts",
 			       GOFER_ROOTS_MAX - 1);
 	root.is_file = !S_ISDIR(st.st_mode);
-	root.flags = root.ms_flags & MS_RDONLY ? GOFER_ROOT_RO : 0;
+	root.flags = o->socket_flags | (root.ms_flags & MS_RDONLY ? GOFER_ROOT_RO : 0u);
+	if (o->notify_dir && str_eq(m->source, o->notify_dir))
+		root.flags |= GOFER_ROOT_CONNECT;
 	r = add(roots, &root);
 	if (r < 0)
 		return err_sys(err, r, "mount at %s", m->destination);

@@ -37,6 +37,8 @@ struct roots_options {
 	const struct oci_spec *spec;
 	const char *bundle, *rootfs; /* absolute */
 	const int *idmap_fds;	     /* one per mounts[], or NULL */
+	uint32_t socket_flags;	     /* of enum gofer_root_flags, for every root */
+	const char *notify_dir;	     /* a source of ours, whose socket is for the container */
 	bool make_places;	     /* writes go to the root file system itself (no overlay) */
 };
 

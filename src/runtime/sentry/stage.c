@@ -33,7 +33,7 @@
 #include "wire/gofer_msg.h"
 #include "wire/sentry_msg.h"
 
-#define ROOT_WORD_MAX 40 /* "12345,ro,xattr", "12345,12345" */
+#define ROOT_WORD_MAX 40 /* "12345,ro,xattr,connect,bind", "12345,12345" */
 
 /* What becomes caisson-sentry's descriptors, in the order of enum sentry_fd from 3 on. */
 struct sources {
@@ -201,9 +201,11 @@ static int become_gofer(const struct launch *l, int sock, const struct sources *
 	for (size_t i = 0; r == 0 && i < roots->len; i++) {
 		const struct root *root = &roots->items[i];
 
-		(void)snprintf(words[i + 1], ROOT_WORD_MAX, "%d%s%s", root->fd,
+		(void)snprintf(words[i + 1], ROOT_WORD_MAX, "%d%s%s%s%s", root->fd,
 			       root->flags & GOFER_ROOT_RO ? ",ro" : "",
-			       root->flags & GOFER_ROOT_XATTR ? ",xattr" : "");
+			       root->flags & GOFER_ROOT_XATTR ? ",xattr" : "",
+			       root->flags & GOFER_ROOT_CONNECT ? ",connect" : "",
+			       root->flags & GOFER_ROOT_BIND ? ",bind" : "");
 		argv[i + 2] = words[i + 1];
 		r = keep_over_exec(root->fd);
 	}
@@ -408,6 +410,12 @@ static int enter_empty_root(const struct launch *l, const struct roots *roots, s
 	return r < 0 ? err_sys(err, r, "leave the host's root directory") : 0;
 }
 
+static uint32_t socket_flags(uint32_t host_uds)
+{
+	return (host_uds & SENTRY_HOST_UDS_OPEN ? GOFER_ROOT_CONNECT : 0u) |
+	       (host_uds & SENTRY_HOST_UDS_CREATE ? GOFER_ROOT_BIND : 0u);
+}
+
 /* All are open until the exec closes them. */
 static int run_stages(struct launch *l, struct err *err)
 {
@@ -417,6 +425,8 @@ static int run_stages(struct launch *l, struct err *err)
 		.bundle = cr->c->bundle,
 		.rootfs = cr->c->rootfs,
 		.idmap_fds = l->idmaps.fds,
+		.socket_flags = socket_flags(cr->rt->sentry.host_uds),
+		.notify_dir = cr->notify_dir,
 		.make_places = cr->rt->sentry.overlay == SENTRY_OVERLAY_NONE,
 	};
 	struct sources s = { .slave = -EBADF };

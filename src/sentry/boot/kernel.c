@@ -17,6 +17,7 @@
 #include "sentry/fs/proc/sysinfo.h"
 #include "sentry/fs/sysfs/sysfs.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/mem/memfile.h"
 #include "sentry/net/net_ns.h"
 #include "sentry/platform/platform.h"
 #include "sentry/platform/systrap/systrap.h"
@@ -94,6 +95,7 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 
 	if (r < 0)
 		return err_sys(err, r, "--debug=%s", c->debug);
+	memfile_init();
 	r = kloop_init();
 	if (r == 0)
 		r = hostwork_init(HOSTWORK_THREADS);

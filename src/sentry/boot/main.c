@@ -28,7 +28,6 @@
 #include "sentry/boot/terminal.h"
 #include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
-#include "sentry/mem/memfile.h"
 #include "sentry/mm/ipc_ns.h"
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
@@ -139,20 +138,13 @@ static int store_statfs(struct tmpfs_store *store, struct statfs *ret)
 	return root->ops->statfs(root, ret);
 }
 
-/*
- * Refused now and not at the first write: a disk that cannot be written. The first memfile of a
- * disk looks at limits, too, for which the cage has no call.
- */
+/* Refused now and not at the first write: a disk that cannot be written. */
 static int try_store(struct root_store *store)
 {
-	struct memfile *first;
-	int fd, r = store_file(&store->store, &fd);
+	int fd;
+	const int r = store_file(&store->store, &fd);
 
-	if (r == 0)
-		r = memfile_adopt(fd, 0, &first);
-	if (r == 0)
-		memfile_unref(first);
-	return r;
+	return r < 0 ? r : close(fd);
 }
 
 /* --overlay: what the container writes stays in memory or nameless on the disk. Replaces *root. */

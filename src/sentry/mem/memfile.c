@@ -28,7 +28,7 @@
 /* One is kept: calls seldom overlap, since most copies do not park. */
 static char *spare_bounce;
 
-static uint64_t on_disk; /* how many there are */
+static uint64_t on_disk, on_disk_max; /* how many there are and may be */
 
 /* One transfer by whoever does it. */
 struct transfer {
@@ -91,14 +91,11 @@ int memfile_new(const char *name, uint64_t size, struct memfile **ret)
 	return 0;
 }
 
-static uint64_t on_disk_max(void)
+void memfile_init(void)
 {
-	static uint64_t max;
 	struct rlimit files;
 
-	if (!max)
-		max = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur / 2 : 1;
-	return max;
+	on_disk_max = getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur / 2 : 0;
 }
 
 int memfile_adopt(int host_fd, uint64_t size, struct memfile **ret)
@@ -108,7 +105,7 @@ int memfile_adopt(int host_fd, uint64_t size, struct memfile **ret)
 
 	if (size > INT64_MAX)
 		return -ENOMEM;
-	if (on_disk >= on_disk_max())
+	if (on_disk >= on_disk_max)
 		return -ENFILE;
 	if (size && ftruncate(fd, (off_t)size) < 0)
 		return host_errno();

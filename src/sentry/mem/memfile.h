@@ -21,6 +21,9 @@ struct memfile {
 	uint64_t size; /* bytes */
 };
 
+/* Once, before the cage: looks at the limit of memfile_adopt(). */
+void memfile_init(void);
+
 /* A memfile of `size` zero bytes. 0, -ENOMEM, -ENFILE. */
 int memfile_new(const char *name, uint64_t size, struct memfile **ret);
 /*

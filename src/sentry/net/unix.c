@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 
 #include "sentry/net/unix_gc.h"
+#include "sentry/net/unix_host.h"
 #include "sentry/task/task.h"
 #include "sentry/vfs/namei.h"
 
@@ -79,6 +80,8 @@ void unix_socket_free(struct unix_socket *u)
 		u->inode->bound = NULL;
 		inode_unref(u->inode);
 	}
+	unix_host_unref(u->host);
+	unix_host_unref(u->host_bound);
 	packet_queue_done(&u->st.rx);
 	unix_addr_unref(u->addr);
 	unix_addr_unref(u->peer_addr);
@@ -172,18 +175,23 @@ static void path_text(const struct sockaddr_un *un, char text[sizeof(un->sun_pat
 static int bind_path(struct unix_socket *u, const struct sockaddr_un *un, struct unix_addr *addr)
 {
 	const struct vfs_ctx ctx = task_vfs_ctx(task_current());
+	AUTO_CLOSE int host_fd = -EBADF;
 	char text[sizeof(un->sun_path) + 1];
 	struct inode *inode;
 	int r;
 
 	path_text(un, text);
-	r = vfs_bind_socket(&ctx, text, 0777, u, &inode);
+	r = vfs_bind_socket(&ctx, text, u->sock.type, u, &inode, &host_fd);
 	if (r < 0)
 		return r;
-	if (u->addr) { /* another thread bound it meanwhile */
+	if (u->addr) /* another thread bound it meanwhile */
+		r = -EINVAL;
+	else if (host_fd >= 0)
+		r = unix_host_new(TAKE_FD(host_fd), &u->sock.wq, &u->host_bound);
+	if (r < 0) {
 		inode->bound = NULL;
 		inode_unref(inode);
-		return -EINVAL;
+		return r;
 	}
 	u->inode = inode;
 	u->addr = addr;
@@ -237,7 +245,7 @@ static int find_path(struct unix_socket *from, const struct sockaddr_un *un,
 	inode = path.dentry->inode;
 	r = inode_permission(inode, ctx.cred, MAY_WRITE);
 	if (r >= 0 && (!S_ISSOCK(inode->mode) || !inode->bound))
-		r = -ECONNREFUSED;
+		r = S_ISSOCK(inode->mode) && inode->ops->connect ? -EREMOTE : -ECONNREFUSED;
 	if (r >= 0)
 		*ret = inode->bound;
 	path_unref(&path);
@@ -258,6 +266,30 @@ int unix_find(struct unix_socket *from, const struct sock_addr *addr, struct uni
 		return find_path(from, &un, ret);
 	*ret = find_abstract(from->sock.ns, &un, len, from->sock.type);
 	return *ret ? 0 : -ECONNREFUSED;
+}
+
+int unix_connect_host(struct unix_socket *from, const struct sock_addr *addr,
+		      struct unix_host **ret)
+{
+	char text[sizeof(addr->un.sun_path) + 1];
+	struct sockaddr_un un;
+	socklen_t len;
+	int r = judge_name(addr, &un, &len);
+
+	if (r < 0)
+		return r;
+	path_text(&un, text);
+	return unix_host_connect(from, text, ret);
+}
+
+void unix_set_peer(struct unix_socket *u, const struct sock_addr *addr)
+{
+	struct sockaddr_un un;
+	socklen_t len;
+
+	unix_addr_unref(TAKE_PTR(u->peer_addr));
+	if (judge_name(addr, &un, &len) == 0)
+		u->peer_addr = addr_new(&un, len < sizeof(un) ? len : (socklen_t)sizeof(un));
 }
 
 int unix_getname(const struct unix_addr *addr, struct sock_addr *ret)

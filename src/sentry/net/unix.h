@@ -26,7 +26,9 @@ struct unix_socket {
 	struct list_head ns_node;
 	struct unix_addr *addr;	     /* NULL: not bound; one reference */
 	struct unix_addr *peer_addr; /* of a peer that is gone */
-	struct inode *inode; /* of a bound path; one reference; its `bound` is this socket */
+	struct inode *inode;	/* of a bound path; one reference; its `bound` is this socket */
+	struct unix_host *host; /* connected with the host: unix_host.h; one reference */
+	struct unix_host *host_bound; /* bound there, too; one reference */
 	struct scm_creds
 		creds; /* of who made it connect or listen: SO_PEERCRED of the other side */
 	struct scm_creds peer_creds;
@@ -64,9 +66,14 @@ int unix_autobind(struct unix_socket *u);
 int unix_getname(const struct unix_addr *addr, struct sock_addr *ret);
 int unix_getsockopt(struct socket *s, int level, int name, void *value, size_t *len);
 long unix_ioctl(struct socket *s, unsigned int cmd, uint64_t arg, struct user_memory *um);
-/* The socket that a name leads to, borrowed until the next park: -ECONNREFUSED, -EPROTOTYPE and
- * the errors of a walk. */
+/* The socket that a name leads to, borrowed until the next park: -ECONNREFUSED, -EPROTOTYPE,
+ * -EREMOTE (a node of the host's, for unix_connect_host()) and the errors of a walk. */
 int unix_find(struct unix_socket *from, const struct sock_addr *addr, struct unix_socket **ret);
+/* Connect with the host's socket behind such a name; *ret: a reference. */
+int unix_connect_host(struct unix_socket *from, const struct sock_addr *addr,
+		      struct unix_host **ret);
+/* getpeername(2) of a socket whose peer is the host's. */
+void unix_set_peer(struct unix_socket *u, const struct sock_addr *addr);
 /* The sender's credentials for a message, if one side wants them and it has none. */
 void unix_stamp(struct unix_socket *from, const struct unix_socket *to, struct socket_msg *m);
 /* SCM_CREDENTIALS for a receiver that asked for them. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "sentry/core/kclock.h"
-#include "sentry/net/unix.h"
+#include "sentry/net/unix_host.h"
 #include "sentry/task/task.h"
 
 #define POLL_READABLE (POLLIN | POLLRDNORM)
@@ -27,6 +27,41 @@ static void disconnect(struct unix_socket *u)
 {
 	list_del(&u->client_node);
 	u->dest = NULL;
+	unix_host_unref(TAKE_PTR(u->host));
+}
+
+static int connect_host(struct unix_socket *u, const struct sock_addr *addr)
+{
+	struct unix_host *host;
+	const int r = unix_connect_host(u, addr, &host);
+
+	if (r < 0)
+		return r;
+	disconnect(u);
+	u->host = host;
+	u->connected = true;
+	unix_set_peer(u, addr);
+	return 0;
+}
+
+/* To the host: the default destination, or one that is connected for this datagram alone. */
+static ssize_t send_host(struct unix_socket *u, struct socket_msg *m)
+{
+	AUTO(unix_host_unref_p) struct unix_host *host = NULL;
+	int r;
+
+	if (!m->addr.len)
+		return unix_host_send(u->host, &u->sock, m);
+	r = unix_connect_host(u, &m->addr, &host);
+	return r < 0 ? r : unix_host_send(host, &u->sock, m);
+}
+
+/* Whether a datagram goes to the host; before its bytes are taken. */
+static bool leads_to_host(struct unix_socket *u, const struct socket_msg *m)
+{
+	struct unix_socket *to;
+
+	return m->addr.len ? unix_find(u, &m->addr, &to) == -EREMOTE : u->host != NULL;
 }
 
 static int dgram_connect(struct socket *s, const struct sock_addr *addr, bool nonblock)
@@ -45,6 +80,8 @@ static int dgram_connect(struct socket *s, const struct sock_addr *addr, bool no
 			return r;
 	}
 	r = unix_find(u, addr, &to);
+	if (r == -EREMOTE)
+		return connect_host(u, addr);
 	if (r >= 0 && !may_send(u, to))
 		r = -EPERM;
 	if (r < 0)
@@ -63,6 +100,8 @@ static int dgram_getname(struct socket *s, bool peer, struct sock_addr *ret)
 
 	if (!peer)
 		return unix_getname(u->addr, ret);
+	if (u->host)
+		return unix_getname(u->peer_addr, ret);
 	return u->dest ? unix_getname(u->dest->addr, ret) : -ENOTCONN;
 }
 
@@ -129,6 +168,8 @@ static ssize_t dgram_send(struct socket *s, struct socket_msg *m)
 		if (r < 0)
 			return r;
 	}
+	if (leads_to_host(u, m))
+		return send_host(u, m);
 	p = packet_new(len);
 	if (!p)
 		return -ENOMEM;
@@ -161,6 +202,28 @@ static void on_taken(struct socket *s, const struct packet *p, struct socket_msg
 	socket_put_times(s, m, p->arrived);
 }
 
+/* What the host sent to a socket that is bound there, too; -ENODATA: a datagram from inside waits.
+ */
+static ssize_t receive_host(struct unix_socket *u, struct socket_msg *m)
+{
+	const nsec_t deadline = socket_deadline(u->sock.opt.rcvtimeo);
+	const int flags = m->flags;
+
+	while (u->st.rx.count == 0 && !u->st.rx_shut) {
+		ssize_t n;
+
+		m->flags = flags | MSG_DONTWAIT;
+		n = unix_host_receive(u->host_bound, &u->sock, m);
+		m->flags = flags;
+		if (n != -EAGAIN || flags & MSG_DONTWAIT)
+			return n;
+		n = socket_wait(&u->sock.wq, deadline);
+		if (n < 0)
+			return n;
+	}
+	return -ENODATA;
+}
+
 static ssize_t dgram_receive(struct socket *s, struct socket_msg *m)
 {
 	struct unix_socket *u = to_unix(s);
@@ -168,6 +231,11 @@ static ssize_t dgram_receive(struct socket *s, struct socket_msg *m)
 
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
+	if (u->host_bound) {
+		r = receive_host(u, m);
+		if (r != -ENODATA)
+			return r;
+	}
 	m->taken = on_taken;
 	r = packet_receive(s, &u->st.rx, m, &u->st.rx_shut);
 	if (r >= 0) {
@@ -181,7 +249,7 @@ static int dgram_shutdown(struct socket *s, int how)
 {
 	struct unix_socket *u = to_unix(s);
 
-	if (!u->dest)
+	if (!u->dest && !u->host)
 		return -ENOTCONN;
 	u->st.rx_shut |= how != SHUT_WR;
 	u->st.tx_shut |= how != SHUT_RD;
@@ -195,13 +263,15 @@ static uint32_t dgram_poll(struct socket *s)
 	const struct unix_socket *u = to_unix(s);
 	uint32_t mask = 0;
 
-	if (u->st.rx.count)
+	if (u->st.rx.count || (u->host_bound && unix_host_poll(u->host_bound) & POLLIN))
 		mask |= POLL_READABLE;
 	if (u->st.rx_shut)
 		mask |= POLL_READABLE | POLLRDHUP;
 	if (u->st.rx_shut && u->st.tx_shut)
 		mask |= POLLHUP;
-	if (!u->dest || u->dest->dest == u || !full(u->dest))
+	if (u->host)
+		mask |= unix_host_poll(u->host) & POLL_WRITABLE;
+	else if (!u->dest || u->dest->dest == u || !full(u->dest))
 		mask |= POLL_WRITABLE;
 	return mask;
 }

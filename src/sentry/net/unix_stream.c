@@ -3,8 +3,9 @@
  * Connections of unix sockets: SOCK_STREAM and SOCK_SEQPACKET.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "sentry/net/unix.h"
+#include "sentry/net/unix_host.h"
 #include "sentry/task/task.h"
 
 static int stream_listen(struct socket *s, int backlog)
@@ -74,6 +75,27 @@ static int find_listener(struct unix_socket *u, const struct sock_addr *addr, bo
 	}
 }
 
+/* From here on the host serves this socket. */
+static int connect_host(struct unix_socket *u, const struct sock_addr *addr)
+{
+	struct unix_host *host;
+	int r;
+
+	if (u->connected || u->listening)
+		return u->connected ? -EISCONN : -EINVAL;
+	r = unix_connect_host(u, addr, &host);
+	if (r < 0)
+		return r;
+	if (u->connected || u->listening) { /* another thread, meanwhile */
+		unix_host_unref(host);
+		return -EISCONN;
+	}
+	unix_join_host(u, host);
+	unix_set_peer(u, addr);
+	waitq_wake(&u->sock.wq, WAIT_ALL);
+	return 0;
+}
+
 static int stream_connect(struct socket *s, const struct sock_addr *addr, bool nonblock)
 {
 	struct unix_socket *u = to_unix(s), *listener, *server;
@@ -94,10 +116,36 @@ static int stream_connect(struct socket *s, const struct sock_addr *addr, bool n
 		r = -EINVAL;
 	if (r < 0) {
 		file_unref(&server->sock.file);
-		return r;
+		return r == -EREMOTE ? connect_host(u, addr) : r;
 	}
 	unix_remember_creds(u);
 	enqueue(listener, u, server);
+	return 0;
+}
+
+/* A connection from the host to a socket that is bound there, too. */
+static int accept_host(struct unix_socket *u, struct socket **ret)
+{
+	struct unix_socket *server;
+	struct unix_host *host;
+	int r, fd = accept4(u->host_bound->host_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	r = unix_socket_new(u->sock.ns, u->sock.type, 0, &server);
+	if (r < 0) {
+		(void)close(fd);
+		return r;
+	}
+	r = unix_host_new(fd, &server->sock.wq, &host);
+	if (r < 0) {
+		file_unref(&server->sock.file);
+		return r;
+	}
+	server->addr = unix_addr_ref(u->addr);
+	server->sock.opt.passcred = u->sock.opt.passcred;
+	unix_join_host(server, host);
+	*ret = &server->sock;
 	return 0;
 }
 
@@ -109,8 +157,10 @@ static int stream_accept(struct socket *s, bool nonblock, struct socket **ret)
 	if (!u->listening)
 		return -EINVAL;
 	while (list_empty(&u->pending)) {
-		int r;
+		int r = u->host_bound ? accept_host(u, ret) : -EAGAIN;
 
+		if (r != -EAGAIN)
+			return r;
 		if (u->st.rx_shut)
 			return -EINVAL;
 		if (nonblock)
@@ -207,6 +257,8 @@ static uint32_t unix_stream_poll(struct socket *s)
 {
 	const struct unix_socket *u = to_unix(s);
 
+	if (u->listening && u->host_bound && unix_host_poll(u->host_bound) & POLLIN)
+		return POLLIN | POLLRDNORM;
 	if (u->listening)
 		return list_empty(&u->pending) ? 0 : POLLIN | POLLRDNORM;
 	if (!u->connected)

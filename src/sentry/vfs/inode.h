@@ -106,6 +106,10 @@ struct inode_ops {
 	/* Make a regular file, fifo, socket or device node: mode has the type. -EEXIST. [EPERM] */
 	int (*mknod)(struct inode *dir, const struct vfs_name *name, uint32_t mode, uint64_t rdev,
 		     const struct cred *cred, struct inode **ret);
+	/* A socket that the host finds, too: *ret_fd, the caller's, gets what it sends; type is
+	 * SOCK_*. [mknod()] */
+	int (*bind)(struct inode *dir, const struct vfs_name *name, uint32_t mode, int type,
+		    const struct cred *cred, struct inode **ret, int *ret_fd);
 	int (*mkdir)(struct inode *dir, const struct vfs_name *name, uint32_t mode,
 		     const struct cred *cred, struct inode **ret); /* [EPERM] */
 	int (*symlink)(struct inode *dir, const struct vfs_name *name, const char *target,
@@ -145,6 +149,10 @@ struct inode_ops {
 	/* An open file description. flags are O_*; the VFS has judged permission and truncates.
 	 * [ENXIO] */
 	int (*open)(struct inode *inode, uint32_t flags, struct file **ret);
+
+	/* A socket of the host behind this node: a connected descriptor, the caller's; type is
+	 * SOCK_*. [ECONNREFUSED] */
+	int (*connect)(struct inode *inode, int type, int *ret_fd);
 
 	/* More than mode bits decide (proc). mask: MAY_READ|WRITE|EXEC. [generic check] */
 	int (*permission)(struct inode *inode, const struct cred *cred, unsigned int mask);

@@ -75,9 +75,12 @@ int vfs_setxattr(const struct vfs_ctx *ctx, const struct path *p, const char *na
 ssize_t vfs_listxattr(const struct vfs_ctx *ctx, const struct path *p, char *list, size_t size);
 int vfs_removexattr(const struct vfs_ctx *ctx, const struct path *p, const char *name);
 
-/* Bind a unix socket: makes the node and sets inode->bound. *ret: reference on the inode. */
-int vfs_bind_socket(const struct vfs_ctx *ctx, const char *name, uint32_t mode, void *bound,
-		    struct inode **ret);
+/*
+ * bind(2) of a unix socket of this type: inode->bound becomes `bound`. *ret carries a reference;
+ * *ret_host_fd is the caller's, or -EBADF where the host does not take part. -EADDRINUSE.
+ */
+int vfs_bind_socket(const struct vfs_ctx *ctx, const char *name, int type, void *bound,
+		    struct inode **ret, int *ret_host_fd);
 
 /* Mounting. flags are MS_* of mount(2); the caller has judged CAP_SYS_ADMIN. */
 int vfs_mount(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source,

@@ -92,8 +92,28 @@ static void new_name_made(struct new_name *n, struct inode *inode)
 	notify_name(n->w.at.dentry->inode, &n->w.last, IN_CREATE, 0, S_ISDIR(inode->mode));
 }
 
+/* A socket in the making; NULL: no socket, or one that nobody bound. */
+struct binding {
+	void *bound;
+	int type; /* SOCK_* */
+	int host_fd;
+	struct inode *inode;
+};
+
+static int make_node(struct inode *dir, const struct vfs_name *name, uint32_t mode, uint64_t rdev,
+		     const struct cred *cred, struct binding *b, struct inode **ret)
+{
+	if (b && dir->ops->bind) {
+		const int r = dir->ops->bind(dir, name, mode, b->type, cred, ret, &b->host_fd);
+
+		if (r != -EOPNOTSUPP)
+			return r;
+	}
+	return dir->ops->mknod ? dir->ops->mknod(dir, name, mode, rdev, cred, ret) : -EPERM;
+}
+
 static int mknod_inode(const struct vfs_ctx *ctx, const struct path *at, const char *name,
-		       uint32_t mode, uint64_t rdev, void *bound, struct inode **ret)
+		       uint32_t mode, uint64_t rdev, struct binding *b)
 {
 	struct new_name n;
 	struct inode *dir, *inode;
@@ -104,16 +124,14 @@ static int mknod_inode(const struct vfs_ctx *ctx, const struct path *at, const c
 		mode = (mode & S_IFMT) | (mode & 07777 & ~ctx->umask);
 		if ((S_ISCHR(mode) || S_ISBLK(mode)) && !cred_capable(ctx->cred, CAP_MKNOD))
 			r = -EPERM;
-		else if (!dir->ops->mknod)
-			r = -EPERM;
 		else
-			r = dir->ops->mknod(dir, &n.w.last, mode, rdev, ctx->cred, &inode);
+			r = make_node(dir, &n.w.last, mode, rdev, ctx->cred, b, &inode);
 	}
 	if (r == 0) {
-		if (bound)
-			inode->bound = bound;
-		if (ret)
-			*ret = inode_ref(inode);
+		if (b) {
+			inode->bound = b->bound;
+			b->inode = inode_ref(inode);
+		}
 		new_name_made(&n, inode);
 	}
 	new_name_done(&n);
@@ -138,15 +156,20 @@ int vfs_mknod(const struct vfs_ctx *ctx, const struct path *at, const char *name
 	default:
 		return -EINVAL;
 	}
-	return mknod_inode(ctx, at, name, mode, rdev, NULL, NULL);
+	return mknod_inode(ctx, at, name, mode, rdev, NULL);
 }
 
-int vfs_bind_socket(const struct vfs_ctx *ctx, const char *name, uint32_t mode, void *bound,
-		    struct inode **ret)
+int vfs_bind_socket(const struct vfs_ctx *ctx, const char *name, int type, void *bound,
+		    struct inode **ret, int *ret_host_fd)
 {
-	const int r = mknod_inode(ctx, NULL, name, S_IFSOCK | (mode & 07777), 0, bound, ret);
+	struct binding b = { .bound = bound, .type = type, .host_fd = -EBADF };
+	const int r = mknod_inode(ctx, NULL, name, S_IFSOCK | 0777, 0, &b);
 
-	return r == -EEXIST ? -EADDRINUSE : r;
+	if (r < 0)
+		return r == -EEXIST ? -EADDRINUSE : r;
+	*ret = b.inode;
+	*ret_host_fd = b.host_fd;
+	return 0;
 }
 
 int vfs_mkdir(const struct vfs_ctx *ctx, const struct path *at, const char *name, uint32_t mode)

@@ -16,13 +16,16 @@
 #include "base/fd.h"
 #include "gofer/server.h"
 
-static const char *const root_names[] = { "rw", "ro", "attr" };
+#define ROOTS 4u
+
+static const char *const root_names[ROOTS] = { "rw", "ro", "attr", "sockets" };
 
 static void serve_here(const struct fixture *f, int sock)
 {
 	struct gofer_server *s = calloc(1, sizeof(*s));
 	struct rlimit files = { 0 };
-	const uint32_t flags[] = { 0, GOFER_ROOT_RO, GOFER_ROOT_XATTR };
+	const uint32_t flags[ROOTS] = { 0, GOFER_ROOT_RO, GOFER_ROOT_XATTR,
+					GOFER_ROOT_CONNECT | GOFER_ROOT_BIND };
 	const int proc = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
@@ -32,7 +35,7 @@ static void serve_here(const struct fixture *f, int sock)
 	if (!s || proc < 0)
 		_exit(90);
 	gofer_server_init(s, sock, proc, files.rlim_cur);
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < ROOTS; i++) {
 		const int fd = openat(f->dir, root_names[i], O_PATH | O_CLOEXEC);
 
 		if (fd < 0 || gofer_server_add_root(s, fd, flags[i]) < 0)
@@ -43,14 +46,15 @@ static void serve_here(const struct fixture *f, int sock)
 
 static void exec_program(const struct fixture *f, const char *program, int sock)
 {
-	static const char *const words[] = { "", ",ro", ",xattr" };
-	char args[4][32];
+	static const char *const words[] = { "", ",ro", ",xattr", ",connect,bind" };
+	char args[ROOTS + 1][32];
 
 	(void)snprintf(args[0], sizeof(args[0]), "%d", dup(sock));
-	for (unsigned int i = 0; i < 3; i++)
+	for (unsigned int i = 0; i < ROOTS; i++)
 		(void)snprintf(args[i + 1], sizeof(args[0]), "%d%s",
 			       openat(f->dir, root_names[i], O_PATH), words[i]);
-	(void)execl(program, "caisson-gofer", args[0], args[1], args[2], args[3], (char *)NULL);
+	(void)execl(program, "caisson-gofer", args[0], args[1], args[2], args[3], args[4],
+		    (char *)NULL);
 	_exit(92);
 }
 
@@ -70,7 +74,7 @@ int fixture_setup(void **state)
 	f->dir = open(f->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (f->dir < 0 || mkdirat(f->dir, "secret", 0755) < 0)
 		return -1;
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < ROOTS; i++) {
 		if (mkdirat(f->dir, root_names[i], 0755) < 0)
 			return -1;
 	}

@@ -3,7 +3,8 @@
  * A gofer over a temporary directory, and a client that says what it likes to it.
  *
  * Below the directory: "rw" (root 0), "ro" (root 1, read-only), "attr" (root 2, all attributes),
- * "secret" (no root: nothing of it may ever be reached). With GOFER_PROGRAM in the environment the
+ * "sockets" (root 3, with sockets of the host), "secret" (no root: nothing of it may ever be
+ * reached). With GOFER_PROGRAM in the environment the
  * gofer is that program in its cage, else this room's code in a forked child.
  */
 #pragma once
@@ -13,9 +14,10 @@
 #include "lib/unit.h"
 #include "wire/gofer_codec.h"
 
-#define ROOT_RW	  0u
-#define ROOT_RO	  1u
-#define ROOT_ATTR 2u
+#define ROOT_RW	     0u
+#define ROOT_RO	     1u
+#define ROOT_ATTR    2u
+#define ROOT_SOCKETS 3u
 
 struct fixture {
 	char path[64]; /* of the temporary directory */

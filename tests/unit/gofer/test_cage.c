@@ -144,7 +144,7 @@ static void it_holds_its_roots_and_nothing_else(void **state)
 	while (readdir(dir))
 		fds++;
 	(void)closedir(dir);
-	assert_int_equal(fds - 2, 2 + 3 + 1);
+	assert_int_equal(fds - 2, 2 + 4 + 1);
 	(void)snprintf(path, sizeof(path), "/proc/%d/root", f->pid);
 	dir = opendir(path);
 	assert_non_null(dir);

@@ -141,7 +141,7 @@ static void an_id_that_was_not_given_out_is_refused(void **state)
 		assert_int_equal(create(f, bad[i], "x", 0644, NULL), -EBADF);
 		assert_int_equal(close_node(f, bad[i]), -EBADF);
 	}
-	assert_int_equal(attach(f, 3, &(struct gofer_entry){ 0 }), -EBADF);
+	assert_int_equal(attach(f, ROOT_SOCKETS + 1, &(struct gofer_entry){ 0 }), -EBADF);
 	assert_int_equal(attach(f, UINT32_MAX, &(struct gofer_entry){ 0 }), -EBADF);
 	assert_alive(f);
 }
@@ -357,20 +357,6 @@ static void nothing_crosses_from_one_root_to_another(void **state)
 			 -EXDEV);
 }
 
-static void host_sockets_are_refused(void **state)
-{
-	struct fixture *f = *state;
-
-	assert_int_equal(mknodat(f->dir, "rw/socket", S_IFSOCK | 0666, 0), 0);
-	assert_int_equal(call(f, &(struct gofer_request){ .type = GOFER_CONNECT,
-							  .node = { must_walk(f, "socket") } }),
-			 GOFER_NO_SOCKETS);
-	assert_int_equal(call(f, &(struct gofer_request){ .type = GOFER_BIND,
-							  .unlink = { .dir = f->root },
-							  .names = { "s" } }),
-			 GOFER_NO_SOCKETS);
-}
-
 /* Goal: the client cannot make the gofer run out of descriptors, and gets room back by closing. */
 static void too_many_nodes_are_refused_until_some_are_closed(void **state)
 {
@@ -462,7 +448,6 @@ int main(void)
 		GOFER_TEST(no_device_node_is_made),
 		GOFER_TEST(a_read_only_root_changes_in_no_way),
 		GOFER_TEST(nothing_crosses_from_one_root_to_another),
-		GOFER_TEST(host_sockets_are_refused),
 		GOFER_TEST(too_many_nodes_are_refused_until_some_are_closed),
 		GOFER_TEST(a_node_stays_on_its_file_when_names_move),
 		GOFER_TEST(many_requests_may_be_in_flight),

@@ -285,7 +285,22 @@ static int node_open(struct inode *inode, uint32_t flags, struct file **ret)
 }
 
 /* Devices, fifos and sockets: the VFS opens what stands behind them in the sandbox. */
+static int node_connect(struct inode *inode, int type, int *ret_fd)
+{
+	const struct gofer_inode *gi = gofer_inode(inode);
+	GOFER_CALL(call, .type = GOFER_CONNECT,
+		   .connect = { .node = gi->node, .socket_type = (uint32_t)type });
+	int r = -ECONNREFUSED;
+
+	if (S_ISSOCK(inode->mode) && gi->fs->flags & GOFER_ROOT_CONNECT)
+		r = gofer_call(&call);
+	if (r == 0)
+		*ret_fd = TAKE_FD(call.fd);
+	return r;
+}
+
 const struct inode_ops gofer_special_ops = {
+	.connect = node_connect,
 	.getattr = gofer_inode_getattr,
 	.setattr = gofer_inode_setattr,
 	.open = node_open,

@@ -236,6 +236,26 @@ static int dir_mknod(struct inode *dir, const struct vfs_name *name, uint32_t mo
 	}
 }
 
+static int dir_bind(struct inode *dir, const struct vfs_name *name, uint32_t mode, int type,
+		    const struct cred *cred, struct inode **ret, int *ret_fd)
+{
+	const struct gofer_make want = wanted(dir, mode & 07777, cred);
+	GOFER_CALL(call, .type = GOFER_BIND,
+		   .bind = { .dir = want.dir,
+			     .mode = want.mode,
+			     .uid = want.uid,
+			     .gid = want.gid,
+			     .socket_type = (uint32_t)type });
+	int r;
+
+	if (!(gofer_inode(dir)->fs->flags & GOFER_ROOT_BIND))
+		return -EOPNOTSUPP;
+	r = make(dir, name, &call, ret);
+	if (r == 0)
+		*ret_fd = TAKE_FD(call.fd);
+	return r;
+}
+
 static int dir_mkdir(struct inode *dir, const struct vfs_name *name, uint32_t mode,
 		     const struct cred *cred, struct inode **ret)
 {
@@ -402,6 +422,7 @@ const struct inode_ops gofer_dir_ops = {
 	.rmdir = dir_rmdir,
 	.rename = dir_rename,
 	.tmpfile = dir_tmpfile,
+	.bind = dir_bind,
 	.getattr = gofer_inode_getattr,
 	.setattr = gofer_inode_setattr,
 	.open = gofer_dir_open,

@@ -56,7 +56,15 @@ const struct inode_ops ovl_symlink_ops = {
 	OVL_COMMON_OPS,
 };
 
+static int node_connect(struct inode *inode, int type, int *ret_fd)
+{
+	struct inode *real = ovl_real(ovl_inode(inode));
+
+	return real->ops->connect ? real->ops->connect(real, type, ret_fd) : -ECONNREFUSED;
+}
+
 const struct inode_ops ovl_special_ops = {
+	.connect = node_connect,
 	.open = node_open,
 	OVL_COMMON_OPS,
 };

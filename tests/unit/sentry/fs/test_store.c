@@ -147,7 +147,6 @@ static void half_of_the_descriptors_may_be_files_of_a_disk(void **state)
 	int r = 0;
 
 	(void)state;
-	/* The first one looks at the limit. */
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	while (r == 0 && len < 40) {
 		r = memfile_adopt(memfd_create("disk", MFD_CLOEXEC), 10, &files[len]);
@@ -171,5 +170,6 @@ int main(void)
 	};
 
 	(void)setrlimit(RLIMIT_NOFILE, &few);
+	memfile_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
