@@ -167,15 +167,3 @@ TEST(cloexec_belongs_to_the_descriptor)
 	OK(fcntl(b, F_SETFD, FD_CLOEXEC));
 	CHECK_EQ(fcntl(a, F_GETFD), 0);
 }
-
-TEST(leases)
-{
-	int fd;
-
-	write_file("f", "");
-	fd = OK(open("f", O_RDONLY));
-	if (fcntl(fd, F_GETLEASE) < 0 && errno == EINVAL)
-		SKIP("no leases");
-	CHECK_EQ(fcntl(fd, F_GETLEASE), F_UNLCK);
-	CHECK_ERRNO(fcntl(fd, F_SETLEASE, 77), EINVAL);
-}

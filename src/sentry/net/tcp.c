@@ -10,6 +10,7 @@
 
 #include "sentry/core/kclock.h"
 #include "sentry/net/inet.h"
+#include "sentry/task/file_owner.h"
 #include "sentry/task/task.h"
 
 #define CONNECT_DOUBLINGS 6 /* of the time between first packets, then it stays: TCP_RTO_MAX */
@@ -322,6 +323,7 @@ static ssize_t send_urgent(struct inet_socket *s, struct socket_msg *m)
 	peer = to_inet(s->st.peer->sock);
 	peer->urgent = bytes[0];
 	peer->urgent_set = true;
+	file_owner_urgent(&peer->sock.file);
 	waitq_wake(&peer->sock.wq, POLLPRI);
 	return sent + 1;
 }

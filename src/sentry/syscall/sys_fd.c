@@ -5,14 +5,15 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/fs.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/syscall/sys_lock.h"
 #include "sentry/syscall/sys_vfs.h"
+#include "sentry/task/file_owner.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/pipe.h"
-
-#define F_OWNER_TID_TYPE 0 /* F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP of fcntl(2) */
 
 struct owner_ex {
 	int type, pid;
@@ -67,103 +68,29 @@ static sysret_t dup_from(struct task *t, struct file *f, uint64_t min, bool cloe
 	return fd;
 }
 
-/* signal of F_SETSIG, or SIGIO, to the owner: kill_fasync() of Linux. */
-static void send_sigio(struct wait_entry *entry, uint32_t events)
-{
-	const struct file *f = container_of(entry, struct file, async);
-	const int sig = f->owner_signal ? f->owner_signal : SIGIO;
-	siginfo_t info = { .si_signo = sig, .si_code = POLL_IN };
-	struct pid_ns *ns = f->owner_ns;
-
-	if (!ns || !f->owner_id)
-		return;
-	if (!(events & POLLIN))
-		info.si_code = events & POLLOUT ? POLL_OUT : POLL_HUP;
-	info.si_band = events;
-	if (f->owner_type == F_OWNER_TID_TYPE) {
-		struct task *who = task_find(ns, f->owner_id);
-
-		if (who)
-			(void)signal_send_task(who, sig, &info);
-		task_unref(who);
-	} else if (f->owner_type == 1) {
-		struct thread_group *who = thread_group_find(ns, f->owner_id);
-
-		if (who)
-			(void)signal_send_group(who, sig, &info);
-		thread_group_unref(who);
-	} else {
-		struct process_group *who = process_group_find(ns, f->owner_id);
-
-		if (who)
-			(void)signal_send_pgrp(who, sig, &info);
-		process_group_unref(who);
-	}
-}
-
-static sysret_t change_flags(struct task *t, struct file *f, uint32_t flags)
+static sysret_t change_flags(struct task *t, struct file *f, int fd, uint32_t flags)
 {
 	const int r = file_set_flags(f, flags);
 
 	if (r < 0)
 		return r;
+	if (f->flags & O_ASYNC)
+		f->owner_fd = fd;
 	waitq_remove(&f->async);
 	if (f->flags & O_ASYNC && f->wq) {
-		f->async.mask = POLLIN | POLLOUT | POLLHUP | POLLERR;
-		f->async.fn = send_sigio;
+		f->async.mask = POLLIN | POLLOUT | POLLPRI | POLLHUP | POLLERR;
+		f->async.fn = file_owner_ready;
 		waitq_add(f->wq, &f->async);
 	}
 	return 0;
 }
 
-static sysret_t set_flags(struct task *t, struct file *f, uint32_t flags)
+static sysret_t set_flags(struct task *t, struct file *f, int fd, uint32_t flags)
 {
 	if (flags & O_NOATIME && !(f->flags & O_NOATIME) && f->inode &&
 	    !inode_owner_or_capable(f->inode, t->cred))
 		return -EPERM;
-	return change_flags(t, f, flags);
-}
-
-static void owner_done(struct file *f)
-{
-	if (f->owner_ns)
-		pid_ns_unref(f->owner_ns);
-	f->owner_ns = NULL;
-}
-
-/* Types of F_SETOWN_EX: 0 thread, 1 process, 2 process group. */
-static sysret_t set_owner(struct task *t, struct file *f, int type, int id)
-{
-	struct pid_ns *ns = task_pid_ns(t);
-	bool there = true, may = false;
-
-	if (id && type == F_OWNER_TID_TYPE) {
-		struct task *who = task_find(ns, id);
-
-		there = who != NULL;
-		may = who && signal_may_send(t, who->tg, SIGIO);
-		task_unref(who);
-	} else if (id && type == 1) {
-		struct thread_group *who = thread_group_find(ns, id);
-
-		there = who != NULL;
-		may = who && signal_may_send(t, who, SIGIO);
-		thread_group_unref(who);
-	} else if (id) {
-		struct process_group *who = process_group_find(ns, id);
-
-		there = who != NULL;
-		may = who && (who->session == t->tg->session || task_capable(t, CAP_KILL));
-		process_group_unref(who);
-	}
-	if (!there)
-		return -ESRCH;
-	f->owner_type = type;
-	f->owner_id = id;
-	owner_done(f);
-	f->owner_ns = may ? pid_ns_ref(ns) : NULL;
-	f->owner_done = owner_done;
-	return 0;
+	return change_flags(t, f, fd, flags);
 }
 
 static sysret_t owner_fcntl(struct task *t, struct file *f, int cmd, uint64_t arg)
@@ -173,19 +100,20 @@ static sysret_t owner_fcntl(struct task *t, struct file *f, int cmd, uint64_t ar
 
 	switch (cmd) {
 	case F_GETOWN:
-		return f->owner_type == 2 ? -f->owner_id : f->owner_id;
+		return f->owner_type == FILE_OWNER_GROUP ? -f->owner_id : f->owner_id;
 	case F_SETOWN:
 		if (id == INT32_MIN)
 			return -EINVAL;
-		return set_owner(t, f, id < 0 ? 2 : 1, id < 0 ? -id : id);
+		return file_owner_set(t, f, id < 0 ? FILE_OWNER_GROUP : FILE_OWNER_PROCESS,
+				      id < 0 ? -id : id);
 	case F_GETOWN_EX:
 		return user_copy_out(task_um(t), arg, &ex, sizeof(ex));
 	case F_SETOWN_EX:
 		if (user_copy_in(task_um(t), &ex, arg, sizeof(ex)) < 0)
 			return -EFAULT;
-		if (ex.type < 0 || ex.type > 2)
+		if (ex.type < 0 || ex.type > FILE_OWNER_GROUP)
 			return -EINVAL;
-		return set_owner(t, f, ex.type, ex.pid);
+		return file_owner_set(t, f, ex.type, ex.pid);
 	case F_GETSIG:
 		return f->owner_signal;
 	default: /* F_SETSIG */
@@ -207,21 +135,36 @@ static sysret_t pipe_fcntl(struct task *t, struct file *f, int cmd, uint64_t arg
 	return pipe_set_size(p, (uint32_t)arg, task_capable(t, CAP_SYS_RESOURCE));
 }
 
-static sysret_t lease_fcntl(const struct file *f, int cmd, uint64_t arg)
+static void tell_lease(struct file *f)
 {
-	if (cmd == F_GETLEASE)
-		return F_UNLCK;
-	if (!f->inode || !S_ISREG(f->inode->mode) ||
-	    (arg != F_RDLCK && arg != F_WRLCK && arg != F_UNLCK))
-		return -EINVAL;
-	return -EAGAIN;
+	file_owner_tell(f, POLL_MSG, POLLIN | POLLRDNORM | POLLMSG);
 }
 
-static sysret_t file_fcntl(struct task *t, struct file *f, int cmd, uint64_t arg)
+static sysret_t lease_fcntl(struct task *t, struct file *f, int fd, int cmd, uint64_t arg)
+{
+	const struct inode *inode = file_named_inode(f);
+	int r;
+
+	if (cmd == F_GETLEASE)
+		return lease_get(f);
+	if (arg != F_RDLCK && arg != F_WRLCK && arg != F_UNLCK)
+		return -EINVAL;
+	if (arg != F_UNLCK && inode && inode->uid != t->cred->fsuid && !task_capable(t, CAP_LEASE))
+		return -EACCES;
+	r = lease_set(f, (int)arg, tell_lease);
+	if (r == 0 && arg != F_UNLCK) {
+		f->owner_fd = fd;
+		if (!f->owner_id)
+			r = file_owner_set(t, f, FILE_OWNER_PROCESS, task_tgid(t, task_pid_ns(t)));
+	}
+	return r;
+}
+
+static sysret_t file_fcntl(struct task *t, struct file *f, int fd, int cmd, uint64_t arg)
 {
 	switch (cmd) {
 	case F_SETFL:
-		return set_flags(t, f, (uint32_t)arg);
+		return set_flags(t, f, fd, (uint32_t)arg);
 	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:
@@ -238,7 +181,7 @@ static sysret_t file_fcntl(struct task *t, struct file *f, int cmd, uint64_t arg
 		return owner_fcntl(t, f, cmd, arg);
 	case F_GETLEASE:
 	case F_SETLEASE:
-		return lease_fcntl(f, cmd, arg);
+		return lease_fcntl(t, f, fd, cmd, arg);
 	case F_GETPIPE_SZ:
 	case F_SETPIPE_SZ:
 		return pipe_fcntl(t, f, cmd, arg);
@@ -270,17 +213,17 @@ sysret_t sys_fcntl(struct task *t, const struct syscall_args *a)
 	case F_GETFL:
 		return f->flags;
 	default:
-		return f->mode & FMODE_PATH ? -EBADF : file_fcntl(t, f, cmd, arg);
+		return f->mode & FMODE_PATH ? -EBADF : file_fcntl(t, f, fd, cmd, arg);
 	}
 }
 
-static sysret_t set_flag_from(struct task *t, struct file *f, uint32_t flag, uaddr_t addr)
+static sysret_t set_flag_from(struct task *t, struct file *f, int fd, uint32_t flag, uaddr_t addr)
 {
 	int on;
 
 	if (user_copy_in(task_um(t), &on, addr, sizeof(on)) < 0)
 		return -EFAULT;
-	return change_flags(t, f, on ? f->flags | flag : f->flags & ~flag);
+	return change_flags(t, f, fd, on ? f->flags | flag : f->flags & ~flag);
 }
 
 static sysret_t regular_ioctl(struct task *t, struct file *f, unsigned int cmd, uaddr_t addr)
@@ -301,6 +244,18 @@ static sysret_t regular_ioctl(struct task *t, struct file *f, unsigned int cmd, 
 	}
 }
 
+/* FIOSETOWN and FIOGETOWN: sockets have F_SETOWN and F_GETOWN as ioctls, too. */
+static sysret_t socket_owner_ioctl(struct task *t, struct file *f, unsigned int cmd, uaddr_t addr)
+{
+	int id = f->owner_type == FILE_OWNER_GROUP ? -f->owner_id : f->owner_id;
+
+	if (cmd == FIOGETOWN || cmd == SIOCGPGRP)
+		return user_copy_out(task_um(t), addr, &id, sizeof(id));
+	if (user_copy_in(task_um(t), &id, addr, sizeof(id)) < 0)
+		return -EFAULT;
+	return owner_fcntl(t, f, F_SETOWN, (uint64_t)id);
+}
+
 sysret_t sys_ioctl(struct task *t, const struct syscall_args *a)
 {
 	const int fd = arg_int(a, 0);
@@ -316,9 +271,16 @@ sysret_t sys_ioctl(struct task *t, const struct syscall_args *a)
 	case FIONCLEX:
 		return fd_set_cloexec(t->files, fd, false);
 	case FIONBIO:
-		return set_flag_from(t, f, O_NONBLOCK, arg_uaddr(a, 2));
+		return set_flag_from(t, f, fd, O_NONBLOCK, arg_uaddr(a, 2));
 	case FIOASYNC:
-		return set_flag_from(t, f, O_ASYNC, arg_uaddr(a, 2));
+		return set_flag_from(t, f, fd, O_ASYNC, arg_uaddr(a, 2));
+	case FIOSETOWN:
+	case FIOGETOWN:
+	case SIOCSPGRP:
+	case SIOCGPGRP:
+		if (f->inode && S_ISSOCK(f->inode->mode))
+			return socket_owner_ioctl(t, f, cmd, arg_uaddr(a, 2));
+		break;
 	default:
 		break;
 	}

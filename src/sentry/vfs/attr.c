@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "sentry/core/kclock.h"
 #include "sentry/vfs/internal.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/notify.h"
 
 #ifndef SOCKFS_MAGIC
@@ -246,7 +247,9 @@ int vfs_truncate(const struct vfs_ctx *ctx, const struct path *p, uint64_t size)
 		return r;
 	if (inode->denied_writes)
 		return -ETXTBSY;
-	r = truncate_inode(inode, ctx->cred, size, ctx->fsize_limit);
+	r = lease_break(inode, true, false);
+	if (r == 0)
+		r = truncate_inode(inode, ctx->cred, size, ctx->fsize_limit);
 	if (r == 0)
 		notify_path(p, IN_MODIFY);
 	return r;

@@ -13,6 +13,7 @@
 
 #include "sentry/core/kclock.h"
 #include "sentry/vfs/internal.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/notify.h"
 
@@ -69,6 +70,7 @@ void file_unref(struct file *f)
 	if (inode) {
 		if (!(f->mode & FMODE_PATH)) {
 			locks_release(inode, f);
+			lease_release(f);
 			notify_path(&f->path,
 				    f->mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 		}
@@ -79,6 +81,8 @@ void file_unref(struct file *f)
 				f->path.mnt->sb->writers--;
 			}
 		}
+		if (f->mode & FMODE_OPENED)
+			inode->opens--;
 		if (f->mode & FMODE_EXEC)
 			inode->denied_writes--;
 	}

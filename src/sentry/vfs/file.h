@@ -75,6 +75,7 @@ enum file_mode {
 	FMODE_ATOMIC_POS = 1u << 4, /* reads and writes at the position are serialised */
 	FMODE_WRITER = 1u << 5,	    /* counted in inode->writers */
 	FMODE_EXEC = 1u << 6,	    /* counted in inode->denied_writes */
+	FMODE_OPENED = 1u << 7,	    /* counted in inode->opens */
 };
 
 struct file {
@@ -93,6 +94,7 @@ struct file {
 
 	/* F_SETOWN and friends */
 	int owner_type, owner_id, owner_signal;
+	int owner_fd;		 /* for si_fd: by which descriptor the signal was asked for */
 	struct wait_entry async; /* on wq while O_ASYNC is set: sends the signal */
 	void *owner_ns; /* where owner_id counts, NULL: it may not be told; the syscall room's */
 	void (*owner_done)(struct file *f); /* lets go of owner_ns; NULL: there is none */

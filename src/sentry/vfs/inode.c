@@ -29,6 +29,7 @@ void inode_init(struct inode *inode, struct superblock *sb, const struct inode_o
 	inode->nlink = 1;
 	inode->atime = inode->mtime = inode->ctime = inode->btime = now;
 	krwlock_init(&inode->lock);
+	list_init(&inode->leases);
 	waitq_init(&inode->lease_waiters);
 }
 

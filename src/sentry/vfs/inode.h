@@ -194,7 +194,9 @@ struct inode {
 	struct krwlock lock;	    /* directories: names; files: size changes */
 	struct lock_context *locks; /* NULL: none */
 	struct watch_list *watches; /* NULL: none */
+	struct list_head leases;    /* struct lease of vfs/lease */
 	struct waitq lease_waiters;
+	unsigned int opens;		     /* descriptions of a regular file */
 	unsigned int writers, denied_writes; /* ETXTBSY: open for writing; running as a program */
 	unsigned int writable_maps;	     /* shared mappings that may write; counted by mm */
 	bool tmpfile_linkable;		     /* O_TMPFILE without O_EXCL */

@@ -12,6 +12,7 @@
 
 #include "sentry/vfs/internal.h"
 #include "sentry/core/klog.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/simple.h"
 #include "sentry/vfs/special.h"
@@ -147,6 +148,10 @@ static int open_now(const struct vfs_ctx *ctx, const struct path *p, uint32_t fl
 	}
 	f->flags = flags & ~(uint32_t)(OPEN_FLAGS_KEPT_NOT | VFS_OPEN_EXEC);
 	f->mode |= claim;
+	if (S_ISREG(inode->mode)) {
+		inode->opens++;
+		f->mode |= FMODE_OPENED;
+	}
 	if (!f->inode)
 		f->inode = inode_ref(inode);
 	if (!f->path.dentry)
@@ -161,6 +166,13 @@ static int open_now(const struct vfs_ctx *ctx, const struct path *p, uint32_t fl
 	notify_path(&f->path, IN_OPEN);
 	*ret = f;
 	return 0;
+}
+
+static int break_leases(struct inode *inode, uint32_t flags)
+{
+	const bool write = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
+
+	return S_ISREG(inode->mode) ? lease_break(inode, write, flags & O_NONBLOCK) : 0;
 }
 
 static int do_open(const struct vfs_ctx *ctx, const struct path *p, uint32_t flags, bool created,
@@ -179,7 +191,9 @@ static int do_open(const struct vfs_ctx *ctx, const struct path *p, uint32_t fla
 		if (r < 0)
 			return r;
 	}
-	r = open_now(ctx, p, flags, &f);
+	r = break_leases(inode, flags);
+	if (r == 0)
+		r = open_now(ctx, p, flags, &f);
 	if (r < 0)
 		return r;
 	if (flags & O_TRUNC && !created && S_ISREG(inode->mode)) {

@@ -307,7 +307,7 @@ static const struct kern_node fs_children[] = {
 	CONSTANT("file-nr", "0\t0\t1048576"),
 	KERN_DIR("inotify", 0555, inotify_children),
 	CONSTANT("lease-break-time", "45"),
-	CONSTANT("leases-enable", "0"),
+	CONSTANT("leases-enable", "1"),
 	CONSTANT("mount-max", "100000"),
 	KERN_DIR("mqueue", 0555, mqueue_children),
 	CONSTANT("nr_open", "1048576"),
