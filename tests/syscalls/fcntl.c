@@ -167,3 +167,30 @@ TEST(cloexec_belongs_to_the_descriptor)
 	OK(fcntl(b, F_SETFD, FD_CLOEXEC));
 	CHECK_EQ(fcntl(a, F_GETFD), 0);
 }
+
+TEST(write_life_hints)
+{
+	int fd = OK(open("f", O_CREAT | O_RDWR, 0600));
+	uint64_t hint = 99;
+
+	OK(fcntl(fd, F_GET_RW_HINT, &hint));
+	CHECK_EQ(hint, RWH_WRITE_LIFE_NOT_SET);
+	hint = RWH_WRITE_LIFE_SHORT;
+	OK(fcntl(fd, F_SET_RW_HINT, &hint));
+	fd = OK(open("f", O_RDONLY));
+	hint = 0;
+	OK(fcntl(fd, F_GET_RW_HINT, &hint));
+	CHECK_EQ(hint, RWH_WRITE_LIFE_SHORT);
+	for (hint = RWH_WRITE_LIFE_NONE; hint <= RWH_WRITE_LIFE_EXTREME; hint++) {
+		CHECK(hint == RWH_WRITE_LIFE_NONE || hint == RWH_WRITE_LIFE_SHORT ||
+		      hint == RWH_WRITE_LIFE_MEDIUM || hint == RWH_WRITE_LIFE_LONG ||
+		      hint == RWH_WRITE_LIFE_EXTREME);
+		OK(fcntl(fd, F_SET_RW_HINT, &hint));
+	}
+	/* Those of a description went with Linux 5.17. */
+	CHECK_ERRNO(fcntl(fd, F_GET_FILE_RW_HINT, &hint), EINVAL);
+	CHECK_ERRNO(fcntl(fd, F_SET_FILE_RW_HINT, &hint), EINVAL);
+	hint = 77;
+	CHECK_ERRNO(fcntl(fd, F_SET_RW_HINT, &hint), EINVAL);
+	CHECK_ERRNO(fcntl(fd, F_GET_RW_HINT, BAD_PTR), EFAULT);
+}

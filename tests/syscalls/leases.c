@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Leases of files: fcntl(2), F_SETLEASE and F_GETLEASE. */
+/* Signals about files: leases (fcntl(2), F_SETLEASE) and changes of a directory (F_NOTIFY). */
 #include "harness.h"
 
 static volatile sig_atomic_t told, told_fd, told_code;
@@ -165,4 +165,65 @@ TEST(files_of_others)
 	if (fcntl(fd, F_SETLEASE, F_UNLCK) < 0 && errno == EINVAL)
 		SKIP("no leases on this file system");
 	CHECK_ERRNO(fcntl(fd, F_SETLEASE, F_RDLCK), EACCES);
+}
+
+static int watch(int what)
+{
+	int dir = OK(open(".", O_RDONLY | O_DIRECTORY));
+
+	on_siginfo(SIGRTMIN, tell, SA_RESTART);
+	OK(fcntl(dir, F_SETSIG, SIGRTMIN));
+	if (fcntl(dir, F_NOTIFY, what) < 0 && errno == EINVAL)
+		SKIP("no F_NOTIFY");
+	told = 0;
+	return dir;
+}
+
+TEST(changes_of_a_directory)
+{
+	int dir = watch(DN_CREATE), fd;
+
+	write_file("new", "");
+	wait_told(SIGRTMIN);
+	CHECK_EQ(told_fd, dir);
+	CHECK_EQ(told_code, POLL_MSG);
+	/* Once only. */
+	told = 0;
+	write_file("second", "");
+	CHECK_EQ(told, 0);
+	OK(fcntl(dir, F_NOTIFY, DN_MODIFY | DN_ATTRIB | DN_DELETE | DN_RENAME | DN_MULTISHOT));
+	fd = OK(open("new", O_WRONLY));
+	CHECK_EQ(told, 0);
+#define TELLS(call)                  \
+	do {                         \
+		told = 0;            \
+		OK(call);            \
+		wait_told(SIGRTMIN); \
+	} while (0)
+	TELLS(write(fd, "x", 1));
+	TELLS(fchmod(fd, 0600));
+	TELLS(rename("new", "old"));
+	TELLS(unlink("old"));
+	OK(fcntl(dir, F_NOTIFY, 0));
+	told = 0;
+	OK(unlink("second"));
+	CHECK_EQ(told, 0);
+	CHECK_ERRNO(fcntl(fd, F_NOTIFY, DN_CREATE), ENOTDIR);
+}
+
+TEST(reading_and_closing)
+{
+	int dir, fd;
+	char c;
+
+	write_file("file", "x");
+	fd = OK(open("file", O_RDONLY));
+	dir = watch(DN_ACCESS | DN_MULTISHOT);
+	CHECK_EQ(read(fd, &c, 1), 1);
+	wait_told(SIGRTMIN);
+	OK(close(dir));
+	told = 0;
+	OK(lseek(fd, 0, SEEK_SET));
+	CHECK_EQ(read(fd, &c, 1), 1);
+	CHECK_EQ(told, 0);
 }

@@ -179,6 +179,11 @@ TEST(groups_and_threads)
 	OK(fcntl(fds[0], F_SETOWN_EX, &ex));
 	CHECK_EQ(write(fds[1], "x", 1), 1);
 	wait_count(1);
+	ex = (struct f_owner_ex){ F_OWNER_PID, getpid() };
+	OK(fcntl(fds[0], F_SETOWN_EX, &ex));
+	count = 0;
+	CHECK_EQ(write(fds[1], "x", 1), 1);
+	wait_count(1);
 	CHILD (pid) {
 		OK(setpgid(0, 0));
 		arm(fds[0], SIGRTMIN + 1);

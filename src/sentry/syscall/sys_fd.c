@@ -13,6 +13,7 @@
 #include "sentry/syscall/sys_vfs.h"
 #include "sentry/task/file_owner.h"
 #include "sentry/vfs/lease.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/pipe.h"
 
 struct owner_ex {
@@ -135,9 +136,39 @@ static sysret_t pipe_fcntl(struct task *t, struct file *f, int cmd, uint64_t arg
 	return pipe_set_size(p, (uint32_t)arg, task_capable(t, CAP_SYS_RESOURCE));
 }
 
-static void tell_lease(struct file *f)
+static void tell_change(struct file *f)
 {
 	file_owner_tell(f, POLL_MSG, POLLIN | POLLRDNORM | POLLMSG);
+}
+
+/* Who asks to be told is the owner, unless there is one. */
+static int become_owner(struct task *t, struct file *f, int fd)
+{
+	f->owner_fd = fd;
+	return f->owner_id ? 0
+			   : file_owner_set(t, f, FILE_OWNER_PROCESS, task_tgid(t, task_pid_ns(t)));
+}
+
+/* F_NOTIFY: a signal when the contents of a directory change. */
+static sysret_t notify_fcntl(struct task *t, struct file *f, int fd, uint32_t what)
+{
+	static const struct {
+		uint32_t dn, in;
+	} kinds[] = {
+		{ DN_ACCESS, IN_ACCESS },
+		{ DN_MODIFY, IN_MODIFY },
+		{ DN_CREATE, IN_CREATE | IN_MOVED_TO },
+		{ DN_DELETE, IN_DELETE | IN_MOVED_FROM },
+		{ DN_RENAME, IN_MOVED_FROM | IN_MOVED_TO },
+		{ DN_ATTRIB, IN_ATTRIB },
+	};
+	uint32_t mask = 0;
+	int r;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		mask |= what & kinds[i].dn ? kinds[i].in : 0;
+	r = dnotify_set(f, mask, what & DN_MULTISHOT, tell_change);
+	return r < 0 || !mask ? r : become_owner(t, f, fd);
 }
 
 static sysret_t lease_fcntl(struct task *t, struct file *f, int fd, int cmd, uint64_t arg)
@@ -151,13 +182,24 @@ static sysret_t lease_fcntl(struct task *t, struct file *f, int fd, int cmd, uin
 		return -EINVAL;
 	if (arg != F_UNLCK && inode && inode->uid != t->cred->fsuid && !task_capable(t, CAP_LEASE))
 		return -EACCES;
-	r = lease_set(f, (int)arg, tell_lease);
-	if (r == 0 && arg != F_UNLCK) {
-		f->owner_fd = fd;
-		if (!f->owner_id)
-			r = file_owner_set(t, f, FILE_OWNER_PROCESS, task_tgid(t, task_pid_ns(t)));
-	}
-	return r;
+	r = lease_set(f, (int)arg, tell_change);
+	return r < 0 || arg == F_UNLCK ? r : become_owner(t, f, fd);
+}
+
+/* How long what is written will live: kept and told. */
+static sysret_t hint_fcntl(struct task *t, struct file *f, int cmd, uaddr_t addr)
+{
+	struct inode *inode = file_named_inode(f);
+	uint64_t hint = inode ? inode->write_hint : 0;
+
+	if (cmd == F_GET_RW_HINT)
+		return user_copy_out(task_um(t), addr, &hint, sizeof(hint));
+	if (user_copy_in(task_um(t), &hint, addr, sizeof(hint)) < 0)
+		return -EFAULT;
+	if (hint > RWH_WRITE_LIFE_EXTREME || !inode)
+		return -EINVAL;
+	inode->write_hint = (uint8_t)hint;
+	return 0;
 }
 
 static sysret_t file_fcntl(struct task *t, struct file *f, int fd, int cmd, uint64_t arg)
@@ -182,6 +224,11 @@ static sysret_t file_fcntl(struct task *t, struct file *f, int fd, int cmd, uint
 	case F_GETLEASE:
 	case F_SETLEASE:
 		return lease_fcntl(t, f, fd, cmd, arg);
+	case F_GET_RW_HINT:
+	case F_SET_RW_HINT:
+		return hint_fcntl(t, f, cmd, arg);
+	case F_NOTIFY:
+		return notify_fcntl(t, f, fd, (uint32_t)arg);
 	case F_GETPIPE_SZ:
 	case F_SETPIPE_SZ:
 		return pipe_fcntl(t, f, cmd, arg);

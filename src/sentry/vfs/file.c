@@ -71,6 +71,7 @@ void file_unref(struct file *f)
 		if (!(f->mode & FMODE_PATH)) {
 			locks_release(inode, f);
 			lease_release(f);
+			dnotify_release(f);
 			notify_path(&f->path,
 				    f->mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 		}

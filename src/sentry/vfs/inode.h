@@ -199,6 +199,7 @@ struct inode {
 	unsigned int opens;		     /* descriptions of a regular file */
 	unsigned int writers, denied_writes; /* ETXTBSY: open for writing; running as a program */
 	unsigned int writable_maps;	     /* shared mappings that may write; counted by mm */
+	uint8_t write_hint;		     /* RWH_* of F_SET_RW_HINT, kept and told */
 	bool tmpfile_linkable;		     /* O_TMPFILE without O_EXCL */
 	void *bound; /* unix socket bound here, or the fifo's pipe; see vfs/special.h */
 };

@@ -32,10 +32,12 @@ struct instance {
 
 struct watch {
 	struct list_head of_inode, of_instance, of_all;
-	struct inode *inode; /* one reference */
-	struct instance *instance;
+	struct inode *inode;	   /* one reference */
+	struct instance *instance; /* NULL: of F_NOTIFY */
 	int wd;
 	uint32_t mask;
+	struct file *dir; /* F_NOTIFY: who watches, until it is closed */
+	void (*tell)(struct file *f);
 };
 
 struct event {
@@ -106,7 +108,8 @@ static void watch_free(struct watch *w)
 
 static void watch_end(struct watch *w)
 {
-	queue_event(w->instance, w->wd, IN_IGNORED, 0, NULL);
+	if (w->instance)
+		queue_event(w->instance, w->wd, IN_IGNORED, 0, NULL);
 	watch_free(w);
 }
 
@@ -124,7 +127,12 @@ static void tell(struct inode *inode, uint32_t mask, uint32_t cookie, const stru
 			continue;
 		if (name && unhashed && w->mask & IN_EXCL_UNLINK)
 			continue;
-		queue_event(w->instance, w->wd, mask, cookie, name);
+		if (w->instance)
+			queue_event(w->instance, w->wd, mask, cookie, name);
+		else if (name)
+			w->tell(w->dir);
+		else
+			continue; /* what happens to the directory itself is not told */
 		if (w->mask & IN_ONESHOT)
 			watch_end(w);
 	}
@@ -169,7 +177,7 @@ void notify_deleted(struct inode *inode)
 	inode_ref(inode);
 	list_for_each_safe(w, next, &inode->watches->watches, of_inode)
 	{
-		if (w->mask & IN_DELETE_SELF)
+		if (w->instance && w->mask & IN_DELETE_SELF)
 			queue_event(w->instance, w->wd, IN_DELETE_SELF, 0, NULL);
 		watch_end(w);
 	}
@@ -184,7 +192,8 @@ void notify_unmounted(struct superblock *sb)
 	{
 		if (w->inode->sb != sb)
 			continue;
-		queue_event(w->instance, w->wd, IN_UNMOUNT, 0, NULL);
+		if (w->instance)
+			queue_event(w->instance, w->wd, IN_UNMOUNT, 0, NULL);
 		watch_end(w);
 	}
 }
@@ -310,19 +319,12 @@ static int change_watch(struct watch *w, uint32_t mask)
 	return w->wd;
 }
 
-int inotify_add(struct file *f, struct inode *inode, uint32_t mask)
+/* A new watch of an inode; the caller fills in who watches. 0, -ENOMEM, -ENOSPC. */
+static int watch_new(struct inode *inode, uint32_t mask, struct watch **ret)
 {
-	struct instance *in;
 	struct watch *w;
 
-	if (f->ops != &instance_ops || !(mask & IN_ALL_EVENTS))
-		return -EINVAL;
-	if (mask & IN_MASK_ADD && mask & IN_MASK_CREATE)
-		return -EINVAL;
-	in = container_of(f, struct instance, file);
-	list_for_each(w, &in->watches,
-		      of_instance) if (w->inode == inode) return change_watch(w, mask);
-	if (watch_count >= INOTIFY_WATCHES_MAX || in->next_wd == INT32_MAX)
+	if (watch_count >= INOTIFY_WATCHES_MAX)
 		return -ENOSPC;
 	if (!inode->watches) {
 		inode->watches = malloc(sizeof(*inode->watches));
@@ -334,13 +336,36 @@ int inotify_add(struct file *f, struct inode *inode, uint32_t mask)
 	if (!w)
 		return -ENOMEM;
 	w->inode = inode_ref(inode);
-	w->instance = in;
-	w->wd = in->next_wd++;
 	w->mask = mask;
+	list_init(&w->of_instance);
 	list_add_tail(&w->of_inode, &inode->watches->watches);
-	list_add_tail(&w->of_instance, &in->watches);
 	list_add_tail(&w->of_all, &all_watches);
 	watch_count++;
+	*ret = w;
+	return 0;
+}
+
+int inotify_add(struct file *f, struct inode *inode, uint32_t mask)
+{
+	struct instance *in;
+	struct watch *w;
+	int r;
+
+	if (f->ops != &instance_ops || !(mask & IN_ALL_EVENTS))
+		return -EINVAL;
+	if (mask & IN_MASK_ADD && mask & IN_MASK_CREATE)
+		return -EINVAL;
+	in = container_of(f, struct instance, file);
+	list_for_each(w, &in->watches,
+		      of_instance) if (w->inode == inode) return change_watch(w, mask);
+	if (in->next_wd == INT32_MAX)
+		return -ENOSPC;
+	r = watch_new(inode, mask, &w);
+	if (r < 0)
+		return r;
+	w->instance = in;
+	w->wd = in->next_wd++;
+	list_add_tail(&w->of_instance, &in->watches);
 	return w->wd;
 }
 
@@ -358,4 +383,50 @@ int inotify_remove(struct file *f, int wd)
 		return 0;
 	}
 	return -EINVAL;
+}
+
+static struct watch *dnotify_find(const struct file *f, const struct inode *dir)
+{
+	struct watch *w;
+
+	if (!dir || !dir->watches)
+		return NULL;
+	list_for_each(w, &dir->watches->watches, of_inode)
+	{
+		if (w->dir == f)
+			return w;
+	}
+	return NULL;
+}
+
+int dnotify_set(struct file *f, uint32_t mask, bool many, void (*changed)(struct file *f))
+{
+	struct inode *dir = file_named_inode(f);
+	struct watch *w = dnotify_find(f, dir);
+	int r = 0;
+
+	if (!dir || !S_ISDIR(dir->mode))
+		return -ENOTDIR;
+	if (!mask) {
+		dnotify_release(f);
+		return 0;
+	}
+	if (!w)
+		r = watch_new(dir, IN_ONESHOT, &w);
+	if (r < 0)
+		return r;
+	w->dir = f;
+	w->tell = changed;
+	w->mask |= mask;
+	if (many)
+		w->mask &= ~(uint32_t)IN_ONESHOT;
+	return 0;
+}
+
+void dnotify_release(struct file *f)
+{
+	struct watch *w = dnotify_find(f, file_named_inode(f));
+
+	if (w)
+		watch_free(w);
 }

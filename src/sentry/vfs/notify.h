@@ -27,6 +27,15 @@ void notify_deleted(struct inode *inode);
 void notify_unmounted(struct superblock *sb);
 uint32_t notify_new_cookie(void);
 
+/*
+ * F_NOTIFY of fcntl(2): `changed` is called when something of mask (IN_* of inotify(7)) happens to
+ * what is in the directory, once or (many) every time; more than one call adds, mask 0 ends it. It
+ * must not park. 0, -ENOTDIR, -ENOSPC, -ENOMEM.
+ */
+int dnotify_set(struct file *f, uint32_t mask, bool many, void (*changed)(struct file *f));
+/* The description is going. */
+void dnotify_release(struct file *f);
+
 /* inode_fini() */
 void watches_free(struct inode *inode);
 
