@@ -222,6 +222,12 @@ sysret_t sys_copy_file_range(struct task *t, const struct syscall_args *a)
 		len = UIO_BYTES_MAX;
 	if (in->inode == out->inode && from < to + len && to < from + len)
 		return -EINVAL;
-	r = splice_files(in, in_pos, out, out_pos, len, task_rlimit(t, RLIMIT_FSIZE));
+	r = file_copy_range(in, from, out, to, len, task_rlimit(t, RLIMIT_FSIZE));
+	if (r > 0) {
+		*(in_pos ? in_pos : &in->pos) = from + (uint64_t)r;
+		*(out_pos ? out_pos : &out->pos) = to + (uint64_t)r;
+	}
+	if (r == -EOPNOTSUPP)
+		r = splice_files(in, in_pos, out, out_pos, len, task_rlimit(t, RLIMIT_FSIZE));
 	return put_position(t, &out_p, put_position(t, &in_p, sys_write_result(t, r)));
 }

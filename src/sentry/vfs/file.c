@@ -217,6 +217,26 @@ ssize_t file_write(struct file *f, struct uio *u, uint64_t *pos, uint64_t fsize_
 	return r;
 }
 
+ssize_t file_copy_range(struct file *in, uint64_t from, struct file *out, uint64_t to, uint64_t len,
+			uint64_t fsize_limit)
+{
+	ssize_t r;
+
+	if (in->ops != out->ops || !out->ops->copy_range || to > fsize_limit ||
+	    len > fsize_limit - to)
+		return -EOPNOTSUPP;
+	krwlock_write_lock(&out->inode->lock);
+	r = inode_strip_privs(out->inode, out->cred);
+	if (r == 0)
+		r = out->ops->copy_range(in, from, out, to, len);
+	krwlock_write_unlock(&out->inode->lock);
+	if (r > 0) {
+		notify_path(&in->path, IN_ACCESS);
+		notify_path(&out->path, IN_MODIFY);
+	}
+	return r;
+}
+
 ssize_t file_read_kernel(struct file *f, void *dst, size_t len, uint64_t offset)
 {
 	size_t done = 0;

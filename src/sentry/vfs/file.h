@@ -54,6 +54,13 @@ struct file_ops {
 	int (*fallocate)(struct file *f, int mode, uint64_t offset,
 			 uint64_t len); /* [EOPNOTSUPP] */
 
+	/*
+	 * Copy between two files of these ops without the sentry's memory: bytes, or -EOPNOTSUPP
+	 * (read and write instead). The lock of out's inode is held for writing. [EOPNOTSUPP]
+	 */
+	ssize_t (*copy_range)(struct file *in, uint64_t from, struct file *out, uint64_t to,
+			      uint64_t len);
+
 	/* A descriptor of it was closed (POSIX locks are gone already). [0] */
 	int (*flush)(struct file *f);
 
@@ -132,6 +139,13 @@ static inline void file_unref_auto(struct file **f)
  */
 ssize_t file_read(struct file *f, struct uio *u, uint64_t *pos);
 ssize_t file_write(struct file *f, struct uio *u, uint64_t *pos, uint64_t fsize_limit);
+
+/*
+ * The copy_range op, with set-id bits and inotify handled. -EOPNOTSUPP also for what goes beyond
+ * the limit: file_write() has the right answer.
+ */
+ssize_t file_copy_range(struct file *in, uint64_t from, struct file *out, uint64_t to, uint64_t len,
+			uint64_t fsize_limit);
 
 /* Kernel memory, for ELF headers and the like. Bytes or -errno. */
 ssize_t file_read_kernel(struct file *f, void *dst, size_t len, uint64_t offset);

@@ -321,6 +321,57 @@ static int file_op_fallocate(struct file *f, int mode, uint64_t offset, uint64_t
 	return gofer_errno(r);
 }
 
+/* Errors of the disk are errors; with any other the bytes may still go through the sentry. */
+static bool is_final(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT || error == -EIO || error == -EFBIG;
+}
+
+/* Bytes, or the gofer's -errno when it copied none. */
+static ssize_t copy_by_gofer(const struct gofer_inode *source, uint64_t from,
+			     struct gofer_inode *target, uint64_t to, uint64_t len)
+{
+	uint64_t done = 0;
+
+	while (done < len) {
+		GOFER_CALL(
+			call, .type = GOFER_COPY_RANGE,
+			.copy = { source->node, target->node, from + done, to + done, len - done });
+		const int r = gofer_call(&call);
+		const uint64_t n = r == 0 ? call.answer.copy.copied : 0;
+
+		if (r < 0 && !done)
+			return r;
+		if (n == 0 || n > len - done)
+			break;
+		done += n;
+		data_changed(target, to + done);
+		fiber_resched();
+	}
+	return (ssize_t)done;
+}
+
+/*
+ * By the gofer, whose host knows blocks that may be shared. The write handle comes first: it is
+ * what makes readers look again where the host copies the file up.
+ */
+static ssize_t file_op_copy_range(struct file *in, uint64_t from, struct file *out, uint64_t to,
+				  uint64_t len)
+{
+	struct gofer_inode *target = gofer_inode(out->inode);
+	struct gofer_handle *h;
+	ssize_t r;
+
+	if (len < GOFERFS_COPY_MIN || out->flags & (O_SYNC | O_DSYNC))
+		return -EOPNOTSUPP;
+	r = gofer_handle_get(target, access_of(out), false, &h);
+	if (r < 0)
+		return r;
+	r = copy_by_gofer(gofer_inode(in->inode), from, target, to, len);
+	gofer_handle_unref(h);
+	return r < 0 && !is_final((int)r) ? -EOPNOTSUPP : r;
+}
+
 static void file_op_release(struct file *f)
 {
 	struct gofer_file *gf = container_of(f, struct gofer_file, file);
@@ -338,6 +389,7 @@ static const struct file_ops file_ops = {
 	.seek = file_op_seek,
 	.fsync = file_op_fsync,
 	.fallocate = file_op_fallocate,
+	.copy_range = file_op_copy_range,
 	.release = file_op_release,
 };
 

@@ -19,7 +19,8 @@
 #define GOFERFS_HELPER_WRITE (64u << 10)  /* from so many bytes on a write goes to a helper */
 #define GOFERFS_HELPER_CUT   (16u << 20)  /* bytes: a larger file is cut by a helper */
 #define GOFERFS_AHEAD_MAX    96u	  /* inodes of a directory that wait to be asked for */
-#define GOFERFS_FRESH_NS     50000u /* shared mode: attributes are asked for once in so long */
+#define GOFERFS_FRESH_NS     50000u	 /* shared mode: attributes are asked for once in so long */
+#define GOFERFS_COPY_MIN     (64u << 10) /* bytes that the gofer is asked to copy */
 #define GOFERFS_BUCKETS	     4096u
 #define NAMELESS_TRIES	     64u /* names of files that get none */
 

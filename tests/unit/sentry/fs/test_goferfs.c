@@ -660,6 +660,49 @@ static void on_death(void)
 	died = true;
 }
 
+static void expect_copy(struct file *in, struct file *out, uint64_t from, uint64_t to, uint64_t len,
+			ssize_t wanted)
+{
+	assert_int_equal(file_copy_range(in, from, out, to, len, UINT64_MAX), wanted);
+}
+
+static void do_copies(void *arg)
+{
+	static char big[20 << 20], back[sizeof(big)];
+	struct file *in, *out;
+	uint64_t before;
+	struct stat st;
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof(big); i++)
+		big[i] = (char)(i * 11 + (i >> 12));
+	assert_int_equal(w_open("e/from", O_RDWR | O_CREAT, &in), 0);
+	assert_int_equal(f_write(in, big, sizeof(big)), sizeof(big));
+	assert_int_equal(w_open("e/to", O_RDWR | O_CREAT, &out), 0);
+	/* Too little for a request, and what the owner's limit forbids. */
+	expect_copy(in, out, 0, 0, 4096, -EOPNOTSUPP);
+	assert_int_equal(file_copy_range(in, 0, out, 0, 1 << 20, 1000), -EOPNOTSUPP);
+	before = requests();
+	expect_copy(in, out, 0, 100, sizeof(big), sizeof(big));
+	assert_in_range(requests() - before, 1, 5);
+	assert_int_equal(w_stat("e/to", &st), 0);
+	assert_int_equal(st.st_size, sizeof(big) + 100);
+	assert_int_equal(file_seek(out, 100, SEEK_SET), 100);
+	assert_int_equal(f_read(out, back, sizeof(back)), sizeof(back));
+	assert_memory_equal(big, back, sizeof(big));
+	/* No more than there is. */
+	expect_copy(in, out, sizeof(big) - (1 << 16), 0, 1 << 20, 1 << 16);
+	expect_copy(in, out, sizeof(big), 0, 1 << 20, 0);
+	file_unref(in);
+	file_unref(out);
+}
+
+static void the_gofer_copies_large_ranges(void **state)
+{
+	(void)state;
+	in_fiber(do_copies, NULL);
+}
+
 static void do_death(void *arg)
 {
 	struct file *f;
@@ -743,6 +786,7 @@ int main(void)
 		GOFERFS_TEST(a_mapping_gets_no_more_access_than_its_file),
 		GOFERFS_TEST(more_files_than_the_gofer_holds_can_be_used),
 		GOFERFS_TEST(extended_attributes_work_and_their_absence_is_cheap),
+		GOFERFS_TEST(the_gofer_copies_large_ranges),
 		GOFERFS_TEST(the_gofers_death_is_an_error_of_every_call),
 		GOFERFS_TEST(a_gofer_that_breaks_the_protocol_is_left),
 	};
