@@ -187,7 +187,7 @@ static int judge_copy(const struct file *in, const struct file *out)
 	if (!(in->mode & FMODE_READ) || !(out->mode & FMODE_WRITE) || out->flags & O_APPEND)
 		return -EBADF;
 	/* Since Linux 5.19: only what knows how copies between its kinds. */
-	return strcmp(in->inode->sb->type, out->inode->sb->type) ? -EXDEV : 0;
+	return strcmp(file_named_inode(in)->sb->type, file_named_inode(out)->sb->type) ? -EXDEV : 0;
 }
 
 sysret_t sys_copy_file_range(struct task *t, const struct syscall_args *a)

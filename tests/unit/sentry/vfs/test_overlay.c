@@ -105,6 +105,47 @@ static void appending_keeps_what_was_there(void **state)
 	assert_true(content_is("low/file", "lower"));
 }
 
+static void what_was_open_before_a_copy_sees_later_writes(void **state)
+{
+	char buf[16] = { 0 };
+	struct file *early, *out;
+	struct stat st;
+
+	assert_int_equal(w_open("mnt/file", O_RDONLY, &early), 0);
+	assert_int_equal(f_read(early, buf, 3), 3);
+	assert_int_equal(w_open("mnt/file", O_WRONLY | O_APPEND, &out), 0);
+	assert_int_equal(f_write(out, " and more", 9), 9);
+	assert_int_equal(f_read(early, buf, sizeof(buf)), 11);
+	assert_memory_equal(buf, "er and more", 11);
+	assert_int_equal(f_write(out, "!", 1), 1);
+	assert_int_equal(file_seek(early, 0, SEEK_END), 15);
+	assert_int_equal(file_seek(early, 14, SEEK_SET), 14);
+	assert_int_equal(f_read(early, buf, sizeof(buf)), 1);
+	assert_int_equal(f_read(early, buf, sizeof(buf)), 0);
+	assert_int_equal(f_write(early, "x", 1), -EBADF);
+	file_unref(out);
+	/* Also without its name. */
+	assert_int_equal(w_unlink("mnt/file"), 0);
+	assert_int_equal(file_seek(early, 0, SEEK_SET), 0);
+	assert_int_equal(f_read(early, buf, 5), 5);
+	assert_memory_equal(buf, "lower", 5);
+	file_unref(early);
+	assert_int_equal(w_stat("mnt/file", &st), -ENOENT);
+}
+
+static void what_is_removed_while_it_is_open_reads_on(void **state)
+{
+	char buf[16] = { 0 };
+	struct file *early;
+
+	assert_int_equal(w_open("mnt/file", O_RDONLY, &early), 0);
+	assert_int_equal(w_unlink("mnt/file"), 0);
+	assert_int_equal(w_write("mnt/file", "another"), 7);
+	assert_int_equal(f_read(early, buf, sizeof(buf)), 5);
+	assert_memory_equal(buf, "lower", 5);
+	file_unref(early);
+}
+
 static void attributes_are_changed_in_a_copy(void **state)
 {
 	const struct setattr attr = { .mask = SETATTR_MODE | SETATTR_UID,
@@ -253,6 +294,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(the_lower_tree_shows_and_is_never_written),
 		T(appending_keeps_what_was_there),
+		T(what_was_open_before_a_copy_sees_later_writes),
+		T(what_is_removed_while_it_is_open_reads_on),
 		T(attributes_are_changed_in_a_copy),
 		T(removed_names_stay_away_and_can_come_back),
 		T(a_directory_that_comes_back_is_empty),
