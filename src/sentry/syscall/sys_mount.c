@@ -167,6 +167,22 @@ static uint32_t attr_flags(uint64_t attr)
 	return flags;
 }
 
+int sys_mount_attr(uint64_t attr, uint32_t *ret)
+{
+	const uint64_t atime = attr & MOUNT_ATTR__ATIME;
+
+	if (attr & ~(uint64_t)ATTR_KNOWN)
+		return -EINVAL;
+	*ret = attr_flags(attr);
+	if (atime == MOUNT_ATTR_RELATIME)
+		*ret |= MOUNT_RELATIME;
+	else if (atime == MOUNT_ATTR_NOATIME)
+		*ret |= MOUNT_NOATIME;
+	else if (atime != MOUNT_ATTR_STRICTATIME)
+		return -EINVAL;
+	return 0;
+}
+
 static int attr_masks(const struct mount_attr *attr, uint32_t *ret_set, uint32_t *ret_clear)
 {
 	const uint64_t atime = attr->attr_set & MOUNT_ATTR__ATIME;

@@ -42,3 +42,6 @@ void sys_put_timeout(struct task *t, uaddr_t addr, nsec_t deadline);
 int sys_enter_sigmask(struct task *t, uaddr_t addr, uint64_t size, bool *ret_set);
 /* r is the call's result: -EINTR keeps the mask for the handler. */
 sysret_t sys_leave_sigmask(struct task *t, bool set, sysret_t r);
+
+/* MOUNT_ATTR_* of fsmount(2) as MOUNT_*. -EINVAL. */
+int sys_mount_attr(uint64_t attr, uint32_t *ret);

@@ -34,6 +34,20 @@ struct mount *mount_on(const struct path *p);
 /* 0 or -EROFS. */
 int mount_writable(const struct mount *m);
 
+/* mount_ops.c: what mount(2) and the calls of mount_api.h are made of. */
+/* An instance of a type, as ctx->cred may have it; ms: MS_* of the superblock. */
+int superblock_make(const struct vfs_ctx *ctx, const char *type, const char *source,
+		    const char *data, uint64_t ms, struct superblock **ret);
+int superblock_reconfigure(const struct vfs_ctx *ctx, struct superblock *sb, uint64_t ms,
+			   const char *data);
+bool mount_is_too_revealing(const struct mount_ns *ns, const struct superblock *sb, uint32_t flags);
+/* A detached copy of a mount of ns, or of the tree from a path on. */
+int mount_copy(struct mount_ns *ns, const struct path *from, bool recursive, struct mount **ret);
+/* Put a detached tree on a place; takes over its reference in any case. */
+int mount_graft(struct mount *tree, const struct path *at);
+/* What is mounted at `from`, or held by a file, goes to `at`. */
+int mount_move(struct mount_ns *ns, const struct path *from, const struct path *at);
+
 /* namei.c */
 int inode_lookup_child(struct dentry *dir, const struct vfs_name *name, struct dentry **ret);
 /* -EACCES, -EROFS of a path; mask MAY_*. */

@@ -51,34 +51,44 @@ static bool is_mount_root(const struct path *p)
 	return p->dentry == p->mnt->root;
 }
 
+int superblock_reconfigure(const struct vfs_ctx *ctx, struct superblock *sb, uint64_t ms,
+			   const char *data)
+{
+	int r = 0;
+
+	if (!cred_ns_capable(ctx->cred, sb->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
+	if (ms & MS_RDONLY && sb->writers > 0)
+		return -EBUSY;
+	if (sb->ops->remount)
+		r = sb->ops->remount(sb, data);
+	if (r < 0)
+		return r;
+	sb->rdonly = ms & MS_RDONLY;
+	sb->ms_flags = ms & SUPERBLOCK_MS_FLAGS;
+	return 0;
+}
+
 static int remount(const struct vfs_ctx *ctx, const struct path *p, uint64_t ms, const char *data)
 {
 	struct mount *m = p->mnt;
-	struct superblock *sb = m->sb;
 	uint32_t flags = mount_flags(ms);
 	int r = 0;
 
 	if (!is_mount_root(p))
 		return -EINVAL;
-	if (!(ms & MS_BIND) && !cred_ns_capable(ctx->cred, sb->user_ns, CAP_SYS_ADMIN))
-		return -EPERM;
 	if (!(ms & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)))
 		flags = (flags & ~(uint32_t)ATIME_FLAGS) | (m->flags & ATIME_FLAGS);
 	if (m->flags & MOUNT_LOCK_FLAGS &&
 	    m->flags & ~flags & (MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC))
 		return -EPERM;
 	/* Who has a file open for writing keeps the mount, or all of the filesystem, writable. */
-	if (flags & MOUNT_RDONLY && ((!(m->flags & MOUNT_RDONLY) && m->writers > 0) ||
-				     (!(ms & MS_BIND) && sb->writers > 0)))
+	if (flags & MOUNT_RDONLY && !(m->flags & MOUNT_RDONLY) && m->writers > 0)
 		return -EBUSY;
-	if (!(ms & MS_BIND)) {
-		if (sb->ops->remount)
-			r = sb->ops->remount(sb, data);
-		if (r < 0)
-			return r;
-		sb->rdonly = ms & MS_RDONLY;
-		sb->ms_flags = ms & SUPERBLOCK_MS_FLAGS;
-	}
+	if (!(ms & MS_BIND))
+		r = superblock_reconfigure(ctx, m->sb, ms, data);
+	if (r < 0)
+		return r;
 	m->flags = flags | (m->flags & (MOUNT_LOCKED | MOUNT_LOCK_FLAGS));
 	if (m->ns)
 		waitq_wake(&m->ns->changed, POLLPRI | POLLERR);
@@ -109,8 +119,7 @@ static int change_type(const struct path *p, uint64_t ms)
 	return r;
 }
 
-/* Put a detached tree on a place; takes over its reference in any case. */
-static int graft(struct mount *tree, const struct path *at)
+int mount_graft(struct mount *tree, const struct path *at)
 {
 	int r = 0;
 
@@ -135,6 +144,17 @@ static bool has_locked_child(struct mount *top, const struct dentry *root)
 	return false;
 }
 
+int mount_copy(struct mount_ns *ns, const struct path *from, bool recursive, struct mount **ret)
+{
+	if (from->mnt->unbindable || (from->mnt->ns != ns && !from->dentry->sb->anonymous) ||
+	    (!recursive && has_locked_child(from->mnt, from->dentry)))
+		return -EINVAL;
+	if (recursive)
+		return mount_tree_copy(from->mnt, from->dentry, false, ret);
+	*ret = mount_clone(from->mnt, from->dentry);
+	return *ret ? 0 : -ENOMEM;
+}
+
 static int bind(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source,
 		const struct path *at, bool recursive)
 {
@@ -147,17 +167,9 @@ static int bind(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *sour
 	r = path_walk(ctx, NULL, source, WALK_FOLLOW, &from);
 	if (r < 0)
 		return r;
-	if (from.mnt->unbindable || (from.mnt->ns != ns && !from.dentry->sb->anonymous) ||
-	    (!recursive && has_locked_child(from.mnt, from.dentry)))
-		r = -EINVAL;
-	else if (recursive)
-		r = mount_tree_copy(from.mnt, from.dentry, false, &tree);
-	else {
-		tree = mount_clone(from.mnt, from.dentry);
-		r = tree ? 0 : -ENOMEM;
-	}
+	r = mount_copy(ns, &from, recursive, &tree);
 	path_unref(&from);
-	return r < 0 ? r : graft(tree, at);
+	return r < 0 ? r : mount_graft(tree, at);
 }
 
 static bool is_below(const struct mount *m, const struct mount *top)
@@ -176,11 +188,58 @@ static bool has_unbindable(struct mount *top)
 	return false;
 }
 
+/* What a file of open_tree(2) or fsmount(2) holds finds its place. */
+static int move_held(struct mount *m, const struct path *at)
+{
+	int r;
+
+	if (S_ISDIR(m->root->inode->mode) != S_ISDIR(at->dentry->inode->mode) ||
+	    (at->mnt->peers && has_unbindable(m)))
+		return -EINVAL;
+	if (at->dentry->unhashed)
+		return -ENOENT;
+	r = mount_propagate(m, at);
+	if (r == 0)
+		m->held = false;
+	return r;
+}
+
+int mount_move(struct mount_ns *ns, const struct path *from, const struct path *at)
+{
+	struct mount *m = from->mnt;
+	struct path old_place;
+	int r;
+
+	if (at->mnt->ns != ns || !is_mount_root(from))
+		return -EINVAL;
+	if (m->held && !m->ns)
+		return move_held(m, at);
+	if (m->ns != ns || !m->parent || m->parent->peers || m->flags & MOUNT_LOCKED ||
+	    (at->mnt->peers && has_unbindable(m)))
+		return -EINVAL;
+	if (S_ISDIR(m->root->inode->mode) != S_ISDIR(at->dentry->inode->mode))
+		return -EINVAL;
+	if (is_below(at->mnt, m))
+		return -ELOOP;
+	old_place = (struct path){ .mnt = m->parent, .dentry = m->mountpoint };
+	old_place = path_ref(&old_place);
+	mount_detach(m);
+	for (struct mount *c = mount_tree_next(m, m); c; c = mount_tree_next(c, m)) {
+		list_del(&c->ns_node);
+		c->ns = NULL;
+		ns->count--;
+	}
+	r = mount_propagate(m, at);
+	if (r < 0)
+		(void)mount_propagate(m, &old_place); /* it fitted there before */
+	path_unref(&old_place);
+	return r;
+}
+
 static int move(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source,
 		const struct path *at)
 {
-	struct path from, old_place;
-	struct mount *m;
+	struct path from;
 	int r;
 
 	if (!source || !*source)
@@ -188,28 +247,7 @@ static int move(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *sour
 	r = path_walk(ctx, NULL, source, WALK_FOLLOW, &from);
 	if (r < 0)
 		return r;
-	m = from.mnt;
-	if (m->ns != ns || !is_mount_root(&from) || !m->parent || m->parent->peers ||
-	    m->flags & MOUNT_LOCKED || (at->mnt->peers && has_unbindable(m)))
-		r = -EINVAL;
-	else if (S_ISDIR(m->root->inode->mode) != S_ISDIR(at->dentry->inode->mode))
-		r = -EINVAL;
-	else if (is_below(at->mnt, m))
-		r = -ELOOP;
-	if (r == 0) {
-		old_place = (struct path){ .mnt = m->parent, .dentry = m->mountpoint };
-		old_place = path_ref(&old_place);
-		mount_detach(m);
-		for (struct mount *c = mount_tree_next(m, m); c; c = mount_tree_next(c, m)) {
-			list_del(&c->ns_node);
-			c->ns = NULL;
-			ns->count--;
-		}
-		r = mount_propagate(m, at);
-		if (r < 0)
-			(void)mount_propagate(m, &old_place); /* it fitted there before */
-		path_unref(&old_place);
-	}
+	r = mount_move(ns, &from, at);
 	path_unref(&from);
 	return r;
 }
@@ -235,7 +273,7 @@ static bool is_visible(const struct mount_ns *ns, const struct mount *m, uint32_
 	return ns == m->ns;
 }
 
-static bool is_too_revealing(const struct mount_ns *ns, const struct superblock *sb, uint32_t flags)
+bool mount_is_too_revealing(const struct mount_ns *ns, const struct superblock *sb, uint32_t flags)
 {
 	struct mount *m;
 
@@ -249,17 +287,13 @@ static bool is_too_revealing(const struct mount_ns *ns, const struct superblock 
 	return true;
 }
 
-static int new_mount(const struct vfs_ctx *ctx, const char *source, const char *type, uint64_t ms,
-		     const char *data, const struct path *at)
+int superblock_make(const struct vfs_ctx *ctx, const char *type, const char *source,
+		    const char *data, uint64_t ms, struct superblock **ret)
 {
-	struct filesystem_type *fs;
+	struct filesystem_type *fs = filesystem_find(type);
 	struct superblock *sb;
-	struct mount *m;
 	int r;
 
-	if (!type)
-		return -EINVAL;
-	fs = filesystem_find(type);
 	if (!fs)
 		return -ENODEV;
 	if (ctx->cred->user_ns && !fs->user_mount)
@@ -267,23 +301,50 @@ static int new_mount(const struct vfs_ctx *ctx, const char *source, const char *
 	r = fs->mount(fs, source, data, ctx->cred, &sb);
 	if (r < 0)
 		return r;
-	if (is_too_revealing(at->mnt->ns, sb, mount_flags(ms))) {
-		superblock_unref(sb);
+	if (sb->active == 0) {
+		if (!sb->user_ns)
+			sb->user_ns = user_ns_ref(ctx->cred->user_ns);
+		sb->rdonly = ms & MS_RDONLY;
+		sb->ms_flags = ms & SUPERBLOCK_MS_FLAGS;
+	}
+	*ret = sb;
+	return 0;
+}
+
+/* Give back a reference on one that may never have been mounted. */
+static void superblock_discard(struct superblock *sb)
+{
+	struct mount *m;
+
+	/* The names go with the last mount. */
+	m = sb->active == 0 && sb->root ? mount_new(sb, sb->root, 0, NULL) : NULL;
+	superblock_unref(sb);
+	mount_unref(m);
+}
+
+static int new_mount(const struct vfs_ctx *ctx, const char *source, const char *type, uint64_t ms,
+		     const char *data, const struct path *at)
+{
+	struct superblock *sb;
+	struct mount *m;
+	int r;
+
+	if (!type)
+		return -EINVAL;
+	r = superblock_make(ctx, type, source, data, ms, &sb);
+	if (r < 0)
+		return r;
+	if (mount_is_too_revealing(at->mnt->ns, sb, mount_flags(ms))) {
+		superblock_discard(sb);
 		return -EPERM;
 	}
-	if (!sb->user_ns && sb->active == 0)
-		sb->user_ns = user_ns_ref(ctx->cred->user_ns);
 	if (at->mnt->sb == sb && is_mount_root(at)) {
 		superblock_unref(sb);
 		return -EBUSY;
 	}
-	if (sb->active == 0) {
-		sb->rdonly = ms & MS_RDONLY;
-		sb->ms_flags = ms & SUPERBLOCK_MS_FLAGS;
-	}
 	m = mount_new(sb, sb->root, mount_flags(ms), source);
 	superblock_unref(sb);
-	return m ? graft(m, at) : -ENOMEM;
+	return m ? mount_graft(m, at) : -ENOMEM;
 }
 
 int vfs_mount(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source,
@@ -434,7 +495,7 @@ int vfs_mount_setattr(const struct path *p, struct mount_ns *ns, bool recursive,
 {
 	int r = 0;
 
-	if (!is_mount_root(p) || p->mnt->ns != ns)
+	if (!is_mount_root(p) || (p->mnt->ns != ns && !(p->mnt->held && !p->mnt->ns)))
 		return -EINVAL;
 	for (struct mount *m = p->mnt; m && r == 0; m = mount_tree_next(m, p->mnt)) {
 		r = may_change(m, set, clear);
