@@ -44,16 +44,22 @@ int fpu_init(void)
 {
 	uint32_t a, b, c, d;
 	size_t size = FPU_SIZE_MIN;
-	uint64_t features;
+	uint64_t all, features;
 
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & CPUID_1_OSXSAVE))
+	/* Under a hypervisor each CPUID costs microseconds: who has XSAVE has its leaf. */
+	__cpuid(1, a, b, c, d);
+	if (!(c & CPUID_1_OSXSAVE))
 		return -ENOTSUP;
-	features = read_xcr0() & ~FEATURES_AMX;
-	for (unsigned int i = 2; i <= FEATURE_LAST; i++) {
+	all = read_xcr0();
+	features = all & ~FEATURES_AMX;
+	if (features == all) {
+		__cpuid_count(LEAF_XSAVE, 0, a, b, c, d);
+		size = b > size ? b : size;
+	}
+	for (unsigned int i = 2; features != all && i <= FEATURE_LAST; i++) {
 		if (!(features & 1ull << i))
 			continue;
-		if (!__get_cpuid_count(LEAF_XSAVE, i, &a, &b, &c, &d))
-			return -ENOTSUP;
+		__cpuid_count(LEAF_XSAVE, i, a, b, c, d);
 		if ((size_t)b + a > size)
 			size = (size_t)b + a;
 	}

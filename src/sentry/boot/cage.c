@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "jail/jail.h"
+#include "sentry/core/hostwork.h"
 
 extern const struct sock_filter sentry_filter[];
 extern const unsigned short sentry_filter_len;
@@ -18,7 +19,7 @@ int cage_close(const struct sentry_container *c, struct err *err)
 	int r;
 
 	(void)close(SENTRY_FD_STUB);
-	(void)close(SENTRY_FD_PROC);
+	hostwork_await();
 	r = jail_no_dump();
 	if (r == 0)
 		r = jail_capabilities(0);

@@ -89,24 +89,8 @@ static int zygote_socket(void)
 	return -EBADF;
 }
 
-int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
+static int begin_platform(const struct sentry_container *c, int stub_fd)
 {
-	int r = klog_setup(c->debug, SENTRY_FD_LOG);
-
-	if (r < 0)
-		return err_sys(err, r, "--debug=%s", c->debug);
-	memfile_init();
-	r = kloop_init();
-	if (r == 0)
-		r = hostwork_init(HOSTWORK_THREADS);
-	if (r < 0)
-		return err_sys(err, r, "start the event loop");
-	r = sysinfo_from_host(SENTRY_FD_PROC, &machine);
-	machine.usage = boot_usage;
-	if (r == 0)
-		r = kernel_set_limits(&c->limits);
-	if (r < 0)
-		return err_sys(err, r, "look at the machine");
 	if (c->platform == SENTRY_PLATFORM_SYSTRAP) {
 		const struct systrap_options options = { .stub_fd = stub_fd,
 							 .zygote_sock = zygote_socket() };
@@ -116,6 +100,41 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 	} else {
 		platform = &platform_ptrace;
 	}
+	return platform->begin ? platform->begin() : 0;
+}
+
+/* What the zygote's work takes is time for ours; it costs a wait at the end. */
+static int start_machine(const struct sentry_container *c, struct err *err)
+{
+	int r = hostwork_init(HOSTWORK_THREADS);
+
+	if (r < 0)
+		return err_sys(err, r, "start the helper threads");
+	r = sysinfo_from_host(SENTRY_FD_PROC, &machine);
+	/* A mount of its own goes with it, after a grace period of RCU. */
+	(void)close(SENTRY_FD_PROC);
+	machine.usage = boot_usage;
+	if (r == 0)
+		r = kernel_set_limits(&c->limits);
+	return r < 0 ? err_sys(err, r, "look at the machine") : 0;
+}
+
+int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
+{
+	int r = klog_setup(c->debug, SENTRY_FD_LOG);
+
+	if (r < 0)
+		return err_sys(err, r, "--debug=%s", c->debug);
+	memfile_init();
+	r = kloop_init();
+	if (r < 0)
+		return err_sys(err, r, "start the event loop");
+	r = begin_platform(c, stub_fd);
+	if (r < 0)
+		return err_sys(err, r, "start platform %s", platform->name);
+	r = start_machine(c, err);
+	if (r < 0)
+		return r;
 	r = platform->init();
 	if (r < 0)
 		return err_sys(err, r, "start platform %s", platform->name);

@@ -103,13 +103,15 @@ int hostwork_init(unsigned int threads)
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	(void)pthread_attr_destroy(&attr);
-	/* Until they wait for work: the first calls of a thread are libc's, which a cage forbids.
-	 */
+	return r;
+}
+
+void hostwork_await(void)
+{
 	(void)pthread_mutex_lock(&lock);
 	while (up_count < thread_count)
 		(void)pthread_cond_wait(&up, &lock);
 	(void)pthread_mutex_unlock(&lock);
-	return r;
 }
 
 long hostwork_call(long (*fn)(void *arg), void *arg)

@@ -68,6 +68,12 @@ struct platform_ops {
 	/* Before the cage: stubs' binary, zygote, filters. */
 	int (*init)(void);
 
+	/*
+	 * The part of init() that other processes then work at, for who has something else to do
+	 * meanwhile; init() does it otherwise. NULL: there is no such part.
+	 */
+	int (*begin)(void);
+
 	/* A fresh space with one thread that has not run yet and maps nothing of the guest's. */
 	int (*space_new)(struct platform_thread **ret);
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -27,6 +28,8 @@
 #include "sentry/platform/systrap/systrap_internal.h"
 
 #define HWCAP2_FSGSBASE_BIT (1u << 1)
+#define TEMPLATE_YIELDS	    200
+#define SPARE_FIRST_NS	    (NSEC_PER_SEC / 200)
 
 struct systrap systrap = {
 	.options = { .stub_fd = -EBADF },
@@ -78,7 +81,10 @@ static int make_shared(void)
 	return systrap.doorbell < 0 ? -errno : 0;
 }
 
-/* Not in a fiber yet: the template's first request is waited for by hand. */
+/*
+ * Not in a fiber yet: the template's first request is waited for by hand. It takes the time of
+ * installing a filter, perhaps on this CPU.
+ */
 static int await_template(struct platform_thread *t)
 {
 	const struct timespec pause = { .tv_nsec = 100000 };
@@ -92,7 +98,10 @@ static int await_template(struct platform_thread *t)
 			list_del(&t->guest_node);
 			return t->req.kind == STUB_REQ_LISTENER ? 0 : -EPROTO;
 		}
-		(void)nanosleep(&pause, NULL);
+		if (i < TEMPLATE_YIELDS)
+			(void)sched_yield();
+		else
+			(void)nanosleep(&pause, NULL);
 	}
 	return -ETIMEDOUT;
 }
@@ -111,28 +120,39 @@ static int take_listener(struct platform_thread *t)
 	return systrap_births_start(fd);
 }
 
-static int make_template(void)
+/* The zygote goes to work. */
+static int order_template(void)
 {
 	struct platform_thread *t;
 	struct platform_space *s;
-	pid_t pid = 0;
-	int r, pidfd;
+	int r;
 
 	r = systrap_space_new(&s);
 	if (r == 0)
 		r = systrap_thread_new(s, 0, &t);
 	if (r == 0)
-		r = systrap_zygote_setup(s->prw.fd, &pid);
+		r = systrap_zygote_setup(s->prw.fd);
+	if (r == 0)
+		systrap.template = t;
+	return r;
+}
+
+static int take_template(void)
+{
+	struct platform_thread *t = systrap.template;
+	pid_t pid = 0;
+	int r, pidfd;
+
+	r = systrap_zygote_hello(&pid);
 	if (r < 0)
 		return r;
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return -errno;
-	r = systrap_space_born(s, pidfd, pid);
+	r = systrap_space_born(t->space, pidfd, pid);
 	if (r < 0)
 		return r;
 	systrap_thread_born(t, pid);
-	systrap.template = t;
 	r = await_template(t);
 	if (r == 0)
 		r = take_listener(t);
@@ -141,12 +161,10 @@ static int make_template(void)
 	return r;
 }
 
-static int systrap_init(void)
+static int systrap_begin(void)
 {
-	int r = fpu_init();
+	int r;
 
-	if (r < 0)
-		return r;
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT))
 		return -ENOTSUP;
 	list_init(&systrap.guests);
@@ -165,7 +183,18 @@ static int systrap_init(void)
 			    ? systrap_zygote_adopt(systrap.options.zygote_sock)
 			    : systrap_zygote_start(systrap.options.stub_fd);
 	if (r == 0)
-		r = make_template();
+		r = order_template();
+	return r;
+}
+
+static int systrap_init(void)
+{
+	int r = systrap.template ? 0 : systrap_begin();
+
+	if (r == 0)
+		r = fpu_init();
+	if (r == 0)
+		r = take_template();
 	return r;
 }
 
@@ -197,6 +226,29 @@ static void refill(void *arg)
 	systrap.spare_wanted = false;
 }
 
+static void spawn_refill(struct ktimer *timer)
+{
+	(void)timer;
+	if (fiber_spawn("spare stub", refill, NULL, NULL) < 0)
+		systrap.spare_wanted = false;
+}
+
+/* A start is not slowed by what a short program never needs. */
+static void want_spare(void)
+{
+	static struct ktimer first = { .fn = spawn_refill };
+	static bool started;
+
+	if (systrap.spare_wanted)
+		return;
+	systrap.spare_wanted = true;
+	if (started)
+		spawn_refill(NULL);
+	else
+		ktimer_arm(&first, nsec_add(kclock_monotonic(), SPARE_FIRST_NS));
+	started = true;
+}
+
 static int space_new(struct platform_thread **ret)
 {
 	struct platform_thread *t = systrap.spare;
@@ -215,8 +267,7 @@ static int space_new(struct platform_thread **ret)
 	if (r < 0)
 		return r;
 	systrap_frame_reset(t);
-	if (!systrap.spare_wanted && fiber_spawn("spare stub", refill, NULL, NULL) == 0)
-		systrap.spare_wanted = true;
+	want_spare();
 	*ret = t;
 	return 0;
 }
@@ -476,6 +527,7 @@ static uint64_t thread_cpu_ns(struct platform_thread *t)
 const struct platform_ops platform_systrap = {
 	.name = "systrap",
 	.init = systrap_init,
+	.begin = systrap_begin,
 	.space_new = space_new,
 	.thread_fork = thread_fork,
 	.thread_clone = thread_clone,

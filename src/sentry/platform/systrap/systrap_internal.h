@@ -169,7 +169,9 @@ extern struct systrap {
 int systrap_zygote_start(int stub_fd);
 /* One that was started for us: owned by our user, as another one, in a user namespace. */
 int systrap_zygote_adopt(int sock);
-int systrap_zygote_setup(int prw_fd, pid_t *ret_template);
+/* Say what the template is; its greeting, which tells its pid. */
+int systrap_zygote_setup(int prw_fd);
+int systrap_zygote_hello(pid_t *ret);
 void systrap_zygote_reap(int pidfd);
 
 /* filter.c: at most ZYGOTE_FILTER_MAX instructions into `ret`; their number. */

@@ -94,8 +94,7 @@ int systrap_zygote_start(int stub_fd)
 	return 0;
 }
 
-/* The template's greeting: the kernel says whose it is. */
-static int receive_hello(int sock, pid_t *ret)
+int systrap_zygote_hello(pid_t *ret)
 {
 	union {
 		struct cmsghdr header;
@@ -107,13 +106,13 @@ static int receive_hello(int sock, pid_t *ret)
 			      .msg_iovlen = 1,
 			      .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
-	struct pollfd p = { .fd = sock, .events = POLLIN };
+	struct pollfd p = { .fd = systrap.zygote_sock, .events = POLLIN };
 	struct ucred who;
 	const struct cmsghdr *c;
 
 	if (poll(&p, 1, HELLO_TIMEOUT_MS) <= 0)
 		return -ETIMEDOUT;
-	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) <= 0)
+	if (recvmsg(systrap.zygote_sock, &msg, MSG_CMSG_CLOEXEC) <= 0)
 		return -EPIPE;
 	c = CMSG_FIRSTHDR(&msg);
 	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS)
@@ -123,7 +122,7 @@ static int receive_hello(int sock, pid_t *ret)
 	return who.pid > 0 ? 0 : -EPROTO;
 }
 
-int systrap_zygote_setup(int prw_fd, pid_t *ret_template)
+int systrap_zygote_setup(int prw_fd)
 {
 	struct {
 		struct zygote_init init;
@@ -131,16 +130,12 @@ int systrap_zygote_setup(int prw_fd, pid_t *ret_template)
 	} msg = { 0 };
 	const int fds[ZYGOTE_INIT_FDS] = { systrap.gro_fd, systrap.wro_fd, prw_fd, systrap.doorbell,
 					   systrap.ids_fd };
-	int r;
 
 	msg.init.filter_len = systrap_filter(systrap.options.profile, msg.filter);
 	msg.init.dumpable = systrap.stubs_dumpable;
-	r = fd_send(systrap.zygote_sock, &msg,
-		    sizeof(msg.init) + msg.init.filter_len * sizeof(msg.filter[0]), fds,
-		    ZYGOTE_INIT_FDS);
-	if (r < 0)
-		return r;
-	return receive_hello(systrap.zygote_sock, ret_template);
+	return fd_send(systrap.zygote_sock, &msg,
+		       sizeof(msg.init) + msg.init.filter_len * sizeof(msg.filter[0]), fds,
+		       ZYGOTE_INIT_FDS);
 }
 
 /* In batches: who waits to be reaped costs only a number. */
