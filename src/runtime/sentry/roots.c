@@ -38,6 +38,7 @@ void roots_done(struct roots *roots)
 		free(roots->items[i].below);
 	}
 	free(roots->items);
+	buf_done(&roots->mountinfo);
 	*roots = (struct roots){ 0 };
 }
 
@@ -230,7 +231,7 @@ static int open_below(const struct roots_options *o, size_t index, int clone, st
 
 	if (r < 0)
 		return r;
-	r = submounts_find(dir, m->source, &places);
+	r = submounts_find(dir, m->source, &roots->mountinfo, &places);
 	if (r < 0)
 		log_debug("mount at %s: mounts below %s are not known: %s", m->destination,
 			  m->source, strerrordesc_np(-r));

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "oci/spec.h"
 
@@ -31,6 +32,7 @@ struct root {
 struct roots {
 	struct root *items; /* owned */
 	size_t len;
+	struct buf mountinfo; /* owned: of this mount namespace, once it was needed */
 };
 
 struct roots_options {

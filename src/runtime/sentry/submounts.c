@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
@@ -95,13 +94,12 @@ int submounts_parse(const char *mountinfo, const char *top, char ***ret)
 	return 0;
 }
 
-int submounts_find(int dir_fd, const char *source, char ***ret)
+int submounts_find(int dir_fd, const char *source, struct buf *mountinfo, char ***ret)
 {
 	AUTO_CLOSE int fd = openat(dir_fd, source, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	AUTO_BUF struct buf mountinfo = { 0 };
 	char name[FD_PATH_MAX], top[PATH_MAX];
 	ssize_t n;
-	int r;
+	int r = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -109,6 +107,7 @@ int submounts_find(int dir_fd, const char *source, char ***ret)
 	if (n < 0)
 		return -errno;
 	top[n] = '\0';
-	r = fd_read_file(AT_FDCWD, "/proc/self/mountinfo", &mountinfo);
-	return r < 0 ? r : submounts_parse(mountinfo.data ? mountinfo.data : "", top, ret);
+	if (!mountinfo->data)
+		r = fd_read_file(AT_FDCWD, "/proc/self/mountinfo", mountinfo);
+	return r < 0 ? r : submounts_parse(mountinfo->data ? mountinfo->data : "", top, ret);
 }

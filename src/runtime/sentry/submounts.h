@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "base/buf.h"
+
 /*
  * The places below `top` (absolute, without links) where `mountinfo` (proc_pid_mountinfo(5)) has
  * mounts: relative to it, parents first, each once, also such that another mount hides. *ret is the
@@ -15,6 +17,7 @@ int submounts_parse(const char *mountinfo, const char *top, char ***ret);
 
 /*
  * The same of /proc/self/mountinfo for the directory that `source` (below dir_fd where it is
- * relative) leads to. 0, -ENOMEM, or -errno of looking.
+ * relative) leads to. The text is read into an empty *mountinfo, the caller's, for the next one.
+ * 0, -ENOMEM, or -errno of looking.
  */
-int submounts_find(int dir_fd, const char *source, char ***ret);
+int submounts_find(int dir_fd, const char *source, struct buf *mountinfo, char ***ret);
