@@ -126,3 +126,17 @@ int gofer_open_regular(const struct gofer_server *s, const struct gofer_held *no
 	}
 	return fd;
 }
+
+/* The host knows which of them we may have: all bits are "as before". */
+int gofer_do_stay(struct gofer_server *s, const struct gofer_request *r, struct gofer_out *out)
+{
+	uint64_t cpus[GOFER_CPUS_MAX / 64];
+	const bool anywhere = r->stay.cpu == GOFER_ANYWHERE;
+
+	(void)s;
+	memset(cpus, anywhere ? 0xff : 0, sizeof(cpus));
+	if (!anywhere)
+		cpus[r->stay.cpu / 64] = UINT64_C(1) << r->stay.cpu % 64;
+	out->len = 0;
+	return (int)SYS3(SYS_sched_setaffinity, 0, sizeof(cpus), cpus);
+}

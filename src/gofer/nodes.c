@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of nodes. An id is a serial number above a slot number: it only grows, is never used
- * again (50 bits of serial last for decades of walks), and is looked up with one comparison, which
+ * again (48 bits of serial last for decades of walks), and is looked up with one comparison, which
  * fails for any id that the client made up or has closed.
  */
 #include "gofer/server.h"
@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#define SLOT_BITS 13u
+#define SLOT_BITS 15u
 #define SLOT_MASK ((1u << SLOT_BITS) - 1)
 
 _Static_assert(GOFER_NODES_MAX <= SLOT_MASK + 1, "a slot fits its bits");

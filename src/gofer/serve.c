@@ -58,6 +58,8 @@ static int dispatch(struct gofer_server *s, const struct gofer_request *r, struc
 		return gofer_do_create(s, r, out);
 	case GOFER_TMPFILE:
 		return gofer_do_tmpfile(s, r, out);
+	case GOFER_STAY:
+		return gofer_do_stay(s, r, out);
 	case GOFER_MKDIR:
 		return gofer_do_mkdir(s, r, out);
 	case GOFER_SYMLINK:

@@ -144,6 +144,7 @@ GOFER_HANDLER(close);
 GOFER_HANDLER(copy_range);
 GOFER_HANDLER(connect);
 GOFER_HANDLER(bind);
+GOFER_HANDLER(stay);
 
 /* readdir.c: the node is gone. */
 void gofer_streams_forget(struct gofer_server *s, uint64_t node);

@@ -49,6 +49,7 @@ static bool shape_of(uint32_t type, struct shape *ret)
 		[GOFER_CONNECT] = { sizeof(struct gofer_connect), 0, 0, 0 },
 		[GOFER_BIND] = { sizeof(struct gofer_bind), 1, 0, 0 },
 		[GOFER_TMPFILE] = { sizeof(struct gofer_make), 0, 0, 0 },
+		[GOFER_STAY] = { sizeof(struct gofer_stay), 0, 0, 0 },
 		[GOFER_LOOKUP] = { sizeof(struct gofer_lookup), NAMES_COUNTED, 0, 0 },
 	};
 
@@ -120,6 +121,8 @@ static bool flags_valid(const struct gofer_request *r)
 		return r->setxattr.flags <= XATTR_REPLACE;
 	case GOFER_FSYNC:
 		return r->fsync.data_only <= 1;
+	case GOFER_STAY:
+		return r->stay.cpu < GOFER_CPUS_MAX || r->stay.cpu == GOFER_ANYWHERE;
 	case GOFER_COPY_RANGE:
 		return r->copy.in_offset <= INT64_MAX && r->copy.out_offset <= INT64_MAX;
 	default:
@@ -156,6 +159,8 @@ static bool reserved_zero(const struct gofer_request *r)
 		return !r->fsync.reserved;
 	case GOFER_CLOSE:
 		return !r->close.reserved;
+	case GOFER_STAY:
+		return !r->stay.reserved;
 	default:
 		return true;
 	}

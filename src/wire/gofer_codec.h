@@ -22,6 +22,7 @@ struct gofer_request {
 	/* The fields of the type; aligned, whole. */
 	union {
 		struct gofer_attach attach;
+		struct gofer_stay stay;
 		struct gofer_walk walk;
 		struct gofer_lookup lookup;
 		struct gofer_node node;

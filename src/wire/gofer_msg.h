@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #define GOFER_MESSAGE_MAX (64u << 10) /* bytes, head included */
-#define GOFER_NODES_MAX	  8192u	      /* held by a client at one time */
+#define GOFER_NODES_MAX	  32768u      /* held by a client at one time */
 #define GOFER_ROOTS_MAX	  256u
 #define GOFER_WALK_MAX	  16u		/* names of one WALK */
 #define GOFER_LOOKUP_MAX  32u		/* names of one LOOKUP */
@@ -68,6 +68,7 @@ enum gofer_type {
 	GOFER_BIND,
 	GOFER_LOOKUP,
 	GOFER_TMPFILE,
+	GOFER_STAY,
 	GOFER_TYPE_MAX, /* one more than the last */
 };
 
@@ -112,6 +113,17 @@ enum gofer_root_flags {
 
 struct gofer_attach {
 	uint32_t root; /* index in the order of the gofer's command line */
+	uint32_t reserved;
+};
+
+/*
+ * Run on this CPU, or on any again (GOFER_ANYWHERE). A client that waits for one answer after the
+ * other has its CPU idle meanwhile, and waking another one costs more than most requests.
+ */
+#define GOFER_ANYWHERE UINT32_MAX
+#define GOFER_CPUS_MAX 1024u
+struct gofer_stay {
+	uint32_t cpu;
 	uint32_t reserved;
 };
 

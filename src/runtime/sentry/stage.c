@@ -33,7 +33,8 @@
 #include "wire/gofer_msg.h"
 #include "wire/sentry_msg.h"
 
-#define ROOT_WORD_MAX 40 /* "12345,ro,xattr,connect,bind", "12345,12345" */
+#define FILES_WANTED  65536 /* descriptors of sentry and gofer each */
+#define ROOT_WORD_MAX 40    /* "12345,ro,xattr,connect,bind", "12345,12345" */
 
 /* What becomes caisson-sentry's descriptors, in the order of enum sentry_fd from 3 on. */
 struct sources {
@@ -183,6 +184,23 @@ static int open_links(int proc)
 	return fd >= 0 ? fd : openat(proc, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* Sentry and gofer hold a descriptor for each file that is known or open. */
+static int raise_files(struct err *err)
+{
+	struct rlimit files, wanted;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return err_sys(err, -errno, "getrlimit RLIMIT_NOFILE");
+	/* Who may not keeps to the limit: names and descriptors are cached within it. */
+	wanted = (struct rlimit){ FILES_WANTED, FILES_WANTED };
+	if (files.rlim_max < FILES_WANTED && setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+		return 0;
+	files.rlim_cur = files.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &files) < 0
+		       ? err_sys(err, -errno, "setrlimit RLIMIT_NOFILE")
+		       : 0;
+}
+
 /* In the gofer's process. Returns on failure only. */
 static int become_gofer(const struct launch *l, int sock, const struct sources *s,
 			const struct roots *roots, struct err *err)
@@ -212,6 +230,9 @@ static int become_gofer(const struct launch *l, int sock, const struct sources *
 	if (r < 0 || dup2(s->null, 0) < 0 || dup2(s->null, 1) < 0 ||
 	    dup2(log >= 0 ? log : s->null, 2) < 0)
 		return err_sys(err, r < 0 ? r : -errno, "lay out the gofer's descriptors");
+	r = raise_files(err);
+	if (r < 0)
+		return r;
 	if (l->gofer_userns >= 0) {
 		if (setns(l->gofer_userns, CLONE_NEWUSER) < 0)
 			return err_sys(err, -errno, "enter the gofer's user namespace");
@@ -300,19 +321,6 @@ static int lay_out(const struct launch *l, const struct sources *s, int *ret_ima
 	}
 	r = fd_close_range((unsigned int)end, ~0u, CLOSE_RANGE_CLOEXEC);
 	return r < 0 ? err_sys(err, r, "close_range") : 0;
-}
-
-/* Everything but the sentry's own limits: it serves many descriptors. */
-static int raise_files(struct err *err)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return err_sys(err, -errno, "getrlimit RLIMIT_NOFILE");
-	files.rlim_cur = files.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &files) < 0
-		       ? err_sys(err, -errno, "setrlimit RLIMIT_NOFILE")
-		       : 0;
 }
 
 static int become_sentry(const struct launch *l, const struct sources *s, struct err *err)

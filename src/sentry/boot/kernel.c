@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/boot/kernel.h"
 
+#include <sys/resource.h>
+
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/devtmpfs/devtmpfs.h"
+#include "sentry/fs/goferfs/goferfs.h"
 #include "sentry/fs/mqueue/mqueue.h"
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/proc/proc.h"
@@ -106,6 +109,7 @@ static int begin_platform(const struct sentry_container *c, int stub_fd)
 /* What the zygote's work takes is time for ours; it costs a wait at the end. */
 static int start_machine(const struct sentry_container *c, struct err *err)
 {
+	struct rlimit files;
 	int r = hostwork_init(HOSTWORK_THREADS);
 
 	if (r < 0)
@@ -114,6 +118,10 @@ static int start_machine(const struct sentry_container *c, struct err *err)
 	/* A mount of its own goes with it, after a grace period of RCU. */
 	(void)close(SENTRY_FD_PROC);
 	machine.usage = boot_usage;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+		goferfs_set_limits(c->limits.memory < machine.memory_limit ? c->limits.memory
+									   : machine.memory_limit,
+				   files.rlim_cur);
 	if (r == 0)
 		r = kernel_set_limits(&c->limits);
 	return r < 0 ? err_sys(err, r, "look at the machine") : 0;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -357,6 +358,25 @@ static void nothing_crosses_from_one_root_to_another(void **state)
 			 -EXDEV);
 }
 
+static int stay(struct fixture *f, uint32_t cpu, uint32_t reserved)
+{
+	return call(f, &(struct gofer_request){ .type = GOFER_STAY,
+						.stay = { .cpu = cpu, .reserved = reserved } });
+}
+
+static void it_stays_on_a_cpu_that_is_there(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(stay(f, GOFER_CPUS_MAX, 0), -EINVAL);
+	assert_int_equal(stay(f, 0, 1), -EPROTO);
+	assert_int_equal(stay(f, GOFER_CPUS_MAX - 1, 0), -EINVAL); /* nobody has that many */
+	assert_int_equal(stay(f, (uint32_t)sched_getcpu(), 0), 0);
+	assert_alive(f);
+	assert_int_equal(stay(f, GOFER_ANYWHERE, 0), 0);
+	assert_alive(f);
+}
+
 /* Goal: the client cannot make the gofer run out of descriptors, and gets room back by closing. */
 static void too_many_nodes_are_refused_until_some_are_closed(void **state)
 {
@@ -448,6 +468,7 @@ int main(void)
 		GOFER_TEST(no_device_node_is_made),
 		GOFER_TEST(a_read_only_root_changes_in_no_way),
 		GOFER_TEST(nothing_crosses_from_one_root_to_another),
+		GOFER_TEST(it_stays_on_a_cpu_that_is_there),
 		GOFER_TEST(too_many_nodes_are_refused_until_some_are_closed),
 		GOFER_TEST(a_node_stays_on_its_file_when_names_move),
 		GOFER_TEST(many_requests_may_be_in_flight),

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,7 +18,8 @@
 #include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
 
-#define FORGET_AT 64u /* nodes that are worth a message */
+#define FORGET_AT  64u /* nodes that are worth a message */
+#define NEAR_AFTER 64u /* calls from one CPU that bring the gofer there */
 
 static struct {
 	struct kloop_fd source;
@@ -28,6 +30,9 @@ static struct {
 	struct list_head calls; /* that wait for an answer */
 	struct waitq progress;	/* an answer has come */
 	uint64_t requests, opens;
+	uint32_t cpu, seen;  /* where the gofer stays; where we are of late, or GOFER_ANYWHERE */
+	unsigned int streak; /* calls in a row from `seen` */
+	bool asks;	     /* it is being told, or cannot be */
 	uint32_t nodes;
 	uint64_t forgotten[GOFER_CLOSE_MAX];
 	unsigned int forgotten_len;
@@ -315,16 +320,42 @@ static int start(struct gofer_call *call)
 	}
 }
 
+/*
+ * Who waits for one answer after the other is served by the CPU that it leaves idle; with several
+ * requests under way the host may place the gofer where it wants.
+ */
+static void keep_near(void)
+{
+	const int here = gofer.in_flight == 0 ? sched_getcpu() : -1;
+	const uint32_t cpu = here < 0 ? GOFER_ANYWHERE : (uint32_t)here;
+	const struct gofer_request r = { .type = GOFER_STAY, .stay = { .cpu = cpu } };
+
+	if (cpu != gofer.seen) {
+		gofer.seen = cpu;
+		gofer.streak = 0;
+	}
+	if (cpu == gofer.cpu || gofer.asks || ++gofer.streak < NEAR_AFTER)
+		return;
+	gofer.asks = true;
+	if (gofer_ask(&r) == 0) {
+		gofer.cpu = cpu;
+		gofer.asks = false;
+	}
+}
+
 int gofer_call(struct gofer_call *call)
 {
 	int r;
+
+	if (fiber_self())
+		keep_near();
 
 	call->fd = -EBADF;
 	call->message = NULL;
 	call->status = 1;
 	call->fiber = fiber_self();
 	list_init(&call->node);
-	if (gofer.forgotten_len >= FORGET_AT || gofer.nodes > GOFERFS_NODES_HIGH)
+	if (gofer.forgotten_len >= FORGET_AT || gofer.nodes > gofer_limits.nodes)
 		tell_forgotten();
 	r = start(call);
 	if (r < 0)
@@ -360,8 +391,29 @@ int goferfs_connect(int sock)
 	list_init(&gofer.calls);
 	waitq_init(&gofer.progress);
 	gofer.in_flight = gofer.nodes = gofer.forgotten_len = 0;
+	gofer.cpu = gofer.seen = GOFER_ANYWHERE;
+	gofer.asks = false;
 	gofer.dead = false;
 	return kloop_add(&gofer.source, EPOLLIN);
+}
+
+struct gofer_limits gofer_limits = { GOFERFS_NODES_LEAST, GOFERFS_IDLE_LEAST };
+
+static uint32_t within(uint64_t value, uint32_t least, uint32_t most)
+{
+	return value < least ? least : value < most ? (uint32_t)value : most;
+}
+
+void goferfs_set_limits(uint64_t memory_bytes, uint64_t descriptors)
+{
+	uint64_t idle = memory_bytes / GOFERFS_IDLE_MEMORY;
+
+	/* Half of the descriptors are for others. */
+	if (idle > descriptors / 2)
+		idle = descriptors / 2;
+	gofer_limits.nodes =
+		within(memory_bytes / GOFERFS_NODE_MEMORY, GOFERFS_NODES_LEAST, GOFERFS_NODES_MOST);
+	gofer_limits.idle = within(idle, GOFERFS_IDLE_LEAST, GOFERFS_IDLE_MOST);
 }
 
 void goferfs_set_on_death(void (*fn)(void))

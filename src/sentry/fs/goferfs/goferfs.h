@@ -40,6 +40,12 @@ int goferfs_mount(uint32_t root, bool exclusive, struct superblock **ret);
  */
 int goferfs_nameless_file(struct superblock *sb, int *ret_fd);
 
+/*
+ * Boot: how many names and descriptors may be kept, by what the sandbox has of memory and the
+ * process of descriptors.
+ */
+void goferfs_set_limits(uint64_t memory_bytes, uint64_t descriptors);
+
 /* For metrics and tests. */
 struct goferfs_counts {
 	uint64_t requests; /* sent */

@@ -86,7 +86,7 @@ void gofer_inode_closed(struct gofer_inode *gi)
 		return;
 	}
 	list_add_tail(&gi->idle_node, &idle);
-	if (++idle_len > GOFERFS_IDLE_MAX)
+	if (++idle_len > gofer_limits.idle)
 		gofer_handles_drop(list_first(&idle, struct gofer_inode, idle_node));
 }
 

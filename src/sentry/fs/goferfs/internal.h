@@ -10,9 +10,13 @@
 #include "sentry/vfs/file.h"
 #include "wire/gofer_codec.h"
 
-#define GOFERFS_NODES_HIGH   (GOFER_NODES_MAX - 1024u) /* above it unused dentries make way */
-#define GOFERFS_PRUNE	     512u		       /* dentries at a time */
-#define GOFERFS_IDLE_MAX     512u	  /* inodes that keep descriptors without being open */
+#define GOFERFS_NODES_LEAST  7168u
+#define GOFERFS_NODES_MOST   (GOFER_NODES_MAX - 1024u)
+#define GOFERFS_NODE_MEMORY  (32u << 10) /* bytes of the sandbox for one */
+#define GOFERFS_PRUNE	     512u	 /* dentries at a time */
+#define GOFERFS_IDLE_LEAST   512u	 /* inodes that keep descriptors without being open */
+#define GOFERFS_IDLE_MOST    24576u
+#define GOFERFS_IDLE_MEMORY  (64u << 10)  /* bytes of the sandbox for one */
 #define GOFERFS_LISTING_MAX  (64u << 20)  /* bytes of one directory's listing */
 #define GOFERFS_LISTING_KEPT (256u << 10) /* bytes of one that is cached */
 #define GOFERFS_CHUNK	     (128u << 10) /* bytes of one host read or write */
@@ -25,6 +29,13 @@
 #define NAMELESS_TRIES	     64u /* names of files that get none */
 
 /* --- connection.c --- */
+
+/* goferfs_set_limits() */
+struct gofer_limits {
+	uint32_t nodes; /* above it unused dentries make way */
+	uint32_t idle;	/* inodes that keep descriptors without being open */
+};
+extern struct gofer_limits gofer_limits;
 
 /* One request and what came back. On the stack of the fiber that waits. */
 struct gofer_call {

@@ -26,7 +26,7 @@ static void gofer_make_room(struct goferfs *fs)
 	struct goferfs_counts counts;
 
 	goferfs_counts(&counts);
-	if (counts.nodes <= GOFERFS_NODES_HIGH)
+	if (counts.nodes <= gofer_limits.nodes)
 		return;
 	gofer_ahead_drop_all();
 	(void)dentry_prune(&fs->sb, GOFERFS_PRUNE);
