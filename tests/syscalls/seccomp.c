@@ -264,6 +264,46 @@ TEST(one_thread_or_all)
 	CHECK_EQ(s.error, EXDEV);
 }
 
+/* A thread with a filter that the others do not have. */
+static void *filtered_thread(void *arg)
+{
+	struct synced *s = arg;
+
+	deny(SYS_getpgrp, SECCOMP_RET_ERRNO | EXDEV);
+	s->result = syscall(SYS_gettid);
+	gate_open(&s->ready);
+	gate_pass(&s->go);
+	return NULL;
+}
+
+TEST(a_thread_that_went_its_own_way)
+{
+	struct sock_filter f[] = { ALLOW };
+	struct synced s = { gate_new(), gate_new(), 0, 0 };
+	pthread_t t;
+
+	CHECK_EQ(pthread_create(&t, NULL, filtered_thread, &s), 0);
+	gate_pass(&s.ready);
+	OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	CHECK_EQ(install(f, 1, SECCOMP_FILTER_FLAG_TSYNC), s.result);
+	CHECK_ERRNO(install(f, 1, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH),
+		    ESRCH);
+	gate_open(&s.go);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+}
+
+TEST(actions_that_let_go_and_trace)
+{
+	struct sock_filter f[] = { ALLOW };
+
+	deny(SYS_getpgrp, SECCOMP_RET_LOG);
+	OK(syscall(SYS_getpgrp));
+	/* Nobody traces. */
+	deny(SYS_getsid, SECCOMP_RET_TRACE | 5);
+	CHECK_ERRNO(syscall(SYS_getsid, 0), ENOSYS);
+	OK(install(f, 1, SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW));
+}
+
 TEST(shown_in_status)
 {
 	char text[4096];

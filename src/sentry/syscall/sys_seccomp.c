@@ -17,12 +17,22 @@ static sysret_t action_available(struct task *t, uaddr_t addr)
 	case SECCOMP_RET_TRAP:
 	case SECCOMP_RET_ERRNO:
 	case SECCOMP_RET_TRACE:
+	case SECCOMP_RET_USER_NOTIF:
 	case SECCOMP_RET_LOG:
 	case SECCOMP_RET_ALLOW:
 		return 0;
 	default:
 		return -EOPNOTSUPP;
 	}
+}
+
+static sysret_t notification_sizes(struct task *t, uaddr_t addr)
+{
+	const struct seccomp_notif_sizes sizes = { sizeof(struct seccomp_notif),
+						   sizeof(struct seccomp_notif_resp),
+						   sizeof(struct seccomp_data) };
+
+	return user_copy_out(task_um(t), addr, &sizes, sizeof(sizes));
 }
 
 sysret_t sys_seccomp(struct task *t, const struct syscall_args *a)
@@ -37,6 +47,8 @@ sysret_t sys_seccomp(struct task *t, const struct syscall_args *a)
 		return seccomp_set_filter(t, flags, arg);
 	case SECCOMP_GET_ACTION_AVAIL:
 		return flags ? -EINVAL : action_available(t, arg);
+	case SECCOMP_GET_NOTIF_SIZES:
+		return flags ? -EINVAL : notification_sizes(t, arg);
 	default:
 		return -EINVAL;
 	}

@@ -14,6 +14,8 @@
 #include "sentry/task/internal.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/run.h"
+#include "sentry/task/seccomp_notify.h"
+#include "sentry/vfs/fd_table.h"
 
 #define PATH_PENALTY 4 /* instructions that an older filter counts beyond its own */
 #define ERRNO_LIMIT  4095
@@ -27,7 +29,8 @@ struct seccomp_filter {
 	struct seccomp_filter *older; /* one reference */
 	size_t total;		      /* instructions of this and all older ones */
 	bool log;
-	bool uses_ip; /* this or an older one */
+	bool uses_ip;		  /* this or an older one */
+	struct notify_link *link; /* SECCOMP_RET_USER_NOTIF: who answers, or NULL */
 	size_t len;
 	struct sock_filter insns[];
 };
@@ -47,6 +50,7 @@ void seccomp_filter_unref(struct seccomp_filter *f)
 		struct seccomp_filter *older = f->older;
 
 		insns_of_all -= f->len;
+		seccomp_link_end(f->link);
 		free(f);
 		f = older;
 	}
@@ -76,13 +80,15 @@ int seccomp_filter_new(const struct sock_filter *insns, size_t len, bool log,
 	f->log = log;
 	f->uses_ip = uses_ip || (older && older->uses_ip);
 	f->len = len;
+	f->link = NULL;
 	memcpy(f->insns, insns, len * sizeof(*insns));
 	*ret = f;
 	return 0;
 }
 
 /* The strictest answer of all filters: actions are ordered as signed numbers. */
-static uint32_t run_filters(const struct seccomp_filter *f, const struct seccomp_data *data)
+static uint32_t run_filters(const struct seccomp_filter *f, const struct seccomp_data *data,
+			    const struct seccomp_filter **ret_by)
 {
 	uint32_t result = SECCOMP_RET_ALLOW;
 
@@ -90,8 +96,10 @@ static uint32_t run_filters(const struct seccomp_filter *f, const struct seccomp
 		const uint32_t r = bpf_run(f->insns, data);
 
 		if ((int32_t)(r & SECCOMP_RET_ACTION_FULL) <
-		    (int32_t)(result & SECCOMP_RET_ACTION_FULL))
+		    (int32_t)(result & SECCOMP_RET_ACTION_FULL)) {
 			result = r;
+			*ret_by = f;
+		}
 	}
 	return result;
 }
@@ -139,6 +147,7 @@ static bool allowed_by_strict(struct task *t, uint64_t nr)
 bool seccomp_allows(struct task *t, uint64_t nr, const struct syscall_args *a, int64_t *ret_result)
 {
 	struct seccomp_data data = { .nr = (int)nr, .arch = AUDIT_ARCH_X86_64 };
+	const struct seccomp_filter *by = NULL;
 	uint32_t answer;
 	siginfo_t info;
 
@@ -154,7 +163,7 @@ bool seccomp_allows(struct task *t, uint64_t nr, const struct syscall_args *a, i
 	}
 	for (int i = 0; i < ARCH_SYSCALL_ARGS; i++)
 		data.args[i] = a->v[i];
-	answer = run_filters(t->seccomp, &data);
+	answer = run_filters(t->seccomp, &data, &by);
 	switch (answer & SECCOMP_RET_ACTION_FULL) {
 	case SECCOMP_RET_ALLOW:
 	case SECCOMP_RET_LOG:
@@ -171,7 +180,7 @@ bool seccomp_allows(struct task *t, uint64_t nr, const struct syscall_args *a, i
 		*ret_result = (int64_t)nr; /* rax as it was */
 		return false;
 	case SECCOMP_RET_USER_NOTIF:
-		return false;
+		return seccomp_ask(t, by->link, &data, ret_result);
 	case SECCOMP_RET_KILL_THREAD:
 		kill_thread(t);
 		return false;
@@ -268,17 +277,76 @@ static void synchronise(struct task *t)
 	}
 }
 
+static int judge_filter_flags(const struct task *t, unsigned int flags)
+{
+	const unsigned int known =
+		SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
+		SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_NEW_LISTENER |
+		SECCOMP_FILTER_FLAG_TSYNC_ESRCH | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	const bool listener = flags & SECCOMP_FILTER_FLAG_NEW_LISTENER;
+
+	if (flags & ~known)
+		return -EINVAL;
+	/* The result is a descriptor or the number of a thread. */
+	if (listener && flags & SECCOMP_FILTER_FLAG_TSYNC &&
+	    !(flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH))
+		return -EINVAL;
+	return flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV && !listener ? -EINVAL : 0;
+}
+
+/* One of a task's filters may have a listener. */
+static bool has_listener(const struct seccomp_filter *f)
+{
+	for (; f; f = f->older)
+		if (f->link)
+			return true;
+	return false;
+}
+
+/* In front of t's filters; with NEW_LISTENER the listener's descriptor, else 0. */
+static int64_t attach(struct task *t, unsigned int flags, const struct sock_filter *insns,
+		      size_t len)
+{
+	struct notify_link *link = NULL;
+	struct file *listener = NULL;
+	struct seccomp_filter *f;
+	int fd = 0, r = 0;
+
+	if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) {
+		if (has_listener(t->seccomp))
+			return -EBUSY;
+		fd = fd_reserve(t->files, 0, task_rlimit(t, RLIMIT_NOFILE));
+		if (fd < 0)
+			return fd;
+		r = seccomp_listener_new(flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &listener,
+					 &link);
+	}
+	if (r == 0)
+		r = seccomp_filter_new(insns, len, flags & SECCOMP_FILTER_FLAG_LOG, t->seccomp, &f);
+	if (r < 0) {
+		if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+			fd_release(t->files, fd);
+		file_unref(listener);
+		seccomp_link_end(link);
+		return r;
+	}
+	f->link = link;
+	t->seccomp = f;
+	if (listener)
+		fd_publish(t->files, fd, listener, true);
+	task_answers_update(t);
+	return fd;
+}
+
 int64_t seccomp_set_filter(struct task *t, unsigned int flags, uint64_t prog)
 {
 	AUTO_FREE struct sock_filter *insns = NULL;
-	struct seccomp_filter *f;
+	int64_t fd;
 	size_t len;
-	int r;
+	int r = judge_filter_flags(t, flags);
 
-	if (flags &
-	    ~(unsigned int)(SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
-			    SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH))
-		return -EINVAL;
+	if (r < 0)
+		return r;
 	r = import_program(t, prog, &insns, &len);
 	if (r < 0)
 		return r;
@@ -292,14 +360,10 @@ int64_t seccomp_set_filter(struct task *t, unsigned int flags, uint64_t prog)
 		if (apart)
 			return flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : apart;
 	}
-	r = seccomp_filter_new(insns, len, flags & SECCOMP_FILTER_FLAG_LOG, t->seccomp, &f);
-	if (r < 0)
-		return r;
-	t->seccomp = f;
-	task_answers_update(t);
-	if (flags & SECCOMP_FILTER_FLAG_TSYNC)
+	fd = attach(t, flags, insns, len);
+	if (fd >= 0 && flags & SECCOMP_FILTER_FLAG_TSYNC)
 		synchronise(t);
-	return 0;
+	return fd;
 }
 
 int64_t seccomp_set_mode(struct task *t, uint64_t mode, uint64_t prog)
