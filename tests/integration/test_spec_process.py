@@ -140,7 +140,7 @@ def test_sets_may_be_empty(runtime, bundle):
 
 
 @pytest.mark.parametrize("kept,lost", [
-    pytest.param("CAP_NET_RAW", "CAP_CHOWN", marks=pytest.mark.classes("ns", caveat="sentry-raw-sockets")),
+    ("CAP_NET_RAW", "CAP_CHOWN"),
     ("CAP_CHOWN", "CAP_NET_RAW")])
 def test_kernel_refuses_what_the_set_lacks(runtime, bundle, kept, lost):
     bundle.capabilities(kept)
@@ -151,7 +151,6 @@ def test_kernel_refuses_what_the_set_lacks(runtime, bundle, kept, lost):
     assert result.returncode == 1 and "EPERM" in result.stdout + result.stderr.replace("not permitted", "EPERM")
 
 
-@pytest.mark.classes("ns", caveat="sentry-raw-sockets")
 def test_ambient_set_survives_the_exec_of_an_ordinary_user(runtime, bundle):
     bundle.process.user = {"uid": 1000, "gid": 1000}
     caps = ["CAP_NET_RAW"]

@@ -186,13 +186,13 @@ int inet_create(struct net_ns *ns, int family, int type, int protocol, uint32_t 
 		break;
 	case SOCK_DGRAM:
 		if (protocol == (family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6))
-			return -EACCES; /* net.ipv4.ping_group_range is empty */
+			return raw_create(ns, family, type, protocol, flags, ret);
 		if (protocol && protocol != IPPROTO_UDP)
 			return -EPROTONOSUPPORT;
 		protocol = IPPROTO_UDP;
 		break;
 	case SOCK_RAW:
-		return net_capable(task_current(), CAP_NET_RAW) ? -EPROTONOSUPPORT : -EPERM;
+		return raw_create(ns, family, type, protocol, flags, ret);
 	default:
 		return -ESOCKTNOSUPPORT;
 	}

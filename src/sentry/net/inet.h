@@ -33,6 +33,8 @@ struct inet_socket {
 	unsigned int group_count;
 	char congestion[16];
 
+	uint32_t icmp_filter; /* raw: ICMP_FILTER */
+
 	/* tcp */
 	enum tcp_state state;
 	bool unreported;  /* a connect(2) has come to its end and nobody was told */
@@ -90,6 +92,20 @@ unsigned int local_score(const struct inet_socket *s, const struct endpoint *to)
 
 int inet_bind(struct socket *s, const struct sock_addr *addr);
 int inet_getname(struct inet_socket *s, bool peer, struct sock_addr *ret);
+
+/* Of udp, for all datagrams. A full buffer loses the packet, which is taken in any case. */
+void inet_deliver(struct inet_socket *to, struct packet *p);
+/* What the socket's options and the sender's control messages say of a datagram. 0, -EINVAL. */
+int inet_mark_packet(const struct inet_socket *s, const struct buf *control, struct packet *p);
+ssize_t inet_receive_datagram(struct socket *sock, struct socket_msg *m);
+uint32_t inet_poll_datagram(struct socket *sock);
+long inet_ioctl_datagram(struct socket *sock, unsigned int cmd, uint64_t arg,
+			 struct user_memory *um);
+void inet_release(struct socket *sock);
+
+/* A raw socket of a protocol (-EPERM, -EPROTONOSUPPORT), or a ping socket. */
+int raw_create(struct net_ns *ns, int family, int type, int protocol, uint32_t flags,
+	       struct socket **ret);
 
 /* UDP_CORK is off: send what was gathered. 0, -ENOMEM. */
 int udp_uncork(struct inet_socket *s);

@@ -27,6 +27,7 @@ int net_ns_new(bool up, struct net_ns **ret)
 	ns->unprivileged_first = PRIVILEGED_END;
 	ns->backlog_max = BACKLOG_MAX;
 	list_init(&ns->unix_sockets);
+	list_init(&ns->raw_sockets);
 	for (unsigned int i = 0; i < NET_PORT_BUCKETS; i++) {
 		list_init(&ns->tcp_ports[i]);
 		list_init(&ns->udp_ports[i]);

@@ -75,7 +75,7 @@ static struct inet_socket *find_receiver(struct net_ns *ns, const struct endpoin
 	return best;
 }
 
-static void deliver(struct inet_socket *to, struct packet *p)
+void inet_deliver(struct inet_socket *to, struct packet *p)
 {
 	if (to->st.rx_shut ||
 	    to->st.rx.charge + p->len + sizeof(*p) > (size_t)to->sock.opt.rcvbuf) {
@@ -112,7 +112,7 @@ static void deliver_group(struct net_ns *ns, const struct packet *p)
 		copy->hops = p->hops;
 		copy->tos = p->tos;
 		copy->arrived = p->arrived;
-		deliver(s, copy);
+		inet_deliver(s, copy);
 	}
 }
 
@@ -176,7 +176,7 @@ static int take_control(const struct cmsghdr *head, const char *data, struct pac
 }
 
 /* What the socket's options and the sender's control messages say of a datagram. */
-static int mark_packet(const struct inet_socket *s, const struct buf *control, struct packet *p)
+int inet_mark_packet(const struct inet_socket *s, const struct buf *control, struct packet *p)
 {
 	const bool v6 = s->sock.family == AF_INET6, group = endpoint_is_multicast(&p->dst);
 	size_t at = 0;
@@ -212,7 +212,7 @@ static void dispatch(struct inet_socket *s, struct packet *p)
 	}
 	receiver = find_receiver(s->sock.ns, &p->src, &p->dst);
 	if (receiver) {
-		deliver(receiver, p);
+		inet_deliver(receiver, p);
 		return;
 	}
 	packet_free(p);
@@ -272,7 +272,7 @@ int udp_uncork(struct inet_socket *s)
 	p->src = s->corked_from;
 	p->dst = s->corked_to;
 	buf_done(&s->corked);
-	(void)mark_packet(s, &s->corked, p);
+	(void)inet_mark_packet(s, &s->corked, p);
 	dispatch(s, p);
 	return 0;
 }
@@ -300,7 +300,7 @@ static ssize_t udp_send(struct socket *sock, struct socket_msg *m)
 		return r;
 	p->src = s->corked.len ? s->corked_from : from;
 	p->dst = s->corked.len ? s->corked_to : to;
-	r = mark_packet(s, &m->control, p);
+	r = inet_mark_packet(s, &m->control, p);
 	if (r < 0) {
 		packet_free(p);
 		return r;
@@ -354,7 +354,7 @@ static void on_taken(struct socket *sock, const struct packet *p, struct socket_
 		put_control(s, p, m);
 }
 
-static ssize_t udp_receive(struct socket *sock, struct socket_msg *m)
+ssize_t inet_receive_datagram(struct socket *sock, struct socket_msg *m)
 {
 	struct inet_socket *s = to_inet(sock);
 
@@ -377,7 +377,7 @@ static int udp_shutdown(struct socket *sock, int how)
 	return s->remote.port ? 0 : -ENOTCONN;
 }
 
-static uint32_t udp_poll(struct socket *sock)
+uint32_t inet_poll_datagram(struct socket *sock)
 {
 	const struct inet_socket *s = to_inet(sock);
 	uint32_t mask = POLLOUT | POLLWRNORM | POLLWRBAND;
@@ -391,7 +391,8 @@ static uint32_t udp_poll(struct socket *sock)
 	return mask;
 }
 
-static long udp_ioctl(struct socket *sock, unsigned int cmd, uint64_t arg, struct user_memory *um)
+long inet_ioctl_datagram(struct socket *sock, unsigned int cmd, uint64_t arg,
+			 struct user_memory *um)
 {
 	const struct packet *first = packet_first(&to_inet(sock)->st.rx);
 	int value = 0;
@@ -403,7 +404,7 @@ static long udp_ioctl(struct socket *sock, unsigned int cmd, uint64_t arg, struc
 	return user_copy_out(um, arg, &value, sizeof(value));
 }
 
-static void udp_release(struct socket *sock)
+void inet_release(struct socket *sock)
 {
 	inet_socket_free(to_inet(sock));
 }
@@ -413,11 +414,11 @@ const struct socket_ops udp_ops = {
 	.connect = udp_connect,
 	.getname = udp_getname,
 	.send = udp_send,
-	.receive = udp_receive,
+	.receive = inet_receive_datagram,
 	.shutdown = udp_shutdown,
-	.poll = udp_poll,
+	.poll = inet_poll_datagram,
 	.setsockopt = inet_setsockopt,
 	.getsockopt = inet_getsockopt,
-	.ioctl = udp_ioctl,
-	.release = udp_release,
+	.ioctl = inet_ioctl_datagram,
+	.release = inet_release,
 };

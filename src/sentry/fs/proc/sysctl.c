@@ -382,7 +382,7 @@ static const struct kern_node ipv4_children[] = {
 	CONSTANT("ip_local_reserved_ports", ""),
 	NUMBER("ip_nonlocal_bind", 0, 0, 1),
 	NUMBER("ip_unprivileged_port_start", 1024, 0, 65535),
-	NUMBERS("ping_group_range", 2, 0, UINT32_MAX, 1, 0), /* ICMP sockets are refused anyway */
+	NUMBERS("ping_group_range", 2, 0, UINT32_MAX, 0, INT32_MAX), /* as engines set it */
 	CONSTANT("tcp_available_congestion_control", "reno cubic"),
 	CONSTANT("tcp_allowed_congestion_control", "reno cubic"),
 	CONSTANT("tcp_congestion_control", "cubic"),
