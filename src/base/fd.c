@@ -102,6 +102,23 @@ int fd_write_file(int dirfd, const char *path, const char *text)
 	return (size_t)n == len ? 0 : -EIO;
 }
 
+/*
+ * Names change places where there is an old file: a rename over it makes ext4 write the new one out
+ * at once (auto_da_alloc), which costs more than all else and which nobody here needs.
+ */
+static int put_in_place(int dirfd, const char *temporary, const char *path)
+{
+	int r;
+
+	if (renameat2(dirfd, temporary, dirfd, path, RENAME_EXCHANGE) < 0)
+		return renameat(dirfd, temporary, dirfd, path) < 0 ? -errno : 0;
+	if (unlinkat(dirfd, temporary, 0) == 0)
+		return 0;
+	r = -errno; /* it was a directory */
+	(void)renameat2(dirfd, temporary, dirfd, path, RENAME_EXCHANGE);
+	return r;
+}
+
 int fd_replace_file(int dirfd, const char *path, const void *bytes, size_t len, mode_t mode)
 {
 	char temporary[256];
@@ -115,8 +132,8 @@ int fd_replace_file(int dirfd, const char *path, const void *bytes, size_t len, 
 	if (fd < 0)
 		return -errno;
 	r = fd_write_all(fd, bytes, len);
-	if (r == 0 && renameat(dirfd, temporary, dirfd, path) < 0)
-		r = -errno;
+	if (r == 0)
+		r = put_in_place(dirfd, temporary, path);
 	if (r < 0)
 		(void)unlinkat(dirfd, temporary, 0);
 	return r;
