@@ -202,6 +202,34 @@ TEST(socket_sent_over_itself)
 	OK(close(got));
 }
 
+TEST(sockets_in_sockets_in_sockets)
+{
+	int before[2], p[2], end[2];
+	char c;
+
+	/* The last pair of a long chain carries, at the other end, a pipe's writer. */
+	OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, before));
+	OK(pipe(end));
+	CHECK_EQ(send_fds(before[0], &end[1], 1, "x"), 1);
+	OK(close(end[1]));
+	OK(close(before[0]));
+	for (int i = 0; i < 2000; i++) {
+		OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, p));
+		if (send_fds(p[0], &before[1], 1, "x") < 0) {
+			CHECK_EQ(errno, ETOOMANYREFS);
+			OK(close(p[0]));
+			OK(close(p[1]));
+			break;
+		}
+		OK(close(before[1]));
+		OK(close(p[0]));
+		before[1] = p[1];
+	}
+	OK(close(before[1]));
+	/* All of them are gone: nobody writes any more. */
+	CHECK_EQ(read(end[0], &c, 1), 0);
+}
+
 TEST(queued_descriptor_dies_with_the_socket)
 {
 	int sv[2], fds[2];

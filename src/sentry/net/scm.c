@@ -5,23 +5,84 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
+#include "sentry/core/fiber.h"
 #include "sentry/net/unix_gc.h"
 #include "sentry/task/task.h"
 
 static unsigned int in_flight; /* files in messages */
 
+#define FILES_SPARE 2 /* behind an array: the next one to close, and its length */
+
+/* A fiber that closes files of messages, and those that it has met while it did. */
+struct closing {
+	struct list_head node;
+	const struct fiber *fiber;
+	struct file **next;
+	unsigned int next_len;
+};
+
+static struct list_head closings = LIST_HEAD_INIT(closings);
+
+static struct closing *own_closing(void)
+{
+	struct closing *c;
+
+	list_for_each(c, &closings, node)
+	{
+		if (c->fiber == fiber_self())
+			return c;
+	}
+	return NULL;
+}
+
+static void closing_put(struct closing *c, struct file **files, unsigned int n)
+{
+	const uintptr_t spare[FILES_SPARE] = { (uintptr_t)c->next, c->next_len };
+
+	memcpy(files + n, spare, sizeof(spare));
+	c->next = files;
+	c->next_len = n;
+}
+
+static void closing_take(struct closing *c, struct file ***ret, unsigned int *ret_len)
+{
+	uintptr_t spare[FILES_SPARE];
+
+	*ret = c->next;
+	*ret_len = c->next_len;
+	memcpy(spare, c->next + c->next_len, sizeof(spare));
+	memcpy(&c->next, &spare[0], sizeof(spare[0]));
+	c->next_len = (unsigned int)spare[1];
+}
+
+/*
+ * A message may carry a socket whose messages carry sockets: the innermost go on a list of the
+ * fiber's outermost close, as no stack is as deep as guests can nest them.
+ */
 static void scm_files_done(struct scm *scm)
 {
 	struct file **files = TAKE_PTR(scm->files);
-	const unsigned int n = scm->files_len;
+	unsigned int n = scm->files_len;
+	struct closing *outer = own_closing(), mine = { .fiber = fiber_self() };
 
 	scm->files_len = 0;
-	for (unsigned int i = 0; i < n; i++) {
-		in_flight--;
-		unix_gc_landed(files[i]);
-		file_unref(files[i]);
+	if (!files)
+		return;
+	closing_put(outer ? outer : &mine, files, n);
+	if (outer)
+		return;
+	list_add(&mine.node, &closings);
+	while (mine.next) {
+		closing_take(&mine, &files, &n);
+		for (unsigned int i = 0; i < n; i++) {
+			in_flight--;
+			unix_gc_landed(files[i]);
+			file_unref(files[i]);
+		}
+		free(files);
 	}
-	free(files);
+	list_del(&mine.node);
 }
 
 void scm_creds_done(struct scm_creds *creds)
@@ -41,7 +102,7 @@ int scm_files_copy(const struct scm *from, struct scm *ret)
 {
 	if (!from->files_len)
 		return 0;
-	ret->files = calloc(from->files_len, sizeof(struct file *));
+	ret->files = calloc(from->files_len + FILES_SPARE, sizeof(struct file *));
 	if (!ret->files)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < from->files_len; i++) {
@@ -92,7 +153,7 @@ static int take_files(struct task *t, const uint8_t *data, size_t len, struct sc
 		return -EINVAL;
 	if (in_flight + n > SCM_IN_FLIGHT_MAX)
 		return -ETOOMANYREFS;
-	files = reallocarray(scm->files, scm->files_len + n + 1, sizeof(struct file *));
+	files = reallocarray(scm->files, scm->files_len + n + FILES_SPARE, sizeof(struct file *));
 	if (!files)
 		return -ENOMEM;
 	scm->files = files;
