@@ -12,8 +12,9 @@
 #include "sentry/core/kmutex.h"
 #include "sentry/vfs/file.h"
 
-#define MM_PAGE	     4096ull
-#define MM_AREAS_MAX 65530 /* vm.max_map_count */
+#define MM_PAGE 4096ull
+#define MM_AREAS_MAX \
+	65000 /* vm.max_map_count: below the host's, which has the stub's own areas too */
 
 struct shm_segment; /* mm/shm.h */
 
