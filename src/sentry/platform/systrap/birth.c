@@ -211,9 +211,13 @@ static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b, ui
 	r = systrap_action(t, flags & CLONE_VM ? STUB_ACT_CLONE : STUB_ACT_FORK);
 	while (r >= 0 && !b->born) {
 		if (fiber_park(deadline, false) == -ETIMEDOUT && !b->born) {
-			/* A ghost: only the end of its parent can be forced. */
-			systrap_space_kill(t->space);
-			r = -ESRCH;
+			/*
+			 * A ghost: only the end of its parent can be forced. The template tells
+			 * the truth: its child was killed.
+			 */
+			r = t == systrap.template ? -EAGAIN : -ESRCH;
+			if (r == -ESRCH)
+				systrap_space_kill(t->space);
 		}
 	}
 	list_del(&b->node);

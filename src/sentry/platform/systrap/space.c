@@ -107,6 +107,9 @@ static void on_death(struct kloop_fd *source, uint32_t events)
 
 	(void)events;
 	kloop_remove(source);
+	/* No process could ever be made again. */
+	if (systrap.template && systrap.template->space == s)
+		kloop_stop(128 + SIGKILL);
 	s->gone = true;
 	mark_dead(s);
 	if (s->refs == 0)
