@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/hostile/guest/guest.h - the attacks that run inside a sandbox, one sub-command each.
+ *
+ * Each prints what it saw, a line per fact, and returns the exit status: 0 if nothing was wrong.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* random SECONDS SEED THREADS: calls with arguments of chance; only as pid 1 of a sandbox. */
+int guest_random(int argc, char **argv);
+/* exhaust KIND: take of one kind until it is refused; prints `COUNT ERRNO`. */
+int guest_exhaust(int argc, char **argv);
+/* wait: a process in each way to sleep until SIGUSR1; prints `ready`, then `woken N of N`. */
+int guest_wait(int argc, char **argv);
+
+/* Numbers of chance: state is never 0. */
+uint64_t guest_rand(uint64_t *state);
+uint64_t guest_now_ns(void);

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that is counted is taken until it is refused; every way to wait is stopped and frozen; bombs. The
+sandbox goes on afterwards as if nothing had been, and so does its neighbour."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lib import guest
+from lib.runtime import wait_until
+
+pytestmark = [pytest.mark.classes("sentry"), pytest.mark.beyond("runc", "crun", reason="have no sentry"),
+              pytest.mark.timeout(900)]
+CALL_S = 120
+KINDS = subprocess.run([guest.PROGRAM, "exhaust"], capture_output=True, text=True, check=True).stdout.split() \
+    if guest.PROGRAM.exists() else []
+
+
+def settles(runtime, bundle, sentry, before):
+    """One task, and no more descriptors of the host than a store of a few."""
+    wait_until(lambda: guest.metric(runtime, bundle, "caisson_sentry_tasks") == 1, 60, "the tasks are gone")
+    wait_until(lambda: guest.descriptors(sentry) <= before + 64, 60,
+               f"descriptors: {before} before, {guest.descriptors(sentry)} now")
+
+
+@pytest.mark.parametrize("user", ["root", "nobody"])
+def test_what_is_counted_is_refused_in_the_end_and_given_back(runtime, bundle, user):
+    assert len(KINDS) > 20
+    guest.install(bundle, memory=1 << 30, pids=300)
+    bundle.mount("/tmp", "tmpfs", "tmpfs", ["mode=1777"])
+    bundle.mount("/dev/mqueue", "mqueue", "mqueue")
+    bundle.mount("/dev/shm", "shm", "tmpfs", ["mode=1777"])
+    runtime.run_detached(bundle, ["guest", "init"])
+    sentry = runtime.state(bundle).pid
+    runtime.exec(bundle, ["guest", "exhaust", "pipe"], timeout_s=CALL_S)
+    before = guest.descriptors(sentry)
+    flags = [] if user == "root" else ["--user", "1000"]
+    for kind in KINDS:
+        taken = runtime.exec(bundle, ["guest", "exhaust", kind], *flags, check=False, timeout_s=CALL_S)
+        # Killed for want of memory is an end as well, of that process alone.
+        assert taken.returncode in (0, 137), f"{kind}: {taken}"
+        assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n", kind
+        print(kind, taken.stdout.strip(), f"{taken.seconds:.1f} s")
+        settles(runtime, bundle, sentry, before)
+
+
+def stubs_of(sentry):
+    """The host's processes below a sentry, but for its gofer."""
+    found, todo = [], [sentry]
+    while todo:
+        parent = todo.pop()
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as file:
+                    text = file.read()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(text[text.rindex(")") + 2:].split()[1]) == parent:
+                todo.append(int(entry))
+                if "(caisson-stub)" in text:
+                    found.append(int(entry))
+    return found
+
+
+def test_stops_and_freezes_of_the_host_end_no_wait(runtime, bundle, scaled):
+    guest.install(bundle)
+    bundle.mount("/tmp", "tmpfs", "tmpfs", ["mode=1777"])
+    chance = random.Random(os.environ.get("CAISSON_SEED") or time.strftime("%Y-%m-%d"))
+    run = runtime.start_run(bundle, ["guest", "wait"])
+    assert run.read_line() == "ready"
+    stubs = stubs_of(runtime.state(bundle).pid)
+    assert len(stubs) > 20
+    for _ in range(scaled(100, 10)):
+        some = chance.sample(stubs, chance.randrange(1, len(stubs)))
+        for pid in some:
+            os.kill(pid, signal.SIGSTOP)
+        if chance.random() < 0.5:
+            runtime.pause(bundle)
+            assert runtime.status(bundle) == "paused"
+            time.sleep(chance.uniform(0, 0.05))
+            runtime.resume(bundle)
+        time.sleep(chance.uniform(0, 0.02))
+        for pid in some:
+            os.kill(pid, signal.SIGCONT)
+        assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+    runtime.kill(bundle, "USR1")
+    said = run.finish(timeout_s=CALL_S)
+    assert run.returncode == 0, said

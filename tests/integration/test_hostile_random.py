@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random calls with random arguments from many threads: the sentry neither crashes nor hangs nor leaks."""
+
+import os
+import time
+
+import pytest
+
+from lib import guest
+
+pytestmark = [pytest.mark.classes("sentry"), pytest.mark.beyond("runc", "crun", reason="have no sentry"),
+              pytest.mark.timeout(1500)]
+
+
+def seed():
+    """A new one each day; a failure's can be given."""
+    return os.environ.get("CAISSON_SEED_RANDOM") or time.strftime("%Y%m%d")
+
+
+def test_random_calls_leave_the_sentry_alive_and_clean(runtime, bundle, scaled):
+    guest.install(bundle)
+    bundle.mount("/tmp", "tmpfs", "tmpfs", ["mode=1777"])
+    seconds = float(os.environ.get("CAISSON_RANDOM_S") or scaled(600, 60))
+    runtime.run_detached(bundle, ["guest", "random", int(seconds), seed(), 8])
+    deadline = time.monotonic() + seconds + 120
+
+    while runtime.status(bundle) == "running":
+        assert time.monotonic() < deadline, f"no end:\n{runtime.output(bundle)[-300:]}"
+        runtime.call("ps", bundle.id, check=False, timeout_s=60)
+        time.sleep(1)
+    # Whatever was made, nothing but pid 1 was left to the end.
+    said = runtime.output(bundle).splitlines()
+    assert said[-1].startswith("slices "), said[-3:]
