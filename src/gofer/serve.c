@@ -17,6 +17,7 @@ void gofer_server_init(struct gofer_server *s, int sock, int proc_fd, uint64_t n
 
 	s->sock = sock;
 	s->proc_fd = proc_fd;
+	s->came = -EBADF;
 	s->nodes_max = nodes < GOFER_NODES_MAX ? (uint32_t)nodes : GOFER_NODES_MAX;
 }
 
@@ -54,6 +55,8 @@ static int dispatch(struct gofer_server *s, const struct gofer_request *r, struc
 		return gofer_do_setattr(s, r, out);
 	case GOFER_OPEN:
 		return gofer_do_open(s, r, out);
+	case GOFER_READER:
+		return gofer_do_reader(s, r, out);
 	case GOFER_CREATE:
 		return gofer_do_create(s, r, out);
 	case GOFER_TMPFILE:
@@ -129,8 +132,8 @@ int gofer_handle(struct gofer_server *s, const void *message, size_t len, int *r
 	int r = gofer_request_decode(message, len, &request);
 
 	*ret_fd = -EBADF;
-	if (r == -EBADMSG)
-		return r;
+	if (r == -EBADMSG || (s->came >= 0 && request.type != GOFER_READER))
+		return -EBADMSG;
 	if (r == 0)
 		r = dispatch(s, &request, &out);
 	*ret_fd = out.fd;
@@ -181,13 +184,30 @@ static long reply_with(struct gofer_server *s, size_t len, int fd)
 	return r;
 }
 
+/* Into s->in; a descriptor into s->came: there is room for one, more are dropped and told. */
+static long receive(struct gofer_server *s)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr head;
+	} control;
+	struct iovec iov = { .iov_base = s->in, .iov_len = sizeof(s->in) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control.bytes) };
+	const long n = SYS3(SYS_recvmsg, s->sock, &msg, MSG_CMSG_CLOEXEC);
+
+	if (n >= 0 && msg.msg_controllen >= CMSG_LEN(sizeof(int)) &&
+	    control.head.cmsg_level == SOL_SOCKET && control.head.cmsg_type == SCM_RIGHTS)
+		memcpy(&s->came, CMSG_DATA(&control.head), sizeof(s->came));
+	return n > 0 && msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EBADMSG : n;
+}
+
 int gofer_serve(struct gofer_server *s)
 {
 	for (;;) {
-		struct iovec iov = { .iov_base = s->in, .iov_len = sizeof(s->in) };
-		/* No room for descriptors: the kernel drops them, and says so. */
-		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-		const long n = SYS3(SYS_recvmsg, s->sock, &msg, MSG_CMSG_CLOEXEC);
+		const long n = receive(s);
 		long r;
 		int fd;
 
@@ -195,9 +215,10 @@ int gofer_serve(struct gofer_server *s)
 			continue;
 		if (n <= 0)
 			return n == -ECONNRESET ? 0 : (int)n;
-		if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-			return -EBADMSG;
 		r = gofer_handle(s, s->in, (size_t)n, &fd);
+		if (s->came >= 0)
+			(void)gofer_close_fd(s->came);
+		s->came = -EBADF;
 		if (r < 0)
 			return (int)r;
 		r = reply_with(s, (size_t)r, fd);

@@ -57,6 +57,7 @@ struct gofer_server {
 	uint16_t free_head; /* slot + 1, or 0 */
 	uint64_t serial;    /* of the youngest id */
 	uint64_t uses;	    /* of streams */
+	int came;	    /* with the request: -EBADF, or owned, and closed after it */
 	struct gofer_root roots[GOFER_ROOTS_MAX];
 	struct gofer_held nodes[GOFER_NODES_MAX];
 	struct gofer_stream streams[GOFER_STREAMS_MAX];
@@ -124,6 +125,7 @@ GOFER_HANDLER(lookup);
 GOFER_HANDLER(getattr);
 GOFER_HANDLER(setattr);
 GOFER_HANDLER(open);
+GOFER_HANDLER(reader);
 GOFER_HANDLER(create);
 GOFER_HANDLER(tmpfile);
 GOFER_HANDLER(mkdir);

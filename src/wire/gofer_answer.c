@@ -127,7 +127,7 @@ static bool tail_valid(uint32_t type, const struct gofer_answer *a)
 static bool brings_descriptor(uint32_t type)
 {
 	return type == GOFER_OPEN || type == GOFER_CREATE || type == GOFER_TMPFILE ||
-	       type == GOFER_CONNECT || type == GOFER_BIND;
+	       type == GOFER_CONNECT || type == GOFER_BIND || type == GOFER_READER;
 }
 
 int gofer_reply_decode(const void *message, size_t len, uint32_t type, struct gofer_answer *ret)

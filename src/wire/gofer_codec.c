@@ -51,6 +51,7 @@ static bool shape_of(uint32_t type, struct shape *ret)
 		[GOFER_TMPFILE] = { sizeof(struct gofer_make), 0, 0, 0 },
 		[GOFER_STAY] = { sizeof(struct gofer_stay), 0, 0, 0 },
 		[GOFER_LOOKUP] = { sizeof(struct gofer_lookup), NAMES_COUNTED, 0, 0 },
+		[GOFER_READER] = { 0, 0, 0, 0 },
 	};
 
 	if (type == 0 || type >= GOFER_TYPE_MAX)

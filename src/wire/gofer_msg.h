@@ -5,8 +5,9 @@
  *
  * One SOCK_SEQPACKET pair per container; one message is one request or one reply, at most
  * GOFER_MESSAGE_MAX bytes. The client may have many requests in flight: the gofer takes them in
- * order and every reply carries the tag of its request. Descriptors travel only from the gofer to
- * the client, as SCM_RIGHTS of the reply that says so (gofer_reply.fds).
+ * order and every reply carries the tag of its request. Descriptors travel from the gofer to the
+ * client, as SCM_RIGHTS of the reply that says so (gofer_reply.fds), and the other way with READER
+ * alone (a descriptor that comes with anything else ends the connection).
  *
  * Files are named by node ids, which the gofer hands out (ATTACH, WALK, CREATE ...), which only
  * grow and are never used twice; the client gives them back with CLOSE. Each id stands for one
@@ -69,6 +70,7 @@ enum gofer_type {
 	GOFER_LOOKUP,
 	GOFER_TMPFILE,
 	GOFER_STAY,
+	GOFER_READER,
 	GOFER_TYPE_MAX, /* one more than the last */
 };
 
@@ -369,6 +371,12 @@ struct gofer_bind {
 	uint32_t mode, uid, gid;
 	uint32_t socket_type;
 };
+
+/*
+ * READER: with the request comes a descriptor of a memory file (memfd_create(2)); with the reply
+ * one that can only read it, which the client cannot make. No fields. -EINVAL: it is none, -EPROTO:
+ * there was none.
+ */
 
 _Static_assert(sizeof(struct gofer_request_head) == 16, "wire");
 _Static_assert(sizeof(struct gofer_reply) == 24, "wire");

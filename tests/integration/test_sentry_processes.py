@@ -232,6 +232,50 @@ def test_sentry_and_gofer_see_an_empty_root_and_leave_no_core(runtime, bundle):
         assert os.stat(f"/proc/{pid}/mem").st_uid == 0, "not dumpable: its files are root's"
 
 
+READERS = """
+import ctypes, mmap, os, time
+fd = os.open("/tmp/file", os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 8192)
+reader = mmap.mmap(os.open("/tmp/file", os.O_RDONLY), 8192, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+writer = mmap.mmap(fd, 8192, flags=mmap.MAP_SHARED)
+libc = ctypes.CDLL(None)
+libc.shmat.restype = ctypes.c_void_p
+libc.shmat(libc.shmget(0, 16384, 0o1600), None, 0o10000)
+writer[0:5] = b"hello"
+print(reader[0:5].decode(), flush=True)
+time.sleep(1000)
+"""
+
+
+def shared_memory(pid):
+    """{(name, size in KiB): flags} of mappings of memory files by a stub, its own areas left out."""
+    found, what = {}, None
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8").splitlines():
+        words = line.split()
+        if re.match("[0-9a-f]+-[0-9a-f]+ ", line):
+            what = words[5] if len(words) > 5 else ""
+            inside = int(words[0].split("-")[0], 16) < 0x7f8000000000
+        elif words[0] == "Size:":
+            size = int(words[1])
+        elif words[0] == "VmFlags:" and inside and what.startswith("/memfd:"):
+            found.setdefault((what, size), []).append(words[1:])
+    return found
+
+
+def test_what_a_guest_maps_to_read_its_stub_cannot_write(runtime):
+    reader = runtime.start_call("do", "--", "/usr/bin/python3", "-c", READERS)
+    assert reader.read_line() == "hello"
+
+    stubs = [stub for sentry in children(reader.popen.pid) for zygote in children(sentry) for stub in children(zygote)]
+    flags = {}
+    for stub in stubs:
+        flags.update(shared_memory(stub))
+    # Once to read and once to write; the segment to read alone. "mw": may be made writable (proc(5)).
+    assert sorted("mw" in of for of in flags["/memfd:tmpfs", 8]) == [False, True]
+    assert ["mw" in of for of in flags["/memfd:shm", 16]] == [False]
+    reader.kill()
+
+
 def test_namespaces_are_none_of_the_hosts(runtime, bundle):
     runtime.run_detached(bundle)
     pids = processes(runtime, bundle)

@@ -28,6 +28,7 @@
 #include "sentry/boot/terminal.h"
 #include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
+#include "sentry/mem/memfile.h"
 #include "sentry/mm/ipc_ns.h"
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
@@ -228,6 +229,7 @@ static int make_namespaces(struct err *err)
 		r = tell_users(c);
 	boot_set_bind(bind_root);
 	goferfs_set_on_death(on_gofer_death);
+	memfile_set_reader(goferfs_reader);
 	if (r == 0)
 		r = bind_root(c, 0, false, &root);
 	if (r < 0)

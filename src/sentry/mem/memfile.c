@@ -76,6 +76,7 @@ int memfile_new(const char *name, uint64_t size, struct memfile **ret)
 	if (!m)
 		return -ENOMEM;
 	m->refs = 1;
+	m->reader_fd = -EBADF;
 	m->host_fd = memfd_create(name, MFD_CLOEXEC);
 	if (m->host_fd < 0) {
 		r = errno == ENOMEM ? -ENOMEM : -ENFILE;
@@ -113,12 +114,39 @@ int memfile_adopt(int host_fd, uint64_t size, struct memfile **ret)
 	if (!m)
 		return -ENOMEM;
 	m->refs = 1;
+	m->reader_fd = -EBADF;
 	m->host_fd = TAKE_FD(fd);
 	m->on_disk = true;
 	m->size = size;
 	on_disk++;
 	*ret = m;
 	return 0;
+}
+
+static int (*make_reader)(int host_fd);
+
+void memfile_set_reader(int (*make)(int host_fd))
+{
+	make_reader = make;
+}
+
+int memfile_reader(struct memfile *m)
+{
+	int fd;
+
+	if (!make_reader)
+		return m->host_fd;
+	if (m->reader_fd >= 0)
+		return m->reader_fd;
+	memfile_ref(m);
+	fd = make_reader(m->host_fd);
+	if (fd >= 0 && m->reader_fd >= 0)
+		close(fd); /* another fiber was first */
+	else if (fd >= 0)
+		m->reader_fd = fd;
+	fd = fd < 0 ? (fd == -ENFILE || fd == -EMFILE ? -ENFILE : -EIO) : m->reader_fd;
+	memfile_unref(m);
+	return fd;
 }
 
 struct memfile *memfile_ref(struct memfile *m)
@@ -134,6 +162,8 @@ void memfile_unref(struct memfile *m)
 	if (m->on_disk)
 		on_disk--;
 	close(m->host_fd);
+	if (m->reader_fd >= 0)
+		close(m->reader_fd);
 	free(m);
 }
 

@@ -17,6 +17,7 @@
 struct memfile {
 	unsigned int refs;
 	int host_fd;   /* read and write */
+	int reader_fd; /* read only; -EBADF until memfile_reader() */
 	bool on_disk;  /* adopted: may have to be waited for */
 	uint64_t size; /* bytes */
 };
@@ -32,6 +33,13 @@ int memfile_new(const char *name, uint64_t size, struct memfile **ret);
  * descriptors of this process are such files.
  */
 int memfile_adopt(int host_fd, uint64_t size, struct memfile **ret);
+/*
+ * The descriptor for a mapping that may never be written: whoever holds it can make it no more. It
+ * stays the memfile's. Without a maker (tests) it is host_fd. May park; -ENFILE, -EIO.
+ */
+int memfile_reader(struct memfile *m);
+/* Makes a descriptor that only reads out of another; before the first mapping. */
+void memfile_set_reader(int (*make)(int host_fd));
 struct memfile *memfile_ref(struct memfile *m);
 void memfile_unref(struct memfile *m);
 

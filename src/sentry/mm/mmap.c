@@ -33,7 +33,11 @@ int vma_map_host(struct platform_thread *t, const struct vma *vma, uaddr_t start
 	const uint64_t offset = vma->offset + (start - vma->start);
 
 	if (vma->memfile && !vma->file) {
-		map.host_fd = vma->memfile->host_fd;
+		const bool writable = vma->max_prot & PROT_WRITE;
+
+		map.host_fd = writable ? vma->memfile->host_fd : memfile_reader(vma->memfile);
+		if (map.host_fd < 0)
+			return map.host_fd;
 		map.offset = offset;
 	} else if (vma->file) {
 		struct mmap_source source = { .host_fd = -1 };

@@ -136,6 +136,11 @@ static int await(struct fixture *f, ssize_t *ret_len)
 
 int call(struct fixture *f, const struct gofer_request *r)
 {
+	return call_with(f, r, NULL, 0);
+}
+
+int call_with(struct fixture *f, const struct gofer_request *r, const int *fds, size_t nfds)
+{
 	struct gofer_request request = *r;
 	uint64_t tag;
 	ssize_t n;
@@ -145,7 +150,7 @@ int call(struct fixture *f, const struct gofer_request *r)
 	len = gofer_request_encode(&request, f->message);
 	if (len < 0)
 		fail_msg("request of type %u cannot be written: %d", r->type, len);
-	assert_int_equal(fd_send(f->sock, f->message, (size_t)len, NULL, 0), 0);
+	assert_int_equal(fd_send(f->sock, f->message, (size_t)len, fds, nfds), 0);
 	if (await(f, &n) != 0)
 		fail_msg("request of type %u: the gofer is gone", r->type);
 	assert_int_equal(gofer_reply_tag(f->message, (size_t)n, &tag), 0);

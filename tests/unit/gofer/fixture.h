@@ -36,6 +36,8 @@ int fixture_teardown(void **state);
 
 /* Sends and awaits: answer.error. */
 int call(struct fixture *f, const struct gofer_request *r);
+/* The same, and descriptors go along. */
+int call_with(struct fixture *f, const struct gofer_request *r, const int *fds, size_t nfds);
 /* Sends bytes as they are; awaits a reply. Its error, or 1 if the connection ended. */
 int call_raw(struct fixture *f, const void *bytes, size_t len);
 

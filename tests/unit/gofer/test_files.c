@@ -486,6 +486,52 @@ static void a_file_size_limit_is_an_error_and_not_the_end(void **state)
 	assert_alive(f);
 }
 
+static int ask_reader(struct fixture *f, int fd)
+{
+	return call_with(f, &(struct gofer_request){ .type = GOFER_READER }, &fd, 1);
+}
+
+static void a_memory_file_is_opened_again_to_be_read(void **state)
+{
+	struct fixture *f = *state;
+	const int memory = memfd_create("memory", MFD_CLOEXEC);
+	char byte = 'x';
+
+	assert_int_equal(write(memory, &byte, 1), 1);
+	assert_int_equal(ask_reader(f, memory), 0);
+	assert_true(f->fd >= 0);
+	assert_int_equal(fcntl(f->fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(pread(f->fd, &byte, 1, 0), 1);
+	assert_int_equal(pwrite(f->fd, &byte, 1, 0), -1);
+	assert_true(mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0) == MAP_FAILED);
+	(void)close(memory);
+}
+
+/* A fallen sentry cannot have more of what it holds than it was given. */
+static void nothing_but_a_memory_file_is_opened_again(void **state)
+{
+	struct fixture *f = *state;
+	int ends[2], fd;
+
+	assert_int_equal(call(f, &(struct gofer_request){ .type = GOFER_READER }), -EPROTO);
+	put_file(f, "rw/file", "secret");
+	fd = openat(AT_FDCWD, "/proc/self/exe", O_PATH | O_CLOEXEC);
+	assert_int_equal(ask_reader(f, fd), -EINVAL);
+	(void)close(fd);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(ask_reader(f, ends[1]), -EINVAL);
+	assert_int_equal(ask_reader(f, f->sock), -EINVAL);
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(ask_reader(f, fd), -EINVAL);
+	(void)close(fd);
+	fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(ask_reader(f, fd), -EINVAL);
+	(void)close(fd);
+	assert_alive(f);
+	(void)close(ends[1]);
+	(void)close(ends[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -502,6 +548,8 @@ int main(void)
 		GOFER_TEST(data_is_synced_and_copied),
 		GOFER_TEST(a_file_without_a_name_can_get_one),
 		GOFER_TEST(a_file_size_limit_is_an_error_and_not_the_end),
+		GOFER_TEST(a_memory_file_is_opened_again_to_be_read),
+		GOFER_TEST(nothing_but_a_memory_file_is_opened_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,13 +195,33 @@ static void on_readable(struct kloop_fd *source, uint32_t events)
 		die();
 }
 
-/* 0, -EAGAIN: no room now, -EIO. */
-static int send_now(size_t len)
+static ssize_t send_with(size_t len, int fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr head;
+	} control = { .head = { .cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS,
+				.cmsg_len = CMSG_LEN(sizeof(int)) } };
+	struct iovec iov = { gofer.out, len };
+	const struct msghdr msg = { .msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = &control,
+				    .msg_controllen = sizeof(control.bytes) };
+
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	return sendmsg(gofer.source.host_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* fd: goes along, if it is one. 0, -EAGAIN: no room now, -EIO. */
+static int send_now(size_t len, int fd)
 {
 	ssize_t n;
 
 	do {
-		n = send(gofer.source.host_fd, gofer.out, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = fd >= 0 ? send_with(len, fd)
+			    : send(gofer.source.host_fd, gofer.out, len,
+				   MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return -EAGAIN;
@@ -226,7 +246,7 @@ static void tell_forgotten(void)
 	if (!gofer.forgotten_len || gofer.dead || gofer.in_flight >= GOFER_IN_FLIGHT)
 		return;
 	len = gofer_request_encode(&r, gofer.out);
-	if (len < 0 || send_now((size_t)len) < 0)
+	if (len < 0 || send_now((size_t)len, -EBADF) < 0)
 		return;
 	gofer.nodes -= gofer.forgotten_len < gofer.nodes ? gofer.forgotten_len : gofer.nodes;
 	gofer.forgotten_len = 0;
@@ -307,7 +327,8 @@ static int start(struct gofer_call *call)
 		r = gofer_request_encode(&call->request, gofer.out);
 		if (r < 0)
 			return r;
-		r = send_now((size_t)r);
+		r = send_now((size_t)r,
+			     call->request.type == GOFER_READER ? call->send_fd : -EBADF);
 		if (r == 0) {
 			list_add_tail(&call->node, &gofer.calls);
 			return 0;
@@ -381,6 +402,18 @@ int gofer_ask(const struct gofer_request *request)
 
 	gofer_call_done(&call);
 	return r;
+}
+
+int goferfs_reader(int fd)
+{
+	GOFER_CALL(call, .type = GOFER_READER);
+	int r;
+
+	call.send_fd = fd;
+	r = gofer_call(&call);
+	if (r < 0)
+		return r;
+	return call.fd >= 0 ? TAKE_FD(call.fd) : -ENFILE;
 }
 
 int goferfs_connect(int sock)

@@ -46,6 +46,12 @@ int goferfs_nameless_file(struct superblock *sb, int *ret_fd);
  */
 void goferfs_set_limits(uint64_t memory_bytes, uint64_t descriptors);
 
+/*
+ * A second descriptor of a nameless file of ours, which can only read it (mem/memfile.h). From a
+ * fiber. The caller's, or -errno.
+ */
+int goferfs_reader(int fd);
+
 /* For metrics and tests. */
 struct goferfs_counts {
 	uint64_t requests; /* sent */

@@ -42,6 +42,7 @@ struct gofer_call {
 	struct gofer_request request; /* by the caller: type, fields, names, blob */
 	struct gofer_answer answer;   /* points into `message` */
 	int fd;			      /* that came along, or -EBADF; owned */
+	int send_fd;		      /* READER: goes along, borrowed */
 	void *message;		      /* owned */
 
 	/* connection.c */

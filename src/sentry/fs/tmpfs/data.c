@@ -256,7 +256,7 @@ static int data_mmap(struct file *f, int prot, int flags, uint64_t offset, uint6
 		     struct mmap_source *ret)
 {
 	struct tmpfs_inode *t = tmpfs_inode(f->inode);
-	int r;
+	int r, fd;
 
 	if (flags & MAP_SHARED && prot & PROT_WRITE &&
 	    t->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
@@ -266,7 +266,10 @@ static int data_mmap(struct file *f, int prot, int flags, uint64_t offset, uint6
 	krwlock_write_unlock(&f->inode->lock);
 	if (r < 0)
 		return r;
-	*ret = (struct mmap_source){ .host_fd = t->mem->host_fd,
+	fd = f->mode & FMODE_WRITE ? t->mem->host_fd : memfile_reader(t->mem);
+	if (fd < 0)
+		return fd;
+	*ret = (struct mmap_source){ .host_fd = fd,
 				     .offset = offset,
 				     .no_write = flags & MAP_SHARED &&
 						 t->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE),
