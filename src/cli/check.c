@@ -15,10 +15,15 @@
 
 struct check_options {
 	bool json;
+	bool seccomp;
 };
+
+extern const char seccomp_lists[]; /* scripts/gen-text */
 
 static const struct option table[] = {
 	{ "json", "print JSON", NULL, offsetof(struct check_options, json), OPTION_FLAG, 0 },
+	{ "seccomp", "print what each process of class sentry may call, and why", NULL,
+	  offsetof(struct check_options, seccomp), OPTION_FLAG, 0 },
 	{ 0 },
 };
 
@@ -142,11 +147,16 @@ static int run_check(struct cli *cli, const void *options, const struct option_a
 	const struct check_options *o = options;
 	AUTO_BUF struct buf out = { 0 };
 	bool works = false;
-	AUTO_JSON json_t *root = check_document(&works);
+	AUTO_JSON json_t *root = NULL;
 	const char *name;
 	json_t *class;
 	int r;
 
+	if (o->seccomp) {
+		buf_printf(&out, "%s", seccomp_lists);
+		return out_flush(&out, err);
+	}
+	root = check_document(&works);
 	if (!root)
 		return err_sys(err, -ENOMEM, "check");
 	if (o->json) {

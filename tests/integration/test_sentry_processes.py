@@ -296,3 +296,14 @@ def test_the_sentrys_list_is_short_and_every_line_has_a_reason():
     assert all(line.split("#", 1)[1].strip() for line in lines)
     assert not names & {"open", "openat", "openat2", "socket", "execve", "execveat", "clone", "clone3", "fork", "vfork",
                         "ptrace", "prctl", "seccomp", "mount", "setns", "unshare", "io_uring_setup", "pidfd_getfd"}
+
+
+def test_check_prints_every_list_with_its_reasons(runtime):
+    printed = runtime.call("check", "--seccomp").stdout.splitlines()
+    lists = pathlib.Path(__file__).parents[2] / "seccomp"
+
+    for path in lists.iterdir():
+        at = printed.index(f"== {path.name}") + 1
+        lines = path.read_text(encoding="ascii").splitlines()
+        assert printed[at:at + len(lines)] == lines
+    assert sum(line.startswith("== ") for line in printed) == len(list(lists.iterdir())) == 4
