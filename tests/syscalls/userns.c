@@ -14,8 +14,20 @@
 
 static void enter(void)
 {
-	if (unshare(CLONE_NEWUSER))
-		SKIP("no user namespace: %s", test_errno_name(errno));
+	OK(unshare(CLONE_NEWUSER));
+}
+
+/* Before anybody waits for anybody. */
+static void need_user_namespaces(void)
+{
+	pid_t pid;
+	int status;
+
+	CHILD (pid)
+		_exit(unshare(CLONE_NEWUSER) ? errno : 0);
+	status = wait_status(pid);
+	if (status)
+		SKIP("no user namespace: %s", test_errno_name(WEXITSTATUS(status)));
 }
 
 static int put(const char *path, const char *text)
@@ -70,6 +82,7 @@ TEST(an_unmapped_process_is_the_overflow_user)
 	uid_t r, e, s;
 	pid_t pid;
 
+	need_user_namespaces();
 	write_file("mine", "x");
 	CHILD (pid) {
 		enter();
@@ -102,6 +115,7 @@ TEST(a_map_names_the_ids)
 	char text[256], want[64];
 	pid_t pid;
 
+	need_user_namespaces();
 	write_file("mine", "x");
 	CHILD (pid) {
 		become(0);
@@ -132,6 +146,7 @@ TEST(maps_are_written_once_and_well)
 	char text[64];
 	pid_t pid;
 
+	need_user_namespaces();
 	CHILD (pid) {
 		enter();
 		CHECK_ERRNO(put("/proc/self/uid_map", "x"), EINVAL);
@@ -171,6 +186,7 @@ TEST(a_parent_maps_many)
 	struct stat st;
 	pid_t pid;
 
+	need_user_namespaces();
 	need_cap(CAP_SETUID, "CAP_SETUID");
 	need_cap(CAP_SETGID, "CAP_SETGID");
 	need_cap(CAP_SETFCAP, "CAP_SETFCAP");
@@ -221,6 +237,7 @@ TEST(capabilities_count_inside_only)
 {
 	pid_t pid;
 
+	need_user_namespaces();
 	CHILD (pid) {
 		become(0);
 		CHECK_ERRNO(sethostname("x", 1), EPERM);
@@ -241,14 +258,14 @@ TEST(clone_with_others_at_once)
 	char host[64] = "";
 	pid_t pid, inner;
 
+	need_user_namespaces();
 	gethostname(host, sizeof(host) - 1);
 	CHILD (pid) {
 		inner = (pid_t)syscall(SYS_clone,
 				       CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWUTS |
 					       CLONE_NEWCGROUP | SIGCHLD,
 				       0, 0, 0, 0);
-		if (inner == -1)
-			SKIP("no user namespace: %s", test_errno_name(errno));
+		CHECK(inner != -1);
 		if (!inner) {
 			if (getpid() != 1 || getuid() != OVERFLOW)
 				_exit(1);
@@ -267,6 +284,7 @@ TEST(mounts_inside)
 	struct stat st;
 	pid_t pid;
 
+	need_user_namespaces();
 	OK(mkdir("t", 0755));
 	OK(mkdir("b", 0755));
 	write_file("b/file", "x");
@@ -298,6 +316,7 @@ TEST(restrictions_of_mounts_stay)
 {
 	pid_t pid;
 
+	need_user_namespaces();
 	need_cap(CAP_SYS_ADMIN, "CAP_SYS_ADMIN");
 	CHILD (pid) {
 		OK(unshare(CLONE_NEWNS));
@@ -325,6 +344,7 @@ TEST(joining_another)
 	pid_t pid, joiner;
 	int fd, own;
 
+	need_user_namespaces();
 	pid = OK(fork());
 	if (!pid) {
 		become(0);
@@ -334,9 +354,6 @@ TEST(joining_another)
 	}
 	own = OK(open("/proc/self/ns/user", O_RDONLY));
 	CHECK_ERRNO(setns(own, CLONE_NEWUSER), EINVAL);
-	settle(pid);
-	if (waitpid(pid, NULL, WNOHANG))
-		SKIP("no user namespace");
 	gate_pass(&ready);
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
 	fd = OK(open(path, O_RDONLY));
@@ -372,6 +389,7 @@ TEST(nested)
 	char text[256], want[64];
 	pid_t pid;
 
+	need_user_namespaces();
 	CHILD (pid) {
 		become(100);
 		become(5);
@@ -406,6 +424,7 @@ TEST(signals_and_files_over_the_border)
 	struct gate ready = gate_new();
 	pid_t pid, parent = getpid();
 
+	need_user_namespaces();
 	CHILD (pid) {
 		int on = 1, pair[2];
 		struct ucred u;
@@ -428,6 +447,7 @@ TEST(bounds_of_capabilities)
 {
 	pid_t pid;
 
+	need_user_namespaces();
 	CHILD (pid) {
 		become(0);
 		CHECK_EQ(prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0), 1);
