@@ -71,6 +71,34 @@ TEST(by_ioctl_and_given_up)
 	CHECK_ERRNO(tcgetpgrp(s), ENOTTY);
 }
 
+TEST(left_by_one_process)
+{
+	int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY), s;
+	pid_t pid, child;
+
+	if (fd < 0)
+		SKIP("no /dev/ptmx");
+	OK(unlockpt(fd));
+	s = OK(open(ptsname(fd), O_RDWR | O_NOCTTY));
+	OK(ioctl(s, TIOCSCTTY, 0));
+	on_signal(SIGHUP, count_signal, 0);
+	CHILD (pid) {
+		OK(ioctl(s, TIOCNOTTY));
+		CHECK_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
+		CHECK_ERRNO(tcgetpgrp(s), ENOTTY);
+		CHECK_ERRNO(ioctl(s, TIOCNOTTY), ENOTTY);
+		/* Its children are born without. */
+		CHILD (child)
+			CHECK_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
+		wait_ok(child);
+	}
+	wait_ok(pid);
+	/* The session keeps it, and nobody was told. */
+	OK(close(OK(open("/dev/tty", O_RDWR))));
+	CHECK_EQ(tcgetpgrp(s), getpgrp());
+	CHECK_EQ(signals_seen, 0);
+}
+
 TEST(only_leaders_take)
 {
 	int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY);

@@ -221,3 +221,65 @@ TEST(unlinked_queue_lives_while_open)
 	OK(fcntl(other, F_GETFD));
 	CHECK_EQ(mq_receive(q, buf, 8, NULL), 1);
 }
+
+static volatile int called;
+
+static void call(union sigval value)
+{
+	__atomic_store_n(&called, value.sival_int, __ATOMIC_SEQ_CST);
+}
+
+static void wait_called(int want)
+{
+	for (int i = 0; i < 15000 && !called; i++)
+		sleep_ms(1);
+	CHECK_EQ(called, want);
+}
+
+/* The library waits at a netlink socket for a message of the kernel. */
+TEST(notification_by_a_thread)
+{
+	mqd_t q = make(2, 8, 0);
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD,
+			       .sigev_notify_function = call,
+			       .sigev_value.sival_int = 5 };
+	char buf[8];
+
+	drop();
+	OK(mq_notify(q, &ev));
+	CHECK_ERRNO(mq_notify(q, &ev), EBUSY);
+	OK(mq_send(q, "x", 1, 0));
+	wait_called(5);
+	CHECK_EQ(mq_receive(q, buf, 8, NULL), 1);
+	/* Once; a registration that is taken back calls nobody. */
+	called = 0;
+	ev.sigev_value.sival_int = 6;
+	OK(mq_notify(q, &ev));
+	OK(mq_notify(q, NULL));
+	ev.sigev_value.sival_int = 7;
+	OK(mq_notify(q, &ev));
+	OK(mq_send(q, "x", 1, 0));
+	wait_called(7);
+}
+
+TEST(notification_of_no_kind)
+{
+	mqd_t q = make(2, 8, 0);
+	struct sigevent ev = { .sigev_notify = SIGEV_NONE };
+	pid_t pid;
+
+	drop();
+	OK(mq_notify(q, &ev));
+	/* It keeps others out, and that is all. */
+	CHILD (pid)
+		CHECK_ERRNO(mq_notify(q, &ev), EBUSY);
+	wait_ok(pid);
+	OK(mq_send(q, "x", 1, 0));
+	ev.sigev_notify = 77;
+	CHECK_ERRNO(syscall(SYS_mq_notify, q, &ev), EINVAL);
+	ev.sigev_notify = SIGEV_THREAD;
+	ev.sigev_signo = 99;
+	ev.sigev_value.sival_ptr = &ev;
+	CHECK_ERRNO(syscall(SYS_mq_notify, q, &ev), EBADF);
+	CHECK_ERRNO(syscall(SYS_mq_notify, 99, &ev), EBADF);
+}

@@ -355,3 +355,15 @@ static const struct socket_ops netlink_ops = {
 	.getsockopt = netlink_getsockopt,
 	.release = netlink_release,
 };
+
+bool netlink_file(struct file *f)
+{
+	const struct socket *s = socket_from_file(f);
+
+	return s && s->ops == &netlink_ops;
+}
+
+void netlink_deliver(struct file *f, const uint8_t *bytes, size_t len)
+{
+	(void)queue_answer(to_netlink(socket_from_file(f)), (const char *)bytes, len);
+}

@@ -134,6 +134,10 @@ long netdevice_ioctl(struct net_ns *ns, unsigned int cmd, uint64_t arg, struct u
 /* Control messages of SOL_SOCKET that a receiver asked for: time stamps. */
 void socket_put_times(const struct socket *s, struct socket_msg *m, nsec_t arrived);
 
+/* Netlink sockets of the sandbox get messages of other rooms: bytes as they are. */
+bool netlink_file(struct file *f);
+void netlink_deliver(struct file *f, const uint8_t *bytes, size_t len);
+
 /* Families: a fresh socket of a type and protocol that they know, or socket(2)'s errno. */
 int unix_create(struct net_ns *ns, int type, int protocol, uint32_t flags, struct socket **ret);
 int inet_create(struct net_ns *ns, int family, int type, int protocol, uint32_t flags,

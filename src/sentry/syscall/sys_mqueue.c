@@ -7,6 +7,7 @@
 
 #include "sentry/core/kclock.h"
 #include "sentry/fs/mqueue/mqueue.h"
+#include "sentry/net/socket.h"
 #include "sentry/syscall/syscall.h"
 
 /* struct sigevent of the kernel's ABI, as far as it counts. */
@@ -130,12 +131,24 @@ sysret_t sys_mq_timedreceive(struct task *t, const struct syscall_args *a)
 	return n;
 }
 
+/* SIGEV_THREAD: sigev_signo is the library's netlink socket, sigev_value where its bytes are. */
+static int get_thread(struct task *t, const struct sigevent_abi *abi, struct mqueue_thread *ret)
+{
+	if (user_copy_in(task_um(t), ret->cookie, abi->value, sizeof(ret->cookie)) < 0)
+		return -EFAULT;
+	ret->socket = fd_get(t->files, abi->signo);
+	ret->send = netlink_deliver;
+	return ret->socket && netlink_file(ret->socket) ? 0 : -EBADF;
+}
+
 sysret_t sys_mq_notify(struct task *t, const struct syscall_args *a)
 {
 	AUTO_FILE struct file *f = NULL;
 	struct sigevent_abi abi = { 0 };
+	struct mqueue_thread thread = { 0 };
 	struct sigevent event = { 0 };
 	const uaddr_t at = arg_uaddr(a, 1);
+	int r = 0;
 
 	if (at && user_copy_in(task_um(t), &abi, at, sizeof(abi)) < 0)
 		return -EFAULT;
@@ -145,7 +158,12 @@ sysret_t sys_mq_notify(struct task *t, const struct syscall_args *a)
 	event.sigev_value.sival_ptr = (void *)(uintptr_t)abi.value;
 	event.sigev_signo = abi.signo;
 	event.sigev_notify = abi.notify;
-	return mqueue_notify(t, f, at ? &event : NULL);
+	if (abi.notify == SIGEV_THREAD)
+		r = get_thread(t, &abi, &thread);
+	if (r == 0)
+		r = mqueue_notify(t, f, at ? &event : NULL, &thread);
+	file_unref(thread.socket);
+	return r;
 }
 
 sysret_t sys_mq_getsetattr(struct task *t, const struct syscall_args *a)

@@ -153,6 +153,7 @@ static int make_group(struct task *t, struct task *child, const struct clone_req
 	if (req->flags & CLONE_CLEAR_SIGHAND)
 		clear_handlers(tg->sighand);
 	memcpy(tg->limits, t->tg->limits, sizeof(tg->limits));
+	tg->tty_left = t->tg->tty_left;
 	tg->oom_score_adj = t->tg->oom_score_adj;
 	tg->oom_score_adj_min = t->tg->oom_score_adj_min;
 	tg->exit_signal = req->flags & CLONE_PARENT ? t->tg->exit_signal : req->exit_signal;

@@ -220,6 +220,7 @@ int task_setsid(struct task *t)
 	r = process_group_new(tg->pid, session, &pgrp);
 	if (r == 0) {
 		session->leader = tg;
+		tg->tty_left = false;
 		process_group_join(tg, pgrp);
 		process_group_unref(pgrp);
 	}

@@ -152,8 +152,9 @@ struct thread_group {
 	uint64_t cmin_flt, cmaj_flt, cnvcsw, cnivcsw, max_rss, cmax_rss;
 	nsec_t start_ns;
 	int oom_score_adj,
-		oom_score_adj_min;	/* /proc/PID/oom_score_adj; the lowest without a right */
-	struct posix_timers *timers;	/* NULL: none; task/posix_timers.h */
+		oom_score_adj_min;   /* /proc/PID/oom_score_adj; the lowest without a right */
+	struct posix_timers *timers; /* NULL: none; task/posix_timers.h */
+	bool tty_left;		     /* TIOCNOTTY: the session's terminal is not this process's */
 	struct sem_undo_list *sem_undo; /* mm/sem.h; NULL: none */
 	struct itimers *itimers;	/* NULL: none; task/itimer.h */
 	void (*on_exit)(void *arg, struct thread_group *tg, int wait_status);

@@ -16,7 +16,7 @@ struct tty *tty_of_current(void)
 {
 	const struct task *t = task_current();
 
-	return t ? t->tg->session->tty : NULL;
+	return t && !t->tg->tty_left ? t->tg->session->tty : NULL;
 }
 
 int tty_check_change(struct tty *t, int sig)
@@ -24,7 +24,7 @@ int tty_check_change(struct tty *t, int sig)
 	struct task *task = task_current();
 	const struct process_group *foreground;
 
-	if (!task || task->tg->session->tty != t)
+	if (!task || tty_of_current() != t)
 		return 0;
 	foreground = task->tg->session->foreground;
 	if (!foreground || foreground == task->tg->pgrp)
@@ -104,14 +104,18 @@ void tty_file_set_session(struct file *slave, struct session *session)
 		associate(tf->tty, session);
 }
 
-/* A session's terminal is its leader's to give up. */
+/* A session's terminal is its leader's to give up; another process lets go of it for itself. */
 int tty_give_up(struct tty *t)
 {
 	const struct task *task = task_current();
 	struct process_group *foreground;
 
-	if (!task || task->tg->session->tty != t || !task_is_session_leader(task))
+	if (!task || tty_of_current() != t)
 		return -ENOTTY;
+	if (!task_is_session_leader(task)) {
+		task->tg->tty_left = true;
+		return 0;
+	}
 	foreground = task->tg->session->foreground;
 	if (foreground) {
 		process_group_ref(foreground);
@@ -128,7 +132,7 @@ int tty_get_pgrp(struct tty *t, bool master, int *ret)
 	const struct task *task = task_current();
 	const struct process_group *pgrp = t->session ? t->session->foreground : NULL;
 
-	if (!task || (!master && task->tg->session->tty != t))
+	if (!task || (!master && tty_of_current() != t))
 		return -ENOTTY;
 	*ret = pgrp ? pid_nr(pgrp->pid, task_pid_ns(task)) : 0;
 	return 0;
@@ -144,7 +148,7 @@ int tty_set_pgrp(struct tty *t, int nr)
 		return -ENOTTY;
 	if (r < 0)
 		return r;
-	if (!task || task->tg->session->tty != t || t->session != task->tg->session)
+	if (!task || tty_of_current() != t || t->session != task->tg->session)
 		return -ENOTTY;
 	if (nr < 0)
 		return -EINVAL;
@@ -163,7 +167,7 @@ int tty_get_session(struct tty *t, bool master, int *ret)
 {
 	const struct task *task = task_current();
 
-	if (!task || (!master && task->tg->session->tty != t) || !t->session)
+	if (!task || (!master && tty_of_current() != t) || !t->session)
 		return -ENOTTY;
 	*ret = pid_nr(t->session->pid, task_pid_ns(task));
 	return 0;

@@ -102,6 +102,12 @@ static void tell(struct mqueue *q)
 		info.si_uid = sender ? sender->cred->uid : 0;
 		(void)signal_send_group(tg, q->event.sigev_signo, &info);
 	}
+	if (tg && q->thread.socket) {
+		AUTO_FILE struct file *socket = TAKE_PTR(q->thread.socket);
+
+		q->thread.cookie[MQUEUE_COOKIE_LEN - 1] = MQUEUE_WOKEN_UP;
+		q->thread.send(socket, q->thread.cookie, MQUEUE_COOKIE_LEN);
+	}
 	mqueue_drop_notify(q);
 }
 
@@ -191,7 +197,8 @@ ssize_t mqueue_receive(struct file *f, struct uio *u, unsigned int *ret_priority
 	return n;
 }
 
-int mqueue_notify(struct task *t, struct file *f, const struct sigevent *event)
+int mqueue_notify(struct task *t, struct file *f, const struct sigevent *event,
+		  const struct mqueue_thread *thread)
 {
 	struct mqueue *q = queue_of(f);
 
@@ -200,8 +207,9 @@ int mqueue_notify(struct task *t, struct file *f, const struct sigevent *event)
 			mqueue_drop_notify(q);
 		return 0;
 	}
-	if (event->sigev_notify != SIGEV_NONE && event->sigev_notify != SIGEV_SIGNAL)
-		return event->sigev_notify == SIGEV_THREAD ? -EBADF : -EINVAL;
+	if (event->sigev_notify != SIGEV_NONE && event->sigev_notify != SIGEV_SIGNAL &&
+	    event->sigev_notify != SIGEV_THREAD)
+		return -EINVAL;
 	if (event->sigev_notify == SIGEV_SIGNAL &&
 	    (event->sigev_signo < 0 || event->sigev_signo > KNSIG))
 		return -EINVAL;
@@ -212,6 +220,10 @@ int mqueue_notify(struct task *t, struct file *f, const struct sigevent *event)
 		return -EBUSY;
 	q->notify = pid_ref(t->tg->pid);
 	q->event = *event;
+	if (event->sigev_notify == SIGEV_THREAD) {
+		q->thread = *thread;
+		file_ref(q->thread.socket);
+	}
 	return 0;
 }
 

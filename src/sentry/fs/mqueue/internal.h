@@ -41,7 +41,11 @@ struct mqueue {
 
 	struct pid *notify; /* process to tell of a message into the empty queue; one reference */
 	struct sigevent event;
+	struct mqueue_thread thread; /* SIGEV_THREAD; its descriptor is one reference */
 };
+
+/* The last byte of a cookie: NOTIFY_WOKENUP and NOTIFY_REMOVED of linux/mqueue.h. */
+enum { MQUEUE_WOKEN_UP = 1, MQUEUE_REMOVED = 2 };
 
 struct mq_inode {
 	struct inode inode;

@@ -100,6 +100,13 @@ struct mqueue *mqueue_ref(struct mqueue *q)
 
 void mqueue_drop_notify(struct mqueue *q)
 {
+	struct file *socket = TAKE_PTR(q->thread.socket);
+
+	if (socket) {
+		q->thread.cookie[MQUEUE_COOKIE_LEN - 1] = MQUEUE_REMOVED;
+		q->thread.send(socket, q->thread.cookie, MQUEUE_COOKIE_LEN);
+		file_unref(socket);
+	}
 	pid_unref(TAKE_PTR(q->notify));
 }
 

@@ -32,8 +32,21 @@ bool mqueue_file(const struct file *f);
 /* deadline: of CLOCK_MONOTONIC, NSEC_NEVER: none. Messages are copied by the uio. */
 int mqueue_send(struct file *f, struct uio *u, unsigned int priority, nsec_t deadline);
 ssize_t mqueue_receive(struct file *f, struct uio *u, unsigned int *ret_priority, nsec_t deadline);
-/* event NULL: end the registration of this process. 0, -EBUSY, -EINVAL. */
-int mqueue_notify(struct task *t, struct file *f, const struct sigevent *event);
+/* SIGEV_THREAD: the C library waits at a socket for the bytes that it gave, the last one changed.
+ */
+#define MQUEUE_COOKIE_LEN 32 /* NOTIFY_COOKIE_LEN of linux/mqueue.h */
+struct mqueue_thread {
+	struct file *socket;
+	uint8_t cookie[MQUEUE_COOKIE_LEN];
+	/* What cannot be sent is lost. */
+	void (*send)(struct file *socket, const uint8_t *bytes, size_t len);
+};
+/*
+ * event NULL: end the registration of this process. `thread` is for SIGEV_THREAD; the queue takes a
+ * reference on its socket. 0, -EBUSY, -EINVAL.
+ */
+int mqueue_notify(struct task *t, struct file *f, const struct sigevent *event,
+		  const struct mqueue_thread *thread);
 void mqueue_getattr(struct file *f, struct mq_attr *ret);
 int mqueue_setattr(struct file *f, const struct mq_attr *attr); /* mq_flags only */
 

@@ -282,7 +282,7 @@ static void stat_tty(const struct thread_group *tg, const struct pid_ns *ns, int
 
 	*ret_nr = 0;
 	*ret_pgrp = -1;
-	if (!s || !s->tty)
+	if (!s || !s->tty || tg->tty_left)
 		return;
 	*ret_nr = (int)tty_dev(s->tty);
 	if (s->foreground)
