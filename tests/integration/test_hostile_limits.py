@@ -44,7 +44,6 @@ def test_what_is_counted_is_refused_in_the_end_and_given_back(runtime, bundle, u
         # Killed for want of memory is an end as well, of that process alone.
         assert taken.returncode in (0, 137), f"{kind}: {taken}"
         assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n", kind
-        print(kind, taken.stdout.strip(), f"{taken.seconds:.1f} s")
         settles(runtime, bundle, sentry, before)
 
 
@@ -90,3 +89,29 @@ def test_stops_and_freezes_of_the_host_end_no_wait(runtime, bundle, scaled):
     runtime.kill(bundle, "USR1")
     said = run.finish(timeout_s=CALL_S)
     assert run.returncode == 0, said
+
+
+def test_frames_that_no_kernel_made_keep_no_process_from_its_end(runtime, bundle):
+    guest.install(bundle)
+    done = runtime.run(bundle, ["guest", "deaf"], check=False, timeout_s=300)
+
+    assert done.returncode == 0, done
+    assert len(done.stdout.splitlines()) == 44, done
+    assert "mask kill 0 ms: had ended" not in done.stdout, "the frames are not those that were meant"
+    if os.environ.get("CAISSON_SOAK") == "1":
+        assert all(int(line.split()[2]) < 1000 for line in done.stdout.splitlines()), done
+
+
+@pytest.mark.parametrize("where", ["tmpfs", "root"])
+@pytest.mark.parametrize("kind", ["forks", "depth", "rope", "links", "paths"])
+def test_a_bomb_hurts_nobody_else(runtime, bundle, kind, where):
+    guest.install(bundle)
+    if where == "tmpfs":
+        bundle.mount("/tmp", "tmpfs", "tmpfs", ["mode=1777"])
+    runtime.run_detached(bundle, ["guest", "init"])
+    # What stays on the host must be removable by a program that recurses.
+    deep = 20000 if where == "tmpfs" else 700
+    done = runtime.exec(bundle, ["guest", "bomb", kind, deep], check=False, timeout_s=CALL_S)
+    assert done.returncode == 0, done
+    assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+    wait_until(lambda: guest.metric(runtime, bundle, "caisson_sentry_tasks") == 1, 60, "the tasks are gone")

@@ -35,15 +35,19 @@ static _Noreturn int guest_init(int argc, char **argv)
 		(void)pause();
 }
 
+static int guest_nothing(int argc, char **argv)
+{
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		int (*fn)(int argc, char **argv);
 	} subs[] = {
-		{ "exhaust", guest_exhaust },
-		{ "init", guest_init },
-		{ "random", guest_random },
+		{ "bomb", guest_bomb }, { "deaf", guest_deaf },	      { "exhaust", guest_exhaust },
+		{ "init", guest_init }, { "nothing", guest_nothing }, { "random", guest_random },
 		{ "wait", guest_wait },
 	};
 
