@@ -321,11 +321,16 @@ unsigned int dentry_prune(struct superblock *sb, unsigned int max)
 {
 	struct list_head doomed = LIST_HEAD_INIT(doomed);
 	struct dentry *d, *next;
-	unsigned int chosen = 0, freed = 0;
+	const unsigned int stride = lru_len > max ? lru_len / max : 1;
+	unsigned int chosen = 0, freed = 0, seen = 0;
 
+	/*
+	 * Not the oldest ones alone: who goes through a tree that is a little too large for the
+	 * second time would find exactly those gone that come next.
+	 */
 	list_for_each_safe(d, next, &lru, lru_node)
 	{
-		if (!holds_inodes_of(d, sb))
+		if (!holds_inodes_of(d, sb) || seen++ % stride)
 			continue;
 		if (chosen++ == max)
 			break;

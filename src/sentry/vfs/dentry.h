@@ -81,8 +81,8 @@ struct dentry *dentry_ref(struct dentry *d);
 void dentry_unref(struct dentry *d);
 
 /*
- * Free up to max dentries of sb that nobody references, the oldest first; returns how many. For a
- * filesystem whose inodes hold something scarce. May park.
+ * Free up to max dentries of sb that nobody references, spread over all ages; returns how many. For
+ * a filesystem whose inodes hold something scarce. May park.
  */
 unsigned int dentry_prune(struct superblock *sb, unsigned int max);
 
