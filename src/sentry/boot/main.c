@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "sentry/boot/cage.h"
 #include "sentry/boot/control.h"
+#include "sentry/boot/expect.h"
 #include "sentry/boot/events.h"
 #include "sentry/boot/first.h"
 #include "sentry/boot/kernel.h"
@@ -217,6 +218,8 @@ static int tell_users(const struct sentry_container *c)
 	return user_ns_set_initial(ns_new_id(), uids, c->uid_maps_len, gids, c->gid_maps_len);
 }
 
+static struct superblock *files; /* of the container's root, until it is loaded */
+
 static int make_namespaces(struct err *err)
 {
 	const struct sentry_container *c = sandbox.description;
@@ -234,6 +237,8 @@ static int make_namespaces(struct err *err)
 		r = bind_root(c, 0, false, &root);
 	if (r < 0)
 		return err_sys(err, r, "open the root file system");
+	files = superblock_ref(root);
+	boot_expect(c, files);
 	if (c->overlay != SENTRY_OVERLAY_NONE)
 		r = lay_over(c->overlay, &root, err);
 	if (r < 0) {
@@ -352,6 +357,10 @@ static void boot(void *arg)
 		r = events_start(sandbox.description, &err);
 	if (r == 0)
 		r = load_init(&err);
+	if (r == 0) {
+		boot_expect_end(files);
+		superblock_unref(TAKE_PTR(files));
+	}
 	klog(boot, "first process loaded: %d", r);
 	if (r == 0)
 		r = control_start(SENTRY_FD_CONTROL, &err);

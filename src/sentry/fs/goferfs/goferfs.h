@@ -34,6 +34,15 @@ void goferfs_set_on_death(void (*fn)(void));
 int goferfs_mount(uint32_t root, bool exclusive, struct superblock **ret);
 
 /*
+ * Boot: `len` different names of the root directory that are about to be looked up there, of at
+ * most GOFER_LOOKUP_MAX: one request for all. The names are the caller's until
+ * goferfs_expect_end(). Only where nobody else changes the files; a failure shows at the lookup. In
+ * a fiber.
+ */
+void goferfs_expect(struct superblock *sb, const char *const *names, uint32_t len);
+void goferfs_expect_end(struct superblock *sb);
+
+/*
  * A new file without a name on the disk of a filesystem of goferfs_mount(): a host descriptor for
  * reading and writing, the caller's; the disk is free of it with the last descriptor. In a fiber.
  * 0, or -errno of the host (-EROFS, -ENOSPC, -EMFILE).

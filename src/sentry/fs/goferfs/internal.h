@@ -79,6 +79,7 @@ struct goferfs {
 	uint32_t flags; /* enum gofer_root_flags */
 	uint64_t dev;	/* host's, of the root */
 	uint64_t root_node;
+	struct gofer_expected *expected;	   /* expect.c; owned */
 	struct list_head buckets[GOFERFS_BUCKETS]; /* inodes by host dev and ino */
 };
 
@@ -186,6 +187,11 @@ int64_t gofer_listing_find(struct gofer_listing *l, const struct vfs_name *name)
 /* False: a hole; *ret is what was there. */
 bool gofer_listing_entry(const struct gofer_listing *l, uint32_t entry,
 			 struct gofer_dirent_view *ret);
+
+/* --- expect.c --- */
+/* A name of goferfs_expect(), once: 0 and its inode, or -ENOENT, in *ret_error. */
+bool gofer_expected_take(struct gofer_inode *dir, const char *name, int *ret_error,
+			 struct inode **ret);
 
 /* --- ahead.c --- */
 /* The inode of an entry of gi->listing, with others on the way. */

@@ -82,6 +82,8 @@ static int dir_lookup(struct inode *dir, const struct vfs_name *name, struct ino
 		if (r != -ENFILE && r != -ENOMEM)
 			return r;
 	}
+	if (gofer_expected_take(gi, name_text(name, &t), &r, ret))
+		return r;
 	r = walk_one(gi, name_text(name, &t), &entry);
 	return r < 0 ? r : gofer_inode_get(gi->fs, &entry, ret);
 }

@@ -217,6 +217,42 @@ static void an_exclusive_tree_is_asked_for_once(void **state)
 	in_fiber(do_cache, NULL);
 }
 
+static void do_expected(void *arg)
+{
+	static const char *const names[] = { "there", "missing", "never_asked" };
+	struct superblock *sb;
+	struct path p;
+	struct stat st;
+	uint64_t before;
+
+	(void)arg;
+	put_file(host, "rw/there", "text");
+	put_file(host, "rw/never_asked", "");
+	assert_int_equal(path_walk(&world.as_root, NULL, "e", 0, &p), 0);
+	sb = p.dentry->sb;
+	before = requests();
+	goferfs_expect(sb, names, 3);
+	assert_int_equal(requests(), before + 1);
+	assert_int_equal(w_stat("e/there", &st), 0);
+	assert_int_equal(st.st_size, 4);
+	assert_int_equal(w_stat("e/missing", &st), -ENOENT);
+	assert_int_equal(requests(), before + 1);
+	/* Our own changes win over what was fetched. */
+	assert_int_equal(w_write("e/missing", "now"), 3);
+	assert_int_equal(w_unlink("e/there"), 0);
+	assert_int_equal(w_stat("e/missing", &st), 0);
+	assert_int_equal(w_stat("e/there", &st), -ENOENT);
+	goferfs_expect_end(sb);
+	assert_int_equal(w_stat("e/never_asked", &st), 0);
+	path_unref(&p);
+}
+
+static void expected_names_cost_one_request(void **state)
+{
+	(void)state;
+	in_fiber(do_expected, NULL);
+}
+
 static void do_shared(void *arg)
 {
 	struct stat st;
@@ -776,6 +812,7 @@ int main(void)
 		GOFERFS_TEST(data_is_the_hosts),
 		GOFERFS_TEST(appends_meet_at_the_end),
 		GOFERFS_TEST(an_exclusive_tree_is_asked_for_once),
+		GOFERFS_TEST(expected_names_cost_one_request),
 		GOFERFS_TEST(a_shared_tree_shows_what_others_do),
 		GOFERFS_TEST(names_are_made_moved_and_removed),
 		GOFERFS_TEST(a_file_without_a_name_lives_while_it_is_open),
