@@ -42,7 +42,7 @@ def test_root_self_keeps_data_in_nameless_files_on_the_roots_disk(runtime, bundl
     bundle.process.args = ["sh", "-c", "dd if=/dev/zero of=/big bs=1024k count=3 2>/dev/null; echo small >/small; "
                            "echo changed >>/etc/hosts; echo written; sleep 100"]
     runtime.run(bundle, None, "-d", global_flags=SELF)
-    runtime.wait_for_output(bundle, "written")
+    runtime.wait_for_output(bundle, "written", 30)
 
     sizes = nameless_files(runtime.state(bundle).pid, os.stat(bundle.rootfs.path).st_dev)
     assert 3 << 20 in sizes
@@ -55,7 +55,7 @@ def test_root_self_keeps_data_in_nameless_files_on_the_roots_disk(runtime, bundl
 def test_root_memory_keeps_nothing_on_the_roots_disk(runtime, bundle):
     bundle.process.args = ["sh", "-c", "dd if=/dev/zero of=/big bs=1024k count=3 2>/dev/null; echo written; sleep 100"]
     runtime.run(bundle, None, "-d", global_flags=MEMORY)
-    runtime.wait_for_output(bundle, "written")
+    runtime.wait_for_output(bundle, "written", 30)
 
     assert nameless_files(runtime.state(bundle).pid, os.stat(bundle.rootfs.path).st_dev) == []
 
@@ -174,6 +174,21 @@ def test_socket_of_the_sandbox_is_reached_from_the_host_where_it_is_allowed(runt
         client.shutdown(socket.SHUT_WR)
         assert client.recv(100) == b"KNOCK"
     assert process.wait() == 0
+
+
+def test_datagrams_reach_the_sandbox_from_the_host_and_from_inside(runtime, bundle, volume):
+    bundle.bind(volume.path, "/v")
+    bundle.process.args = ["testinit", "uds", "recv", "dgram", "/v/in"]
+    runtime.run(bundle, None, "-d", global_flags=("--host-uds", "create"))
+    wait_until(lambda: (volume.path / "in").exists(), 30, "a socket of the sandbox")
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto(b"from the host", str(volume.path / "in"))
+    runtime.wait_for_output(bundle, "from the host", 30)
+    # With the answer the container's first process ends, and perhaps this one with it.
+    runtime.exec(bundle, ["testinit", "uds", "send", "dgram", "/v/in", "from inside"], check=False)
+    runtime.wait_for(bundle, "stopped")
+    assert runtime.output(bundle) == "from the host\nfrom inside\n"
 
 
 def test_descriptors_do_not_cross_to_the_host(runtime, bundle, volume):

@@ -3,13 +3,15 @@
  * testinit uds VERB TYPE PATH [MORE]: unix sockets by their names, TYPE being stream or dgram.
  *
  * connect; bind; send TEXT (without connect(2)); pass (a descriptor with a datagram); talk BYTES
- * (that many 'a', then prints what is answered); serve (one connection, answered in capitals).
+ * (that many 'a', then prints what is answered); serve (one connection, answered in capitals);
+ * recv (bound there: waits with poll(2), then prints two messages).
  * Prints "ok" or the errno's name.
  */
 #include "testinit.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +99,28 @@ static int serve(int fd, const struct sockaddr_un *un)
 	return n < 0 ? 1 : 0;
 }
 
+/* One that poll(2) waits for, one that recv(2) waits for. */
+static int receive(int fd, const struct sockaddr_un *un)
+{
+	char text[PART];
+
+	if (bind(fd, (const struct sockaddr *)un, sizeof(*un)) < 0)
+		return say(-1);
+	for (int i = 0; i < 2; i++) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		ssize_t n;
+
+		if (i == 0 && poll(&p, 1, -1) != 1)
+			return say(-1);
+		n = recv(fd, text, sizeof(text), 0);
+		if (n < 0)
+			return say(-1);
+		printf("%.*s\n", (int)n, text);
+		fflush(stdout);
+	}
+	return 0;
+}
+
 int uds_main(int argc, char **argv)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -119,6 +143,8 @@ int uds_main(int argc, char **argv)
 		return pass(fd, &un);
 	if (strcmp(verb, "talk") == 0 && argc == 5)
 		return talk(fd, &un, strtoul(argv[4], NULL, 10));
+	if (strcmp(verb, "recv") == 0)
+		return receive(fd, &un);
 	if (strcmp(verb, "serve") == 0)
 		return serve(fd, &un);
 	return 64;
