@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <linux/filter.h>
 #include <sys/types.h>
 
 #include "base/list.h"
@@ -42,6 +43,10 @@ struct platform_thread {
 
 /* Where the code and scratch pages lie in every stub; set by ptrace_seed_start(). */
 extern uaddr_t ptrace_code_uaddr, ptrace_scratch_uaddr;
+
+/* filter.c: the filter of every stub, for this code page; its number of instructions. */
+#define PTRACE_FILTER_MAX 64
+unsigned int ptrace_filter(struct sock_filter ret[static PTRACE_FILTER_MAX]);
 
 /* Make the first stub, which every space is forked from; it never runs guest code. */
 int ptrace_seed_start(struct platform_thread **ret);

@@ -6,6 +6,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -96,6 +97,26 @@ static int empty_memory(struct platform_thread *t)
 	return (int)r;
 }
 
+/* Into the scratch page, before the child has its copy of it. */
+static void prepare_filter(char *scratch)
+{
+	struct sock_fprog program = {
+		.filter = (struct sock_filter *)(void *)(scratch + sizeof(program)),
+	};
+
+	program.len = (unsigned short)ptrace_filter(program.filter);
+	memcpy(scratch, &program, sizeof(program));
+}
+
+/* A kernel without filters is one of those that this platform is for. */
+static int install_filter(struct platform_thread *t)
+{
+	const uint64_t args[6] = { SECCOMP_SET_MODE_FILTER, 0, ptrace_scratch_uaddr };
+	const int64_t r = ptrace_inject(t, SYS_seccomp, args);
+
+	return r == -ENOSYS || r == -EINVAL ? 0 : (int)r;
+}
+
 int ptrace_seed_start(struct platform_thread **ret)
 {
 	int pair[2], r;
@@ -111,6 +132,7 @@ int ptrace_seed_start(struct platform_thread **ret)
 		return -errno;
 	ptrace_code_uaddr = (uintptr_t)page;
 	ptrace_scratch_uaddr = ptrace_code_uaddr + PTRACE_CODE_LEN;
+	prepare_filter(page + PTRACE_CODE_LEN);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
@@ -137,6 +159,8 @@ int ptrace_seed_start(struct platform_thread **ret)
 	space->threads = 1;
 	space->leader = t;
 	r = empty_memory(t);
+	if (r == 0)
+		r = install_filter(t);
 	if (r == 0)
 		*ret = t;
 	return r;
