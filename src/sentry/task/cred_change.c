@@ -80,87 +80,145 @@ int cred_new_user_ns(const struct cred *maker, const struct cred **ret)
 	return 0;
 }
 
+/* User and group ids change by one rule, that of setresuid(2) and setresgid(2). */
+enum id_kind {
+	UIDS,
+	GIDS,
+};
+
+struct ids {
+	uint32_t real, effective, saved, fs;
+};
+
+static struct ids get_ids(const struct cred *c, enum id_kind kind)
+{
+	return kind == UIDS ? (struct ids){ c->uid, c->euid, c->suid, c->fsuid }
+			    : (struct ids){ c->gid, c->egid, c->sgid, c->fsgid };
+}
+
+static void put_ids(struct cred *c, enum id_kind kind, const struct ids *ids)
+{
+	if (kind == UIDS) {
+		c->uid = ids->real;
+		c->euid = ids->effective;
+		c->suid = ids->saved;
+		c->fsuid = ids->fs;
+	} else {
+		c->gid = ids->real;
+		c->egid = ids->effective;
+		c->sgid = ids->saved;
+		c->fsgid = ids->fs;
+	}
+}
+
+static bool may_set(const struct task *t, enum id_kind kind)
+{
+	return task_own_capable(t, kind == UIDS ? CAP_SETUID : CAP_SETGID);
+}
+
+static int change_ids(struct task *t, enum id_kind kind, const struct ids *ids)
+{
+	struct cred *c = cred_copy(t->cred);
+
+	if (!c)
+		return -ENOMEM;
+	put_ids(c, kind, ids);
+	if (kind == UIDS)
+		commit_uids(t, c);
+	else
+		commit(t, c);
+	return 0;
+}
+
 static bool one_of(uint32_t id, uint32_t a, uint32_t b, uint32_t c)
 {
 	return id == CRED_KEEP || id == a || id == b || id == c;
 }
 
+/* setuid(2) and setgid(2). */
+static int set_id(struct task *t, enum id_kind kind, uint32_t id)
+{
+	struct ids ids = get_ids(t->cred, kind);
+
+	if (id == CRED_KEEP)
+		return -EINVAL;
+	if (may_set(t, kind))
+		ids.real = ids.saved = id;
+	else if (id != ids.real && id != ids.saved)
+		return -EPERM;
+	ids.effective = ids.fs = id;
+	return change_ids(t, kind, &ids);
+}
+
+/* setreuid(2) and setregid(2). */
+static int set_two_ids(struct task *t, enum id_kind kind, uint32_t real, uint32_t effective)
+{
+	const struct ids old = get_ids(t->cred, kind);
+	struct ids ids = old;
+
+	if (!may_set(t, kind) && (!one_of(real, old.real, old.effective, old.real) ||
+				  !one_of(effective, old.real, old.effective, old.saved)))
+		return -EPERM;
+	if (real != CRED_KEEP)
+		ids.real = real;
+	if (effective != CRED_KEEP)
+		ids.effective = effective;
+	if (real != CRED_KEEP || (effective != CRED_KEEP && effective != old.real))
+		ids.saved = ids.effective;
+	ids.fs = ids.effective;
+	return change_ids(t, kind, &ids);
+}
+
+/* setresuid(2) and setresgid(2). CRED_KEEP keeps; fs is not looked at. */
+static int set_three_ids(struct task *t, enum id_kind kind, const struct ids *want)
+{
+	const struct ids old = get_ids(t->cred, kind);
+	struct ids ids = old;
+
+	if (!may_set(t, kind) && (!one_of(want->real, old.real, old.effective, old.saved) ||
+				  !one_of(want->effective, old.real, old.effective, old.saved) ||
+				  !one_of(want->saved, old.real, old.effective, old.saved)))
+		return -EPERM;
+	if (want->real != CRED_KEEP)
+		ids.real = want->real;
+	if (want->effective != CRED_KEEP)
+		ids.effective = want->effective;
+	if (want->saved != CRED_KEEP)
+		ids.saved = want->saved;
+	ids.fs = ids.effective;
+	return change_ids(t, kind, &ids);
+}
+
+/* May setfsuid(2) or setfsgid(2) change the id to this one? */
+static bool may_set_fs(const struct task *t, enum id_kind kind, uint32_t id)
+{
+	const struct ids old = get_ids(t->cred, kind);
+
+	if (id == CRED_KEEP || id == old.fs)
+		return false;
+	return id == old.real || id == old.effective || id == old.saved || may_set(t, kind);
+}
+
 int cred_setuid(struct task *t, uint32_t uid)
 {
-	const struct cred *old = t->cred;
-	struct cred *c;
-
-	if (uid == CRED_KEEP)
-		return -EINVAL;
-	if (!task_own_capable(t, CAP_SETUID) && uid != old->uid && uid != old->suid)
-		return -EPERM;
-	c = cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (task_own_capable(t, CAP_SETUID))
-		c->uid = c->suid = uid;
-	c->euid = c->fsuid = uid;
-	commit_uids(t, c);
-	return 0;
+	return set_id(t, UIDS, uid);
 }
 
 int cred_setreuid(struct task *t, uint32_t ruid, uint32_t euid)
 {
-	const struct cred *old = t->cred;
-	struct cred *c;
-
-	if (!task_own_capable(t, CAP_SETUID) && (!one_of(ruid, old->uid, old->euid, old->uid) ||
-						 !one_of(euid, old->uid, old->euid, old->suid)))
-		return -EPERM;
-	c = cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (ruid != CRED_KEEP)
-		c->uid = ruid;
-	if (euid != CRED_KEEP)
-		c->euid = euid;
-	if (ruid != CRED_KEEP || (euid != CRED_KEEP && euid != old->uid))
-		c->suid = c->euid;
-	c->fsuid = c->euid;
-	commit_uids(t, c);
-	return 0;
+	return set_two_ids(t, UIDS, ruid, euid);
 }
 
 int cred_setresuid(struct task *t, uint32_t ruid, uint32_t euid, uint32_t suid)
 {
-	const struct cred *old = t->cred;
-	struct cred *c;
-
-	if (!task_own_capable(t, CAP_SETUID) && (!one_of(ruid, old->uid, old->euid, old->suid) ||
-						 !one_of(euid, old->uid, old->euid, old->suid) ||
-						 !one_of(suid, old->uid, old->euid, old->suid)))
-		return -EPERM;
-	c = cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (ruid != CRED_KEEP)
-		c->uid = ruid;
-	if (euid != CRED_KEEP)
-		c->euid = euid;
-	if (suid != CRED_KEEP)
-		c->suid = suid;
-	c->fsuid = c->euid;
-	commit_uids(t, c);
-	return 0;
+	return set_three_ids(t, UIDS, &(struct ids){ ruid, euid, suid, CRED_KEEP });
 }
 
 uint32_t cred_setfsuid(struct task *t, uint32_t uid)
 {
-	const struct cred *old = t->cred;
-	const uint32_t was = old->fsuid;
-	struct cred *c;
+	const uint32_t was = t->cred->fsuid;
+	struct cred *c = may_set_fs(t, UIDS, uid) ? cred_copy(t->cred) : NULL;
 
-	if (uid == CRED_KEEP || uid == was)
-		return was;
-	if (uid != old->uid && uid != old->euid && uid != old->suid &&
-	    !task_own_capable(t, CAP_SETUID))
-		return was;
-	c = cred_copy(old);
 	if (!c)
 		return was;
 	c->fsuid = uid;
@@ -178,80 +236,24 @@ uint32_t cred_setfsuid(struct task *t, uint32_t uid)
 
 int cred_setgid(struct task *t, uint32_t gid)
 {
-	const struct cred *old = t->cred;
-	struct cred *c;
-
-	if (gid == CRED_KEEP)
-		return -EINVAL;
-	if (!task_own_capable(t, CAP_SETGID) && gid != old->gid && gid != old->sgid)
-		return -EPERM;
-	c = cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (task_own_capable(t, CAP_SETGID))
-		c->gid = c->sgid = gid;
-	c->egid = c->fsgid = gid;
-	commit(t, c);
-	return 0;
+	return set_id(t, GIDS, gid);
 }
 
 int cred_setregid(struct task *t, uint32_t rgid, uint32_t egid)
 {
-	const struct cred *old = t->cred;
-	struct cred *c;
-
-	if (!task_own_capable(t, CAP_SETGID) && (!one_of(rgid, old->gid, old->egid, old->gid) ||
-						 !one_of(egid, old->gid, old->egid, old->sgid)))
-		return -EPERM;
-	c = cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (rgid != CRED_KEEP)
-		c->gid = rgid;
-	if (egid != CRED_KEEP)
-		c->egid = egid;
-	if (rgid != CRED_KEEP || (egid != CRED_KEEP && egid != old->gid))
-		c->sgid = c->egid;
-	c->fsgid = c->egid;
-	commit(t, c);
-	return 0;
+	return set_two_ids(t, GIDS, rgid, egid);
 }
 
 int cred_setresgid(struct task *t, uint32_t rgid, uint32_t egid, uint32_t sgid)
 {
-	const struct cred *old = t->cred;
-	struct cred *c;
-
-	if (!task_own_capable(t, CAP_SETGID) && (!one_of(rgid, old->gid, old->egid, old->sgid) ||
-						 !one_of(egid, old->gid, old->egid, old->sgid) ||
-						 !one_of(sgid, old->gid, old->egid, old->sgid)))
-		return -EPERM;
-	c = cred_copy(old);
-	if (!c)
-		return -ENOMEM;
-	if (rgid != CRED_KEEP)
-		c->gid = rgid;
-	if (egid != CRED_KEEP)
-		c->egid = egid;
-	if (sgid != CRED_KEEP)
-		c->sgid = sgid;
-	c->fsgid = c->egid;
-	commit(t, c);
-	return 0;
+	return set_three_ids(t, GIDS, &(struct ids){ rgid, egid, sgid, CRED_KEEP });
 }
 
 uint32_t cred_setfsgid(struct task *t, uint32_t gid)
 {
-	const struct cred *old = t->cred;
-	const uint32_t was = old->fsgid;
-	struct cred *c;
+	const uint32_t was = t->cred->fsgid;
+	struct cred *c = may_set_fs(t, GIDS, gid) ? cred_copy(t->cred) : NULL;
 
-	if (gid == CRED_KEEP || gid == was)
-		return was;
-	if (gid != old->gid && gid != old->egid && gid != old->sgid &&
-	    !task_own_capable(t, CAP_SETGID))
-		return was;
-	c = cred_copy(old);
 	if (!c)
 		return was;
 	c->fsgid = gid;
