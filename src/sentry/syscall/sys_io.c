@@ -10,86 +10,30 @@
 
 #define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
 
-sysret_t sys_read(struct task *t, const struct syscall_args *a)
-{
-	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
-	struct iovec single;
-	struct uio u;
-
-	if (!f)
-		return -EBADF;
-	if (arg_i64(a, 2) < 0)
-		return -EINVAL;
-	uio_init(&u, task_um(t), &single, arg_uaddr(a, 1), arg_u64(a, 2));
-	return file_read(f, &u, NULL);
-}
-
-sysret_t sys_write(struct task *t, const struct syscall_args *a)
-{
-	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
-	struct iovec single;
-	struct uio u;
-
-	if (!f)
-		return -EBADF;
-	if (arg_i64(a, 2) < 0)
-		return -EINVAL;
-	uio_init(&u, task_um(t), &single, arg_uaddr(a, 1), arg_u64(a, 2));
-	return sys_write_result(t, file_write(f, &u, NULL, task_rlimit(t, RLIMIT_FSIZE)));
-}
-
-static int judge_position(const struct file *f, int64_t offset)
-{
-	if (!f)
-		return -EBADF;
-	if (f->mode & FMODE_STREAM)
-		return -ESPIPE;
-	return offset < 0 ? -EINVAL : 0;
-}
-
-sysret_t sys_pread64(struct task *t, const struct syscall_args *a)
-{
-	AUTO_FILE struct file *f = NULL;
-	uint64_t pos = arg_u64(a, 3);
-	struct iovec single;
-	struct uio u;
-	int r;
-
-	if (arg_i64(a, 3) < 0)
-		return -EINVAL;
-	f = fd_get(t->files, arg_int(a, 0));
-	r = judge_position(f, arg_i64(a, 3));
-	if (r < 0)
-		return r;
-	if (arg_i64(a, 2) < 0)
-		return -EINVAL;
-	uio_init(&u, task_um(t), &single, arg_uaddr(a, 1), arg_u64(a, 2));
-	return file_read(f, &u, &pos);
-}
-
-sysret_t sys_pwrite64(struct task *t, const struct syscall_args *a)
-{
-	AUTO_FILE struct file *f = NULL;
-	uint64_t pos = arg_u64(a, 3);
-	struct iovec single;
-	struct uio u;
-	int r;
-
-	if (arg_i64(a, 3) < 0)
-		return -EINVAL;
-	f = fd_get(t->files, arg_int(a, 0));
-	r = judge_position(f, arg_i64(a, 3));
-	if (r < 0)
-		return r;
-	if (arg_i64(a, 2) < 0)
-		return -EINVAL;
-	uio_init(&u, task_um(t), &single, arg_uaddr(a, 1), arg_u64(a, 2));
-	return sys_write_result(t, file_write(f, &u, &pos, task_rlimit(t, RLIMIT_FSIZE)));
-}
-
 /* pos NULL: the file's own. */
-static ssize_t vector_io(struct task *t, struct file *f, const struct syscall_args *a,
-			 uint64_t *pos, bool is_write)
+static ssize_t transfer(struct task *t, struct file *f, struct uio *u, uint64_t *pos, bool is_write)
+{
+	if (is_write)
+		return sys_write_result(t, file_write(f, u, pos, task_rlimit(t, RLIMIT_FSIZE)));
+	return file_read(f, u, pos);
+}
+
+/* Arguments 1 and 2 are a buffer and its length. */
+static sysret_t buffer_io(struct task *t, struct file *f, const struct syscall_args *a,
+			  uint64_t *pos, bool is_write)
+{
+	struct iovec single;
+	struct uio u;
+
+	if (arg_i64(a, 2) < 0)
+		return -EINVAL;
+	uio_init(&u, task_um(t), &single, arg_uaddr(a, 1), arg_u64(a, 2));
+	return transfer(t, f, &u, pos, is_write);
+}
+
+/* Arguments 1 and 2 are a vector and its length. */
+static sysret_t vector_io(struct task *t, struct file *f, const struct syscall_args *a,
+			  uint64_t *pos, bool is_write)
 {
 	AUTO_FREE struct iovec *iov = NULL;
 	struct uio u;
@@ -98,11 +42,21 @@ static ssize_t vector_io(struct task *t, struct file *f, const struct syscall_ar
 	if (!(f->mode & (is_write ? FMODE_WRITE : FMODE_READ)))
 		return -EBADF;
 	r = uio_import(&u, task_um(t), arg_uaddr(a, 1), arg_u64(a, 2), &iov);
-	if (r < 0)
-		return r;
-	if (is_write)
-		return sys_write_result(t, file_write(f, &u, pos, task_rlimit(t, RLIMIT_FSIZE)));
-	return file_read(f, &u, pos);
+	return r < 0 ? r : transfer(t, f, &u, pos, is_write);
+}
+
+sysret_t sys_read(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
+
+	return f ? buffer_io(t, f, a, NULL, false) : -EBADF;
+}
+
+sysret_t sys_write(struct task *t, const struct syscall_args *a)
+{
+	AUTO_FILE struct file *f = fd_get(t->files, arg_int(a, 0));
+
+	return f ? buffer_io(t, f, a, NULL, true) : -EBADF;
 }
 
 sysret_t sys_readv(struct task *t, const struct syscall_args *a)
@@ -119,27 +73,41 @@ sysret_t sys_writev(struct task *t, const struct syscall_args *a)
 	return f ? vector_io(t, f, a, NULL, true) : -EBADF;
 }
 
-static sysret_t positioned_vector(struct task *t, const struct syscall_args *a, bool is_write)
+typedef sysret_t io_fn(struct task *t, struct file *f, const struct syscall_args *a, uint64_t *pos,
+		       bool is_write);
+
+/* Argument 3 is where in the file. */
+static sysret_t positioned(struct task *t, const struct syscall_args *a, io_fn *io, bool is_write)
 {
 	AUTO_FILE struct file *f = NULL;
 	uint64_t pos = arg_u64(a, 3);
-	int r;
 
 	if (arg_i64(a, 3) < 0)
 		return -EINVAL;
 	f = fd_get(t->files, arg_int(a, 0));
-	r = judge_position(f, arg_i64(a, 3));
-	return r < 0 ? r : vector_io(t, f, a, &pos, is_write);
+	if (!f)
+		return -EBADF;
+	return f->mode & FMODE_STREAM ? -ESPIPE : io(t, f, a, &pos, is_write);
+}
+
+sysret_t sys_pread64(struct task *t, const struct syscall_args *a)
+{
+	return positioned(t, a, buffer_io, false);
+}
+
+sysret_t sys_pwrite64(struct task *t, const struct syscall_args *a)
+{
+	return positioned(t, a, buffer_io, true);
 }
 
 sysret_t sys_preadv(struct task *t, const struct syscall_args *a)
 {
-	return positioned_vector(t, a, false);
+	return positioned(t, a, vector_io, false);
 }
 
 sysret_t sys_pwritev(struct task *t, const struct syscall_args *a)
 {
-	return positioned_vector(t, a, true);
+	return positioned(t, a, vector_io, true);
 }
 
 /* preadv2(2) and pwritev2(2): an offset of -1 is the file's own position. */
