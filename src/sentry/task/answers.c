@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/task/answers.h"
 
-#include "sentry/core/cred.h"
+#include <sys/syscall.h>
 
+#include "base/str.h"
+#include "sentry/core/cred.h"
+#include "sentry/task/seccomp.h"
+
+static const uint16_t answered[] = { SYS_getpid,  SYS_gettid, SYS_getppid, SYS_getuid,
+				     SYS_geteuid, SYS_getgid, SYS_getegid };
 static bool off;
 
 void task_answers_off(void)
@@ -18,7 +24,8 @@ void task_answers_update(struct task *t)
 	if (!t->thread || !t->pid || !platform->thread_answers)
 		return;
 	t->published = t->thread;
-	if (off || t->exiting || t->ptrace || t->seccomp || t->seccomp_strict) {
+	if (off || t->exiting || t->ptrace ||
+	    !seccomp_allows_always(t, answered, ARRAY_LEN(answered))) {
 		platform->thread_answers(t->thread, NULL);
 		return;
 	}

@@ -2,8 +2,8 @@
 /*
  * sentry/task/answers.h - what the platform may tell a thread without a system call.
  *
- * getpid(2) and its like. Whoever must see every call (a tracer, a seccomp filter, --strace)
- * switches it off for the task, or for all.
+ * getpid(2) and its like. Whoever must see every call (a tracer, a seccomp filter that does not
+ * allow them all, --strace) switches it off for the task, or for all.
  */
 #pragma once
 

@@ -198,7 +198,18 @@ static void load(struct machine *m, const struct sock_filter *i, const struct se
 	}
 }
 
-uint32_t bpf_run(const struct sock_filter *insns, const struct seccomp_data *data)
+/* Does it look at what changes from one call of a number to the next? */
+static bool looks_further(const struct sock_filter *i)
+{
+	const uint16_t class = BPF_CLASS(i->code);
+
+	return (class == BPF_LD || class == BPF_LDX) && BPF_MODE(i->code) == BPF_ABS &&
+	       i->k >= offsetof(struct seccomp_data, instruction_pointer);
+}
+
+/* False: by_number, and the program looks further. */
+static bool run(const struct sock_filter *insns, const struct seccomp_data *data, bool by_number,
+		uint32_t *ret)
 {
 	struct machine m = { 0 };
 	const struct sock_filter *i = insns;
@@ -207,6 +218,8 @@ uint32_t bpf_run(const struct sock_filter *insns, const struct seccomp_data *dat
 		switch (BPF_CLASS(i->code)) {
 		case BPF_LD:
 		case BPF_LDX:
+			if (by_number && looks_further(i))
+				return false;
 			load(&m, i, data);
 			break;
 		case BPF_ST:
@@ -216,8 +229,10 @@ uint32_t bpf_run(const struct sock_filter *insns, const struct seccomp_data *dat
 			m.mem[i->k] = m.x;
 			break;
 		case BPF_ALU:
-			if (!alu(&m, i))
-				return 0;
+			if (!alu(&m, i)) {
+				*ret = 0;
+				return true;
+			}
 			break;
 		case BPF_JMP:
 			if (BPF_OP(i->code) == BPF_JA)
@@ -226,7 +241,8 @@ uint32_t bpf_run(const struct sock_filter *insns, const struct seccomp_data *dat
 				i += taken(&m, i) ? i->jt : i->jf;
 			break;
 		case BPF_RET:
-			return BPF_RVAL(i->code) == BPF_A ? m.a : i->k;
+			*ret = BPF_RVAL(i->code) == BPF_A ? m.a : i->k;
+			return true;
 		default:
 			if (BPF_MISCOP(i->code) == BPF_TAX)
 				m.x = m.a;
@@ -234,4 +250,18 @@ uint32_t bpf_run(const struct sock_filter *insns, const struct seccomp_data *dat
 				m.a = m.x;
 		}
 	}
+}
+
+uint32_t bpf_run(const struct sock_filter *insns, const struct seccomp_data *data)
+{
+	uint32_t result = 0;
+
+	(void)run(insns, data, false, &result);
+	return result;
+}
+
+bool bpf_run_by_number(const struct sock_filter *insns, const struct seccomp_data *data,
+		       uint32_t *ret)
+{
+	return run(insns, data, true, ret);
 }

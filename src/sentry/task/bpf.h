@@ -20,3 +20,9 @@
 int bpf_check(const struct sock_filter *insns, size_t len, bool *ret_uses_ip);
 /* A program that was checked: its result. */
 uint32_t bpf_run(const struct sock_filter *insns, const struct seccomp_data *data);
+/*
+ * The same for every call with data's nr and arch, whatever else it has. False: the result depends
+ * on more, and *ret is not set. (Linux: seccomp_is_const_allow().)
+ */
+bool bpf_run_by_number(const struct sock_filter *insns, const struct seccomp_data *data,
+		       uint32_t *ret);

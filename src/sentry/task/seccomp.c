@@ -19,6 +19,7 @@
 
 #define PATH_PENALTY 4 /* instructions that an older filter counts beyond its own */
 #define ERRNO_LIMIT  4095
+#define NR_CACHED    512 /* calls */
 
 #ifndef SYS_SECCOMP
 #define SYS_SECCOMP 1 /* si_code of SIGSYS */
@@ -31,6 +32,8 @@ struct seccomp_filter {
 	bool log;
 	bool uses_ip;		  /* this or an older one */
 	struct notify_link *link; /* SECCOMP_RET_USER_NOTIF: who answers, or NULL */
+	/* Calls below NR_CACHED: looked at, and allowed by this and all older ones in any case. */
+	uint64_t judged[NR_CACHED / 64], always[NR_CACHED / 64];
 	size_t len;
 	struct sock_filter insns[];
 };
@@ -70,7 +73,7 @@ int seccomp_filter_new(const struct sock_filter *insns, size_t len, bool log,
 		return -ENOMEM;
 	if (insns_of_all + len > SECCOMP_INSNS_ALL_MAX)
 		return -ENOMEM;
-	f = malloc(sizeof(*f) + len * sizeof(*insns));
+	f = calloc(1, sizeof(*f) + len * sizeof(*insns));
 	if (!f)
 		return -ENOMEM;
 	insns_of_all += len;
@@ -80,10 +83,42 @@ int seccomp_filter_new(const struct sock_filter *insns, size_t len, bool log,
 	f->log = log;
 	f->uses_ip = uses_ip || (older && older->uses_ip);
 	f->len = len;
-	f->link = NULL;
 	memcpy(f->insns, insns, len * sizeof(*insns));
 	*ret = f;
 	return 0;
+}
+
+/* What Linux has as its cache of actions, filled as calls come. */
+static bool always_allowed(struct seccomp_filter *newest, uint64_t nr)
+{
+	const struct seccomp_data data = { .nr = (int)nr, .arch = AUDIT_ARCH_X86_64 };
+	const uint64_t bit = 1ull << nr % 64;
+	bool allowed = true;
+
+	if (nr >= NR_CACHED)
+		return false;
+	if (newest->judged[nr / 64] & bit)
+		return newest->always[nr / 64] & bit;
+	for (const struct seccomp_filter *f = newest; f && allowed; f = f->older) {
+		uint32_t action;
+
+		allowed =
+			bpf_run_by_number(f->insns, &data, &action) && action == SECCOMP_RET_ALLOW;
+	}
+	newest->judged[nr / 64] |= bit;
+	newest->always[nr / 64] |= allowed ? bit : 0;
+	return allowed;
+}
+
+bool seccomp_allows_always(const struct task *t, const uint16_t *nrs, size_t len)
+{
+	if (t->seccomp_strict)
+		return false;
+	for (size_t i = 0; t->seccomp && i < len; i++) {
+		if (!always_allowed(t->seccomp, nrs[i]))
+			return false;
+	}
+	return true;
 }
 
 /* The strictest answer of all filters: actions are ordered as signed numbers. */
@@ -154,7 +189,7 @@ bool seccomp_allows(struct task *t, uint64_t nr, const struct syscall_args *a, i
 	*ret_result = -ENOSYS;
 	if (t->seccomp_strict)
 		return allowed_by_strict(t, nr);
-	if (!t->seccomp)
+	if (!t->seccomp || always_allowed(t->seccomp, nr))
 		return true;
 	if (t->seccomp->uses_ip) {
 		const struct arch_regs *regs = task_regs(t);

@@ -127,6 +127,37 @@ static void memory_and_division_by_x_behave(void **state)
 	assert_int_equal(bpf_run(by_zero, &d), 0);
 }
 
+static void what_a_number_alone_decides_is_known_before_the_call(void **state)
+{
+	/* 39: allowed; 40: an argument decides; 41: refused; the rest: by the instruction pointer.
+	 */
+	const struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 39, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 40, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 41, 0, 3),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, instruction_pointer)),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct seccomp_data d = { .nr = 39 };
+	uint32_t result = 1;
+
+	assert_int_equal(check(f, LEN(f)), 0);
+	assert_true(bpf_run_by_number(f, &d, &result));
+	assert_int_equal(result, SECCOMP_RET_ALLOW);
+	d.nr = 41;
+	assert_true(bpf_run_by_number(f, &d, &result));
+	assert_int_equal(result, SECCOMP_RET_ERRNO);
+	d.nr = 40;
+	assert_false(bpf_run_by_number(f, &d, &result));
+	d.nr = 42;
+	assert_false(bpf_run_by_number(f, &d, &result));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +168,7 @@ int main(void)
 		cmocka_unit_test(the_instruction_pointer_is_announced),
 		cmocka_unit_test(a_list_of_calls_is_told_apart),
 		cmocka_unit_test(memory_and_division_by_x_behave),
+		cmocka_unit_test(what_a_number_alone_decides_is_known_before_the_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
