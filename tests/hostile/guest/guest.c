@@ -46,8 +46,9 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*fn)(int argc, char **argv);
 	} subs[] = {
-		{ "bomb", guest_bomb }, { "deaf", guest_deaf },	      { "exhaust", guest_exhaust },
-		{ "init", guest_init }, { "nothing", guest_nothing }, { "random", guest_random },
+		{ "bomb", guest_bomb },	  { "deaf", guest_deaf },     { "exhaust", guest_exhaust },
+		{ "init", guest_init },	  { "mapped", guest_mapped }, { "nothing", guest_nothing },
+		{ "press", guest_press }, { "pulse", guest_pulse },   { "random", guest_random },
 		{ "wait", guest_wait },
 	};
 

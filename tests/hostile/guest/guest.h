@@ -19,6 +19,13 @@ int guest_deaf(int argc, char **argv);
 /* wait: a process in each way to sleep until SIGUSR1; prints `ready`, then `woken N of N`. */
 int guest_wait(int argc, char **argv);
 
+/* press KIND SECONDS: loops that are costly for the host. */
+int guest_press(int argc, char **argv);
+/* pulse SECONDS: a call for so long; prints median, p99 and greatest time in ns. */
+int guest_pulse(int argc, char **argv);
+/* mapped FILE SECONDS: reads, writes and executes a file that the host cuts meanwhile. */
+int guest_mapped(int argc, char **argv);
+
 /* Numbers of chance: state is never 0. */
 uint64_t guest_rand(uint64_t *state);
 uint64_t guest_now_ns(void);

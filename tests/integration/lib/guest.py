@@ -34,3 +34,21 @@ def private_kib(pid):
     """Memory of a process of the host that nobody else has, and its memory files."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return sum(int(re.search(rf"^{name}:\s+(\d+)", status, re.M)[1]) for name in ("RssAnon", "RssShmem"))
+
+
+def stubs_of(sentry):
+    """The host's processes below a sentry, but for its gofer."""
+    found, todo = [], [sentry]
+    while todo:
+        parent = todo.pop()
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as file:
+                    text = file.read()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(text[text.rindex(")") + 2:].split()[1]) == parent:
+                todo.append(int(entry))
+                if "(caisson-stub)" in text:
+                    found.append(int(entry))
+    return found
