@@ -26,6 +26,8 @@
 /* Microseconds. */
 #define QUICK_US	40	/* a request that comes so soon after a reply is a quick one */
 #define RARE_US		30	/* a mean distance from which polling does not pay */
+#define BUSY_US		8	/* the same while several threads run, to begin */
+#define BUSY_MAX_US	16	/* and to go on */
 #define SPIN_US		100	/* without a request */
 #define ARRIVAL_US	2000	/* the same, for a poller that has just been elected */
 #define CHUNK_US	20	/* of spinning between two looks at descriptors */
@@ -56,6 +58,7 @@
 #define RSEQ_AREA_LEN  32 /* as the C library registers it */
 #define CALIBRATE_NS   20000
 #define NO_CPU	       UINT32_MAX
+#define OTHER_CPUS     (UINT32_MAX - 1) /* all but the poller's */
 
 enum mode {
 	LOCAL,
@@ -65,7 +68,8 @@ enum mode {
 
 static struct {
 	enum mode mode;
-	bool usable; /* there is more than one CPU */
+	bool usable;  /* there is more than one CPU */
+	bool several; /* threads have been running lately */
 	cpu_set_t all;
 	uint32_t home;	 /* where guest threads are */
 	uint32_t worker; /* where the worker is pinned, NO_CPU: anywhere */
@@ -102,15 +106,15 @@ static uint32_t this_cpu(void)
 
 static void pin(pid_t tid, uint32_t cpu)
 {
-	cpu_set_t one;
+	cpu_set_t set = policy.all;
 
-	if (cpu == NO_CPU) {
-		(void)sched_setaffinity(tid, sizeof(policy.all), &policy.all);
-		return;
+	if (cpu == OTHER_CPUS) {
+		CPU_CLR(policy.worker, &set);
+	} else if (cpu != NO_CPU) {
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
 	}
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	(void)sched_setaffinity(tid, sizeof(one), &one);
+	(void)sched_setaffinity(tid, sizeof(set), &set);
 }
 
 static void pin_worker(uint32_t cpu)
@@ -161,22 +165,7 @@ static void spread(void)
 	policy.calm_since = ticks();
 }
 
-/* While several threads run or all are spread. */
-static void on_tick(struct ktimer *timer)
-{
-	const uint64_t now = ticks();
-
-	if (policy.running > 1) {
-		policy.calm_since = now;
-		if (policy.mode != SPREAD && since(policy.multi_since, now) >= MULTI_US * policy.us)
-			spread();
-	} else if (policy.mode == SPREAD && since(policy.calm_since, now) >= CALM_US * policy.us) {
-		policy.mode = LOCAL;
-	}
-	if (policy.running > 0 && (policy.running > 1 || policy.mode == SPREAD))
-		ktimer_arm(timer, kclock_monotonic() +
-					  (policy.mode == SPREAD ? SPREAD_TICK_NS : MULTI_TICK_NS));
-}
+static void on_tick(struct ktimer *timer);
 
 /* Ticks in a microsecond are not known without a measurement: a short one. */
 static uint64_t calibrate(void)
@@ -229,6 +218,8 @@ void policy_leaving(struct platform_thread *t)
 		ktimer_arm(&policy.tick, kclock_monotonic() + MULTI_TICK_NS);
 	if (policy.mode == SPREAD) {
 		pin_thread(t, NO_CPU);
+	} else if (policy.mode == POLL && policy.several) {
+		pin_thread(t, OTHER_CPUS);
 	} else if (policy.mode == LOCAL && since(policy.freed_at, now) >= FREE_US * policy.us) {
 		policy.freed_at = now;
 		pin_thread(t, NO_CPU);
@@ -294,6 +285,51 @@ static void elect(uint64_t now)
 		resign(there, since(now, there), true);
 }
 
+static bool may_elect(uint64_t now)
+{
+	const uint64_t rare = policy.running > 0 ? BUSY_US : RARE_US;
+
+	return policy.usable && policy.wakes < WAKES_MAX / 2 && policy.gap < rare * policy.us &&
+	       (int64_t)(now - policy.elect_after) >= 0;
+}
+
+/*
+ * Several threads have been running for a while. If they do little but calls, they are better off
+ * with one CPU less and a poller; else they go where the host puts them.
+ */
+static void several(uint64_t now)
+{
+	policy.several = true;
+	if (policy.mode == SPREAD) {
+		if (may_elect(now))
+			elect(now);
+	} else if (policy.mode == LOCAL) {
+		if (may_elect(now))
+			elect(now);
+		else
+			spread();
+	}
+}
+
+/* While several threads run or all are spread. */
+static void on_tick(struct ktimer *timer)
+{
+	const uint64_t now = ticks();
+
+	if (policy.running > 1) {
+		policy.calm_since = now;
+		if (since(policy.multi_since, now) >= MULTI_US * policy.us)
+			several(now);
+	} else if (since(policy.calm_since, now) >= CALM_US * policy.us) {
+		policy.several = false;
+		if (policy.mode == SPREAD)
+			policy.mode = LOCAL;
+	}
+	if (policy.running > 0 && (policy.running > 1 || policy.several))
+		ktimer_arm(timer,
+			   kclock_monotonic() + (policy.several ? SPREAD_TICK_NS : MULTI_TICK_NS));
+}
+
 /* Others had the CPU between the request and us: a yield gives away more than it should. */
 static void judge_yield(const struct platform_thread *t, uint64_t now)
 {
@@ -349,8 +385,7 @@ void policy_arrived(struct platform_thread *t)
 		if (cpu < CPU_SETSIZE && CPU_ISSET(cpu, &policy.all))
 			policy.home = cpu;
 	}
-	if (policy.quick >= QUICK_COUNT && policy.running == 0 && policy.wakes < WAKES_MAX / 2 &&
-	    policy.gap < RARE_US * policy.us && (int64_t)(now - policy.elect_after) >= 0)
+	if (policy.quick >= QUICK_COUNT && policy.running == 0 && may_elect(now))
 		elect(now);
 	else
 		pin_worker(policy.home);
@@ -363,7 +398,8 @@ void policy_lost(struct platform_thread *t)
 
 void policy_woken(bool parked)
 {
-	if (parked || policy.mode == POLL)
+	/* With another thread on it, the CPU is awake. */
+	if (policy.mode == POLL ? policy.running <= 1 : parked)
 		policy.wakes += WAKES_ONE / MEAN;
 }
 
@@ -374,7 +410,8 @@ static bool judge_poller(uint64_t last, uint64_t now)
 		resign(now, since(last, now), true);
 	else if (since(policy.last_request, now) > policy.patience)
 		resign(now, policy.patience, false);
-	else if (policy.seen > 2 * MEAN && policy.gap > RARE_US * policy.us)
+	else if (policy.seen > 2 * MEAN &&
+		 policy.gap > (policy.several ? BUSY_MAX_US : RARE_US) * policy.us)
 		resign(now, policy.seen * policy.gap, true);
 	else if (policy.seen > 2 * MEAN && policy.wakes > WAKES_MAX)
 		resign(now, policy.seen * SAVED_US * policy.us, true);

@@ -114,7 +114,8 @@ struct platform_thread {
 	bool kicked;	      /* SIGURG is under way; deaf fires if it is not answered */
 	struct ktimer deaf;
 	uint64_t deaf_cpu_ns; /* of the process when it was kicked */
-	unsigned int deaf_rounds;
+	uint64_t deaf_used;   /* since, at the last look */
+	unsigned int deaf_rounds, deaf_noted;
 	unsigned int batch_len;	  /* memory calls that wait for the next reply */
 	uint64_t in_addr, in_len; /* what its request shows */
 	struct fiber *fiber;	  /* that runs it */

@@ -21,7 +21,7 @@
 #define DEAF_NS	    30000000ull	 /* between two kicks */
 #define DEAF_CPU_NS 100000000ull /* per thread of the process */
 #define DEAF_ROUNDS 160		 /* kicks, without any use of a CPU */
-#define DEAF_NOTED  4		 /* kicks since the stub has noted one */
+#define DEAF_NOTED  4		 /* kicks since the stub has noted one, per thread */
 
 static void take_shown(struct platform_thread *t)
 {
@@ -212,12 +212,16 @@ static void on_deaf(struct ktimer *timer)
 {
 	struct platform_thread *t = container_of(timer, struct platform_thread, deaf);
 	const uint64_t used = systrap_cpu_ns(t->space) - t->deaf_cpu_ns;
-	unsigned int limit;
+	const unsigned int threads = count_threads(t->space);
 
 	if (!t->kicked || t->space->dead)
 		return;
-	limit = __atomic_load_n(&t->ctx->intr, __ATOMIC_RELAXED) ? DEAF_NOTED : DEAF_ROUNDS;
-	if (used > DEAF_CPU_NS * count_threads(t->space) || ++t->deaf_rounds > limit) {
+	/* Who waits for a CPU is not deaf: only rounds in which the process had one count. */
+	if (used > t->deaf_used && __atomic_load_n(&t->ctx->intr, __ATOMIC_RELAXED))
+		t->deaf_noted++;
+	t->deaf_used = used;
+	if (used > DEAF_CPU_NS * threads || ++t->deaf_rounds > DEAF_ROUNDS ||
+	    t->deaf_noted > DEAF_NOTED * threads) {
 		systrap_space_kill(t->space);
 		return;
 	}
@@ -233,7 +237,8 @@ void systrap_kick_init(struct platform_thread *t)
 void systrap_kick(struct platform_thread *t)
 {
 	t->kicked = true;
-	t->deaf_rounds = 0;
+	t->deaf_rounds = t->deaf_noted = 0;
+	t->deaf_used = 0;
 	t->deaf_cpu_ns = systrap_cpu_ns(t->space);
 	if (send_kick(t))
 		ktimer_arm(&t->deaf, kclock_monotonic() + DEAF_NS);
