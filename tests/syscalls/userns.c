@@ -457,3 +457,39 @@ TEST(bounds_of_capabilities)
 	}
 	wait_ok(pid);
 }
+
+/* A mount that arrives later from outside cannot be taken away either. */
+TEST(mounts_that_arrive_are_locked)
+{
+	struct gate inside = gate_new(), mounted = gate_new();
+	pid_t pid, inner;
+
+	need_cap(CAP_SYS_ADMIN, "CAP_SYS_ADMIN");
+	need_root();
+	need_user_namespaces();
+	CHILD (pid) {
+		OK(unshare(CLONE_NEWNS));
+		OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+		OK(chmod(".", 0777));
+		OK(mkdir("base", 0755));
+		OK(mount("tmpfs", "base", "tmpfs", 0, NULL));
+		OK(mount(NULL, "base", NULL, MS_SHARED, NULL));
+		OK(mkdir("base/at", 0755));
+		CHILD (inner) {
+			become_nobody();
+			enter();
+			OK(unshare(CLONE_NEWNS));
+			gate_open(&inside);
+			gate_pass(&mounted);
+			CHECK_EQ(access("base/at/there", F_OK), 0);
+			CHECK_ERRNO(mount(NULL, "base/at", NULL, MS_BIND | MS_REMOUNT, NULL),
+				    EPERM);
+		}
+		gate_pass(&inside);
+		OK(mount("tmpfs", "base/at", "tmpfs", MS_NOSUID, NULL));
+		write_file("base/at/there", "x");
+		gate_open(&mounted);
+		wait_ok(inner);
+	}
+	wait_ok(pid);
+}

@@ -15,6 +15,7 @@
 #include "sentry/vfs/mount.h"
 #include "sentry/vfs/notify.h"
 
+static unsigned int ns_count;
 static int next_mount_id = 20;
 static uint64_t next_ns_id = 0xf1000000ull; /* as nsfs numbers look; task/ has those below */
 
@@ -297,7 +298,14 @@ static struct mount_ns *ns_alloc(void)
 	ns->id = next_ns_id++;
 	list_init(&ns->mounts);
 	waitq_init(&ns->changed);
+	ns_count++;
 	return ns;
+}
+
+static void ns_free(struct mount_ns *ns)
+{
+	ns_count--;
+	free(ns);
 }
 
 void mount_tree_set_ns(struct mount *top, struct mount_ns *ns)
@@ -320,7 +328,7 @@ int mount_ns_new(struct superblock *root, uint32_t mount_flags, const char *sour
 		return -ENOMEM;
 	ns->root = mount_new(root, root->root, mount_flags, source);
 	if (!ns->root) {
-		free(ns);
+		ns_free(ns);
 		return -ENOMEM;
 	}
 	mount_tree_set_ns(ns->root, ns);
@@ -341,39 +349,45 @@ static void path_translate(struct path *p, const struct tree_copy *c)
 	mount_unref(old);
 }
 
-/*
- * "Restrictions on mount namespaces" of mount_namespaces(7): what came from a more privileged
- * namespace keeps its restrictions and what it hides, and sends no mounts back.
- */
-static void lock_mounts(struct mount *top)
+/* "Restrictions on mount namespaces" of mount_namespaces(7). */
+void mount_tree_lock(struct mount *top)
 {
-	for (struct mount *m = top; m; m = mount_tree_next(m, top)) {
+	for (struct mount *m = top; m; m = mount_tree_next(m, top))
 		m->flags |= MOUNT_LOCK_FLAGS | (m == top ? 0 : MOUNT_LOCKED);
+}
+
+/* A copy for a less privileged namespace is locked, and sends no mounts back. */
+static void give_away(struct mount *top)
+{
+	mount_tree_lock(top);
+	for (struct mount *m = top; m; m = mount_tree_next(m, top))
 		mount_make_slave(m);
-	}
 }
 
 int mount_ns_copy(struct mount_ns *ns, struct user_ns *user, struct path *root, struct path *cwd,
 		  struct mount_ns **ret)
 {
 	AUTO(tree_copy_done) struct tree_copy c = { 0 };
-	struct mount_ns *copy = ns_alloc();
+	struct mount_ns *copy;
 	int r;
 
+	if (ns_count >= MOUNT_NS_COUNT_MAX)
+		return -ENOSPC;
+	copy = ns_alloc();
 	if (!copy)
 		return -ENOMEM;
 	r = tree_copy_fill(&c, ns->root, ns->root->root, true);
 	if (r < 0) {
 		if (c.len)
 			mount_tree_detach(c.to[0]);
-		free(copy);
+		ns_free(copy);
 		return r;
 	}
 	copy->root = c.to[0];
 	mount_tree_set_ns(copy->root, copy);
 	copy->user_ns = user_ns_ref(user);
 	if (user != ns->user_ns)
-		lock_mounts(copy->root);
+		give_away(copy->root);
 	path_translate(root, &c);
 	path_translate(cwd, &c);
 	*ret = copy;
@@ -393,7 +407,7 @@ void mount_ns_unref(struct mount_ns *ns)
 	mount_tree_detach(ns->root);
 	assert(ns->count == 0);
 	user_ns_unref(ns->user_ns);
-	free(ns);
+	ns_free(ns);
 }
 
 int vfs_attach(struct mount_ns *ns, struct superblock *sb, const struct path *at,

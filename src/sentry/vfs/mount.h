@@ -7,7 +7,8 @@
 
 #include "sentry/vfs/namei.h"
 
-#define MOUNT_NS_MAX 100000u /* fs.mount-max */
+#define MOUNT_NS_MAX	   100000u /* fs.mount-max */
+#define MOUNT_NS_COUNT_MAX 4096u   /* user.max_mnt_namespaces, of the sandbox */
 
 /* Mounts that see each other's changes, and the slaves that follow them. */
 struct peer_group {
@@ -38,6 +39,8 @@ unsigned int mount_tree_len(struct mount *top);
 void mount_tree_detach(struct mount *top);
 /* A detached copy from `root` on; without `unbindable`, such mounts are left out. 0, -ENOMEM. */
 int mount_tree_copy(struct mount *top, struct dentry *root, bool unbindable, struct mount **ret);
+/* It came from a more privileged namespace: keeps its restrictions and what it hides. */
+void mount_tree_lock(struct mount *top);
 /* A detached tree becomes part of a namespace. */
 void mount_tree_set_ns(struct mount *top, struct mount_ns *ns);
 

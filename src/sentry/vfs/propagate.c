@@ -205,6 +205,8 @@ static int copy_to(struct mount *tree, struct mount *where, const struct path *a
 		mount_tree_detach(copy);
 		return r;
 	}
+	if (at->mnt->ns && where->ns->user_ns != at->mnt->ns->user_ns)
+		mount_tree_lock(copy);
 	for (struct mount *m = mount_tree_next(copy, copy); m; m = mount_tree_next(m, copy)) {
 		m->ns = where->ns;
 		list_add_tail(&m->ns_node, &where->ns->mounts);

@@ -444,9 +444,11 @@ static const struct kern_node net_children[] = {
 };
 
 static const struct kern_node user_children[] = {
-	CONSTANT("max_mnt_namespaces", "32768"), CONSTANT("max_pid_namespaces", "32768"),
+	CONSTANT("max_mnt_namespaces", "4096"),
+	/* MOUNT_NS_COUNT_MAX */ CONSTANT("max_pid_namespaces", "32768"),
 	CONSTANT("max_user_namespaces", "4096"), /* USER_NS_MAX */
-	CONSTANT("max_uts_namespaces", "32768"), { 0 },
+	CONSTANT("max_uts_namespaces", "32768"),
+	{ 0 },
 };
 
 static const struct kern_node empty[] = { { 0 } };
