@@ -105,3 +105,15 @@ def test_a_bomb_hurts_nobody_else(runtime, bundle, kind, where):
     assert done.returncode == 0, done
     assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
     wait_until(lambda: guest.metric(runtime, bundle, "caisson_sentry_tasks") == 1, 60, "the tasks are gone")
+
+
+def test_a_set_user_id_program_is_out_of_reach_of_who_executed_it(runtime, bundle):
+    guest.install(bundle)
+    bundle.mount("/tmp", "tmpfs", "tmpfs", ["mode=1777"])
+    bundle.process.no_new_privileges = False
+    runtime.run_detached(bundle, ["guest", "init"])
+    runtime.exec(bundle, ["sh", "-c", "cp /bin/guest /tmp/secret; chmod 4755 /tmp/secret"])
+    done = runtime.exec(bundle, ["guest", "setid", "/tmp/secret"], "--user", "1000", check=False, timeout_s=CALL_S)
+
+    assert done.returncode == 0, done
+    assert done.stdout.startswith("raised "), done

@@ -26,6 +26,11 @@ int guest_pulse(int argc, char **argv);
 /* mapped FILE SECONDS: reads, writes and executes a file that the host cuts meanwhile. */
 int guest_mapped(int argc, char **argv);
 
+/* setid PROGRAM: execute this program, set-uid, with hostile threads and parents; secret: what it
+ * then is. */
+int guest_setid(int argc, char **argv);
+int guest_secret(int argc, char **argv);
+
 /* Numbers of chance: state is never 0. */
 uint64_t guest_rand(uint64_t *state);
 uint64_t guest_now_ns(void);
