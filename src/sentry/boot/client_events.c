@@ -2,8 +2,8 @@
 /* DEBUG with SENTRY_DEBUG_EVENTS: the connection follows the event stream until its peer goes. */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "sentry/boot/client.h"
@@ -12,14 +12,13 @@
 /* It has nothing more to ask: anything, and the end, is the end. */
 static bool peer_spoke(struct client *c)
 {
-	char byte;
+	struct pollfd p = { .fd = c->source.host_fd, .events = POLLIN };
 
 	if (!c->readable)
 		return false;
-	if (recv(c->source.host_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)
-		return true;
-	c->readable = false;
-	return false;
+	/* The request itself may have left the mark. */
+	c->readable = poll(&p, 1, 0) != 0;
+	return c->readable;
 }
 
 int client_events(struct client *c, uint32_t mask)
