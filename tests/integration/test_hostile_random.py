@@ -12,16 +12,16 @@ pytestmark = [pytest.mark.classes("sentry"), pytest.mark.beyond("runc", "crun", 
               pytest.mark.timeout(1500)]
 
 
-def seed():
-    """A new one each day; a failure's can be given."""
-    return os.environ.get("CAISSON_SEED_RANDOM") or time.strftime("%Y%m%d")
+def seed(scaled):
+    """In the soak a new one each day; a failure's can be given."""
+    return os.environ.get("CAISSON_SEED_RANDOM") or scaled(time.strftime("%Y%m%d"), "31")
 
 
 def test_random_calls_leave_the_sentry_alive_and_clean(runtime, bundle, scaled):
-    guest.install(bundle)
+    guest.install(bundle, memory=1 << 30)
     bundle.mount("/tmp", "tmpfs", "tmpfs", ["mode=1777"])
     seconds = float(os.environ.get("CAISSON_RANDOM_S") or scaled(600, 60))
-    runtime.run_detached(bundle, ["guest", "random", int(seconds), seed(), 8])
+    runtime.run_detached(bundle, ["guest", "random", int(seconds), seed(scaled), 8])
     deadline = time.monotonic() + seconds + 120
 
     while runtime.status(bundle) == "running":

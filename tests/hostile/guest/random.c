@@ -427,7 +427,7 @@ static _Noreturn void worker(uint64_t seed, unsigned int threads, int null)
 	const struct itimerval tick = { { 0, 30000 }, { 0, 30000 } };
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
 	struct sigaction act = { .sa_handler = on_alarm };
-	const struct rlimit small = { 64 << 20, 64 << 20 };
+	const struct rlimit small = { 4 << 20, 4 << 20 };
 
 	(void)prctl(PR_SET_DUMPABLE, 1);
 	for (int i = 0; i < 3; i++)
