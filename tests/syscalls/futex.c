@@ -124,14 +124,18 @@ TEST(wakes_as_many_as_asked)
 
 TEST(waiters_are_woken_in_order)
 {
-	uint32_t word = 0;
+	uint32_t word = 0, line = 0;
 	struct sleeper s[3];
 	pthread_t t[3];
 
-	for (int i = 0; i < 3; i++)
-		start(&s[i], &t[i], &word, FUTEX_WAIT, 0);
+	/* Each is moved behind those before it: then it waits for certain. */
 	for (int i = 0; i < 3; i++) {
-		CHECK_EQ(futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0), 1);
+		start(&s[i], &t[i], &word, FUTEX_WAIT, 0);
+		while (futex(&word, FUTEX_CMP_REQUEUE, 0, (void *)10, &line, 0) != 1)
+			sleep_ms(1);
+	}
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(futex(&line, FUTEX_WAKE, 1, NULL, NULL, 0), 1);
 		CHECK_EQ(pthread_join(t[i], NULL), 0);
 	}
 }

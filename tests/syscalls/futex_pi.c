@@ -223,3 +223,77 @@ TEST(robust_mutex_of_the_library)
 	CHECK_EQ(pthread_mutex_lock(m), 0);
 	wait_signal(pid, SIGKILL);
 }
+
+struct requeued {
+	uint32_t cond, lock;
+	struct gate ready;
+	volatile int done;
+	pid_t tid;
+};
+
+static long wait_requeue(struct requeued *q, unsigned int value, const struct timespec *until)
+{
+	return syscall(SYS_futex, &q->cond, FUTEX_WAIT_REQUEUE_PI_PRIVATE, value, until, &q->lock,
+		       0);
+}
+
+static long requeue(struct requeued *q, int wake, unsigned int value)
+{
+	return syscall(SYS_futex, &q->cond, FUTEX_CMP_REQUEUE_PI_PRIVATE, wake, (long)INT_MAX,
+		       &q->lock, value);
+}
+
+static void *waits_for_the_lock(void *arg)
+{
+	struct requeued *q = arg;
+
+	q->tid = gettid();
+	gate_open(&q->ready);
+	OK(wait_requeue(q, 0, NULL));
+	CHECK_EQ(q->lock & FUTEX_TID_MASK, gettid());
+	__atomic_add_fetch(&q->done, 1, __ATOMIC_SEQ_CST);
+	OK(futex(&q->lock, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL));
+	return NULL;
+}
+
+TEST(waiters_move_to_a_lock)
+{
+	struct requeued q = { 0, 0, gate_new() };
+	pthread_t t[2];
+	long moved = 0, n;
+
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(pthread_create(&t[i], NULL, waits_for_the_lock, &q), 0);
+		gate_pass(&q.ready);
+	}
+	OK(futex(&q.lock, FUTEX_LOCK_PI_PRIVATE, 0, NULL));
+	/* They wait soon, if they do not yet. */
+	for (int i = 0; i < 15000 && moved < 2; i++) {
+		n = OK(requeue(&q, 1, 0));
+		moved += n;
+		sleep_ms(1);
+	}
+	CHECK_EQ(moved, 2);
+	CHECK_EQ(q.done, 0);
+	CHECK_EQ(q.lock & FUTEX_TID_MASK, gettid());
+	OK(futex(&q.lock, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL));
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_join(t[i], NULL), 0);
+	CHECK_EQ(q.done, 2);
+	CHECK_EQ(q.lock & FUTEX_TID_MASK, 0);
+}
+
+TEST(moving_to_a_lock_has_rules)
+{
+	struct requeued q = { 0, 0, gate_new() };
+	struct timespec past = { 1, 0 };
+
+	CHECK_ERRNO(wait_requeue(&q, 1, NULL), EAGAIN);
+	CHECK_ERRNO(wait_requeue(&q, 0, &past), ETIMEDOUT);
+	CHECK_ERRNO(
+		syscall(SYS_futex, &q.cond, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0, &past, &q.cond, 0),
+		EINVAL);
+	CHECK_ERRNO(requeue(&q, 1, 1), EAGAIN);
+	CHECK_ERRNO(requeue(&q, 2, 0), EINVAL);
+	CHECK_EQ(requeue(&q, 1, 0), 0);
+}

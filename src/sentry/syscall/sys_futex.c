@@ -68,6 +68,8 @@ static sysret_t two_words(struct task *t, const struct syscall_args *a, int op, 
 		return futex_requeue(t, &pair, NULL);
 	case FUTEX_CMP_REQUEUE:
 		return futex_requeue(t, &pair, &value);
+	case FUTEX_CMP_REQUEUE_PI:
+		return futex_cmp_requeue_pi(t, &pair, value);
 	default:
 		return futex_wake_op(t, &pair, value);
 	}
@@ -87,13 +89,27 @@ static sysret_t lock(struct task *t, const struct syscall_args *a, int op, bool 
 	return futex_lock_pi(t, arg_uaddr(a, 0), shared, op == FUTEX_TRYLOCK_PI, deadline);
 }
 
+static sysret_t wait_requeue(struct task *t, const struct syscall_args *a, bool shared,
+			     bool realtime)
+{
+	struct futex_wait_request req = { .addr = arg_uaddr(a, 0),
+					  .value = arg_uint(a, 2),
+					  .shared = shared,
+					  .bitset = FUTEX_BITSET_MATCH_ANY,
+					  .deadline = NSEC_NEVER };
+	const int r = timeout_import(t, arg_uaddr(a, 3), true, realtime, &req.deadline);
+
+	return r < 0 ? r : futex_wait_requeue_pi(t, &req, arg_uaddr(a, 4));
+}
+
 sysret_t sys_futex(struct task *t, const struct syscall_args *a)
 {
 	const int op = arg_int(a, 1) & FUTEX_CMD_MASK;
 	const bool shared = !(arg_int(a, 1) & FUTEX_PRIVATE_FLAG);
 	const bool realtime = arg_int(a, 1) & FUTEX_CLOCK_REALTIME;
 
-	if (realtime && op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET && op != FUTEX_LOCK_PI2)
+	if (realtime && op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET && op != FUTEX_LOCK_PI2 &&
+	    op != FUTEX_WAIT_REQUEUE_PI)
 		return -ENOSYS;
 	switch (op) {
 	case FUTEX_WAIT:
@@ -106,12 +122,15 @@ sysret_t sys_futex(struct task *t, const struct syscall_args *a)
 		return futex_wake(t, arg_uaddr(a, 0), shared, arg_int(a, 2), arg_uint(a, 5));
 	case FUTEX_REQUEUE:
 	case FUTEX_CMP_REQUEUE:
+	case FUTEX_CMP_REQUEUE_PI:
 	case FUTEX_WAKE_OP:
 		return two_words(t, a, op, shared);
 	case FUTEX_LOCK_PI:
 	case FUTEX_LOCK_PI2:
 	case FUTEX_TRYLOCK_PI:
 		return lock(t, a, op, shared, realtime);
+	case FUTEX_WAIT_REQUEUE_PI:
+		return wait_requeue(t, a, shared, realtime);
 	case FUTEX_UNLOCK_PI:
 		return futex_unlock_pi(t, arg_uaddr(a, 0), shared);
 	default:

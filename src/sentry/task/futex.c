@@ -119,14 +119,19 @@ int futex_write_word(struct task *t, uaddr_t addr, uint32_t value)
 	return user_copy_out(task_um(t), addr, &value, sizeof(value));
 }
 
+/* target: of FUTEX_WAIT_REQUEUE_PI, else NULL. */
 static int waiter_start(struct task *t, const struct futex_wait_request *req,
-			struct futex_waiter *w)
+			const struct futex_key *target, struct futex_waiter *w)
 {
 	uint32_t value;
 	int r;
 
 	*w = (struct futex_waiter){
-		.bitset = req->bitset, .fiber = t->fiber, .task = t, .addr = req->addr
+		.bitset = req->bitset,
+		.fiber = t->fiber,
+		.task = t,
+		.addr = req->addr,
+		.target = target,
 	};
 	list_init(&w->node);
 	r = futex_key_get(t, req->addr, req->shared, &w->key);
@@ -166,7 +171,7 @@ int futex_wait_many(struct task *t, const struct futex_wait_request *reqs, size_
 	if (!w)
 		return -ENOMEM;
 	for (; n < len && r == 0; n++)
-		r = waiter_start(t, &reqs[n], &w[n]);
+		r = waiter_start(t, &reqs[n], NULL, &w[n]);
 	if (r == 0)
 		r = sleep_until_woken(w, len, reqs[0].deadline);
 	else if (first_woken(w, n) >= 0 && n > 1)
@@ -185,7 +190,7 @@ int futex_wait(struct task *t, const struct futex_wait_request *req)
 
 	if (!req->bitset)
 		return -EINVAL;
-	r = waiter_start(t, req, &w);
+	r = waiter_start(t, req, NULL, &w);
 	if (r == 0)
 		r = sleep_until_woken(&w, 1, req->deadline);
 	futex_dequeue(&w);
@@ -202,7 +207,7 @@ static int wake_key(const struct futex_key *key, int n, uint32_t bitset)
 	{
 		if (!futex_key_equal(&w->key, key) || !(w->bitset & bitset))
 			continue;
-		if (w->pi)
+		if (w->pi || w->target)
 			return -EINVAL;
 		futex_wake_waiter(w);
 		if (++woken >= n)
@@ -244,7 +249,7 @@ static int requeue_keys(const struct futex_key *from, const struct futex_key *to
 	{
 		if (!futex_key_equal(&w->key, from))
 			continue;
-		if (w->pi)
+		if (w->pi || w->target)
 			return -EINVAL;
 		if (woken < n) {
 			futex_wake_waiter(w);
@@ -287,6 +292,73 @@ int futex_requeue(struct task *t, const struct futex_pair *pair, const uint32_t 
 	}
 	if (r == 0)
 		r = requeue_keys(&from, &to, pair->n, pair->n2);
+	futex_key_put(&from);
+	futex_key_put(&to);
+	return r;
+}
+
+int futex_wait_requeue_pi(struct task *t, const struct futex_wait_request *req, uaddr_t addr2)
+{
+	struct futex_key target;
+	struct futex_waiter w;
+	int r;
+
+	if (req->addr == addr2)
+		return -EINVAL;
+	r = futex_key_get(t, addr2, req->shared, &target);
+	if (r < 0)
+		return r;
+	r = waiter_start(t, req, &target, &w);
+	if (r == 0)
+		r = sleep_until_woken(&w, 1, req->deadline);
+	futex_dequeue(&w);
+	if (w.moved)
+		r = futex_lock_pi(t, addr2, req->shared, false, req->deadline);
+	futex_key_put(&w.key);
+	futex_key_put(&target);
+	/* Once moved it cannot begin anew; and the caller looks again anyway. */
+	return r == -ERESTARTSYS || r == -ERESTARTNOINTR ? -EAGAIN : r;
+}
+
+/* Those that are moved take the lock themselves, in the order in which they waited. */
+static int move_to_lock(const struct futex_key *from, const struct futex_key *to, int n)
+{
+	struct futex_waiter *w, *next;
+	int moved = 0;
+
+	list_for_each_safe(w, next, futex_bucket(from), node)
+	{
+		if (!futex_key_equal(&w->key, from))
+			continue;
+		if (!w->target || !futex_key_equal(w->target, to))
+			return -EINVAL;
+		if (moved > n)
+			break;
+		w->moved = true;
+		futex_wake_waiter(w);
+		moved++;
+	}
+	return moved;
+}
+
+int futex_cmp_requeue_pi(struct task *t, const struct futex_pair *pair, uint32_t expected)
+{
+	struct futex_key from, to;
+	uint32_t value;
+	int r;
+
+	if (pair->n != 1 || pair->n2 < 0 || pair->addr == pair->addr2)
+		return -EINVAL;
+	r = futex_key_get(t, pair->addr, pair->shared, &from);
+	if (r < 0)
+		return r;
+	r = futex_key_get(t, pair->addr2, pair->shared, &to);
+	if (r == 0)
+		r = futex_read_word(t, pair->addr, &value);
+	if (r == 0 && value != expected)
+		r = -EAGAIN;
+	if (r == 0)
+		r = move_to_lock(&from, &to, pair->n2);
 	futex_key_put(&from);
 	futex_key_put(&to);
 	return r;

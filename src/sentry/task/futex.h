@@ -48,6 +48,14 @@ struct futex_pair {
 int futex_requeue(struct task *t, const struct futex_pair *pair, const uint32_t *expected);
 int futex_wake_op(struct task *t, const struct futex_pair *pair, uint32_t op);
 
+/*
+ * FUTEX_WAIT_REQUEUE_PI: as futex_wait(), until FUTEX_CMP_REQUEUE_PI moves it to the PI lock at
+ * addr2, which it has at a return of 0. -EAGAIN: a signal came, or another value. -EINVAL.
+ */
+int futex_wait_requeue_pi(struct task *t, const struct futex_wait_request *req, uaddr_t addr2);
+/* FUTEX_CMP_REQUEUE_PI: how many were moved; pair->n is 1. -EAGAIN; -EINVAL: others wait there. */
+int futex_cmp_requeue_pi(struct task *t, const struct futex_pair *pair, uint32_t expected);
+
 /* FUTEX_LOCK_PI, FUTEX_TRYLOCK_PI, FUTEX_UNLOCK_PI. */
 int futex_lock_pi(struct task *t, uaddr_t addr, bool shared, bool try_only, nsec_t deadline);
 int futex_unlock_pi(struct task *t, uaddr_t addr, bool shared);

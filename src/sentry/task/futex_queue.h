@@ -17,7 +17,9 @@ struct futex_waiter {
 	uaddr_t addr;	     /* of the word in the task's memory */
 	struct futex_pi *pi; /* it waits for a PI lock */
 	struct list_head pi_node;
-	bool granted; /* it has the PI lock now */
+	bool granted;			/* it has the PI lock now */
+	const struct futex_key *target; /* FUTEX_WAIT_REQUEUE_PI: the lock that it goes on to */
+	bool moved;			/* to that */
 };
 
 void futex_enqueue(struct futex_waiter *w);
