@@ -214,7 +214,7 @@ void policy_leaving(struct platform_thread *t)
 		policy.multi_since = now;
 	if (!policy.usable)
 		return;
-	if (policy.running > 1 && !policy.tick.armed)
+	if ((policy.running > 1 || policy.several) && !policy.tick.armed)
 		ktimer_arm(&policy.tick, kclock_monotonic() + MULTI_TICK_NS);
 	if (policy.mode == SPREAD) {
 		pin_thread(t, NO_CPU);
