@@ -52,15 +52,35 @@ def children(parent):
     return [pid for pid, what in found.items() if what and what[1] == parent]
 
 
-class Killer:
-    """Kills one victim, as soon as there is one after a time of chance. `hit` says whom, if anybody."""
+def family(root):
+    """A process and all that descend from it."""
+    parents = {pid: what[1] for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if (what := names(pid))}
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
 
-    def __init__(self, chance, victim, within_s):
+
+def in_cgroup(path):
+    """Nobody when it goes meanwhile."""
+    try:
+        return cgroups.pids(path)
+    except OSError:
+        return set()
+
+
+class Killer:
+    """Kills one victim of this container, as soon as there is one after a time of chance. `hit` says whom, if
+    anybody. Other sandboxes of the host are nobody's business."""
+
+    def __init__(self, bundle, chance, victim, within_s):
+        self.cgroup, self.call = bundle.linux.cgroups_path, None
         self.before = set(map(int, filter(str.isdigit, os.listdir("/proc"))))
         self.victim, self.delay_s, self.chance, self.hit = victim, chance.uniform(0, within_s), chance, None
 
     def strike(self, call):
         """While a call is on its way: wait, look, kill. The call's end ends the search."""
+        self.call = call
         end = time.monotonic() + self.delay_s
         while call.poll() is None and time.monotonic() < end:
             time.sleep(0.0005)
@@ -68,7 +88,11 @@ class Killer:
             self.try_now()
 
     def try_now(self):
-        for pid in self.chance.sample(found := candidates(self.before, self.victim), len(found)):
+        found = candidates(self.before, self.victim)
+        if found:  # its own are in its cgroup, or on their way there
+            mine = in_cgroup(self.cgroup) | (family(self.call.pid) if self.call else set())
+            found = [pid for pid in found if pid in mine]
+        for pid in self.chance.sample(found, len(found)):
             try:
                 os.kill(pid, signal.SIGKILL)
                 self.hit = pid
@@ -107,7 +131,7 @@ def test_a_killed_process_of_a_sandbox_leaves_nothing(runtime, bundle, scaled, p
 def in_create(runtime, bundle, chance, victim):
     bundle.process.args = ["true"]
     bundle.save()
-    killer = Killer(chance, victim, 0.05)
+    killer = Killer(bundle, chance, victim, 0.05)
     create = runtime.start_call("create", "--bundle", bundle.path, bundle.id, stdout=subprocess.DEVNULL)
     killer.strike(create)
     status = ends(create)
@@ -123,7 +147,7 @@ def in_create(runtime, bundle, chance, victim):
 
 
 def in_run(runtime, bundle, chance, victim):
-    killer = Killer(chance, victim, 0.1)
+    killer = Killer(bundle, chance, victim, 0.1)
     run = runtime.start_run(bundle, ["sh", "-c", "/bin/busybox true; sleep 0.1; cat /etc/passwd"])
     killer.strike(run)
     status = ends(run)
@@ -135,7 +159,7 @@ def in_run(runtime, bundle, chance, victim):
 
 def in_exec(runtime, bundle, chance, victim):
     runtime.run_detached(bundle)
-    killer = Killer(chance, victim, 0.05)
+    killer = Killer(bundle, chance, victim, 0.05)
     if victim in ("caisson-sentry", "caisson-gofer", "zygote"):
         killer.before = set()  # whoever is there already
     elif chance.random() < 0.3:
@@ -152,7 +176,7 @@ def in_exec(runtime, bundle, chance, victim):
 
 
 def in_delete(runtime, bundle, chance, victim):
-    killer = Killer(chance, victim, 0.02)
+    killer = Killer(bundle, chance, victim, 0.02)
     runtime.run_detached(bundle)
     delete = runtime.start_call("delete", "--force", bundle.id, stdout=subprocess.DEVNULL)
     if chance.random() < 0.5:
@@ -164,7 +188,7 @@ def in_delete(runtime, bundle, chance, victim):
 
 def in_storm(runtime, bundle, chance, victim):
     bundle.linux.resources = {"memory": {"limit": 256 << 20}, "pids": {"limit": 100}}
-    killer = Killer(chance, victim, 0)
+    killer = Killer(bundle, chance, victim, 0)
     runtime.run_detached(bundle, STORM)
     time.sleep(chance.uniform(0, 0.3))
     killer.try_now()
