@@ -12,8 +12,15 @@ PROGRAM = REPO_DIR / "build/tests/hostile/guest"
 
 
 def install(bundle, memory=512 << 20, pids=200):
-    """Put the program into the bundle as /bin/guest; bound the container's cgroup, for the host's sake."""
+    """Put the program into the bundle as /bin/guest; bound the container's cgroup, for the host's sake.
+
+    What it may change is its own: the programs that all bundles share by hard links are copied."""
     shutil.copy2(PROGRAM, bundle.rootfs / "bin/guest")
+    for path in (bundle.rootfs / "bin").iterdir():
+        if not path.is_symlink() and path.stat().st_nlink > 1:
+            copy = path.with_name(path.name + ".copy")
+            shutil.copy2(path, copy)
+            copy.replace(path)
     bundle.linux.resources = {"memory": {"limit": memory}, "pids": {"limit": pids}}
 
 
