@@ -158,6 +158,9 @@ int gofer_do_reader(struct gofer_server *s, const struct gofer_request *r, struc
 		return e;
 	if (!S_ISREG(attr.mode) || attr.nlink != 0)
 		return -EINVAL;
-	out->fd = gofer_reopen(s, s->came, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	return out->fd < 0 ? out->fd : 0;
+	e = gofer_reopen(s, s->came, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (e < 0)
+		return e;
+	gofer_give(out, e);
+	return 0;
 }

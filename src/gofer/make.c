@@ -117,7 +117,7 @@ GOFER_HANDLER(create)
 		return ret;
 	}
 	out->len = sizeof(struct gofer_entry);
-	out->fd = fd;
+	gofer_give(out, fd);
 	return 0;
 }
 
@@ -153,7 +153,7 @@ GOFER_HANDLER(tmpfile)
 		return ret;
 	}
 	out->len = sizeof(*entry);
-	out->fd = fd;
+	gofer_give(out, fd);
 	return 0;
 }
 

@@ -121,7 +121,32 @@ GOFER_HANDLER(open)
 	if (fd < 0)
 		return fd;
 	say(out, &attr, sizeof(attr));
-	out->fd = fd;
+	gofer_give(out, fd);
+	return 0;
+}
+
+GOFER_HANDLER(open_many)
+{
+	const struct gofer_open_many_reply reply = { .count = r->open_many.count };
+	const char *ids = r->blob;
+
+	say(out, &reply, sizeof(reply));
+	for (uint32_t i = 0; i < reply.count; i++) {
+		const struct gofer_held *node;
+		struct gofer_attr attr;
+		int32_t error = 0;
+		uint64_t id;
+		int fd;
+
+		memcpy(&id, ids + i * sizeof(id), sizeof(id));
+		node = gofer_node(s, id);
+		fd = node ? gofer_open_regular(s, node, GOFER_OPEN_READ, &attr) : -EBADF;
+		if (fd < 0)
+			error = fd;
+		else
+			gofer_give(out, fd);
+		say(out, &error, sizeof(error));
+	}
 	return 0;
 }
 

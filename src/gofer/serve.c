@@ -55,6 +55,8 @@ static int dispatch(struct gofer_server *s, const struct gofer_request *r, struc
 		return gofer_do_setattr(s, r, out);
 	case GOFER_OPEN:
 		return gofer_do_open(s, r, out);
+	case GOFER_OPEN_MANY:
+		return gofer_do_open_many(s, r, out);
 	case GOFER_READER:
 		return gofer_do_reader(s, r, out);
 	case GOFER_CREATE:
@@ -105,14 +107,14 @@ static int dispatch(struct gofer_server *s, const struct gofer_request *r, struc
 }
 
 static int finish(struct gofer_server *s, const struct gofer_request *r, int error, size_t len,
-		  bool with_fd)
+		  unsigned int fds)
 {
 	struct gofer_reply head = {
 		.size = (uint32_t)sizeof(head),
 		.type = r->type,
 		.tag = r->tag,
 		.error = error,
-		.fds = with_fd,
+		.fds = fds,
 	};
 
 	if (error == 0)
@@ -121,42 +123,42 @@ static int finish(struct gofer_server *s, const struct gofer_request *r, int err
 	return (int)head.size;
 }
 
-int gofer_handle(struct gofer_server *s, const void *message, size_t len, int *ret_fd)
+int gofer_handle(struct gofer_server *s, const void *message, size_t len, struct gofer_fds *ret)
 {
 	struct gofer_out out = {
 		.bytes = (char *)s->out + sizeof(struct gofer_reply),
 		.room = GOFER_MESSAGE_MAX - sizeof(struct gofer_reply),
-		.fd = -EBADF,
 	};
 	struct gofer_request request;
 	int r = gofer_request_decode(message, len, &request);
 
-	*ret_fd = -EBADF;
+	ret->len = 0;
 	if (r == -EBADMSG || (s->came >= 0 && request.type != GOFER_READER))
 		return -EBADMSG;
 	if (r == 0)
 		r = dispatch(s, &request, &out);
-	*ret_fd = out.fd;
-	return finish(s, &request, r < 0 ? r : 0, out.len, out.fd >= 0);
+	*ret = out.fds;
+	return finish(s, &request, r < 0 ? r : 0, out.len, out.fds.len);
 }
 
-static long send_reply(const struct gofer_server *s, size_t len, int fd)
+static long send_reply(const struct gofer_server *s, size_t len, const struct gofer_fds *fds)
 {
+	const size_t fds_size = fds->len * sizeof(int);
 	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(GOFER_OPEN_MAX * sizeof(int))];
 		struct cmsghdr head;
 	} control = { 0 };
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)s->out, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	long r;
 
-	if (fd >= 0) {
+	if (fds_size) {
 		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
+		msg.msg_controllen = CMSG_SPACE(fds_size);
 		control.head.cmsg_level = SOL_SOCKET;
 		control.head.cmsg_type = SCM_RIGHTS;
-		control.head.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+		control.head.cmsg_len = CMSG_LEN(fds_size);
+		memcpy(CMSG_DATA(&control.head), fds->fd, fds_size);
 	}
 	do {
 		r = SYS3(SYS_sendmsg, s->sock, &msg, MSG_NOSIGNAL);
@@ -164,14 +166,15 @@ static long send_reply(const struct gofer_server *s, size_t len, int fd)
 	return r;
 }
 
-/* Sends and closes `fd`. A descriptor that cannot travel now is an error of this request alone. */
-static long reply_with(struct gofer_server *s, size_t len, int fd)
+/* Sends and closes `fds`. Descriptors that cannot travel now are an error of this request alone. */
+static long reply_with(struct gofer_server *s, size_t len, const struct gofer_fds *fds)
 {
-	long r = send_reply(s, len, fd);
+	const struct gofer_fds none = { 0 };
+	long r = send_reply(s, len, fds);
 
-	if (fd >= 0)
-		(void)gofer_close_fd(fd);
-	if (fd >= 0 && (r == -ETOOMANYREFS || r == -ENOMEM)) {
+	for (unsigned int i = 0; i < fds->len; i++)
+		(void)gofer_close_fd(fds->fd[i]);
+	if (fds->len && (r == -ETOOMANYREFS || r == -ENOMEM)) {
 		struct gofer_reply head;
 
 		memcpy(&head, s->out, sizeof(head));
@@ -179,7 +182,7 @@ static long reply_with(struct gofer_server *s, size_t len, int fd)
 		head.error = r == -ENOMEM ? -ENOMEM : -EMFILE;
 		head.fds = 0;
 		memcpy(s->out, &head, sizeof(head));
-		r = send_reply(s, sizeof(head), -EBADF);
+		r = send_reply(s, sizeof(head), &none);
 	}
 	return r;
 }
@@ -208,20 +211,20 @@ int gofer_serve(struct gofer_server *s)
 {
 	for (;;) {
 		const long n = receive(s);
+		struct gofer_fds fds;
 		long r;
-		int fd;
 
 		if (n == -EINTR)
 			continue;
 		if (n <= 0)
 			return n == -ECONNRESET ? 0 : (int)n;
-		r = gofer_handle(s, s->in, (size_t)n, &fd);
+		r = gofer_handle(s, s->in, (size_t)n, &fds);
 		if (s->came >= 0)
 			(void)gofer_close_fd(s->came);
 		s->came = -EBADF;
 		if (r < 0)
 			return (int)r;
-		r = reply_with(s, (size_t)r, fd);
+		r = reply_with(s, (size_t)r, &fds);
 		if (r < 0)
 			return r == -EPIPE || r == -ECONNRESET ? 0 : (int)r;
 	}

@@ -65,12 +65,18 @@ struct gofer_server {
 	char scratch[GOFER_MESSAGE_MAX]; /* of one handler */
 };
 
-/* What a handler says: bytes behind the head of the reply, and perhaps a descriptor. */
+/* Descriptors of one reply. */
+struct gofer_fds {
+	unsigned int len;
+	int fd[GOFER_OPEN_MAX];
+};
+
+/* What a handler says: bytes behind the head of the reply, and perhaps descriptors. */
 struct gofer_out {
 	char *bytes;
 	size_t room; /* at `bytes` */
 	size_t len;
-	int fd; /* -EBADF, or owned: sent, then closed */
+	struct gofer_fds fds; /* owned: sent, then closed */
 };
 
 /* An empty server in zeroed memory. nofile: how many descriptors the process may have. */
@@ -83,9 +89,9 @@ int gofer_server_add_root(struct gofer_server *s, int fd, uint32_t flags);
  * socket. */
 int gofer_serve(struct gofer_server *s);
 
-/* One message: the reply is in s->out. Returns its length, or -EBADMSG. Any *ret_fd is the
+/* One message: the reply is in s->out. Returns its length, or -EBADMSG. What is in *ret is the
  * caller's. */
-int gofer_handle(struct gofer_server *s, const void *message, size_t len, int *ret_fd);
+int gofer_handle(struct gofer_server *s, const void *message, size_t len, struct gofer_fds *ret);
 
 /* Closes what the server owns; the descriptors that it borrows stay. */
 void gofer_server_done(struct gofer_server *s);
@@ -116,6 +122,12 @@ int gofer_close_fd(int fd);
 int gofer_open_regular(const struct gofer_server *s, const struct gofer_held *node, uint32_t flags,
 		       struct gofer_attr *ret_attr);
 
+/* One more descriptor for the reply, which has room for it; takes it over. */
+static inline void gofer_give(struct gofer_out *out, int fd)
+{
+	out->fds.fd[out->fds.len++] = fd;
+}
+
 #define GOFER_HANDLER(name)                                                        \
 	int gofer_do_##name(struct gofer_server *s, const struct gofer_request *r, \
 			    struct gofer_out *out)
@@ -125,6 +137,7 @@ GOFER_HANDLER(lookup);
 GOFER_HANDLER(getattr);
 GOFER_HANDLER(setattr);
 GOFER_HANDLER(open);
+GOFER_HANDLER(open_many);
 GOFER_HANDLER(reader);
 GOFER_HANDLER(create);
 GOFER_HANDLER(tmpfile);

@@ -65,7 +65,7 @@ GOFER_HANDLER(connect)
 		(void)gofer_close_fd(fd);
 		return ret;
 	}
-	out->fd = fd;
+	gofer_give(out, fd);
 	return 0;
 }
 
@@ -127,6 +127,6 @@ GOFER_HANDLER(bind)
 		return ret;
 	}
 	out->len = sizeof(*entry);
-	out->fd = fd;
+	gofer_give(out, fd);
 	return 0;
 }

@@ -33,6 +33,8 @@ static size_t fields_of(uint32_t type)
 		return sizeof(struct gofer_walk_reply);
 	case GOFER_LOOKUP:
 		return sizeof(struct gofer_lookup_reply);
+	case GOFER_OPEN_MANY:
+		return sizeof(struct gofer_open_many_reply);
 	case GOFER_GETATTR:
 	case GOFER_SETATTR:
 	case GOFER_OPEN:
@@ -105,6 +107,23 @@ static bool results_valid(const struct gofer_answer *a)
 	return true;
 }
 
+static bool opened_valid(const struct gofer_answer *a)
+{
+	unsigned int fds = 0;
+
+	if (a->open_many.reserved || a->open_many.count > GOFER_OPEN_MAX ||
+	    a->tail_len != a->open_many.count * sizeof(int32_t))
+		return false;
+	for (uint32_t i = 0; i < a->open_many.count; i++) {
+		const int error = gofer_answer_opened(a, i);
+
+		if (!error_valid(error))
+			return false;
+		fds += error == 0;
+	}
+	return fds == a->fds;
+}
+
 static bool tail_valid(uint32_t type, const struct gofer_answer *a)
 {
 	switch (type) {
@@ -113,6 +132,8 @@ static bool tail_valid(uint32_t type, const struct gofer_answer *a)
 		       a->tail_len == a->walk.found * sizeof(struct gofer_entry);
 	case GOFER_LOOKUP:
 		return results_valid(a);
+	case GOFER_OPEN_MANY:
+		return opened_valid(a);
 	case GOFER_READLINK:
 	case GOFER_GETXATTR:
 	case GOFER_LISTXATTR:
@@ -148,7 +169,7 @@ int gofer_reply_decode(const void *message, size_t len, uint32_t type, struct go
 	len -= sizeof(head);
 	if (head.error)
 		return len == 0 && head.fds == 0 ? 0 : -EPROTO;
-	if (head.fds != brings_descriptor(type) || len < fixed)
+	if ((type != GOFER_OPEN_MANY && head.fds != brings_descriptor(type)) || len < fixed)
 		return -EPROTO;
 	memcpy(&ret->attach, at + sizeof(head), fixed);
 	ret->tail = at + sizeof(head) + fixed;
@@ -165,6 +186,14 @@ void gofer_answer_result(const struct gofer_answer *a, unsigned int i,
 			 struct gofer_lookup_result *ret)
 {
 	memcpy(ret, (const char *)a->tail + i * sizeof(*ret), sizeof(*ret));
+}
+
+int gofer_answer_opened(const struct gofer_answer *a, unsigned int i)
+{
+	int32_t error;
+
+	memcpy(&error, (const char *)a->tail + i * sizeof(error), sizeof(error));
+	return error;
 }
 
 int gofer_answer_dirent(const struct gofer_answer *a, size_t *at, struct gofer_dirent_view *ret)

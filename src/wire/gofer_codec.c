@@ -52,6 +52,7 @@ static bool shape_of(uint32_t type, struct shape *ret)
 		[GOFER_STAY] = { sizeof(struct gofer_stay), 0, 0, 0 },
 		[GOFER_LOOKUP] = { sizeof(struct gofer_lookup), NAMES_COUNTED, 0, 0 },
 		[GOFER_READER] = { 0, 0, 0, 0 },
+		[GOFER_OPEN_MANY] = { sizeof(struct gofer_open_many), 0, 1, 1 },
 	};
 
 	if (type == 0 || type >= GOFER_TYPE_MAX)
@@ -73,6 +74,10 @@ static int64_t blob_length(const struct gofer_request *r)
 	case GOFER_CLOSE:
 		return r->close.count <= GOFER_CLOSE_MAX
 			       ? (int64_t)(r->close.count * sizeof(uint64_t))
+			       : -EPROTO;
+	case GOFER_OPEN_MANY:
+		return r->open_many.count <= GOFER_OPEN_MAX
+			       ? (int64_t)(r->open_many.count * sizeof(uint64_t))
 			       : -EPROTO;
 	default:
 		return 0;
@@ -142,6 +147,8 @@ static bool reserved_zero(const struct gofer_request *r)
 		return !r->lookup.reserved;
 	case GOFER_OPEN:
 		return !r->open.reserved;
+	case GOFER_OPEN_MANY:
+		return !r->open_many.reserved;
 	case GOFER_SYMLINK:
 		return !r->symlink.reserved;
 	case GOFER_UNLINK:

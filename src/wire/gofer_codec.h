@@ -28,6 +28,7 @@ struct gofer_request {
 		struct gofer_node node;
 		struct gofer_setattr setattr;
 		struct gofer_open open;
+		struct gofer_open_many open_many;
 		struct gofer_make make;
 		struct gofer_symlink symlink;
 		struct gofer_link link;
@@ -77,6 +78,7 @@ struct gofer_answer {
 		struct gofer_entry entry;
 		struct gofer_walk_reply walk;
 		struct gofer_lookup_reply lookup;
+		struct gofer_open_many_reply open_many;
 		struct gofer_bytes_reply bytes;
 		struct gofer_readdir_reply readdir;
 		struct gofer_statfs_reply statfs;
@@ -102,6 +104,9 @@ void gofer_answer_entry(const struct gofer_answer *a, unsigned int i, struct gof
 /* Result i of a LOOKUP's answer; i < lookup.count. */
 void gofer_answer_result(const struct gofer_answer *a, unsigned int i,
 			 struct gofer_lookup_result *ret);
+
+/* 0 or -errno of node i of an OPEN_MANY; i < open_many.count. */
+int gofer_answer_opened(const struct gofer_answer *a, unsigned int i);
 
 struct gofer_dirent_view {
 	uint64_t ino, cookie;

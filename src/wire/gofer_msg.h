@@ -34,6 +34,7 @@
 #define GOFER_WALK_MAX	  16u		/* names of one WALK */
 #define GOFER_LOOKUP_MAX  32u		/* names of one LOOKUP */
 #define GOFER_CLOSE_MAX	  4096u		/* ids of one CLOSE */
+#define GOFER_OPEN_MAX	  16u		/* ids of one OPEN_MANY: descriptors of a reply */
 #define GOFER_NAME_MAX	  255u		/* bytes of a name (NAME_MAX) */
 #define GOFER_SYMLINK_MAX 4095u		/* bytes of a target (PATH_MAX with its NUL) */
 #define GOFER_XATTR_MAX	  (60u << 10)	/* bytes of a value or a list: fits one message */
@@ -71,6 +72,7 @@ enum gofer_type {
 	GOFER_TMPFILE,
 	GOFER_STAY,
 	GOFER_READER,
+	GOFER_OPEN_MANY,
 	GOFER_TYPE_MAX, /* one more than the last */
 };
 
@@ -85,7 +87,7 @@ struct gofer_reply {
 	uint32_t type;
 	uint64_t tag;
 	int32_t error; /* 0 or -errno; with an error nothing follows */
-	uint32_t fds;  /* descriptors that come along: 0 or 1 */
+	uint32_t fds;  /* descriptors that come along: 0 or 1, of OPEN_MANY up to GOFER_OPEN_MAX */
 };
 
 /* What statx(2) says. Times in nanoseconds since 1970, cut at what 64 bits hold. */
@@ -221,6 +223,22 @@ enum gofer_open_flags {
 struct gofer_open {
 	uint64_t node;
 	uint32_t flags; /* READ, WRITE or both */
+	uint32_t reserved;
+};
+
+/*
+ * OPEN of many for reading alone: `count` ids follow. Reply: gofer_open_many_reply, then `count`
+ * times 0 or the -errno of its node (int32_t), in the order of the ids; a descriptor comes for each
+ * that is 0, in the same order. Who asks for descriptors before anybody opened the files keeps them
+ * to itself until somebody who may does.
+ */
+struct gofer_open_many {
+	uint32_t count; /* 1..GOFER_OPEN_MAX */
+	uint32_t reserved;
+};
+
+struct gofer_open_many_reply {
+	uint32_t count;
 	uint32_t reserved;
 };
 

@@ -89,20 +89,22 @@ static void ask(const uint8_t *message, size_t len)
 {
 	struct gofer_answer answer;
 	struct gofer_reply head;
-	int fd, r = gofer_handle(&server, message, len, &fd);
+	struct gofer_fds fds;
+	const int r = gofer_handle(&server, message, len, &fds);
 
-	if (fd >= 0) {
+	assert(fds.len <= GOFER_OPEN_MAX);
+	for (unsigned int i = 0; i < fds.len; i++) {
 		struct stat st;
 
-		assert(fstat(fd, &st) == 0 && S_ISREG(st.st_mode));
-		(void)close(fd);
+		assert(fstat(fds.fd[i], &st) == 0 && S_ISREG(st.st_mode));
+		(void)close(fds.fd[i]);
 	}
 	if (r < 0) {
-		assert(r == -EBADMSG && fd < 0);
+		assert(r == -EBADMSG && fds.len == 0);
 		return;
 	}
 	memcpy(&head, server.out, sizeof(head));
-	assert((head.fds == 1) == (fd >= 0));
+	assert(head.fds == fds.len);
 	/* A type that does not exist has no answer but its error. */
 	if (head.type > 0 && head.type < GOFER_TYPE_MAX)
 		assert(gofer_reply_decode(server.out, (size_t)r, head.type, &answer) == 0);
@@ -125,6 +127,8 @@ static void read_as_answers(const uint8_t *data, size_t size)
 			continue;
 		for (uint32_t i = 0; type == GOFER_WALK && i < answer.walk.found; i++)
 			gofer_answer_entry(&answer, i, &entry);
+		for (uint32_t i = 0; type == GOFER_OPEN_MANY && i < answer.open_many.count; i++)
+			assert(gofer_answer_opened(&answer, i) <= 0);
 		while (type == GOFER_READDIR && gofer_answer_dirent(&answer, &at, &view) > 0)
 			assert(gofer_name_valid(view.name, view.name_len));
 	}
@@ -148,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(fd >= 0 && gofer_server_add_root(&server, fd, 0) == 0);
 	fd = openat(top_fd, "in", O_PATH | O_CLOEXEC);
 	assert(fd >= 0 && gofer_server_add_root(&server, fd, GOFER_ROOT_RO) == 0);
-	/* Node 8192 is the root that can be written, 16385 the other. */
+	/* Node 32768 is the root that can be written, 65537 the other. */
 	ask((uint8_t *)message, (size_t)gofer_request_encode(&attach, message));
 	attach.attach.root = 1;
 	ask((uint8_t *)message, (size_t)gofer_request_encode(&attach, message));

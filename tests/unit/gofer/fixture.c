@@ -106,14 +106,20 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return type == FTW_DP ? rmdir(path) : unlink(path);
 }
 
+static void close_fds(struct fixture *f)
+{
+	while (f->fds_len > 0)
+		(void)close(f->fds[--f->fds_len]);
+	f->fd = -1;
+}
+
 /* The gofer ends by itself when its client is gone. */
 int fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
 	int status = -1;
 
-	if (f->fd >= 0)
-		(void)close(f->fd);
+	close_fds(f);
 	(void)close(f->sock);
 	(void)waitpid(f->pid, &status, 0);
 	(void)close(f->dir);
@@ -124,13 +130,12 @@ int fixture_teardown(void **state)
 
 static int await(struct fixture *f, ssize_t *ret_len)
 {
-	size_t nfds = 1;
-	int fd = -1;
+	size_t nfds = GOFER_OPEN_MAX;
 
-	if (f->fd >= 0)
-		(void)close(f->fd);
-	*ret_len = fd_recv(f->sock, f->message, sizeof(f->message), &fd, &nfds);
-	f->fd = *ret_len > 0 && nfds == 1 ? fd : -1;
+	close_fds(f);
+	*ret_len = fd_recv(f->sock, f->message, sizeof(f->message), f->fds, &nfds);
+	f->fds_len = *ret_len > 0 ? nfds : 0;
+	f->fd = f->fds_len ? f->fds[0] : -1;
 	return *ret_len > 0 ? 0 : 1;
 }
 
@@ -156,7 +161,7 @@ int call_with(struct fixture *f, const struct gofer_request *r, const int *fds, 
 	assert_int_equal(gofer_reply_tag(f->message, (size_t)n, &tag), 0);
 	assert_int_equal(tag, f->tag);
 	assert_int_equal(gofer_reply_decode(f->message, (size_t)n, r->type, &f->answer), 0);
-	assert_int_equal(f->answer.fds, f->fd >= 0);
+	assert_int_equal(f->answer.fds, f->fds_len);
 	return f->answer.error;
 }
 

@@ -29,6 +29,8 @@ struct fixture {
 	uint64_t message[GOFER_MESSAGE_MAX / 8 + 8];
 	struct gofer_answer answer; /* of the last call; points into message */
 	int fd;			    /* that came with it, or -1; the fixture closes it */
+	int fds[GOFER_OPEN_MAX];    /* the same, of OPEN_MANY */
+	size_t fds_len;
 };
 
 int fixture_setup(void **state);

@@ -223,6 +223,80 @@ static void a_malformed_message_is_answered_and_forgotten(void **state)
 	assert_alive(f);
 }
 
+static int open_many(struct fixture *f, const uint64_t *nodes, uint32_t count)
+{
+	return call(f, &(struct gofer_request){ .type = GOFER_OPEN_MANY,
+						.open_many.count = count,
+						.blob = nodes,
+						.blob_len = count * sizeof(*nodes) });
+}
+
+static void many_files_are_opened_to_be_read_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct gofer_entry ro, file;
+	uint64_t nodes[GOFER_OPEN_MAX + 1];
+	char text[8];
+
+	put_file(f, "rw/a", "one");
+	put_file(f, "ro/b", "two");
+	assert_int_equal(attach(f, ROOT_RO, &ro), 0);
+	assert_int_equal(walk(f, ro.node, "b", &file), 0);
+	for (unsigned int i = 0; i <= GOFER_OPEN_MAX; i++)
+		nodes[i] = file.node;
+	nodes[0] = must_walk(f, "a");
+	nodes[1] = f->root;
+	nodes[3] = 12345;
+	assert_int_equal(open_many(f, nodes, GOFER_OPEN_MAX), 0);
+	assert_int_equal(f->answer.open_many.count, GOFER_OPEN_MAX);
+	assert_int_equal(f->fds_len, GOFER_OPEN_MAX - 2);
+	for (unsigned int i = 0; i < GOFER_OPEN_MAX; i++)
+		assert_int_equal(gofer_answer_opened(&f->answer, i), i == 1   ? -EISDIR
+								     : i == 3 ? -EBADF
+									      : 0);
+	for (size_t i = 0; i < f->fds_len; i++) {
+		assert_int_equal(fcntl(f->fds[i], F_GETFL) & O_ACCMODE, O_RDONLY);
+		assert_int_equal(read(f->fds[i], text, sizeof(text)), 3);
+		assert_memory_equal(text, i == 0 ? "one" : "two", 3);
+	}
+	assert_int_equal(open_many(f, nodes + 1, 1), 0);
+	assert_int_equal(f->fds_len, 0);
+	assert_int_equal(open_many(f, nodes, 0), -EPROTO);
+	assert_int_equal(open_many(f, nodes, GOFER_OPEN_MAX + 1), -EPROTO);
+	assert_alive(f);
+}
+
+static void an_answer_brings_a_descriptor_for_each_file_that_was_opened(void **state)
+{
+	struct {
+		struct gofer_reply head;
+		struct gofer_open_many_reply many;
+		int32_t errors[GOFER_OPEN_MAX + 1];
+	} m = { .head = { .type = GOFER_OPEN_MANY, .fds = 2 }, .many = { .count = 3 } };
+	const uint32_t fixed = sizeof(m.head) + sizeof(m.many);
+	struct gofer_answer answer;
+
+	(void)state;
+	m.errors[1] = -EACCES;
+	m.head.size = fixed + 3 * sizeof(m.errors[0]);
+	assert_int_equal(gofer_reply_decode(&m, m.head.size, GOFER_OPEN_MANY, &answer), 0);
+	assert_int_equal(gofer_answer_opened(&answer, 1), -EACCES);
+	m.head.fds = 3;
+	assert_int_equal(gofer_reply_decode(&m, m.head.size, GOFER_OPEN_MANY, &answer), -EPROTO);
+	m.head.fds = 1;
+	assert_int_equal(gofer_reply_decode(&m, m.head.size, GOFER_OPEN_MANY, &answer), -EPROTO);
+	m.head.fds = 2;
+	m.errors[1] = 1;
+	assert_int_equal(gofer_reply_decode(&m, m.head.size, GOFER_OPEN_MANY, &answer), -EPROTO);
+	m.errors[1] = -EACCES;
+	m.many.count = 2;
+	assert_int_equal(gofer_reply_decode(&m, m.head.size, GOFER_OPEN_MANY, &answer), -EPROTO);
+	m.many.count = m.head.fds = GOFER_OPEN_MAX + 1;
+	m.errors[1] = 0;
+	m.head.size = fixed + sizeof(m.errors);
+	assert_int_equal(gofer_reply_decode(&m, m.head.size, GOFER_OPEN_MANY, &answer), -EPROTO);
+}
+
 static void a_message_without_a_head_ends_the_connection(void **state)
 {
 	struct fixture *f = *state;
@@ -461,6 +535,8 @@ int main(void)
 		GOFER_TEST(a_closed_id_never_comes_back),
 		GOFER_TEST(closing_checks_all_ids_before_it_closes_one),
 		GOFER_TEST(a_malformed_message_is_answered_and_forgotten),
+		GOFER_TEST(many_files_are_opened_to_be_read_alone),
+		cmocka_unit_test(an_answer_brings_a_descriptor_for_each_file_that_was_opened),
 		GOFER_TEST(a_message_without_a_head_ends_the_connection),
 		GOFER_TEST(an_oversized_message_ends_the_connection),
 		GOFER_TEST(a_descriptor_from_the_client_ends_the_connection),

@@ -15,9 +15,11 @@
 #define SCAN_MAX    16384u /* entries of a directory that are looked through for the next inode */
 
 struct gofer_ahead {
-	uint32_t batch; /* names of the next request, the wanted one included */
-	uint32_t last;	/* entry of the last wanted name */
-	uint32_t hits;	/* since the last request */
+	uint32_t batch;	      /* names of the next request, the wanted one included */
+	uint32_t last;	      /* entry of the last wanted name */
+	uint32_t hits;	      /* since the last request */
+	uint32_t opens;	      /* files of the next OPEN_MANY */
+	uint32_t opened_last; /* entry of the last one that was asked for */
 	uint32_t held_len;
 	struct {
 		uint32_t entry;
@@ -77,6 +79,9 @@ static struct inode *take(struct gofer_ahead *a, uint32_t entry)
 	return NULL;
 }
 
+/* Which entries count: the next ones are chosen among them. */
+typedef bool (*entry_fn)(const struct gofer_inode *gi, uint32_t entry, struct gofer_dirent_view *e);
+
 /* Worth asking for: there, and not here in any way. */
 static bool is_wanted(const struct gofer_inode *gi, uint32_t entry, struct gofer_dirent_view *e)
 {
@@ -84,22 +89,34 @@ static bool is_wanted(const struct gofer_inode *gi, uint32_t entry, struct gofer
 	       !gofer_inode_known(gi->fs, gi->dev, e->ino) && !is_held(gi->ahead, entry);
 }
 
-static uint32_t next_in_order(const struct gofer_inode *gi, uint32_t from, uint32_t *entries,
-			      uint32_t max)
+/* Worth opening: a regular file that is here and has no descriptor. */
+static bool is_openable(const struct gofer_inode *gi, uint32_t entry, struct gofer_dirent_view *e)
+{
+	const struct gofer_inode *file;
+
+	if (!gofer_listing_entry(gi->listing, entry, e))
+		return false;
+	file = gofer_inode_find(gi->fs, gi->dev, e->ino);
+	return file && S_ISREG(file->inode.mode) && file->inode.nlink > 0 &&
+	       !gofer_handle_any(file);
+}
+
+static uint32_t next_in_order(const struct gofer_inode *gi, entry_fn counts, uint32_t from,
+			      uint32_t *entries, uint32_t max)
 {
 	struct gofer_dirent_view e;
 	uint32_t n = 0;
 
 	for (uint32_t i = from + 1; i < gi->listing->count && n < max; i++) {
-		if (is_wanted(gi, i, &e))
+		if (counts(gi, i, &e))
 			entries[n++] = i;
 	}
 	return n;
 }
 
 /* The entries with the least inode numbers above `from`'s, sorted as they are found. */
-static uint32_t next_by_inode(const struct gofer_inode *gi, uint32_t from, uint32_t *entries,
-			      uint32_t max)
+static uint32_t next_by_inode(const struct gofer_inode *gi, entry_fn counts, uint32_t from,
+			      uint32_t *entries, uint32_t max)
 {
 	const struct gofer_listing *l = gi->listing;
 	uint64_t inos[GOFER_LOOKUP_MAX], least;
@@ -114,7 +131,7 @@ static uint32_t next_by_inode(const struct gofer_inode *gi, uint32_t from, uint3
 		uint32_t at = n;
 
 		if (!gofer_listing_entry(l, i, &e) || e.ino <= least ||
-		    (n == max && e.ino >= inos[n - 1]) || !is_wanted(gi, i, &e))
+		    (n == max && e.ino >= inos[n - 1]) || !counts(gi, i, &e))
 			continue;
 		if (n == max)
 			at = n - 1;
@@ -140,8 +157,8 @@ static uint32_t choose(struct gofer_inode *gi, uint32_t entry, uint32_t *entries
 	if (a->held_len + room > GOFERFS_AHEAD_MAX)
 		let_go(a); /* they were not wanted so far */
 	entries[0] = entry;
-	return 1 + (in_order ? next_in_order(gi, entry, entries + 1, room)
-			     : next_by_inode(gi, entry, entries + 1, room));
+	return 1 + (in_order ? next_in_order(gi, is_wanted, entry, entries + 1, room)
+			     : next_by_inode(gi, is_wanted, entry, entries + 1, room));
 }
 
 static void hold(struct gofer_ahead *a, uint32_t entry, struct inode *inode)
@@ -215,7 +232,7 @@ static bool ready(struct gofer_inode *gi)
 	return true;
 }
 
-int gofer_ahead_lookup(struct gofer_inode *gi, uint32_t entry, struct inode **ret)
+static int lookup(struct gofer_inode *gi, uint32_t entry, struct inode **ret)
 {
 	struct gofer_ahead *a;
 
@@ -236,4 +253,64 @@ int gofer_ahead_lookup(struct gofer_inode *gi, uint32_t entry, struct inode **re
 	if (a->batch > GOFER_LOOKUP_MAX)
 		a->batch = GOFER_LOOKUP_MAX;
 	return ask(gi, entry, ret);
+}
+
+int gofer_ahead_lookup(struct gofer_inode *gi, uint32_t entry, struct inode **ret)
+{
+	const int r = lookup(gi, entry, ret);
+
+	if (r == 0) {
+		gofer_inode(*ret)->listed_in = gi->host_ino;
+		gofer_inode(*ret)->listed_at = entry;
+	}
+	return r;
+}
+
+/* The directory in whose listing gi still is where it was found. */
+static struct gofer_inode *listed_in(const struct gofer_inode *gi)
+{
+	struct gofer_inode *dir =
+		gi->listed_in ? gofer_inode_find(gi->fs, gi->dev, gi->listed_in) : NULL;
+	struct gofer_dirent_view e;
+
+	return dir && dir->listing && dir->ahead && gi->listed_at < dir->listing->count &&
+			       dir->listing->count <= GOFERFS_OPEN_SCAN &&
+			       gofer_listing_entry(dir->listing, gi->listed_at, &e) &&
+			       e.ino == gi->host_ino
+		       ? dir
+		       : NULL;
+}
+
+unsigned int gofer_ahead_opens(struct gofer_inode *gi,
+			       struct gofer_inode *ret[static GOFER_OPEN_MAX])
+{
+	struct gofer_inode *dir = gi->fs->exclusive ? listed_in(gi) : NULL;
+	uint32_t (*next)(const struct gofer_inode *, entry_fn, uint32_t, uint32_t *, uint32_t);
+	uint32_t entries[GOFER_OPEN_MAX];
+	struct gofer_dirent_view e;
+	struct gofer_ahead *a;
+	uint32_t n;
+
+	if (!dir)
+		return 0;
+	a = dir->ahead;
+	entries[0] = gi->listed_at;
+	next = next_in_order;
+	if (next(dir, is_openable, a->opened_last, &n, 1) != 1 || n != entries[0])
+		next = next_by_inode;
+	/* As the last ones led to expect: more; else whoever opens has another order. */
+	if (next(dir, is_openable, a->opened_last, &n, 1) == 1 && n == entries[0])
+		a->opens = a->opens ? a->opens * 2 : 2;
+	else
+		a->opens = 0;
+	if (a->opens > GOFER_OPEN_MAX)
+		a->opens = GOFER_OPEN_MAX;
+	n = a->opens ? 1 + next(dir, is_openable, entries[0], entries + 1, a->opens - 1) : 0;
+	a->opened_last = n ? entries[n - 1] : entries[0];
+	for (uint32_t i = 0; i < n; i++) {
+		(void)gofer_listing_entry(dir->listing, entries[i], &e);
+		ret[i] = gofer_inode_find(dir->fs, dir->dev, e.ino);
+		(void)inode_ref(&ret[i]->inode);
+	}
+	return n;
 }

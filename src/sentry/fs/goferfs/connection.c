@@ -103,11 +103,34 @@ static unsigned int nodes_in(const struct gofer_answer *a, uint32_t type)
 
 static bool opens_a_file(uint32_t type)
 {
-	return type == GOFER_OPEN || type == GOFER_CREATE || type == GOFER_TMPFILE;
+	return type == GOFER_OPEN || type == GOFER_CREATE || type == GOFER_TMPFILE ||
+	       type == GOFER_OPEN_MANY;
 }
 
-/* One answer for its caller. Takes fd over. 0 or -EPROTO. */
-static int deliver(size_t len, int fd)
+/* What came with one message. */
+struct came {
+	unsigned int len;
+	int fd[GOFER_OPEN_MAX];
+};
+
+static void close_all(const struct came *fds)
+{
+	for (unsigned int i = 0; i < fds->len; i++)
+		(void)close(fds->fd[i]);
+}
+
+static void give_to(struct gofer_call *call, const struct came *fds)
+{
+	if (call->request.type == GOFER_OPEN_MANY) {
+		memcpy(call->many, fds->fd, sizeof(call->many));
+		call->many_len = fds->len;
+	} else if (fds->len) {
+		call->fd = fds->fd[0];
+	}
+}
+
+/* One answer for its caller. Takes the descriptors over. 0 or -EPROTO. */
+static int deliver(size_t len, const struct came *fds)
 {
 	struct gofer_call *call;
 	struct gofer_answer answer;
@@ -125,14 +148,13 @@ static int deliver(size_t len, int fd)
 		else
 			r = gofer_reply_decode(gofer.in, len, call->request.type, &answer);
 	}
-	if (r < 0 || !call || (fd >= 0 && !answer.fds)) {
-		if (fd >= 0)
-			(void)close(fd);
-		return r < 0 || fd >= 0 ? -EPROTO : 0;
+	if (r < 0 || !call || fds->len > answer.fds) {
+		close_all(fds);
+		return r < 0 || fds->len ? -EPROTO : 0;
 	}
 	gofer.nodes += nodes_in(&answer, call->request.type);
 	gofer.opens += !answer.error && opens_a_file(call->request.type);
-	call->fd = fd;
+	give_to(call, fds);
 	call->message = malloc(len);
 	if (!call->message) {
 		finish(call, -ENOMEM);
@@ -151,7 +173,7 @@ static int deliver(size_t len, int fd)
 static int receive(void)
 {
 	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(GOFER_OPEN_MAX * sizeof(int))];
 		struct cmsghdr head;
 	} control;
 	struct iovec iov = { .iov_base = gofer.in, .iov_len = sizeof(gofer.in) };
@@ -161,23 +183,23 @@ static int receive(void)
 			      .msg_controllen = sizeof(control.bytes) };
 	const ssize_t n = recvmsg(gofer.source.host_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	const struct cmsghdr *c;
-	int fd = -EBADF;
+	struct came fds = { 0 };
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return errno == EINTR;
 	if (n <= 0 || msg.msg_flags & MSG_TRUNC)
 		return -EIO;
 	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+		fds.len = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(fds.fd, CMSG_DATA(c), fds.len * sizeof(int));
+	}
 	if (gofer.in_flight == 0) {
-		if (fd >= 0)
-			(void)close(fd);
+		close_all(&fds);
 		return -EPROTO;
 	}
 	gofer.in_flight--;
-	return deliver((size_t)n, fd) < 0 ? -EPROTO : 1;
+	return deliver((size_t)n, &fds) < 0 ? -EPROTO : 1;
 }
 
 static void on_readable(struct kloop_fd *source, uint32_t events)
@@ -372,6 +394,7 @@ int gofer_call(struct gofer_call *call)
 		keep_near();
 
 	call->fd = -EBADF;
+	call->many_len = 0;
 	call->message = NULL;
 	call->status = 1;
 	call->fiber = fiber_self();
@@ -391,6 +414,12 @@ void gofer_call_done(struct gofer_call *call)
 	if (call->fd >= 0)
 		(void)close(call->fd);
 	call->fd = -EBADF;
+	while (call->many_len > 0) {
+		const int fd = call->many[--call->many_len];
+
+		if (fd >= 0)
+			(void)close(fd);
+	}
 	free(call->message);
 	call->message = NULL;
 }

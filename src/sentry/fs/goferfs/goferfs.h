@@ -64,7 +64,7 @@ int goferfs_reader(int fd);
 /* For metrics and tests. */
 struct goferfs_counts {
 	uint64_t requests; /* sent */
-	uint64_t opens;	   /* of them: OPEN, CREATE, TMPFILE */
+	uint64_t opens;	   /* of them: OPEN, OPEN_MANY, CREATE, TMPFILE */
 	uint32_t nodes;	   /* held at the gofer */
 	uint32_t idle;	   /* inodes whose descriptors are kept though nobody has them open */
 };

@@ -122,6 +122,70 @@ void gofer_handle_adopt(struct gofer_inode *gi, int fd)
 	gofer_inode_closed(gi);
 }
 
+/* For later: nobody has the file open by it yet. Takes fd over. */
+static void keep_reader(struct gofer_inode *gi, int fd)
+{
+	struct gofer_handle *h;
+
+	if (gofer_handle_any(gi) || gi->inode.nlink == 0) {
+		(void)close(fd);
+		return;
+	}
+	h = handle_new(fd, GOFER_OPEN_READ);
+	if (!h)
+		return;
+	gi->handles[HANDLE_READ] = h;
+	gofer_inode_opened(gi);
+	gofer_inode_closed(gi);
+}
+
+/* The descriptors are in the order of the files that could be opened. *ret_fd: of the first. */
+static void share_out(struct gofer_call *call, struct gofer_inode *const *files, int *ret_fd)
+{
+	unsigned int next = 0;
+
+	for (unsigned int i = 0; i < call->answer.open_many.count; i++) {
+		if (gofer_answer_opened(&call->answer, i) != 0)
+			continue;
+		if (next == call->many_len)
+			return; /* there was no room for the others */
+		if (i == 0)
+			*ret_fd = TAKE_FD(call->many[next]);
+		else
+			keep_reader(files[i], TAKE_FD(call->many[next]));
+		next++;
+	}
+}
+
+/*
+ * Files of a directory that are opened one after the other come many at a time. Whether somebody
+ * may open one is decided when he does: until then its descriptor is one that is kept for later,
+ * like those of closed files. Nobody else changes the files, so what was opened before the guest
+ * asked is what it would get now. False: to be opened alone.
+ */
+static bool donate_many(struct gofer_inode *gi, struct gofer_handle **ret)
+{
+	GOFER_CALL(call, .type = GOFER_OPEN_MANY);
+	struct gofer_inode *files[GOFER_OPEN_MAX];
+	uint64_t nodes[GOFER_OPEN_MAX];
+	const unsigned int n = gofer_ahead_opens(gi, files);
+	int fd = -EBADF;
+
+	if (n == 0)
+		return false;
+	for (unsigned int i = 0; i < n; i++)
+		nodes[i] = files[i]->node;
+	call.request.open_many.count = n;
+	call.request.blob = nodes;
+	call.request.blob_len = n * sizeof(nodes[0]);
+	if (gofer_call(&call) == 0 && call.answer.open_many.count == n)
+		share_out(&call, files, &fd);
+	for (unsigned int i = 0; i < n; i++)
+		inode_unref(&files[i]->inode);
+	*ret = fd >= 0 ? handle_new(fd, GOFER_OPEN_READ) : NULL;
+	return *ret != NULL;
+}
+
 static int donate_once(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
 {
 	GOFER_CALL(call, .type = GOFER_OPEN, .open = { gi->node, access, 0 });
@@ -140,8 +204,11 @@ static int donate_once(struct gofer_inode *gi, uint32_t access, struct gofer_han
 /* When the sentry's table is full, descriptors that are only kept for later make way. */
 static int donate(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
 {
-	int r = donate_once(gi, access, ret);
+	int r;
 
+	if (access == GOFER_OPEN_READ && donate_many(gi, ret))
+		return 0;
+	r = donate_once(gi, access, ret);
 	if (r == -EMFILE) {
 		gofer_idle_drop_all();
 		r = donate_once(gi, access, ret);

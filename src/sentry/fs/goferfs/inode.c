@@ -40,7 +40,7 @@ static struct list_head *bucket_of(struct goferfs *fs, uint64_t dev, uint64_t in
 
 _Static_assert(GOFERFS_BUCKETS == 1u << 12, "twelve bits of hash");
 
-static struct gofer_inode *find(struct goferfs *fs, uint64_t dev, uint64_t ino)
+struct gofer_inode *gofer_inode_find(struct goferfs *fs, uint64_t dev, uint64_t ino)
 {
 	struct gofer_inode *gi;
 
@@ -51,7 +51,7 @@ static struct gofer_inode *find(struct goferfs *fs, uint64_t dev, uint64_t ino)
 
 bool gofer_inode_known(struct goferfs *fs, uint64_t dev, uint64_t ino)
 {
-	return find(fs, dev, ino) != NULL;
+	return gofer_inode_find(fs, dev, ino) != NULL;
 }
 
 static void set_attr(struct gofer_inode *gi, const struct gofer_attr *attr)
@@ -115,7 +115,7 @@ static bool type_known(uint32_t mode)
 int gofer_inode_get(struct goferfs *fs, const struct gofer_entry *entry, struct inode **ret)
 {
 	const struct gofer_attr *attr = &entry->attr;
-	struct gofer_inode *gi = find(fs, attr->dev, attr->ino);
+	struct gofer_inode *gi = gofer_inode_find(fs, attr->dev, attr->ino);
 
 	if (gi && (gi->inode.mode & S_IFMT) == (attr->mode & S_IFMT)) {
 		gofer_forget(entry->node);

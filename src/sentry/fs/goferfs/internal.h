@@ -23,10 +23,12 @@
 #define GOFERFS_HELPER_WRITE (64u << 10)  /* from so many bytes on a write goes to a helper */
 #define GOFERFS_HELPER_CUT   (16u << 20)  /* bytes: a larger file is cut by a helper */
 #define GOFERFS_AHEAD_MAX    96u	  /* inodes of a directory that wait to be asked for */
-#define GOFERFS_FRESH_NS     50000u	 /* shared mode: attributes are asked for once in so long */
-#define GOFERFS_COPY_MIN     (64u << 10) /* bytes that the gofer is asked to copy */
-#define GOFERFS_BUCKETS	     4096u
-#define NAMELESS_TRIES	     64u /* names of files that get none */
+#define GOFERFS_OPEN_SCAN \
+	1024u /* entries of a directory that are looked through for files to open */
+#define GOFERFS_FRESH_NS 50000u	     /* shared mode: attributes are asked for once in so long */
+#define GOFERFS_COPY_MIN (64u << 10) /* bytes that the gofer is asked to copy */
+#define GOFERFS_BUCKETS	 4096u
+#define NAMELESS_TRIES	 64u /* names of files that get none */
 
 /* --- connection.c --- */
 
@@ -42,8 +44,10 @@ struct gofer_call {
 	struct gofer_request request; /* by the caller: type, fields, names, blob */
 	struct gofer_answer answer;   /* points into `message` */
 	int fd;			      /* that came along, or -EBADF; owned */
-	int send_fd;		      /* READER: goes along, borrowed */
-	void *message;		      /* owned */
+	int many[GOFER_OPEN_MAX];     /* OPEN_MANY: what came, in its order; owned, or -EBADF */
+	unsigned int many_len;
+	int send_fd;   /* READER: goes along, borrowed */
+	void *message; /* owned */
 
 	/* connection.c */
 	int status; /* 1: under way; 0, -errno */
@@ -109,11 +113,13 @@ struct gofer_inode {
 	uint64_t node; /* at the gofer */
 	uint64_t dev, host_ino;
 	struct list_head hash_node;
-	bool stale;	 /* attributes: ask before use */
-	nsec_t asked_at; /* of the host's CLOCK_MONOTONIC: when they were */
-	bool no_xattrs;	 /* known to have none (exclusive) */
-	uint32_t seq;	 /* counts local changes: an answer from before one is not believed */
-	char *target;	 /* of a link; owned; NULL: not asked yet */
+	bool stale;	    /* attributes: ask before use */
+	nsec_t asked_at;    /* of the host's CLOCK_MONOTONIC: when they were */
+	bool no_xattrs;	    /* known to have none (exclusive) */
+	uint64_t listed_in; /* host_ino of the directory in whose listing it was found; 0: none */
+	uint32_t listed_at; /* the entry there, if it still is this file */
+	uint32_t seq;	    /* counts local changes: an answer from before one is not believed */
+	char *target;	    /* of a link; owned; NULL: not asked yet */
 	struct gofer_listing *listing; /* of a directory; NULL: not known (always in shared mode) */
 	struct gofer_ahead *ahead;     /* owned; NULL: none */
 
@@ -146,6 +152,8 @@ int gofer_inode_setattr(struct inode *inode, const struct setattr *attr);
 void gofer_inode_evict(struct inode *inode);
 /* There is an inode of this number. */
 bool gofer_inode_known(struct goferfs *fs, uint64_t dev, uint64_t ino);
+/* It, not referenced, or NULL. */
+struct gofer_inode *gofer_inode_find(struct goferfs *fs, uint64_t dev, uint64_t ino);
 uint32_t goferfs_inodes(void);
 
 /* --- names.c: superblock_ops.revalidate of shared mode --- */
@@ -196,6 +204,12 @@ bool gofer_expected_take(struct gofer_inode *dir, const char *name, int *ret_err
 /* --- ahead.c --- */
 /* The inode of an entry of gi->listing, with others on the way. */
 int gofer_ahead_lookup(struct gofer_inode *gi, uint32_t entry, struct inode **ret);
+/*
+ * The files that are about to be opened for reading, if gi goes on where its directory was left:
+ * gi first; each with a reference. Their number, 0 if it is better opened alone.
+ */
+unsigned int gofer_ahead_opens(struct gofer_inode *gi,
+			       struct gofer_inode *ret[static GOFER_OPEN_MAX]);
 void gofer_ahead_drop(struct gofer_inode *gi);
 void gofer_ahead_drop_all(void); /* the inodes that wait, of all directories */
 

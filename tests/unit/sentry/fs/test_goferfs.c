@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/fs.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -603,6 +604,113 @@ static int access_of_mapping(struct file *f, int flags)
 	return fcntl(source.host_fd, F_GETFL) & O_ACCMODE;
 }
 
+/* How many requests it takes to open and read them in this order. */
+static unsigned int read_all_of(const char *directory, const int *order, int n)
+{
+	char name[64], text[16];
+	uint64_t before;
+
+	before = requests();
+	for (int i = 0; i < n; i++) {
+		(void)snprintf(name, sizeof(name), "%s/%d", directory, order[i]);
+		(void)snprintf(text, sizeof(text), "%d", order[i]);
+		expect_text(name, text);
+	}
+	return (unsigned int)(requests() - before);
+}
+
+static void list_and_stat(const char *directory, int *order, unsigned int n)
+{
+	struct counter c;
+	struct stat st;
+	struct file *f;
+	char name[64];
+
+	assert_int_equal(w_open(directory, O_RDONLY | O_DIRECTORY, &f), 0);
+	assert_int_equal(list_some(f, 2, &c), 2);
+	for (unsigned int i = 0; i < n; i++) {
+		assert_int_equal(list_some(f, 1, &c), 1);
+		order[i] = atoi(c.last);
+		(void)snprintf(name, sizeof(name), "%s/%d", directory, order[i]);
+		assert_int_equal(w_stat(name, &st), 0);
+	}
+	file_unref(f);
+}
+
+#define OPENED 200
+
+static void do_opened_ahead(void *arg)
+{
+	static struct numbered sorted[OPENED];
+	int order[OPENED], scattered[OPENED];
+	struct file *f;
+	char name[32], text[16];
+
+	(void)arg;
+	for (const char *d = "dfg"; *d; d++) {
+		(void)snprintf(name, sizeof(name), "rw/%c", *d);
+		assert_int_equal(mkdirat(host->dir, name, 0755), 0);
+		for (int i = 0; i < OPENED; i++) {
+			(void)snprintf(name, sizeof(name), "rw/%c/%d", *d, i);
+			(void)snprintf(text, sizeof(text), "%d", i);
+			put_file(host, name, text);
+			sorted[i] = (struct numbered){ host_stat(name).st_ino, i };
+		}
+	}
+	list_and_stat("e/d", order, OPENED);
+	assert_true(read_all_of("e/d", order, OPENED) < OPENED / 8);
+	/* In an order that nobody can foresee: one request for each, none for nothing. */
+	list_and_stat("e/f", order, OPENED);
+	for (int i = 0; i < OPENED; i++)
+		scattered[i] = order[i * 67 % OPENED];
+	assert_true(read_all_of("e/f", scattered, OPENED) > OPENED / 2);
+	/* In the order of the inodes. */
+	list_and_stat("e/g", order, OPENED);
+	qsort(sorted, OPENED, sizeof(sorted[0]), by_ino);
+	for (int i = 0; i < OPENED; i++)
+		order[i] = sorted[i].i;
+	assert_true(read_all_of("e/g", order, OPENED / 2) < OPENED / 8);
+	/* One that was opened ahead: for writing it is opened anew, and its last name still frees
+	 * it. */
+	(void)snprintf(name, sizeof(name), "e/g/%d", order[OPENED / 2]);
+	assert_int_equal(w_open(name, O_RDWR, &f), 0);
+	assert_int_equal(f_write(f, "new", 3), 3);
+	file_unref(f);
+	assert_int_equal(w_open(name, O_RDONLY, &f), 0);
+	assert_int_equal(access_of_mapping(f, MAP_SHARED), O_RDONLY);
+	file_unref(f);
+	assert_int_equal(w_unlink(name), 0);
+	assert_int_equal(w_open(name, O_RDONLY, &f), -ENOENT);
+}
+
+static void files_of_a_listing_are_opened_many_at_a_time(void **state)
+{
+	(void)state;
+	in_fiber(do_opened_ahead, NULL);
+}
+
+static void do_opened_shared(void *arg)
+{
+	int order[50];
+	char name[32], text[16];
+
+	(void)arg;
+	assert_int_equal(mkdirat(host->dir, "rw/d", 0755), 0);
+	for (int i = 0; i < 50; i++) {
+		(void)snprintf(name, sizeof(name), "rw/d/%d", i);
+		(void)snprintf(text, sizeof(text), "%d", i);
+		put_file(host, name, text);
+	}
+	list_and_stat("s/d", order, 50);
+	assert_true(read_all_of("s/d", order, 50) >= 50);
+}
+
+static void files_that_others_may_change_are_opened_when_asked_for(void **state)
+{
+	(void)state;
+	in_fiber(do_opened_shared, NULL);
+}
+
 static void do_mmap(void *arg)
 {
 	struct file *f;
@@ -820,6 +928,8 @@ int main(void)
 		GOFERFS_TEST(listings_are_whole_and_stable),
 		GOFERFS_TEST(what_we_made_is_known_without_asking),
 		GOFERFS_TEST(a_listing_is_looked_up_many_names_at_a_time),
+		GOFERFS_TEST(files_of_a_listing_are_opened_many_at_a_time),
+		GOFERFS_TEST(files_that_others_may_change_are_opened_when_asked_for),
 		GOFERFS_TEST(a_mapping_gets_no_more_access_than_its_file),
 		GOFERFS_TEST(more_files_than_the_gofer_holds_can_be_used),
 		GOFERFS_TEST(extended_attributes_work_and_their_absence_is_cheap),
