@@ -448,6 +448,14 @@ static enum verdict interpret(struct platform_thread *t, struct platform_event *
 	return EVENT;
 }
 
+static void thread_interrupt(struct platform_thread *t)
+{
+	t->interrupted = true;
+	if (!t->running || !t->guest || t->kicked || t->space->dead || t->tid == 0)
+		return;
+	systrap_kick(t);
+}
+
 static void thread_run(struct platform_thread *t, struct platform_event *ret)
 {
 	enum verdict verdict = NOTHING;
@@ -464,6 +472,9 @@ static void thread_run(struct platform_thread *t, struct platform_event *ret)
 		t->fiber = fiber_self();
 		go(t);
 		t->running = true;
+		/* It came while this fiber was parked on the way here: nobody was kicked. */
+		if (t->interrupted)
+			thread_interrupt(t);
 		if (systrap_await(t, NSEC_NEVER) < 0) {
 			t->running = false;
 			return;
@@ -475,14 +486,6 @@ static void thread_run(struct platform_thread *t, struct platform_event *ret)
 		systrap_space_kill(t->space);
 		ret->kind = PLATFORM_DEAD;
 	}
-}
-
-static void thread_interrupt(struct platform_thread *t)
-{
-	t->interrupted = true;
-	if (!t->running || !t->guest || t->kicked || t->space->dead || t->tid == 0)
-		return;
-	systrap_kick(t);
 }
 
 static void thread_set_result(struct platform_thread *t, uint64_t value)

@@ -16,17 +16,23 @@
 #include "sentry/platform/systrap/systrap.h"
 #include "lib/unit.h"
 
-#define CODE 0x10000ull
-#define DATA 0x20000ull
+#define CODE 0x400000ull
+#define DATA 0x500000ull
 #define PAGE 4096ull
+
+#define CALLS_MAX 16
+#define LATE_NS	  (30 * NSEC_PER_SEC)
 
 /* mov $39,%eax; syscall; mov %rax,%rdi; mov $231,%eax; syscall; hlt */
 static const uint8_t calls_twice[] = { 0xb8, 39,   0,	0, 0, 0x0f, 0x05, 0x48, 0x89,
 				       0xc7, 0xb8, 231, 0, 0, 0,    0x0f, 0x05, 0xf4 };
 /* mov DATA,%eax; mov (%rax),%rdi; mov $60,%eax; syscall */
-static const uint8_t reads_data[] = { 0xb8, 0,	0, 2, 0, 0x48, 0x8b, 0x38,
-				      0xb8, 60, 0, 0, 0, 0x0f, 0x05 };
+static const uint8_t reads_data[] = { 0xb8, 0,	0, 0x50, 0, 0x48, 0x8b, 0x38,
+				      0xb8, 60, 0, 0,	 0, 0x0f, 0x05 };
 static const uint8_t loops[] = { 0xeb, 0xfe };
+/* mov $n,%ebx; 1: mov $39,%eax; syscall; dec %ebx; jnz 1b; 2: jmp 2b */
+static const uint8_t calls_and_loops[] = { 0xbb, 0,    0,    0,	   0,	 0xb8, 39,   0,	   0,
+					   0,	 0x0f, 0x05, 0xff, 0xcb, 0x75, 0xf5, 0xeb, 0xfe };
 static void (*body)(void);
 
 static struct platform_thread *new_guest(const uint8_t *code, size_t len)
@@ -168,6 +174,55 @@ static void an_interrupt_stops_guest_code(void **state)
 	on_fiber(do_interrupt);
 }
 
+static void interrupt_now(void *arg)
+{
+	platform->thread_interrupt(arg);
+}
+
+static bool came_late;
+static void interrupt_late(struct ktimer *timer)
+{
+	came_late = true;
+	platform->thread_interrupt(spinning);
+}
+
+/*
+ * After some calls the platform does more before it lets the thread go (it patches the site) and
+ * parks meanwhile: the other fiber's turn.
+ */
+static void do_interrupt_on_the_way(void)
+{
+	uint8_t code[sizeof(calls_and_loops)];
+	struct platform_event e;
+	struct ktimer timer;
+
+	memcpy(code, calls_and_loops, sizeof(code));
+	for (uint8_t n = 1; n <= CALLS_MAX; n++) {
+		struct platform_thread *t;
+
+		code[1] = n;
+		t = spinning = new_guest(code, sizeof(code));
+		for (unsigned int i = 0; i < n; i++) {
+			platform->thread_run(t, &e);
+			assert_int_equal(e.kind, PLATFORM_SYSCALL);
+			platform->thread_set_result(t, 0);
+		}
+		assert_int_equal(fiber_spawn("interrupt", interrupt_now, t, NULL), 0);
+		ktimer_init(&timer, interrupt_late);
+		ktimer_arm(&timer, kclock_monotonic() + LATE_NS);
+		platform->thread_run(t, &e);
+		ktimer_cancel(&timer);
+		assert_int_equal(e.kind, PLATFORM_INTERRUPT);
+		assert_false(came_late);
+		platform->thread_free(t);
+	}
+}
+
+static void an_interrupt_finds_a_thread_that_is_on_its_way_to_guest_code(void **state)
+{
+	on_fiber(do_interrupt_on_the_way);
+}
+
 static void do_file(void)
 {
 	struct platform_thread *t = new_guest(reads_data, sizeof(reads_data));
@@ -211,6 +266,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_fault_has_its_address),
 		cmocka_unit_test(a_fork_copies_memory_and_a_clone_shares_it),
 		cmocka_unit_test(an_interrupt_stops_guest_code),
+		cmocka_unit_test(an_interrupt_finds_a_thread_that_is_on_its_way_to_guest_code),
 		cmocka_unit_test(a_file_is_mapped_with_the_rights_asked_for),
 	};
 	static const struct platform_ops *const all[] = { &platform_ptrace, &platform_systrap };
