@@ -2,7 +2,8 @@
 /*
  * What a stub of this platform may call: only what the kernel has it call on its code page, and of
  * that only what this platform needs. The guest's own calls never come as far (PTRACE_SYSEMU); it
- * is the wall behind the tracer.
+ * is the wall behind the tracer. But for calls of the vsyscall page, which no tracer hears of: they
+ * become SIGSYS, and with it the tracer's.
  */
 #include <linux/audit.h>
 #include <linux/sched.h>
@@ -12,7 +13,8 @@
 
 #include "sentry/platform/ptrace/ptrace_internal.h"
 
-#define SYSCALL_LEN 2 /* the instruction pointer is behind it */
+#define SYSCALL_LEN   2		 /* the instruction pointer is behind it */
+#define VSYSCALL_HIGH 0xffffffff /* of an address; nothing else up there can be executed */
 #define NEW_NAMESPACES                                                                 \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
 	 CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)
@@ -28,6 +30,9 @@ unsigned int ptrace_filter(struct sock_filter ret[static PTRACE_FILTER_MAX])
 	const struct sock_filter filter[] = {
 		LOAD(FIELD(arch)),
 		UNLESS(AUDIT_ARCH_X86_64),
+		LOAD(FIELD(instruction_pointer) + 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, VSYSCALL_HIGH, 0, 1),
+		RETURN(SECCOMP_RET_TRAP),
 		LOAD(FIELD(instruction_pointer)),
 		UNLESS((uint32_t)from),
 		LOAD(FIELD(instruction_pointer) + 4),

@@ -24,6 +24,10 @@
 #include "sentry/core/kloop.h"
 #include "sentry/platform/ptrace/ptrace_internal.h"
 
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* si_code of SIGSYS */
+#endif
+
 #define HASH_SIZE 256
 
 static struct list_head threads[HASH_SIZE];
@@ -286,6 +290,19 @@ static void syscall_event(struct platform_thread *t, struct platform_event *ret)
 		ret->nr = UINT64_MAX;
 }
 
+/* A call of the vsyscall page, which the filter has trapped; the host has returned from it. */
+static bool vsyscall_event(struct platform_thread *t, struct platform_event *ret)
+{
+	siginfo_t info;
+
+	if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) < 0 || info.si_code != SYS_SECCOMP)
+		return false;
+	syscall_event(t, ret);
+	if (ret->kind == PLATFORM_SYSCALL)
+		ret->nr = t->regs.r.orig_rax = (uint64_t)(unsigned int)info.si_syscall;
+	return true;
+}
+
 static bool is_fault(int sig)
 {
 	return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP;
@@ -310,7 +327,7 @@ static bool interpret(struct platform_thread *t, struct platform_event *ret)
 	} else if (is_fault(sig) && status >> 16 == 0) {
 		fault_event(t, ret);
 	} else {
-		return false;
+		return sig == SIGSYS && status >> 16 == 0 && vsyscall_event(t, ret);
 	}
 	return true;
 }
