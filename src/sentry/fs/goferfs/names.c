@@ -404,9 +404,13 @@ static int link_readlink(struct inode *inode, char **ret)
 		r = gofer_call(&call);
 		if (r < 0)
 			return r;
-		target = strndup(call.answer.tail, call.answer.tail_len);
+		/* Not strndup(3): the text has no end of its own. */
+		target = malloc(call.answer.tail_len + 1);
 		if (!target)
 			return -ENOMEM;
+		if (call.answer.tail_len)
+			memcpy(target, call.answer.tail, call.answer.tail_len);
+		target[call.answer.tail_len] = '\0';
 		free(gi->target); /* another fiber asked as well */
 		gi->target = target;
 	}
