@@ -82,6 +82,7 @@ static void release(struct platform_space *s)
 	}
 	prw_free(&s->prw, reusable, s->windows_used);
 	systrap_patches_free(s);
+	list_del(&s->dying);
 	free(s);
 }
 
@@ -134,6 +135,7 @@ int systrap_space_new(struct platform_space **ret)
 	kmutex_init(&s->flush_lock);
 	list_init(&s->threads);
 	list_init(&s->idle);
+	list_init(&s->dying);
 	*ret = s;
 	return 0;
 }
@@ -177,6 +179,8 @@ void systrap_space_unref(struct platform_space *s)
 	/* Otherwise on_death() does it. */
 	if (s->gone || s->pidfd < 0)
 		release(s);
+	else
+		list_add_tail(&s->dying, &systrap.dying);
 }
 
 static int index_get(uint32_t *ret)

@@ -170,6 +170,7 @@ static int systrap_begin(void)
 	list_init(&systrap.guests);
 	list_init(&systrap.taken);
 	list_init(&systrap.births);
+	list_init(&systrap.dying);
 	for (unsigned int i = 0; i < SYSTRAP_TID_BUCKETS; i++)
 		list_init(&systrap.tids[i]);
 	kmutex_init(&systrap.template_lock);

@@ -51,6 +51,7 @@ struct platform_space {
 	uint64_t good_page[GOOD_PAGES];
 	struct list_head threads; /* those of tasks */
 	struct list_head idle;	  /* host threads without a task, for reuse */
+	struct list_head dying;	  /* systrap.dying */
 	unsigned int slots;	  /* slots below this number were given out */
 	bool cloned_out;	  /* a child may still map these slots */
 	bool gs_used;		  /* the guest has a gs of its own: no patching */
@@ -163,6 +164,7 @@ extern struct systrap {
 	struct list_head guests; /* threads that may post */
 	struct list_head taken;	 /* those that have and were not answered yet */
 	struct list_head births;
+	struct list_head dying; /* spaces without references: their processes' ends are awaited */
 	struct list_head tids[SYSTRAP_TID_BUCKETS];
 } systrap;
 
