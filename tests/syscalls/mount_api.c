@@ -321,6 +321,7 @@ TEST(rights)
 	need_root();
 	become_nobody();
 	CHECK_ERRNO(fsopen_("tmpfs", 0), EPERM);
+	CHECK_ERRNO(fsconfig_(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0), EPERM);
 	CHECK_ERRNO(fsmount_(fs, 0, 0), EPERM);
 	CHECK_ERRNO(fspick_(AT_FDCWD, "/", 0), EPERM);
 	CHECK_ERRNO(open_tree_(AT_FDCWD, "dir", OPEN_TREE_CLONE), EPERM);

@@ -6,6 +6,7 @@
 #include "sentry/vfs/mount_api.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,26 +215,34 @@ int fs_config_set(struct file *f, const char *key, const char *value)
 		return value ? set_source(c, value) : -EINVAL;
 	if (strchr(key, ',') || strchr(key, '=') || (value && strchr(value, ',')))
 		return -EINVAL;
+	/* All of it or nothing: half an option would be another one. */
+	if (strlen(key) + (value ? strlen(value) : 0) + 2 > FS_CONFIG_OPTIONS_MAX - c->options.len)
+		return -EINVAL;
 	if (c->options.len > 0)
 		(void)buf_puts(&c->options, ",");
 	(void)buf_puts(&c->options, key);
 	if (value)
 		(void)buf_printf(&c->options, "=%s", value);
-	return buf_error(&c->options) == -ENOMEM ? -ENOMEM
-	       : buf_error(&c->options) < 0	 ? -EINVAL
-						 : 0;
+	if (buf_error(&c->options) < 0)
+		c->phase = PHASE_FAILED;
+	return buf_error(&c->options);
 }
 
 int fs_config_create(const struct vfs_ctx *ctx, struct file *f)
 {
 	struct fs_config *c = container_of(f, struct fs_config, file);
+	struct vfs_ctx opener = *ctx;
 	struct superblock *sb;
 	int r;
 
 	if (c->phase != PHASE_PARAMS)
 		return -EBUSY;
-	r = superblock_make(ctx, c->type->name, c->source, c->options.data ? c->options.data : "",
-			    c->ms, &sb);
+	/* It is its opener's; who has it made may be somebody else (mount_capable() of Linux). */
+	if (!cred_ns_capable(ctx->cred, f->cred->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
+	opener.cred = f->cred;
+	r = superblock_make(&opener, c->type->name, c->source,
+			    c->options.data ? c->options.data : "", c->ms, &sb);
 	if (r == 0) {
 		c->mnt = mount_new(sb, sb->root, 0, c->source);
 		r = c->mnt ? 0 : -ENOMEM;
