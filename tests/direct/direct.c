@@ -133,7 +133,6 @@ static void fill_root(struct mount_ns *ns)
 	struct stat st;
 
 	root_path = (struct path){ ns->root, ns->root->root };
-	cred = cred_new_root();
 	ctx = (struct vfs_ctx){
 		.cred = cred, .root = &root_path, .cwd = &root_path, .fsize_limit = UINT64_MAX
 	};
@@ -169,8 +168,10 @@ static void boot(void *arg)
 	struct first_options first = { .process = &c->process,
 				       .host_fds = fds,
 				       .on_exit = on_exit_of_init };
-	int r = type->mount(type, "root", "mode=755", cred_new_root(), &root);
+	int r;
 
+	cred = cred_new_root();
+	r = type->mount(type, "root", "mode=755", cred, &root);
 	if (r < 0)
 		give_up("tmpfs", r);
 	choose_mounts(c);
