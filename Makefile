@@ -41,10 +41,10 @@ itest: all ## life cycle suite of one class: make itest CLASS=ns [ARGS="-k creat
 engines: all ## real engines: Podman, containerd, Docker
 	@tests/run-engines $(ARGS)
 
-asan: all ## unit and life cycle tests with AddressSanitizer and UBSan (own build directory)
+asan: all ## unit tests, system call programs and life cycle tests with AddressSanitizer and UBSan (own build directory)
 	@scripts/run-sanitized address,undefined
 
-tsan: ## unit tests with ThreadSanitizer (the programs have one thread each)
+tsan: ## unit tests and system call programs with ThreadSanitizer
 	@scripts/run-sanitized thread
 
 fuzz: ## libFuzzer for T seconds: make fuzz F=config T=60
