@@ -22,6 +22,8 @@
 #define FALLOC_FL_PUNCH_HOLE 0x02
 #endif
 
+#define POPULATE_MAX (16ull << 20) /* bytes */
+
 static bool private_anon(const struct vma *vma)
 {
 	return !vma->file && !vma->memfile && vma->flags & MAP_PRIVATE;
@@ -85,11 +87,22 @@ static int keep_advice(struct mm *mm, struct vma *vma, uaddr_t start, uaddr_t en
 	return 0;
 }
 
-static int populate(const struct vma *vma, int advice)
+/* Memory without a file is touched by reading, a part of it; files come when they are used. */
+static int populate(struct mm *mm, const struct vma *vma, uaddr_t start, uaddr_t end, int advice)
 {
 	const int needed = advice == MADV_POPULATE_WRITE ? PROT_WRITE : PROT_READ;
+	char byte;
 
-	return vma->prot & needed ? 0 : -EINVAL;
+	if (!(vma->prot & needed))
+		return -EINVAL;
+	if (vma->file)
+		return 0;
+	if (end - start > POPULATE_MAX)
+		end = start + POPULATE_MAX;
+	for (; start < end; start += MM_PAGE)
+		if (platform->read(mm->space, &byte, start, 1) != 1)
+			break;
+	return 0;
 }
 
 /* One area, or a part of it. */
@@ -127,7 +140,7 @@ static int advise_area(struct mm *mm, struct platform_thread *t, struct vma *vma
 		return vma->flags & MAP_LOCKED ? -EINVAL : 0;
 	case MADV_POPULATE_READ:
 	case MADV_POPULATE_WRITE:
-		return populate(vma, advice);
+		return populate(mm, vma, start, end, advice);
 	default:
 		return 0;
 	}

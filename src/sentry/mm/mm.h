@@ -10,6 +10,7 @@
 
 #include "base/rbtree.h"
 #include "sentry/core/kmutex.h"
+#include "sentry/platform/platform.h"
 #include "sentry/vfs/file.h"
 
 #define MM_PAGE 4096ull
@@ -49,6 +50,11 @@ enum vma_advice {
 	VMA_DONTDUMP = 1u << 2,
 };
 
+/* Bytes that are in memory. */
+struct mm_resident {
+	uint64_t anon, file, shmem;
+};
+
 struct mm {
 	struct user_memory um; /* ops read and write through the platform */
 	unsigned int refs;
@@ -68,6 +74,9 @@ struct mm {
 	size_t auxv_len;	      /* words */
 	struct file *exe;	      /* /proc/PID/exe; one reference */
 	struct platform_space *space; /* one reference */
+	struct mm_resident resident;  /* as it was last */
+	bool resident_known;	      /* the platform has said it once */
+	struct platform_usage usage;  /* as it was last */
 	bool dumpable;
 	uint64_t personality;
 };
@@ -124,6 +133,20 @@ int64_t mm_map_shm(struct mm *mm, struct platform_thread *t, const struct mm_lim
 		   struct shm_segment *shm);
 /* shmdt(2): unmap the attachment that begins at addr. -EINVAL: there is none. */
 int mm_unmap_shm(struct mm *mm, struct platform_thread *t, uaddr_t addr);
+
+/*
+ * What is in memory, as the platform says: of everything (takes mm->lock), of one area (under
+ * mm->lock). May park.
+ */
+void mm_resident(struct mm *mm, struct mm_resident *ret);
+uint64_t mm_area_resident(struct mm *mm, struct vma *vma);
+/*
+ * The same page by page, 0 or 1 for each of at most PLATFORM_RESIDENT_MAX: mincore(2). Locked pages
+ * are there, and all are where the platform cannot tell. Takes mm->lock.
+ */
+void mm_mincore(struct mm *mm, uaddr_t addr, size_t pages, uint8_t *ret);
+/* Faults and peak now, or what was last known of them; the mm's. May park. */
+const struct platform_usage *mm_usage(struct mm *mm);
 
 /* The area that contains addr, or NULL; mm->lock is held. */
 struct vma *mm_find(struct mm *mm, uaddr_t addr);

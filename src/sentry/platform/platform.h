@@ -62,6 +62,14 @@ struct platform_answers {
 	uint32_t tgid, tid, ppid, uid, euid, gid, egid;
 };
 
+#define PLATFORM_RESIDENT_MAX 4096u /* pages of one question */
+
+/* getrusage(2), of the whole life of a space. */
+struct platform_usage {
+	uint64_t min_flt, maj_flt;
+	uint64_t max_rss; /* bytes */
+};
+
 struct platform_ops {
 	const char *name;
 
@@ -141,6 +149,15 @@ struct platform_ops {
 	void (*thread_answers)(struct platform_thread *t, const struct platform_answers *answers);
 	/* CPU time that the threads of the space, or one thread, have used. */
 	uint64_t (*thread_cpu_ns)(struct platform_thread *t);
+
+	/*
+	 * Which pages of a mapped range are there: bit 0 of a byte for each (mincore(2)), at most
+	 * PLATFORM_RESIDENT_MAX. Any fiber; may park. -EAGAIN: nobody can be asked now, -ESRCH,
+	 * -ENOMEM (a hole), -EINVAL. NULL where the platform cannot.
+	 */
+	int (*space_resident)(struct platform_space *s, uaddr_t addr, size_t pages, uint8_t *ret);
+	/* The host's figures of the space's process; as space_resident(). */
+	int (*space_usage)(struct platform_space *s, struct platform_usage *ret);
 };
 
 extern const struct platform_ops platform_ptrace;

@@ -89,10 +89,10 @@ sysret_t sys_mincore(struct task *t, const struct syscall_args *a)
 	r = mm_check_mapped(t->mm, addr, pages * MM_PAGE);
 	if (r < 0)
 		return r;
-	memset(resident, 1, sizeof(resident));
 	for (uint64_t done = 0; done < pages; done += MINCORE_CHUNK) {
 		const size_t n = pages - done < MINCORE_CHUNK ? pages - done : MINCORE_CHUNK;
 
+		mm_mincore(t->mm, addr + done * MM_PAGE, n, resident);
 		if (user_copy_out(task_um(t), arg_uaddr(a, 2) + done, resident, n) < 0)
 			return -EFAULT;
 		fiber_resched();

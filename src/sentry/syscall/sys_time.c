@@ -155,6 +155,7 @@ sysret_t sys_getrusage(struct task *t, const struct syscall_args *a)
 
 	switch (arg_int(a, 0)) {
 	case RUSAGE_SELF:
+		(void)mm_usage(t->mm);
 		thread_group_rusage(t->tg, &usage);
 		break;
 	case RUSAGE_CHILDREN:

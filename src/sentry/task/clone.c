@@ -75,6 +75,8 @@ static int copy_memory(struct task *t, struct task *child, uint64_t flags)
 		r = platform->thread_clone(t->thread, &child->thread);
 		if (r == 0)
 			child->mm = mm_ref(t->mm);
+		if (!(flags & CLONE_THREAD))
+			child->tg->mm_borrowed = true;
 		return r;
 	}
 	return mm_fork(t->mm, t->thread, &child->thread, &child->mm);

@@ -15,6 +15,7 @@
 #include "sentry/task/seccomp.h"
 #include "sentry/task/sigqueue.h"
 #include "sentry/task/user_usage.h"
+#include "sentry/task/wait.h"
 
 #define EXEC_BYTES_MIN (32 * 4096u) /* ARG_MAX of POSIX times, as Linux guarantees */
 
@@ -121,6 +122,7 @@ static void move_in(struct task *t, struct loaded_program *p)
 	struct platform_thread *old_thread = t->thread;
 	uint64_t used = platform->thread_cpu_ns(old_thread);
 
+	thread_group_memory_ends(t->tg, old_mm);
 	t->mm = TAKE_PTR(p->mm);
 	t->thread = TAKE_PTR(p->thread);
 	t->regs = p->regs;

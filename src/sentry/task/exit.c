@@ -17,6 +17,7 @@
 #include "sentry/task/run.h"
 #include "sentry/task/sigqueue.h"
 #include "sentry/task/tty_hooks.h"
+#include "sentry/task/wait.h"
 
 void thread_group_exit(struct thread_group *tg, int wait_status)
 {
@@ -259,8 +260,8 @@ static void exit_memory(struct task *t)
 	    user_copy_out(task_um(t), t->clear_child_tid, &zero, sizeof(zero)) == 0)
 		(void)futex_wake_address(t, t->clear_child_tid, 1);
 	t->utime_ns = platform->thread_cpu_ns(t->thread);
-	if (t->mm->total > t->tg->max_rss)
-		t->tg->max_rss = t->mm->total;
+	if (t->tg->live == 1)
+		thread_group_memory_ends(t->tg, t->mm);
 	vfork_release(t);
 }
 

@@ -105,7 +105,7 @@ struct task {
 	int ptrace_signal;		/* what the tracer gave at the end of a stop */
 	struct seccomp_filter *seccomp; /* newest first; NULL: none */
 	bool seccomp_strict;		/* SECCOMP_MODE_STRICT */
-	uint64_t utime_ns, stime_ns, nvcsw, nivcsw, min_flt, maj_flt, start_ns;
+	uint64_t utime_ns, stime_ns, nvcsw, nivcsw, start_ns;
 	int nice, policy, rt_priority;
 	bool reset_on_fork;    /* SCHED_RESET_ON_FORK: children start as ordinary tasks */
 	uint64_t affinity[16]; /* CPU mask, 1024 CPUs */
@@ -150,6 +150,7 @@ struct thread_group {
 	/* of ended threads, and of children that were waited for */
 	uint64_t utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, min_flt, maj_flt;
 	uint64_t cmin_flt, cmaj_flt, cnvcsw, cnivcsw, max_rss, cmax_rss;
+	bool mm_borrowed; /* CLONE_VM without CLONE_THREAD: its faults are another's */
 	nsec_t start_ns;
 	int oom_score_adj,
 		oom_score_adj_min;   /* /proc/PID/oom_score_adj; the lowest without a right */

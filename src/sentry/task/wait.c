@@ -14,27 +14,53 @@ static struct timeval ns_to_timeval(uint64_t ns)
 				 .tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / 1000) };
 }
 
-/* What is mapped now counts as resident, as in /proc/PID/status. */
-static uint64_t max_rss(const struct thread_group *tg)
+/* What was last known of its living memory, or NULL. */
+static const struct platform_usage *memory_usage(const struct thread_group *tg)
 {
 	const struct mm *mm = tg->leader->mm;
 
-	return mm && mm->total > tg->max_rss ? mm->total : tg->max_rss;
+	return mm && !tg->zombie ? &mm->usage : NULL;
+}
+
+void thread_group_faults(const struct thread_group *tg, uint64_t *ret_min, uint64_t *ret_maj)
+{
+	const struct platform_usage *now = tg->mm_borrowed ? NULL : memory_usage(tg);
+
+	*ret_min = tg->min_flt + (now ? now->min_flt : 0);
+	*ret_maj = tg->maj_flt + (now ? now->maj_flt : 0);
+}
+
+void thread_group_memory_ends(struct thread_group *tg, struct mm *mm)
+{
+	if (!tg->mm_borrowed) {
+		const struct platform_usage *last = mm_usage(mm);
+
+		if (last->max_rss > tg->max_rss)
+			tg->max_rss = last->max_rss;
+		tg->min_flt += last->min_flt;
+		tg->maj_flt += last->maj_flt;
+	}
+	tg->mm_borrowed = false;
 }
 
 void thread_group_rusage(const struct thread_group *tg, struct rusage *ret)
 {
+	const struct platform_usage *now = memory_usage(tg);
+	uint64_t min_flt, maj_flt, max_rss = tg->max_rss;
 	uint64_t user, sys;
 
 	memset(ret, 0, sizeof(*ret));
 	thread_group_cpu_ns(tg, &user, &sys);
 	ret->ru_utime = ns_to_timeval(user);
 	ret->ru_stime = ns_to_timeval(sys);
-	ret->ru_minflt = (long)tg->min_flt;
-	ret->ru_majflt = (long)tg->maj_flt;
+	thread_group_faults(tg, &min_flt, &maj_flt);
+	if (now && now->max_rss > max_rss)
+		max_rss = now->max_rss;
+	ret->ru_minflt = (long)min_flt;
+	ret->ru_majflt = (long)maj_flt;
 	ret->ru_nvcsw = (long)tg->nvcsw;
 	ret->ru_nivcsw = (long)tg->nivcsw;
-	ret->ru_maxrss = (long)(max_rss(tg) / 1024);
+	ret->ru_maxrss = (long)(max_rss / 1024);
 }
 
 void thread_group_rusage_children(const struct thread_group *tg, struct rusage *ret)

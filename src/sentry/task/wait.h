@@ -27,6 +27,13 @@ struct wait_result {
 /* 1: somebody; 0: nobody yet (WNOHANG); -ECHILD, -ERESTARTSYS. */
 int task_wait(struct task *t, const struct wait_request *req, struct wait_result *ret);
 
-/* getrusage(2)'s figures of a process: its own, or those of its ended children. */
+/*
+ * getrusage(2)'s figures of a process: its own, or those of its ended children. Of memory that is
+ * still there they are what mm_usage() said last.
+ */
 void thread_group_rusage(const struct thread_group *tg, struct rusage *ret);
+/* Page faults, as above. */
+void thread_group_faults(const struct thread_group *tg, uint64_t *ret_min, uint64_t *ret_maj);
+/* Keep the figures of the memory that a process is about to leave (exec, its end). May park. */
+void thread_group_memory_ends(struct thread_group *tg, struct mm *mm);
 void thread_group_rusage_children(const struct thread_group *tg, struct rusage *ret);

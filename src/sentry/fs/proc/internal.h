@@ -106,7 +106,8 @@ int proc_show_environ(struct kern_inode *ki, struct buf *b);
 int proc_show_auxv(struct kern_inode *ki, struct buf *b);
 int proc_open_mem(struct kern_inode *ki, uint32_t flags, struct file **ret);
 struct proc_sizes {
-	uint64_t total, resident, shared, text, data, stack, lib, locked; /* bytes */
+	uint64_t total, rss, peak, shared, text, data, stack, lib, locked; /* bytes */
+	struct mm_resident resident;
 };
 void proc_sizes(struct mm *mm, struct proc_sizes *ret);
 

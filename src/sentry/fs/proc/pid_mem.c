@@ -2,8 +2,6 @@
 /*
  * sentry/fs/proc/pid_mem.c - the address space of a process: maps, smaps, cmdline, environ, auxv,
  * mem.
- *
- * What is resident only the host knows: sizes here are of what is mapped and usable.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -83,21 +81,16 @@ static bool is_text(const struct vma *v)
 	return v->prot & PROT_EXEC && v->kind == VMA_FILE;
 }
 
-static uint64_t usable(const struct vma *v)
-{
-	return v->prot == PROT_NONE || v->flags & MAP_NORESERVE ? 0 : v->end - v->start;
-}
-
 void proc_sizes(struct mm *mm, struct proc_sizes *ret)
 {
 	struct proc_sizes s = { 0 };
 
+	mm_resident(mm, &s.resident);
 	kmutex_lock(&mm->lock);
 	for (struct vma *v = first_vma(mm); v; v = vma_next(v)) {
 		const uint64_t len = v->end - v->start;
 
 		s.total += len;
-		s.resident += usable(v);
 		if (v->kind == VMA_STACK)
 			s.stack += len;
 		else if (is_text(v) && mm->exe && v->file->inode == mm->exe->inode)
@@ -106,12 +99,12 @@ void proc_sizes(struct mm *mm, struct proc_sizes *ret)
 			s.lib += len;
 		else if (v->prot & PROT_WRITE && !(v->flags & MAP_SHARED))
 			s.data += len;
-		if (v->file || v->memfile)
-			s.shared +=
-				v->prot & PROT_WRITE && !(v->flags & MAP_SHARED) ? 0 : usable(v);
 	}
 	s.locked = mm->locked;
 	kmutex_unlock(&mm->lock);
+	s.shared = s.resident.file + s.resident.shmem;
+	s.rss = s.resident.anon + s.shared;
+	s.peak = mm->usage.max_rss > s.rss ? mm->usage.max_rss : s.rss;
 	*ret = s;
 }
 
@@ -122,9 +115,9 @@ static const struct path *reader_root(void)
 	return t && t->fs ? &t->fs->root : NULL;
 }
 
-static void show_smap(struct buf *b, const struct vma *v)
+static void show_smap(struct buf *b, struct mm *mm, struct vma *v)
 {
-	const uint64_t kb = usable(v) >> 10;
+	const uint64_t kb = mm_area_resident(mm, v) >> 10;
 	const bool shared = v->flags & MAP_SHARED;
 	const bool anon = !v->file && !v->memfile;
 
@@ -165,7 +158,7 @@ static int show_areas(struct kern_inode *ki, struct buf *b, bool smaps)
 	for (struct vma *v = first_vma(mm); v && !buf_error(b); v = vma_next(v)) {
 		show_vma(b, v, reader_root());
 		if (smaps)
-			show_smap(b, v);
+			show_smap(b, mm, v);
 		fiber_resched();
 	}
 	kmutex_unlock(&mm->lock);
@@ -202,9 +195,8 @@ int proc_show_smaps_rollup(struct kern_inode *ki, struct buf *b)
 			  "Private_Clean:         0 kB\nPrivate_Dirty:  %8" PRIu64
 			  " kB\nReferenced:     %8" PRIu64 " kB\nAnonymous:      %8" PRIu64
 			  " kB\nSwap:                  0 kB\nLocked:         %8" PRIu64 " kB\n",
-			  s.resident >> 10, s.resident >> 10, s.shared >> 10,
-			  (s.resident - s.shared) >> 10, s.resident >> 10,
-			  (s.resident - s.shared) >> 10, s.locked >> 10);
+			  s.rss >> 10, s.rss >> 10, s.shared >> 10, s.resident.anon >> 10,
+			  s.rss >> 10, s.resident.anon >> 10, s.locked >> 10);
 }
 
 /* Guest bytes of a range, as far as they can be read. */

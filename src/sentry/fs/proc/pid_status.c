@@ -13,6 +13,7 @@
 #include "sentry/fs/proc/sysinfo.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/user_usage.h"
+#include "sentry/task/wait.h"
 
 #define USER_HZ	      100
 #define PAGE_BYTES    ((uint64_t)MM_PAGE)
@@ -124,11 +125,11 @@ static void show_memory(struct buf *b, struct mm *mm)
 		{ "VmSize", s.total },
 		{ "VmLck", s.locked },
 		{ "VmPin", 0 },
-		{ "VmHWM", s.resident },
-		{ "VmRSS", s.resident },
-		{ "RssAnon", s.resident - s.shared },
-		{ "RssFile", s.shared },
-		{ "RssShmem", 0 },
+		{ "VmHWM", s.peak },
+		{ "VmRSS", s.rss },
+		{ "RssAnon", s.resident.anon },
+		{ "RssFile", s.resident.file },
+		{ "RssShmem", s.resident.shmem },
 		{ "VmData", s.data },
 		{ "VmStk", s.stack },
 		{ "VmExe", s.text },
@@ -248,21 +249,14 @@ struct stat_times {
 /* Of the thread, or of the whole process. */
 static struct stat_times times_of(const struct task *t, bool thread)
 {
-	struct stat_times s = { .min_flt = t->min_flt, .maj_flt = t->maj_flt };
-	const struct task *other;
+	struct stat_times s = { 0 };
 
 	if (thread) {
 		task_cpu_ns(t, &s.user, &s.system);
 		return s;
 	}
 	thread_group_cpu_ns(t->tg, &s.user, &s.system);
-	s.min_flt = t->tg->min_flt;
-	s.maj_flt = t->tg->maj_flt;
-	list_for_each(other, &t->tg->tasks, tg_node)
-	{
-		s.min_flt += other->min_flt;
-		s.maj_flt += other->maj_flt;
-	}
+	thread_group_faults(t->tg, &s.min_flt, &s.maj_flt);
 	return s;
 }
 
@@ -295,8 +289,8 @@ static void stat_memory(struct buf *b, const struct task *t, struct mm *mm, bool
 
 	if (mm)
 		proc_sizes(mm, &s);
-	(void)buf_printf(b, "%" PRIu64 " %" PRIu64 " %" PRIu64 " ", s.total,
-			 s.resident / PAGE_BYTES, (uint64_t)t->tg->limits[RLIMIT_RSS].rlim_cur);
+	(void)buf_printf(b, "%" PRIu64 " %" PRIu64 " %" PRIu64 " ", s.total, s.rss / PAGE_BYTES,
+			 (uint64_t)t->tg->limits[RLIMIT_RSS].rlim_cur);
 	(void)buf_printf(b, "%d %d %" PRIu64 " 0 0 ", mm ? 1 : 0, mm ? 1 : 0,
 			 mm && see ? mm->stack_top : 0);
 }
@@ -315,6 +309,8 @@ int proc_show_pid_stat(struct kern_inode *ki, struct buf *b)
 	if (!t)
 		return -ESRCH;
 	tg = t->tg;
+	if (mm)
+		(void)mm_usage(mm);
 	times = times_of(t, thread);
 	signal_sets(t, &ignored, &caught);
 	stat_tty(tg, ns, &tty_nr, &tty_pgrp);
@@ -348,7 +344,7 @@ int proc_show_statm(struct kern_inode *ki, struct buf *b)
 	if (mm)
 		proc_sizes(mm, &s);
 	return buf_printf(b, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " 0 %" PRIu64 " 0\n",
-			  s.total / PAGE_BYTES, s.resident / PAGE_BYTES, s.shared / PAGE_BYTES,
+			  s.total / PAGE_BYTES, s.rss / PAGE_BYTES, s.shared / PAGE_BYTES,
 			  s.text / PAGE_BYTES, (s.data + s.stack) / PAGE_BYTES);
 }
 

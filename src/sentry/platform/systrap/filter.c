@@ -120,6 +120,8 @@ static void dispatch(struct assembler *a, enum label memory)
 	equal(a, SYS_rt_sigreturn, ALLOW, NEXT);
 	equal(a, SYS_mmap, MMAP, NEXT);
 	equal(a, SYS_close, ALLOW, NEXT);
+	equal(a, SYS_mincore, ALLOW, NEXT);
+	equal(a, SYS_getrusage, ALLOW, NEXT);
 	equal(a, SYS_munmap, memory, NEXT);
 	equal(a, SYS_mprotect, MPROTECT, NEXT);
 	equal(a, SYS_madvise, MADVISE, NEXT);

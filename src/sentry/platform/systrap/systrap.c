@@ -556,4 +556,6 @@ const struct platform_ops platform_systrap = {
 	.space_dead = space_dead,
 	.thread_answers = systrap_answers,
 	.thread_cpu_ns = thread_cpu_ns,
+	.space_resident = systrap_resident,
+	.space_usage = systrap_usage,
 };

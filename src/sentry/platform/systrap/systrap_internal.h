@@ -263,6 +263,10 @@ int systrap_set_regs(struct platform_thread *t, const struct arch_regs *regs);
 int systrap_get_fpu(struct platform_thread *t, void *ret, size_t len);
 int systrap_set_fpu(struct platform_thread *t, const void *image, size_t len);
 
+/* resident.c */
+int systrap_resident(struct platform_space *s, uaddr_t addr, size_t pages, uint8_t *ret);
+int systrap_usage(struct platform_space *s, struct platform_usage *ret);
+
 /* memory.c */
 int systrap_map(struct platform_thread *t, const struct platform_map *map);
 /* With exact flags; anywhere below the stub's own areas. */
