@@ -29,6 +29,7 @@ struct wait {
 	int slave; /* of the terminal, or -EBADF */
 	int signals;
 	unsigned int preserve_fds;
+	struct cgroup_join join; /* what it enters by itself */
 };
 
 void waiter_done(struct waiter *w)
@@ -218,15 +219,17 @@ __attribute__((noreturn)) static void wait_main(struct wait *w)
 {
 	struct err err = { 0 };
 	sigset_t all;
-	int r = 0;
+	int r = cgroup_join(&w->join, NULL);
 
+	if (r < 0)
+		r = err_sys(&err, r, "enter the container's cgroups");
 	(void)prctl(PR_SET_NAME, "caisson-wait");
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	stage_default_signals();
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	w->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (w->signals < 0)
+	if (r == 0 && w->signals < 0)
 		r = err_sys(&err, -errno, "signalfd");
 	if (r == 0 && w->slave >= 0 && (setsid() < 0 || ioctl(w->slave, TIOCSCTTY, 0L) < 0))
 		r = err_sys(&err, -errno, "make the console the controlling terminal");
@@ -246,12 +249,29 @@ __attribute__((noreturn)) static void wait_main(struct wait *w)
 	_exit(serve(w));
 }
 
-/* Into the container's cgroups, so that it ends and counts with the container. */
-static int enter_cgroup(struct container *c, pid_t pid, struct err *err)
+/*
+ * Born into the container's cgroups, so that it ends and counts with the container: cgroup2 by the
+ * clone, the others by itself (cgroup_join(), cgroup.h); by us where that cannot be.
+ */
+static int clone_waiter(struct container *c, struct wait *w, struct waiter *ret, struct err *err)
 {
-	if (!c->cgroup || (c->runtime->rootless && !cgroup_exists(c->cgroup)))
-		return 0;
-	return cgroup_enter_beside(c->cgroup, pid, c->pid, err);
+	const bool none = !c->cgroup || (c->runtime->rootless && !cgroup_exists(c->cgroup));
+	const char *cgroup2 = none ? NULL : cgroup_path(c->cgroup, "");
+	AUTO_CLOSE int fd = cgroup2 ? open(cgroup2, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+	bool beside = !none && (c->runtime->rootless || (cgroup2 && fd < 0));
+	int r = none || beside ? 0 : cgroup_join_open(c->cgroup, true, &w->join, err);
+
+	if (r < 0)
+		return r;
+	ret->pid = beside ? -EBUSY : stage_clone(0, fd, &ret->pidfd);
+	if (ret->pid < 0 && !none) { /* the container has controllers for children of its own */
+		beside = true;
+		cgroup_join_done(&w->join);
+		ret->pid = stage_clone(0, -EBADF, &ret->pidfd);
+	}
+	if (ret->pid < 0)
+		return err_sys(err, ret->pid, "clone the waiter");
+	return ret->pid > 0 && beside ? cgroup_enter_beside(c->cgroup, ret->pid, c->pid, err) : 0;
 }
 
 int waiter_make(struct container *c, const struct exec_request *request, struct waiter *ret,
@@ -293,22 +313,21 @@ int waiter_make(struct container *c, const struct exec_request *request, struct 
 	w.gate = theirs;
 	w.description = description;
 	w.slave = slave;
-	waiter.pid = stage_clone(0, -EBADF, &waiter.pidfd);
-	if (waiter.pid < 0)
-		return err_sys(err, waiter.pid, "clone the waiter");
-	if (waiter.pid == 0) {
+	r = clone_waiter(c, &w, &waiter, err);
+	if (r == 0 && waiter.pid == 0) {
 		/* Its end would never come while we hold it. */
 		(void)close(pair[0]);
 		wait_main(&w);
 	}
-	r = enter_cgroup(c, waiter.pid, err);
-	if (r < 0) {
+	cgroup_join_done(&w.join);
+	if (r < 0 && waiter.pid > 0) {
 		int status;
 
 		(void)pidfd_kill(waiter.pidfd, SIGKILL);
 		(void)pidfd_reap(waiter.pidfd, &status);
-		return r;
 	}
+	if (r < 0)
+		return r;
 	*ret = waiter;
 	waiter = (struct waiter)WAITER_INIT;
 	return 0;
