@@ -257,6 +257,7 @@ static int import_addfd(uint64_t arg, size_t size, struct user_memory *um,
 static long add_fd(struct notify_link *link, uint64_t arg, size_t size, struct user_memory *um)
 {
 	struct seccomp_notif_addfd add;
+	struct fd_table *files; /* closing what was there may park: who asks may go meanwhile */
 	struct file *f;
 	struct request *q;
 	long fd = import_addfd(arg, size, um, &add);
@@ -275,14 +276,15 @@ static long add_fd(struct notify_link *link, uint64_t arg, size_t size, struct u
 	}
 	limit = task_rlimit(q->task, RLIMIT_NOFILE);
 	cloexec = add.newfd_flags & O_CLOEXEC;
+	files = fd_table_ref(q->task->files);
 	if (add.flags & SECCOMP_ADDFD_FLAG_SETFD) {
-		fd = fd_replace(q->task->files, (int)add.newfd, f, cloexec, limit);
+		fd = fd_replace(files, (int)add.newfd, f, cloexec, limit);
 		if (fd == 0)
 			fd = (long)add.newfd;
 	} else {
-		fd = fd_install(q->task->files, f, cloexec, limit);
+		fd = fd_install(files, f, cloexec, limit);
 	}
-	/* Closing what was there may have parked. */
+	fd_table_unref(files);
 	q = find_id(link, add.id);
 	if (fd >= 0 && add.flags & SECCOMP_ADDFD_FLAG_SEND && q && q->state == REQUEST_SENT)
 		finish(q, fd, 0, 0);
