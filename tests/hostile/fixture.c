@@ -46,6 +46,23 @@ struct platform_thread *hostile_guest(const uint8_t *code, size_t len)
 	return t;
 }
 
+void hostile_at(struct platform_thread *t, uint64_t rip, uint64_t nr, const uint64_t a[6])
+{
+	struct arch_regs regs;
+
+	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
+	regs.r.rip = rip;
+	regs.r.rax = nr;
+	regs.r.rdi = a[0];
+	regs.r.rsi = a[1];
+	regs.r.rdx = a[2];
+	regs.r.r10 = a[3];
+	regs.r.r8 = a[4];
+	regs.r.r9 = a[5];
+	regs.r.rbx = regs.r.rbp = DATA + PAGE;
+	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
+}
+
 static struct ktimer alarm_timer;
 static struct platform_thread *alarmed;
 
@@ -140,17 +157,21 @@ static int read_stub(const char *path)
 	return fd;
 }
 
-int hostile_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests, size_t n)
+bool hostile_choose(int argc, char **argv)
 {
 	struct systrap_options options = { 0 };
 
 	if (argc < 3)
-		return 2;
+		return false;
 	options.stub_fd = read_stub(argv[1]);
-	if (options.stub_fd < 0)
-		return 2;
 	options.profile = strcmp(argv[2], "direct") == 0 ? SYSTRAP_DIRECT : SYSTRAP_CHECKED;
 	systrap_set_options(&options);
 	platform = &platform_systrap;
-	return _cmocka_run_group_tests(name, tests, n, setup, NULL);
+	return options.stub_fd >= 0;
+}
+
+int hostile_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests, size_t n)
+{
+	return hostile_choose(argc, argv) ? _cmocka_run_group_tests(name, tests, n, setup, NULL)
+					  : 2;
 }

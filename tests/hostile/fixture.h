@@ -32,6 +32,9 @@ uint64_t hostile_next_syscall(uint64_t after);
 /* A new process whose one thread begins at CODE with its stack in DATA. */
 struct platform_thread *hostile_guest(const uint8_t *code, size_t len);
 
+/* Put a thread at an address of the stub's program with these registers of a call. */
+void hostile_at(struct platform_thread *t, uint64_t rip, uint64_t nr, const uint64_t a[6]);
+
 /* Run for at most so long; what ended it. Calls are answered, with one in eight that fails. */
 enum platform_event_kind hostile_run_for(struct platform_thread *t, nsec_t ns);
 
@@ -42,6 +45,9 @@ void hostile_honest_lives(void);
 
 /* Run fn on a fiber until it is over. */
 void hostile_on_fiber(void (*fn)(void));
+
+/* The platform, by the arguments of a program: the stub's path, the profile. False: wrong ones. */
+bool hostile_choose(int argc, char **argv);
 
 /* main() of a program with these arguments: the stub's path, the profile. */
 int hostile_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests, size_t n);

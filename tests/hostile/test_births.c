@@ -39,19 +39,7 @@ static unsigned int scaled(unsigned int full, unsigned int few)
 /* Put a thread at a call instruction of the stub's text with these registers. */
 static void at_call(struct platform_thread *t, uint64_t nr, const uint64_t a[6])
 {
-	struct arch_regs regs;
-
-	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
-	regs.r.rip = STUB_TEXT + hostile_next_syscall(0);
-	regs.r.rax = nr;
-	regs.r.rdi = a[0];
-	regs.r.rsi = a[1];
-	regs.r.rdx = a[2];
-	regs.r.r10 = a[3];
-	regs.r.r8 = a[4];
-	regs.r.r9 = a[5];
-	regs.r.rbx = regs.r.rbp = DATA + PAGE;
-	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
+	hostile_at(t, STUB_TEXT + hostile_next_syscall(0), nr, a);
 }
 
 static void do_replayed(void)

@@ -22,19 +22,9 @@
 #include "jail/jail.h"
 #include "sentry/core/kclock.h"
 #include "sentry/core/kloop.h"
-#include "sentry/core/ktimer.h"
 #include "sentry/platform/systrap/systrap_internal.h"
-#include "lib/unit.h"
+#include "fixture.h"
 
-#define CODE  0x400000ull
-#define DATA  0x500000ull
-#define PAGE  4096ull
-#define PATNO 0x5afe5afe5afe5afeull
-
-/* mov $110,%eax; syscall; jmp back: what an honest guest does for ever. */
-static const uint8_t honest_code[] = { 0xb8, 110, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7 };
-/* jmp to itself */
-static const uint8_t spin_code[] = { 0xeb, 0xfe };
 /* rax: value; rdi: to; rcx: words; rsi: from here again. rep stosq; xor; jmp: writes for ever */
 static const uint8_t scribble_code[] = {
 	0x48, 0x69, 0xc0, 0x0d, 0x66, 0x19, 0x00, /* imul $0x19660d,%rax,%rax */
@@ -48,120 +38,23 @@ static const uint8_t scribble_code[] = {
 extern const struct sock_filter sentry_filter[];
 extern const unsigned short sentry_filter_len;
 
-static struct platform_thread *honest;
 static int zygote_pidfd;
-static uint8_t stub_image[STUB_TEXT_LEN];
-static size_t stub_code_len;
-
-static struct platform_thread *new_guest(const uint8_t *code, size_t len)
-{
-	const struct platform_map code_map = {
-		.addr = CODE, .len = PAGE, .prot = PROT_READ | PROT_WRITE, .host_fd = -1
-	};
-	const struct platform_map data_map = {
-		.addr = DATA, .len = 4 * PAGE, .prot = PROT_READ | PROT_WRITE, .host_fd = -1
-	};
-	struct platform_thread *t;
-	struct arch_regs regs;
-
-	assert_int_equal(platform->space_new(&t), 0);
-	assert_int_equal(platform->map(t, &code_map), 0);
-	assert_int_equal(platform->map(t, &data_map), 0);
-	assert_int_equal(platform->write(platform->thread_space(t), CODE, code, len), len);
-	assert_int_equal(platform->protect(t, CODE, PAGE, PROT_READ | PROT_EXEC), 0);
-	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
-	regs.r.rip = CODE;
-	regs.r.rsp = DATA + 2 * PAGE;
-	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
-	return t;
-}
-
-static struct ktimer alarm_timer;
-static struct platform_thread *alarmed;
-
-static void on_alarm(struct ktimer *timer)
-{
-	platform->thread_interrupt(alarmed);
-}
-
-/* Run for at most so long; what ended it. Calls are answered, with one in eight that fails. */
-static enum platform_event_kind run_for(struct platform_thread *t, nsec_t ns)
-{
-	const nsec_t end = kclock_monotonic() + ns;
-	struct platform_event e;
-
-	do {
-		alarmed = t;
-		ktimer_init(&alarm_timer, on_alarm);
-		ktimer_arm(&alarm_timer, end);
-		platform->thread_run(t, &e);
-		ktimer_cancel(&alarm_timer);
-		if (e.kind == PLATFORM_SYSCALL)
-			platform->thread_set_result(t, e.nr % 8 ? 0 : (uint64_t)-22);
-	} while (e.kind == PLATFORM_SYSCALL && kclock_monotonic() < end);
-	return e.kind;
-}
-
-static void honest_lives(void)
-{
-	struct platform_event e;
-	uint64_t word = 0;
-
-	for (unsigned int i = 0; i < 3; i++) {
-		platform->thread_run(honest, &e);
-		assert_int_equal(e.kind, PLATFORM_SYSCALL);
-		assert_int_equal(e.nr, 110);
-		platform->thread_set_result(honest, 7);
-	}
-	assert_int_equal(platform->read(platform->thread_space(honest), &word, DATA, 8), 8);
-	assert_true(word == PATNO);
-}
-
-static void honest_begins(void)
-{
-	const uint64_t word = PATNO;
-
-	honest = new_guest(honest_code, sizeof(honest_code));
-	assert_int_equal(platform->write(platform->thread_space(honest), DATA, &word, 8), 8);
-	honest_lives();
-}
 
 /* Let a guest's thread go on at an address of the stub's program with these registers. */
 static enum platform_event_kind jump_thread(struct platform_thread *t, uint64_t rip, uint64_t nr,
 					    const uint64_t a[6], nsec_t ns)
 {
-	struct arch_regs regs;
-
-	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
-	regs.r.rip = rip;
-	regs.r.rax = nr;
-	regs.r.rdi = a[0];
-	regs.r.rsi = a[1];
-	regs.r.rdx = a[2];
-	regs.r.r10 = a[3];
-	regs.r.r8 = a[4];
-	regs.r.r9 = a[5];
-	regs.r.rbx = regs.r.rbp = DATA + PAGE;
-	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
-	return run_for(t, ns);
+	hostile_at(t, rip, nr, a);
+	return hostile_run_for(t, ns);
 }
 
 static enum platform_event_kind jump(uint64_t rip, uint64_t nr, const uint64_t a[6], nsec_t ns)
 {
-	struct platform_thread *t = new_guest(spin_code, sizeof(spin_code));
+	struct platform_thread *t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
 	const enum platform_event_kind kind = jump_thread(t, rip, nr, a, ns);
 
 	platform->thread_free(t);
 	return kind;
-}
-
-static uint64_t next_syscall(uint64_t after)
-{
-	for (uint64_t i = after; i + 1 < stub_code_len; i++) {
-		if (stub_image[i] == 0x0f && stub_image[i + 1] == 0x05)
-			return i;
-	}
-	return UINT64_MAX;
 }
 
 static const struct attack {
@@ -207,71 +100,59 @@ static const struct attack {
 	{ "userfaultfd", SYS_userfaultfd, { 0 } },
 };
 
-static void (*body)(void);
-
-static void fiber_body(void *arg)
-{
-	body();
-	kloop_stop(0);
-}
-
-static void on_fiber(void (*fn)(void))
-{
-	body = fn;
-	assert_int_equal(fiber_spawn("test", fiber_body, NULL, NULL), 0);
-	(void)kloop_run();
-}
-
 static void do_attacks(void)
 {
-	honest_begins();
-	for (uint64_t at = next_syscall(0); at != UINT64_MAX; at = next_syscall(at + 1)) {
+	hostile_honest_begins();
+	for (uint64_t at = hostile_next_syscall(0); at != UINT64_MAX;
+	     at = hostile_next_syscall(at + 1)) {
 		for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
 			(void)jump(STUB_TEXT + at, attacks[i].nr, attacks[i].a, 3000000);
-			honest_lives();
+			hostile_honest_lives();
 		}
 	}
-	platform->thread_free(honest);
+	platform->thread_free(hostile_honest);
 }
 
 static void a_call_from_any_call_instruction_of_the_stub_harms_its_caller_only(void **state)
 {
-	on_fiber(do_attacks);
+	hostile_on_fiber(do_attacks);
 }
 
 /* The same by a thread that is not its process's first: no pidfd names it. */
 static void do_attacks_of_a_thread(void)
 {
-	const uint64_t at = STUB_TEXT + next_syscall(0);
+	const uint64_t at = STUB_TEXT + hostile_next_syscall(0);
 
-	honest_begins();
+	hostile_honest_begins();
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
-		struct platform_thread *t = new_guest(spin_code, sizeof(spin_code)), *second;
+		struct platform_thread *t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN),
+				       *second;
 
 		assert_int_equal(platform->thread_clone(t, &second), 0);
 		(void)jump_thread(second, at, attacks[i].nr, attacks[i].a, 3000000);
 		platform->thread_free(second);
 		platform->thread_free(t);
-		honest_lives();
+		hostile_honest_lives();
 	}
-	platform->thread_free(honest);
+	platform->thread_free(hostile_honest);
 }
 
 static void a_call_by_a_second_thread_harms_its_process_only(void **state)
 {
-	on_fiber(do_attacks_of_a_thread);
+	hostile_on_fiber(do_attacks_of_a_thread);
 }
 
 /* Kept alive, or not: a birth that nobody ordered is the end of its process. */
 static void do_births(void)
 {
 	static const uint64_t nonces[] = { 0, 1, UINT64_MAX };
-	const uint64_t at = STUB_TEXT + next_syscall(0);
+	const uint64_t at = STUB_TEXT + hostile_next_syscall(0);
 
-	honest_begins();
+	hostile_honest_begins();
 	for (size_t i = 0; i < sizeof(nonces) / sizeof(nonces[0]); i++) {
 		const uint64_t a[6] = { nonces[i] };
-		struct platform_thread *t = new_guest(spin_code, sizeof(spin_code)), *second;
+		struct platform_thread *t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN),
+				       *second;
 
 		assert_int_equal(platform->thread_clone(t, &second), 0);
 		assert_int_equal(jump_thread(second, at, STUB_NR_BIRTH, a, NSEC_PER_SEC),
@@ -280,38 +161,38 @@ static void do_births(void)
 		platform->thread_free(second);
 		platform->thread_free(t);
 		assert_int_equal(jump(at, STUB_NR_BIRTH, a, NSEC_PER_SEC), PLATFORM_DEAD);
-		honest_lives();
+		hostile_honest_lives();
 	}
-	platform->thread_free(honest);
+	platform->thread_free(hostile_honest);
 }
 
 static void a_birth_without_an_order_ends_its_process(void **state)
 {
-	on_fiber(do_births);
+	hostile_on_fiber(do_births);
 }
 
 static void do_every_byte(void)
 {
 	const uint64_t a[6] = { DATA, DATA, 8, DATA, DATA, DATA };
 
-	honest_begins();
-	for (uint64_t at = 0; at < stub_code_len; at += 5) {
+	hostile_honest_begins();
+	for (uint64_t at = 0; at < hostile_stub_len; at += 5) {
 		(void)jump(STUB_TEXT + at, at % 400, a, 2000000);
 		if (at % 16 == 0)
-			honest_lives();
+			hostile_honest_lives();
 	}
-	honest_lives();
-	platform->thread_free(honest);
+	hostile_honest_lives();
+	platform->thread_free(hostile_honest);
 }
 
 static void a_jump_to_any_byte_of_the_stub_harms_its_jumper_only(void **state)
 {
-	on_fiber(do_every_byte);
+	hostile_on_fiber(do_every_byte);
 }
 
 static void scribble(uint64_t to, uint64_t words, uint64_t seed)
 {
-	struct platform_thread *t = new_guest(scribble_code, sizeof(scribble_code));
+	struct platform_thread *t = hostile_guest(scribble_code, sizeof(scribble_code));
 	struct arch_regs regs;
 
 	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
@@ -319,14 +200,14 @@ static void scribble(uint64_t to, uint64_t words, uint64_t seed)
 	regs.r.rsi = to;
 	regs.r.rdx = words;
 	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
-	(void)run_for(t, 20000000);
-	(void)run_for(t, 20000000);
+	(void)hostile_run_for(t, 20000000);
+	(void)hostile_run_for(t, 20000000);
 	platform->thread_free(t);
 }
 
 static void do_scribble(void)
 {
-	honest_begins();
+	hostile_honest_begins();
 	for (unsigned int i = 0; i < 20; i++) {
 		/* Its own slot; only the request line; only the stack of its signals. */
 		scribble(STUB_PRW, STUB_SLOT_LEN / 8, i);
@@ -334,14 +215,14 @@ static void do_scribble(void)
 		scribble(STUB_PRW + offsetof(struct stub_ctx, req_seq), 1, i);
 		scribble(STUB_PRW + STUB_FRAME, (STUB_SLOT_LEN - STUB_FRAME) / 8, i);
 		scribble(STUB_STACKS, STUB_STACK_LEN / 8, i);
-		honest_lives();
+		hostile_honest_lives();
 	}
-	platform->thread_free(honest);
+	platform->thread_free(hostile_honest);
 }
 
 static void whoever_writes_its_lines_at_random_harms_itself(void **state)
 {
-	on_fiber(do_scribble);
+	hostile_on_fiber(do_scribble);
 }
 
 /* A sequence number that is not due, frames that lie elsewhere, kinds that do not exist. */
@@ -369,14 +250,14 @@ static void do_forged(void)
 		{ 77, 1, STUB_PRW + STUB_SIGSTACK, 0 },
 	};
 
-	honest_begins();
+	hostile_honest_begins();
 	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
-		struct platform_thread *t = new_guest(spin_code, sizeof(spin_code));
+		struct platform_thread *t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
 		struct platform_event e;
 		struct stub_ctx *c = t->ctx;
 
 		/* The guest's own words, written here in its place while it spins. */
-		assert_int_equal(run_for(t, 2000000), PLATFORM_INTERRUPT);
+		assert_int_equal(hostile_run_for(t, 2000000), PLATFORM_INTERRUPT);
 		c->kind = forged[i].kind;
 		c->nr = forged[i].nr;
 		c->uc = forged[i].uc;
@@ -386,29 +267,30 @@ static void do_forged(void)
 		assert_int_equal(e.kind, PLATFORM_DEAD);
 		assert_true(platform->space_dead(platform->thread_space(t)));
 		platform->thread_free(t);
-		honest_lives();
+		hostile_honest_lives();
 	}
-	platform->thread_free(honest);
+	platform->thread_free(hostile_honest);
 }
 
 static void a_forged_request_ends_its_process(void **state)
 {
-	on_fiber(do_forged);
+	hostile_on_fiber(do_forged);
 }
 
 /* A frame whose mask blocks every signal: the kick is never answered. */
 static void do_deaf(void)
 {
-	struct platform_thread *t = new_guest(spin_code, sizeof(spin_code));
+	struct platform_thread *t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
 	const nsec_t began = kclock_monotonic();
-	const uint64_t sigreturn = next_syscall(0);
+	const uint64_t sigreturn = hostile_next_syscall(0);
 	ucontext_t uc;
 	uint64_t at = UINT64_MAX;
 	struct arch_regs regs;
 
-	honest_begins();
-	for (uint64_t i = sigreturn; i != UINT64_MAX && at == UINT64_MAX; i = next_syscall(i + 1)) {
-		if (memcmp(&stub_image[i - 5], "\xb8\x0f\x00\x00\x00", 5) == 0)
+	hostile_honest_begins();
+	for (uint64_t i = sigreturn; i != UINT64_MAX && at == UINT64_MAX;
+	     i = hostile_next_syscall(i + 1)) {
+		if (memcmp(&hostile_stub_image[i - 5], "\xb8\x0f\x00\x00\x00", 5) == 0)
 			at = i;
 	}
 	assert_true(at != UINT64_MAX);
@@ -424,22 +306,22 @@ static void do_deaf(void)
 	regs.r.rsp = DATA;
 	regs.r.rax = SYS_rt_sigreturn;
 	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
-	assert_int_equal(run_for(t, 1000000), PLATFORM_DEAD);
+	assert_int_equal(hostile_run_for(t, 1000000), PLATFORM_DEAD);
 	assert_true(kclock_monotonic() - began < 15 * NSEC_PER_SEC);
 	platform->thread_free(t);
-	honest_lives();
-	platform->thread_free(honest);
+	hostile_honest_lives();
+	platform->thread_free(hostile_honest);
 }
 
 static void who_hears_no_signal_is_killed_when_it_is_called(void **state)
 {
-	on_fiber(do_deaf);
+	hostile_on_fiber(do_deaf);
 }
 
 /* Descriptors of a stub: nothing that the sentry has. */
 static void do_descriptors(void)
 {
-	struct platform_thread *t = new_guest(honest_code, sizeof(honest_code));
+	struct platform_thread *t = hostile_guest(hostile_honest_code, HONEST_CODE_LEN);
 	struct platform_thread *child;
 	struct platform_event e;
 	char path[64];
@@ -464,13 +346,13 @@ static void do_descriptors(void)
 static void a_stub_holds_its_doorbell_and_nothing_else(void **state)
 {
 	if (access("/proc/self/fd", X_OK) == 0)
-		on_fiber(do_descriptors);
+		hostile_on_fiber(do_descriptors);
 }
 
 /* Last: everything goes with the zygote. */
 static void do_end(void)
 {
-	struct platform_thread *t = new_guest(spin_code, sizeof(spin_code));
+	struct platform_thread *t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
 	struct platform_event e;
 
 	assert_int_equal(syscall(SYS_pidfd_send_signal, zygote_pidfd, SIGKILL, NULL, 0), 0);
@@ -481,7 +363,7 @@ static void do_end(void)
 
 static void stubs_die_with_their_zygote(void **state)
 {
-	on_fiber(do_end);
+	hostile_on_fiber(do_end);
 }
 
 static int setup(void **state)
@@ -490,19 +372,6 @@ static int setup(void **state)
 		return -1;
 	zygote_pidfd = (int)syscall(SYS_pidfd_open, systrap.zygote_pid, 0);
 	return zygote_pidfd < 0 ? -1 : 0;
-}
-
-static int read_stub(const char *path)
-{
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	/* Its one segment begins at the first page. */
-	if (fd < 0 || pread(fd, stub_image, sizeof(stub_image), PAGE) != sizeof(stub_image))
-		return -1;
-	stub_code_len = sizeof(stub_image);
-	while (stub_code_len > 0 && stub_image[stub_code_len - 1] == 0)
-		stub_code_len--;
-	return fd;
 }
 
 static const struct CMUnitTest tests[] = {
@@ -535,16 +404,8 @@ static int run_caged(void)
 
 int main(int argc, char **argv)
 {
-	struct systrap_options options = { 0 };
-
-	if (argc < 3)
+	if (!hostile_choose(argc, argv))
 		return 2;
-	options.stub_fd = read_stub(argv[1]);
-	if (options.stub_fd < 0)
-		return 2;
-	options.profile = strcmp(argv[2], "direct") == 0 ? SYSTRAP_DIRECT : SYSTRAP_CHECKED;
-	systrap_set_options(&options);
-	platform = &platform_systrap;
 	if (argc > 3)
 		return run_caged();
 	return cmocka_run_group_tests_name("hostile stub", tests, setup, NULL);
