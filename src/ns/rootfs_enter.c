@@ -14,8 +14,7 @@
 #include "base/str.h"
 #include "ns/mount_fs.h"
 
-/* The words of linux.rootfsPropagation as flags of mount(2); 0: absent. */
-static unsigned long propagation_flags(const char *word)
+unsigned long rootfs_propagation_flags(const char *word)
 {
 	static const struct {
 		const char *word;
@@ -36,7 +35,7 @@ static unsigned long propagation_flags(const char *word)
 
 static unsigned long own_flags(const struct rootfs *rootfs)
 {
-	return propagation_flags(rootfs->spec->linux.rootfs_propagation);
+	return rootfs_propagation_flags(rootfs->spec->linux.rootfs_propagation);
 }
 
 /*

@@ -19,3 +19,6 @@ int rootfs_isolate(const struct rootfs *rootfs, struct err *err);
  * thing done to it: what is unbindable cannot be cloned for read-only and masked paths any more.
  */
 int rootfs_propagate(const struct rootfs *rootfs, struct err *err);
+
+/* A word of linux.rootfsPropagation as flags of mount(2); 0: absent (NULL) or none. */
+unsigned long rootfs_propagation_flags(const char *word);

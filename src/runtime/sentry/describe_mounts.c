@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "host/mount_options.h"
 #include "ns/mount_bind.h"
+#include "ns/rootfs_enter.h"
 
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256
@@ -240,22 +241,9 @@ int describe_mounts(const struct oci_spec *spec, const char *bundle, const struc
 
 int describe_propagation(const struct oci_spec *spec, uint64_t *ret, struct err *err)
 {
-	static const struct {
-		const char *word;
-		unsigned long flags;
-	} rows[] = {
-		{ "shared", MS_SHARED },	 { "rshared", MS_SHARED | MS_REC },
-		{ "slave", MS_SLAVE },		 { "rslave", MS_SLAVE | MS_REC },
-		{ "private", MS_PRIVATE },	 { "rprivate", MS_PRIVATE | MS_REC },
-		{ "unbindable", MS_UNBINDABLE }, { "runbindable", MS_UNBINDABLE | MS_REC },
-	};
 	const char *word = spec->linux.rootfs_propagation;
 
-	*ret = 0;
-	for (size_t i = 0; word && i < ARRAY_LEN(rows); i++) {
-		if (str_eq(word, rows[i].word))
-			*ret = rows[i].flags;
-	}
+	*ret = rootfs_propagation_flags(word);
 	return word && !*ret
 		       ? err_set(err, -EINVAL, "rootfsPropagation \"%s\" is no propagation", word)
 		       : 0;
