@@ -147,6 +147,12 @@ uint64_t mm_area_resident(struct mm *mm, struct vma *vma);
 void mm_mincore(struct mm *mm, uaddr_t addr, size_t pages, uint8_t *ret);
 /* Faults and peak now, or what was last known of them; the mm's. May park. */
 const struct platform_usage *mm_usage(struct mm *mm);
+/*
+ * The most that was resident as mm_usage() knew it last, in bytes, never 0 of a mm with memory. The
+ * host counts pages per CPU and in batches of 32 and more, so that it may know none of a small
+ * process: then each fault counts as a page. Where the host was never asked, all that is mapped.
+ */
+uint64_t mm_peak(const struct mm *mm);
 
 /* The area that contains addr, or NULL; mm->lock is held. */
 struct vma *mm_find(struct mm *mm, uaddr_t addr);

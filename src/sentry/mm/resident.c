@@ -177,3 +177,14 @@ const struct platform_usage *mm_usage(struct mm *mm)
 		mm->usage.max_rss = mm->total > mm->usage.max_rss ? mm->total : mm->usage.max_rss;
 	return &mm->usage;
 }
+
+uint64_t mm_peak(const struct mm *mm)
+{
+	const struct platform_usage *u = &mm->usage;
+
+	if (u->max_rss)
+		return u->max_rss;
+	if (u->min_flt && u->min_flt < mm->total / MM_PAGE)
+		return u->min_flt * MM_PAGE;
+	return mm->total;
+}

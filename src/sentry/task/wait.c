@@ -14,20 +14,17 @@ static struct timeval ns_to_timeval(uint64_t ns)
 				 .tv_usec = (suseconds_t)(ns % NSEC_PER_SEC / 1000) };
 }
 
-/* What was last known of its living memory, or NULL. */
-static const struct platform_usage *memory_usage(const struct thread_group *tg)
+static const struct mm *living_memory(const struct thread_group *tg)
 {
-	const struct mm *mm = tg->leader->mm;
-
-	return mm && !tg->zombie ? &mm->usage : NULL;
+	return tg->zombie ? NULL : tg->leader->mm;
 }
 
 void thread_group_faults(const struct thread_group *tg, uint64_t *ret_min, uint64_t *ret_maj)
 {
-	const struct platform_usage *now = tg->mm_borrowed ? NULL : memory_usage(tg);
+	const struct mm *mm = tg->mm_borrowed ? NULL : living_memory(tg);
 
-	*ret_min = tg->min_flt + (now ? now->min_flt : 0);
-	*ret_maj = tg->maj_flt + (now ? now->maj_flt : 0);
+	*ret_min = tg->min_flt + (mm ? mm->usage.min_flt : 0);
+	*ret_maj = tg->maj_flt + (mm ? mm->usage.maj_flt : 0);
 }
 
 void thread_group_memory_ends(struct thread_group *tg, struct mm *mm)
@@ -35,8 +32,8 @@ void thread_group_memory_ends(struct thread_group *tg, struct mm *mm)
 	if (!tg->mm_borrowed) {
 		const struct platform_usage *last = mm_usage(mm);
 
-		if (last->max_rss > tg->max_rss)
-			tg->max_rss = last->max_rss;
+		if (mm_peak(mm) > tg->max_rss)
+			tg->max_rss = mm_peak(mm);
 		tg->min_flt += last->min_flt;
 		tg->maj_flt += last->maj_flt;
 	}
@@ -45,7 +42,7 @@ void thread_group_memory_ends(struct thread_group *tg, struct mm *mm)
 
 void thread_group_rusage(const struct thread_group *tg, struct rusage *ret)
 {
-	const struct platform_usage *now = memory_usage(tg);
+	const struct mm *mm = living_memory(tg);
 	uint64_t min_flt, maj_flt, max_rss = tg->max_rss;
 	uint64_t user, sys;
 
@@ -54,8 +51,8 @@ void thread_group_rusage(const struct thread_group *tg, struct rusage *ret)
 	ret->ru_utime = ns_to_timeval(user);
 	ret->ru_stime = ns_to_timeval(sys);
 	thread_group_faults(tg, &min_flt, &maj_flt);
-	if (now && now->max_rss > max_rss)
-		max_rss = now->max_rss;
+	if (mm && mm_peak(mm) > max_rss)
+		max_rss = mm_peak(mm);
 	ret->ru_minflt = (long)min_flt;
 	ret->ru_majflt = (long)maj_flt;
 	ret->ru_nvcsw = (long)tg->nvcsw;

@@ -104,7 +104,7 @@ void proc_sizes(struct mm *mm, struct proc_sizes *ret)
 	kmutex_unlock(&mm->lock);
 	s.shared = s.resident.file + s.resident.shmem;
 	s.rss = s.resident.anon + s.shared;
-	s.peak = mm->usage.max_rss > s.rss ? mm->usage.max_rss : s.rss;
+	s.peak = mm_peak(mm) > s.rss ? mm_peak(mm) : s.rss;
 	*ret = s;
 }
 

@@ -420,6 +420,22 @@ static void small_steps_of_brk_need_no_stub(void **state)
 	end();
 }
 
+static void the_peak_is_known_of_a_process_too_small_for_the_host(void **state)
+{
+	begin(1);
+	assert_int_equal(mm_mmap(mm, t, &no_limits, addr_of(20), 8 * MM_PAGE, PROT_READ,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0),
+			 addr_of(20));
+	assert_int_equal(mm_peak(mm), mm->total); /* never asked */
+	mm->usage.min_flt = 3;
+	assert_int_equal(mm_peak(mm), 3 * MM_PAGE);
+	mm->usage.min_flt = 3000; /* the same pages again and again */
+	assert_int_equal(mm_peak(mm), mm->total);
+	mm->usage.max_rss = 132 * 1024;
+	assert_int_equal(mm_peak(mm), 132 * 1024);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +444,7 @@ int main(void)
 		cmocka_unit_test(a_failure_of_the_stub_changes_no_books),
 		cmocka_unit_test(the_kernel_chooses_the_highest_gap),
 		cmocka_unit_test(small_steps_of_brk_need_no_stub),
+		cmocka_unit_test(the_peak_is_known_of_a_process_too_small_for_the_host),
 		cmocka_unit_test(random_operations_keep_the_tree_equal_to_the_pages),
 	};
 
