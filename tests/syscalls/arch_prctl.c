@@ -4,6 +4,7 @@
 #include <asm/prctl.h>
 #include <cpuid.h>
 #include <pthread.h>
+#include <sys/auxv.h>
 #include <sys/time.h>
 
 #include "harness.h"
@@ -55,6 +56,108 @@ TEST(gs_survives_calls_signals_and_is_inherited)
 	wait_ok(pid);
 }
 
+static unsigned long gs_word(void)
+{
+	unsigned long got;
+
+	__asm__ volatile("mov %%gs:0, %0" : "=r"(got));
+	return got;
+}
+
+TEST(gs_and_calls_that_are_made_often)
+{
+	static unsigned long words[2] = { 5, 6 };
+	const pid_t parent = getppid();
+
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(syscall(SYS_getpgid, 0), getpgrp());
+	for (int i = 0; i < 400; i++) {
+		OK(arch(ARCH_SET_GS, (unsigned long)&words[i / 100 % 2]));
+		CHECK_EQ(syscall(SYS_getpgid, 0), getpgrp());
+		CHECK_EQ(getppid(), parent);
+		CHECK_EQ(gs_word(), words[i / 100 % 2]);
+	}
+	OK(arch(ARCH_SET_GS, 0));
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(syscall(SYS_getpgid, 0), getpgrp());
+	CHECK_EQ(words[0], 5);
+	CHECK_EQ(words[1], 6);
+}
+
+/* Which has a base of its own unless its number is 0. */
+static void *calls_with_gs(void *arg)
+{
+	static unsigned long words[4] = { 0, 101, 102, 103 };
+	const long n = (long)arg;
+	unsigned long base = 0;
+
+	if (n)
+		OK(arch(ARCH_SET_GS, (unsigned long)&words[n]));
+	for (int i = 0; i < 2000; i++) {
+		CHECK_EQ(syscall(SYS_getpgid, 0), getpgrp());
+		CHECK(!n || gs_word() == words[n]);
+	}
+	OK(arch(ARCH_GET_GS, (unsigned long)&base));
+	CHECK_EQ(base, n ? (unsigned long)&words[n] : 0);
+	return NULL;
+}
+
+TEST(gs_of_threads)
+{
+	static unsigned long word = 7;
+	pthread_t t[4];
+
+	for (long i = 0; i < 4; i++)
+		CHECK_EQ(pthread_create(&t[i], NULL, calls_with_gs, (void *)i), 0);
+	for (int i = 0; i < 4; i++)
+		CHECK_EQ(pthread_join(t[i], NULL), 0);
+	/* A thread begins with its maker's. */
+	OK(arch(ARCH_SET_GS, (unsigned long)&word));
+	CHECK_EQ(pthread_create(&t[0], NULL, (void *(*)(void *))(void (*)(void))gs_word, NULL), 0);
+	CHECK_EQ(pthread_join(t[0], (void **)&t[1]), 0);
+	CHECK_EQ(t[1], 7);
+	CHECK_EQ(gs_word(), 7);
+}
+
+static volatile unsigned long gs_in_handler;
+
+static void read_gs(int sig)
+{
+	(void)sig;
+	gs_in_handler = gs_word();
+}
+
+TEST(gs_written_by_an_instruction)
+{
+	static unsigned long word = 42;
+	unsigned long old, base = 0;
+	pid_t pid;
+
+	if (!(getauxval(AT_HWCAP2) & 2))
+		SKIP("no wrgsbase");
+	__asm__ volatile("rdgsbase %0" : "=r"(old));
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(syscall(SYS_getpgid, 0), getpgrp());
+	__asm__ volatile("wrgsbase %0" : : "r"(&word));
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(syscall(SYS_getpgid, 0), getpgrp());
+	OK(arch(ARCH_GET_GS, (unsigned long)&base));
+	CHECK_EQ(base, (unsigned long)&word);
+	on_signal(SIGUSR1, read_gs, 0);
+	OK(raise(SIGUSR1));
+	CHECK_EQ(gs_in_handler, 42);
+	CHILD (pid)
+		CHECK_EQ(gs_word(), 42);
+	wait_ok(pid);
+	CHECK_EQ(gs_word(), 42);
+	__asm__ volatile("wrgsbase %0" : : "r"(old));
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(syscall(SYS_getpgid, 0), getpgrp());
+	OK(arch(ARCH_GET_GS, (unsigned long)&base));
+	CHECK_EQ(base, 0);
+	CHECK_EQ(word, 42);
+}
+
 static void *thread_base(void *arg)
 {
 	unsigned long base = 0, self;
@@ -95,6 +198,27 @@ TEST(cpuid_works)
 	CHECK(d & bit_SSE2);
 	/* ARCH_GET_CPUID: on, or the machine cannot fault. */
 	CHECK_EQ(arch(0x1011, 0), 1);
+}
+
+TEST(cpuid_faulting)
+{
+	unsigned int a, b, c, d;
+	pid_t pid;
+
+	/* ARCH_SET_CPUID */
+	if (arch(0x1012, 0) < 0) {
+		CHECK_EQ(errno, ENODEV);
+		CHECK_ERRNO(arch(0x1012, 1), ENODEV);
+		CHECK_EQ(arch(0x1011, 0), 1);
+		return;
+	}
+	CHECK_EQ(arch(0x1011, 0), 0);
+	CHILD (pid)
+		__cpuid(0, a, b, c, d);
+	wait_signal(pid, SIGSEGV);
+	OK(arch(0x1012, 1));
+	__cpuid(0, a, b, c, d);
+	CHECK(a >= 1);
 }
 
 TEST(timestamp_counter)

@@ -49,7 +49,7 @@ sysret_t sys_arch_prctl(struct task *t, const struct syscall_args *a)
 	case ARCH_GET_CPUID:
 		return 1;
 	case ARCH_SET_CPUID:
-		return arg_u64(a, 1) ? 0 : -ENODEV; /* as a CPU without faulting CPUID */
+		return -ENODEV; /* as a CPU without faulting CPUID */
 	case ARCH_GET_GS:
 		return get_base(t, arg_uaddr(a, 1), true);
 	default:

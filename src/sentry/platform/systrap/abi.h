@@ -38,6 +38,7 @@
 #define STUB_PRW	 (STUB_BASE + 0x4000000)
 #define STUB_SLOT_LEN	 0x10000
 #define STUB_PRW_LEN	 (STUB_SLOTS * STUB_SLOT_LEN)
+#define STUB_PRW_SHIFT	 26 /* STUB_PRW is all of the addresses with its upper bits */
 #define STUB_END	 (STUB_PRW + STUB_PRW_LEN)
 #define STUB_ADDRESS_MAX 0x7ffffffff000
 
@@ -123,7 +124,7 @@ enum stub_request {
 enum stub_action {
 	STUB_ACT_RESULT,    /* back to the guest with ret in rax */
 	STUB_ACT_RESUME,    /* back to the guest, registers as they are in the frame */
-	STUB_ACT_SIGRETURN, /* act[0]: address of the frame; act[1]: fs base */
+	STUB_ACT_SIGRETURN, /* act[0]: address of the frame; act[1]: fs base, act[2]: gs base */
 	STUB_ACT_CALL,	    /* host call act[0] (act[1..5], ret); then DONE */
 	STUB_ACT_MAPFD,	    /* mmap(act[0..3], STUB_FD_DONATED, act[4]), close; then DONE */
 	STUB_ACT_FORK,	    /* act[0]: nonce; the parent says DONE, the child READY */
@@ -170,9 +171,12 @@ struct stub_ctx {
 	/* Of STUB_REQ_FAULT. */
 	uint8_t siginfo[128] __attribute__((aligned(64)));
 	uint64_t trap_no, error_code;
+	uint64_t gs_base;		   /* of a trap: the guest may have set it */
 	uint8_t site_bytes[STUB_SITE_LEN]; /* around `site`, from STUB_SITE_BACK before it */
 };
 
+_Static_assert(STUB_PRW % (1ull << STUB_PRW_SHIFT) == 0, "entry code");
+_Static_assert(STUB_PRW_LEN == 1ull << STUB_PRW_SHIFT, "entry code");
 _Static_assert(__builtin_offsetof(struct stub_ctx, intr) == CTX_INTR, "entry code");
 _Static_assert(__builtin_offsetof(struct stub_ctx, r15) == CTX_R15, "entry code");
 _Static_assert(__builtin_offsetof(struct stub_ctx, fs_base) == CTX_FS_BASE, "entry code");

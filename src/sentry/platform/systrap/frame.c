@@ -154,6 +154,19 @@ uint64_t systrap_fs_base(const struct platform_thread *t)
 	return t->fs_known ? t->fs_base : __atomic_load_n(&t->ctx->fs_base, __ATOMIC_RELAXED);
 }
 
+/* The register: the slot's address stands for a guest that has none of its own. */
+uint64_t systrap_gs_register(const struct platform_thread *t)
+{
+	return t->gs_base ? t->gs_base : slot_address(t);
+}
+
+void systrap_take_gs(struct platform_thread *t)
+{
+	const uint64_t gs = __atomic_load_n(&t->ctx->gs_base, __ATOMIC_RELAXED);
+
+	t->gs_base = gs == slot_address(t) ? 0 : gs;
+}
+
 void systrap_put_fs_base(struct platform_thread *t, uint64_t base)
 {
 	t->fs_base = base;
@@ -320,7 +333,6 @@ int systrap_set_regs(struct platform_thread *t, const struct arch_regs *regs)
 	memset(&frame(t)->uc_sigmask, 0, 8);
 	systrap_put_fs_base(t, r->fs_base);
 	t->gs_base = r->gs_base;
-	t->space->gs_used |= r->gs_base != 0;
 	t->have_result = false;
 	t->in_syscall = r->orig_rax != UINT64_MAX;
 	t->syscall_nr = r->orig_rax;

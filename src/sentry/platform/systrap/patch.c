@@ -440,7 +440,7 @@ void systrap_patch_note(struct platform_thread *t, uint64_t nr)
 	const uint64_t rip = __atomic_load_n(&t->ctx->site, __ATOMIC_RELAXED);
 
 	t->patch_wanted = false;
-	if (rip == 0 || systrap.options.no_patching || t->space->gs_used || wants_frame(nr))
+	if (rip == 0 || systrap.options.no_patching || wants_frame(nr))
 		return;
 	memcpy(bytes, t->ctx->site_bytes, sizeof(bytes));
 	t->patch_wanted = patch_code_judge(bytes, rip, nr, &t->patch) && !find(t->space, rip - 2);

@@ -288,7 +288,6 @@ static int thread_fork(struct platform_thread *t, struct platform_thread **ret)
 		return r;
 	systrap_frame_copy(t, *ret);
 	systrap_patches_inherit(t->space, (*ret)->space);
-	(*ret)->space->gs_used = t->space->gs_used;
 	return 0;
 }
 
@@ -357,6 +356,7 @@ static void go(struct platform_thread *t)
 	if (t->frame_changed) {
 		t->ctx->act[0] = t->uc;
 		t->ctx->act[1] = systrap_fs_base(t);
+		t->ctx->act[2] = systrap_gs_register(t);
 		action = STUB_ACT_SIGRETURN;
 	} else if (t->have_result || t->fast) {
 		if (t->patch_wanted && systrap_patch_apply(t))
@@ -397,6 +397,7 @@ static bool take_frame(struct platform_thread *t)
 		return false;
 	t->uc = uc;
 	t->in_handler = true;
+	systrap_take_gs(t);
 	return true;
 }
 
@@ -415,10 +416,12 @@ static enum verdict interpret(struct platform_thread *t, struct platform_event *
 	switch (t->req.kind) {
 	case STUB_REQ_FAST:
 		t->fast = true;
+		t->gs_base = 0; /* or it would have trapped */
 		syscall_event(t, ret);
 		return EVENT;
 	case STUB_REQ_FAST_INTERRUPT:
 		t->fast = true;
+		t->gs_base = 0;
 		break;
 	case STUB_REQ_SYSCALL:
 		if (!take_frame(t))

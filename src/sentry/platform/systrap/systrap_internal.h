@@ -54,7 +54,6 @@ struct platform_space {
 	struct list_head dying;	  /* systrap.dying */
 	unsigned int slots;	  /* slots below this number were given out */
 	bool cloned_out;	  /* a child may still map these slots */
-	bool gs_used;		  /* the guest has a gs of its own: no patching */
 	struct code_map code;
 	struct systrap_patches *patches;
 };
@@ -254,6 +253,8 @@ int systrap_frame_ensure(struct platform_thread *t);
 /* The frame's rip, and put one in; translate it into trampolines (patch.h). */
 uint64_t systrap_fs_base(const struct platform_thread *t);
 void systrap_put_fs_base(struct platform_thread *t, uint64_t base);
+uint64_t systrap_gs_register(const struct platform_thread *t);
+void systrap_take_gs(struct platform_thread *t);
 int systrap_frame_rip(const struct platform_thread *t, uint64_t *ret);
 void systrap_frame_set_rip(struct platform_thread *t, uint64_t rip);
 void systrap_frame_translate(struct platform_thread *t);

@@ -90,11 +90,16 @@ stub_copy_end:
 
 /*
  * From a patched site's slot: rax is the number, rcx where to go on, rcx and r11 are free. Nothing
- * is pushed on the guest's stack: its red zone survives. gs is the slot of this thread.
+ * is pushed on the guest's stack: its red zone survives. gs is the slot of this thread, unless the
+ * guest has set it: then the signal's stack has to tell the thread (stub_on_fault()).
  */
 	.globl	stub_enter
 	.type	stub_enter, @function
 stub_enter:
+	rdgsbase %r11
+	shr	$STUB_PRW_SHIFT, %r11
+	cmp	$(STUB_PRW >> STUB_PRW_SHIFT), %r11
+	jne	stub_enter_trap
 	movq	%rsp, %gs:CTX_RSP
 	movq	%rcx, %gs:CTX_RIP
 	movq	%rbx, %gs:CTX_RBX
@@ -149,6 +154,9 @@ stub_exit_end:
 	movq	%gs:CTX_RSP, %rsp
 	.globl	stub_frame_trap
 stub_frame_trap:
+	ud2
+	.globl	stub_enter_trap
+stub_enter_trap:
 	ud2
 
 	.section .note.GNU-stack, "", @progbits

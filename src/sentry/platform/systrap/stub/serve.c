@@ -251,6 +251,7 @@ uint32_t stub_actions(struct stub_ctx *c)
 			break;
 		case STUB_ACT_SIGRETURN:
 			__asm__ volatile("wrfsbase %0" : : "r"(c->act[1]));
+			__asm__ volatile("wrgsbase %0" : : "r"(c->act[2]));
 			stub_sigreturn(c->act[0]);
 		case STUB_ACT_PATCH:
 			stub_patch(c);

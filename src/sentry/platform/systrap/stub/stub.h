@@ -97,7 +97,7 @@ void stub_enter(void);
 /* Bytes copied before a fault. */
 size_t stub_copy(void *dst, const void *src, size_t n);
 extern const char stub_copy_insn[], stub_copy_end[];
-extern const char stub_exit_start[], stub_exit_end[], stub_frame_trap[];
+extern const char stub_exit_start[], stub_exit_end[], stub_frame_trap[], stub_enter_trap[];
 void stub_restorer(void);
 NORETURN void stub_sigreturn(uint64_t uc);
 /* Call fn(c, nonce) on another stack, and come back with its result. */

@@ -18,10 +18,15 @@
 static struct stub_ctx *this_ctx(void)
 {
 	const uint64_t here = (uint64_t)__builtin_frame_address(0);
+	struct stub_ctx *c;
+	uint64_t gs;
 
 	if (here < STUB_PRW || here >= STUB_PRW + STUB_PRW_LEN)
 		stub_die(1);
-	return stub_slot((unsigned int)((here - STUB_PRW) / STUB_SLOT_LEN));
+	c = stub_slot((unsigned int)((here - STUB_PRW) / STUB_SLOT_LEN));
+	__asm__ volatile("rdgsbase %0" : "=r"(gs));
+	c->gs_base = gs;
+	return c;
 }
 
 static void copy(void *dst, const void *src, size_t n)
@@ -29,22 +34,13 @@ static void copy(void *dst, const void *src, size_t n)
 	__asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(n) : : "memory");
 }
 
-void stub_on_syscall(int sig, void *info, void *ucv)
+/* The frame is that of a system call: rip behind it, the number in rax. */
+static void serve_call(struct stub_ctx *c, ucontext_t *uc)
 {
-	struct stub_ctx *c = this_ctx();
-	ucontext_t *uc = ucv;
 	greg_t *g = uc->uc_mcontext.gregs;
-	uint32_t arch;
 	long r;
 
-	(void)sig;
-	copy(&arch, (const uint8_t *)info + SI_ARCH_OFFSET, sizeof(arch));
-	if (arch != AUDIT_ARCH_X86_64) {
-		g[REG_RAX] = -38; /* ENOSYS: no 32-bit calls */
-		return;
-	}
 	/* A hot site goes to the sentry even so: to be patched. */
-	stub_note_site(c, (uint64_t)g[REG_RIP]);
 	if (c->site == 0 && stub_answer(c, (uint64_t)g[REG_RAX], &r)) {
 		g[REG_RAX] = r;
 		return;
@@ -60,6 +56,35 @@ void stub_on_syscall(int sig, void *info, void *ucv)
 		  (uint64_t)g[REG_RAX]);
 	if (stub_actions(c) == STUB_ACT_RESULT)
 		g[REG_RAX] = (greg_t)c->ret;
+}
+
+void stub_on_syscall(int sig, void *info, void *ucv)
+{
+	struct stub_ctx *c = this_ctx();
+	ucontext_t *uc = ucv;
+	greg_t *g = uc->uc_mcontext.gregs;
+	uint32_t arch;
+
+	(void)sig;
+	copy(&arch, (const uint8_t *)info + SI_ARCH_OFFSET, sizeof(arch));
+	if (arch != AUDIT_ARCH_X86_64) {
+		g[REG_RAX] = -38; /* ENOSYS: no 32-bit calls */
+		return;
+	}
+	stub_note_site(c, (uint64_t)g[REG_RIP]);
+	serve_call(c, uc);
+}
+
+/* A patched site, by a thread with a gs of its own: registers become those of a trapped call. */
+static void serve_patched(struct stub_ctx *c, ucontext_t *uc)
+{
+	greg_t *g = uc->uc_mcontext.gregs;
+
+	g[REG_RIP] = g[REG_RCX];
+	g[REG_R11] = g[REG_EFL];
+	c->intr = 0; /* what came on the way here is told by this request */
+	c->site = 0;
+	serve_call(c, uc);
 }
 
 /* In the stub's own program, on one of its stacks: nothing of the guest's can be resumed. */
@@ -92,6 +117,10 @@ void stub_on_fault(int sig, void *info, void *ucv)
 	if (sig == SIGILL && uc->uc_mcontext.gregs[REG_RIP] == (greg_t)(uint64_t)stub_frame_trap) {
 		uc->uc_mcontext.gregs[REG_RIP] = (greg_t)c->rip;
 		report(c, STUB_REQ_FRAMED, 0, uc);
+		return;
+	}
+	if (sig == SIGILL && uc->uc_mcontext.gregs[REG_RIP] == (greg_t)(uint64_t)stub_enter_trap) {
+		serve_patched(c, uc);
 		return;
 	}
 	if (is_own(uc))
