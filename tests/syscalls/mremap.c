@@ -163,3 +163,13 @@ TEST(large_area_keeps_its_contents)
 	for (size_t i = 0; i < 2000; i++)
 		CHECK_EQ(p[i * 1024], i);
 }
+
+TEST(duplicate_over_its_own_source)
+{
+	char *p = OK(mmap(NULL, 2 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+
+	/* The new place is cleared first, and the old one with it. */
+	CHECK_ERRNO(mremap(p, 0, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, p), EFAULT);
+	CHECK(!readable(p));
+	CHECK(readable(p + PAGE));
+}

@@ -132,6 +132,8 @@ static int64_t move_area(struct mm *mm, struct remap *m)
 	if (start < 0)
 		return start;
 	old = mm_find(mm, m->old_addr); /* after new_place(), which may have cut it */
+	if (!old)
+		return -EFAULT; /* or removed it: a duplicate onto its own source */
 	anon = !old->file && !old->memfile && old->flags & MAP_PRIVATE;
 	vma = vma_new(old);
 	if (!vma)
