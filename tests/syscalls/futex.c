@@ -339,3 +339,34 @@ TEST(waiting_for_several)
 	w[0].flags = 1;
 	CHECK(syscall(SYS_futex_waitv, w, 1, 0, NULL, 0) == -1 && errno == EINVAL);
 }
+
+static void *sleeps_for_a_lock(void *arg)
+{
+	struct sleeper *s = arg;
+	struct timespec soon;
+
+	s->tid = gettid();
+	OK(clock_gettime(CLOCK_MONOTONIC, &soon));
+	soon.tv_sec += 2;
+	gate_open(&s->ready);
+	s->result = futex(s->word, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0, &soon, s->word + 1, 0);
+	return NULL;
+}
+
+TEST(requeue_ends_at_who_waits_for_a_lock)
+{
+	static uint32_t words[3]; /* the first one's lock behind it */
+	struct sleeper plain, locker = { .word = words, .ready = gate_new() };
+	pthread_t t[2];
+
+	start(&plain, &t[0], words, FUTEX_WAIT_PRIVATE, 0);
+	CHECK_EQ(pthread_create(&t[1], NULL, sleeps_for_a_lock, &locker), 0);
+	gate_pass(&locker.ready);
+	settle(locker.tid);
+	CHECK_ERRNO(futex(words, FUTEX_REQUEUE_PRIVATE, 0, (void *)10, &words[2], 0), EINVAL);
+	/* Who was moved before that can be woken where it is now. */
+	CHECK_EQ(futex(&words[2], FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0), 1);
+	CHECK_EQ(pthread_join(t[0], NULL), 0);
+	CHECK_EQ(plain.result, 0);
+	CHECK_EQ(pthread_join(t[1], NULL), 0);
+}

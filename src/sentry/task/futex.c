@@ -243,14 +243,16 @@ static int requeue_keys(const struct futex_key *from, const struct futex_key *to
 {
 	struct list_head moved = LIST_HEAD_INIT(moved);
 	struct futex_waiter *w, *next;
-	int woken = 0, count = 0;
+	int woken = 0, count = 0, r = 0;
 
 	list_for_each_safe(w, next, futex_bucket(from), node)
 	{
 		if (!futex_key_equal(&w->key, from))
 			continue;
-		if (w->pi || w->target)
-			return -EINVAL;
+		if (w->pi || w->target) {
+			r = -EINVAL; /* those before it have moved */
+			break;
+		}
 		if (woken < n) {
 			futex_wake_waiter(w);
 			woken++;
@@ -270,7 +272,7 @@ static int requeue_keys(const struct futex_key *from, const struct futex_key *to
 		futex_key_put(&old);
 	}
 	list_splice_tail(&moved, futex_bucket(to));
-	return woken + count;
+	return r < 0 ? r : woken + count;
 }
 
 int futex_requeue(struct task *t, const struct futex_pair *pair, const uint32_t *expected)
