@@ -228,3 +228,26 @@ TEST(many)
 		OK(syscall(SYS_timer_delete, ids[i]));
 	CHECK_EQ(signals_seen, 100);
 }
+
+TEST(set_again_while_its_signal_waits)
+{
+	struct timespec none = { 0 };
+	struct itimerspec it;
+	kernel_timer_t id = create(CLOCK_MONOTONIC, SIGUSR1);
+	sigset_t block;
+
+	sigemptyset(&block);
+	sigaddset(&block, SIGUSR1);
+	OK(sigprocmask(SIG_BLOCK, &block, NULL));
+	for (int i = 0; i < 3; i++) {
+		set(id, MS_IN_NS, 0, 0);
+		do
+			OK(syscall(SYS_timer_gettime, id, &it));
+		while (it.it_value.tv_sec || it.it_value.tv_nsec);
+		sleep_ms(2);
+	}
+	CHECK_EQ(sigtimedwait(&block, NULL, &none), SIGUSR1);
+	CHECK_ERRNO(sigtimedwait(&block, NULL, &none), EAGAIN);
+	set(id, MS_IN_NS, 0, 0);
+	CHECK_EQ(sigwaitinfo(&block, NULL), SIGUSR1);
+}

@@ -111,10 +111,11 @@ static void timer_fired(struct ktimer *timer)
 
 	if (now < pt->expires)
 		arm(pt);
-	else if (pt->queued && pt->interval)
-		return; /* set again before its signal was taken: goes on with that */
-	else
+	else if (!pt->queued)
 		expired(pt, now);
+	else if (!pt->interval)
+		pt->expires = 0;
+	/* Else it was set again before its signal was taken, and goes on with that. */
 }
 
 void posix_timer_signal_dropped(struct posix_timer *timer)
