@@ -149,3 +149,17 @@ TEST(interrupts_read)
 	set(ITIMER_REAL, 20000, 20000);
 	CHECK_ERRNO(read(fds[0], &c, 1), EINTR);
 }
+
+TEST(endless_interval)
+{
+	struct itimerval it = { { LONG_MAX, 999999 }, { 0, 1000 } };
+
+	on_signal(SIGALRM, count_signal, 0);
+	OK(setitimer(ITIMER_REAL, &it, NULL));
+	while (!signals_seen)
+		pause();
+	sleep_ms(20);
+	CHECK_EQ(signals_seen, 1);
+	OK(getitimer(ITIMER_REAL, &it));
+	CHECK(it.it_value.tv_sec > 1000000);
+}

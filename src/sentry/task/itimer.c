@@ -59,7 +59,8 @@ static void next_round(struct itimer *it, nsec_t now)
 		it->expires = 0;
 		return;
 	}
-	it->expires += it->interval * ((now - it->expires) / it->interval + 1);
+	it->expires =
+		nsec_add(it->expires, it->interval * ((now - it->expires) / it->interval + 1));
 	if (it->expires - now < ITIMER_STEP_MIN_NS)
 		it->expires = now + ITIMER_STEP_MIN_NS;
 }
