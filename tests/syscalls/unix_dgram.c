@@ -231,3 +231,23 @@ TEST(vectors_make_one_message)
 	CHECK_EQ(readv(sv[1], in, 2), 5);
 	CHECK(!memcmp(a, "ab", 2) && !memcmp(b, "cde", 3));
 }
+
+TEST(full_pair_is_not_writable)
+{
+	struct pollfd p;
+	char buf[1000];
+	int sv[2], n = 0;
+
+	memset(buf, 'x', sizeof(buf));
+	OK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, sv));
+	p = (struct pollfd){ sv[0], POLLOUT, 0 };
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	while (write(sv[0], buf, sizeof(buf)) > 0 && n < 100000)
+		n++;
+	CHECK_EQ(errno, EAGAIN);
+	CHECK_EQ(poll(&p, 1, 0), 0);
+	while (read(sv[1], buf, sizeof(buf)) > 0)
+		n--;
+	CHECK_EQ(n, 0);
+	CHECK_EQ(poll(&p, 1, 15000), 1);
+}

@@ -17,6 +17,12 @@ static bool full(const struct unix_socket *u)
 	return u->st.rx.count > UNIX_DGRAM_QUEUE_MAX;
 }
 
+/* A connected pair shares no queue with strangers: only the sender's buffer counts. */
+static bool has_room(const struct unix_socket *from, const struct unix_socket *to)
+{
+	return !full(to) || (to->dest == from && to->st.rx.charge < (size_t)from->sock.opt.sndbuf);
+}
+
 /* A socket that is connected elsewhere takes no datagrams of others. */
 static bool may_send(const struct unix_socket *from, const struct unix_socket *to)
 {
@@ -135,10 +141,7 @@ static int wait_dest(struct unix_socket *u, const struct socket_msg *m, struct u
 	for (;;) {
 		int r = find_dest(u, m, ret);
 
-		/* A connected pair shares no queue with strangers: only the sender's buffer counts.
-		 */
-		if (r < 0 || !full(*ret) ||
-		    ((*ret)->dest == u && (*ret)->st.rx.charge < (size_t)u->sock.opt.sndbuf))
+		if (r < 0 || has_room(u, *ret))
 			return r;
 		if (m->flags & MSG_DONTWAIT)
 			return -EAGAIN;
@@ -271,7 +274,7 @@ static uint32_t dgram_poll(struct socket *s)
 		mask |= POLLHUP;
 	if (u->host)
 		mask |= unix_host_poll(u->host) & POLL_WRITABLE;
-	else if (!u->dest || u->dest->dest == u || !full(u->dest))
+	else if (!u->dest || has_room(u, u->dest))
 		mask |= POLL_WRITABLE;
 	return mask;
 }
