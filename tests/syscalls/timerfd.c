@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* timerfd_create(2), timerfd_settime(2), timerfd_gettime(2). */
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/timerfd.h>
 
 #include "harness.h"
@@ -151,4 +152,19 @@ TEST(cancelled_by_a_set_clock_only)
 	CHECK_ERRNO(read(fd, &n, 8), EAGAIN);
 	OK(timerfd_gettime(fd, &it));
 	CHECK(it.it_value.tv_sec > 900);
+}
+
+TEST(not_told_again_before_it_is_read)
+{
+	int fd = OK(timerfd_create(CLOCK_MONOTONIC, 0)), ep = OK(epoll_create1(0));
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	uint64_t n;
+
+	set(fd, MS_IN_NS, 1, 0);
+	OK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
+	CHECK_EQ(epoll_wait(ep, &ev, 1, 15000), 1);
+	CHECK_EQ(epoll_wait(ep, &ev, 1, 30), 0);
+	CHECK_EQ(read(fd, &n, 8), 8);
+	CHECK(n >= 30 * MS_IN_NS);
+	CHECK_EQ(epoll_wait(ep, &ev, 1, 15000), 1);
 }

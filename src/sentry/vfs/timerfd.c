@@ -43,7 +43,7 @@ static nsec_t clock_now(int clock)
 	}
 }
 
-/* Count what is due by now and arm for the next one. */
+/* Count what is due by now. Whoever was not told of it yet is by timerfd_fire(). */
 static void catch_up(struct timerfd *t)
 {
 	const nsec_t now = kclock_monotonic();
@@ -54,12 +54,18 @@ static void catch_up(struct timerfd *t)
 	if (t->interval) {
 		n += (now - t->next) / t->interval;
 		t->next = nsec_add(t->next, n * t->interval);
-		ktimer_arm(&t->timer, t->next);
 	} else {
 		t->next = 0;
-		ktimer_cancel(&t->timer);
 	}
 	t->ticks += n;
+}
+
+/* The next one is told of again: as in Linux, where the timer stands still until it is looked at.
+ */
+static void go_on(struct timerfd *t)
+{
+	if (t->next && t->interval)
+		ktimer_arm(&t->timer, t->next);
 }
 
 static void timerfd_fire(struct ktimer *timer)
@@ -87,8 +93,10 @@ static ssize_t timerfd_read(struct file *f, struct uio *u, uint64_t *pos)
 		if (r < 0)
 			return r;
 	}
+	catch_up(t);
 	ticks = t->ticks;
 	t->ticks = 0;
+	go_on(t);
 	return uio_put(u, &ticks, sizeof(ticks)) == (ssize_t)sizeof(ticks) ? (ssize_t)sizeof(ticks)
 									   : -EFAULT;
 }
@@ -181,6 +189,7 @@ int timerfd_get(struct file *f, struct itimerspec *ret)
 		return -EINVAL;
 	t = container_of(f, struct timerfd, file);
 	catch_up(t);
+	go_on(t);
 	*ret = (struct itimerspec){ .it_interval = nsec_to_timespec(t->interval) };
 	if (t->next)
 		ret->it_value = nsec_to_timespec(t->next > now ? t->next - now : 1);
