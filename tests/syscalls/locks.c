@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flock(2), fcntl(2) record locks and open file description locks. */
+#include <pthread.h>
 #include <sys/file.h>
 
 #include "harness.h"
@@ -342,4 +343,27 @@ TEST(counter_under_lock)
 		wait_ok(pids[i]);
 	read_file("n", buf, sizeof(buf));
 	CHECK_STR(buf, "400");
+}
+
+static void *locks_the_same(void *arg)
+{
+	OK(flock(*(int *)arg, LOCK_EX));
+	return NULL;
+}
+
+TEST(flock_by_two_threads_is_one_lock)
+{
+	int held = file(), shared = file(), other = file();
+	pthread_t t[2];
+
+	OK(flock(held, LOCK_EX));
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_create(&t[i], NULL, locks_the_same, &shared), 0);
+	sleep_ms(50);
+	OK(flock(held, LOCK_UN));
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(pthread_join(t[i], NULL), 0);
+	CHECK_ERRNO(flock(other, LOCK_EX | LOCK_NB), EWOULDBLOCK);
+	OK(flock(shared, LOCK_UN));
+	OK(flock(other, LOCK_EX | LOCK_NB));
 }

@@ -244,6 +244,12 @@ int lock_flock(struct file *f, int op, bool wait)
 	r = wait_for_room(c, &c->flocks, &want, wait);
 	if (r < 0)
 		return r;
+	/* Another thread may have locked by this open file meanwhile, which has one lock only. */
+	l = flock_of(c, f);
+	if (l) {
+		lock_free(l);
+		waitq_wake(&c->wq, WAIT_ALL);
+	}
 	l = lock_new(&want);
 	if (!l)
 		return -ENOLCK;
