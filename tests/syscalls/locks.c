@@ -367,3 +367,34 @@ TEST(flock_by_two_threads_is_one_lock)
 	OK(flock(shared, LOCK_UN));
 	OK(flock(other, LOCK_EX | LOCK_NB));
 }
+
+static void *waits_for_record(void *arg)
+{
+	(void)lock(*(int *)arg, F_SETLKW, F_WRLCK, 0, 10);
+	return NULL;
+}
+
+TEST(record_of_a_descriptor_that_was_closed_meanwhile)
+{
+	int fd = file();
+	struct gate locked = gate_new(), release = gate_new();
+	pthread_t t;
+	pid_t pid;
+
+	CHILD (pid) {
+		OK(lock(file(), F_SETLK, F_WRLCK, 0, 10));
+		gate_open(&locked);
+		gate_pass(&release);
+	}
+	gate_pass(&locked);
+	CHECK_EQ(pthread_create(&t, NULL, waits_for_record, &fd), 0);
+	sleep_ms(50);
+	OK(close(fd));
+	gate_open(&release);
+	wait_ok(pid);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	/* Nobody has a descriptor of the file any more, so nobody has a lock. */
+	CHILD (pid)
+		OK(lock(file(), F_SETLK, F_WRLCK, 0, 10));
+	wait_ok(pid);
+}

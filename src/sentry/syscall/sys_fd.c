@@ -213,7 +213,7 @@ static sysret_t file_fcntl(struct task *t, struct file *f, int fd, int cmd, uint
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
-		return sys_fcntl_lock(t, f, cmd, arg);
+		return sys_fcntl_lock(t, fd, f, cmd, arg);
 	case F_GETOWN:
 	case F_SETOWN:
 	case F_GETOWN_EX:

@@ -83,7 +83,18 @@ static sysret_t get_lock(struct task *t, struct file *f, uaddr_t arg, struct flo
 	return user_copy_out(task_um(t), arg, fl, sizeof(*fl));
 }
 
-sysret_t sys_fcntl_lock(struct task *t, struct file *f, int cmd, uaddr_t arg)
+/* Whoever closed the descriptor while its lock was waited for has dropped all but this one. */
+static int judge_owner(struct task *t, int fd, struct file *f, const struct file_lock *lock)
+{
+	AUTO_FILE struct file *now = fd_get(t->files, fd);
+
+	if (now == f || lock->kind != LOCK_KIND_POSIX || lock->type == F_UNLCK)
+		return 0;
+	locks_release(file_named_inode(f), lock->owner);
+	return -EBADF;
+}
+
+sysret_t sys_fcntl_lock(struct task *t, int fd, struct file *f, int cmd, uaddr_t arg)
 {
 	struct file_lock lock;
 	struct flock fl;
@@ -96,7 +107,8 @@ sysret_t sys_fcntl_lock(struct task *t, struct file *f, int cmd, uaddr_t arg)
 	if ((lock.type == F_RDLCK && !(f->mode & FMODE_READ)) ||
 	    (lock.type == F_WRLCK && !(f->mode & FMODE_WRITE)))
 		return -EBADF;
-	return lock_set(file_named_inode(f), &lock, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
+	r = lock_set(file_named_inode(f), &lock, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
+	return r < 0 ? r : judge_owner(t, fd, f, &lock);
 }
 
 sysret_t sys_flock(struct task *t, const struct syscall_args *a)
