@@ -21,6 +21,13 @@ static bool may_wait(uint64_t nr)
 	switch (nr) {
 	case SYS_read:
 	case SYS_pread64:
+	case SYS_readv:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_accept:
+	case SYS_accept4:
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
 	case SYS_stat:
 	case SYS_fstat:
 	case SYS_lstat:
@@ -35,6 +42,9 @@ static bool may_wait(uint64_t nr)
 	case SYS_rt_sigaction:
 	case SYS_pipe2:
 	case SYS_poll:
+	case SYS_select:
+	case SYS_wait4:
+	case SYS_getrandom:
 		return true;
 	default:
 		return false;

@@ -6,8 +6,18 @@
  */
 #include "sentry/platform/systrap/stub/stub.h"
 
+#include <sys/epoll.h>
+
 #define PAGE  4096ull
 #define PIECE 256ull /* strings are fetched in pieces that end at multiples of it */
+
+/* Of the kernel's structures: epoll_event, pollfd, sigset, sigaction, timespec. */
+#define EPOLL_EVENT_LEN 12
+#define POLLFD_LEN	8
+#define POLL_FDS_MAX	32
+#define SIGSET_LEN	8
+#define SIGACTION_LEN	32
+#define TIMESPEC_LEN	16
 
 static uint32_t show(struct stub_ctx *c, uint64_t addr, uint64_t len)
 {
@@ -52,7 +62,18 @@ uint32_t stub_show(struct stub_ctx *c, uint64_t nr, const uint64_t args[6])
 		return show_path(c, args[1]);
 	case SYS_write:
 	case SYS_pwrite64:
+	case SYS_sendto:
 		return args[2] <= STUB_DATA_LEN ? show(c, args[1], args[2]) : 0;
+	case SYS_epoll_ctl:
+		return args[1] != EPOLL_CTL_DEL ? show(c, args[3], EPOLL_EVENT_LEN) : 0;
+	case SYS_poll:
+		return args[1] <= POLL_FDS_MAX ? show(c, args[0], args[1] * POLLFD_LEN) : 0;
+	case SYS_rt_sigprocmask:
+		return show(c, args[1], SIGSET_LEN);
+	case SYS_rt_sigaction:
+		return show(c, args[1], SIGACTION_LEN);
+	case SYS_clock_nanosleep:
+		return show(c, args[2], TIMESPEC_LEN);
 	default:
 		return 0;
 	}
