@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sched_*(2), getpriority(2), setpriority(2), getcpu(2). */
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -213,4 +214,76 @@ TEST(pinned_thread_stays)
 		for (int k = 0; k < 50; k++)
 			CHECK_EQ(sched_getcpu(), i);
 	}
+}
+
+static void *stays(void *arg)
+{
+	const int cpu = (int)(long)arg;
+
+	for (int k = 0; k < 50; k++)
+		CHECK_EQ(sched_getcpu(), cpu);
+	return NULL;
+}
+
+TEST(pinned_children_and_threads_stay)
+{
+	cpu_set_t set, one;
+	pthread_t t;
+	pid_t pid;
+
+	OK(sched_getaffinity(0, sizeof(set), &set));
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &set))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		OK(sched_setaffinity(0, sizeof(one), &one));
+		CHILD (pid)
+			stays((void *)(long)i);
+		wait_ok(pid);
+		CHECK_EQ(pthread_create(&t, NULL, stays, (void *)(long)i), 0);
+		CHECK_EQ(pthread_join(t, NULL), 0);
+		stays((void *)(long)i);
+	}
+	OK(sched_setaffinity(0, sizeof(set), &set));
+	CHILD (pid) {
+		OK(sched_getaffinity(0, sizeof(one), &one));
+		CHECK(CPU_EQUAL(&set, &one));
+	}
+	wait_ok(pid);
+}
+
+static volatile int spinner_cpu, spinner_ends;
+
+static void *spin_on(void *arg)
+{
+	*(pid_t *)arg = (pid_t)syscall(SYS_gettid);
+	while (!spinner_ends)
+		spinner_cpu = sched_getcpu();
+	return NULL;
+}
+
+TEST(a_running_thread_is_moved)
+{
+	static volatile pid_t tid;
+	cpu_set_t set, one;
+	pthread_t t;
+
+	OK(sched_getaffinity(0, sizeof(set), &set));
+	CHECK_EQ(pthread_create(&t, NULL, spin_on, (void *)(long)&tid), 0);
+	for (int n = 0; n < 60000 && tid == 0; n++)
+		sleep_ms(1);
+	CHECK(tid != 0);
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &set))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		OK(sched_setaffinity(tid, sizeof(one), &one));
+		for (int n = 0; n < 60000 && spinner_cpu != i; n++)
+			sleep_ms(1);
+		CHECK_EQ(spinner_cpu, i);
+	}
+	spinner_ends = 1;
+	CHECK_EQ(pthread_join(t, NULL), 0);
 }

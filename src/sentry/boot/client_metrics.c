@@ -86,6 +86,23 @@ static void show_calls(struct buf *b)
 		task_fault_count());
 }
 
+/* How calls came: docs/adr/0015. */
+static void show_platform(struct buf *b)
+{
+	struct platform_counts n;
+
+	if (!platform->counts)
+		return;
+	platform->counts(&n);
+	counter(b, "platform_calls_patched_total", "Calls by a patched call site.",
+		n.calls_patched);
+	counter(b, "platform_calls_trapped_total", "Calls by a signal.", n.calls_trapped);
+	counter(b, "platform_sites_patched_total", "Call sites that were patched.",
+		n.sites_patched);
+	counter(b, "platform_sites_left_total",
+		"Times that a call site that trapped often could not be patched.", n.sites_left);
+}
+
 static void show_gofer(struct buf *b)
 {
 	struct goferfs_counts gofer;
@@ -109,6 +126,7 @@ void client_show_metrics(struct buf *b)
 	gauge(b, "sentry_fibers", "Fibers of the kernel.", fiber_count());
 	gauge(b, "sentry_memory_bytes", "Memory of the sandbox.", usage.memory);
 	show_calls(b);
+	show_platform(b);
 	show_gofer(b);
 	counter(b, "events_total", "Event records that were made.", events.made);
 	counter(b, "events_lost_total", "Event records that a listener was too slow for.",

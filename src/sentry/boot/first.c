@@ -189,7 +189,7 @@ static void set_attributes(const struct sentry_process *p, struct task *t)
 	t->ioprio = p->io_priority;
 	for (uint32_t i = 0; i < SENTRY_CPU_WORDS; i++) {
 		if (p->affinity[i]) {
-			memcpy(t->affinity, p->affinity, sizeof(t->affinity));
+			task_set_affinity(t, p->affinity);
 			break;
 		}
 	}

@@ -62,12 +62,21 @@ struct platform_answers {
 	uint32_t tgid, tid, ppid, uid, euid, gid, egid;
 };
 
+#define PLATFORM_CPU_WORDS    16    /* of a mask of CPUs */
 #define PLATFORM_RESIDENT_MAX 4096u /* pages of one question */
 
 /* getrusage(2), of the whole life of a space. */
 struct platform_usage {
 	uint64_t min_flt, maj_flt;
 	uint64_t max_rss; /* bytes */
+};
+
+/* Of all spaces, since the start. */
+struct platform_counts {
+	uint64_t calls_patched; /* calls that came by a patched site */
+	uint64_t calls_trapped; /* and by a signal */
+	uint64_t sites_patched;
+	uint64_t sites_left; /* trapped often, and could not be patched when they were looked at */
 };
 
 struct platform_ops {
@@ -158,6 +167,13 @@ struct platform_ops {
 	int (*space_resident)(struct platform_space *s, uaddr_t addr, size_t pages, uint8_t *ret);
 	/* The host's figures of the space's process; as space_resident(). */
 	int (*space_usage)(struct platform_space *s, struct platform_usage *ret);
+	/*
+	 * Where the thread may run: bit N is the Nth of the CPUs that the sentry may use. Those
+	 * that are made from it inherit it. Any fiber; does not park.
+	 */
+	void (*thread_affinity)(struct platform_thread *t, const uint64_t mask[PLATFORM_CPU_WORDS]);
+	/* NULL: there is nothing to count. Any thread of the sentry's loop; does not park. */
+	void (*counts)(struct platform_counts *ret);
 };
 
 extern const struct platform_ops platform_ptrace;

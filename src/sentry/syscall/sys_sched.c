@@ -248,6 +248,7 @@ static uint64_t online_word(unsigned int i)
 sysret_t sys_sched_setaffinity(struct task *t, const struct syscall_args *a)
 {
 	uint64_t len = arg_uint(a, 1), mask[16] = { 0 }, any = 0;
+	bool all = true;
 	struct task *of;
 	int r = 0;
 
@@ -261,13 +262,16 @@ sysret_t sys_sched_setaffinity(struct task *t, const struct syscall_args *a)
 	for (unsigned int i = 0; i < 16; i++) {
 		mask[i] &= online_word(i);
 		any |= mask[i];
+		all = all && mask[i] == online_word(i);
 	}
+	if (all) /* of those that the sandbox is told of; the host's may be more */
+		memset(mask, 0xff, sizeof(mask));
 	if (!owns(t, of))
 		r = -EPERM;
 	else if (!any)
 		r = -EINVAL;
 	else
-		memcpy(of->affinity, mask, sizeof(mask));
+		task_set_affinity(of, mask);
 	task_unref(of);
 	return r;
 }

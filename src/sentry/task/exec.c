@@ -131,6 +131,7 @@ static void move_in(struct task *t, struct loaded_program *p)
 	vfork_release(t);
 	mm_unref(old_mm);
 	platform->thread_free(old_thread);
+	platform->thread_affinity(t->thread, t->affinity);
 	memcpy(t->comm, p->comm, sizeof(t->comm));
 	if (p->set_id)
 		t->sig.pdeath_signal = 0;

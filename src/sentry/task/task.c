@@ -283,6 +283,13 @@ void task_set_cred(struct task *t, const struct cred *cred)
 	task_answers_update(t);
 }
 
+void task_set_affinity(struct task *t, const uint64_t mask[16])
+{
+	memcpy(t->affinity, mask, sizeof(t->affinity));
+	if (t->thread)
+		platform->thread_affinity(t->thread, t->affinity);
+}
+
 bool task_capable(const struct task *t, unsigned int cap)
 {
 	return cred_capable(t->cred, cap);

@@ -210,7 +210,9 @@ static inline struct user_memory *task_um(struct task *t)
 {
 	return &t->mm->um;
 }
-uint64_t task_rlimit(const struct task *t, int resource);    /* soft limit */
+uint64_t task_rlimit(const struct task *t, int resource); /* soft limit */
+/* sched_setaffinity(2): bits of CPUs; more than there are is all of them. */
+void task_set_affinity(struct task *t, const uint64_t mask[16]);
 void task_set_cred(struct task *t, const struct cred *cred); /* takes the reference */
 /* Over the whole sandbox; over what belongs to a user namespace; over the task's own one. */
 bool task_capable(const struct task *t, unsigned int cap);

@@ -33,6 +33,7 @@
 static struct list_head threads[HASH_SIZE];
 static struct platform_thread *seed;
 static struct kloop_fd sigchld;
+static cpu_set_t all_cpus;
 
 static struct list_head *bucket(pid_t tid)
 {
@@ -106,6 +107,8 @@ static int ptrace_init(void)
 	if (sigchld.host_fd < 0)
 		return -errno;
 	sigchld.fn = on_sigchld;
+	if (sched_getaffinity(0, sizeof(all_cpus), &all_cpus) < 0)
+		return -errno;
 	r = ptrace_seed_start(&seed);
 	return r < 0 ? r : kloop_add(&sigchld, EPOLLIN);
 }
@@ -435,6 +438,22 @@ static uint64_t thread_cpu_ns(struct platform_thread *t)
 	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
+static void thread_affinity(struct platform_thread *t, const uint64_t mask[PLATFORM_CPU_WORDS])
+{
+	unsigned int nth = 0;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (unsigned int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all_cpus))
+			continue;
+		if (mask[nth / 64] >> nth % 64 & 1)
+			CPU_SET(cpu, &set);
+		nth++;
+	}
+	(void)sched_setaffinity(t->tid, sizeof(set), &set);
+}
+
 const struct platform_ops platform_ptrace = {
 	.name = "ptrace",
 	.init = ptrace_init,
@@ -461,4 +480,5 @@ const struct platform_ops platform_ptrace = {
 	.space_unref = space_unref,
 	.space_dead = space_dead,
 	.thread_cpu_ns = thread_cpu_ns,
+	.thread_affinity = thread_affinity,
 };

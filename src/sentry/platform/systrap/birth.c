@@ -236,7 +236,8 @@ int systrap_fork_stub(struct platform_thread *t, struct platform_thread **ret)
 		return r;
 	r = systrap_thread_new(s, t->slot, &b.child);
 	if (r == 0) {
-		b.child->cpu = t->cpu; /* inherited */
+		policy_inherit(t, b.child);
+		b.child->cpu = t->cpu; /* the host has seen to it */
 		/* Whether the child ever lets go of our slots is its own affair. */
 		t->space->cloned_out = true;
 		r = clone_and_wait(t, &b, FORK_FLAGS);
@@ -262,6 +263,7 @@ int systrap_clone_thread(struct platform_thread *t, struct platform_thread **ret
 	r = systrap_thread_new(s, s->slots, &b.child);
 	if (r < 0)
 		return r;
+	policy_inherit(t, b.child);
 	b.child->cpu = t->cpu;
 	r = clone_and_wait(t, &b, THREAD_FLAGS);
 	if (r < 0) {

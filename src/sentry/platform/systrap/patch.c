@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "sentry/core/klog.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
 #define PAGE		 4096ull
@@ -434,6 +435,13 @@ static bool wants_frame(uint64_t nr)
 	}
 }
 
+static void left(const struct platform_thread *t, uint64_t site, uint64_t nr, const char *why)
+{
+	systrap.counts.sites_left++;
+	klog(platform, "%d: the site at %llx (call %llu) stays: %s", t->tid,
+	     (unsigned long long)site, (unsigned long long)nr, why);
+}
+
 void systrap_patch_note(struct platform_thread *t, uint64_t nr)
 {
 	uint8_t bytes[STUB_SITE_LEN];
@@ -444,6 +452,8 @@ void systrap_patch_note(struct platform_thread *t, uint64_t nr)
 		return;
 	memcpy(bytes, t->ctx->site_bytes, sizeof(bytes));
 	t->patch_wanted = patch_code_judge(bytes, rip, nr, &t->patch) && !find(t->space, rip - 2);
+	if (!t->patch_wanted)
+		left(t, rip, nr, "its form");
 }
 
 /* Threads that will return to the byte behind the call go to the slot instead. */
@@ -484,6 +494,7 @@ static bool prepare(struct platform_thread *t)
 						.len = (uint8_t)code->len,
 						.moved = (uint8_t)code->moved,
 						.loads_nr = code->loads_nr };
+	systrap.counts.sites_patched++;
 	redirect(s);
 	c->act[0] = code->site / PAGE * PAGE;
 	c->act[1] = (uint64_t)range->prot;
@@ -523,12 +534,23 @@ bool systrap_patch_apply(struct platform_thread *t)
 	const struct patch_code *code = &t->patch;
 
 	t->patch_wanted = false;
-	if (!range_of(t->space, code->site, code->len) || find(t->space, code->site))
+	if (find(t->space, code->site))
 		return false;
-	if (is_safe(t, code))
-		return prepare(t);
+	if (!range_of(t->space, code->site, code->len)) {
+		left(t, code->site, t->syscall_nr, "no code of its own");
+		return false;
+	}
+	if (is_safe(t, code)) {
+		const bool done = prepare(t);
+
+		if (!done)
+			left(t, code->site, t->syscall_nr, "no slot");
+		return done;
+	}
 	if (!others_run(t))
 		patch_alone(t);
+	else
+		left(t, code->site, t->syscall_nr, "others run");
 	return false;
 }
 

@@ -59,6 +59,7 @@
 #define CALIBRATE_NS   20000
 #define NO_CPU	       UINT32_MAX
 #define OTHER_CPUS     (UINT32_MAX - 1) /* all but the poller's */
+#define UNKNOWN_CPUS   (UINT32_MAX - 2) /* whatever it has is not what is wanted now */
 
 enum mode {
 	LOCAL,
@@ -104,13 +105,16 @@ static uint32_t this_cpu(void)
 	return cpu < 0 ? 0 : (uint32_t)cpu;
 }
 
-static void pin(pid_t tid, uint32_t cpu)
+/* Of the CPUs that are allowed those that are wanted; where none is, all of them. */
+static void pin(pid_t tid, uint32_t cpu, const cpu_set_t *allowed)
 {
-	cpu_set_t set = policy.all;
+	cpu_set_t set = *allowed;
 
 	if (cpu == OTHER_CPUS) {
 		CPU_CLR(policy.worker, &set);
-	} else if (cpu != NO_CPU) {
+		if (CPU_COUNT(&set) == 0)
+			set = *allowed;
+	} else if (cpu != NO_CPU && CPU_ISSET(cpu, allowed)) {
 		CPU_ZERO(&set);
 		CPU_SET(cpu, &set);
 	}
@@ -122,7 +126,7 @@ static void pin_worker(uint32_t cpu)
 	if (policy.worker == cpu)
 		return;
 	policy.worker = cpu;
-	pin(0, cpu);
+	pin(0, cpu, &policy.all);
 }
 
 static void pin_thread(struct platform_thread *t, uint32_t cpu)
@@ -130,7 +134,7 @@ static void pin_thread(struct platform_thread *t, uint32_t cpu)
 	if (t->cpu == cpu || t->tid == 0)
 		return;
 	t->cpu = cpu;
-	pin(t->tid, cpu);
+	pin(t->tid, cpu, t->masked ? &t->mask : &policy.all);
 }
 
 static uint32_t other_cpu(uint32_t cpu)
@@ -166,6 +170,42 @@ static void spread(void)
 }
 
 static void on_tick(struct ktimer *timer);
+static void resign(uint64_t now, uint64_t lost, bool pause);
+
+/* It can run on no CPU but the poller's. */
+static bool is_in_the_way(const struct platform_thread *t)
+{
+	return t->masked && CPU_COUNT(&t->mask) == 1 && CPU_ISSET(policy.worker, &t->mask);
+}
+
+void policy_affinity(struct platform_thread *t, const uint64_t mask[PLATFORM_CPU_WORDS])
+{
+	const bool was_masked = t->masked;
+	unsigned int nth = 0;
+
+	CPU_ZERO(&t->mask);
+	for (unsigned int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &policy.all))
+			continue;
+		if (mask[nth / 64] >> nth % 64 & 1)
+			CPU_SET(cpu, &t->mask);
+		nth++;
+	}
+	t->masked = CPU_COUNT(&t->mask) > 0 && !CPU_EQUAL(&t->mask, &policy.all);
+	if (!t->masked && !was_masked)
+		return;
+	t->cpu = UNKNOWN_CPUS;
+	if (policy.usable && t->counted)
+		pin_thread(t, NO_CPU);
+}
+
+void policy_inherit(const struct platform_thread *from, struct platform_thread *to)
+{
+	if (from->masked || to->masked)
+		to->cpu = UNKNOWN_CPUS;
+	to->masked = from->masked;
+	to->mask = from->mask;
+}
 
 /* Ticks in a microsecond are not known without a measurement: a short one. */
 static uint64_t calibrate(void)
@@ -214,6 +254,8 @@ void policy_leaving(struct platform_thread *t)
 		policy.multi_since = now;
 	if (!policy.usable)
 		return;
+	if (policy.mode == POLL && is_in_the_way(t))
+		resign(now, 0, true);
 	if ((policy.running > 1 || policy.several) && !policy.tick.armed)
 		ktimer_arm(&policy.tick, kclock_monotonic() + MULTI_TICK_NS);
 	if (policy.mode == SPREAD) {
@@ -379,7 +421,7 @@ void policy_arrived(struct platform_thread *t)
 	judge_yield(t, now);
 	if (!policy.usable || policy.mode != LOCAL)
 		return;
-	if (t->cpu == NO_CPU) {
+	if (t->cpu == NO_CPU || t->masked) {
 		const uint32_t cpu = __atomic_load_n(&t->ctx->cpu, __ATOMIC_RELAXED);
 
 		if (cpu < CPU_SETSIZE && CPU_ISSET(cpu, &policy.all))

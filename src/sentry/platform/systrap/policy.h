@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct platform_thread;
+#include "sentry/platform/platform.h"
 
 /* What waiting has brought. */
 enum policy_found {
@@ -26,6 +26,9 @@ void policy_init(void);
 /* A guest thread is about to be let go, and has posted. */
 void policy_leaving(struct platform_thread *t);
 void policy_arrived(struct platform_thread *t);
+/* Where it may run, of the CPUs that the sentry may use; another one's for a clone of it. */
+void policy_affinity(struct platform_thread *t, const uint64_t mask[PLATFORM_CPU_WORDS]);
+void policy_inherit(const struct platform_thread *from, struct platform_thread *to);
 /* It ended while it ran. */
 void policy_lost(struct platform_thread *t);
 /* A reply found its thread asleep; parked: because it had been told that it would take long. */

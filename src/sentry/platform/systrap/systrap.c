@@ -306,6 +306,7 @@ static int thread_clone(struct platform_thread *t, struct platform_thread **ret)
 	if (!list_empty(&s->idle)) {
 		*ret = list_first(&s->idle, struct platform_thread, node);
 		list_move_tail(&(*ret)->node, &s->threads);
+		policy_inherit(t, *ret);
 		s->refs++;
 	} else {
 		r = systrap_clone_thread(t, ret);
@@ -417,6 +418,7 @@ static enum verdict interpret(struct platform_thread *t, struct platform_event *
 	case STUB_REQ_FAST:
 		t->fast = true;
 		t->gs_base = 0; /* or it would have trapped */
+		systrap.counts.calls_patched++;
 		syscall_event(t, ret);
 		return EVENT;
 	case STUB_REQ_FAST_INTERRUPT:
@@ -427,6 +429,7 @@ static enum verdict interpret(struct platform_thread *t, struct platform_event *
 		if (!take_frame(t))
 			return BROKEN;
 		syscall_event(t, ret);
+		systrap.counts.calls_trapped++;
 		systrap_patch_note(t, t->req.nr);
 		return EVENT;
 	case STUB_REQ_FAULT:
@@ -531,6 +534,11 @@ static uint64_t thread_cpu_ns(struct platform_thread *t)
 	return t->cpu_shown;
 }
 
+static void counts(struct platform_counts *ret)
+{
+	*ret = systrap.counts;
+}
+
 const struct platform_ops platform_systrap = {
 	.name = "systrap",
 	.init = systrap_init,
@@ -561,4 +569,6 @@ const struct platform_ops platform_systrap = {
 	.thread_cpu_ns = thread_cpu_ns,
 	.space_resident = systrap_resident,
 	.space_usage = systrap_usage,
+	.counts = counts,
+	.thread_affinity = policy_affinity,
 };

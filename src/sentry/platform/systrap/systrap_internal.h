@@ -11,6 +11,7 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/ucontext.h>
 
@@ -103,7 +104,9 @@ struct platform_thread {
 	bool patch_wanted;
 	struct patch_code patch;
 
-	uint32_t cpu;	      /* its affinity; UINT32_MAX: any */
+	uint32_t cpu;	      /* its affinity; UINT32_MAX: any (policy.c) */
+	bool masked;	      /* the guest has said where it may run: */
+	cpu_set_t mask;	      /* there */
 	bool counted;	      /* among the running (policy.c) */
 	uint64_t left_at;     /* when it was let go last; ticks */
 	uint64_t guest_ticks; /* in guest code */
@@ -165,6 +168,7 @@ extern struct systrap {
 	struct list_head births;
 	struct list_head dying; /* spaces without references: their processes' ends are awaited */
 	struct list_head tids[SYSTRAP_TID_BUCKETS];
+	struct platform_counts counts;
 } systrap;
 
 /* zygote.c */
