@@ -59,6 +59,74 @@ TEST(status_memory)
 	CHECK(status("/proc/self/status", "VmPeak") >= before);
 }
 
+static char *status_of(pid_t pid)
+{
+	static char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return path;
+}
+
+TEST(memory_of_a_process_that_computes)
+{
+	volatile int *ready = OK(mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	pid_t pid;
+
+	CHILD (pid) {
+		char *p = OK(mmap(NULL, 16 << 20, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+		CHECK(status("/proc/self/status", "VmRSS") < 12 * 1024);
+		memset(p, 1, 16 << 20);
+		for (*ready = 1;;)
+			__asm__ volatile("pause");
+	}
+	while (!*ready)
+		sleep_ms(1);
+	CHECK(status(status_of(pid), "VmRSS") >= 14 * 1024);
+	OK(kill(pid, SIGKILL));
+	wait_signal(pid, SIGKILL);
+}
+
+static volatile bool looked_at_enough;
+
+static void *look_at(void *arg)
+{
+	const char *path = arg;
+	char text[4096];
+
+	while (!looked_at_enough) {
+		const int fd = open(path, O_RDONLY);
+
+		if (fd < 0)
+			continue;
+		(void)!read(fd, text, sizeof(text));
+		OK(close(fd));
+	}
+	return NULL;
+}
+
+TEST(a_process_that_computes_is_looked_at_and_killed)
+{
+	pthread_t t;
+	pid_t pid;
+
+	for (int i = 0; i < 20; i++) {
+		CHILD (pid) {
+			for (;;)
+				__asm__ volatile("pause");
+		}
+		looked_at_enough = false;
+		CHECK_EQ(pthread_create(&t, NULL, look_at, status_of(pid)), 0);
+		sleep_ms(5);
+		OK(kill(pid, SIGKILL));
+		wait_signal(pid, SIGKILL);
+		looked_at_enough = true;
+		CHECK_EQ(pthread_join(t, NULL), 0);
+	}
+}
+
 TEST(status_signals)
 {
 	sigset_t set;

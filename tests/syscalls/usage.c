@@ -75,6 +75,35 @@ TEST(page_faults_are_counted)
 	CHECK(b.ru_minflt > a.ru_minflt);
 }
 
+static void *touch(void *arg)
+{
+	struct rusage a, b;
+	char *p;
+
+	OK(getrusage(RUSAGE_THREAD, &a));
+	p = OK(mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	OK(madvise(p, 1 << 20, MADV_NOHUGEPAGE));
+	for (int i = 0; i < 1 << 20; i += 4096)
+		p[i] = 1;
+	OK(getrusage(RUSAGE_THREAD, &b));
+	CHECK(b.ru_minflt > a.ru_minflt);
+	CHECK(b.ru_maxrss > 0);
+	return arg;
+}
+
+TEST(page_faults_of_a_thread)
+{
+	struct rusage a, b;
+	pthread_t t;
+
+	OK(getrusage(RUSAGE_THREAD, &a));
+	CHECK_EQ(pthread_create(&t, NULL, touch, NULL), 0);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	OK(getrusage(RUSAGE_THREAD, &b));
+	/* What the other thread did is not ours. */
+	CHECK(b.ru_minflt < a.ru_minflt + 128);
+}
+
 TEST(errors)
 {
 	struct rusage ru;

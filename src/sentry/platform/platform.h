@@ -167,6 +167,8 @@ struct platform_ops {
 	int (*space_resident)(struct platform_space *s, uaddr_t addr, size_t pages, uint8_t *ret);
 	/* The host's figures of the space's process; as space_resident(). */
 	int (*space_usage)(struct platform_space *s, struct platform_usage *ret);
+	/* The same of the host thread, which may have served others before; of the caller's. */
+	int (*thread_usage)(struct platform_thread *t, struct platform_usage *ret);
 	/*
 	 * Where the thread may run: bit N is the Nth of the CPUs that the sentry may use. Those
 	 * that are made from it inherit it. Any fiber; does not park.

@@ -150,6 +150,7 @@ sysret_t sys_times(struct task *t, const struct syscall_args *a)
 
 sysret_t sys_getrusage(struct task *t, const struct syscall_args *a)
 {
+	struct platform_usage faults;
 	struct rusage usage;
 	uint64_t user, sys;
 
@@ -168,6 +169,11 @@ sysret_t sys_getrusage(struct task *t, const struct syscall_args *a)
 		usage.ru_utime.tv_usec = (suseconds_t)(user % NSEC_PER_SEC / 1000);
 		usage.ru_stime.tv_sec = (time_t)(sys / NSEC_PER_SEC);
 		usage.ru_stime.tv_usec = (suseconds_t)(sys % NSEC_PER_SEC / 1000);
+		if (platform->thread_usage && platform->thread_usage(t->thread, &faults) == 0) {
+			usage.ru_minflt = (long)faults.min_flt;
+			usage.ru_majflt = (long)faults.maj_flt;
+			usage.ru_maxrss = (long)(faults.max_rss >> 10);
+		}
 		break;
 	default:
 		return -EINVAL;

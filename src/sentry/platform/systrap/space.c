@@ -100,6 +100,8 @@ static void mark_dead(struct platform_space *s)
 		if (t->waiter)
 			fiber_wake(t->waiter);
 	}
+	if (s->asker)
+		fiber_wake(s->asker);
 }
 
 static void on_death(struct kloop_fd *source, uint32_t events)

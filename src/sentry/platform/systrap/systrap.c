@@ -569,6 +569,7 @@ const struct platform_ops platform_systrap = {
 	.thread_cpu_ns = thread_cpu_ns,
 	.space_resident = systrap_resident,
 	.space_usage = systrap_usage,
+	.thread_usage = systrap_thread_usage,
 	.counts = counts,
 	.thread_affinity = policy_affinity,
 };

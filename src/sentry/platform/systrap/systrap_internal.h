@@ -45,6 +45,7 @@ struct platform_space {
 	struct kmutex lock;		 /* clone, fork and donations: one at a time */
 	struct kmutex flush_lock;	 /* held while a thread is flushing */
 	struct platform_thread *pending; /* it has a batch */
+	struct fiber *asker;		 /* holds flush_lock, waits until a thread has posted */
 	unsigned int outs_pending;	 /* copies of all threads */
 	uint64_t ended_guest_ticks;	 /* of tasks that have ended */
 	bool windows_used;		 /* there is a guest's data in the slots */
@@ -271,6 +272,7 @@ int systrap_set_fpu(struct platform_thread *t, const void *image, size_t len);
 /* resident.c */
 int systrap_resident(struct platform_space *s, uaddr_t addr, size_t pages, uint8_t *ret);
 int systrap_usage(struct platform_space *s, struct platform_usage *ret);
+int systrap_thread_usage(struct platform_thread *t, struct platform_usage *ret);
 
 /* memory.c */
 int systrap_map(struct platform_thread *t, const struct platform_map *map);

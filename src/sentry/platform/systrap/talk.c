@@ -68,6 +68,8 @@ static bool take(struct platform_thread *t)
 	list_add_tail(&t->guest_node, &systrap.taken);
 	if (t->waiter)
 		fiber_wake(t->waiter);
+	if (t->space->asker)
+		fiber_wake(t->space->asker);
 	return true;
 }
 
