@@ -45,6 +45,8 @@ unsigned int ptrace_filter(struct sock_filter ret[static PTRACE_FILTER_MAX])
 		ALLOWED(SYS_mremap),
 		ALLOWED(SYS_recvmsg),
 		ALLOWED(SYS_close),
+		ALLOWED(SYS_mincore),
+		ALLOWED(SYS_getrusage),
 		ALLOWED(SYS_exit),
 		ALLOWED(SYS_restart_syscall),
 		UNLESS(SYS_clone),

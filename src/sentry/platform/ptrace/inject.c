@@ -3,6 +3,7 @@
  * Calls that a stopped stub makes for the kernel: ptrace(2) sets its registers to the code page
  * ("syscall; int3") and lets it run up to the breakpoint.
  */
+#include <elf.h>
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -11,10 +12,12 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/ucontext.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "sentry/arch/fpu.h"
 #include "sentry/platform/ptrace/ptrace_internal.h"
 
 /* Until the next stop of t. 0 or -ESRCH. */
@@ -91,6 +94,54 @@ static int64_t run_code(struct platform_thread *t, uint64_t nr, const uint64_t a
 	if (ptrace(PTRACE_GETREGS, t->tid, 0, &regs) < 0)
 		return -ESRCH;
 	return (int64_t)regs.rax;
+}
+
+/* struct rt_sigframe of Linux on x86-64: the return address, then struct ucontext. */
+#define FRAME_GREGS (8 + offsetof(ucontext_t, uc_mcontext.gregs))
+
+/* Let the signal be delivered on the scratch, up to the first instruction of a handler. */
+static bool step_into_handler(struct platform_thread *t, int sig, struct user_regs_struct *regs)
+{
+	const struct user_regs_struct old = *regs;
+	int status;
+
+	regs->rsp = ptrace_scratch_uaddr + PTRACE_SCRATCH_LEN;
+	if (ptrace(PTRACE_SETREGS, t->tid, 0, regs) < 0 ||
+	    ptrace(PTRACE_SINGLESTEP, t->tid, 0, sig) < 0 || next_stop(t, &status) < 0)
+		return false;
+	if (status >> 16 == PTRACE_EVENT_STOP)
+		t->interrupted = true;
+	if (ptrace(PTRACE_GETREGS, t->tid, 0, regs) < 0 ||
+	    ptrace(PTRACE_SETREGS, t->tid, 0, &old) < 0)
+		return false;
+	return status >> 16 == 0 && WSTOPSIG(status) == SIGTRAP;
+}
+
+/*
+ * ptrace(2) does not tell error codes, but a signal frame does. So the thread gets one: the handler
+ * that the seed has set is never executed, and registers and FPU are put back.
+ */
+bool ptrace_read_trap(struct platform_thread *t, int sig, uint64_t *ret_trap, uint64_t *ret_error)
+{
+	uint8_t fpu[FPU_SIZE_MAX];
+	struct iovec iov = { fpu, sizeof(fpu) };
+	struct user_regs_struct regs;
+	gregset_t g;
+	bool ok;
+
+	if (sig != SIGSEGV && sig != SIGBUS)
+		return false;
+	if (ptrace(PTRACE_GETREGS, t->tid, 0, &regs) < 0 ||
+	    ptrace(PTRACE_GETREGSET, t->tid, NT_X86_XSTATE, &iov) < 0)
+		return false;
+	ok = step_into_handler(t, sig, &regs);
+	if (t->dead || ptrace(PTRACE_SETREGSET, t->tid, NT_X86_XSTATE, &iov) < 0)
+		return false;
+	if (!ok || ptrace_read(t->space, g, regs.rsp + FRAME_GREGS, sizeof(g)) != sizeof(g))
+		return false;
+	*ret_trap = (uint64_t)g[REG_TRAPNO];
+	*ret_error = (uint64_t)g[REG_ERR];
+	return true;
 }
 
 int64_t ptrace_inject(struct platform_thread *t, uint64_t nr, const uint64_t args[6])

@@ -53,6 +53,20 @@ struct platform_thread *ptrace_thread_new(struct platform_space *space, pid_t ti
 	return t;
 }
 
+struct platform_thread *ptrace_thread_stopped(const struct platform_space *s)
+{
+	struct platform_thread *t;
+
+	for (unsigned int i = 0; i < HASH_SIZE; i++) {
+		list_for_each(t, &threads[i], hash_node)
+		{
+			if (t->space == s && !t->running && !t->dead)
+				return t;
+		}
+	}
+	return NULL;
+}
+
 void ptrace_thread_forget(struct platform_thread *t)
 {
 	list_del(&t->hash_node);
@@ -250,7 +264,7 @@ static void thread_free(struct platform_thread *t)
 		end_process(s);
 }
 
-/* The exception behind a signal (Intel SDM vol. 3, 6.15); ptrace(2) does not tell error codes. */
+/* The exception behind a signal (Intel SDM vol. 3, 6.15), where the frame did not tell it. */
 static uint64_t trap_of(const siginfo_t *info)
 {
 	switch (info->si_signo) {
@@ -272,7 +286,8 @@ static void fault_event(struct platform_thread *t, struct platform_event *ret)
 	ret->kind = PLATFORM_FAULT;
 	if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &ret->info) < 0)
 		ret->info.si_signo = WSTOPSIG(t->status);
-	ret->trap_no = trap_of(&ret->info);
+	if (!ptrace_read_trap(t, ret->info.si_signo, &ret->trap_no, &ret->error_code))
+		ret->trap_no = trap_of(&ret->info);
 }
 
 static void syscall_event(struct platform_thread *t, struct platform_event *ret)
@@ -481,4 +496,7 @@ const struct platform_ops platform_ptrace = {
 	.space_dead = space_dead,
 	.thread_cpu_ns = thread_cpu_ns,
 	.thread_affinity = thread_affinity,
+	.space_resident = ptrace_resident,
+	.space_usage = ptrace_usage,
+	.thread_usage = ptrace_thread_usage,
 };

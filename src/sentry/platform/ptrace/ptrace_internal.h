@@ -15,9 +15,12 @@
 #include "sentry/core/waitq.h"
 #include "sentry/platform/platform.h"
 
-/* Code page (syscall; int3), then a page for the messages of descriptor passing. */
+/*
+ * Code page (syscall; int3), then scratch: from its beginning what injected calls read and write,
+ * from its end downwards a signal frame (at most AT_MINSIGSTKSZ, with what it lacks of 16 KiB).
+ */
 #define PTRACE_CODE_LEN	   4096ull
-#define PTRACE_SCRATCH_LEN 4096ull
+#define PTRACE_SCRATCH_LEN 0x8000ull
 
 struct platform_space {
 	unsigned int refs;
@@ -62,6 +65,16 @@ int64_t ptrace_inject(struct platform_thread *t, uint64_t nr, const uint64_t arg
 /* A clone(2) in t; the new host thread is stopped, traced, and *ret. */
 int ptrace_inject_clone(struct platform_thread *t, uint64_t flags, pid_t *ret);
 int ptrace_load_regs(struct platform_thread *t);
+/* It stands at a fault: which exception, and its error code, as the host's signal frame has them.
+ */
+bool ptrace_read_trap(struct platform_thread *t, int sig, uint64_t *ret_trap, uint64_t *ret_error);
+
+/* resident.c */
+int ptrace_resident(struct platform_space *s, uaddr_t addr, size_t pages, uint8_t *ret);
+int ptrace_usage(struct platform_space *s, struct platform_usage *ret);
+int ptrace_thread_usage(struct platform_thread *t, struct platform_usage *ret);
+/* One that does not run, or NULL. */
+struct platform_thread *ptrace_thread_stopped(const struct platform_space *s);
 
 int ptrace_map(struct platform_thread *t, const struct platform_map *map);
 int ptrace_unmap(struct platform_thread *t, uaddr_t addr, uint64_t len);

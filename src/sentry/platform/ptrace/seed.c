@@ -43,9 +43,15 @@ static char *map_pages(void)
 	return NULL;
 }
 
+static void never_called(int sig, siginfo_t *info, void *uc)
+{
+}
+
 /* The child: nothing of libc's stays registered with the kernel, then it stops to be traced. */
 static _Noreturn void seed_main(int taker)
 {
+	const struct sigaction handled = { .sa_sigaction = never_called,
+					   .sa_flags = SA_SIGINFO | SA_NODEFER };
 	const sigset_t none = { 0 };
 
 	if (__rseq_size > 0)
@@ -55,6 +61,9 @@ static _Noreturn void seed_main(int taker)
 	(void)syscall(SYS_set_tid_address, NULL);
 	for (int sig = 1; sig < NSIG; sig++)
 		(void)signal(sig, SIG_DFL);
+	/* No frame without a handler (ptrace_read_trap()). */
+	(void)sigaction(SIGSEGV, &handled, NULL);
+	(void)sigaction(SIGBUS, &handled, NULL);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
