@@ -69,8 +69,8 @@ static char *status_of(pid_t pid)
 
 TEST(memory_of_a_process_that_computes)
 {
-	volatile int *ready = OK(mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-				      MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+	volatile int *ready =
+		OK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 	pid_t pid;
 
 	CHILD (pid) {
