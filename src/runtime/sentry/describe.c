@@ -165,7 +165,8 @@ static int take_process(const struct describe_process *o, struct sentry_process 
 		.cols = o->cols,
 		.rlimits = rlimits,
 		.rlimits_len = (uint32_t)from->rlimits_len,
-		.oom_score_adj = from->oom_score_adj.set ? (int32_t)from->oom_score_adj.v : 0,
+		.oom_score_adj =
+			from->oom_score_adj.set ? (int32_t)from->oom_score_adj.v : o->oom_score,
 		.personality =
 			o->spec->linux.personality_set ? (uint32_t)o->spec->linux.personality : 0,
 		.preserve_fds = o->preserve_fds,

@@ -20,6 +20,7 @@
 #include "runtime/container.h"
 #include "runtime/sentry/describe.h"
 #include "runtime/sentry/events.h"
+#include "runtime/sentry/oom.h"
 #include "runtime/store.h"
 #include "wire/sentry_msg.h"
 
@@ -258,6 +259,7 @@ int launch_sandbox(struct creation *cr, struct sandbox *ret, struct err *err)
 
 	l.cr = cr;
 	l.unprivileged = geteuid() != 0;
+	l.oom_score = oom_score();
 	l.terminal_stays = cr->terminal.wanted && cr->terminal.console_socket < 0;
 	r = prepare(&l, err);
 	if (r == 0)

@@ -27,6 +27,7 @@
 #include "runtime/sentry/creds.h"
 #include "runtime/sentry/describe.h"
 #include "runtime/sentry/launch.h"
+#include "runtime/sentry/oom.h"
 #include "runtime/sentry/roots.h"
 #include "runtime/sentry/stdio.h"
 #include "runtime/sentry/zygote.h"
@@ -351,6 +352,7 @@ static int describe(const struct launch *l, const struct roots *roots, struct er
 		.rows = l->cr->terminal.rows,
 		.cols = l->cr->terminal.cols,
 		.preserve_fds = l->cr->preserve_fds,
+		.oom_score = l->oom_score,
 		.all_caps_unset = true,
 		.events = l->event_mask,
 	};
@@ -375,6 +377,8 @@ static int begin_zygote(const struct launch *l, const struct sources *s, struct 
 		return 0;
 	if (zygote_clone(&plan, z, err) < 0)
 		log_debug("container %s: stubs have the sentry's user: %s", l->cr->c->id, err->msg);
+	else
+		oom_go_last(l->oom_score); /* the stubs keep what config.json says */
 	return die_with_parent(err);
 }
 

@@ -18,6 +18,7 @@
 #include "runtime/sentry/client.h"
 #include "runtime/sentry/creds.h"
 #include "runtime/sentry/describe.h"
+#include "runtime/sentry/oom.h"
 #include "runtime/sentry/stdio.h"
 
 /* What the waiter works with; it has the runtime's memory at the clone. */
@@ -224,6 +225,7 @@ __attribute__((noreturn)) static void wait_main(struct wait *w)
 	if (r < 0)
 		r = err_sys(&err, r, "enter the container's cgroups");
 	(void)prctl(PR_SET_NAME, "caisson-wait");
+	(void)oom_go_last(oom_score());
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	stage_default_signals();
 	(void)sigfillset(&all);
