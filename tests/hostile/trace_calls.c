@@ -23,9 +23,11 @@
 extern const struct sock_filter sentry_lines[];
 extern const unsigned short sentry_lines_len;
 
-#define SEEN_MAX 1024
+#define SEEN_MAX     1024
+#define PLATFORM_TOP 0x7f0000000000 /* stubs lie above */
 static bool seen[SEEN_MAX];
 static bool of_stubs;
+static uint64_t stub_text; /* the same in all stubs of a sandbox */
 static volatile sig_atomic_t enough;
 
 static void on_term(int sig)
@@ -41,7 +43,7 @@ static void note(const struct __ptrace_syscall_info *info)
 	uint32_t at = (uint32_t)info->entry.nr;
 
 	if (of_stubs) {
-		if (info->instruction_pointer - STUB_TEXT >= STUB_TEXT_LEN)
+		if (info->instruction_pointer - stub_text >= STUB_TEXT_LEN)
 			return;
 	} else {
 		memcpy(data.args, info->entry.args, sizeof(data.args));
@@ -71,6 +73,30 @@ static void go_on(pid_t tid, int status)
 		deliver = sig;
 	}
 	(void)ptrace(PTRACE_SYSCALL, tid, 0, deliver);
+}
+
+/* Executable memory of this length, without a name. */
+static void find_stub_text(const char *pid)
+{
+	char path[64], line[512];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/maps", pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		unsigned long start, end;
+		int n = 0;
+
+		if (sscanf(line, "%lx-%lx r-xp %*s %*s 0 %n", &start, &end, &n) == 2 && n > 0 &&
+		    line[n] == 0 && start >= PLATFORM_TOP && end - start == STUB_TEXT_LEN)
+			stub_text = start;
+	}
+	if (f)
+		(void)fclose(f);
+	if (!stub_text) {
+		(void)fprintf(stderr, "no stub's text in process %s\n", pid);
+		exit(1);
+	}
 }
 
 static void seize(const char *pid)
@@ -108,6 +134,8 @@ int main(int argc, char **argv)
 
 	(void)sigaction(SIGTERM, &act, NULL);
 	of_stubs = argc > 1 && strcmp(argv[1], "stub") == 0;
+	if (of_stubs && argc > 2)
+		find_stub_text(argv[2]);
 	for (int i = 2; i < argc; i++)
 		seize(argv[i]);
 	(void)puts("ready");

@@ -254,7 +254,7 @@ def shared_memory(pid):
         words = line.split()
         if re.match("[0-9a-f]+-[0-9a-f]+ ", line):
             what = words[5] if len(words) > 5 else ""
-            inside = int(words[0].split("-")[0], 16) < 0x7f8000000000
+            inside = not what.startswith("/memfd:stub")
         elif words[0] == "Size:":
             size = int(words[1])
         elif words[0] == "VmFlags:" and inside and what.startswith("/memfd:"):

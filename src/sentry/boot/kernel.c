@@ -96,7 +96,8 @@ static int begin_platform(const struct sentry_container *c, int stub_fd)
 {
 	if (c->platform == SENTRY_PLATFORM_SYSTRAP) {
 		const struct systrap_options options = { .stub_fd = stub_fd,
-							 .zygote_sock = zygote_socket() };
+							 .zygote_sock = zygote_socket(),
+							 .random_base = true };
 
 		systrap_set_options(&options);
 		platform = &platform_systrap;

@@ -2,7 +2,9 @@
 /*
  * sentry/platform/systrap/abi.h - what the sentry and its stubs share: places, lines, numbers.
  *
- * A stub's own areas lie above PLATFORM_GUEST_TOP, at the same addresses in every stub:
+ * A stub's own areas lie above PLATFORM_GUEST_TOP, at the same addresses in every stub of a
+ * sandbox: those below, moved by a number of pages that is the sandbox's own (ADR 0015). The
+ * program is linked for the addresses below; it knows by itself where it is (stub_at()).
  *
  *	STUB_TEXT   r-x  the stub's program, the only place whose system calls the filter judges
  *	STUB_GRO    r--  struct stub_global, written by the sentry
@@ -38,7 +40,7 @@
 #define STUB_PRW	 (STUB_BASE + 0x4000000)
 #define STUB_SLOT_LEN	 0x10000
 #define STUB_PRW_LEN	 (STUB_SLOTS * STUB_SLOT_LEN)
-#define STUB_PRW_SHIFT	 26 /* STUB_PRW is all of the addresses with its upper bits */
+#define STUB_PRW_SHIFT	 26 /* STUB_PRW_LEN is 1 << this */
 #define STUB_END	 (STUB_PRW + STUB_PRW_LEN)
 #define STUB_ADDRESS_MAX 0x7ffffffff000
 
@@ -175,7 +177,6 @@ struct stub_ctx {
 	uint8_t site_bytes[STUB_SITE_LEN]; /* around `site`, from STUB_SITE_BACK before it */
 };
 
-_Static_assert(STUB_PRW % (1ull << STUB_PRW_SHIFT) == 0, "entry code");
 _Static_assert(STUB_PRW_LEN == 1ull << STUB_PRW_SHIFT, "entry code");
 _Static_assert(__builtin_offsetof(struct stub_ctx, intr) == CTX_INTR, "entry code");
 _Static_assert(__builtin_offsetof(struct stub_ctx, r15) == CTX_R15, "entry code");
@@ -212,6 +213,7 @@ _Static_assert(STUB_THREADS * sizeof(struct stub_ids) == STUB_IDS_LEN, "one for 
 /* First message to the zygote; descriptors: GRO, WRO, PRW of the template, doorbell, IDS. */
 #define ZYGOTE_INIT_FDS 5
 struct zygote_init {
+	uint64_t slide; /* bytes, modulo 2^64 */
 	uint32_t dumpable;
 	uint32_t filter_len; /* struct sock_filter, behind this structure */
 };

@@ -107,12 +107,15 @@ static void exactly(struct assembler *a, unsigned int arg, uint64_t value)
 
 static void dispatch(struct assembler *a, enum label memory)
 {
+	const uint64_t text = systrap_at(STUB_TEXT);
+
 	load(a, offsetof(struct seccomp_data, arch));
 	equal(a, AUDIT_ARCH_X86_64, NEXT, TRAP);
 	load(a, offsetof(struct seccomp_data, instruction_pointer) + 4);
-	equal(a, (uint32_t)(STUB_TEXT >> 32), NEXT, TRAP);
+	equal(a, (uint32_t)(text >> 32), NEXT, TRAP);
 	load(a, offsetof(struct seccomp_data, instruction_pointer));
-	at_least(a, (uint32_t)(STUB_TEXT & 0xffffffff) + STUB_TEXT_LEN, TRAP, NEXT);
+	at_least(a, (uint32_t)text, NEXT, TRAP);
+	at_least(a, (uint32_t)text + STUB_TEXT_LEN, TRAP, NEXT);
 	load(a, offsetof(struct seccomp_data, nr));
 	equal(a, SYS_sched_yield, ALLOW, NEXT);
 	equal(a, SYS_futex, FUTEX, NEXT);
@@ -157,7 +160,7 @@ static void judge_memory(struct assembler *a, enum label memory)
 	equal(a, MAP_SHARED | MAP_FIXED_NOREPLACE, NOTIFY, NEXT);
 	equal(a, MAP_PRIVATE | MAP_FIXED, NOTIFY, KILL);
 	begin(a, MMAP_PRW);
-	exactly(a, 0, STUB_PRW);
+	exactly(a, 0, systrap_at(STUB_PRW));
 	exactly(a, 1, STUB_PRW_LEN);
 	exactly(a, 3, MAP_SHARED | MAP_FIXED);
 	exactly(a, 5, 0);

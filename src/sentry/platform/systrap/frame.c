@@ -31,7 +31,7 @@ struct sw_bytes {
 
 static uint64_t slot_address(const struct platform_thread *t)
 {
-	return STUB_PRW + (uint64_t)t->slot * STUB_SLOT_LEN;
+	return systrap_at(STUB_PRW) + (uint64_t)t->slot * STUB_SLOT_LEN;
 }
 
 /* A range of the slot that may hold frames, as the sentry sees it; NULL: it lies elsewhere. */

@@ -338,8 +338,8 @@ static struct systrap_area *new_area(struct platform_thread *t, uint64_t site)
 	struct systrap_area *a;
 	void *map;
 
-	if (fd < 0 || at == 0 || at + STUB_AREA_LEN > STUB_BASE || !in_reach(at, site) ||
-	    ftruncate(fd, STUB_AREA_LEN) < 0)
+	if (fd < 0 || at == 0 || at + STUB_AREA_LEN > systrap_at(STUB_BASE) ||
+	    !in_reach(at, site) || ftruncate(fd, STUB_AREA_LEN) < 0)
 		return NULL;
 	map = mmap(NULL, STUB_AREA_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)

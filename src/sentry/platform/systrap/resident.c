@@ -104,7 +104,7 @@ static int ask(struct platform_space *s, struct platform_thread *of, long nr, ui
 	if (s->dead) {
 		r = -ESRCH;
 	} else if (t && kmutex_trylock(&s->lock)) {
-		args[out] = STUB_PRW + t->slot * (uint64_t)STUB_SLOT_LEN + STUB_IN;
+		args[out] = systrap_at(STUB_PRW) + t->slot * (uint64_t)STUB_SLOT_LEN + STUB_IN;
 		r = call_of(t, nr, args, ret, len);
 		kmutex_unlock(&s->lock);
 	}

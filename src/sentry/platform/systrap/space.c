@@ -228,8 +228,8 @@ int systrap_thread_new(struct platform_space *s, unsigned int slot, struct platf
 	list_init(&t->guest_node);
 	list_add_tail(&t->node, &s->threads);
 	list_init(&t->tid_node);
-	t->ctx->self = STUB_PRW + (uint64_t)slot * STUB_SLOT_LEN;
-	t->ctx->stack = STUB_STACKS + (uint64_t)(slot + 1) * STUB_STACK_LEN;
+	t->ctx->self = systrap_at(STUB_PRW) + (uint64_t)slot * STUB_SLOT_LEN;
+	t->ctx->stack = systrap_at(STUB_STACKS) + (uint64_t)(slot + 1) * STUB_STACK_LEN;
 	t->ctx->index = t->index;
 	/* Its first request is under way: READY. */
 	t->guest = true;

@@ -18,6 +18,7 @@ struct systrap_options {
 	int zygote_sock; /* to a zygote that was started already; 0 or less: init() starts one */
 	enum systrap_profile profile;
 	bool no_patching; /* leave every call site to SIGSYS */
+	bool random_base; /* stubs lie elsewhere in every sandbox (abi.h) */
 };
 
 /* Before platform_systrap.init(); the options are copied. */

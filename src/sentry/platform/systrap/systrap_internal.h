@@ -149,6 +149,7 @@ extern struct systrap {
 	struct stub_global *global;
 	uint32_t *words; /* STUB_WRO */
 	struct stub_ids *ids;
+	uint64_t slide;	       /* of this sandbox's stubs (abi.h) */
 	uint64_t entry;	       /* stub_enter() in the stub */
 	unsigned int expected; /* threads that are under way with grants */
 	uint8_t index_used[STUB_THREADS];
@@ -172,12 +173,20 @@ extern struct systrap {
 	struct platform_counts counts;
 } systrap;
 
+/* Where an address of abi.h is in this sandbox's stubs. */
+static inline uint64_t systrap_at(uint64_t address)
+{
+	return address + systrap.slide;
+}
+
 /* zygote.c */
 int systrap_zygote_start(int stub_fd);
 /* One that was started for us: owned by our user, as another one, in a user namespace. */
 int systrap_zygote_adopt(int sock);
 /* Say what the template is; its greeting, which tells its pid. */
 int systrap_zygote_setup(int prw_fd);
+/* Before anything of abi.h is used: where stubs of this sandbox lie. 0, -EIO. */
+int systrap_choose_base(void);
 int systrap_zygote_hello(pid_t *ret);
 void systrap_zygote_reap(int pidfd);
 

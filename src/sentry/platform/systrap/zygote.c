@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,6 +24,10 @@
 #include "wire/sentry_msg.h"
 
 #define HELLO_TIMEOUT_MS 10000
+/* Above the trampolines of what lies highest of the guest's, below the host's stack and vdso. */
+#define BASE_MIN   (PLATFORM_GUEST_TOP + 0x100000000ull)
+#define BASE_END   0x7fe000000000ull
+#define BASE_ALIGN 4096u
 
 _Static_assert(ZYGOTE_FD == SENTRY_ZYGOTE_SOCKET, "who starts it puts it there");
 
@@ -122,6 +127,30 @@ int systrap_zygote_hello(pid_t *ret)
 	return who.pid > 0 ? 0 : -EPROTO;
 }
 
+static bool is_good_base(uint64_t base)
+{
+	const uint64_t distance = base > STUB_BASE ? base - STUB_BASE : STUB_BASE - base;
+
+	/* The filter looks at the halves of an instruction pointer, one after the other. */
+	return base >= BASE_MIN && base < BASE_END && distance >= 2 * (STUB_END - STUB_BASE) &&
+	       (uint32_t)base < UINT32_MAX - STUB_TEXT_LEN;
+}
+
+int systrap_choose_base(void)
+{
+	uint64_t base;
+
+	if (!systrap.options.random_base)
+		return 0;
+	do {
+		if (getrandom(&base, sizeof(base), 0) != sizeof(base))
+			return -EIO;
+		base = BASE_MIN + base % (BASE_END - BASE_MIN) / BASE_ALIGN * BASE_ALIGN;
+	} while (!is_good_base(base));
+	systrap.slide = base - STUB_BASE;
+	return 0;
+}
+
 int systrap_zygote_setup(int prw_fd)
 {
 	struct {
@@ -133,6 +162,7 @@ int systrap_zygote_setup(int prw_fd)
 
 	msg.init.filter_len = systrap_filter(systrap.options.profile, msg.filter);
 	msg.init.dumpable = systrap.stubs_dumpable;
+	msg.init.slide = systrap.slide;
 	return fd_send(systrap.zygote_sock, &msg,
 		       sizeof(msg.init) + msg.init.filter_len * sizeof(msg.filter[0]), fds,
 		       ZYGOTE_INIT_FDS);

@@ -282,6 +282,7 @@ int main(int argc, char **argv)
 			.stub_fd = open(argv[2], O_RDONLY | O_CLOEXEC),
 			.profile =
 				strcmp(argv[3], "direct") == 0 ? SYSTRAP_DIRECT : SYSTRAP_CHECKED,
+			.random_base = true,
 		};
 
 		systrap_set_options(&options);

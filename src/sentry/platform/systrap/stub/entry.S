@@ -13,6 +13,21 @@ _start:
 	call	zygote_start
 	ud2
 
+/* Where STUB_PRW is; the zygote writes it into the program that it moves. */
+	.balign	8
+	.globl	stub_slots
+stub_slots:
+	.quad	STUB_PRW
+
+/* zygote_jump(arg, top, fn) */
+	.globl	zygote_jump
+	.type	zygote_jump, @function
+zygote_jump:
+	mov	%rsi, %rsp
+	xor	%ebp, %ebp
+	call	*%rdx
+	ud2
+
 /* zygote_switch(stack, top) */
 	.globl	zygote_switch
 	.type	zygote_switch, @function
@@ -97,8 +112,8 @@ stub_copy_end:
 	.type	stub_enter, @function
 stub_enter:
 	rdgsbase %r11
+	sub	stub_slots(%rip), %r11
 	shr	$STUB_PRW_SHIFT, %r11
-	cmp	$(STUB_PRW >> STUB_PRW_SHIFT), %r11
 	jne	stub_enter_trap
 	movq	%rsp, %gs:CTX_RSP
 	movq	%rcx, %gs:CTX_RIP

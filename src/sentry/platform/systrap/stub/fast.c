@@ -17,7 +17,7 @@
 bool stub_answer(const struct stub_ctx *c, uint64_t nr, long *ret)
 {
 	const volatile struct stub_ids *ids =
-		(const volatile struct stub_ids *)STUB_IDS + c->index % STUB_THREADS;
+		(const volatile struct stub_ids *)stub_at(STUB_IDS) + c->index % STUB_THREADS;
 
 	if (!ids->valid)
 		return false;
@@ -78,7 +78,8 @@ void stub_note_site(struct stub_ctx *c, uint64_t rip)
 	if (++*count % HOT_AGAIN != HOT_TRAPS || !stub_global()->patch)
 		return;
 	/* Only bytes of the page that was executed are known to be there. */
-	if (rip % PAGE < STUB_SITE_BACK || rip % PAGE > PAGE - STUB_SITE_LEN || rip >= STUB_BASE)
+	if (rip % PAGE < STUB_SITE_BACK || rip % PAGE > PAGE - STUB_SITE_LEN ||
+	    rip >= stub_at(STUB_BASE))
 		return;
 	for (unsigned int i = 0; i < STUB_SITE_LEN; i++)
 		c->site_bytes[i] = from[i];

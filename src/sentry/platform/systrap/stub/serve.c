@@ -98,7 +98,7 @@ static void ring(void)
 
 void stub_post(struct stub_ctx *c, uint32_t kind, uint64_t nr)
 {
-	const volatile uint32_t *word = (const volatile uint32_t *)STUB_WRO + c->index;
+	const volatile uint32_t *word = (const volatile uint32_t *)stub_at(STUB_WRO) + c->index;
 	const uint32_t seq = c->req_seq + 1;
 	uint64_t fs;
 
@@ -175,15 +175,16 @@ static void copy_outs(struct stub_ctx *c)
  */
 long stub_fork(struct stub_ctx *c, uint64_t nonce)
 {
+	const uint64_t prw = stub_at(STUB_PRW);
 	long r = SYS1(SYS_clone, FORK_FLAGS);
 
 	if (r)
 		return r;
 	if (SYS1(STUB_NR_BIRTH, nonce) < 0)
 		stub_die(1);
-	r = sys6(SYS_mmap, STUB_PRW, STUB_PRW_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+	r = sys6(SYS_mmap, (long)prw, STUB_PRW_LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 		 STUB_FD_PRW, 0);
-	if (r != STUB_PRW)
+	if ((uint64_t)r != prw)
 		stub_die(1);
 	(void)SYS1(SYS_close, STUB_FD_PRW);
 	stub_serve(c);
@@ -201,12 +202,12 @@ static bool on_private_stack(void)
 {
 	const uint64_t here = (uint64_t)__builtin_frame_address(0);
 
-	return here >= STUB_STACKS && here < STUB_STACKS + STUB_STACKS_LEN;
+	return here - stub_at(STUB_STACKS) < STUB_STACKS_LEN;
 }
 
 static unsigned int slot_of(const struct stub_ctx *c)
 {
-	return (unsigned int)(((uint64_t)c - STUB_PRW) / STUB_SLOT_LEN);
+	return (unsigned int)(((uint64_t)c - stub_at(STUB_PRW)) / STUB_SLOT_LEN);
 }
 
 static long do_clone(struct stub_ctx *c)

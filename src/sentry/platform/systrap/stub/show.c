@@ -21,7 +21,7 @@
 
 static uint32_t show(struct stub_ctx *c, uint64_t addr, uint64_t len)
 {
-	if (len == 0 || addr == 0 || addr >= STUB_BASE || len > STUB_BASE - addr)
+	if (len == 0 || addr == 0 || addr >= stub_at(STUB_BASE) || len > stub_at(STUB_BASE) - addr)
 		return 0;
 	c->in_addr = addr;
 	c->in_len = stub_copy((uint8_t *)c + STUB_IN, (const void *)addr, len);

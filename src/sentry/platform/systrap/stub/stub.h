@@ -39,19 +39,28 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #define SYS5(nr, a, b, c, d, e) \
 	sys6(nr, SYS_ARG(a), SYS_ARG(b), SYS_ARG(c), SYS_ARG(d), SYS_ARG(e), 0)
 
+/* The first byte of the program, at STUB_TEXT when nothing was moved. */
+extern const char _start[] __attribute__((visibility("hidden")));
+
+/* Where an address of abi.h is. */
+static inline uint64_t stub_at(uint64_t address)
+{
+	return address - STUB_TEXT + (uint64_t)_start;
+}
+
 static inline struct stub_ctx *stub_slot(unsigned int slot)
 {
-	return (struct stub_ctx *)(STUB_PRW + (uint64_t)slot * STUB_SLOT_LEN);
+	return (struct stub_ctx *)(stub_at(STUB_PRW) + (uint64_t)slot * STUB_SLOT_LEN);
 }
 
 static inline uint64_t stub_stack_top(unsigned int slot)
 {
-	return STUB_STACKS + (uint64_t)(slot + 1) * STUB_STACK_LEN;
+	return stub_at(STUB_STACKS) + (uint64_t)(slot + 1) * STUB_STACK_LEN;
 }
 
 static inline const volatile struct stub_global *stub_global(void)
 {
-	return (const volatile struct stub_global *)STUB_GRO;
+	return (const volatile struct stub_global *)stub_at(STUB_GRO);
 }
 
 NORETURN static inline void stub_die(long code)
@@ -106,5 +115,7 @@ long stub_on_stack(struct stub_ctx *c, uint64_t nonce, uint64_t top,
 /* clone(2) of a thread on its own stack; the child goes to stub_thread(c, nonce). */
 long stub_clone(uint64_t flags, uint64_t top, struct stub_ctx *c, uint64_t nonce);
 NORETURN void zygote_switch(const uintptr_t *stack, uint64_t top);
+NORETURN void zygote_jump(void *arg, uint64_t top, uint64_t fn);
+extern const char stub_slots[], stub_end[];
 
 #pragma GCC visibility pop

@@ -21,9 +21,9 @@ static struct stub_ctx *this_ctx(void)
 	struct stub_ctx *c;
 	uint64_t gs;
 
-	if (here < STUB_PRW || here >= STUB_PRW + STUB_PRW_LEN)
+	if (here - stub_at(STUB_PRW) >= STUB_PRW_LEN)
 		stub_die(1);
-	c = stub_slot((unsigned int)((here - STUB_PRW) / STUB_SLOT_LEN));
+	c = stub_slot((unsigned int)((here - stub_at(STUB_PRW)) / STUB_SLOT_LEN));
 	__asm__ volatile("rdgsbase %0" : "=r"(gs));
 	c->gs_base = gs;
 	return c;
@@ -93,8 +93,8 @@ static bool is_own(const ucontext_t *uc)
 	const uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 	const uint64_t rsp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
 
-	return rip >= STUB_TEXT && rip < STUB_TEXT + STUB_TEXT_LEN && rsp >= STUB_BASE &&
-	       rsp < STUB_END;
+	return rip - stub_at(STUB_TEXT) < STUB_TEXT_LEN &&
+	       rsp - stub_at(STUB_BASE) < STUB_END - STUB_BASE;
 }
 
 static void report(struct stub_ctx *c, uint32_t kind, uint64_t nr, ucontext_t *uc)
@@ -141,7 +141,7 @@ static bool interrupt_fast(struct stub_ctx *c, ucontext_t *uc)
 	greg_t *g = uc->uc_mcontext.gregs;
 	const uint64_t rip = (uint64_t)g[REG_RIP];
 
-	if (rip < STUB_TEXT || rip >= STUB_TEXT + STUB_TEXT_LEN)
+	if (rip - stub_at(STUB_TEXT) >= STUB_TEXT_LEN)
 		return true;
 	if (rip <= (uint64_t)stub_exit_start || rip >= (uint64_t)stub_exit_end) {
 		c->intr |= STUB_INTR_SIGNAL;

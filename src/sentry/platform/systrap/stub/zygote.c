@@ -118,9 +118,9 @@ static uint64_t move_vdso(uint64_t vdso)
 	while (is_mapped(high) && high - vdso < STUB_VDSO_LEN / 2)
 		high += PAGE;
 	if (!move_all(low, high, VDSO_DETOUR) ||
-	    !move_all(VDSO_DETOUR, VDSO_DETOUR + (high - low), STUB_VDSO))
+	    !move_all(VDSO_DETOUR, VDSO_DETOUR + (high - low), stub_at(STUB_VDSO)))
 		return 0;
-	return STUB_VDSO + (vdso - low);
+	return stub_at(STUB_VDSO) + (vdso - low);
 }
 
 /* The initial stack: argc, argv, NULL, envp, NULL, auxv (System V ABI, process initialisation). */
@@ -189,7 +189,8 @@ NORETURN static void template_main(const struct sock_filter *filter, uint16_t le
 	const char hello = 'T';
 	long listener;
 
-	must(map_fixed(STUB_PRW, STUB_PRW_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, STUB_FD_PRW));
+	must(map_fixed(stub_at(STUB_PRW), STUB_PRW_LEN, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       STUB_FD_PRW));
 	must(SYS1(SYS_close, STUB_FD_PRW));
 	must(SYS2(SYS_sigaltstack, &stack, NULL));
 	__asm__ volatile("wrgsbase %0" : : "r"(c));
@@ -228,11 +229,21 @@ NORETURN static void reap_until_the_end(void)
 	stub_die(0);
 }
 
+/* What the sentry has said, and where the host's vdso was. */
+struct start {
+	struct {
+		struct zygote_init init;
+		struct sock_filter filter[ZYGOTE_FILTER_MAX];
+	} msg;
+	int fds[ZYGOTE_INIT_FDS];
+	uint64_t vdso;
+};
+
 static void place_descriptors(int fds[ZYGOTE_INIT_FDS])
 {
-	must(map_fixed(STUB_GRO, STUB_GRO_LEN, PROT_READ, MAP_SHARED, fds[0]));
-	must(map_fixed(STUB_WRO, STUB_WRO_LEN, PROT_READ, MAP_SHARED, fds[1]));
-	must(map_fixed(STUB_IDS, STUB_IDS_LEN, PROT_READ, MAP_SHARED, fds[4]));
+	must(map_fixed(stub_at(STUB_GRO), STUB_GRO_LEN, PROT_READ, MAP_SHARED, fds[0]));
+	must(map_fixed(stub_at(STUB_WRO), STUB_WRO_LEN, PROT_READ, MAP_SHARED, fds[1]));
+	must(map_fixed(stub_at(STUB_IDS), STUB_IDS_LEN, PROT_READ, MAP_SHARED, fds[4]));
 	/* They came in order behind ZYGOTE_FD, far below the places that they get. */
 	must(SYS3(SYS_dup3, fds[3], STUB_FD_DOORBELL, 0));
 	must(SYS3(SYS_dup3, fds[2], STUB_FD_PRW, 0));
@@ -241,31 +252,22 @@ static void place_descriptors(int fds[ZYGOTE_INIT_FDS])
 	must(SYS3(SYS_close_range, STUB_FD_PRW + 1, ~0u, 0));
 }
 
-void zygote_main(const uintptr_t *stack)
+/* Where it lies for good: nothing else stays mapped. */
+NORETURN static void zygote_go(void *arg)
 {
-	struct {
-		struct zygote_init init;
-		struct sock_filter filter[ZYGOTE_FILTER_MAX];
-	} msg;
-	int fds[ZYGOTE_INIT_FDS];
-	unsigned int n = ZYGOTE_INIT_FDS;
-	uint64_t vdso;
+	struct start *start = arg;
+	const uint64_t vdso = move_vdso(start->vdso), end = stub_at(STUB_END);
 	long r;
 
-	r = receive(ZYGOTE_FD, &msg, sizeof(msg), 0, fds, &n);
-	if (r < (long)sizeof(msg.init) || n != ZYGOTE_INIT_FDS ||
-	    msg.init.filter_len > ZYGOTE_FILTER_MAX)
-		stub_die(121);
-	vdso = move_vdso(find_vdso(stack));
-	must(SYS2(SYS_munmap, 0, STUB_BASE));
-	must(SYS2(SYS_munmap, STUB_END, STUB_ADDRESS_MAX - STUB_END));
-	place_descriptors(fds);
-	seal(STUB_TEXT, STUB_TEXT_LEN);
-	seal(STUB_GRO, STUB_GRO_LEN);
-	seal(STUB_WRO, STUB_WRO_LEN);
-	seal(STUB_IDS, STUB_IDS_LEN);
+	must(SYS2(SYS_munmap, 0, stub_at(STUB_BASE)));
+	must(SYS2(SYS_munmap, end, STUB_ADDRESS_MAX - end));
+	place_descriptors(start->fds);
+	seal(stub_at(STUB_TEXT), STUB_TEXT_LEN);
+	seal(stub_at(STUB_GRO), STUB_GRO_LEN);
+	seal(stub_at(STUB_WRO), STUB_WRO_LEN);
+	seal(stub_at(STUB_IDS), STUB_IDS_LEN);
 	install_handlers();
-	(void)SYS2(SYS_prctl, PR_SET_DUMPABLE, msg.init.dumpable);
+	(void)SYS2(SYS_prctl, PR_SET_DUMPABLE, start->msg.init.dumpable);
 	limit(RLIMIT_NOFILE, STUB_FD_LIMIT);
 	limit(RLIMIT_CORE, 1); /* not 0: that would not stop a pipe's handler (core(5)) */
 	limit(RLIMIT_MEMLOCK, 0);
@@ -277,10 +279,51 @@ void zygote_main(const uintptr_t *stack)
 	must(jail_landlock(NULL, 0));
 	r = SYS1(SYS_clone, SIGCHLD);
 	if (r == 0)
-		template_main(msg.filter, (uint16_t)msg.init.filter_len, vdso);
+		template_main(start->msg.filter, (uint16_t)start->msg.init.filter_len, vdso);
 	must(r);
 	must(SYS3(SYS_close_range, STUB_FD_DOORBELL, ~0u, 0));
 	reap_until_the_end();
+}
+
+static void map_new(uint64_t at, uint64_t len, int flags)
+{
+	const long r = sys6(SYS_mmap, (long)at, (long)len, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | flags, -1, 0);
+
+	if ((uint64_t)r != at)
+		stub_die(122);
+}
+
+/* A copy of the program, with a stack on which the start lies, elsewhere; and on there. */
+NORETURN static void move_and_go(const struct start *start)
+{
+	const uint64_t slide = start->msg.init.slide, text = stub_at(STUB_TEXT) + slide;
+	const uint64_t slots = stub_at(STUB_PRW) + slide;
+	const uint64_t top = stub_stack_top(0) + slide;
+	const uint64_t copy = (top - sizeof(*start)) & ~63ull;
+
+	map_new(text, STUB_TEXT_LEN, 0);
+	(void)stub_copy((void *)text, _start, (size_t)(stub_end - _start));
+	(void)stub_copy((void *)((uint64_t)stub_slots + slide), &slots, sizeof(slots));
+	must(SYS3(SYS_mprotect, text, STUB_TEXT_LEN, PROT_READ | PROT_EXEC));
+	map_new(stub_at(STUB_STACKS) + slide, STUB_STACKS_LEN, MAP_NORESERVE);
+	(void)stub_copy((void *)copy, start, sizeof(*start));
+	zygote_jump((void *)copy, copy, (uint64_t)zygote_go + slide);
+}
+
+void zygote_main(const uintptr_t *stack)
+{
+	struct start start;
+	unsigned int n = ZYGOTE_INIT_FDS;
+	const long r = receive(ZYGOTE_FD, &start.msg, sizeof(start.msg), 0, start.fds, &n);
+
+	if (r < (long)sizeof(start.msg.init) || n != ZYGOTE_INIT_FDS ||
+	    start.msg.init.filter_len > ZYGOTE_FILTER_MAX)
+		stub_die(121);
+	start.vdso = find_vdso(stack);
+	if (start.msg.init.slide)
+		move_and_go(&start);
+	zygote_go(&start);
 }
 
 void zygote_start(const uintptr_t *stack)
