@@ -49,6 +49,19 @@ static void take_leader_number(struct task *t)
 	task_unref(leader);
 }
 
+/* Threads of which nothing is left that runs, but perhaps a zombie for who waits for it. */
+static bool others_ended(const struct task *t)
+{
+	const struct task *other;
+
+	list_for_each(other, &t->tg->tasks, tg_node)
+	{
+		if (other != t && other->state < TASK_ZOMBIE)
+			return false;
+	}
+	return true;
+}
+
 int thread_group_alone(struct task *t)
 {
 	struct thread_group *tg = t->tg;
@@ -64,9 +77,11 @@ int thread_group_alone(struct task *t)
 		other->exec_kill = true;
 		task_kick(other);
 	}
-	(void)WAIT_KILLABLE(t, &tg->exit_wait, tg->live == 1);
+	/* One that has begun to end may still park: it is the group's leader until it is a zombie.
+	 */
+	(void)WAIT_KILLABLE(t, &tg->exit_wait, others_ended(t));
 	tg->exec_by = NULL;
-	if (tg->live != 1 || signal_fatal_pending(t))
+	if (!others_ended(t) || signal_fatal_pending(t))
 		return -EAGAIN;
 	take_leader_number(t);
 	return 0;

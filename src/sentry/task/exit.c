@@ -147,7 +147,8 @@ void thread_group_release(struct thread_group *tg)
 
 bool thread_group_reapable(const struct thread_group *tg)
 {
-	return tg->zombie && !tg->released && tg->tasks.next == tg->tasks.prev;
+	return tg->zombie && !tg->released && tg->leader->state == TASK_ZOMBIE &&
+	       tg->tasks.next == tg->tasks.prev;
 }
 
 void thread_group_ended(struct thread_group *tg)
@@ -301,7 +302,11 @@ static void become_zombie(struct task *t, bool last)
 	if (t != tg->leader && !ptrace_holds(t))
 		task_release(t);
 	if (!last) {
-		ptrace_exited(t);
+		if (t != tg->leader || !tg->zombie)
+			ptrace_exited(t);
+		/* The last one has overtaken this one, which parked on its way. */
+		if (tg->zombie)
+			thread_group_ended(tg);
 		return;
 	}
 	tg->zombie = true;

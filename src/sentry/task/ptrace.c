@@ -95,6 +95,17 @@ void ptrace_go_on(struct task *tracee, int sig, enum ptrace_resume how)
 	task_kick(tracee);
 }
 
+void ptrace_use(struct task *tracee)
+{
+	tracee->users++;
+}
+
+void ptrace_unuse(struct task *tracee)
+{
+	if (--tracee->users == 0 && tracee->fiber)
+		fiber_wake(tracee->fiber);
+}
+
 /* Tell the tracer: its wait, and SIGCHLD. */
 static void tell_tracer(struct task *t, int code, int status)
 {
@@ -157,6 +168,8 @@ static int stop(struct task *t, int code, const siginfo_t *info)
 		fiber_clear_interrupt(t->fiber);
 		(void)fiber_park(NSEC_NEVER, true);
 	}
+	while (t->users > 0)
+		(void)fiber_park(NSEC_NEVER, false);
 	t->state = TASK_RUNNING;
 	if (t->ptrace == l) {
 		l->stopped = false;

@@ -33,6 +33,10 @@ struct ptrace_link {
 int ptrace_link_new(struct task *tracee, struct task *tracer, bool seized, uint32_t options);
 /* End: the tracee goes on with this signal (0: none). */
 void ptrace_link_free(struct task *tracee, int sig);
+/* A call of the tracer uses a stopped tracee's thread and memory: until then it stays, killed or
+ * not. */
+void ptrace_use(struct task *tracee);
+void ptrace_unuse(struct task *tracee);
 /* Let a stopped tracee go on. */
 void ptrace_go_on(struct task *tracee, int sig, enum ptrace_resume how);
 

@@ -25,11 +25,15 @@
 static int trace_me(struct task *t)
 {
 	struct thread_group *parent = t->tg->parent;
+	struct task *tracer;
 
 	if (t->ptrace || !parent)
 		return -EPERM;
-	return ptrace_link_new(t, t->tg->parent_thread ? t->tg->parent_thread : parent->leader,
-			       false, 0);
+	tracer = t->tg->parent_thread ? t->tg->parent_thread : parent->leader;
+	/* It has let its tracees go and finds no new one: as if it did so right after. */
+	if (tracer->exiting)
+		return 0;
+	return ptrace_link_new(t, tracer, false, 0);
 }
 
 static int attach(struct task *t, struct task *to, bool seize, uint64_t addr, uint64_t data)
@@ -80,29 +84,31 @@ static size_t write_lifted(struct mm *mm, struct platform_thread *by, uaddr_t ad
 }
 
 /* A thread of the space that is in the kernel and stays there: our own, or a stopped tracee's. */
-static struct platform_thread *thread_for(struct task *t, const struct mm *mm)
+static struct task *thread_for(struct task *t, const struct mm *mm)
 {
 	struct task *tracee;
 
 	if (t->mm == mm)
-		return t->thread;
+		return t;
 	list_for_each(tracee, &t->tracees,
-		      tracer_node) if (tracee->mm == mm &&
-				       tracee->ptrace->stopped) return tracee->thread;
+		      tracer_node) if (tracee->mm == mm && tracee->ptrace->stopped) return tracee;
 	return NULL;
 }
 
 size_t ptrace_write_memory(struct task *t, struct mm *mm, uaddr_t addr, const void *src, size_t len)
 {
 	size_t done = mm->um.ops->copy_out(&mm->um, addr, src, len), more = 1;
-	struct platform_thread *by = done < len ? thread_for(t, mm) : NULL;
+	struct task *by = done < len ? thread_for(t, mm) : NULL;
 
 	if (!by)
 		return done;
+	ptrace_use(by);
 	kmutex_lock(&mm->lock);
 	for (; done < len && more; done += more)
-		more = write_lifted(mm, by, addr + done, (const char *)src + done, len - done);
+		more = write_lifted(mm, by->thread, addr + done, (const char *)src + done,
+				    len - done);
 	kmutex_unlock(&mm->lock);
+	ptrace_unuse(by);
 	return done;
 }
 
@@ -263,6 +269,7 @@ static int64_t request_any(struct task *t, struct task *of, uint64_t request, ui
 			   uint64_t data)
 {
 	struct ptrace_link *l = of->ptrace;
+	int64_t r;
 
 	switch (request) {
 	case PTRACE_KILL:
@@ -280,7 +287,10 @@ static int64_t request_any(struct task *t, struct task *of, uint64_t request, ui
 	default:
 		if (!l->stopped || l->listening)
 			return -ESRCH;
-		return request_stopped(t, of, request, addr, data);
+		ptrace_use(of);
+		r = request_stopped(t, of, request, addr, data);
+		ptrace_unuse(of);
+		return r;
 	}
 }
 

@@ -103,6 +103,7 @@ struct task {
 	struct list_head tg_node;	/* thread_group.tasks */
 	struct ptrace_link *ptrace;	/* NULL: not traced */
 	int ptrace_signal;		/* what the tracer gave at the end of a stop */
+	unsigned int users;		/* calls of tracers that use its thread and memory */
 	struct seccomp_filter *seccomp; /* newest first; NULL: none */
 	bool seccomp_strict;		/* SECCOMP_MODE_STRICT */
 	uint64_t utime_ns, stime_ns, nvcsw, nivcsw, start_ns;
