@@ -2,6 +2,8 @@
 /* user_namespaces(7): maps and who may write them, what capabilities count for, overflow ids. */
 #include <grp.h>
 #include <linux/nsfs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -492,4 +494,28 @@ TEST(mounts_that_arrive_are_locked)
 		wait_ok(inner);
 	}
 	wait_ok(pid);
+}
+
+TEST(networks_of_others_stay_theirs)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(81),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct ifreq lo = { .ifr_name = "lo" };
+	int fd, mark = 1;
+
+	need_user_namespaces();
+	become_nobody();
+	fd = OK(socket(AF_INET, SOCK_STREAM, 0));
+	OK(unshare(CLONE_NEWUSER | CLONE_NEWNET));
+	/* Root over its own network, and nobody over that of the socket that it brought along. */
+	CHECK_ERRNO(bind(fd, (struct sockaddr *)&a, sizeof(a)), EACCES);
+	CHECK_ERRNO(setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), EPERM);
+	OK(ioctl(fd, SIOCGIFFLAGS, &lo));
+	CHECK_ERRNO(ioctl(fd, SIOCSIFFLAGS, &lo), EPERM);
+	fd = OK(socket(AF_INET, SOCK_STREAM, 0));
+	OK(setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)));
+	lo.ifr_flags |= IFF_UP;
+	OK(ioctl(fd, SIOCSIFFLAGS, &lo));
+	OK(bind(fd, (struct sockaddr *)&a, sizeof(a)));
 }

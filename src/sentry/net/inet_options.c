@@ -234,7 +234,7 @@ static int set_special(struct inet_socket *s, int level, int name, const void *v
 		case IP_OPTIONS:
 			return len ? -EINVAL : 0;
 		case IP_TRANSPARENT:
-			return net_capable(task_current(), CAP_NET_ADMIN) ? 0 : -EPERM;
+			return net_capable(s->sock.ns, CAP_NET_ADMIN) ? 0 : -EPERM;
 		default:
 			return -ENOPROTOOPT;
 		}

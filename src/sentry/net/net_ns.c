@@ -50,9 +50,9 @@ void net_ns_unref(struct net_ns *ns)
 	}
 }
 
-bool net_capable(const struct task *t, unsigned int cap)
+bool net_capable(const struct net_ns *ns, unsigned int cap)
 {
-	return task_ns_capable(t, t->ns->net ? t->ns->net->user_ns : NULL, cap);
+	return task_ns_capable(task_current(), ns->user_ns, cap);
 }
 
 static int ns_create(void *parent, const struct cred *cred, void **ret)

@@ -36,8 +36,11 @@ struct net_ns {
 
 /* A namespace with loopback only, which is up if `up`. 0, -ENOMEM. */
 int net_ns_new(bool up, struct net_ns **ret);
-/* A capability of networks, over the task's network namespace. */
-bool net_capable(const struct task *t, unsigned int cap);
+/*
+ * A capability of networks of the running task, over a namespace: that of the socket, which need
+ * not be the task's own.
+ */
+bool net_capable(const struct net_ns *ns, unsigned int cap);
 
 struct net_ns *net_ns_ref(struct net_ns *ns);
 void net_ns_unref(struct net_ns *ns); /* accepts NULL */

@@ -93,7 +93,7 @@ static int get_one(struct net_ns *ns, unsigned int cmd, struct ifreq *r)
 
 static int set_one(struct net_ns *ns, unsigned int cmd, const struct ifreq *r)
 {
-	if (!net_capable(task_current(), CAP_NET_ADMIN))
+	if (!net_capable(ns, CAP_NET_ADMIN))
 		return -EPERM;
 	if (cmd != SIOCSIFFLAGS)
 		return -EOPNOTSUPP;

@@ -341,7 +341,7 @@ int raw_create(struct net_ns *ns, int family, int type, int protocol, uint32_t f
 
 	if (type == SOCK_RAW && (!protocol || protocol >= IPPROTO_RAW))
 		return -EPROTONOSUPPORT;
-	if (type == SOCK_RAW && !net_capable(task_current(), CAP_NET_RAW))
+	if (type == SOCK_RAW && !net_capable(ns, CAP_NET_RAW))
 		return -EPERM;
 	r = inet_socket_new(ns, family, type, protocol, flags, &s);
 	if (r < 0)

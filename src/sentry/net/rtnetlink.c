@@ -285,7 +285,7 @@ int rtnetlink_answer(struct net_ns *ns, uint32_t port, const uint8_t *request, s
 
 	memcpy(&head, request, sizeof(head));
 	/* Requests come in fours: new, delete, get, set. */
-	if ((head.nlmsg_type & 3) != 2 && !net_capable(task_current(), CAP_NET_ADMIN))
+	if ((head.nlmsg_type & 3) != 2 && !net_capable(ns, CAP_NET_ADMIN))
 		return -EPERM;
 	if ((head.nlmsg_type & 3) == 2 && (head.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
 		return dump(ns, port, &head, family_of(request, len), ret);

@@ -116,7 +116,6 @@ static int set_special(struct socket *s, int name, const void *value, size_t len
 static int set_number(struct socket *s, int name, int value)
 {
 	struct socket_options *o = &s->opt;
-	const struct task *t = task_current();
 
 	switch (name) {
 	case SO_SNDBUF:
@@ -125,7 +124,7 @@ static int set_number(struct socket *s, int name, int value)
 		return set_buffer(&o->rcvbuf, value, SOCKET_BUF_MAX);
 	case SO_SNDBUFFORCE:
 	case SO_RCVBUFFORCE:
-		if (!net_capable(t, CAP_NET_ADMIN))
+		if (!net_capable(s->ns, CAP_NET_ADMIN))
 			return -EPERM;
 		return set_buffer(name == SO_SNDBUFFORCE ? &o->sndbuf : &o->rcvbuf, value,
 				  SOCKET_BUF_FORCED_MAX);
@@ -133,12 +132,12 @@ static int set_number(struct socket *s, int name, int value)
 		o->rcvlowat = value < 0 ? INT32_MAX : value ? value : 1;
 		return 0;
 	case SO_PRIORITY:
-		if ((value < 0 || value > 6) && !net_capable(t, CAP_NET_ADMIN))
+		if ((value < 0 || value > 6) && !net_capable(s->ns, CAP_NET_ADMIN))
 			return -EPERM;
 		o->priority = value;
 		return 0;
 	case SO_MARK:
-		if (!net_capable(t, CAP_NET_ADMIN) && !net_capable(t, CAP_NET_RAW))
+		if (!net_capable(s->ns, CAP_NET_ADMIN) && !net_capable(s->ns, CAP_NET_RAW))
 			return -EPERM;
 		o->mark = value;
 		return 0;
@@ -150,7 +149,7 @@ static int set_number(struct socket *s, int name, int value)
 	case SO_PEEK_OFF:
 		return s->family == AF_UNIX && value < 0 ? 0 : -EOPNOTSUPP;
 	case SO_DEBUG:
-		return value && !net_capable(t, CAP_NET_ADMIN) ? -EACCES : 0;
+		return value && !net_capable(s->ns, CAP_NET_ADMIN) ? -EACCES : 0;
 	default:
 		return -ENOPROTOOPT;
 	}
