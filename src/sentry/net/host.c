@@ -60,11 +60,13 @@ static int host_socket_new(struct net_ns *ns, int family, int type, int protocol
 	}
 	h->host_fd = host_fd;
 	h->loop = (struct kloop_fd){ .host_fd = host_fd, .fn = on_event };
-	*ret = &h->sock;
 	r = kloop_add(&h->loop, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET);
-	if (r < 0)
+	if (r < 0) {
 		file_unref(&h->sock.file);
-	return r;
+		return r;
+	}
+	*ret = &h->sock;
+	return 0;
 }
 
 int host_create(struct net_ns *ns, int family, int type, int protocol, uint32_t flags,

@@ -77,7 +77,7 @@ sysret_t sys_socket(struct task *t, const struct syscall_args *a)
 sysret_t sys_socketpair(struct task *t, const struct syscall_args *a)
 {
 	const int family = arg_int(a, 0), type = arg_int(a, 1), flags = type & ~TYPE_MASK;
-	struct socket *x, *y;
+	struct socket *x, *y = NULL;
 	int fds[2], r;
 
 	if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
@@ -90,7 +90,7 @@ sysret_t sys_socketpair(struct task *t, const struct syscall_args *a)
 		r = x->ops->pair ? x->ops->pair(x, y) : -EOPNOTSUPP;
 	if (r < 0) {
 		file_unref(&x->file);
-		file_unref(&y->file);
+		file_unref(y ? &y->file : NULL);
 		return r;
 	}
 	fds[0] = install(t, x, flags);
