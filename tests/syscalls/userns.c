@@ -519,3 +519,22 @@ TEST(networks_of_others_stay_theirs)
 	OK(ioctl(fd, SIOCSIFFLAGS, &lo));
 	OK(bind(fd, (struct sockaddr *)&a, sizeof(a)));
 }
+
+TEST(namespaces_of_others_are_not_entered_by_pidfd)
+{
+	int pidfd;
+	pid_t pid;
+
+	need_user_namespaces();
+	become_nobody();
+	enter();
+	/* Who is in the same user namespace, and in the first one's other namespaces. */
+	pidfd = OK((int)syscall(SYS_pidfd_open, getpid(), 0));
+	CHILD (pid) {
+		OK(unshare(CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET));
+		CHECK_ERRNO(setns(pidfd, CLONE_NEWUTS), EPERM);
+		CHECK_ERRNO(setns(pidfd, CLONE_NEWIPC), EPERM);
+		CHECK_ERRNO(setns(pidfd, CLONE_NEWNET | CLONE_NEWUTS), EPERM);
+	}
+	wait_ok(pid);
+}

@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 
+#include "base/str.h"
 #include "sentry/fs/proc/nsfs.h"
 #include "sentry/mm/ipc_ns.h"
 #include "sentry/syscall/syscall.h"
@@ -153,14 +154,33 @@ static int replace(struct task *t, const struct namespaces *mix, bool mounts)
 	return 0;
 }
 
+/* The right over a namespace is one over who made it, not over who is in it. */
+static bool may_enter(struct task *t, uint64_t kind, void *ns)
+{
+	const struct ns_ref ref = { .kind = kind, .object = ns };
+
+	return task_ns_capable(t, nsfs_owner(&ref), CAP_SYS_ADMIN);
+}
+
 /* The namespaces of `from` that flags name, the rest as they are. */
 static int enter(struct task *t, const struct task *from, uint64_t flags)
 {
+	const struct {
+		uint64_t kind;
+		void *ns;
+	} wanted[] = {
+		{ CLONE_NEWUTS, from->ns->uts },       { CLONE_NEWIPC, from->ns->ipc },
+		{ CLONE_NEWNS, from->ns->mnt },	       { CLONE_NEWNET, from->ns->net },
+		{ CLONE_NEWCGROUP, from->ns->cgroup }, { CLONE_NEWPID, task_pid_ns(from) },
+	};
 	struct namespaces mix = *t->ns;
 
-	if (!task_own_capable(t, CAP_SYS_ADMIN) ||
-	    !task_ns_capable(t, from->cred->user_ns, CAP_SYS_ADMIN))
+	if (!task_own_capable(t, CAP_SYS_ADMIN))
 		return -EPERM;
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+		if (flags & wanted[i].kind && !may_enter(t, wanted[i].kind, wanted[i].ns))
+			return -EPERM;
+	}
 	if (flags & CLONE_NEWUTS)
 		mix.uts = from->ns->uts;
 	if (flags & CLONE_NEWIPC)
