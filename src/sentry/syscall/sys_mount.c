@@ -116,6 +116,7 @@ static void move_everyone(struct task *t, const struct path *old, const struct p
 			swap_path(&other->fs->root, old, new);
 			swap_path(&other->fs->cwd, old, new);
 		}
+		thread_group_unref(tg);
 	}
 }
 

@@ -58,5 +58,6 @@ void task_answers_mapped(const struct user_ns *ns)
 			if (t->cred->user_ns == ns)
 				task_answers_update(t);
 		}
+		thread_group_unref(tg);
 	}
 }
