@@ -142,7 +142,8 @@ int rlimit_cpu_changed(struct thread_group *tg)
 	struct itimer *it;
 	nsec_t now;
 
-	if (soft == RLIM_INFINITY && !tg->itimers)
+	/* Nobody takes a timer back from a process that has ended. */
+	if (!tg->live || (soft == RLIM_INFINITY && !tg->itimers))
 		return 0;
 	all = itimers_get(tg);
 	if (!all)

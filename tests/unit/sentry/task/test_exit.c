@@ -13,9 +13,11 @@
 #include "sentry/core/waitq.h"
 #include "sentry/mm/mm.h"
 #include "sentry/platform/platform.h"
+#include "sentry/task/answers.h"
 #include "sentry/task/container.h"
 #include "sentry/task/exec.h"
 #include "sentry/task/internal.h"
+#include "sentry/task/itimer.h"
 #include "sentry/task/pid.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/ptrace_link.h"
@@ -137,6 +139,47 @@ static void a_thread_that_is_overtaken_by_the_last_one_ends_the_process(void **s
 	thread_group_unref(tg);
 }
 
+static void a_process_that_has_ended_gets_no_timers(void **state)
+{
+	struct platform_thread thread = { 0 };
+	struct task *leader = thread_new(NULL, &thread);
+	struct thread_group *tg = thread_group_ref(leader->tg);
+	struct thread_group parent = { .sighand = tg->sighand, .leader = leader, .pid = tg->pid };
+
+	(void)state;
+	list_init(&parent.children);
+	list_init(&parent.tasks);
+	waitq_init(&parent.wait_child);
+	parent.zombie = true; /* who takes no signal and does not wait */
+	tg->parent = &parent;
+	tg->limits[RLIMIT_CPU] = (struct rlimit){ 1, RLIM_INFINITY };
+	run(leader, ends);
+	assert_false(tg->released);
+	assert_int_equal(rlimit_cpu_changed(tg), 0);
+	assert_null(tg->itimers);
+	tg->parent = NULL;
+	thread_group_release(tg);
+	thread_group_unref(tg);
+}
+
+static void asks_for_new_answers(void *arg)
+{
+	(void)arg;
+	task_answers_mapped(NULL);
+}
+
+static void a_look_at_all_processes_keeps_none(void **state)
+{
+	struct platform_thread thread = { 0 };
+	struct task *t = thread_new(NULL, &thread);
+	const unsigned int refs = t->tg->refs;
+
+	(void)state;
+	run(t, asks_for_new_answers);
+	assert_int_equal(t->tg->refs, refs);
+	run(t, ends);
+}
+
 static bool alone;
 
 static void wants_to_be_alone(void *arg)
@@ -230,6 +273,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thread_that_is_overtaken_by_the_last_one_ends_the_process),
+		cmocka_unit_test(a_process_that_has_ended_gets_no_timers),
+		cmocka_unit_test(a_look_at_all_processes_keeps_none),
 		cmocka_unit_test(an_exec_waits_until_the_leader_is_gone),
 		cmocka_unit_test(a_parent_that_ends_traces_nobody_any_more),
 		cmocka_unit_test(a_tracee_stays_while_its_tracer_uses_its_thread),
