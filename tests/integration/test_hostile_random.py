@@ -21,13 +21,16 @@ def test_random_calls_leave_the_sentry_alive_and_clean(runtime, bundle, scaled):
     guest.install(bundle, memory=1 << 30)
     bundle.mount("/tmp", "tmpfs", "tmpfs", ["mode=1777"])
     seconds = float(os.environ.get("CAISSON_RANDOM_S") or scaled(600, 60))
-    runtime.run_detached(bundle, ["guest", "random", int(seconds), seed(scaled), 8])
+    run = runtime.start_run(bundle, ["guest", "random", int(seconds), seed(scaled), 8])
     deadline = time.monotonic() + seconds + 120
 
-    while runtime.status(bundle) == "running":
-        assert time.monotonic() < deadline, f"no end:\n{runtime.output(bundle)[-300:]}"
+    while run.poll() is None and time.monotonic() < deadline:
         runtime.call("ps", bundle.id, check=False, timeout_s=60)
         time.sleep(1)
-    # Whatever was made, nothing but pid 1 was left to the end.
-    said = runtime.output(bundle).splitlines()
+    ended = run.poll()
+    if ended is None:
+        runtime.kill(bundle, "KILL")
+    # Whatever was made, nothing but pid 1 was left to the end. (137: the sentry was killed, or crashed.)
+    said = run.finish(timeout_s=60).splitlines()
+    assert ended == 0, f"{ended}: {said[-3:]} {run.errors}"
     assert said[-1].startswith("slices "), said[-3:]

@@ -501,8 +501,11 @@ int guest_random(int argc, char **argv)
 
 				if (pid == 0)
 					worker(seed, threads, null);
-				if (pid < 0)
+				if (pid < 0) {
+					(void)dprintf(STDOUT_FILENO, "fork: %s\n",
+						      strerrorname_np(errno));
 					return 4;
+				}
 				deaths++;
 				seed += 1000003;
 			}
