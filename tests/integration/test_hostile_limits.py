@@ -84,12 +84,15 @@ def test_stops_and_freezes_of_the_host_end_no_wait(runtime, bundle, scaled):
 def test_frames_that_no_kernel_made_keep_no_process_from_its_end(runtime, bundle):
     guest.install(bundle)
     done = runtime.run(bundle, ["guest", "deaf"], check=False, timeout_s=300)
+    lines = done.stdout.splitlines()
 
     assert done.returncode == 0, done
-    assert len(done.stdout.splitlines()) == 44, done
-    assert "mask kill 0 ms: had ended" not in done.stdout, "the frames are not those that were meant"
+    assert len(lines) == 47, done
+    assert not any(line.startswith(("asleep ", "mask ")) and "had ended" in line for line in lines), \
+        f"the frames are not those that were meant: {done}"
     if os.environ.get("CAISSON_SOAK") == "1":
-        assert all(int(line.split()[2]) < 1000 for line in done.stdout.splitlines()), done
+        times = [int(line.split()[2]) for line in lines if not line.startswith("asleep ")]
+        assert max(times) < 1000 and sorted(times)[len(times) // 2] < 100, done
 
 
 @pytest.mark.parametrize("where", ["tmpfs", "root"])

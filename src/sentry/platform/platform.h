@@ -114,6 +114,10 @@ struct platform_ops {
 	 * once. Does not park. */
 	void (*thread_interrupt)(struct platform_thread *t);
 
+	/* The same of a thread that is to end: where its host thread does not answer, its space is
+	 * killed. */
+	void (*thread_end)(struct platform_thread *t);
+
 	/* The result of the system call that thread_run() reported last (rax). */
 	void (*thread_set_result)(struct platform_thread *t, uint64_t value);
 

@@ -24,10 +24,12 @@ void task_set_syscall_entry(task_syscall_fn *entry)
 	syscall_entry = entry;
 }
 
+/* Who executes leaves the old program anyway: its threads do not take it along. */
 static void stub_died(struct task *t)
 {
 	klog(platform, "the stub of %d is gone", task_tid(t, task_pid_ns(t)));
-	thread_group_exit(t->tg, SIGKILL);
+	if (!t->exec_kill)
+		thread_group_exit(t->tg, SIGKILL);
 }
 
 struct arch_regs *task_regs(struct task *t)

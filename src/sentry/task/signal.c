@@ -27,7 +27,11 @@ void task_kick(struct task *t)
 	if (!t->fiber)
 		return;
 	fiber_interrupt(t->fiber);
-	if (t->in_guest)
+	if (!t->in_guest)
+		return;
+	if (signal_fatal_pending(t))
+		platform->thread_end(t->thread);
+	else
 		platform->thread_interrupt(t->thread);
 }
 

@@ -478,6 +478,7 @@ const struct platform_ops platform_ptrace = {
 	.thread_free = thread_free,
 	.thread_run = thread_run,
 	.thread_interrupt = thread_interrupt,
+	.thread_end = thread_interrupt,
 	.thread_set_result = thread_set_result,
 	.thread_get_regs = thread_get_regs,
 	.thread_set_regs = thread_set_regs,

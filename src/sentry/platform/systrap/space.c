@@ -233,6 +233,7 @@ int systrap_thread_new(struct platform_space *s, unsigned int slot, struct platf
 	t->ctx->index = t->index;
 	/* Its first request is under way: READY. */
 	t->guest = true;
+	s->entries++;
 	list_add_tail(&t->guest_node, &systrap.guests);
 	*ret = t;
 	return 0;

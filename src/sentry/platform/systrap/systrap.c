@@ -327,6 +327,7 @@ static bool keep_for_reuse(struct platform_thread *t)
 	t->uc = 0;
 	systrap_answers(t, NULL);
 	t->have_result = t->in_handler = t->in_syscall = t->interrupted = t->kicked = false;
+	t->ending = false;
 	t->fast = t->patch_wanted = false;
 	list_del(&t->guest_node);
 	ktimer_cancel(&t->deaf);
@@ -465,6 +466,12 @@ static void thread_interrupt(struct platform_thread *t)
 	systrap_kick(t);
 }
 
+static void thread_end(struct platform_thread *t)
+{
+	t->ending = true;
+	thread_interrupt(t);
+}
+
 static void thread_run(struct platform_thread *t, struct platform_event *ret)
 {
 	enum verdict verdict = NOTHING;
@@ -551,6 +558,7 @@ const struct platform_ops platform_systrap = {
 	.thread_free = thread_free,
 	.thread_run = thread_run,
 	.thread_interrupt = thread_interrupt,
+	.thread_end = thread_end,
 	.thread_set_result = thread_set_result,
 	.thread_get_regs = systrap_get_regs,
 	.thread_set_regs = systrap_set_regs,

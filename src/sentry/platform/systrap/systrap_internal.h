@@ -48,6 +48,7 @@ struct platform_space {
 	struct fiber *asker;		 /* holds flush_lock, waits until a thread has posted */
 	unsigned int outs_pending;	 /* copies of all threads */
 	uint64_t ended_guest_ticks;	 /* of tasks that have ended */
+	uint64_t entries;		 /* how often a thread was let go */
 	bool windows_used;		 /* there is a guest's data in the slots */
 	/* Pages that were written lately and have not been mapped otherwise since. */
 	uint64_t good_page[GOOD_PAGES];
@@ -58,6 +59,16 @@ struct platform_space {
 	bool cloned_out;	  /* a child may still map these slots */
 	struct code_map code;
 	struct systrap_patches *patches;
+};
+
+/* What a process has done since a thread of it was kicked (deaf.c). */
+struct systrap_deaf {
+	uint64_t user_ns, cpu_ns; /* its CPU time at the last look: in user mode, and in all */
+	uint64_t entries;	  /* likewise */
+	uint64_t user, cpu;	  /* used since the kick */
+	uint64_t own;		  /* of user, what nobody but the thread can have used */
+	bool alone;		  /* no other thread was in guest code at the last look */
+	unsigned int idle, noted; /* looks: no CPU was used; the stub had noted the kick */
 };
 
 /* One host call that a thread may make, once. A mask bit clear: any argument. */
@@ -116,10 +127,9 @@ struct platform_thread {
 	bool interrupted;     /* thread_interrupt() asked and nothing was reported yet */
 	bool told_parked;     /* it was told that this request takes long */
 	bool kicked;	      /* SIGURG is under way; deaf fires if it is not answered */
+	bool ending;	      /* thread_end() asked */
 	struct ktimer deaf;
-	uint64_t deaf_cpu_ns; /* of the process when it was kicked */
-	uint64_t deaf_used;   /* since, at the last look */
-	unsigned int deaf_rounds, deaf_noted;
+	struct systrap_deaf deaf_state;
 	unsigned int batch_len;	  /* memory calls that wait for the next reply */
 	uint64_t in_addr, in_len; /* what its request shows */
 	struct fiber *fiber;	  /* that runs it */
@@ -208,9 +218,13 @@ void systrap_answers(struct platform_thread *t, const struct platform_answers *a
 void systrap_thread_forget(struct platform_thread *t);
 struct platform_thread *systrap_thread_by_tid(pid_t tid);
 
-/* talk.c: requests and replies. */
+/* deaf.c */
 void systrap_kick(struct platform_thread *t);
 void systrap_kick_init(struct platform_thread *t);
+/* CPU time that the space's process has used; 0: nobody knows. */
+uint64_t systrap_cpu_ns(const struct platform_space *s);
+
+/* talk.c: requests and replies. */
 uint64_t systrap_cpu_ns(const struct platform_space *s);
 int systrap_talk_init(void);
 void systrap_reply(struct platform_thread *t, enum stub_action action);

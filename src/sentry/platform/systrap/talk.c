@@ -18,11 +18,6 @@
 #include "sentry/core/kclock.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
-#define DEAF_NS	    30000000ull	 /* between two kicks */
-#define DEAF_CPU_NS 100000000ull /* per thread of the process */
-#define DEAF_ROUNDS 160		 /* kicks, without any use of a CPU */
-#define DEAF_NOTED  4		 /* kicks since the stub has noted one, per thread */
-
 static void take_shown(struct platform_thread *t)
 {
 	const uint64_t len = __atomic_load_n(&t->ctx->in_len, __ATOMIC_RELAXED);
@@ -160,6 +155,7 @@ void systrap_reply(struct platform_thread *t, enum stub_action action)
 
 	t->guest = true;
 	t->posted = false;
+	t->space->entries++;
 	list_move_tail(&t->guest_node, &systrap.guests);
 	systrap_batch_sent(t);
 	systrap_window_sent(t);
@@ -175,75 +171,6 @@ void systrap_reply(struct platform_thread *t, enum stub_action action)
 		__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
 		(void)syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 	}
-}
-
-/* clock_getcpuclockid(3) */
-uint64_t systrap_cpu_ns(const struct platform_space *s)
-{
-	const clockid_t clock = (clockid_t)((~(unsigned int)s->tgid) << 3 | 2);
-	struct timespec ts;
-
-	if (s->dead || s->tgid == 0 || clock_gettime(clock, &ts) < 0)
-		return 0;
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
-static unsigned int count_threads(const struct platform_space *s)
-{
-	const struct platform_thread *t;
-	unsigned int n = 0;
-
-	list_for_each(t, &s->threads, node) n++;
-	return n;
-}
-
-/* Honest host threads never end alone: one that is not there any more was ended by its guest. */
-static bool send_kick(struct platform_thread *t)
-{
-	if (syscall(SYS_tgkill, t->space->tgid, t->tid, SIGURG) == 0 || errno != ESRCH)
-		return true;
-	systrap_space_kill(t->space);
-	return false;
-}
-
-/*
- * A guest can block every signal (rt_sigreturn(2) with a mask of its own). Who does not answer a
- * kick although its process has had enough time on a CPU, or for very long, is killed.
- */
-static void on_deaf(struct ktimer *timer)
-{
-	struct platform_thread *t = container_of(timer, struct platform_thread, deaf);
-	const uint64_t used = systrap_cpu_ns(t->space) - t->deaf_cpu_ns;
-	const unsigned int threads = count_threads(t->space);
-
-	if (!t->kicked || t->space->dead)
-		return;
-	/* Who waits for a CPU is not deaf: only rounds in which the process had one count. */
-	if (used > t->deaf_used && __atomic_load_n(&t->ctx->intr, __ATOMIC_RELAXED))
-		t->deaf_noted++;
-	t->deaf_used = used;
-	if (used > DEAF_CPU_NS * threads || ++t->deaf_rounds > DEAF_ROUNDS ||
-	    t->deaf_noted > DEAF_NOTED * threads) {
-		systrap_space_kill(t->space);
-		return;
-	}
-	if (send_kick(t))
-		ktimer_arm(timer, kclock_monotonic() + DEAF_NS);
-}
-
-void systrap_kick_init(struct platform_thread *t)
-{
-	ktimer_init(&t->deaf, on_deaf);
-}
-
-void systrap_kick(struct platform_thread *t)
-{
-	t->kicked = true;
-	t->deaf_rounds = t->deaf_noted = 0;
-	t->deaf_used = 0;
-	t->deaf_cpu_ns = systrap_cpu_ns(t->space);
-	if (send_kick(t))
-		ktimer_arm(&t->deaf, kclock_monotonic() + DEAF_NS);
 }
 
 int systrap_await(struct platform_thread *t, nsec_t deadline)
