@@ -261,9 +261,20 @@ static bool gofer_needs_network(const struct launch *l)
 	return l->cr->rt->sentry.network == SENTRY_NETWORK_HOST || has_hooks(l);
 }
 
-/* s->fd[SENTRY_FD_GOFER]: the sentry's end. */
-static int start_gofer(const struct launch *l, const struct roots *roots, struct sources *s,
-		       struct err *err)
+/* Of the mount namespace that all of the sandbox share. */
+static int leave_old_root(struct err *err)
+{
+	const int r = jail_leave_old_root();
+
+	return r < 0 ? err_sys(err, r, "leave the host's root directory") : 0;
+}
+
+/*
+ * s->fd[SENTRY_FD_GOFER]: the sentry's end. That the old root goes takes a grace period of RCU: the
+ * gofer waits for it, and nobody is served before.
+ */
+static int start_gofer(const struct launch *l, const struct roots *roots, bool old,
+		       struct sources *s, struct err *err)
 {
 	struct err failure = { 0 };
 	int pair[2];
@@ -274,7 +285,8 @@ static int start_gofer(const struct launch *l, const struct roots *roots, struct
 		return r;
 	pid = stage_clone(gofer_needs_network(l) ? CLONE_NEWNET : 0, -EBADF, NULL);
 	if (pid == 0) {
-		(void)become_gofer(l, pair[1], s, roots, &failure);
+		if (!old || leave_old_root(&failure) == 0)
+			(void)become_gofer(l, pair[1], s, roots, &failure);
 		stage_fail(l->stage[1], &failure);
 	}
 	(void)close(pair[1]);
@@ -395,9 +407,9 @@ static int end_zygote(const struct launch *l, struct sources *s, struct zygote *
 }
 
 /*
- * Gofer and zygote start while the old root goes, which takes a grace period of RCU. What they see
- * is the empty root, as the sentry does: all share the mount namespace, where nobody mounts
- * anything any more.
+ * Gofer and zygote see the empty root, as the sentry does: all share the mount namespace, where
+ * nobody mounts anything any more. The sentry looks at nothing hostile before the gofer has
+ * answered, and so not before the old root is gone.
  */
 static int enter_empty_root(const struct launch *l, const struct roots *roots, struct sources *s,
 			    struct err *err)
@@ -413,13 +425,8 @@ static int enter_empty_root(const struct launch *l, const struct roots *roots, s
 	r = jail_enter_empty_root(&old);
 	if (r < 0)
 		return err_sys(err, r, "make an empty root directory");
-	r = start_gofer(l, roots, s, err);
-	if (r == 0)
-		r = end_zygote(l, s, &zygote, old, err);
-	if (r < 0 || !old)
-		return r;
-	r = jail_leave_old_root();
-	return r < 0 ? err_sys(err, r, "leave the host's root directory") : 0;
+	r = start_gofer(l, roots, old, s, err);
+	return r < 0 ? r : end_zygote(l, s, &zygote, old, err);
 }
 
 static uint32_t socket_flags(uint32_t host_uds)

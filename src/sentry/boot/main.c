@@ -404,5 +404,9 @@ int main(int argc, char **argv)
 		say(SENTRY_REPORT_FAILED, &err);
 		return EXIT_BOOT_FAILED;
 	}
-	return kloop_run();
+	r = kloop_run();
+	/* Gofer and zygote end beside us, not when the kernel has taken down our memory. */
+	(void)close(SENTRY_FD_GOFER);
+	(void)close(SENTRY_FD_ZYGOTE);
+	return r;
 }
