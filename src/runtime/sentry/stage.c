@@ -51,6 +51,27 @@ static int die_with_parent(struct err *err)
 						    : 0;
 }
 
+/* Whether anybody else acts on the sandbox's namespaces before its processes are there. */
+static bool has_hooks(const struct launch *l)
+{
+	const struct oci_hooks *hooks = &l->cr->spec.hooks;
+
+	return hooks->prestart.len || hooks->create_runtime.len || hooks->create_container.len;
+}
+
+/* The interfaces of the host's kernel: with --network=host they are the container's. */
+static int setup_network(struct launch *l, struct err *err)
+{
+	const struct oci_namespace *net = &l->cr->spec.linux.ns[OCI_NS_NETWORK];
+	const bool host = l->cr->rt->sentry.network == SENTRY_NETWORK_HOST;
+	const bool made = !host || (net->set && !net->path);
+	int r = host ? namespace_enter(&l->joined, OCI_NS_NETWORK, err) : 0;
+
+	if (r == 0 && made && (host || has_hooks(l)))
+		r = netdev_loopback_up(err);
+	return r;
+}
+
 static int setup_namespaces(struct launch *l, struct err *err)
 {
 	const struct oci_namespace *time = &l->cr->spec.linux.ns[OCI_NS_TIME];
@@ -66,10 +87,8 @@ static int setup_namespaces(struct launch *l, struct err *err)
 	}
 	if (r == 0 && l->unshare && unshare(l->unshare) < 0)
 		r = err_sys(err, -errno, "make the sandbox's namespaces");
-	if (r == 0 && l->cr->rt->sentry.network == SENTRY_NETWORK_HOST)
-		r = namespace_enter(&l->joined, OCI_NS_NETWORK, err);
-	else if (r == 0)
-		r = netdev_loopback_up(err);
+	if (r == 0)
+		r = setup_network(l, err);
 	/* Its names are what the container starts with. */
 	if (r == 0)
 		r = namespace_enter(&l->joined, OCI_NS_UTS, err);
@@ -81,14 +100,6 @@ static int setup_namespaces(struct launch *l, struct err *err)
 	if (r == 0 && mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		r = err_sys(err, -errno, "propagation of /");
 	return r;
-}
-
-/* Whether anybody else acts on the sandbox's namespaces before its processes are there. */
-static bool has_hooks(const struct launch *l)
-{
-	const struct oci_hooks *hooks = &l->cr->spec.hooks;
-
-	return hooks->prestart.len || hooks->create_runtime.len || hooks->create_container.len;
 }
 
 static int enter_cgroups(struct launch *l, struct err *err)

@@ -243,6 +243,20 @@ void policy_init(void)
 	systrap.global->spin = STUB_SPIN_US * policy.us;
 }
 
+/*
+ * A start is one step of ours after one of a stub's: on two CPUs each would wake the other. The
+ * scheduler has its say when the program has run for FREE_US.
+ */
+void policy_begin(struct platform_thread *template)
+{
+	if (!policy.usable)
+		return;
+	policy.freed_at = ticks();
+	policy.home = this_cpu();
+	pin_worker(policy.home);
+	pin_thread(template, policy.home);
+}
+
 void policy_leaving(struct platform_thread *t)
 {
 	const uint64_t now = ticks();

@@ -23,6 +23,8 @@ enum policy_found {
 };
 
 void policy_init(void);
+/* The template, whose children inherit where it runs, waits for work from now on. */
+void policy_begin(struct platform_thread *template);
 /* A guest thread is about to be let go, and has posted. */
 void policy_leaving(struct platform_thread *t);
 void policy_arrived(struct platform_thread *t);

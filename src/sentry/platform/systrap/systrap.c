@@ -156,9 +156,11 @@ static int take_template(void)
 	r = await_template(t);
 	if (r == 0)
 		r = take_listener(t);
-	if (r == 0)
-		systrap_reply(t, STUB_ACT_RESULT); /* goes on to wait for work */
-	return r;
+	if (r < 0)
+		return r;
+	policy_begin(t);
+	systrap_reply(t, STUB_ACT_RESULT); /* goes on to wait for work */
+	return 0;
 }
 
 static int systrap_begin(void)
