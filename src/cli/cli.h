@@ -32,7 +32,7 @@ struct global_options {
 	const char *rootless;
 	const char *isolation;
 	const char *debug; /* "", "true", "false" or rooms of the sentry */
-	const char *platform;
+	const char *platform, *stub_profile;
 	const char *network;
 	const char *overlay;
 	const char *file_access;

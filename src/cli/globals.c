@@ -48,6 +48,9 @@ const struct option global_option_table[] = {
 	  OPTION_STRING, 0 },
 	{ "platform", "class sentry: how the container's code runs: systrap or ptrace", "NAME",
 	  FIELD(platform), OPTION_STRING, 0 },
+	{ "stub-profile",
+	  "class sentry: calls that change memory are checked by the sentry or direct", "NAME",
+	  FIELD(stub_profile), OPTION_STRING, 0 },
 	{ "network", "class sentry: none or host", "NAME", FIELD(network), OPTION_STRING, 0 },
 	{ "overlay", "class sentry: where writes to the root go: none, root:memory or root:self",
 	  "MODE", FIELD(overlay), OPTION_STRING, 0 },
@@ -298,6 +301,7 @@ static int take_flags(struct cli *cli, struct err *err)
 		{ CONFIG_LOG_FORMAT, f->log_format },
 		{ CONFIG_LOG_LEVEL, is_debug(f) ? "debug" : f->log_level },
 		{ CONFIG_PLATFORM, f->platform },
+		{ CONFIG_STUB_PROFILE, f->stub_profile },
 		{ CONFIG_NETWORK, f->network },
 		{ CONFIG_OVERLAY, f->overlay },
 		{ CONFIG_FILE_ACCESS, f->file_access },
@@ -357,6 +361,7 @@ static const struct {
 	{ CONFIG_LOG_FORMAT, "text" },
 	{ CONFIG_LOG_LEVEL, "info" },
 	{ CONFIG_PLATFORM, "systrap" },
+	{ CONFIG_STUB_PROFILE, "checked" },
 	{ CONFIG_NETWORK, "none" },
 	{ CONFIG_OVERLAY, "none" },
 	{ CONFIG_FILE_ACCESS, "exclusive" },
@@ -445,6 +450,7 @@ static int set_up_sentry(const struct config *config, struct sentry_settings *s,
 		      : str_eq(host_uds, "create") ? SENTRY_HOST_UDS_CREATE
 		      : str_eq(host_uds, "all")	   ? SENTRY_HOST_UDS_ALL
 						   : SENTRY_HOST_UDS_NONE;
+	s->stub_profile = config_text(config, CONFIG_STUB_PROFILE);
 	s->strace = config_text(config, CONFIG_STRACE);
 	s->debug = config_text(config, CONFIG_DEBUG);
 	s->events = config_text(config, CONFIG_EVENTS);

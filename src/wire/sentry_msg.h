@@ -182,6 +182,8 @@ struct sentry_limits {
 };
 
 enum sentry_platform { SENTRY_PLATFORM_SYSTRAP, SENTRY_PLATFORM_PTRACE };
+/* Of stubs: whether a call that changes memory waits for the sentry's word (seccomp/stub.txt). */
+enum sentry_profile { SENTRY_PROFILE_CHECKED, SENTRY_PROFILE_DIRECT };
 enum sentry_network { SENTRY_NETWORK_NONE, SENTRY_NETWORK_HOST };
 enum sentry_overlay { SENTRY_OVERLAY_NONE, SENTRY_OVERLAY_ROOT_MEMORY, SENTRY_OVERLAY_ROOT_SELF };
 enum sentry_host_uds {
@@ -195,7 +197,7 @@ enum sentry_file_access { SENTRY_FILE_EXCLUSIVE, SENTRY_FILE_SHARED };
 struct sentry_container {
 	char *id;
 	/* how the sandbox works */
-	uint32_t platform, network, overlay;
+	uint32_t platform, profile, network, overlay;
 	uint32_t file_access;	     /* of the root file system */
 	uint32_t file_access_mounts; /* of bind mounts */
 	char *strace;		     /* "": off; "all", or names with commas */

@@ -14,7 +14,7 @@ from lib.runtime import wait_until
 MIB = 1 << 20
 LIMIT = 48 * MIB
 pytestmark = [pytest.mark.classes("sentry"), pytest.mark.beyond("runc", "crun", reason="have no sentry")]
-LIMITED = pytest.mark.skipif(not cgroups.has_controller("memory"), reason="needs the memory controller")
+LIMITED = pytest.mark.skipif(not cgroups.has_controller("memory"), reason="needs the memory controller: CAVEATS.md#cgroup-layout")
 
 
 def score(pid):
@@ -31,7 +31,7 @@ def may_lower():
     return int(text.split("CapEff:\t")[1].split()[0], 16) >> 24 & 1
 
 
-LOWERING = pytest.mark.skipif(not may_lower(), reason="needs CAP_SYS_RESOURCE")
+LOWERING = pytest.mark.skipif(not may_lower(), reason="needs CAP_SYS_RESOURCE: CAVEATS.md#test-capability")
 
 
 def scores(runtime, bundle):

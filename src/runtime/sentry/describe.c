@@ -365,6 +365,7 @@ int describe_container(const struct container *c, const struct describe_process 
 	take_settings(c, &d.c);
 	d.c.id = c->id;
 	d.c.events = process->events;
+	d.c.profile = process->profile;
 	if (!spec->hostname)
 		(void)gethostname(d.hostname, sizeof(d.hostname) - 1);
 	d.c.hostname = spec->hostname ? (char *)spec->hostname : d.hostname;

@@ -9,23 +9,10 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "runtime/isolation.h"
+#include "runtime/sentry/settings.h"
 #include "wire/event_codec.h"
 
 #define SINK_MODE 0600
-
-/* The annotation, or else what flags and configuration say. */
-static int setting(const struct runtime *rt, const struct oci_spec *spec, const char *key,
-		   const char *otherwise, const char **ret, struct err *err)
-{
-	const char *text = oci_annotation(spec, key);
-
-	*ret = text ? text : otherwise;
-	if (text && !isolation_annotation_allowed(rt, key))
-		return err_set(err, -EPERM, "annotation %s: allowed_annotations does not list it",
-			       key);
-	return 0;
-}
 
 /* `fd` is O_PATH of a socket's name: what was looked at is what is connected to. */
 static int connect_sink(int fd, const char *path, struct err *err)
@@ -78,10 +65,11 @@ int events_open(const struct runtime *rt, const struct oci_spec *spec, uint32_t 
 {
 	const char *list = "", *sink = "";
 	uint32_t mask = 0;
-	int r = setting(rt, spec, EVENTS_ANNOTATION, rt->sentry.events, &list, err);
+	int r = sentry_setting(rt, spec, EVENTS_ANNOTATION, rt->sentry.events, &list, err);
 
 	if (r == 0)
-		r = setting(rt, spec, EVENT_SINK_ANNOTATION, rt->sentry.event_sink, &sink, err);
+		r = sentry_setting(rt, spec, EVENT_SINK_ANNOTATION, rt->sentry.event_sink, &sink,
+				   err);
 	if (r == 0)
 		r = event_mask_parse(list, &mask, err);
 	if (r < 0)

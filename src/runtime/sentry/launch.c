@@ -21,6 +21,7 @@
 #include "runtime/sentry/describe.h"
 #include "runtime/sentry/events.h"
 #include "runtime/sentry/oom.h"
+#include "runtime/sentry/settings.h"
 #include "runtime/store.h"
 #include "wire/sentry_msg.h"
 
@@ -92,6 +93,8 @@ static int prepare(struct launch *l, struct err *err)
 
 	if (r == 0)
 		r = describe_check(&cr->spec, err);
+	if (r == 0)
+		r = sentry_setting_profile(cr->rt, &cr->spec, &l->profile, err);
 	if (r == 0)
 		r = open_programs(l, err);
 	if (r == 0)

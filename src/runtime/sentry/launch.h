@@ -36,6 +36,7 @@ struct launch {
 	int unshare;	   /* CLONE_NEW*: what the child makes while the parent makes the cgroups */
 	bool placed;	   /* in the child: it knows that it is in its cgroups */
 	bool terminal_stays;
+	uint32_t profile;
 	int oom_score; /* of the runtime itself (oom.h) */
 };
 

@@ -377,6 +377,7 @@ static int describe(const struct launch *l, const struct roots *roots, struct er
 		.preserve_fds = l->cr->preserve_fds,
 		.oom_score = l->oom_score,
 		.all_caps_unset = true,
+		.profile = l->profile,
 		.events = l->event_mask,
 	};
 

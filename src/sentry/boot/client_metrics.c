@@ -99,6 +99,9 @@ static void show_platform(struct buf *b)
 	counter(b, "platform_calls_trapped_total", "Calls by a signal.", n.calls_trapped);
 	counter(b, "platform_sites_patched_total", "Call sites that were patched.",
 		n.sites_patched);
+	counter(b, "platform_words_given_total",
+		"Calls of stubs that waited for the sentry's word (--stub-profile).",
+		n.words_given);
 	counter(b, "platform_sites_left_total",
 		"Times that a call site that trapped often could not be patched.", n.sites_left);
 }

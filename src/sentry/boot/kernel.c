@@ -95,9 +95,13 @@ static int zygote_socket(void)
 static int begin_platform(const struct sentry_container *c, int stub_fd)
 {
 	if (c->platform == SENTRY_PLATFORM_SYSTRAP) {
-		const struct systrap_options options = { .stub_fd = stub_fd,
-							 .zygote_sock = zygote_socket(),
-							 .random_base = true };
+		const struct systrap_options options = {
+			.stub_fd = stub_fd,
+			.zygote_sock = zygote_socket(),
+			.random_base = true,
+			.profile = c->profile == SENTRY_PROFILE_DIRECT ? SYSTRAP_DIRECT
+								       : SYSTRAP_CHECKED,
+		};
 
 		systrap_set_options(&options);
 		platform = &platform_systrap;

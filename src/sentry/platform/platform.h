@@ -76,7 +76,8 @@ struct platform_counts {
 	uint64_t calls_patched; /* calls that came by a patched site */
 	uint64_t calls_trapped; /* and by a signal */
 	uint64_t sites_patched;
-	uint64_t sites_left; /* trapped often, and could not be patched when they were looked at */
+	uint64_t words_given; /* calls of stubs that waited for the sentry's word */
+	uint64_t sites_left;  /* trapped often, and could not be patched when they were looked at */
 };
 
 struct platform_ops {

@@ -164,6 +164,7 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 	t = systrap_thread_by_tid((pid_t)n.pid);
 	if (t && find_grant(t, &n)) {
 		policy_expect();
+		systrap.counts.words_given++;
 		answer(&n, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		return;
 	}

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -238,12 +239,23 @@ int64_t systrap_action(struct platform_thread *t, enum stub_action action)
 	return (int64_t)t->req.nr;
 }
 
+/* In profile direct the filter alone judges calls that change memory: nobody asks. */
+static bool waits_for_word(long nr, const uint64_t args[6])
+{
+	if (systrap.options.profile == SYSTRAP_CHECKED)
+		return true;
+	return nr != SYS_munmap && nr != SYS_mprotect && nr != SYS_madvise &&
+	       (nr != SYS_mmap || !(args[3] & MAP_ANONYMOUS));
+}
+
 void systrap_grant(struct platform_thread *t, unsigned int which, long nr, const uint64_t args[6],
 		   unsigned int mask)
 {
 	struct systrap_grant *g = &t->grants[which];
 
-	*g = (struct systrap_grant){ .valid = true, .nr = nr, .mask = mask, .fd = -1 };
+	*g = (struct systrap_grant){
+		.valid = waits_for_word(nr, args), .nr = nr, .mask = mask, .fd = -1
+	};
 	memcpy(g->args, args, sizeof(g->args));
 	if (which >= t->grants_len)
 		t->grants_len = which + 1;
