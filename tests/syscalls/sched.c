@@ -46,6 +46,23 @@ TEST(affinity_errors)
 	CHECK_ERRNO(syscall(SYS_sched_setaffinity, 0, sizeof(set), BAD_PTR), EFAULT);
 }
 
+TEST(affinity_of_others)
+{
+	const pid_t parent = getpid();
+	cpu_set_t set;
+	pid_t pid;
+
+	OK(sched_getaffinity(0, sizeof(set), &set));
+	CHECK_ERRNO(sched_setaffinity(0x3fffffff, sizeof(set), &set), ESRCH);
+	need_root();
+	CHILD (pid) {
+		become_nobody();
+		CHECK_ERRNO(sched_setaffinity(parent, sizeof(set), &set), EPERM);
+		OK(sched_setaffinity(0, sizeof(set), &set));
+	}
+	wait_ok(pid);
+}
+
 TEST(affinity_is_inherited)
 {
 	cpu_set_t set, one;
@@ -219,9 +236,13 @@ TEST(pinned_thread_stays)
 static void *stays(void *arg)
 {
 	const int cpu = (int)(long)arg;
+	unsigned int said;
 
-	for (int k = 0; k < 50; k++)
+	for (int k = 0; k < 50; k++) {
 		CHECK_EQ(sched_getcpu(), cpu);
+		OK(syscall(SYS_getcpu, &said, NULL, NULL));
+		CHECK_EQ(said, cpu);
+	}
 	return NULL;
 }
 

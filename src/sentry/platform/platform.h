@@ -179,6 +179,8 @@ struct platform_ops {
 	 * that are made from it inherit it. Any fiber; does not park.
 	 */
 	void (*thread_affinity)(struct platform_thread *t, const uint64_t mask[PLATFORM_CPU_WORDS]);
+	/* Which of these CPUs it was on when it made its last request; UINT32_MAX: unknown. */
+	uint32_t (*thread_cpu)(struct platform_thread *t);
 	/* NULL: there is nothing to count. Any thread of the sentry's loop; does not park. */
 	void (*counts)(struct platform_counts *ret);
 };

@@ -296,13 +296,26 @@ sysret_t sys_sched_getaffinity(struct task *t, const struct syscall_args *a)
 	return (sysret_t)bytes;
 }
 
+static unsigned int first_cpu(const struct task *t)
+{
+	for (unsigned int i = 0; i < 16; i++) {
+		const uint64_t word = t->affinity[i] & online_word(i);
+
+		if (word)
+			return 64 * i + (unsigned int)__builtin_ctzll(word);
+	}
+	return 0;
+}
+
 sysret_t sys_getcpu(struct task *t, const struct syscall_args *a)
 {
-	const unsigned int cpu = (unsigned int)__builtin_ctzll((t->affinity[0] & online_word(0)) |
-							       1ull << 63) %
-				 64,
-			   node = 0;
+	const unsigned int node = 0, cpus = sysinfo_get()->cpus;
+	unsigned int cpu = platform->thread_cpu ? platform->thread_cpu(t->thread) : UINT32_MAX;
 	int r = 0;
+
+	/* The host's CPUs may be more than the sandbox is told of. */
+	if (cpu >= cpus || !(t->affinity[cpu / 64] >> cpu % 64 & 1))
+		cpu = first_cpu(t);
 
 	if (arg_uaddr(a, 0))
 		r = user_copy_out(task_um(t), arg_uaddr(a, 0), &cpu, sizeof(cpu));

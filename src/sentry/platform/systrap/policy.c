@@ -199,6 +199,18 @@ void policy_affinity(struct platform_thread *t, const uint64_t mask[PLATFORM_CPU
 		pin_thread(t, NO_CPU);
 }
 
+uint32_t policy_cpu(struct platform_thread *t)
+{
+	const uint32_t at = __atomic_load_n(&t->ctx->cpu, __ATOMIC_RELAXED);
+	uint32_t nth = 0;
+
+	if (at >= CPU_SETSIZE || !CPU_ISSET(at, &policy.all))
+		return UINT32_MAX;
+	for (uint32_t cpu = 0; cpu < at; cpu++)
+		nth += CPU_ISSET(cpu, &policy.all) ? 1 : 0;
+	return nth;
+}
+
 void policy_inherit(const struct platform_thread *from, struct platform_thread *to)
 {
 	if (from->masked || to->masked)

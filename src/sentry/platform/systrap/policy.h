@@ -30,6 +30,8 @@ void policy_leaving(struct platform_thread *t);
 void policy_arrived(struct platform_thread *t);
 /* Where it may run, of the CPUs that the sentry may use; another one's for a clone of it. */
 void policy_affinity(struct platform_thread *t, const uint64_t mask[PLATFORM_CPU_WORDS]);
+/* The number of the CPU that its last request came from, counted as in such a mask. */
+uint32_t policy_cpu(struct platform_thread *t);
 void policy_inherit(const struct platform_thread *from, struct platform_thread *to);
 /* It ended while it ran. */
 void policy_lost(struct platform_thread *t);

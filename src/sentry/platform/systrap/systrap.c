@@ -584,4 +584,5 @@ const struct platform_ops platform_systrap = {
 	.thread_usage = systrap_thread_usage,
 	.counts = counts,
 	.thread_affinity = policy_affinity,
+	.thread_cpu = policy_cpu,
 };

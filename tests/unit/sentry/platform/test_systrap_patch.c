@@ -128,7 +128,7 @@ __asm__(".section .rodata\n"
 static struct {
 	struct platform_thread *t;
 	struct ktimer timer;
-	uint64_t random;
+	uint64_t random, gs;
 	unsigned int interrupts, handled, fast, trapped, in_site, forks;
 	bool ended;
 } run;
@@ -187,6 +187,7 @@ static void enter_handler(struct platform_thread *t, struct saved *s)
 	assert_int_equal(platform->thread_get_fpu(t, s->fpu, fpu_size()), 0);
 	/* A guest never sees a trampoline. */
 	assert_in_range(s->regs.r.rip, CODE, code_end);
+	assert_int_equal(s->regs.r.gs_base, run.gs);
 	regs = s->regs;
 	regs.r.rip = CODE + (uint64_t)(guest_handler - guest_code);
 	regs.r.rsp -= 512;
@@ -270,10 +271,8 @@ static void both_forms_of_sites_are_patched(void **state)
 	on_fiber(do_plain);
 }
 
-static void do_interrupts(void)
+static void serve_with_interrupts(struct platform_thread *t)
 {
-	struct platform_thread *t = new_guest(ROUNDS);
-
 	run.t = t;
 	run.ended = false;
 	run.interrupts = run.handled = 0;
@@ -285,6 +284,13 @@ static void do_interrupts(void)
 	assert_true(run.handled > 100);
 	print_message("%u interrupts, %u handlers, %u fast, %u trapped\n", run.interrupts,
 		      run.handled, run.fast, run.trapped);
+}
+
+static void do_interrupts(void)
+{
+	struct platform_thread *t = new_guest(ROUNDS);
+
+	serve_with_interrupts(t);
 	platform->thread_free(t);
 }
 
@@ -303,6 +309,30 @@ static void run_to_fast(struct platform_thread *t)
 		assert_int_equal(e.kind, PLATFORM_SYSCALL);
 		platform->thread_set_result(t, RESULT);
 	} while (!t->fast);
+}
+
+static void do_gs(void)
+{
+	struct platform_thread *t = new_guest(ROUNDS / 2);
+	struct arch_regs regs;
+
+	run_to_fast(t);
+	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
+	assert_int_equal(regs.r.gs_base, 0);
+	regs.r.gs_base = run.gs = STACK;
+	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
+	run.fast = 0;
+	serve_with_interrupts(t);
+	assert_int_equal(run.fast, 0);
+	assert_int_equal(platform->thread_get_regs(t, &regs), 0);
+	assert_int_equal(regs.r.gs_base, STACK);
+	run.gs = 0;
+	platform->thread_free(t);
+}
+
+static void a_guest_with_its_own_gs_is_served_by_traps_at_patched_sites(void **state)
+{
+	on_fiber(do_gs);
 }
 
 static void do_forks(void)
@@ -444,6 +474,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sites_are_patched_while_the_other_threads_are_in_the_kernel),
 		cmocka_unit_test(trampolines_survive_what_a_guest_unmaps),
 		cmocka_unit_test(an_interrupt_at_any_instruction_keeps_all_registers),
+		cmocka_unit_test(a_guest_with_its_own_gs_is_served_by_traps_at_patched_sites),
 	};
 	struct systrap_options options = { 0 };
 
