@@ -148,7 +148,7 @@ static void move_in(struct task *t, struct loaded_program *p)
 	platform->thread_free(old_thread);
 	platform->thread_affinity(t->thread, t->affinity);
 	memcpy(t->comm, p->comm, sizeof(t->comm));
-	if (p->set_id)
+	if (p->raised)
 		t->sig.pdeath_signal = 0;
 	task_set_cred(t, TAKE_PTR(p->cred));
 	t->tg->did_exec = true;
@@ -160,13 +160,24 @@ static void move_in(struct task *t, struct loaded_program *p)
 	fd_table_exec(t->files, t->files);
 }
 
+/* Somebody outside of this process could move its root under it (CLONE_FS). */
+static bool shares_directories(const struct task *t)
+{
+	const struct task *other;
+	unsigned int own = 0;
+
+	list_for_each(other, &t->tg->tasks, tg_node) own += other->fs == t->fs;
+	return t->fs->refs > own;
+}
+
 int task_exec(struct task *t, struct exec_request *req)
 {
 	struct vfs_ctx ctx = task_vfs_ctx(t);
 	const struct mm_limits limits = task_mm_limits(t);
 	const struct load_options options = {
 		.limits = &limits,
-		.allow_setid = t->container->allow_setid && !ptrace_hinders_setid(t),
+		.allow_setid = t->container->allow_setid,
+		.unsafe = ptrace_hinders_setid(t) || shares_directories(t),
 		.personality = t->personality,
 	};
 	struct loaded_program p;

@@ -265,25 +265,35 @@ static int load_space(const struct vfs_ctx *ctx, const struct load_options *o,
 	ret->mm->personality = o->personality;
 	r = mm_load(ret->mm, ret->thread, &image, &ret->regs);
 	if (r == 0)
-		ret->mm->dumpable = !p->unreadable && !ret->set_id;
+		ret->mm->dumpable = !p->unreadable && !ret->raised;
 	return r == -ESRCH ? -EAGAIN : r;
 }
 
 /* Set-id bits count for those whose ids the caller's namespace knows, on its own files. */
-static bool may_give_ids(const struct cred *cred, const struct path *p)
+static int read_privileges(const struct cred *cred, const struct load_options *o,
+			   const struct path *p, struct exec_privileges *ret)
 {
-	const struct inode *inode = p->dentry->inode;
+	struct inode *inode = p->dentry->inode;
+	const bool trusted = o->allow_setid && !(p->mnt->flags & MOUNT_NOSUID) &&
+			     user_ns_inside(cred->user_ns, p->mnt->sb->user_ns);
 
-	return user_ns_inside(cred->user_ns, p->mnt->sb->user_ns) &&
-	       user_ns_uid_raw(cred->user_ns, inode->uid) != ID_INVALID &&
-	       user_ns_gid_raw(cred->user_ns, inode->gid) != ID_INVALID;
+	*ret = (struct exec_privileges){
+		.mode = inode->mode,
+		.uid = inode->uid,
+		.gid = inode->gid,
+		.honoured = trusted && !cred->no_new_privs &&
+			    user_ns_uid_raw(cred->user_ns, inode->uid) != ID_INVALID &&
+			    user_ns_gid_raw(cred->user_ns, inode->gid) != ID_INVALID,
+		.unsafe = o->unsafe,
+	};
+	return trusted ? file_caps_read(inode, cred, &ret->caps) : 0;
 }
 
 int program_load(const struct vfs_ctx *ctx, const struct load_options *o, struct exec_request *req,
 		 struct loaded_program *ret)
 {
 	AUTO(program_done) struct program p = { 0 };
-	struct exec_ids ids;
+	struct exec_privileges privileges;
 	int r;
 
 	*ret = (struct loaded_program){ 0 };
@@ -303,17 +313,13 @@ int program_load(const struct vfs_ctx *ctx, const struct load_options *o, struct
 	r = resolve_scripts(ctx, req, &p);
 	if (r < 0)
 		return r;
-	ids = (struct exec_ids){
-		.mode = p.path.dentry->inode->mode,
-		.uid = p.path.dentry->inode->uid,
-		.gid = p.path.dentry->inode->gid,
-		.honoured = o->allow_setid && !(p.path.mnt->flags & MOUNT_NOSUID) &&
-			    !ctx->cred->no_new_privs && may_give_ids(ctx->cred, &p.path),
-	};
-	r = cred_for_exec(ctx->cred, &ids, &ret->cred, &ret->secure);
+	r = read_privileges(ctx->cred, o, &p.path, &privileges);
+	if (r == 0)
+		r = cred_for_exec(ctx->cred, &privileges, &ret->cred, &ret->secure);
 	if (r < 0)
 		return r;
-	ret->set_id = ret->cred->euid != ctx->cred->euid || ret->cred->egid != ctx->cred->egid;
+	ret->raised = ret->cred->euid != ctx->cred->euid || ret->cred->egid != ctx->cred->egid ||
+		      ret->cred->cap_permitted & ~ctx->cred->cap_permitted;
 	r = load_space(ctx, o, req, &p, ret);
 	if (r < 0)
 		loaded_program_done(ret);

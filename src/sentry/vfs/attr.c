@@ -11,6 +11,7 @@
 
 #include "base/str.h"
 #include "sentry/core/kclock.h"
+#include "sentry/vfs/file_caps.h"
 #include "sentry/vfs/internal.h"
 #include "sentry/vfs/lease.h"
 #include "sentry/vfs/notify.h"
@@ -189,8 +190,11 @@ int vfs_setattr(const struct vfs_ctx *ctx, const struct path *p, const struct se
 		}
 		now.mask |= SETATTR_CTIME;
 		now.ctime = kclock_realtime();
-		r = setattr_now(inode, &now);
+		if (now.mask & (SETATTR_UID | SETATTR_GID))
+			r = file_caps_strip(inode);
 	}
+	if (r == 0)
+		r = setattr_now(inode, &now);
 	krwlock_write_unlock(&inode->lock);
 	if (r > 0)
 		notify_path(p, (uint32_t)r);
@@ -201,7 +205,10 @@ int inode_strip_privs(struct inode *inode, const struct cred *cred)
 {
 	const uint32_t bits = set_id_bits(inode);
 	struct setattr attr = { .mask = SETATTR_MODE, .mode = inode->mode & 07777 & ~bits };
+	const int r = file_caps_strip(inode);
 
+	if (r < 0)
+		return r;
 	if (!S_ISREG(inode->mode) || !bits || (cred && inode_capable(inode, cred, CAP_FSETID)))
 		return 0;
 	return inode->ops->setattr ? inode->ops->setattr(inode, &attr) : 0;
@@ -303,6 +310,18 @@ static int xattr_permission(const struct vfs_ctx *ctx, const struct path *p, con
 	return inode_permission(inode, ctx->cred, mask);
 }
 
+/* Of security.*, who may write or remove one; the rules of a new security.capability are its own.
+ */
+static int may_change_security(const struct inode *inode, const struct cred *cred, const char *name)
+{
+	if (strcmp(name, FILE_CAPS_XATTR) == 0)
+		return inode_capable(inode, cred, CAP_SETFCAP) ? 0 : -EPERM;
+	if (str_after(name, "security.") &&
+	    !cred_ns_capable(cred, inode->sb->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
+	return 0;
+}
+
 ssize_t vfs_getxattr(const struct vfs_ctx *ctx, const struct path *p, const char *name, void *value,
 		     size_t size)
 {
@@ -311,6 +330,8 @@ ssize_t vfs_getxattr(const struct vfs_ctx *ctx, const struct path *p, const char
 
 	if (r < 0)
 		return r;
+	if (strcmp(name, FILE_CAPS_XATTR) == 0 && inode->ops->getxattr)
+		return file_caps_show(inode, ctx->cred, value, size);
 	return inode->ops->getxattr ? inode->ops->getxattr(inode, name, value, size) : -EOPNOTSUPP;
 }
 
@@ -318,17 +339,21 @@ int vfs_setxattr(const struct vfs_ctx *ctx, const struct path *p, const char *na
 		 const void *value, size_t size, int flags)
 {
 	struct inode *inode = p->dentry->inode;
-	int r = xattr_permission(ctx, p, name, MAY_WRITE);
+	const bool caps = strcmp(name, FILE_CAPS_XATTR) == 0;
+	struct vfs_ns_cap_data own;
+	int r = caps ? file_caps_judge(inode, ctx->cred, &value, &size, &own) : 0;
 
+	if (r == 0)
+		r = xattr_permission(ctx, p, name, MAY_WRITE);
 	if (r < 0)
 		return r;
 	if (!inode->ops->setxattr)
 		return -EOPNOTSUPP;
-	if (str_after(name, "security.") && !cred_capable(ctx->cred, CAP_SYS_ADMIN) &&
-	    !(strcmp(name, "security.capability") == 0 &&
-	      inode_capable(inode, ctx->cred, CAP_SETFCAP)))
+	if (!caps && may_change_security(inode, ctx->cred, name) < 0)
 		return -EPERM;
 	krwlock_write_lock(&inode->lock);
+	if (caps)
+		inode->no_caps = false;
 	r = inode->ops->setxattr(inode, name, value, size, flags);
 	if (r == 0 && !inode->sb->own_times)
 		inode->ctime = kclock_realtime();
@@ -354,8 +379,9 @@ int vfs_removexattr(const struct vfs_ctx *ctx, const struct path *p, const char 
 		return r;
 	if (!inode->ops->removexattr)
 		return -EOPNOTSUPP;
-	if (str_after(name, "security.") && !cred_capable(ctx->cred, CAP_SYS_ADMIN))
-		return -EPERM;
+	r = may_change_security(inode, ctx->cred, name);
+	if (r < 0)
+		return r;
 	krwlock_write_lock(&inode->lock);
 	r = inode->ops->removexattr(inode, name);
 	if (r == 0 && !inode->sb->own_times)

@@ -201,6 +201,7 @@ struct inode {
 	unsigned int writable_maps;	     /* shared mappings that may write; counted by mm */
 	uint8_t write_hint;		     /* RWH_* of F_SET_RW_HINT, kept and told */
 	bool tmpfile_linkable;		     /* O_TMPFILE without O_EXCL */
+	bool no_caps;			     /* known to have none; owned by vfs/file_caps */
 	void *bound; /* unix socket bound here, or the fifo's pipe; see vfs/special.h */
 };
 

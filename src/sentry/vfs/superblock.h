@@ -38,6 +38,7 @@ struct superblock {
 	bool no_negative;  /* negative dentries may not be kept (shared volumes, proc) */
 	bool no_cache;	   /* no dentry is kept beyond its last reference (proc) */
 	bool own_times;	   /* the filesystem keeps atime and mtime of reads and writes itself */
+	bool strips_caps;  /* a write ends a file's capabilities below us (a host's file) */
 	bool rdonly;	   /* EROFS for every mount of it */
 	uint64_t ms_flags; /* of SUPERBLOCK_MS_FLAGS: shown; no file of ours waits for a write */
 	bool anonymous;	   /* pipes, sockets: never mounted in a namespace */

@@ -116,6 +116,7 @@ struct gofer_inode {
 	bool stale;	    /* attributes: ask before use */
 	nsec_t asked_at;    /* of the host's CLOCK_MONOTONIC: when they were */
 	bool no_xattrs;	    /* known to have none (exclusive) */
+	bool has_xattrs;    /* had some when it was asked: one by one from now on */
 	uint64_t listed_in; /* host_ino of the directory in whose listing it was found; 0: none */
 	uint32_t listed_at; /* the entry there, if it still is this file */
 	uint32_t seq;	    /* counts local changes: an answer from before one is not believed */

@@ -101,6 +101,7 @@ int goferfs_mount(uint32_t root, bool exclusive, struct superblock **ret)
 	superblock_init(&fs->sb, exclusive ? &exclusive_ops : &shared_ops, "gofer", 0);
 	fs->sb.no_negative = !exclusive;
 	fs->sb.own_times = true;
+	fs->sb.strips_caps = true;
 	r = attach(fs, root, &entry);
 	fs->sb.rdonly = fs->flags & GOFER_ROOT_RO;
 	if (r == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Extended attributes. Programs ask most files for attributes that they do not have (every ls -l,
- * every exec): in exclusive mode it is remembered that a file has none.
+ * every exec): in exclusive mode it is asked first whether a file has any, and that is kept.
  */
 #include "sentry/fs/goferfs/internal.h"
 
@@ -45,7 +45,8 @@ ssize_t gofer_listxattr(struct inode *inode, char *list, size_t size)
 	r = gofer_call(&call);
 	if (r < 0)
 		return r;
-	if (call.answer.bytes.len == 0 && gi->fs->exclusive && seq == gi->seq)
+	gi->has_xattrs = call.answer.bytes.len > 0;
+	if (!gi->has_xattrs && gi->fs->exclusive && seq == gi->seq)
 		gi->no_xattrs = true;
 	return copy_bytes(&call.answer, list, size);
 }
@@ -59,11 +60,11 @@ ssize_t gofer_getxattr(struct inode *inode, const char *name, void *value, size_
 
 	if (r < 0)
 		return r;
+	if (gi->fs->exclusive && !gi->no_xattrs && !gi->has_xattrs)
+		(void)gofer_listxattr(inode, NULL, 0);
 	if (gi->no_xattrs)
 		return -ENODATA;
 	r = gofer_call(&call);
-	if (r == -ENODATA && gi->fs->exclusive)
-		(void)gofer_listxattr(inode, NULL, 0);
 	return r < 0 ? r : copy_bytes(&call.answer, value, size);
 }
 
