@@ -192,3 +192,19 @@ TEST(sysfs_network)
 	CHECK_EQ(atoi(slurp("/sys/class/net/lo/mtu")), 65536);
 	CHECK_STR(slurp("/sys/class/net/lo/address"), "00:00:00:00:00:00\n");
 }
+
+TEST(load_averages_follow_who_runs)
+{
+	const int64_t end = now_ns() + 30000 * MS_IN_NS;
+	double one, five, fifteen;
+	struct sysinfo s;
+
+	/* Linux looks every five seconds. */
+	do {
+		burn_ms(200);
+		CHECK_EQ(sscanf(slurp("/proc/loadavg"), "%lf %lf %lf", &one, &five, &fifteen), 3);
+	} while (one == 0 && now_ns() < end);
+	CHECK(one > 0);
+	OK(sysinfo(&s));
+	CHECK(s.loads[0] > 0);
+}

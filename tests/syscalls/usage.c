@@ -167,3 +167,80 @@ TEST(kernel_log)
 		CHECK(errno == EPERM || errno == ENOSYS);
 	CHECK(syscall(SYS_syslog, 99, NULL, 0) == -1);
 }
+
+TEST(waits_are_voluntary_switches)
+{
+	struct rusage before, after, thread;
+	pid_t pid;
+
+	OK(getrusage(RUSAGE_SELF, &before));
+	for (int i = 0; i < 20; i++)
+		sleep_ms(1);
+	OK(getrusage(RUSAGE_SELF, &after));
+	OK(getrusage(RUSAGE_THREAD, &thread));
+	CHECK(after.ru_nvcsw >= before.ru_nvcsw + 20);
+	CHECK(thread.ru_nvcsw >= before.ru_nvcsw + 20);
+	CHILD (pid)
+		for (int i = 0; i < 20; i++)
+			sleep_ms(1);
+	wait_ok(pid);
+	OK(getrusage(RUSAGE_CHILDREN, &after));
+	CHECK(after.ru_nvcsw >= 20);
+}
+
+static long long number_after(const char *path, const char *key)
+{
+	static char buf[1 << 16];
+	const char *at;
+
+	buf[0] = '\n';
+	read_file(path, buf + 1, sizeof(buf) - 1);
+	at = strstr(buf, key);
+	if (!at)
+		FAIL("no %s in %s", key, path);
+	return atoll(at + strlen(key));
+}
+
+TEST(switches_in_proc)
+{
+	const long long before = number_after("/proc/self/status", "\nvoluntary_ctxt_switches:\t");
+	const long long all = number_after("/proc/stat", "\nctxt "),
+			processes = number_after("/proc/stat", "\nprocesses ");
+	pid_t pid;
+
+	for (int i = 0; i < 20; i++)
+		sleep_ms(1);
+	CHECK(number_after("/proc/self/status", "\nvoluntary_ctxt_switches:\t") >= before + 20);
+	CHECK(number_after("/proc/stat", "\nctxt ") >= all + 20);
+	CHILD (pid)
+		;
+	wait_ok(pid);
+	CHECK(number_after("/proc/stat", "\nprocesses ") >= processes + 1);
+}
+
+TEST(bytes_of_reads_and_writes_are_counted)
+{
+	const long long wchar = number_after("/proc/self/io", "\nwchar: "),
+			syscw = number_after("/proc/self/io", "\nsyscw: "),
+			rchar = number_after("/proc/self/io", "\nrchar: "),
+			syscr = number_after("/proc/self/io", "\nsyscr: ");
+	char buf[1000] = "";
+	pid_t pid;
+	int fd;
+
+	fd = OK(open("f", O_RDWR | O_CREAT, 0600));
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(write(fd, buf, sizeof(buf)), 1000);
+	CHECK_EQ(pread(fd, buf, sizeof(buf), 2500), 500);
+	CHECK_EQ(number_after("/proc/self/io", "\nwchar: "), wchar + 3000);
+	CHECK_EQ(number_after("/proc/self/io", "\nsyscw: "), syscw + 3);
+	/* The files of /proc were read, too. */
+	CHECK(number_after("/proc/self/io", "\nrchar: ") >= rchar + 500);
+	CHECK(number_after("/proc/self/io", "\nsyscr: ") >= syscr + 1);
+	CHILD (pid)
+		CHECK_EQ(write(fd, buf, sizeof(buf)), 1000);
+	CHECK_EQ(number_after("/proc/self/io", "\nwchar: "), wchar + 3000);
+	wait_ok(pid);
+	CHECK_EQ(number_after("/proc/self/io", "\nwchar: "), wchar + 4000);
+	CHECK(number_after("/proc/thread-self/io", "\nwchar: ") >= 3000);
+}

@@ -49,6 +49,7 @@ struct fiber {
 	bool woken; /* fiber_wake() came while it ran */
 	bool interrupted, interruptible, timed_out;
 	nsec_t began; /* its slice */
+	uint64_t parks, yields;
 	struct ktimer timer;
 	struct list_head node; /* ready list */
 	struct list_head all;
@@ -66,6 +67,7 @@ void fiber_first(void);
 static struct list_head ready = LIST_HEAD_INIT(ready);
 static struct list_head all = LIST_HEAD_INIT(all);
 static unsigned int all_len;
+static uint64_t switches;
 static __thread struct fiber *running;
 static void *scheduler_sp;
 static char *pool[FIBER_POOL_MAX];
@@ -211,6 +213,8 @@ int fiber_park(nsec_t deadline, bool interruptible)
 	if (deadline != NSEC_NEVER)
 		ktimer_arm(&f->timer, deadline);
 	f->state = FIBER_PARKED;
+	f->parks++;
+	switches++;
 	switch_out(f);
 	ktimer_cancel(&f->timer);
 	f->interruptible = false;
@@ -254,6 +258,8 @@ void fiber_yield(void)
 	assert(f);
 	f->state = FIBER_READY;
 	list_add_tail(&f->node, &ready);
+	f->yields++;
+	switches++;
 	switch_out(f);
 }
 
@@ -360,6 +366,21 @@ void fiber_for_each(void (*fn)(void *arg, const struct fiber_view *view), void *
 			unwind(f, &view);
 		fn(arg, &view);
 	}
+}
+
+uint64_t fiber_parks(const struct fiber *f)
+{
+	return f->parks;
+}
+
+uint64_t fiber_yields(const struct fiber *f)
+{
+	return f->yields;
+}
+
+uint64_t fiber_switches(void)
+{
+	return switches;
 }
 
 unsigned int fiber_count(void)

@@ -52,6 +52,11 @@ void fiber_yield(void);
 /* Yield if this fiber has run for more than 50 us since it was switched to. */
 void fiber_resched(void);
 
+/* How often it has slept and yielded; how often any fiber did. */
+uint64_t fiber_parks(const struct fiber *f);
+uint64_t fiber_yields(const struct fiber *f);
+uint64_t fiber_switches(void);
+
 /* Fibers that have not ended. */
 unsigned int fiber_count(void);
 

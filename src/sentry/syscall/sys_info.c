@@ -9,6 +9,7 @@
 #include "sentry/core/kclock.h"
 #include "sentry/fs/proc/sysinfo.h"
 #include "sentry/syscall/syscall.h"
+#include "sentry/task/account.h"
 #include "sentry/task/ptrace_access.h"
 
 sysret_t sys_sysinfo(struct task *t, const struct syscall_args *a)
@@ -16,10 +17,14 @@ sysret_t sys_sysinfo(struct task *t, const struct syscall_args *a)
 	const struct sandbox_info *machine = sysinfo_get();
 	struct sandbox_usage usage;
 	struct sysinfo info;
+	uint64_t loads[3];
 
 	memset(&info, 0, sizeof(info));
 	sysinfo_usage(&usage);
 	info.uptime = (long)((kclock_monotonic() - machine->boot_monotonic) / NSEC_PER_SEC);
+	load_averages(loads);
+	for (int i = 0; i < 3; i++)
+		info.loads[i] = loads[i] * ((1u << SI_LOAD_SHIFT) / LOAD_ONE);
 	info.totalram = machine->memory_limit;
 	info.freeram = machine->memory_limit - usage.memory;
 	info.sharedram = usage.shmem;

@@ -7,15 +7,23 @@
 #include <stdlib.h>
 
 #include "sentry/syscall/sys_vfs.h"
+#include "sentry/task/account.h"
 
 #define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
 
 /* pos NULL: the file's own. */
 static ssize_t transfer(struct task *t, struct file *f, struct uio *u, uint64_t *pos, bool is_write)
 {
-	if (is_write)
-		return sys_write_result(t, file_write(f, u, pos, task_rlimit(t, RLIMIT_FSIZE)));
-	return file_read(f, u, pos);
+	ssize_t r;
+
+	if (is_write) {
+		r = sys_write_result(t, file_write(f, u, pos, task_rlimit(t, RLIMIT_FSIZE)));
+		account_write(t, r);
+	} else {
+		r = file_read(f, u, pos);
+		account_read(t, r);
+	}
+	return r;
 }
 
 /* Arguments 1 and 2 are a buffer and its length. */

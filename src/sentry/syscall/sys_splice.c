@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sentry/syscall/sys_vfs.h"
+#include "sentry/task/account.h"
 #include "sentry/vfs/splice.h"
 #include "sentry/vfs/superblock.h"
 
@@ -42,6 +43,12 @@ static sysret_t put_position(struct task *t, const struct position *p, sysret_t 
 	return r;
 }
 
+static void account_copy(struct task *t, sysret_t r)
+{
+	account_read(t, r);
+	account_write(t, r);
+}
+
 sysret_t sys_sendfile(struct task *t, const struct syscall_args *a)
 {
 	AUTO_FILE struct file *in = fd_get(t->files, arg_int(a, 1));
@@ -61,6 +68,7 @@ sysret_t sys_sendfile(struct task *t, const struct syscall_args *a)
 	if (len > UIO_BYTES_MAX)
 		len = UIO_BYTES_MAX;
 	r = splice_files(in, pos, out, NULL, len, task_rlimit(t, RLIMIT_FSIZE));
+	account_copy(t, r);
 	return put_position(t, &p, sys_write_result(t, r));
 }
 
@@ -229,5 +237,6 @@ sysret_t sys_copy_file_range(struct task *t, const struct syscall_args *a)
 	}
 	if (r == -EOPNOTSUPP)
 		r = splice_files(in, in_pos, out, out_pos, len, task_rlimit(t, RLIMIT_FSIZE));
+	account_copy(t, r);
 	return put_position(t, &out_p, put_position(t, &in_p, sys_write_result(t, r)));
 }

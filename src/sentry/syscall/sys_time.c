@@ -9,6 +9,7 @@
 #include "sentry/core/kclock.h"
 #include "sentry/syscall/syscall.h"
 #include "sentry/syscall/timeout.h"
+#include "sentry/task/account.h"
 #include "sentry/task/clocks.h"
 #include "sentry/task/wait.h"
 
@@ -174,6 +175,8 @@ sysret_t sys_getrusage(struct task *t, const struct syscall_args *a)
 			usage.ru_majflt = (long)faults.maj_flt;
 			usage.ru_maxrss = (long)(faults.max_rss >> 10);
 		}
+		usage.ru_nvcsw = (long)task_switches(t).voluntary;
+		usage.ru_nivcsw = (long)task_switches(t).involuntary;
 		break;
 	default:
 		return -EINVAL;

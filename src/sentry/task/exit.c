@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "sentry/mm/sem.h"
 #include "sentry/core/klog.h"
+#include "sentry/task/account.h"
 #include "sentry/task/answers.h"
 #include "sentry/task/futex.h"
 #include "sentry/task/hooks.h"
@@ -116,6 +117,7 @@ static void add_up(struct thread_group *parent, const struct thread_group *tg)
 	parent->cmaj_flt += tg->maj_flt + tg->cmaj_flt;
 	parent->cnvcsw += tg->nvcsw + tg->cnvcsw;
 	parent->cnivcsw += tg->nivcsw + tg->cnivcsw;
+	io_account_add(&parent->io, &tg->io);
 	if (tg->max_rss > parent->cmax_rss)
 		parent->cmax_rss = tg->max_rss;
 	if (tg->cmax_rss > parent->cmax_rss)
@@ -292,13 +294,17 @@ static void leave_process(struct task *t)
 static void become_zombie(struct task *t, bool last)
 {
 	struct thread_group *tg = t->tg;
+	const struct switches switched = task_switches(t);
 
 	t->state = TASK_ZOMBIE;
 	t->fiber = NULL;
+	t->nvcsw = switched.voluntary;
+	t->nivcsw = switched.involuntary;
 	tg->utime_ns += t->utime_ns;
 	tg->stime_ns += t->stime_ns;
 	tg->nvcsw += t->nvcsw;
 	tg->nivcsw += t->nivcsw;
+	io_account_add(&tg->io, &t->io);
 	if (t != tg->leader && !ptrace_holds(t))
 		task_release(t);
 	if (!last) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sentry/core/klog.h"
+#include "sentry/task/account.h"
 #include "sentry/task/answers.h"
 #include "sentry/task/freeze.h"
 #include "sentry/task/internal.h"
@@ -136,6 +137,7 @@ static void serve(struct task *t, struct platform_event *ev)
 static void left_guest(struct task *t)
 {
 	t->in_guest = false;
+	account_left_guest(t);
 	if (t->tg->frozen)
 		freeze_left_guest(t);
 }
@@ -160,6 +162,7 @@ static bool may_run(struct task *t)
 			break;
 		freeze_gate(t);
 	}
+	account_enter_guest(t);
 	/* From here on it counts as running: an interrupt ends thread_run() at once. */
 	t->in_guest = true;
 	if (registers_flush(t) == 0) {

@@ -11,6 +11,7 @@
 
 #include "sentry/core/kclock.h"
 #include "sentry/mm/sem.h"
+#include "sentry/task/account.h"
 #include "sentry/task/answers.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/ptrace.h"
@@ -153,6 +154,7 @@ void task_publish(struct task *t, struct pid *pid)
 		pid->tg = tg;
 	}
 	list_add_tail(&t->tg_node, &tg->tasks);
+	account_birth();
 	tg->live++;
 	t->container->tasks++;
 	t->usage->tasks++;

@@ -54,6 +54,11 @@ struct restart_block {
 	uint64_t arg[RESTART_ARGS];
 };
 
+/* Calls of the read and the write family, and their bytes (/proc/PID/io). */
+struct io_account {
+	uint64_t read_calls, read_bytes, write_calls, write_bytes;
+};
+
 struct task {
 	/* immutable, but exec by a thread that is not the leader exchanges pid */
 	struct thread_group *tg;     /* one reference */
@@ -106,7 +111,9 @@ struct task {
 	unsigned int users;		/* calls of tracers that use its thread and memory */
 	struct seccomp_filter *seccomp; /* newest first; NULL: none */
 	bool seccomp_strict;		/* SECCOMP_MODE_STRICT */
-	uint64_t utime_ns, stime_ns, nvcsw, nivcsw, start_ns;
+	uint64_t utime_ns, stime_ns, start_ns;
+	uint64_t nvcsw, nivcsw, parks_before, yields_before; /* task/account.h */
+	struct io_account io;
 	int nice, policy, rt_priority;
 	bool reset_on_fork;    /* SCHED_RESET_ON_FORK: children start as ordinary tasks */
 	uint64_t affinity[16]; /* CPU mask, 1024 CPUs */
@@ -151,7 +158,8 @@ struct thread_group {
 	/* of ended threads, and of children that were waited for */
 	uint64_t utime_ns, stime_ns, cutime_ns, cstime_ns, nvcsw, nivcsw, min_flt, maj_flt;
 	uint64_t cmin_flt, cmaj_flt, cnvcsw, cnivcsw, max_rss, cmax_rss;
-	bool mm_borrowed; /* CLONE_VM without CLONE_THREAD: its faults are another's */
+	struct io_account io; /* also of children that were waited for */
+	bool mm_borrowed;     /* CLONE_VM without CLONE_THREAD: its faults are another's */
 	nsec_t start_ns;
 	int oom_score_adj,
 		oom_score_adj_min;   /* /proc/PID/oom_score_adj; the lowest without a right */

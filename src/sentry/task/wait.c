@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "sentry/task/account.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/ptrace.h"
 
@@ -45,6 +46,7 @@ void thread_group_rusage(const struct thread_group *tg, struct rusage *ret)
 	const struct mm *mm = living_memory(tg);
 	uint64_t min_flt, maj_flt, max_rss = tg->max_rss;
 	uint64_t user, sys;
+	struct switches switched;
 
 	memset(ret, 0, sizeof(*ret));
 	thread_group_cpu_ns(tg, &user, &sys);
@@ -55,8 +57,9 @@ void thread_group_rusage(const struct thread_group *tg, struct rusage *ret)
 		max_rss = mm_peak(mm);
 	ret->ru_minflt = (long)min_flt;
 	ret->ru_majflt = (long)maj_flt;
-	ret->ru_nvcsw = (long)tg->nvcsw;
-	ret->ru_nivcsw = (long)tg->nivcsw;
+	switched = thread_group_switches(tg);
+	ret->ru_nvcsw = (long)switched.voluntary;
+	ret->ru_nivcsw = (long)switched.involuntary;
 	ret->ru_maxrss = (long)(max_rss / 1024);
 }
 

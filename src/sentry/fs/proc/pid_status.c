@@ -11,6 +11,7 @@
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/proc/internal.h"
 #include "sentry/fs/proc/sysinfo.h"
+#include "sentry/task/account.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/user_usage.h"
 #include "sentry/task/wait.h"
@@ -222,6 +223,7 @@ int proc_show_status(struct kern_inode *ki, struct buf *b)
 {
 	AUTO_TASK struct task *t = proc_task(ki);
 	AUTO_MM struct mm *mm = proc_mm(ki);
+	struct switches switched;
 
 	if (!t)
 		return -ESRCH;
@@ -231,10 +233,11 @@ int proc_show_status(struct kern_inode *ki, struct buf *b)
 	show_signals(b, t);
 	show_privileges(b, t);
 	show_cpus(b, t);
+	switched = task_switches(t);
 	return buf_printf(b,
 			  "voluntary_ctxt_switches:\t%" PRIu64
 			  "\nnonvoluntary_ctxt_switches:\t%" PRIu64 "\n",
-			  t->nvcsw, t->nivcsw);
+			  switched.voluntary, switched.involuntary);
 }
 
 static uint64_t ticks(uint64_t ns)
@@ -398,18 +401,30 @@ int proc_show_limits(struct kern_inode *ki, struct buf *b)
 
 int proc_show_io(struct kern_inode *ki, struct buf *b)
 {
-	return buf_puts(b, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\n"
-			   "write_bytes: 0\ncancelled_write_bytes: 0\n");
+	AUTO_TASK struct task *t = proc_task(ki);
+	struct io_account io;
+
+	if (!t)
+		return -ESRCH;
+	io = proc_is_thread(ki) ? t->io : thread_group_io(t->tg);
+	/* What went to disks the host alone knows. */
+	return buf_printf(b,
+			  "rchar: %" PRIu64 "\nwchar: %" PRIu64 "\nsyscr: %" PRIu64
+			  "\nsyscw: %" PRIu64 "\nread_bytes: 0\nwrite_bytes: 0\n"
+			  "cancelled_write_bytes: 0\n",
+			  io.read_bytes, io.write_bytes, io.read_calls, io.write_calls);
 }
 
 int proc_show_sched(struct kern_inode *ki, struct buf *b)
 {
 	AUTO_TASK struct task *t = proc_task(ki);
 	uint64_t user, system;
+	struct switches s;
 
 	if (!t)
 		return -ESRCH;
 	task_cpu_ns(t, &user, &system);
+	s = task_switches(t);
 	(void)buf_printf(b, "%s (%d, #threads: %u)\n", t->comm,
 			 pid_nr(t->pid, proc_info_of(ki)->ns), t->tg->live);
 	return buf_printf(b,
@@ -417,18 +432,22 @@ int proc_show_sched(struct kern_inode *ki, struct buf *b)
 			  "\nnr_voluntary_switches : %" PRIu64
 			  "\nnr_involuntary_switches : %" PRIu64 "\npolicy : %d\nprio : %d\n",
 			  (user + system) / 1000000, (user + system) % 1000000,
-			  t->nvcsw + t->nivcsw, t->nvcsw, t->nivcsw, t->policy, 120 + t->nice);
+			  s.voluntary + s.involuntary, s.voluntary, s.involuntary, t->policy,
+			  120 + t->nice);
 }
 
 int proc_show_schedstat(struct kern_inode *ki, struct buf *b)
 {
 	AUTO_TASK struct task *t = proc_task(ki);
 	uint64_t user, system;
+	struct switches s;
 
 	if (!t)
 		return -ESRCH;
 	task_cpu_ns(t, &user, &system);
-	return buf_printf(b, "%" PRIu64 " 0 %" PRIu64 "\n", user + system, t->nvcsw + t->nivcsw);
+	s = task_switches(t);
+	return buf_printf(b, "%" PRIu64 " 0 %" PRIu64 "\n", user + system,
+			  s.voluntary + s.involuntary);
 }
 
 int proc_show_syscall(struct kern_inode *ki, struct buf *b)

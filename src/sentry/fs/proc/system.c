@@ -11,6 +11,7 @@
 #include "sentry/core/kclock.h"
 #include "sentry/fs/proc/internal.h"
 #include "sentry/fs/proc/sysinfo.h"
+#include "sentry/task/account.h"
 
 #define USER_HZ	      100 /* ticks per second of every time in /proc */
 #define NSEC_PER_TICK (NSEC_PER_SEC / USER_HZ)
@@ -146,10 +147,11 @@ int proc_show_stat(struct kern_inode *ki, struct buf *b)
 				 ticks(use.cpu_system_ns / info->cpus), ticks(idle / info->cpus));
 	count_tasks(ns, &running, &all);
 	return buf_printf(b,
-			  "intr 0\nctxt 0\nbtime %llu\nprocesses %d\nprocs_running %u\n"
+			  "intr 0\nctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\n"
 			  "procs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
-			  (unsigned long long)(info->boot_realtime / NSEC_PER_SEC), pid_ns_last(ns),
-			  running);
+			  (unsigned long long)fiber_switches(),
+			  (unsigned long long)(info->boot_realtime / NSEC_PER_SEC),
+			  (unsigned long long)account_births(), running);
 }
 
 int proc_show_uptime(struct kern_inode *ki, struct buf *b)
@@ -172,9 +174,17 @@ int proc_show_loadavg(struct kern_inode *ki, struct buf *b)
 {
 	struct pid_ns *ns = proc_info_of(ki)->ns;
 	unsigned int running, all;
+	uint64_t loads[3];
 
 	count_tasks(ns, &running, &all);
-	return buf_printf(b, "0.00 0.00 0.00 %u/%u %d\n", running, all, pid_ns_last(ns));
+	load_averages(loads);
+	for (int i = 0; i < 3; i++) {
+		const uint64_t hundredths = (loads[i] * 100 + LOAD_ONE / 2) / LOAD_ONE;
+
+		(void)buf_printf(b, "%llu.%02llu ", (unsigned long long)hundredths / 100,
+				 (unsigned long long)hundredths % 100);
+	}
+	return buf_printf(b, "%u/%u %d\n", running, all, pid_ns_last(ns));
 }
 
 int proc_show_version(struct kern_inode *ki, struct buf *b)
