@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 
 #include "harness.h"
@@ -309,6 +310,68 @@ TEST(errors_of_the_format)
 	head.e_phentsize = sizeof(Elf64_Phdr);
 	executable("object", &head, sizeof(head));
 	CHECK_ERRNO(execve("object", argv, no_env), ENOEXEC);
+}
+
+TEST(interpreter_that_is_none)
+{
+	char *const argv[] = { "subject", NULL };
+	struct {
+		Elf64_Ehdr head;
+		Elf64_Phdr interp, load;
+		char name[16];
+	} p = { .head = { .e_ident = "\177ELF\2\1\1",
+			  .e_type = ET_EXEC,
+			  .e_machine = EM_X86_64,
+			  .e_version = EV_CURRENT,
+			  .e_phoff = sizeof(Elf64_Ehdr),
+			  .e_ehsize = sizeof(Elf64_Ehdr),
+			  .e_phentsize = sizeof(Elf64_Phdr),
+			  .e_phnum = 2 },
+		.interp = { .p_type = PT_INTERP,
+			    .p_offset = sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr),
+			    .p_filesz = 16,
+			    .p_memsz = 16 },
+		.load = { .p_type = PT_LOAD,
+			  .p_flags = PF_R,
+			  .p_vaddr = 0x400000,
+			  .p_filesz = 64,
+			  .p_memsz = 64,
+			  .p_align = 4096 },
+		.name = "./interp" };
+	char text[4096] = "no program";
+
+	executable("p", &p, sizeof(p));
+	CHECK_ERRNO(execve("p", argv, no_env), ENOENT);
+	executable("interp", text, sizeof(text));
+	CHECK_ERRNO(execve("p", argv, no_env), ELIBBAD);
+	OK(unlink("interp"));
+	OK(mkdir("interp", 0755));
+	CHECK_ERRNO(execve("p", argv, no_env), EACCES);
+}
+
+TEST(too_many_processes_of_the_new_user)
+{
+	char *const argv[] = { "subject", NULL };
+	struct gate ready = gate_new(), end = gate_new();
+	pid_t pid, other;
+
+	need_root();
+	OK(chmod(".", 0755));
+	copy_self("prog");
+	CHILD (other) {
+		OK(syscall(SYS_setresuid, 4711, 4711, 4711));
+		gate_open(&ready);
+		gate_pass(&end);
+	}
+	gate_pass(&ready);
+	CHILD (pid) {
+		OK(setrlimit(RLIMIT_NPROC, &(struct rlimit){ 0, 0 }));
+		OK(syscall(SYS_setresuid, 4711, 4711, 4711));
+		CHECK_ERRNO(execve("prog", argv, no_env), EAGAIN);
+	}
+	wait_ok(pid);
+	gate_open(&end);
+	wait_ok(other);
 }
 
 TEST(file_open_for_writing)
