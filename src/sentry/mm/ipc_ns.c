@@ -13,6 +13,16 @@
 
 #define SLOTS_MIN 16
 
+#define LIMITS                                                                                     \
+	{                                                                                          \
+		.shm_max = UINT64_MAX - (1ull << 24), .shm_all = UINT64_MAX - (1ull << 24),        \
+		.shm_mni = 4096,                                                                   \
+		.sem = { SEM_SET_MAX, SEM_SET_MAX * SEM_SETS_MAX, SEM_OPS_DEFAULT, SEM_SETS_MAX }, \
+		.msg_max = 8192, .msg_mnb = 16384, .msg_mni = MSG_QUEUES_MAX,                      \
+	}
+
+struct ipc_limits ipc_limits_next = LIMITS;
+
 struct ipc_ns *ipc_ns_new(uint64_t id)
 {
 	struct ipc_ns *ns = calloc(1, sizeof(*ns));
@@ -24,9 +34,8 @@ struct ipc_ns *ipc_ns_new(uint64_t id)
 	ns->shm.free_object = shm_free_object;
 	ns->sem.free_object = sem_free_object;
 	ns->msg.free_object = msg_free_object;
-	ns->shm_max = UINT64_MAX - (1ull << 24);
-	ns->shm_all = UINT64_MAX - (1ull << 24);
-	ns->shm_mni = 4096;
+	ns->limits = ipc_limits_next;
+	ipc_limits_next = (struct ipc_limits)LIMITS;
 	return ns;
 }
 

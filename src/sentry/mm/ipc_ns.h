@@ -33,13 +33,22 @@ struct ipc_table {
 	void (*free_object)(struct ipc_object *object);
 };
 
+/* kernel.shm*, sem and msg* of /proc/sys. */
+struct ipc_limits {
+	uint64_t shm_max, shm_all, shm_mni; /* bytes of a segment, pages of all, segments */
+	uint64_t sem[4];		    /* SEMMSL, SEMMNS, SEMOPM, SEMMNI */
+	uint64_t msg_max, msg_mnb, msg_mni; /* bytes of a message, of a queue, queues */
+};
+/* Of the namespace that is made next: boot may change them; the default is there again then. */
+extern struct ipc_limits ipc_limits_next;
+
 struct ipc_ns {
 	unsigned int refs;
 	uint64_t id;		 /* inode of /proc/PID/ns/ipc */
 	struct user_ns *user_ns; /* one reference; NULL: the initial one */
 	struct ipc_table shm, sem, msg;
 	uint64_t shm_pages; /* of all segments */
-	uint64_t shm_max, shm_all, shm_mni;
+	struct ipc_limits limits;
 	void *mqueue; /* fs/mqueue: the namespace's queues, or NULL */
 	void (*mqueue_free)(void *mqueue);
 };

@@ -41,7 +41,7 @@ int msg_get(struct ipc_ns *ns, int key, int flags, const struct cred *cred)
 
 	if (r < 0 || !make)
 		return r;
-	if (ns->msg.used >= MSG_QUEUES_MAX)
+	if (ns->msg.used >= ns->limits.msg_mni)
 		return -ENOSPC;
 	q = calloc(1, sizeof(*q));
 	if (!q)
@@ -49,7 +49,7 @@ int msg_get(struct ipc_ns *ns, int key, int flags, const struct cred *cred)
 	list_init(&q->messages);
 	waitq_init(&q->senders);
 	waitq_init(&q->receivers);
-	q->bytes_max = MSG_QUEUE_MAX;
+	q->bytes_max = ns->limits.msg_mnb;
 	q->ctime = now_seconds();
 	r = ipc_add(&ns->msg, &q->object, key, (uint32_t)flags, cred);
 	if (r < 0)

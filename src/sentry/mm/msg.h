@@ -8,9 +8,9 @@
 #include "sentry/mem/user_memory.h"
 #include "sentry/mm/ipc_ns.h"
 
-#define MSG_TEXT_MAX   8192  /* bytes of one message: Linux's MSGMAX */
-#define MSG_QUEUE_MAX  16384 /* bytes of a queue: MSGMNB */
-#define MSG_QUEUES_MAX 32000 /* MSGMNI */
+#define MSG_TEXT_MAX   (1 << 20) /* bytes of one message: what kernel.msgmax may be */
+#define MSG_QUEUE_MAX  (1 << 26) /* bytes of a queue: kernel.msgmnb */
+#define MSG_QUEUES_MAX 32000	 /* MSGMNI */
 
 struct msg_queue {
 	struct ipc_object object;

@@ -14,8 +14,6 @@
 
 #include "sentry/core/kclock.h"
 
-#define SEM_SETS_MAX 32000 /* Linux's SEMMNI */
-
 /* What a process takes back at its end, one per set. */
 struct sem_undo {
 	struct list_head in_set, in_list;
@@ -43,6 +41,17 @@ void sem_free_object(struct ipc_object *object)
 	free(to_set(object));
 }
 
+/* Of all sets. */
+static uint64_t semaphores(const struct ipc_ns *ns)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < ns->sem.len; i++)
+		if (ns->sem.slots[i])
+			count += to_set(ns->sem.slots[i])->count;
+	return count;
+}
+
 int sem_get(struct ipc_ns *ns, int key, int count, int flags, const struct cred *cred)
 {
 	struct ipc_object *object;
@@ -50,7 +59,7 @@ int sem_get(struct ipc_ns *ns, int key, int count, int flags, const struct cred 
 	bool make;
 	int r;
 
-	if (count < 0 || count > SEM_SET_MAX)
+	if (count < 0 || (uint64_t)count > ns->limits.sem[0])
 		return -EINVAL;
 	r = ipc_get(&ns->sem, key, flags, cred, &object, &make);
 	if (r < 0)
@@ -59,7 +68,8 @@ int sem_get(struct ipc_ns *ns, int key, int count, int flags, const struct cred 
 		return (size_t)count > to_set(object)->count ? -EINVAL : r;
 	if (!count)
 		return -EINVAL;
-	if (ns->sem.used >= SEM_SETS_MAX)
+	if (ns->sem.used >= ns->limits.sem[3] ||
+	    semaphores(ns) + (uint64_t)count > ns->limits.sem[1])
 		return -ENOSPC;
 	set = calloc(1, sizeof(*set) + (size_t)count * sizeof(struct semaphore));
 	if (!set)

@@ -8,7 +8,9 @@
 #include "sentry/mm/ipc_ns.h"
 
 #define SEM_SET_MAX	   32000 /* semaphores of a set: Linux's SEMMSL */
-#define SEM_OPS_MAX	   500	 /* operations of a call: SEMOPM */
+#define SEM_SETS_MAX	   32000 /* SEMMNI */
+#define SEM_OPS_DEFAULT	   500	 /* operations of a call: SEMOPM */
+#define SEM_OPS_MAX	   32000 /* what kernel.sem may raise it to */
 #define SEM_VALUE_MAX_SYSV 32767
 
 struct semaphore {

@@ -89,9 +89,10 @@ static int shm_make(struct ipc_ns *ns, int key, uint64_t size, int flags, const 
 	struct shm_segment *shm;
 	int r;
 
-	if (!size || size > ns->shm_max)
+	if (!size || size > ns->limits.shm_max)
 		return -EINVAL;
-	if (pages > ns->shm_all - ns->shm_pages || ns->shm.used >= ns->shm_mni)
+	if (ns->shm_pages > ns->limits.shm_all || pages > ns->limits.shm_all - ns->shm_pages ||
+	    ns->shm.used >= ns->limits.shm_mni)
 		return -ENOSPC;
 	if (size > PLATFORM_GUEST_TOP || flags & SHM_HUGETLB)
 		return -ENOMEM;

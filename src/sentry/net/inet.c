@@ -229,7 +229,7 @@ int inet_bind(struct socket *sock, const struct sock_addr *addr)
 		return -EADDRNOTAVAIL;
 	if (s->v6only && endpoint_is_v4(&e))
 		return -EINVAL;
-	if (e.port && e.port < sock->ns->unprivileged_first &&
+	if (e.port && e.port < sock->ns->limits.unprivileged_first &&
 	    !net_capable(sock->ns, CAP_NET_BIND_SERVICE))
 		return -EACCES;
 	if (s->local.port || s->state != TCP_FRESH)

@@ -67,14 +67,14 @@ void port_share(struct inet_socket *s)
 /* A free port of the ephemeral range, from a random one on; 0: none. */
 static uint16_t find_ephemeral(const struct inet_socket *s)
 {
-	const struct net_ns *ns = s->sock.ns;
-	const uint32_t count = (uint32_t)ns->port_last - ns->port_first + 1;
+	const uint32_t first = (uint32_t)s->sock.ns->limits.ports[0];
+	const uint32_t count = (uint32_t)s->sock.ns->limits.ports[1] - first + 1;
 	uint32_t start = 0;
 
 	if (getrandom(&start, sizeof(start), 0) != sizeof(start))
-		start = ns->port_first;
+		start = first;
 	for (uint32_t i = 0; i < count; i++) {
-		const uint16_t port = (uint16_t)(ns->port_first + (start + i) % count);
+		const uint16_t port = (uint16_t)(first + (start + i) % count);
 
 		if (!conflicts_at(s, port, true))
 			return port;

@@ -13,6 +13,19 @@
 #define PRIVILEGED_END	1024
 #define BACKLOG_MAX	4096
 
+#define LIMITS                                                                    \
+	{                                                                         \
+		.ports = { EPHEMERAL_FIRST, EPHEMERAL_LAST },                     \
+		.unprivileged_first = PRIVILEGED_END, .backlog_max = BACKLOG_MAX, \
+	}
+
+static struct net_limits next_limits = LIMITS;
+
+static struct net_limits *limits_of(struct net_ns *ns)
+{
+	return ns ? &ns->limits : &next_limits;
+}
+
 int net_ns_new(bool up, struct net_ns **ret)
 {
 	struct net_ns *ns = calloc(1, sizeof(*ns));
@@ -22,10 +35,8 @@ int net_ns_new(bool up, struct net_ns **ret)
 	ns->refs = 1;
 	ns->id = ns_new_id();
 	ns->loopback_up = up;
-	ns->port_first = EPHEMERAL_FIRST;
-	ns->port_last = EPHEMERAL_LAST;
-	ns->unprivileged_first = PRIVILEGED_END;
-	ns->backlog_max = BACKLOG_MAX;
+	ns->limits = next_limits;
+	next_limits = (struct net_limits)LIMITS;
 	list_init(&ns->unix_sockets);
 	list_init(&ns->raw_sockets);
 	for (unsigned int i = 0; i < NET_PORT_BUCKETS; i++) {
@@ -97,5 +108,6 @@ void net_register(void)
 		.owner = ns_owner,
 	};
 
+	net_limits_of = limits_of;
 	ns_register(NS_NET, &ops);
 }

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "sentry/task/namespaces.h"
 
 #define NET_PORT_BUCKETS   256
 #define NET_LOOPBACK_INDEX 1
@@ -26,12 +27,10 @@ struct net_ns {
 	struct list_head unix_sockets;		      /* struct unix_socket.ns_node */
 	struct list_head tcp_ports[NET_PORT_BUCKETS]; /* struct inet_socket.port_node */
 	struct list_head udp_ports[NET_PORT_BUCKETS];
-	struct list_head raw_sockets;	/* raw and ping: struct inet_socket.port_node */
-	uint16_t ping_next;		/* identifiers of ping sockets go on from here */
-	uint16_t port_first, port_last; /* ip_local_port_range */
-	uint16_t unprivileged_first;	/* ip_unprivileged_port_start */
-	uint32_t backlog_max;		/* somaxconn */
-	uint32_t autobind_next;		/* abstract names of unix(7)'s autobind */
+	struct list_head raw_sockets; /* raw and ping: struct inet_socket.port_node */
+	uint16_t ping_next;	      /* identifiers of ping sockets go on from here */
+	struct net_limits limits;
+	uint32_t autobind_next; /* abstract names of unix(7)'s autobind */
 };
 
 /* A namespace with loopback only, which is up if `up`. 0, -ENOMEM. */

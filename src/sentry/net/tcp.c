@@ -22,8 +22,8 @@ static int tcp_listen(struct socket *sock, int backlog)
 
 	if (s->state != TCP_FRESH && s->state != TCP_LISTENING)
 		return -EINVAL;
-	if (backlog < 0 || (unsigned int)backlog > sock->ns->backlog_max)
-		backlog = (int)sock->ns->backlog_max;
+	if (backlog < 0 || (unsigned int)backlog > sock->ns->limits.backlog_max)
+		backlog = (int)sock->ns->limits.backlog_max;
 	s->backlog = (unsigned int)backlog;
 	if (s->state == TCP_LISTENING)
 		return 0;

@@ -14,8 +14,8 @@ static int stream_listen(struct socket *s, int backlog)
 
 	if (!u->addr || u->connected)
 		return -EINVAL;
-	if (backlog < 0 || (unsigned int)backlog > s->ns->backlog_max)
-		backlog = (int)s->ns->backlog_max;
+	if (backlog < 0 || (unsigned int)backlog > s->ns->limits.backlog_max)
+		backlog = (int)s->ns->limits.backlog_max;
 	u->backlog = (unsigned int)backlog;
 	u->listening = true;
 	unix_remember_creds(u);

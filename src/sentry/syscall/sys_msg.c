@@ -42,7 +42,7 @@ sysret_t sys_msgsnd(struct task *t, const struct syscall_args *a)
 	const uint64_t len = arg_u64(a, 2);
 	int64_t type;
 
-	if (len > MSG_TEXT_MAX || arg_int(a, 0) < 0)
+	if (len > t->ns->ipc->limits.msg_max || arg_int(a, 0) < 0)
 		return -EINVAL;
 	if (user_copy_in(task_um(t), &type, arg_uaddr(a, 1), sizeof(type)) < 0)
 		return -EFAULT;
@@ -127,7 +127,7 @@ static sysret_t msg_set(struct task *t, int id, uaddr_t buf)
 		r = ipc_owner(object, t->cred);
 	if (r < 0)
 		return r;
-	if (ds.qbytes > MSG_QUEUE_MAX && !task_capable(t, CAP_SYS_RESOURCE))
+	if (ds.qbytes > t->ns->ipc->limits.msg_mnb && !task_capable(t, CAP_SYS_RESOURCE))
 		return -EPERM;
 	q = container_of(object, struct msg_queue, object);
 	ipc_perm_set(object, t->cred, &ds.perm);
@@ -140,14 +140,15 @@ static sysret_t msg_set(struct task *t, int id, uaddr_t buf)
 static sysret_t msg_info(struct task *t, int cmd, uaddr_t buf)
 {
 	const struct ipc_table *table = &t->ns->ipc->msg;
+	const struct ipc_limits *limits = &t->ns->ipc->limits;
 	struct msginfo_abi info = {
-		.msgpool = MSG_QUEUES_MAX * MSG_QUEUE_MAX / 1024,
-		.msgmap = MSG_QUEUE_MAX,
-		.msgmax = MSG_TEXT_MAX,
-		.msgmnb = MSG_QUEUE_MAX,
-		.msgmni = MSG_QUEUES_MAX,
+		.msgpool = (int)(limits->msg_mni * limits->msg_mnb / 1024),
+		.msgmap = (int)limits->msg_mnb,
+		.msgmax = (int)limits->msg_max,
+		.msgmnb = (int)limits->msg_mnb,
+		.msgmni = (int)limits->msg_mni,
 		.msgssz = 16,
-		.msgtql = MSG_QUEUE_MAX,
+		.msgtql = (int)limits->msg_mnb,
 		.msgseg = 0xffff,
 	};
 	uint64_t bytes = 0, count = 0;

@@ -41,7 +41,7 @@ static sysret_t operate(struct task *t, const struct syscall_args *a, nsec_t dea
 
 	if (!count || arg_int(a, 0) < 0)
 		return -EINVAL;
-	if (count > SEM_OPS_MAX)
+	if (count > t->ns->ipc->limits.sem[2])
 		return -E2BIG;
 	ops = calloc(count, sizeof(*ops));
 	if (!ops)
@@ -100,14 +100,15 @@ static sysret_t sem_stat(struct task *t, int id, int cmd, uaddr_t buf)
 static sysret_t sem_info(struct task *t, int cmd, uaddr_t buf)
 {
 	const struct ipc_table *table = &t->ns->ipc->sem;
+	const uint64_t *limits = t->ns->ipc->limits.sem;
 	struct seminfo_abi info = {
 		.semmap = 1024000000,
-		.semmni = 32000,
-		.semmns = 1024000000,
+		.semmni = (int)limits[3],
+		.semmns = (int)limits[1],
 		.semmnu = 1024000000,
-		.semmsl = SEM_SET_MAX,
-		.semopm = SEM_OPS_MAX,
-		.semume = SEM_OPS_MAX,
+		.semmsl = (int)limits[0],
+		.semopm = (int)limits[2],
+		.semume = SEM_OPS_DEFAULT,
 		.semusz = 20,
 		.semvmx = SEM_VALUE_MAX_SYSV,
 		.semaem = SEM_VALUE_MAX_SYSV,

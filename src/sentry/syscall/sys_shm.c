@@ -162,11 +162,11 @@ static sysret_t shm_limits(struct task *t, uaddr_t buf)
 {
 	const struct ipc_ns *ns = t->ns->ipc;
 	const struct shminfo_abi info = {
-		.shmmax = ns->shm_max,
+		.shmmax = ns->limits.shm_max,
 		.shmmin = 1,
-		.shmmni = ns->shm_mni,
-		.shmseg = ns->shm_mni,
-		.shmall = ns->shm_all,
+		.shmmni = ns->limits.shm_mni,
+		.shmseg = ns->limits.shm_mni,
+		.shmall = ns->limits.shm_all,
 	};
 	const int r = user_copy_out(task_um(t), buf, &info, sizeof(info));
 

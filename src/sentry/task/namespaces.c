@@ -20,6 +20,7 @@
 #endif
 
 struct time_ns_told sandbox_time_ns;
+struct net_limits *(*net_limits_of)(struct net_ns *ns);
 
 static const struct ns_ops *other_ops[NS_KINDS];
 

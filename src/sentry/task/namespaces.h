@@ -13,6 +13,7 @@
 #include "sentry/core/cred.h"
 
 struct ipc_ns;
+struct net_ns;
 struct path;
 struct mount_ns;
 struct pid_ns;
@@ -73,6 +74,18 @@ struct namespaces {
 		void *other[NS_KINDS]; /* by enum ns_kind */
 	};
 };
+
+/* What /proc/sys/net shows of a network namespace, and net/ goes by. */
+struct net_limits {
+	uint64_t ports[2];	     /* ip_local_port_range: first and last */
+	uint64_t unprivileged_first; /* ip_unprivileged_port_start */
+	uint64_t backlog_max;	     /* somaxconn */
+};
+/*
+ * Set by net_register(). ns NULL: those of the namespace that is made next, which boot may change;
+ * the default is there again then.
+ */
+extern struct net_limits *(*net_limits_of)(struct net_ns *ns);
 
 /* Once per kind, before the first task; static. */
 void ns_register(enum ns_kind kind, const struct ns_ops *ops);

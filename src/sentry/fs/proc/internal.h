@@ -137,6 +137,10 @@ int proc_show_sysvipc_msg(struct kern_inode *ki, struct buf *b);
 int proc_show_sysvipc_sem(struct kern_inode *ki, struct buf *b);
 int proc_show_sysvipc_shm(struct kern_inode *ki, struct buf *b);
 
+/* sysctl_ns.c: a limit of the reader's ipc or network namespace, by the node's name. */
+int proc_ns_limit_show(struct kern_inode *ki, struct buf *b);
+int proc_ns_limit_store(struct kern_inode *ki, struct file *f, char *text, size_t len);
+
 /* net.c */
 extern const struct kern_node proc_net_node;
 int proc_net_lookup(struct kern_inode *dir, const struct vfs_name *name, struct inode **ret);

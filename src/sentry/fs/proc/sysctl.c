@@ -107,6 +107,9 @@ static int numbers_store(struct kern_inode *ki, struct file *f, char *text, size
 		}                                                              \
 	}
 
+/* Of the reader's namespaces, which they steer: sysctl_ns.c. */
+#define NS_LIMIT(name_) KERN_RW(name_, 0644, proc_ns_limit_show, proc_ns_limit_store)
+
 static struct uts_ns *uts_of_reader(void)
 {
 	const struct task *t = task_current();
@@ -245,9 +248,9 @@ static const struct kern_node kernel_children[] = {
 	KERN_RW("hostname", 0644, hostname_show, hostname_store),
 	KERN_DIR("keys", 0555, keys_children),
 	NUMBER("kptr_restrict", 1, 0, 2),
-	NUMBER("msgmax", 8192, 0, INT32_MAX),
-	NUMBER("msgmnb", 16384, 0, INT32_MAX),
-	NUMBER("msgmni", 32000, 0, 32768),
+	NS_LIMIT("msgmax"),
+	NS_LIMIT("msgmnb"),
+	NS_LIMIT("msgmni"),
 	CONSTANT("ngroups_max", "65536"),
 	KERN_RW("ns_last_pid", 0666, last_pid_show, last_pid_store),
 	CONSTANT("osrelease", SANDBOX_RELEASE),
@@ -263,11 +266,11 @@ static const struct kern_node kernel_children[] = {
 	CONSTANT("sched_autogroup_enabled", "0"),
 	NUMBER("sched_rt_period_us", 1000000, 1, INT32_MAX),
 	NUMBER("sched_rt_runtime_us", 950000, -1, INT32_MAX),
-	NUMBERS("sem", 4, 0, INT32_MAX, 32000, 1024000000, 500, 32000),
+	NS_LIMIT("sem"),
 	NUMBER("shm_rmid_forced", 0, 0, 1),
-	NUMBER("shmall", 18446744073692774, 0, INT64_MAX),
-	NUMBER("shmmax", 68719476736, 0, INT64_MAX),
-	NUMBER("shmmni", 4096, 0, 32768),
+	NS_LIMIT("shmall"),
+	NS_LIMIT("shmmax"),
+	NS_LIMIT("shmmni"),
 	NUMBER("sysrq", 0, 0, 511),
 	NUMBER("tainted", 0, 0, 0),
 	NUMBER("threads-max", 32768, 1, INT32_MAX),
@@ -354,7 +357,7 @@ static const struct kern_node core_children[] = {
 	NUMBER("optmem_max", 20480, 0, INT32_MAX),
 	NUMBER("rmem_default", 212992, 2304, INT32_MAX),
 	NUMBER("rmem_max", 212992, 2304, INT32_MAX),
-	NUMBER("somaxconn", 4096, 0, INT32_MAX),
+	NS_LIMIT("somaxconn"),
 	NUMBER("wmem_default", 212992, 4608, INT32_MAX),
 	NUMBER("wmem_max", 212992, 4608, INT32_MAX),
 	{ 0 },
@@ -378,10 +381,10 @@ static const struct kern_node ipv4_children[] = {
 	NUMBER("icmp_echo_ignore_all", 0, 0, 1),
 	NUMBER("ip_default_ttl", 64, 1, 255),
 	NUMBER("ip_forward", 0, 0, 1),
-	NUMBERS("ip_local_port_range", 2, 1, 65535, 32768, 60999),
+	NS_LIMIT("ip_local_port_range"),
 	CONSTANT("ip_local_reserved_ports", ""),
 	NUMBER("ip_nonlocal_bind", 0, 0, 1),
-	NUMBER("ip_unprivileged_port_start", 1024, 0, 65535),
+	NS_LIMIT("ip_unprivileged_port_start"),
 	NUMBERS("ping_group_range", 2, 0, UINT32_MAX, 0, INT32_MAX), /* as engines set it */
 	CONSTANT("tcp_available_congestion_control", "reno cubic"),
 	CONSTANT("tcp_allowed_congestion_control", "reno cubic"),
