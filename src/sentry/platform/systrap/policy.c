@@ -34,12 +34,13 @@
 #define STOLEN_US	1000	/* a gap in our own time: the CPU is wanted */
 #define LOST_US		200	/* between a request and us, on one CPU */
 #define SAVED_US	3	/* what a call is cheaper with a poller */
+#define WAKE_US		60	/* what a wake-up across CPUs costs */
 #define BACKOFF_US	10000	/* after a gap; doubled, if it was not worth it, up to */
 #define BACKOFF_MAX_US	640000	/* this */
 #define MULTI_US	1000	/* several threads ran for so long: spread */
 #define CALM_US		20000	/* one thread ran for so long: together again */
 #define FREE_US		20000	/* a wake-up of the scheduler's choice */
-#define STUB_SPIN_US	50	/* how long a stub waits for a poller */
+#define STUB_SPIN_US	100	/* how long a stub waits for a poller */
 #define YIELD_PAUSE_US	20000	/* after a yield that others profited from; doubled up to */
 #define YIELD_PAUSE_MAX 2560000 /* this */
 #define GAP_MAX_US	100	/* what counts for the mean */
@@ -76,8 +77,9 @@ static struct {
 	uint32_t worker; /* where the worker is pinned, NO_CPU: anywhere */
 	unsigned int running, quick, direct;
 	uint64_t us; /* ticks of one */
-	uint64_t last_reply, last_request, multi_since, calm_since, freed_at;
+	uint64_t last_reply, idle_since, multi_since, calm_since, freed_at;
 	uint64_t seen;		       /* requests that this poller has had */
+	uint64_t woken;		       /* how many replies of it found a sleeping thread */
 	uint64_t patience;	       /* without a request */
 	uint64_t elect_after, backoff; /* no election before; the last pause */
 	uint64_t gap;		       /* mean time in guest code */
@@ -275,7 +277,7 @@ void policy_leaving(struct platform_thread *t)
 
 	t->counted = true;
 	t->left_at = now;
-	policy.last_reply = now;
+	policy.last_reply = policy.idle_since = now;
 	if (++policy.running == 2)
 		policy.multi_since = now;
 	if (!policy.usable)
@@ -341,13 +343,13 @@ static void elect(uint64_t now)
 	uint64_t there;
 
 	policy.mode = POLL;
-	policy.seen = 0;
+	policy.seen = policy.woken = 0;
 	/* A stub that waits sees one or the other, and stays awake. */
 	set_poller(cpu);
 	set_yields(0);
 	pin_worker(cpu);
 	there = ticks();
-	policy.last_request = there;
+	policy.idle_since = there;
 	policy.patience = ARRIVAL_US * policy.us;
 	if (since(now, there) > STOLEN_US * policy.us)
 		resign(there, since(now, there), true);
@@ -423,7 +425,6 @@ static void note_request(uint64_t now)
 	uint64_t gap = since(policy.last_reply, now);
 
 	policy.seen++;
-	policy.last_request = now;
 	policy.quick = gap < QUICK_US * policy.us ? policy.quick + 1 : 0;
 	if (gap > GAP_MAX_US * policy.us)
 		gap = GAP_MAX_US * policy.us;
@@ -467,8 +468,10 @@ void policy_lost(struct platform_thread *t)
 void policy_woken(bool parked)
 {
 	/* With another thread on it, the CPU is awake. */
-	if (policy.mode == POLL ? policy.running <= 1 : parked)
-		policy.wakes += WAKES_ONE / MEAN;
+	if (policy.mode == POLL ? policy.running > 1 : !parked)
+		return;
+	policy.wakes += WAKES_ONE / MEAN;
+	policy.woken++;
 }
 
 /* Is it time to stop polling? */
@@ -476,13 +479,13 @@ static bool judge_poller(uint64_t last, uint64_t now)
 {
 	if (since(last, now) > STOLEN_US * policy.us)
 		resign(now, since(last, now), true);
-	else if (since(policy.last_request, now) > policy.patience)
+	else if (since(policy.idle_since, now) > policy.patience)
 		resign(now, policy.patience, false);
 	else if (policy.seen > 2 * MEAN &&
 		 policy.gap > (policy.several ? BUSY_MAX_US : RARE_US) * policy.us)
 		resign(now, policy.seen * policy.gap, true);
 	else if (policy.seen > 2 * MEAN && policy.wakes > WAKES_MAX)
-		resign(now, policy.seen * SAVED_US * policy.us, true);
+		resign(now, policy.woken * WAKE_US * policy.us, false);
 	else
 		return false;
 	return true;
