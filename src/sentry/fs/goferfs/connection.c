@@ -15,11 +15,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sentry/core/kclock.h"
 #include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
 
-#define FORGET_AT  64u /* nodes that are worth a message */
-#define NEAR_AFTER 64u /* calls from one CPU that bring the gofer there */
+#define FORGET_AT     64u /* nodes that are worth a message */
+#define NEAR_AFTER    8u  /* calls from one CPU that bring the gofer there */
+#define YIELDS	      4u  /* without an answer */
+#define ALOOF	      64u
+#define YIELD_LONG_NS 1000000u
 
 static struct {
 	struct kloop_fd source;
@@ -32,6 +36,7 @@ static struct {
 	uint64_t requests, opens;
 	uint32_t cpu, seen;  /* where the gofer stays; where we are of late, or GOFER_ANYWHERE */
 	unsigned int streak; /* calls in a row from `seen` */
+	unsigned int aloof;  /* calls that are not waited for by a yield */
 	bool asks;	     /* it is being told, or cannot be */
 	uint32_t nodes;
 	uint64_t forgotten[GOFER_CLOSE_MAX];
@@ -43,7 +48,7 @@ static void finish(struct gofer_call *call, int status)
 {
 	list_del(&call->node);
 	call->status = status;
-	if (call->fiber)
+	if (call->fiber && call->fiber != fiber_self())
 		fiber_wake(call->fiber);
 }
 
@@ -318,12 +323,38 @@ static void wait_here(const struct gofer_call *call)
 	}
 }
 
+/*
+ * While nobody else has anything to do, a gofer on our CPU gets it by a yield, and its answer is
+ * taken here: the guest's thread need not be told that it will take long, and goes on spinning. A
+ * gofer that waits for a disk leaves the CPU to us at once; so do we then.
+ */
+static void wait_directly(const struct gofer_call *call)
+{
+	nsec_t from;
+
+	if (gofer.cpu == GOFER_ANYWHERE || gofer.cpu != gofer.seen)
+		return;
+	if (gofer.aloof) {
+		gofer.aloof--;
+		return;
+	}
+	from = kclock_monotonic();
+	for (unsigned int i = 0; i < YIELDS && call->status > 0 && !fiber_any_ready(); i++) {
+		(void)sched_yield();
+		on_readable(&gofer.source, 0);
+	}
+	/* Others want this CPU, and a yield gives them more of it than it should. */
+	if (kclock_monotonic() - from > YIELD_LONG_NS)
+		gofer.aloof = ALOOF;
+}
+
 static void wait_for(struct gofer_call *call)
 {
 	if (!call->fiber) {
 		wait_here(call);
 		return;
 	}
+	wait_directly(call);
 	while (call->status > 0)
 		(void)fiber_park(NSEC_NEVER, false);
 }
@@ -455,6 +486,7 @@ int goferfs_connect(int sock)
 	gofer.in_flight = gofer.nodes = gofer.forgotten_len = 0;
 	gofer.cpu = gofer.seen = GOFER_ANYWHERE;
 	gofer.asks = false;
+	gofer.aloof = 0;
 	gofer.dead = false;
 	return kloop_add(&gofer.source, EPOLLIN);
 }
