@@ -497,3 +497,44 @@ TEST(read_only_files_refuse_writing)
 	CHECK(mkdir("/proc/new-dir", 0700) == -1);
 	CHECK(errno == ENOENT || errno == EACCES || errno == EPERM || errno == EROFS);
 }
+
+static int shared_text;
+static char first_line[256];
+
+/* The text as it is made for each reader from its start, into a page that is not there yet. */
+static void *read_from_the_start(void *arg)
+{
+	const size_t len = 1 << 20;
+
+	for (int i = 0; i < 5; i++) {
+		char *p = OK(mmap(NULL, len, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+		const ssize_t n = OK(pread(shared_text, p, len, 0));
+
+		CHECK((size_t)n > strlen(first_line));
+		CHECK(!memcmp(p, first_line, strlen(first_line)));
+		CHECK_EQ(p[n - 1], '\n');
+		CHECK_EQ(strlen(p), n);
+		OK(munmap(p, len));
+	}
+	return arg;
+}
+
+TEST(threads_read_one_text)
+{
+	const int prot[] = { PROT_READ, PROT_NONE };
+	pthread_t t[4];
+	ssize_t n;
+
+	for (int i = 0; i < 400; i++)
+		OK(mmap(NULL, 4096, prot[i % 2], MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	shared_text = OK(open("/proc/self/smaps", O_RDONLY));
+	n = OK(pread(shared_text, first_line, sizeof(first_line) - 1, 0));
+	first_line[n] = '\0';
+	CHECK(strchr(first_line, '\n') != NULL);
+	strchr(first_line, '\n')[1] = '\0';
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		CHECK_EQ(pthread_create(&t[i], NULL, read_from_the_start, NULL), 0);
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		CHECK_EQ(pthread_join(t[i], NULL), 0);
+}

@@ -16,6 +16,7 @@
 
 struct kern_file {
 	struct file file;
+	struct kmutex lock; /* of what follows: making and copying may park */
 	struct buf text;
 	bool made;
 };
@@ -97,16 +98,11 @@ static int text_make(struct kern_file *kf)
 	return r;
 }
 
-static ssize_t text_read(struct file *f, struct uio *u, uint64_t *pos)
+static ssize_t text_put(struct kern_file *kf, struct uio *u, uint64_t *pos)
 {
-	struct kern_file *kf = container_of(f, struct kern_file, file);
 	ssize_t n;
 	int r;
 
-	if (!kern_file_inode(f)->node->show)
-		return -EINVAL;
-	if (u->left == 0)
-		return 0;
 	if (*pos == 0 || !kf->made) {
 		r = text_make(kf);
 		if (r < 0)
@@ -117,6 +113,21 @@ static ssize_t text_read(struct file *f, struct uio *u, uint64_t *pos)
 	n = uio_put(u, kf->text.data + *pos, kf->text.len - *pos);
 	if (n > 0)
 		*pos += (uint64_t)n;
+	return n;
+}
+
+static ssize_t text_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+	struct kern_file *kf = container_of(f, struct kern_file, file);
+	ssize_t n;
+
+	if (!kern_file_inode(f)->node->show)
+		return -EINVAL;
+	if (u->left == 0)
+		return 0;
+	kmutex_lock(&kf->lock);
+	n = text_put(kf, u, pos);
+	kmutex_unlock(&kf->lock);
 	return n;
 }
 
@@ -190,6 +201,7 @@ int kern_open(struct inode *inode, uint32_t flags, struct file **ret)
 	if (!kf)
 		return -ENOMEM;
 	file_init(&kf->file, &text_ops, NULL, NULL, flags);
+	kmutex_init(&kf->lock);
 	*ret = &kf->file;
 	return 0;
 }

@@ -17,6 +17,7 @@ struct mounts_file {
 	bool mountinfo;
 	bool changed; /* since the last poll */
 	struct wait_entry entry;
+	struct kmutex lock; /* of the text: copying it may park */
 	char *text;
 	size_t len;
 };
@@ -26,9 +27,8 @@ static void on_change(struct wait_entry *entry, uint32_t events)
 	container_of(entry, struct mounts_file, entry)->changed = true;
 }
 
-static ssize_t mounts_read(struct file *f, struct uio *u, uint64_t *pos)
+static ssize_t put_text(struct mounts_file *mf, struct uio *u, uint64_t *pos)
 {
-	struct mounts_file *mf = container_of(f, struct mounts_file, file);
 	ssize_t n;
 	int r;
 
@@ -43,6 +43,17 @@ static ssize_t mounts_read(struct file *f, struct uio *u, uint64_t *pos)
 	n = uio_put(u, mf->text + *pos, mf->len - *pos);
 	if (n > 0)
 		*pos += (uint64_t)n;
+	return n;
+}
+
+static ssize_t mounts_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+	struct mounts_file *mf = container_of(f, struct mounts_file, file);
+	ssize_t n;
+
+	kmutex_lock(&mf->lock);
+	n = put_text(mf, u, pos);
+	kmutex_unlock(&mf->lock);
 	return n;
 }
 
@@ -86,6 +97,7 @@ static int open_mounts(struct kern_inode *ki, uint32_t flags, bool mountinfo, st
 	if (!mf)
 		return -ENOMEM;
 	file_init(&mf->file, &mounts_ops, NULL, NULL, flags);
+	kmutex_init(&mf->lock);
 	mf->ns = mount_ns_ref(t->ns->mnt);
 	mf->root = path_ref(&t->fs->root);
 	mf->mountinfo = mountinfo;
