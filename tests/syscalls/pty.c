@@ -338,6 +338,17 @@ TEST(peer_by_ioctl)
 	expect(master, "peer");
 }
 
+TEST(slaves_have_nothing_of_the_masters)
+{
+	int value = 1;
+
+	open_pair();
+	CHECK_ERRNO(ioctl(slave, TIOCGPTN, &value), ENOTTY);
+	CHECK_ERRNO(ioctl(slave, TIOCSPTLCK, &value), ENOTTY);
+	CHECK_ERRNO(ioctl(slave, TIOCPKT, &value), ENOTTY);
+	CHECK_ERRNO(ioctl(slave, TIOCSIG, SIGTERM), ENOTTY);
+}
+
 TEST(packet_mode)
 {
 	char buf[64];

@@ -258,7 +258,7 @@ static long job_ioctl(struct tty_file *tf, unsigned int cmd, uint64_t arg, struc
 	case TIOCNOTTY:
 		return tty_give_up(t);
 	default:
-		return master_ioctl(tf, cmd, arg, um);
+		return tf->master ? master_ioctl(tf, cmd, arg, um) : -ENOTTY;
 	}
 }
 
