@@ -193,6 +193,30 @@ TEST(nested)
 	CHECK_ERRNO(epoll_ctl(inner, EPOLL_CTL_ADD, outer, &ev), ELOOP);
 }
 
+/* An event goes along every way from a file to the epolls at the top. */
+TEST(ways_to_one_file_are_limited)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int fd = OK(eventfd(0, 0)), lower[25], top;
+
+	for (int i = 0; i < 25; i++) {
+		lower[i] = OK(epoll_create1(0));
+		add(lower[i], fd, EPOLLIN, 0);
+	}
+	for (int k = 0; k < 20; k++) {
+		top = OK(epoll_create1(0));
+		for (int i = 0; i < 25; i++)
+			add(top, lower[i], EPOLLIN, 0);
+	}
+	top = OK(epoll_create1(0));
+	CHECK_ERRNO(epoll_ctl(top, EPOLL_CTL_ADD, lower[0], &ev), EINVAL);
+	OK(epoll_ctl(lower[24], EPOLL_CTL_DEL, fd, NULL));
+	add(top, lower[0], EPOLLIN, 0);
+	CHECK_EQ(epoll_wait(top, &ev, 1, 0), 0);
+	CHECK_EQ(eventfd_write(fd, 1), 0);
+	CHECK_EQ(epoll_wait(top, &ev, 1, 0), 1);
+}
+
 TEST(too_deep)
 {
 	int last = OK(epoll_create1(0));

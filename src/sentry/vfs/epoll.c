@@ -2,10 +2,12 @@
 #include "sentry/vfs/epoll.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/rbtree.h"
+#include "base/str.h"
 #include "sentry/vfs/anon.h"
 #include "sentry/vfs/internal.h"
 
@@ -19,7 +21,8 @@ struct eventpoll {
 	struct rb_tree items;
 	struct list_head ready; /* items that may have something to tell */
 	struct waitq wq;
-	unsigned int len; /* items */
+	unsigned int len;	  /* items */
+	unsigned int walk, depth; /* the last walk that came here, and what it found */
 };
 
 struct epitem {
@@ -34,6 +37,7 @@ struct epitem {
 
 static const struct file_ops epoll_ops;
 static unsigned int item_count;
+static unsigned int walk; /* which one runs: each comes to an epoll once */
 
 static struct eventpoll *ep_of(const struct file *f)
 {
@@ -191,41 +195,93 @@ int epoll_open(const struct cred *cred, struct file **ret)
 }
 
 /* How deep the epolls below f nest; more than the limit when `searched` is among them. */
-static unsigned int nesting_below(const struct file *f, const struct eventpoll *searched,
-				  unsigned int depth)
+static unsigned int nesting_below(const struct file *f, const struct eventpoll *searched)
 {
-	const struct eventpoll *ep = ep_of(f);
-	unsigned int deepest = 0;
+	struct eventpoll *ep = ep_of(f);
 
 	if (!ep)
 		return 0;
-	if (ep == searched || depth > EPOLL_NESTS_MAX)
+	if (ep == searched)
 		return EPOLL_NESTS_MAX + 1;
+	if (ep->walk == walk)
+		return ep->depth;
+	ep->walk = walk;
+	ep->depth = 1;
 	for (struct rb_node *n = rb_first(&ep->items); n; n = rb_next(n)) {
-		const unsigned int d = nesting_below(rb_entry(n, struct epitem, node)->target,
-						     searched, depth + 1);
+		const unsigned int d =
+			nesting_below(rb_entry(n, struct epitem, node)->target, searched) + 1;
 
-		if (d > deepest)
-			deepest = d;
+		if (d > ep->depth)
+			ep->depth = d;
 	}
-	return deepest + 1;
+	return ep->depth;
 }
 
-static unsigned int nesting_above(const struct file *f, unsigned int depth)
+static unsigned int nesting_above(struct eventpoll *ep)
 {
-	unsigned int highest = 0;
 	const struct epitem *item;
 
-	if (depth > EPOLL_NESTS_MAX)
-		return depth;
+	if (ep->walk == walk)
+		return ep->depth;
+	ep->walk = walk;
+	ep->depth = 0;
+	list_for_each(item, &ep->file.epoll_items, file_node)
+	{
+		const unsigned int h = nesting_above(item->ep) + 1;
+
+		if (h > ep->depth)
+			ep->depth = h;
+	}
+	return ep->depth;
+}
+
+static bool too_deep(struct eventpoll *ep, const struct file *target)
+{
+	unsigned int depth;
+
+	walk++;
+	depth = nesting_below(target, ep);
+	walk++;
+	return depth + nesting_above(ep) > EPOLL_NESTS_MAX;
+}
+
+/* Count the ways from f up to epolls that nobody watches: an event goes along each of them. */
+static bool paths_fit(const struct file *f, unsigned int depth, unsigned int *counts)
+{
+	static const unsigned int limits[] = { UINT_MAX, 500, 100, 50, 10 };
+	const struct epitem *item;
+
+	if (depth >= ARRAY_LEN(limits))
+		return false;
 	list_for_each(item, &f->epoll_items, file_node)
 	{
-		const unsigned int h = nesting_above(&item->ep->file, depth + 1);
+		const struct file *above = &item->ep->file;
 
-		if (h > highest)
-			highest = h;
+		if (list_empty(&above->epoll_items) ? ++counts[depth] > limits[depth]
+						    : !paths_fit(above, depth + 1, counts))
+			return false;
 	}
-	return highest > depth ? highest : depth;
+	return true;
+}
+
+/* paths_fit() of every file that f, or an epoll below it, watches. */
+static bool sources_fit(const struct file *f)
+{
+	struct eventpoll *ep = ep_of(f);
+
+	if (!ep) {
+		unsigned int counts[EPOLL_NESTS_MAX + 1] = { 0 };
+
+		return paths_fit(f, 0, counts);
+	}
+	if (ep->walk == walk)
+		return true;
+	ep->walk = walk;
+	for (struct rb_node *n = rb_first(&ep->items); n; n = rb_next(n)) {
+		if (!sources_fit(rb_entry(n, struct epitem, node)->target))
+			return false;
+	}
+	return true;
 }
 
 static int item_add(struct eventpoll *ep, int fd, struct file *target,
@@ -235,8 +291,7 @@ static int item_add(struct eventpoll *ep, int fd, struct file *target,
 
 	if (item_find(ep, target, fd))
 		return -EEXIST;
-	if (ep_of(target) &&
-	    nesting_below(target, ep, 0) + nesting_above(&ep->file, 0) > EPOLL_NESTS_MAX)
+	if (ep_of(target) && too_deep(ep, target))
 		return -ELOOP;
 	if (item_count >= EPOLL_ITEMS_MAX)
 		return -ENOSPC;
@@ -254,6 +309,11 @@ static int item_add(struct eventpoll *ep, int fd, struct file *target,
 	item->wait.mask = WAIT_ALL;
 	item->wait.fn = item_event;
 	item_insert(ep, item);
+	walk++;
+	if ((ep_of(target) || !list_empty(&ep->file.epoll_items)) && !sources_fit(target)) {
+		item_free(item);
+		return -EINVAL;
+	}
 	if (target->wq)
 		waitq_add(target->wq, &item->wait);
 	if (item_poll(item))
