@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mark and sweep. A socket is a candidate when every reference to it is in a message; those that a
- * message in the queue of a living socket carries are alive. The messages of the others are freed.
- * Nothing parks between the count and the end of the marking.
+ * message in the queue of a living socket carries are alive. The messages of the others are freed:
+ * all are taken first, for a socket goes with the last message that carries it. Nothing parks
+ * between the count and that.
  */
 #include "sentry/net/unix_gc.h"
 
@@ -112,55 +113,40 @@ static void mark_all(void)
 	}
 }
 
-/* A message that waits at u, or at a connection that u has not accepted. */
-static struct packet *take_message(struct unix_socket *u)
+/* The messages that wait at u, and at connections that u has not accepted. */
+static void take_messages(struct unix_socket *u, struct list_head *taken)
 {
-	struct packet *p = packet_first(&u->st.rx);
 	struct unix_socket *embryo;
+	struct packet *p;
 
-	if (p) {
+	while ((p = packet_first(&u->st.rx)) != NULL) {
 		packet_remove(&u->st.rx, p);
-		return p;
+		list_add_tail(&p->node, taken);
 	}
-	list_for_each(embryo, &u->pending, pending_node)
-	{
-		p = take_message(embryo);
-		if (p)
-			return p;
-	}
-	return NULL;
-}
-
-/* One message of a garbage socket. */
-static struct packet *take_garbage(void)
-{
-	struct unix_socket *u;
-
-	list_for_each(u, &all, gc_node)
-	{
-		struct packet *p = candidate(u) && !u->reachable ? take_message(u) : NULL;
-
-		if (p)
-			return p;
-	}
-	return NULL;
+	list_for_each(embryo, &u->pending, pending_node) take_messages(embryo, taken);
 }
 
 void unix_gc_run(void)
 {
 	static unsigned int closes; /* since the last run: its cost is shared among them */
-	struct packet *p;
+	struct list_head taken = LIST_HEAD_INIT(taken);
+	struct unix_socket *u;
 
 	if (!sockets_in_flight || running || ++closes * 8 < sockets_in_flight)
 		return;
 	closes = 0;
 	running = true;
-	for (;;) {
-		mark_all();
-		p = take_garbage();
-		if (!p)
-			break;
-		packet_free(p); /* may park and release sockets: count again */
+	mark_all();
+	list_for_each(u, &all, gc_node)
+	{
+		if (candidate(u) && !u->reachable)
+			take_messages(u, &taken);
+	}
+	while (!list_empty(&taken)) {
+		struct packet *p = list_first(&taken, struct packet, node);
+
+		list_del(&p->node);
+		packet_free(p); /* may park and release sockets */
 	}
 	running = false;
 }
