@@ -239,6 +239,7 @@ static ssize_t put_some(struct pipe *p, struct uio *u, bool packet)
 	p->spare = last->page;
 	*last = (struct pipe_slot){ 0 };
 	p->used--;
+	waitq_wake(&p->wq, POLL_WRITABLE); /* it may have looked full meanwhile */
 	return n;
 }
 
