@@ -127,6 +127,17 @@ TEST(timeout)
 	drop();
 }
 
+TEST(undo_adds_up_within_one_call)
+{
+	struct sembuf ops[] = { { 0, 20000, SEM_UNDO }, { 0, -20000, 0 }, { 0, 20000, SEM_UNDO } };
+
+	make(1);
+	CHECK_ERRNO(semop(id, ops, 3), ERANGE);
+	CHECK_EQ(value(0), 0);
+	OK(semop(id, ops, 2));
+	drop();
+}
+
 TEST(undo_at_the_end)
 {
 	pid_t pid;

@@ -209,10 +209,14 @@ static int undo_find(struct sem_set *set, struct sem_undo_list **list, struct se
 }
 
 /* Take back the first n operations of a call. */
-static void roll_back(struct sem_set *set, const struct sem_op *ops, size_t n)
+static void roll_back(struct sem_set *set, const struct sem_op *ops, size_t n,
+		      struct sem_undo *undo)
 {
-	while (n-- > 0)
+	while (n-- > 0) {
 		set->sems[ops[n].num].value = (uint16_t)(set->sems[ops[n].num].value - ops[n].op);
+		if (ops[n].flags & SEM_UNDO)
+			undo->adjust[ops[n].num] = (int16_t)(undo->adjust[ops[n].num] + ops[n].op);
+	}
 }
 
 /*
@@ -235,16 +239,15 @@ static int try_ops(struct sem_set *set, const struct sem_op *ops, size_t count,
 			r = -ERANGE;
 		if (r < 0) {
 			*ret_blocked = i;
-			roll_back(set, ops, i);
+			roll_back(set, ops, i, undo);
 			return r;
 		}
 		sem->value = (uint16_t)value;
-	}
-	for (size_t i = 0; i < count; i++) {
-		set->sems[ops[i].num].pid = pid;
 		if (ops[i].flags & SEM_UNDO)
 			undo->adjust[ops[i].num] = (int16_t)(undo->adjust[ops[i].num] - ops[i].op);
 	}
+	for (size_t i = 0; i < count; i++)
+		set->sems[ops[i].num].pid = pid;
 	return 0;
 }
 
