@@ -496,6 +496,29 @@ TEST(mounts_that_arrive_are_locked)
 	wait_ok(pid);
 }
 
+TEST(groups_of_a_peer_are_told_in_the_namespace_of_the_asker)
+{
+	const gid_t groups[] = { 1234, 5678 };
+	gid_t told[2];
+	socklen_t len = sizeof(told);
+	pid_t pid;
+	int fds[2];
+
+	need_user_namespaces();
+	CHILD (pid) {
+		OK(setgroups(2, groups));
+		OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+		OK(getsockopt(fds[0], SOL_SOCKET, SO_PEERGROUPS, told, &len));
+		CHECK_EQ(len, sizeof(told));
+		CHECK_EQ(told[1], 5678);
+		enter();
+		OK(getsockopt(fds[0], SOL_SOCKET, SO_PEERGROUPS, told, &len));
+		CHECK_EQ(told[0], OVERFLOW);
+		CHECK_EQ(told[1], OVERFLOW);
+	}
+	wait_ok(pid);
+}
+
 TEST(networks_of_others_stay_theirs)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,

@@ -336,8 +336,11 @@ static int get_groups(const struct unix_socket *u, void *value, size_t *len)
 		*len = want;
 		return -ERANGE;
 	}
-	if (want)
-		memcpy(value, u->peer_cred->groups, want);
+	for (size_t i = 0; i < u->peer_cred->groups_len; i++) {
+		const gid_t gid = task_gid_out(task_current(), u->peer_cred->groups[i]);
+
+		memcpy((gid_t *)value + i, &gid, sizeof(gid));
+	}
 	*len = want;
 	return 0;
 }
