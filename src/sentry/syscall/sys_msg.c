@@ -84,7 +84,7 @@ static sysret_t msg_stat(struct task *t, int id, int cmd, uaddr_t buf)
 	struct ipc_object *object = NULL;
 	const struct msg_queue *q;
 	struct msqid_abi ds;
-	int r = 0;
+	int found, r = 0;
 
 	if (cmd == IPC_STAT)
 		r = ipc_find(&t->ns->ipc->msg, id, &object);
@@ -108,10 +108,11 @@ static sysret_t msg_stat(struct task *t, int id, int cmd, uaddr_t buf)
 		.lrpid = q->lrpid,
 	};
 	ipc_perm_out(object, task_current()->cred, &ds.perm);
+	found = object->id; /* the queue may go while the copy waits */
 	r = user_copy_out(task_um(t), buf, &ds, sizeof(ds));
 	if (r < 0)
 		return r;
-	return cmd == IPC_STAT ? 0 : object->id;
+	return cmd == IPC_STAT ? 0 : found;
 }
 
 static sysret_t msg_set(struct task *t, int id, uaddr_t buf)
