@@ -12,11 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/core/khash.h"
 #include "sentry/vfs/internal.h"
 
-#define DENTRY_HASH_BITS 14u
+static uint32_t hash_of(const struct list_head *node)
+{
+	return list_entry(node, struct dentry, hash_node)->hash;
+}
 
-static struct list_head buckets[1u << DENTRY_HASH_BITS]; /* zeroed: not used yet */
+static struct khash names = { .hash = hash_of };
 static struct list_head lru = LIST_HEAD_INIT(lru);
 static unsigned int lru_len;
 
@@ -28,15 +32,6 @@ static uint32_t name_hash(const struct dentry *parent, const struct vfs_name *na
 		h = (h ^ (unsigned char)name->bytes[i]) * 0x100000001b3ull;
 	h ^= h >> 29;
 	return (uint32_t)(h * 0x9e3779b97f4a7c15ull >> 32);
-}
-
-static struct list_head *bucket_of(uint32_t hash)
-{
-	struct list_head *bucket = &buckets[hash >> (32 - DENTRY_HASH_BITS)];
-
-	if (!bucket->next)
-		list_init(bucket);
-	return bucket;
 }
 
 static struct dentry *dentry_alloc(struct dentry *parent, const char *name, size_t len)
@@ -70,7 +65,7 @@ static void dentry_hash(struct dentry *d)
 
 	d->hash = name_hash(d->parent, &name);
 	d->unhashed = false;
-	list_add(&d->hash_node, bucket_of(d->hash));
+	khash_add(&names, &d->hash_node);
 }
 
 struct dentry *dentry_new_root(struct superblock *sb, struct inode *inode)
@@ -107,7 +102,7 @@ static struct dentry *dentry_kill(struct dentry *d)
 
 	assert(d->refs == 0 && list_empty(&d->children) && d->mounts == 0);
 	lru_remove(d);
-	list_del(&d->hash_node);
+	khash_del(&names, &d->hash_node);
 	list_del(&d->sibling);
 	free(d->name);
 	free(d);
@@ -141,7 +136,7 @@ void dentry_unref(struct dentry *d)
 struct dentry *dentry_find(struct dentry *parent, const struct vfs_name *name)
 {
 	const uint32_t hash = name_hash(parent, name);
-	struct list_head *bucket = bucket_of(hash);
+	struct list_head *bucket = khash_bucket(&names, hash);
 	struct dentry *d;
 
 	list_for_each(d, bucket, hash_node) if (d->hash == hash && d->parent == parent &&
@@ -189,13 +184,13 @@ void dentry_drop(struct dentry *d)
 		return;
 	dentry_ref(d);
 	d->unhashed = true;
-	list_del(&d->hash_node);
+	khash_del(&names, &d->hash_node);
 	list_for_each_safe(child, next, &d->children, sibling)
 	{
 		if (child->refs > 0 || child->unhashed)
 			continue;
 		child->unhashed = true;
-		list_del(&child->hash_node);
+		khash_del(&names, &child->hash_node);
 		lru_remove(child);
 		list_add_tail(&child->lru_node, &unused);
 	}
@@ -218,7 +213,7 @@ static struct dentry *dentry_rename(struct dentry *d, struct dentry *parent, cha
 {
 	struct dentry *old = d->parent;
 
-	list_del(&d->hash_node);
+	khash_del(&names, &d->hash_node);
 	list_del(&d->sibling);
 	d->parent = dentry_ref(parent);
 	d->name = name;

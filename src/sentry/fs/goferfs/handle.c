@@ -284,8 +284,8 @@ static unsigned int writers_from(struct goferfs *fs, unsigned int *bucket,
 	struct gofer_inode *gi;
 	unsigned int n = 0;
 
-	for (; *bucket < GOFERFS_BUCKETS && n == 0; ++*bucket) {
-		list_for_each(gi, &fs->buckets[*bucket], hash_node)
+	for (; fs->inodes.buckets && *bucket < 1u << fs->inodes.bits && n == 0; ++*bucket) {
+		list_for_each(gi, &fs->inodes.buckets[*bucket], hash_node)
 		{
 			if (gi->handles[HANDLE_WRITE] && n < SYNC_BATCH)
 				found[n++] = gofer_handle_ref(gi->handles[HANDLE_WRITE]);

@@ -31,20 +31,23 @@ uint64_t gofer_ino(const struct goferfs *fs, uint64_t dev, uint64_t ino)
 	return dev == fs->dev ? ino : ino ^ (dev * 0x9e3779b97f4a7c15ull | 1ull << 63);
 }
 
-static struct list_head *bucket_of(struct goferfs *fs, uint64_t dev, uint64_t ino)
+static uint32_t hash_of(uint64_t dev, uint64_t ino)
 {
-	const uint64_t h = (dev * 31 + ino) * 0x9e3779b97f4a7c15ull;
-
-	return &fs->buckets[h >> 52];
+	return (uint32_t)((dev * 31 + ino) * 0x9e3779b97f4a7c15ull >> 32);
 }
 
-_Static_assert(GOFERFS_BUCKETS == 1u << 12, "twelve bits of hash");
+uint32_t gofer_inode_hash(const struct list_head *node)
+{
+	const struct gofer_inode *gi = list_entry(node, struct gofer_inode, hash_node);
+
+	return hash_of(gi->dev, gi->host_ino);
+}
 
 struct gofer_inode *gofer_inode_find(struct goferfs *fs, uint64_t dev, uint64_t ino)
 {
 	struct gofer_inode *gi;
 
-	list_for_each(gi, bucket_of(fs, dev, ino),
+	list_for_each(gi, khash_bucket(&fs->inodes, hash_of(dev, ino)),
 		      hash_node) if (gi->dev == dev && gi->host_ino == ino) return gi;
 	return NULL;
 }
@@ -144,7 +147,7 @@ int gofer_inode_get(struct goferfs *fs, const struct gofer_entry *entry, struct 
 	gi->dev = attr->dev;
 	gi->host_ino = attr->ino;
 	list_init(&gi->idle_node);
-	list_add(&gi->hash_node, bucket_of(fs, attr->dev, attr->ino));
+	khash_add(&fs->inodes, &gi->hash_node);
 	set_attr(gi, attr);
 	inodes++;
 	*ret = &gi->inode;
@@ -155,7 +158,7 @@ void gofer_inode_evict(struct inode *inode)
 {
 	struct gofer_inode *gi = gofer_inode(inode);
 
-	list_del(&gi->hash_node);
+	khash_del(&gi->fs->inodes, &gi->hash_node);
 	gofer_handles_drop(gi);
 	gofer_dir_forget_listing(inode);
 	gofer_forget(gi->node);

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/list.h"
+#include "sentry/core/khash.h"
 #include "sentry/fs/goferfs/goferfs.h"
 #include "sentry/vfs/file.h"
 #include "wire/gofer_codec.h"
@@ -27,8 +28,7 @@
 	1024u /* entries of a directory that are looked through for files to open */
 #define GOFERFS_FRESH_NS 50000u	     /* shared mode: attributes are asked for once in so long */
 #define GOFERFS_COPY_MIN (64u << 10) /* bytes that the gofer is asked to copy */
-#define GOFERFS_BUCKETS	 4096u
-#define NAMELESS_TRIES	 64u /* names of files that get none */
+#define NAMELESS_TRIES	 64u	     /* names of files that get none */
 
 /* --- connection.c --- */
 
@@ -83,8 +83,8 @@ struct goferfs {
 	uint32_t flags; /* enum gofer_root_flags */
 	uint64_t dev;	/* host's, of the root */
 	uint64_t root_node;
-	struct gofer_expected *expected;	   /* expect.c; owned */
-	struct list_head buckets[GOFERFS_BUCKETS]; /* inodes by host dev and ino */
+	struct gofer_expected *expected; /* expect.c; owned */
+	struct khash inodes;		 /* by host dev and ino */
 };
 
 /* A donated host descriptor. In use as long as anybody works with it, also across parks. */
@@ -151,6 +151,8 @@ int gofer_inode_getattr(struct inode *inode);
 int gofer_inode_refresh(struct gofer_inode *gi, const struct gofer_handle *h);
 int gofer_inode_setattr(struct inode *inode, const struct setattr *attr);
 void gofer_inode_evict(struct inode *inode);
+/* Of a node of fs->inodes. */
+uint32_t gofer_inode_hash(const struct list_head *node);
 /* There is an inode of this number. */
 bool gofer_inode_known(struct goferfs *fs, uint64_t dev, uint64_t ino);
 /* It, not referenced, or NULL. */

@@ -48,7 +48,10 @@ static int sb_sync(struct superblock *sb)
 
 static void sb_put(struct superblock *sb)
 {
-	free(goferfs_of(sb));
+	struct goferfs *fs = goferfs_of(sb);
+
+	khash_done(&fs->inodes);
+	free(fs);
 }
 
 static const struct superblock_ops exclusive_ops = {
@@ -95,8 +98,7 @@ int goferfs_mount(uint32_t root, bool exclusive, struct superblock **ret)
 
 	if (!fs)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < GOFERFS_BUCKETS; i++)
-		list_init(&fs->buckets[i]);
+	fs->inodes.hash = gofer_inode_hash;
 	fs->exclusive = exclusive;
 	superblock_init(&fs->sb, exclusive ? &exclusive_ops : &shared_ops, "gofer", 0);
 	fs->sb.no_negative = !exclusive;
