@@ -25,6 +25,8 @@
 #define SEED_TRIES  64
 #define SEED_STRIDE 0x100000000ull
 
+#define SA_RESTORER_FLAG 0x04000000u /* of Linux, not of libc */
+
 uaddr_t ptrace_code_uaddr, ptrace_scratch_uaddr;
 int ptrace_donor_fd = -EBADF, ptrace_taker_fd_number = 0;
 
@@ -43,15 +45,24 @@ static char *map_pages(void)
 	return NULL;
 }
 
-static void never_called(int sig, siginfo_t *info, void *uc)
+/*
+ * No signal frame without a handler (ptrace_read_trap()), which nobody ever executes. By the bare
+ * call: its mask must be empty whatever a sanitizer makes of sigaction(2).
+ */
+static void set_handler(int sig)
 {
+	const struct {
+		uint64_t handler, flags, restorer, mask;
+	} act = { .handler = ptrace_code_uaddr,
+		  .flags = SA_SIGINFO | SA_NODEFER | SA_RESTORER_FLAG,
+		  .restorer = ptrace_code_uaddr };
+
+	(void)syscall(SYS_rt_sigaction, sig, &act, NULL, sizeof(act.mask));
 }
 
 /* The child: nothing of libc's stays registered with the kernel, then it stops to be traced. */
 static _Noreturn void seed_main(int taker)
 {
-	const struct sigaction handled = { .sa_sigaction = never_called,
-					   .sa_flags = SA_SIGINFO | SA_NODEFER };
 	const sigset_t none = { 0 };
 
 	if (__rseq_size > 0)
@@ -61,9 +72,8 @@ static _Noreturn void seed_main(int taker)
 	(void)syscall(SYS_set_tid_address, NULL);
 	for (int sig = 1; sig < NSIG; sig++)
 		(void)signal(sig, SIG_DFL);
-	/* No frame without a handler (ptrace_read_trap()). */
-	(void)sigaction(SIGSEGV, &handled, NULL);
-	(void)sigaction(SIGBUS, &handled, NULL);
+	set_handler(SIGSEGV);
+	set_handler(SIGBUS);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
