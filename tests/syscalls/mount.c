@@ -2,6 +2,7 @@
 /* mount(2), umount2(2), pivot_root(2), chroot(2): rights, flags, propagation, in a namespace of the
  * case's own. */
 #include <sys/mount.h>
+#include <sys/statfs.h>
 
 #include "harness.h"
 
@@ -57,6 +58,33 @@ TEST(size_limit)
 		n++;
 	CHECK_EQ(n, 4);
 	CHECK_ERRNO(write(fd, block, sizeof(block)), ENOSPC);
+}
+
+/* A mapping may take more than there is, or ends with SIGBUS; what it took comes back. */
+TEST(size_comes_back_after_a_mapping)
+{
+	const size_t len = 1 << 20;
+	struct statfs st;
+	struct stat file;
+	pid_t pid;
+	char *p;
+	int fd;
+
+	own_mounts();
+	OK(mkdir("d", 0755));
+	OK(mount("none", "d", "tmpfs", 0, "size=256k"));
+	fd = OK(open("d/f", O_CREAT | O_RDWR, 0600));
+	OK(ftruncate(fd, (off_t)len));
+	CHILD (pid) {
+		p = OK(mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+		memset(p, 1, len);
+	}
+	OK(waitpid(pid, NULL, 0));
+	OK(fstat(fd, &file));
+	OK(close(fd));
+	OK(unlink("d/f"));
+	OK(statfs("d", &st));
+	CHECK_EQ(st.f_bfree, st.f_blocks);
 }
 
 TEST(read_only)

@@ -38,6 +38,7 @@ static void recharge(struct tmpfs_inode *t)
 	const uint64_t pages = pages_of(memfile_resident(t->mem));
 
 	if (charge(t, pages) < 0) {
+		t->pages += sb->pages_max - sb->pages; /* what it gives back when it goes */
 		sb->pages = sb->pages_max;
 		t->inode.blocks = pages * (PAGE / 512);
 	}
