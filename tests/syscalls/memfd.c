@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memfd_create(2) and seals. */
+#include <pthread.h>
+#include <sched.h>
+
 #include "harness.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -123,6 +126,38 @@ TEST(seal_of_seals)
 	OK(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL));
 	CHECK_ERRNO(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EPERM);
 	CHECK_ERRNO(fcntl(fd, F_ADD_SEALS, 0), EPERM);
+}
+
+#define LARGE (16u << 20)
+
+static int sealed;
+static char *source;
+
+static void *write_all(void *arg)
+{
+	CHECK_EQ(pwrite(sealed, source, LARGE, 0), LARGE);
+	return arg;
+}
+
+/* Who finds the seal may rely on what he reads. */
+TEST(seal_waits_for_a_write_under_way)
+{
+	char path[64], *view, seen;
+	pthread_t t;
+
+	sealed = make();
+	source = OK(mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	memset(source, 'x', LARGE);
+	OK(ftruncate(sealed, LARGE));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", sealed);
+	view = OK(mmap(NULL, LARGE, PROT_READ, MAP_SHARED, OK(open(path, O_RDONLY)), 0));
+	CHECK_EQ(pthread_create(&t, NULL, write_all, NULL), 0);
+	while (((volatile char *)view)[0] != 'x')
+		sched_yield();
+	OK(fcntl(sealed, F_ADD_SEALS, F_SEAL_WRITE));
+	seen = ((volatile char *)view)[LARGE - 1];
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	CHECK_EQ(((volatile char *)view)[LARGE - 1], seen);
 }
 
 TEST(seal_errors)

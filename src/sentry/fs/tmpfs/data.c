@@ -259,14 +259,15 @@ static int data_mmap(struct file *f, int prot, int flags, uint64_t offset, uint6
 	struct tmpfs_inode *t = tmpfs_inode(f->inode);
 	int r, fd;
 
-	if (flags & MAP_SHARED && prot & PROT_WRITE &&
-	    t->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
-		return -EPERM;
 	krwlock_write_lock(&f->inode->lock);
 	r = convert(t);
 	krwlock_write_unlock(&f->inode->lock);
 	if (r < 0)
 		return r;
+	/* Not before the wait: what comes from here on is counted before anybody else runs. */
+	if (flags & MAP_SHARED && prot & PROT_WRITE &&
+	    t->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		return -EPERM;
 	fd = f->mode & FMODE_WRITE ? t->mem->host_fd : memfile_reader(t->mem);
 	if (fd < 0)
 		return fd;

@@ -124,17 +124,8 @@ int tmpfs_get_seals(const struct file *f)
 	return f->ops == &tmpfs_file_ops ? (int)tmpfs_inode(f->inode)->seals : -EINVAL;
 }
 
-int tmpfs_add_seals(struct file *f, unsigned int seals)
+static int add_seals(struct tmpfs_inode *t, unsigned int seals)
 {
-	struct tmpfs_inode *t;
-
-	if (f->ops != &tmpfs_file_ops)
-		return -EINVAL;
-	t = tmpfs_inode(f->inode);
-	if (!(f->mode & FMODE_WRITE))
-		return -EPERM;
-	if (seals & ~(unsigned int)SEALS_ALL)
-		return -EINVAL;
 	if (t->seals & F_SEAL_SEAL)
 		return -EPERM;
 	if (seals & F_SEAL_WRITE && !(t->seals & F_SEAL_WRITE) && t->inode.writable_maps > 0)
@@ -143,4 +134,21 @@ int tmpfs_add_seals(struct file *f, unsigned int seals)
 		seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 	t->seals |= seals;
 	return 0;
+}
+
+/* Who sees a seal sees no change any more: a write that is under way comes to its end first. */
+int tmpfs_add_seals(struct file *f, unsigned int seals)
+{
+	int r;
+
+	if (f->ops != &tmpfs_file_ops)
+		return -EINVAL;
+	if (!(f->mode & FMODE_WRITE))
+		return -EPERM;
+	if (seals & ~(unsigned int)SEALS_ALL)
+		return -EINVAL;
+	krwlock_write_lock(&f->inode->lock);
+	r = add_seals(tmpfs_inode(f->inode), seals);
+	krwlock_write_unlock(&f->inode->lock);
+	return r;
 }
