@@ -60,6 +60,24 @@ TEST(size_limit)
 	CHECK_ERRNO(write(fd, block, sizeof(block)), ENOSPC);
 }
 
+/* Calls go down from one to the next: the kernel's stack is not endless. */
+TEST(overlays_lie_two_on_each_other)
+{
+	own_mounts();
+	OK(mkdir("d", 0755));
+	OK(mount("none", "d", "tmpfs", 0, NULL));
+	OK(chdir("d"));
+	OK(mkdir("a", 0755));
+	OK(mkdir("b", 0755));
+	OK(mkdir("one", 0755));
+	OK(mkdir("two", 0755));
+	OK(mkdir("three", 0755));
+	if (mount("o", "one", "overlay", 0, "lowerdir=a:b"))
+		SKIP("no overlay: %s", test_errno_name(errno));
+	OK(mount("o", "two", "overlay", 0, "lowerdir=one:b"));
+	CHECK_ERRNO(mount("o", "three", "overlay", 0, "lowerdir=b:two"), EINVAL);
+}
+
 /* A mapping may take more than there is, or ends with SIGBUS; what it took comes back. */
 TEST(size_comes_back_after_a_mapping)
 {

@@ -44,7 +44,8 @@ struct superblock {
 	bool anonymous;	   /* pipes, sockets: never mounted in a namespace */
 
 	struct superblock
-		*covers; /* an overlay's lower one, whose inodes its names keep; or NULL */
+		*covers;       /* an overlay's lower one, whose inodes its names keep; or NULL */
+	unsigned int overlays; /* that it consists of, one on the other */
 
 	struct user_ns *user_ns; /* of who mounted it; one reference, NULL: the initial one */
 

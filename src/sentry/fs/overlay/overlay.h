@@ -12,6 +12,7 @@
 #include "sentry/vfs/superblock.h"
 
 #define OVERLAY_NAMES_MAX 1000000u /* of one directory, when it is listed */
+#define OVERLAY_DEPTH_MAX 2u	   /* overlays of overlays, as Linux has it */
 #define OVERLAY_LOWER_MAX 128u	   /* directories of lowerdir= */
 
 /* The type "overlay" for mount(2). */

@@ -119,6 +119,8 @@ int overlay_new(struct superblock *lower, struct superblock *upper, struct super
 		r = path_of_instance(upper, &up);
 	if (r == 0)
 		r = new_from_paths(&low, upper ? &up : NULL, true, ret);
+	if (r == 0)
+		(*ret)->overlays = 1;
 	path_unref(&low);
 	path_unref(&up);
 	return r;
@@ -216,6 +218,20 @@ static int stack_lower(const struct wanted *w, struct path *ret)
 	return 0;
 }
 
+/* How many overlays the new one would be, with those in it. */
+static unsigned int depth_of(const struct wanted *w)
+{
+	unsigned int deepest = w->upper.dentry ? w->upper.dentry->sb->overlays : 0;
+
+	for (size_t i = 0; i < w->lower_len; i++) {
+		const unsigned int n = w->lower[i].dentry->sb->overlays;
+
+		if (n > deepest)
+			deepest = n;
+	}
+	return deepest + 1;
+}
+
 static int overlay_mount(const struct filesystem_type *type, const char *source, const char *data,
 			 const struct cred *cred, struct superblock **ret)
 {
@@ -231,15 +247,20 @@ static int overlay_mount(const struct filesystem_type *type, const char *source,
 	r = parse_options(text, w);
 	if (r == 0 && (w->lower_len == 0 || (!w->upper.dentry && w->lower_len < 2)))
 		r = -EINVAL;
+	/* Calls go down from each to the next, on one stack. */
+	if (r == 0 && depth_of(w) > OVERLAY_DEPTH_MAX)
+		r = -EINVAL;
 	if (r == 0)
 		r = stack_lower(w, &lower);
 	if (r == 0) {
 		r = new_from_paths(&lower, w->upper.dentry ? &w->upper : NULL, true, ret);
 		path_unref(&lower);
 	}
-	wanted_done(w);
-	if (r == 0)
+	if (r == 0) {
+		(*ret)->overlays = depth_of(w);
 		ovl_sb(*ret)->options = TAKE_PTR(shown);
+	}
+	wanted_done(w);
 	return r;
 }
 
