@@ -43,15 +43,22 @@ static struct early_file *to_early(struct file *f)
 static int at_work(struct file *f, struct file **ret)
 {
 	struct early_file *e = to_early(f);
-	struct inode *old = f->inode;
+	struct inode *old;
+	struct file *upper;
 	int r;
 
 	if (!e->upper && e->o->upper) {
-		r = ovl_open_real(e->o->upper, f->flags, &e->upper);
+		r = ovl_open_real(e->o->upper, f->flags, &upper);
 		if (r < 0)
 			return r;
-		f->inode = inode_ref(e->o->upper);
-		inode_unref(old);
+		if (e->upper) { /* another thread was faster while this one waited */
+			file_unref(upper);
+		} else {
+			e->upper = upper;
+			old = f->inode;
+			f->inode = inode_ref(e->o->upper);
+			inode_unref(old);
+		}
 	}
 	*ret = e->upper ? e->upper : e->lower;
 	return 0;

@@ -5,7 +5,9 @@
 
 #include "unit/sentry/vfs/world.h"
 
+#include "sentry/core/fiber.h"
 #include "sentry/fs/overlay/overlay.h"
+#include "sentry/fs/tmpfs/node.h"
 #include "sentry/vfs/mount.h"
 
 static struct superblock *lower, *upper, *both;
@@ -288,6 +290,66 @@ static void a_removed_lower_file_can_still_be_written(void **state)
 	assert_int_equal(stat_of("mnt/file"), -ENOENT);
 }
 
+static struct inode_ops slow;
+static bool second_is_done;
+
+static int slow_open(struct inode *inode, uint32_t flags, struct file **ret)
+{
+	fiber_yield();
+	return tmpfs_open(inode, flags, ret);
+}
+
+static void read_first(void *arg)
+{
+	struct iovec single;
+	struct uio u;
+	uint64_t pos = 0;
+	char c = 0;
+
+	uio_init(&u, NULL, &single, (uintptr_t)&c, 1);
+	assert_int_equal(file_read(arg, &u, &pos), 1);
+	assert_int_equal(c, 'L');
+}
+
+static void read_second(void *arg)
+{
+	read_first(arg);
+	second_is_done = true;
+}
+
+static void read_twice(void *arg)
+{
+	assert_int_equal(fiber_spawn("second", read_second, arg, NULL), 0);
+	read_first(arg);
+	while (!second_is_done)
+		fiber_yield();
+}
+
+/* Two threads of one open file are the first to meet the copy. */
+static void a_copy_is_taken_over_once(void **state)
+{
+	struct file *early, *out;
+	struct path low, up;
+	unsigned int refs;
+
+	assert_int_equal(path_walk(&world.as_root, NULL, "low/file", 0, &low), 0);
+	assert_int_equal(w_open("mnt/file", O_RDONLY, &early), 0);
+	assert_int_equal(w_open("mnt/file", O_WRONLY, &out), 0);
+	assert_int_equal(f_write(out, "L", 1), 1);
+	file_unref(out);
+	assert_int_equal(path_walk(&world.as_root, NULL, "up/file", 0, &up), 0);
+	slow = *up.dentry->inode->ops;
+	slow.open = slow_open;
+	up.dentry->inode->ops = &slow;
+	refs = low.dentry->inode->refs;
+	second_is_done = false;
+	in_fiber(read_twice, early);
+	assert_int_equal(low.dentry->inode->refs, refs - 1);
+	file_unref(early);
+	path_unref(&low);
+	path_unref(&up);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -304,6 +366,7 @@ int main(void)
 		T(our_marks_are_not_seen),
 		T(hard_links_are_one_file),
 		T(a_removed_lower_file_can_still_be_written),
+		T(a_copy_is_taken_over_once),
 	};
 
 	return cmocka_run_group_tests_name("sentry/fs/overlay", tests, NULL, NULL);
