@@ -83,7 +83,12 @@ int ovl_inode_get(struct ovl_sb *sb, struct inode *upper, struct inode *lower,
 {
 	const struct inode *real = upper ? upper : lower;
 	struct ovl_inode *o = find(sb, upper, lower);
+	uint64_t ino = 0;
 
+	if (!o) {
+		ino = number_of(upper, lower); /* may park: look again */
+		o = find(sb, upper, lower);
+	}
 	if (o) {
 		inode_unref(upper);
 		inode_unref(lower);
@@ -96,8 +101,7 @@ int ovl_inode_get(struct ovl_sb *sb, struct inode *upper, struct inode *lower,
 		inode_unref(lower);
 		return -ENOMEM;
 	}
-	inode_init(&o->inode, &sb->sb, ops_for(real->mode), number_of(upper, lower), real->mode,
-		   NULL);
+	inode_init(&o->inode, &sb->sb, ops_for(real->mode), ino, real->mode, NULL);
 	o->upper = upper;
 	o->lower = lower;
 	if (!upper && parent) {
@@ -212,7 +216,7 @@ ssize_t ovl_listxattr(struct inode *inode, char *list, size_t size)
 	len = real->ops->listxattr(real, NULL, 0);
 	if (len <= 0)
 		return len;
-	all = malloc((size_t)len);
+	all = calloc(1, (size_t)len + 1);
 	if (!all)
 		return -ENOMEM;
 	len = real->ops->listxattr(real, all, (size_t)len);
