@@ -64,12 +64,13 @@ static int read_state(int dir_fd, char state[static 16])
 
 /*
  * v1: a task that is born or moved in while the group freezes can leave it in FREEZING for good;
- * writing FROZEN again looks at all tasks anew, and now and then a thaw lets a stuck one go on.
+ * writing FROZEN again looks at all tasks anew, and now and then a thaw lets a stuck one go on, for
+ * longer each time: a stub waits unfreezably for its sentry, which may be frozen already.
  */
 static int freeze_v1(int dir_fd)
 {
 	const int64_t deadline_ns = cgroup_clock_ns() + FREEZE_WAIT_NS;
-	unsigned int wait_us = 0;
+	unsigned int wait_us = 0, thaw_us = 0;
 	char state[16];
 	int r;
 
@@ -86,6 +87,7 @@ static int freeze_v1(int dir_fd)
 		if (i % FREEZE_RETRY == 0) {
 			wait_us = 0;
 			(void)fd_write_file(dir_fd, "freezer.state", "THAWED");
+			(void)cgroup_pause(&thaw_us, deadline_ns);
 		}
 	}
 	/* Half frozen is worse than running. */

@@ -176,6 +176,91 @@ static void who_says_that_it_made_a_child_and_did_not_is_ended(void **state)
 	hostile_on_fiber(do_ghost);
 }
 
+/* Stops and continues a process until it is gone, at random moments. */
+static pid_t tease(pid_t victim_pid)
+{
+	const pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (unsigned int i = 1; kill(victim_pid, SIGSTOP) == 0; i++) {
+			(void)usleep(i * 7919 % 150);
+			(void)kill(victim_pid, SIGCONT);
+			(void)usleep(i * 104729 % 300);
+		}
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+static void do_teased(void)
+{
+	struct platform_thread *t, *child;
+	pid_t teaser;
+
+	hostile_honest_begins();
+	t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
+	teaser = tease(t->space->tgid);
+	for (unsigned int i = 0; i < scaled(2000, 150); i++) {
+		assert_int_equal(platform->thread_fork(t, &child), 0);
+		platform->thread_free(child);
+	}
+	assert_int_equal(kill(teaser, SIGKILL), 0);
+	assert_int_equal(waitpid(teaser, NULL, 0), teaser);
+	assert_int_equal(kill(t->space->tgid, SIGCONT), 0);
+	platform->thread_free(t);
+	hostile_honest_lives();
+	platform->thread_free(hostile_honest);
+}
+
+/* The kernel restarts a clone that a stop meets: it asks twice and has one child. */
+static void a_stop_between_word_and_clone_loses_no_child(void **state)
+{
+	hostile_on_fiber(do_teased);
+}
+
+static pid_t unknown_task(unsigned int life_us)
+{
+	const pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)usleep(life_us);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+static void do_hidden(void)
+{
+	struct systrap_birth b = { .process = true };
+	int status;
+
+	hostile_honest_begins();
+	b.parent = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
+	(void)signal(SIGCHLD, SIG_IGN); /* nobody waits for it */
+	b.since = unknown_task(50000) - 1;
+	assert_int_equal(systrap_no_ghost(&b), 0);
+	(void)signal(SIGCHLD, SIG_DFL);
+	if (getpid() == 1) {
+		b.since = unknown_task(60000000) - 1;
+		assert_int_equal(systrap_no_ghost(&b), -ESRCH);
+		assert_int_equal(waitpid(b.since + 1, &status, 0), b.since + 1);
+		assert_true(WIFSIGNALED(status));
+		assert_true(platform->space_dead(platform->thread_space(b.parent)));
+	}
+	platform->thread_free(b.parent);
+	hostile_honest_lives();
+	platform->thread_free(hostile_honest);
+}
+
+static void a_task_that_a_taken_back_clone_has_made_is_found(void **state)
+{
+	hostile_on_fiber(do_hidden);
+}
+
 /* Ends its own host thread, whose number is then anybody's. */
 static void exit_itself(struct platform_thread *t)
 {
@@ -397,6 +482,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_thread_that_nobody_knows_costs_its_process_its_life),
 		cmocka_unit_test(a_parent_that_dies_between_grant_and_birth_has_no_child),
 		cmocka_unit_test(who_says_that_it_made_a_child_and_did_not_is_ended),
+		cmocka_unit_test(a_stop_between_word_and_clone_loses_no_child),
+		cmocka_unit_test(a_task_that_a_taken_back_clone_has_made_is_found),
 		cmocka_unit_test(numbers_that_come_again_lead_no_copy_astray),
 		cmocka_unit_test(a_descriptor_that_changes_under_a_call_gives_no_right),
 	};

@@ -92,7 +92,7 @@ def test_a_signal_to_a_paused_container_arrives_after_the_resume(runtime, bundle
 def test_pause_and_resume_many_times_under_forking(runtime, bundle, scaled):
     runtime.run_detached(bundle, ["sh", "-c", "while :; do /bin/busybox true; done"])
 
-    for _ in range(scaled(200, 5)):
+    for _ in range(scaled(400, 40)):
         runtime.pause(bundle)
         assert runtime.status(bundle) == "paused"
         runtime.resume(bundle)

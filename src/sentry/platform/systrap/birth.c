@@ -7,6 +7,10 @@
  * carries the nonce of the clone that was granted, and the kernel says who it is. While it waits
  * for our answer it cannot go away unnoticed: pidfd_open(2), then NOTIF_ID_VALID. A notification
  * that nobody expects costs its process its life, so a flood is short.
+ *
+ * A clone is restarted by the kernel (ERESTARTNOINTR) when a freezer or a signal of the host comes
+ * between our word and the call: then it asks a second time. It is told EINTR, and may try with
+ * another nonce when no task has come of the first (ghost.c).
  */
 #include <errno.h>
 #include <linux/sched.h>
@@ -143,6 +147,22 @@ static bool find_grant(struct platform_thread *t, const struct seccomp_notif *n)
 	return false;
 }
 
+/* The clone that this thread was allowed and that has no child yet; once. */
+static bool is_restarted(const struct platform_thread *t, const struct seccomp_notif *n)
+{
+	struct systrap_birth *b;
+
+	list_for_each(b, &systrap.births, node)
+	{
+		if (b->parent == t && !b->born && !b->restarted && n->data.nr == SYS_clone &&
+		    n->data.args[0] == b->flags) {
+			b->restarted = true;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void on_notification(struct kloop_fd *source, uint32_t events)
 {
 	struct seccomp_notif n;
@@ -166,6 +186,10 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 		policy_expect();
 		systrap.counts.words_given++;
 		answer(&n, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+		return;
+	}
+	if (t && is_restarted(t, &n)) {
+		answer(&n, 0, -EINTR, 0);
 		return;
 	}
 	kill_notifier((pid_t)n.pid);
@@ -196,7 +220,7 @@ static uint64_t new_nonce(void)
 }
 
 /* Clone with this birth; the parent reports when its call has returned. 0 or -errno. */
-static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b, uint64_t flags)
+static int clone_once(struct platform_thread *t, struct systrap_birth *b)
 {
 	const nsec_t deadline = nsec_add(kclock_monotonic(), BIRTH_NS);
 	int64_t r;
@@ -204,12 +228,12 @@ static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b, ui
 	b->nonce = new_nonce();
 	if (b->nonce == 0)
 		return -EAGAIN;
-	b->waiter = fiber_self();
+	b->restarted = false;
 	list_add(&b->node, &systrap.births);
-	systrap_grant(t, 0, SYS_clone, (const uint64_t[6]){ flags }, 1);
+	systrap_grant(t, 0, SYS_clone, (const uint64_t[6]){ b->flags }, 1);
 	t->ctx->act[0] = b->nonce;
 	t->ctx->act[1] = b->child->slot;
-	r = systrap_action(t, flags & CLONE_VM ? STUB_ACT_CLONE : STUB_ACT_FORK);
+	r = systrap_action(t, b->process ? STUB_ACT_FORK : STUB_ACT_CLONE);
 	while (r >= 0 && !b->born) {
 		if (fiber_park(deadline, false) == -ETIMEDOUT && !b->born) {
 			/*
@@ -222,13 +246,26 @@ static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b, ui
 		}
 	}
 	list_del(&b->node);
-	klog(platform, "a stub's %s is born: %d", flags & CLONE_VM ? "thread" : "process", (int)r);
+	klog(platform, "a stub's %s is born: %d", b->process ? "process" : "thread", (int)r);
 	return r < 0 ? (int)r : 0;
+}
+
+static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b)
+{
+	int r;
+
+	b->parent = t;
+	b->waiter = fiber_self();
+	do {
+		b->since = systrap.last_born;
+		r = clone_once(t, b);
+	} while (r == -EINTR && b->restarted && (r = systrap_no_ghost(b)) == 0);
+	return r;
 }
 
 int systrap_fork_stub(struct platform_thread *t, struct platform_thread **ret)
 {
-	struct systrap_birth b = { .process = true };
+	struct systrap_birth b = { .process = true, .flags = FORK_FLAGS };
 	struct platform_space *s;
 	int r;
 
@@ -241,7 +278,7 @@ int systrap_fork_stub(struct platform_thread *t, struct platform_thread **ret)
 		b.child->cpu = t->cpu; /* the host has seen to it */
 		/* Whether the child ever lets go of our slots is its own affair. */
 		t->space->cloned_out = true;
-		r = clone_and_wait(t, &b, FORK_FLAGS);
+		r = clone_and_wait(t, &b);
 		if (r < 0)
 			systrap_thread_forget(b.child);
 	}
@@ -256,7 +293,7 @@ int systrap_fork_stub(struct platform_thread *t, struct platform_thread **ret)
 int systrap_clone_thread(struct platform_thread *t, struct platform_thread **ret)
 {
 	struct platform_space *s = t->space;
-	struct systrap_birth b = { .process = false };
+	struct systrap_birth b = { .process = false, .flags = THREAD_FLAGS };
 	int r;
 
 	if (s->slots >= STUB_SLOTS)
@@ -266,7 +303,7 @@ int systrap_clone_thread(struct platform_thread *t, struct platform_thread **ret
 		return r;
 	policy_inherit(t, b.child);
 	b.child->cpu = t->cpu;
-	r = clone_and_wait(t, &b, THREAD_FLAGS);
+	r = clone_and_wait(t, &b);
 	if (r < 0) {
 		/* The slot is not used again: who knows what became of it. */
 		systrap_thread_forget(b.child);

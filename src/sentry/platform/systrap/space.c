@@ -242,6 +242,7 @@ int systrap_thread_new(struct platform_space *s, unsigned int slot, struct platf
 void systrap_thread_born(struct platform_thread *t, pid_t tid)
 {
 	t->tid = tid;
+	systrap.last_born = tid;
 	list_add(&t->tid_node, tid_bucket(tid));
 }
 

@@ -145,9 +145,13 @@ struct platform_thread {
 struct systrap_birth {
 	struct list_head node;
 	uint64_t nonce;
+	struct platform_thread *parent;
 	struct platform_thread *child; /* complete but for its identity */
+	uint64_t flags;		       /* of clone(2) */
+	pid_t since;		       /* systrap.last_born when it was granted */
 	bool process;		       /* or a thread */
 	bool born;
+	bool restarted; /* the call has asked a second time */
 	struct fiber *waiter;
 };
 
@@ -178,6 +182,7 @@ extern struct systrap {
 	struct list_head guests; /* threads that may post */
 	struct list_head taken;	 /* those that have and were not answered yet */
 	struct list_head births;
+	pid_t last_born; /* number of the newest task: what comes has higher ones, or begins anew */
 	struct list_head dying; /* spaces without references: their processes' ends are awaited */
 	struct list_head tids[SYSTRAP_TID_BUCKETS];
 	struct platform_counts counts;
@@ -188,6 +193,13 @@ static inline uint64_t systrap_at(uint64_t address)
 {
 	return address + systrap.slide;
 }
+
+/*
+ * Whether a clone that was allowed and asked again has made a task all the same: one with a number
+ * behind b->since that stays unknown. Waits for births under way. 0: none; -ESRCH: it and its
+ * parent's process are killed.
+ */
+int systrap_no_ghost(const struct systrap_birth *b);
 
 /* zygote.c */
 int systrap_zygote_start(int stub_fd);

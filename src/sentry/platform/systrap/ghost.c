@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A ghost: a task that came of a clone that was allowed and that never made its birth call. It has
+ * the filter, so it can make no call; but it runs, and no guest's kill(2) finds it.
+ *
+ * The sentry is pid 1 of a namespace whose numbers are given out in order and begin anew behind the
+ * reserved ones (pid_namespaces(7)). Who has one of those behind the last birth, can be signalled
+ * by us, and is in no book, is a child under way, a zombie that the zygote is about to reap, or a
+ * ghost: time tells.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "sentry/core/kclock.h"
+#include "sentry/core/klog.h"
+#include "sentry/platform/systrap/systrap_internal.h"
+
+#define NUMBERS	     1024  /* more than clones that can be under way */
+#define FIRST_AGAIN  300   /* RESERVED_PIDS of Linux */
+#define PID_MAX	     32768 /* the least that a host is set to by itself */
+#define LOOK_NS	     (NSEC_PER_SEC / 1000)
+#define UNDER_WAY_NS (12 * NSEC_PER_SEC) /* longer than a birth may take */
+
+/* A process of our stubs' user; nobody else's can be signalled. */
+static bool is_process(pid_t pid)
+{
+	AUTO_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return pidfd >= 0 && pid != getpid() && pid != systrap.zygote_pid &&
+	       syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0;
+}
+
+static pid_t look(const struct systrap_birth *b, pid_t from)
+{
+	const pid_t tgid = b->parent->space->tgid;
+
+	for (pid_t n = from; n < from + NUMBERS; n++) {
+		if (systrap_thread_by_tid(n))
+			continue;
+		if (b->process ? is_process(n) : syscall(SYS_tgkill, tgid, n, 0) == 0)
+			return n;
+	}
+	return 0;
+}
+
+static void end(const struct systrap_birth *b, pid_t ghost)
+{
+	AUTO_CLOSE int pidfd = b->process ? (int)syscall(SYS_pidfd_open, ghost, 0) : -1;
+
+	if (pidfd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	systrap_space_kill(b->parent->space);
+}
+
+int systrap_no_ghost(const struct systrap_birth *b)
+{
+	const nsec_t deadline = nsec_add(kclock_monotonic(), UNDER_WAY_NS);
+	pid_t found;
+
+	/* Without a namespace of our own (test programs) the numbers are everybody's. */
+	while (getpid() == 1) {
+		found = look(b, b->since + 1);
+		if (found == 0 && b->since + NUMBERS > PID_MAX)
+			found = look(b, FIRST_AGAIN);
+		if (found == 0 || b->parent->space->dead)
+			break;
+		if (kclock_monotonic() >= deadline) {
+			klog(platform, "task %d came of a clone that was taken back", found);
+			end(b, found);
+			break;
+		}
+		(void)fiber_park(nsec_add(kclock_monotonic(), LOOK_NS), false);
+	}
+	return b->parent->space->dead ? -ESRCH : 0;
+}
