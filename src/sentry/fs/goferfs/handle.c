@@ -17,12 +17,19 @@
 #include "sentry/core/hostwork.h"
 
 /* Inodes that keep descriptors though opens is 0; the first is the oldest. */
-static struct list_head idle = LIST_HEAD_INIT(idle);
-static uint32_t idle_len;
+struct kept {
+	struct list_head list;
+	uint32_t len;
+};
+
+/* Those that were closed, and those that were not opened yet: they came with another, or new. */
+static struct kept closed = { .list = LIST_HEAD_INIT(closed.list) };
+static struct kept fetched = { .list = LIST_HEAD_INIT(fetched.list) };
+static uint32_t turned_away; /* since the last one that was let in though `closed` was full */
 
 uint32_t gofer_idle_count(void)
 {
-	return idle_len;
+	return closed.len + fetched.len;
 }
 
 struct gofer_handle *gofer_handle_ref(struct gofer_handle *h)
@@ -49,7 +56,11 @@ static void idle_remove(struct gofer_inode *gi)
 	if (list_empty(&gi->idle_node))
 		return;
 	list_del(&gi->idle_node);
-	idle_len--;
+	if (gi->fetched)
+		fetched.len--;
+	else
+		closed.len--;
+	gi->fetched = false;
 }
 
 void gofer_handles_drop(struct gofer_inode *gi)
@@ -64,10 +75,17 @@ void gofer_handles_drop(struct gofer_inode *gi)
 	}
 }
 
+static void drop_oldest(struct kept *k)
+{
+	gofer_handles_drop(list_first(&k->list, struct gofer_inode, idle_node));
+}
+
 void gofer_idle_drop_all(void)
 {
-	while (!list_empty(&idle))
-		gofer_handles_drop(list_first(&idle, struct gofer_inode, idle_node));
+	while (!list_empty(&closed.list))
+		drop_oldest(&closed);
+	while (!list_empty(&fetched.list))
+		drop_oldest(&fetched);
 }
 
 void gofer_inode_opened(struct gofer_inode *gi)
@@ -76,18 +94,42 @@ void gofer_inode_opened(struct gofer_inode *gi)
 	idle_remove(gi);
 }
 
+/*
+ * When it is full the last one goes, and only now and then the oldest: who goes again and again
+ * through more files than can be kept would always find those gone that come next.
+ */
+static bool let_in(void)
+{
+	if (closed.len + GOFERFS_FETCHED_MAX < gofer_limits.idle)
+		return true;
+	if (++turned_away < GOFERFS_LET_IN)
+		return false;
+	turned_away = 0;
+	if (closed.len > 0)
+		drop_oldest(&closed);
+	return true;
+}
+
 /* Others may wait for a volume's file to be let go: nothing is kept in shared mode. */
 void gofer_inode_closed(struct gofer_inode *gi)
 {
 	if (--gi->opens > 0 || !gofer_handle_any(gi))
 		return;
-	if (!gi->fs->exclusive || gi->inode.nlink == 0) {
+	if (!gi->fs->exclusive || gi->inode.nlink == 0 || !let_in()) {
 		gofer_handles_drop(gi);
 		return;
 	}
-	list_add_tail(&gi->idle_node, &idle);
-	if (++idle_len > gofer_limits.idle)
-		gofer_handles_drop(list_first(&idle, struct gofer_inode, idle_node));
+	list_add_tail(&gi->idle_node, &closed.list);
+	closed.len++;
+}
+
+/* It has a descriptor that nobody has asked for yet. */
+static void keep_fetched(struct gofer_inode *gi)
+{
+	gi->fetched = true;
+	list_add_tail(&gi->idle_node, &fetched.list);
+	if (++fetched.len > GOFERFS_FETCHED_MAX)
+		drop_oldest(&fetched);
 }
 
 static struct gofer_handle *handle_new(int fd, uint32_t access)
@@ -116,10 +158,9 @@ void gofer_handle_adopt(struct gofer_inode *gi, int fd)
 		return;
 	}
 	gi->handles[HANDLE_WRITE] = h;
-	if (!gi->fs->exclusive)
-		return; /* it waits for the first open */
-	gi->opens++;
-	gofer_inode_closed(gi);
+	/* Else it waits for the first open. */
+	if (gi->fs->exclusive && gi->opens == 0 && list_empty(&gi->idle_node))
+		keep_fetched(gi);
 }
 
 /* For later: nobody has the file open by it yet. Takes fd over. */
@@ -127,7 +168,7 @@ static void keep_reader(struct gofer_inode *gi, int fd)
 {
 	struct gofer_handle *h;
 
-	if (gofer_handle_any(gi) || gi->inode.nlink == 0) {
+	if (gofer_handle_any(gi) || gi->opens > 0 || gi->inode.nlink == 0) {
 		(void)close(fd);
 		return;
 	}
@@ -135,8 +176,7 @@ static void keep_reader(struct gofer_inode *gi, int fd)
 	if (!h)
 		return;
 	gi->handles[HANDLE_READ] = h;
-	gofer_inode_opened(gi);
-	gofer_inode_closed(gi);
+	keep_fetched(gi);
 }
 
 /* The descriptors are in the order of the files that could be opened. *ret_fd: of the first. */

@@ -18,6 +18,8 @@
 #define GOFERFS_IDLE_LEAST   512u	 /* inodes that keep descriptors without being open */
 #define GOFERFS_IDLE_MOST    24576u
 #define GOFERFS_IDLE_MEMORY  (64u << 10)  /* bytes of the sandbox for one */
+#define GOFERFS_FETCHED_MAX  128u	  /* of them: not opened yet */
+#define GOFERFS_LET_IN	     8u		  /* one in so many is kept in place of the oldest */
 #define GOFERFS_LISTING_MAX  (64u << 20)  /* bytes of one directory's listing */
 #define GOFERFS_LISTING_KEPT (256u << 10) /* bytes of one that is cached */
 #define GOFERFS_CHUNK	     (128u << 10) /* bytes of one host read or write */
@@ -127,6 +129,7 @@ struct gofer_inode {
 	unsigned int opens;		       /* open files of it */
 	struct gofer_handle *handles[HANDLES]; /* one reference each */
 	struct list_head idle_node;
+	bool fetched; /* which list that is: nobody has asked for its descriptor yet */
 };
 
 static inline struct gofer_inode *gofer_inode(struct inode *inode)

@@ -690,6 +690,37 @@ static void files_of_a_listing_are_opened_many_at_a_time(void **state)
 	in_fiber(do_opened_ahead, NULL);
 }
 
+#define PASSED 600 /* more than may be kept */
+
+static void do_passes(void *arg)
+{
+	static int order[PASSED];
+	struct goferfs_counts counts;
+	char name[32], text[16];
+
+	(void)arg;
+	assert_int_equal(mkdirat(host->dir, "rw/d", 0755), 0);
+	for (int i = 0; i < PASSED; i++) {
+		order[i] = i * 251 % PASSED;
+		(void)snprintf(name, sizeof(name), "rw/d/%d", i);
+		(void)snprintf(text, sizeof(text), "%d", i);
+		put_file(host, name, text);
+	}
+	assert_true(read_all_of("e/d", order, PASSED) >= PASSED);
+	for (int pass = 0; pass < 3; pass++) {
+		assert_true(read_all_of("e/d", order, PASSED) < PASSED * 2 / 3);
+		goferfs_counts(&counts);
+		assert_true(counts.idle > 256 && counts.idle <= 512);
+	}
+}
+
+static void a_part_of_the_descriptors_outlives_a_pass_over_too_many_files(void **state)
+{
+	(void)state;
+	if (!getenv("GOFERFS_TIGHT")) /* then the table is full before */
+		in_fiber(do_passes, NULL);
+}
+
 static void do_opened_shared(void *arg)
 {
 	int order[50];
@@ -930,6 +961,7 @@ int main(void)
 		GOFERFS_TEST(what_we_made_is_known_without_asking),
 		GOFERFS_TEST(a_listing_is_looked_up_many_names_at_a_time),
 		GOFERFS_TEST(files_of_a_listing_are_opened_many_at_a_time),
+		GOFERFS_TEST(a_part_of_the_descriptors_outlives_a_pass_over_too_many_files),
 		GOFERFS_TEST(files_that_others_may_change_are_opened_when_asked_for),
 		GOFERFS_TEST(a_mapping_gets_no_more_access_than_its_file),
 		GOFERFS_TEST(more_files_than_the_gofer_holds_can_be_used),
