@@ -314,6 +314,75 @@ TEST(mounts_inside)
 	wait_ok(pid);
 }
 
+TEST(kernel_file_systems_belong_to_their_namespace)
+{
+	pid_t pid;
+
+	need_user_namespaces();
+	OK(mkdir("t", 0755));
+	CHILD (pid) {
+		become(0);
+		OK(unshare(CLONE_NEWNS));
+		CHECK_ERRNO(mount("proc", "t", "proc", 0, NULL), EPERM);
+		CHECK_ERRNO(mount("sysfs", "t", "sysfs", 0, NULL), EPERM);
+		CHECK_ERRNO(mount("mqueue", "t", "mqueue", 0, NULL), EPERM);
+		CHECK_ERRNO(mount("cgroup2", "t", "cgroup2", 0, NULL), EPERM);
+		OK(unshare(CLONE_NEWIPC | CLONE_NEWCGROUP));
+		OK(mount("mqueue", "t", "mqueue", 0, NULL));
+		OK(umount("t"));
+		OK(mount("cgroup2", "t", "cgroup2", 0, NULL));
+		OK(access("t/cgroup.procs", F_OK));
+	}
+	wait_ok(pid);
+}
+
+TEST(overlay_inside)
+{
+	struct stat st;
+	char text[16];
+	pid_t pid;
+
+	need_user_namespaces();
+	OK(mkdir("t", 0755));
+	CHILD (pid) {
+		become(0);
+		OK(unshare(CLONE_NEWNS));
+		OK(mount("tmpfs", "t", "tmpfs", 0, NULL));
+		OK(chdir("t"));
+		OK(mkdir("lower", 0755));
+		OK(mkdir("lower/d", 0755));
+		OK(mkdir("upper", 0755));
+		OK(mkdir("work", 0755));
+		OK(mkdir("both", 0755));
+		OK(mkdir("ro", 0755));
+		write_file("lower/d/file", "old");
+		if (mount("overlay", "both", "overlay", 0,
+			  "lowerdir=lower,upperdir=upper,workdir=work,userxattr") < 0) {
+			CHECK(errno != EPERM);
+			SKIP("no overlay here: %s", test_errno_name(errno));
+		}
+		write_file("both/d/file", "new");
+		read_file("lower/d/file", text, sizeof(text));
+		CHECK_STR(text, "old");
+		read_file("upper/d/file", text, sizeof(text));
+		CHECK_STR(text, "new");
+		OK(stat("both/d/file", &st));
+		CHECK_EQ(st.st_uid, 0);
+		OK(umount2("both", MNT_DETACH));
+		/* What is hidden below mounts that came along stays hidden. */
+		CHECK_ERRNO(mount("overlay", "both", "overlay", 0,
+				  "lowerdir=/,upperdir=upper,workdir=work,userxattr"),
+			    EINVAL);
+		/* What is read-only is not written this way. */
+		OK(mount(".", "ro", NULL, MS_BIND, NULL));
+		OK(mount(NULL, "ro", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL));
+		CHECK_ERRNO(mount("overlay", "both", "overlay", 0,
+				  "lowerdir=lower,upperdir=ro/upper,workdir=ro/work,userxattr"),
+			    EINVAL);
+	}
+	wait_ok(pid);
+}
+
 TEST(restrictions_of_mounts_stay)
 {
 	pid_t pid;

@@ -40,6 +40,13 @@ const struct ns_ops *ns_ops_of(enum ns_kind kind)
 	return other_ops[kind];
 }
 
+struct user_ns *ns_owner_of(const struct namespaces *ns, enum ns_kind kind)
+{
+	const struct ns_ops *ops = other_ops[kind];
+
+	return ops && ns->other[kind] ? ops->owner(ns->other[kind]) : NULL;
+}
+
 uint64_t ns_new_id(void)
 {
 	static uint64_t next = NS_FIRST_ID;

@@ -90,6 +90,8 @@ extern struct net_limits *(*net_limits_of)(struct net_ns *ns);
 /* Once per kind, before the first task; static. */
 void ns_register(enum ns_kind kind, const struct ns_ops *ops);
 const struct ns_ops *ns_ops_of(enum ns_kind kind); /* NULL: not registered */
+/* Who owns that namespace: borrowed; NULL: the initial one. */
+struct user_ns *ns_owner_of(const struct namespaces *ns, enum ns_kind kind);
 
 /* user_namespaces(7): who stands in a chroot makes no user namespace (-EPERM). */
 bool namespaces_chrooted(const struct namespaces *ns, const struct path *root);

@@ -75,3 +75,6 @@ int vfs_mount_setattr(const struct path *p, struct mount_ns *ns, bool recursive,
  */
 int mount_ns_show(struct mount_ns *ns, const struct path *root, bool mountinfo, char **ret,
 		  size_t *ret_len);
+
+/* May this be a layer of an overlay, or be written as its upper one? -EINVAL, -EROFS. */
+int mount_may_layer(const struct path *p, bool upper);

@@ -144,6 +144,13 @@ static bool has_locked_child(struct mount *top, const struct dentry *root)
 	return false;
 }
 
+int mount_may_layer(const struct path *p, bool upper)
+{
+	if (p->mnt->unbindable || has_locked_child(p->mnt, p->dentry))
+		return -EINVAL;
+	return upper ? mount_writable(p->mnt) : 0;
+}
+
 int mount_copy(struct mount_ns *ns, const struct path *from, bool recursive, struct mount **ret)
 {
 	if (from->mnt->unbindable || (from->mnt->ns != ns && !from->dentry->sb->anonymous) ||

@@ -69,7 +69,7 @@ static int may_open(const struct vfs_ctx *ctx, const struct path *p, uint32_t fl
 		break;
 	case S_IFCHR:
 	case S_IFBLK:
-		if (p->mnt && p->mnt->flags & MOUNT_NODEV)
+		if (p->mnt && (p->mnt->flags & MOUNT_NODEV || p->mnt->sb->nodev))
 			return -EACCES;
 		break;
 	default:

@@ -40,6 +40,7 @@ struct superblock {
 	bool own_times;	   /* the filesystem keeps atime and mtime of reads and writes itself */
 	bool strips_caps;  /* a write ends a file's capabilities below us (a host's file) */
 	bool rdonly;	   /* EROFS for every mount of it */
+	bool nodev;	   /* device nodes are not opened: as MOUNT_NODEV for every mount of it */
 	uint64_t ms_flags; /* of SUPERBLOCK_MS_FLAGS: shown; no file of ours waits for a write */
 	bool anonymous;	   /* pipes, sockets: never mounted in a namespace */
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "base/cleanup.h"
 #include "sentry/fs/kernfs/kernfs.h"
 #include "sentry/fs/proc/sysinfo.h"
+#include "sentry/task/namespaces.h"
 #include "sentry/task/task.h"
 
 #define CGROUP_MAGIC	  0x27e0eb
@@ -331,17 +333,30 @@ static bool parse_controllers(const char *data, struct v1_info *info)
 	return any;
 }
 
+/* In a user namespace with a cgroup namespace of its own. */
+static bool may_mount(const struct cred *cred)
+{
+	const struct task *t = task_current();
+
+	return !t || cred_ns_capable(cred, ns_owner_of(t->ns, NS_CGROUP), CAP_SYS_ADMIN);
+}
+
 static int cgroup2_mount(const struct filesystem_type *type, const char *source, const char *data,
 			 const struct cred *cred, struct superblock **ret)
 {
+	if (!may_mount(cred))
+		return -EPERM;
 	return kernfs_mount("cgroup2", CGROUP2_MAGIC, &v2_ops, NULL, &v2_root, ret);
 }
 
 static int cgroup_mount(const struct filesystem_type *type, const char *source, const char *data,
 			const struct cred *cred, struct superblock **ret)
 {
-	struct v1_info *info = calloc(1, sizeof(*info));
+	struct v1_info *info;
 
+	if (!may_mount(cred))
+		return -EPERM;
+	info = calloc(1, sizeof(*info));
 	if (!info)
 		return -ENOMEM;
 	if (!parse_controllers(data, info)) {
@@ -353,8 +368,12 @@ static int cgroup_mount(const struct filesystem_type *type, const char *source, 
 
 void cgroup_register(void)
 {
-	static struct filesystem_type v1 = { .name = "cgroup", .mount = cgroup_mount };
-	static struct filesystem_type v2 = { .name = "cgroup2", .mount = cgroup2_mount };
+	static struct filesystem_type v1 = { .name = "cgroup",
+					     .user_mount = true,
+					     .mount = cgroup_mount };
+	static struct filesystem_type v2 = { .name = "cgroup2",
+					     .user_mount = true,
+					     .mount = cgroup2_mount };
 
 	filesystem_register(&v1);
 	filesystem_register(&v2);

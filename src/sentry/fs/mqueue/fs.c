@@ -5,10 +5,12 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sentry/fs/mqueue/internal.h"
+#include "sentry/mm/ipc_ns.h"
 #include "sentry/vfs/simple.h"
 
 #define MQUEUE_MAGIC 0x19800202
@@ -204,6 +206,8 @@ static int mqueue_mount(const struct filesystem_type *type, const char *source, 
 
 	if (!ns)
 		return -ENOMEM;
+	if (t && !cred_ns_capable(cred, t->ns->ipc->user_ns, CAP_SYS_ADMIN))
+		return -EPERM;
 	ms = calloc(1, sizeof(*ms));
 	if (!ms)
 		return -ENOMEM;

@@ -193,6 +193,19 @@ static int make_other(struct ovl_inode *o, struct inode *dir, const struct vfs_n
 	return r;
 }
 
+/* In a user namespace its maker writes, who gives nothing to users that it has not. */
+static int may_copy(const struct ovl_inode *o, struct inode *dir)
+{
+	const struct cred *mounter = ovl_sb(o->inode.sb)->mounter;
+
+	if (!mounter)
+		return 0;
+	if (user_ns_uid_raw(mounter->user_ns, o->lower->uid) == ID_INVALID ||
+	    user_ns_gid_raw(mounter->user_ns, o->lower->gid) == ID_INVALID)
+		return -EOVERFLOW;
+	return inode_permission(dir, mounter, MAY_WRITE | MAY_EXEC);
+}
+
 /* The parent has an upper directory. copy_lock is held. */
 static int copy_one(struct ovl_inode *o, uint64_t max_bytes)
 {
@@ -204,6 +217,8 @@ static int copy_one(struct ovl_inode *o, uint64_t max_bytes)
 
 	if (o->lower->ops->getattr)
 		r = o->lower->ops->getattr(o->lower);
+	if (r == 0)
+		r = may_copy(o, dir);
 	if (r < 0)
 		return r;
 	root = cred_new_root();

@@ -18,8 +18,9 @@ struct ovl_sb {
 	struct path lower, upper; /* references; upper may be empty */
 	char *options;		  /* as they were given, or NULL */
 	bool writable;
-	struct kmutex copy_lock;   /* one copy-up at a time; inside of overlay inodes' locks */
-	struct list_head *buckets; /* by real inode */
+	const struct cred *mounter; /* of a user namespace, whose rights copies need; or NULL */
+	struct kmutex copy_lock;    /* one copy-up at a time; inside of overlay inodes' locks */
+	struct list_head *buckets;  /* by real inode */
 };
 
 struct ovl_inode {

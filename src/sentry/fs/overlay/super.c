@@ -48,6 +48,7 @@ static void ovl_put(struct superblock *s)
 	path_unref(&sb->lower);
 	path_unref(&sb->upper);
 	free(sb->buckets);
+	cred_unref(sb->mounter);
 	free(sb->options);
 	free(sb);
 }
@@ -140,11 +141,19 @@ static void wanted_done(struct wanted *w)
 	path_unref(&w->upper);
 }
 
-static int find_directory(const char *name, struct path *ret)
+/* What lies below other mounts is seen, and what was mounted read-only is not written. */
+static int find_directory(const char *name, bool upper, struct path *ret)
 {
 	const struct vfs_ctx ctx = task_vfs_ctx(task_current());
+	int r = path_walk(&ctx, NULL, name, WALK_FOLLOW | WALK_DIRECTORY, ret);
 
-	return path_walk(&ctx, NULL, name, WALK_FOLLOW | WALK_DIRECTORY, ret);
+	/* Files of the kernel judge by more than modes. */
+	if (r == 0 &&
+	    (mount_may_layer(ret, upper) < 0 || (ctx.cred->user_ns && ret->dentry->sb->no_cache))) {
+		path_unref(ret);
+		r = -EINVAL;
+	}
+	return r;
 }
 
 static int parse_lower(char *value, struct wanted *w)
@@ -156,7 +165,7 @@ static int parse_lower(char *value, struct wanted *w)
 
 		if (w->lower_len == OVERLAY_LOWER_MAX)
 			return -EINVAL;
-		r = find_directory(one, &w->lower[w->lower_len]);
+		r = find_directory(one, false, &w->lower[w->lower_len]);
 		if (r < 0)
 			return r;
 		w->lower_len++;
@@ -183,7 +192,7 @@ static int parse_options(char *text, struct wanted *w)
 			continue;
 		}
 		if (value && strncmp(key, "upperdir=", 9) == 0) {
-			r = w->upper.dentry ? -EINVAL : find_directory(value + 1, &w->upper);
+			r = w->upper.dentry ? -EINVAL : find_directory(value + 1, true, &w->upper);
 			continue;
 		}
 		if (value && strncmp(key, "workdir=", 8) == 0)
@@ -259,6 +268,9 @@ static int overlay_mount(const struct filesystem_type *type, const char *source,
 	if (r == 0) {
 		(*ret)->overlays = depth_of(w);
 		ovl_sb(*ret)->options = TAKE_PTR(shown);
+		/* In a user namespace its maker's rights count. */
+		(*ret)->nodev = cred->user_ns != NULL;
+		ovl_sb(*ret)->mounter = cred->user_ns ? cred_ref(cred) : NULL;
 	}
 	wanted_done(w);
 	return r;
@@ -268,6 +280,7 @@ void overlay_register(void)
 {
 	static struct filesystem_type type = {
 		.name = "overlay",
+		.user_mount = true,
 		.mount = overlay_mount,
 	};
 

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -387,7 +388,11 @@ static int proc_mount(const struct filesystem_type *type, const char *source, co
 {
 	const struct task *t = task_current();
 
-	return t ? proc_mount_ns(task_pid_ns(t), data, ret) : -EINVAL;
+	if (!t)
+		return -EINVAL;
+	if (!cred_ns_capable(cred, pid_ns_user(task_pid_ns(t)), CAP_SYS_ADMIN))
+		return -EPERM;
+	return proc_mount_ns(task_pid_ns(t), data, ret);
 }
 
 void proc_register(void)

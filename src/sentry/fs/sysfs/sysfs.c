@@ -7,11 +7,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sentry/fs/kernfs/kernfs.h"
 #include "sentry/fs/proc/sysinfo.h"
+#include "sentry/task/namespaces.h"
+#include "sentry/task/task.h"
 
 #define SYSFS_MAGIC 0x62656572
 
@@ -274,6 +277,11 @@ static int sysfs_mount(const struct filesystem_type *type, const char *source, c
 		       const struct cred *cred, struct superblock **ret)
 {
 	static const struct kernfs_ops ops = { 0 };
+	const struct task *t = task_current();
+
+	/* It shows the devices of a network namespace. */
+	if (t && !cred_ns_capable(cred, ns_owner_of(t->ns, NS_NET), CAP_SYS_ADMIN))
+		return -EPERM;
 
 	return kernfs_mount(type->name, SYSFS_MAGIC, &ops, NULL, &root_node, ret);
 }
