@@ -246,6 +246,7 @@ int mount_propagate(struct mount *tree, const struct path *at)
 void mount_propagate_umount(struct mount *m)
 {
 	AUTO(audience_done) struct audience a = { 0 };
+	size_t gone = 0;
 
 	if (!m->parent || !m->parent->peers || audience_fill(&a, m->parent) < 0)
 		return;
@@ -257,6 +258,9 @@ void mount_propagate_umount(struct mount *m)
 		    child->flags & MOUNT_LOCKED)
 			continue;
 		mount_detach(child);
-		mount_unref(child);
+		a.who[gone++] = child;
 	}
+	/* Not before the end: a child may be one of the audience. */
+	while (gone > 0)
+		mount_unref(a.who[--gone]);
 }

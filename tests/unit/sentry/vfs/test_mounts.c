@@ -81,6 +81,24 @@ static void read_only_is_of_the_mount(void **state)
 	assert_int_equal(w_unlink("a/x"), 0);
 }
 
+/* What goes from a peer may be a peer itself, and have no other reference. */
+static void peers_that_lie_under_their_peers_go_once(void **state)
+{
+	unsigned int before;
+
+	make_dirs();
+	assert_int_equal(do_mount("x", "a", "tmpfs", 0), 0);
+	assert_int_equal(do_mount(NULL, "a", NULL, MS_SHARED), 0);
+	assert_int_equal(w_mkdir("a/y"), 0);
+	assert_int_equal(do_mount("a", "b", NULL, MS_BIND), 0);
+	assert_int_equal(do_mount("a", "c", NULL, MS_BIND), 0);
+	before = world.ns->count;
+	assert_int_equal(do_mount("a", "a/y", NULL, MS_BIND), 0);
+	assert_int_equal(world.ns->count, before + 3);
+	assert_int_equal(do_umount("a/y", 0), 0);
+	assert_int_equal(world.ns->count, before);
+}
+
 static void shared_mounts_tell_their_peers_and_slaves(void **state)
 {
 	make_dirs();
@@ -179,10 +197,15 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
-		T(mounts_are_refused_as_in_linux), T(a_mount_hides_and_comes_off_unless_it_is_busy),
-		T(read_only_is_of_the_mount),	   T(shared_mounts_tell_their_peers_and_slaves),
-		T(unbindable_mounts_are_left_out), T(a_copied_namespace_is_on_its_own),
-		T(pivot_root_changes_the_top),	   T(proc_shows_what_is_reached),
+		T(mounts_are_refused_as_in_linux),
+		T(a_mount_hides_and_comes_off_unless_it_is_busy),
+		T(read_only_is_of_the_mount),
+		T(shared_mounts_tell_their_peers_and_slaves),
+		T(unbindable_mounts_are_left_out),
+		T(a_copied_namespace_is_on_its_own),
+		T(peers_that_lie_under_their_peers_go_once),
+		T(pivot_root_changes_the_top),
+		T(proc_shows_what_is_reached),
 	};
 
 	return cmocka_run_group_tests_name("sentry/vfs/mounts", tests, NULL, NULL);
