@@ -44,7 +44,9 @@ struct mount {
 	struct peer_group *master; /* slave of, NULL: not */
 	struct list_head peer_node, slave_node;
 	bool unbindable;
-	bool held; /* detached, and its reference a file's: vfs/mount_api.c */
+	bool heard;	    /* while an audience is gathered: vfs/propagate.c */
+	struct mount *copy; /* while a tree is copied */
+	bool held;	    /* detached, and its reference a file's: vfs/mount_api.c */
 };
 
 enum mount_flags {

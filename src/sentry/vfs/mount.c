@@ -205,22 +205,24 @@ unsigned int mount_tree_len(struct mount *top)
 
 void mount_tree_detach(struct mount *top)
 {
-	struct mount *m = top;
+	struct list_head gone = LIST_HEAD_INIT(gone);
+	struct mount *m = top, *parent = NULL;
 
 	/* Leaves first; each step takes one away. */
-	for (;;) {
-		struct mount *parent;
-
+	for (bool more = true; more; m = parent) {
 		while (!list_empty(&m->children))
 			m = list_last(&m->children, struct mount, child_node);
 		parent = m->parent;
 		mount_detach(m);
-		if (m == top)
-			break;
-		mount_unref(m);
-		m = parent;
+		list_add_tail(&m->child_node, &gone);
+		more = m != top;
 	}
-	mount_unref(top);
+	/* A superblock's end may park: nobody finds any part of the tree any more. */
+	while (!list_empty(&gone)) {
+		m = list_first(&gone, struct mount, child_node);
+		list_del(&m->child_node);
+		mount_unref(m);
+	}
 }
 
 /* Mounts of a copy in the order of the originals, to find who belongs to whom. */
@@ -253,7 +255,7 @@ static int tree_copy_fill(struct tree_copy *c, struct mount *top, struct dentry 
 	if (!c->from || !c->to)
 		return -ENOMEM;
 	for (struct mount *m = top; m; m = mount_tree_next(m, top)) {
-		struct mount *parent = m == top ? NULL : copy_of(c, m->parent);
+		struct mount *parent = m == top ? NULL : m->parent->copy;
 		struct mount *copy;
 
 		if (m != top && (!parent || (m->unbindable && !unbindable) ||
@@ -268,16 +270,27 @@ static int tree_copy_fill(struct tree_copy *c, struct mount *top, struct dentry 
 			mount_attach(copy, &at);
 		}
 		copy->flags |= m->flags & MOUNT_LOCKED;
+		m->copy = copy;
 		c->from[c->len] = m;
 		c->to[c->len++] = copy;
 	}
 	return 0;
 }
 
+static int tree_copy_make(struct tree_copy *c, struct mount *top, struct dentry *root,
+			  bool unbindable)
+{
+	const int r = tree_copy_fill(c, top, root, unbindable);
+
+	for (size_t i = 0; i < c->len; i++)
+		c->from[i]->copy = NULL;
+	return r;
+}
+
 int mount_tree_copy(struct mount *top, struct dentry *root, bool unbindable, struct mount **ret)
 {
 	AUTO(tree_copy_done) struct tree_copy c = { 0 };
-	const int r = tree_copy_fill(&c, top, root, unbindable);
+	const int r = tree_copy_make(&c, top, root, unbindable);
 
 	if (r < 0) {
 		if (c.len)
@@ -376,7 +389,7 @@ int mount_ns_copy(struct mount_ns *ns, struct user_ns *user, struct path *root, 
 	copy = ns_alloc();
 	if (!copy)
 		return -ENOMEM;
-	r = tree_copy_fill(&c, ns->root, ns->root->root, true);
+	r = tree_copy_make(&c, ns->root, ns->root->root, true);
 	if (r < 0) {
 		if (c.len)
 			mount_tree_detach(c.to[0]);

@@ -16,6 +16,7 @@ struct peer_group {
 	int id;			  /* "shared:N" of mountinfo */
 	struct list_head members; /* mount.peer_node */
 	struct list_head slaves;  /* mount.slave_node */
+	bool heard;		  /* while an audience is gathered */
 };
 
 /* A detached mount: takes references on sb and root. NULL: out of memory. */

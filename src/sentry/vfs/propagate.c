@@ -132,9 +132,8 @@ static void audience_done(struct audience *a)
 
 static int audience_add(struct audience *a, struct mount *m)
 {
-	for (size_t i = 0; i < a->len; i++)
-		if (a->who[i] == m)
-			return 0;
+	if (m->heard)
+		return 0;
 	if (a->len == a->capacity) {
 		const size_t capacity = a->capacity ? a->capacity * 2 : 16;
 		struct mount **who = realloc(a->who, capacity * sizeof(struct mount *));
@@ -144,8 +143,22 @@ static int audience_add(struct audience *a, struct mount *m)
 		a->who = who;
 		a->capacity = capacity;
 	}
+	m->heard = true;
 	a->who[a->len++] = m;
 	return 0;
+}
+
+static int audience_add_group(struct audience *a, struct peer_group *g)
+{
+	struct mount *m;
+	int r = 0;
+
+	if (!g || g->heard)
+		return 0;
+	g->heard = true;
+	list_for_each(m, &g->members, peer_node) if (r == 0) r = audience_add(a, m);
+	list_for_each(m, &g->slaves, slave_node) if (r == 0) r = audience_add(a, m);
+	return r;
 }
 
 /* The list grows while it is walked: slaves of peers, peers of slaves. */
@@ -153,14 +166,12 @@ static int audience_fill(struct audience *a, struct mount *origin)
 {
 	int r = audience_add(a, origin);
 
-	for (size_t i = 0; i < a->len && r == 0; i++) {
-		struct peer_group *g = a->who[i]->peers;
-		struct mount *m;
-
-		if (!g)
-			continue;
-		list_for_each(m, &g->members, peer_node) if (r == 0) r = audience_add(a, m);
-		list_for_each(m, &g->slaves, slave_node) if (r == 0) r = audience_add(a, m);
+	for (size_t i = 0; i < a->len && r == 0; i++)
+		r = audience_add_group(a, a->who[i]->peers);
+	for (size_t i = 0; i < a->len; i++) {
+		a->who[i]->heard = false;
+		if (a->who[i]->peers)
+			a->who[i]->peers->heard = false;
 	}
 	return r;
 }
