@@ -20,6 +20,7 @@ static void say(struct gofer_out *out, const void *fields, size_t len)
 GOFER_HANDLER(attach)
 {
 	struct gofer_attach_reply reply = { 0 };
+	struct statfs st;
 	int fd, ret;
 
 	if (r->attach.root >= s->roots_len)
@@ -27,9 +28,15 @@ GOFER_HANDLER(attach)
 	fd = (int)SYS3(SYS_fcntl, s->roots[r->attach.root].fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return fd;
+	ret = (int)SYS2(SYS_fstatfs, fd, &st);
+	if (ret < 0) {
+		(void)gofer_close_fd(fd);
+		return ret;
+	}
 	ret = gofer_node_add(s, fd, (uint16_t)r->attach.root, &reply.entry);
 	if (ret < 0)
 		return ret;
+	reply.fs_type = (uint32_t)st.f_type;
 	reply.flags = s->roots[r->attach.root].flags;
 	say(out, &reply, sizeof(reply));
 	return 0;

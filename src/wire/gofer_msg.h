@@ -132,8 +132,8 @@ struct gofer_stay {
 };
 
 struct gofer_attach_reply {
-	uint32_t flags; /* enum gofer_root_flags */
-	uint32_t reserved;
+	uint32_t flags;	  /* enum gofer_root_flags */
+	uint32_t fs_type; /* f_type of statfs(2) */
 	struct gofer_entry entry;
 };
 

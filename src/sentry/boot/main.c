@@ -225,11 +225,9 @@ static int make_namespaces(struct err *err)
 	const struct sentry_container *c = sandbox.description;
 	struct namespaces members = { 0 };
 	struct superblock *root;
-	int r = goferfs_connect(SENTRY_FD_GOFER);
+	int r = tell_users(c);
 
 	tell_time(c);
-	if (r == 0)
-		r = tell_users(c);
 	boot_set_bind(bind_root);
 	goferfs_set_on_death(on_gofer_death);
 	memfile_set_reader(goferfs_reader);
@@ -339,15 +337,21 @@ static void boot(void *arg)
 	const struct sentry_limits *limits = &sandbox.description->limits;
 	const uint64_t pids =
 		limits->pids < CONTAINER_TASKS_MAX ? limits->pids : CONTAINER_TASKS_MAX;
-	int r;
+	int r, connected;
 
 	waitq_init(&sandbox.changed);
 	waitq_init(&report_waiters);
 	report_source = (struct kloop_fd){ .host_fd = SENTRY_FD_REPORT, .fn = on_report };
 	sandbox.container = container_new(sandbox.description->id, (unsigned int)pids);
+	/* The gofer is only spoken to: its words wait until the cage is closed. */
+	connected = goferfs_connect(SENTRY_FD_GOFER);
+	if (connected == 0)
+		goferfs_call_near();
 	/* Before anything of the container is looked at: names, images, the runtime's requests. */
 	r = cage_close(sandbox.description, &err);
 	klog(boot, "the cage is closed: %d", r);
+	if (r == 0 && connected < 0)
+		r = err_sys(&err, connected, "connect to the gofer");
 	if (r == 0 && !sandbox.container)
 		r = err_sys(&err, -ENOMEM, "make the container");
 	if (r == 0)

@@ -359,11 +359,17 @@ static void a_read_only_root_changes_in_no_way(void **state)
 {
 	struct fixture *f = *state;
 	struct gofer_entry root, file;
+	uint32_t type;
 
 	put_file(f, "ro/file", "text");
 	put_file(f, "rw/file", "text");
 	assert_int_equal(attach(f, ROOT_RO, &root), 0);
 	assert_int_equal(f->answer.attach.flags, GOFER_ROOT_RO);
+	type = f->answer.attach.fs_type;
+	assert_int_equal(
+		call(f, &(struct gofer_request){ .type = GOFER_STATFS, .node.node = root.node }),
+		0);
+	assert_int_equal(type, (uint32_t)f->answer.statfs.type);
 	assert_int_equal(walk(f, root.node, "file", &file), 0);
 	assert_int_equal(open_node(f, file.node, GOFER_OPEN_READ), 0);
 	assert_int_equal(open_node(f, file.node, GOFER_OPEN_WRITE), -EROFS);

@@ -491,6 +491,21 @@ int goferfs_connect(int sock)
 	return kloop_add(&gofer.source, EPOLLIN);
 }
 
+void goferfs_call_near(void)
+{
+	static struct gofer_call call;
+	const int here = sched_getcpu();
+
+	if (here < 0)
+		return;
+	call = (struct gofer_call){ .request = { .type = GOFER_STAY, .stay = { (uint32_t)here } },
+				    .fd = -EBADF,
+				    .status = 1 };
+	/* Nobody waits for it. If the gofer may not, it is told again later, and then asked. */
+	if (start(&call) == 0)
+		gofer.cpu = gofer.seen = (uint32_t)here;
+}
+
 struct gofer_limits gofer_limits = { GOFERFS_NODES_LEAST, GOFERFS_IDLE_LEAST };
 
 static uint32_t within(uint64_t value, uint32_t least, uint32_t most)

@@ -24,6 +24,12 @@ struct superblock;
  */
 int goferfs_connect(int sock);
 
+/*
+ * Once, before the first request: let the gofer come to this CPU while we do something else. A
+ * start waits for one answer after the other.
+ */
+void goferfs_call_near(void);
+
 /* Called from the loop when the gofer is gone: every file of it is -EIO from then on. */
 void goferfs_set_on_death(void (*fn)(void));
 

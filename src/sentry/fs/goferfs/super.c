@@ -12,32 +12,23 @@ static struct goferfs *goferfs_of(struct superblock *sb)
 	return container_of(sb, struct goferfs, sb);
 }
 
-static int ask_statfs(struct goferfs *fs, struct gofer_statfs_reply *ret)
-{
-	GOFER_CALL(call, .type = GOFER_STATFS, .node = { fs->root_node });
-	const int r = gofer_call(&call);
-
-	if (r == 0)
-		*ret = call.answer.statfs;
-	return r;
-}
-
 static int sb_statfs(struct superblock *sb, struct statfs *ret)
 {
-	struct gofer_statfs_reply st;
-	const int r = ask_statfs(goferfs_of(sb), &st);
+	GOFER_CALL(call, .type = GOFER_STATFS, .node = { goferfs_of(sb)->root_node });
+	const struct gofer_statfs_reply *st = &call.answer.statfs;
+	const int r = gofer_call(&call);
 
 	if (r < 0)
 		return r;
-	ret->f_type = (__fsword_t)st.type;
-	ret->f_bsize = (__fsword_t)st.block_size;
-	ret->f_frsize = (__fsword_t)st.fragment_size;
-	ret->f_blocks = st.blocks;
-	ret->f_bfree = st.blocks_free;
-	ret->f_bavail = st.blocks_available;
-	ret->f_files = st.files;
-	ret->f_ffree = st.files_free;
-	ret->f_namelen = (__fsword_t)st.name_max;
+	ret->f_type = (__fsword_t)st->type;
+	ret->f_bsize = (__fsword_t)st->block_size;
+	ret->f_frsize = (__fsword_t)st->fragment_size;
+	ret->f_blocks = st->blocks;
+	ret->f_bfree = st->blocks_free;
+	ret->f_bavail = st->blocks_available;
+	ret->f_files = st->files;
+	ret->f_ffree = st->files_free;
+	ret->f_namelen = (__fsword_t)st->name_max;
 	return 0;
 }
 
@@ -70,22 +61,17 @@ static const struct superblock_ops shared_ops = {
 static int attach(struct goferfs *fs, uint32_t root, struct gofer_entry *ret)
 {
 	GOFER_CALL(call, .type = GOFER_ATTACH, .attach = { .root = root });
-	struct gofer_statfs_reply st;
-	int r = gofer_call(&call);
+	const struct gofer_attach_reply *reply = &call.answer.attach;
+	const int r = gofer_call(&call);
 
 	if (r < 0)
 		return r;
-	*ret = call.answer.attach.entry;
-	fs->flags = call.answer.attach.flags;
+	*ret = reply->entry;
+	fs->flags = reply->flags;
 	fs->root_node = ret->node;
 	fs->dev = ret->attr.dev;
-	r = ask_statfs(fs, &st);
-	if (r < 0) {
-		gofer_forget(ret->node);
-		return r;
-	}
-	fs->sb.magic = st.type;
-	fs->overlay = st.type == OVERLAYFS_SUPER_MAGIC;
+	fs->sb.magic = reply->fs_type;
+	fs->overlay = reply->fs_type == OVERLAYFS_SUPER_MAGIC;
 	return 0;
 }
 
