@@ -71,6 +71,12 @@ int jail_no_dump(void);
  */
 int jail_landlock(const int *trees, size_t len);
 
+/*
+ * Rules for landlock_restrict_self(2) under which a process can signal only itself and what it has
+ * made since: a descriptor, the caller's. -EOPNOTSUPP before Linux 6.12 or without Landlock.
+ */
+int jail_landlock_signals(void);
+
 /* Permitted and effective become what is in both; the rest, ambient and bounding set go. */
 int jail_capabilities(uint64_t keep);
 

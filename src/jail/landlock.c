@@ -26,6 +26,8 @@
 #define LL_TRUNCATE   (1ull << 14) /* 3 */
 #define LL_IOCTL_DEV  (1ull << 15) /* 5 */
 
+#define LL_SCOPE_SIGNAL (1ull << 1) /* 6 */
+
 #define LL_OF_FILES (LL_EXECUTE | LL_WRITE_FILE | LL_READ_FILE | LL_TRUNCATE | LL_IOCTL_DEV)
 #define LL_DENIED   (LL_EXECUTE | LL_MAKE_CHAR | LL_MAKE_BLOCK | LL_IOCTL_DEV)
 
@@ -85,4 +87,13 @@ int jail_landlock(const int *trees, size_t len)
 		r = SYS2(LL_RESTRICT_SELF, ruleset, 0);
 	(void)SYS1(SYS_close, ruleset);
 	return (int)r;
+}
+
+int jail_landlock_signals(void)
+{
+	const struct ll_ruleset rules = { .scoped = LL_SCOPE_SIGNAL };
+
+	if (SYS3(LL_CREATE_RULESET, 0, 0, LL_VERSION) < 6)
+		return -EOPNOTSUPP;
+	return (int)SYS3(LL_CREATE_RULESET, &rules, sizeof(rules), 0);
 }

@@ -202,7 +202,8 @@ def audit(runtime, bundle):
         assert flags & O_PATH or what.startswith("socket:"), (fd, what)
     assert [what.split(":")[0] for _, what, _ in held["zygote"]] == ["socket"]
     for stub in children(pids["zygote"]):
-        assert {(fd, what) for fd, what, _ in descriptors(stub)} <= {(16, "anon_inode:[eventfd]")}, stub
+        assert {(fd, what) for fd, what, _ in descriptors(stub)} <= {
+            (16, "anon_inode:[eventfd]"), (19, "anon_inode:[landlock-ruleset]")}, stub
     return len(held["sentry"])
 
 

@@ -63,6 +63,7 @@
 #define STUB_FD_DOORBELL 16 /* eventfd, not blocking */
 #define STUB_FD_DONATED	 17 /* a file, while the thread that asked maps it */
 #define STUB_FD_PRW	 18 /* STUB_PRW of a child, until it is mapped */
+#define STUB_FD_SCOPE	 19 /* rules of Landlock: no signal to another stub */
 #define STUB_FD_LIMIT	 64
 #define ZYGOTE_FD	 3 /* the zygote's socket */
 
@@ -83,7 +84,8 @@
 #define STUB_SITE_LEN  24
 
 /* The birth notification: a number that no kernel knows. Argument: the nonce. */
-#define STUB_NR_BIRTH 1023
+#define STUB_NR_RESTRICT 446 /* landlock_restrict_self(2) */
+#define STUB_NR_BIRTH	 1023
 
 /* Offsets in struct stub_ctx for the entry code. */
 #define CTX_SELF    0

@@ -38,6 +38,7 @@ enum label {
 	MADVISE,
 	CLONE,
 	MREMAP,
+	RESTRICT,
 	LABELS,
 };
 
@@ -131,6 +132,7 @@ static void dispatch(struct assembler *a, enum label memory)
 	equal(a, SYS_mremap, MREMAP, NEXT);
 	equal(a, SYS_clone, CLONE, NEXT);
 	equal(a, STUB_NR_BIRTH, NOTIFY, NEXT);
+	equal(a, STUB_NR_RESTRICT, RESTRICT, NEXT);
 	equal(a, SYS_exit_group, ALLOW, NEXT);
 	equal(a, SYS_restart_syscall, ALLOW, KILL);
 }
@@ -196,6 +198,11 @@ static void judge_others(struct assembler *a)
 	equal(a, 8, NEXT, KILL);
 	load(a, LOW(0));
 	equal(a, STUB_FD_DOORBELL, ALLOW, KILL);
+	begin(a, RESTRICT);
+	load(a, LOW(0));
+	equal(a, STUB_FD_SCOPE, NEXT, KILL);
+	load(a, LOW(1));
+	equal(a, 0, ALLOW, KILL);
 	begin(a, CLONE);
 	high_zero(a, 0);
 	load(a, LOW(0));

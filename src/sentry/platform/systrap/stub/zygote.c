@@ -277,6 +277,11 @@ NORETURN static void zygote_go(void *arg)
 	limit(RLIMIT_NICE, 0);
 	/* Behind the filter: no file, no network, no signal to the outside. */
 	must(jail_landlock(NULL, 0));
+	r = jail_landlock_signals();
+	if (r >= 0) {
+		must(SYS3(SYS_dup3, r, STUB_FD_SCOPE, 0));
+		must(SYS1(SYS_close, r));
+	}
 	r = SYS1(SYS_clone, SIGCHLD);
 	if (r == 0)
 		template_main(start->msg.filter, (uint16_t)start->msg.init.filter_len, vdso);
