@@ -213,6 +213,64 @@ TEST(another_protocol)
 	CHECK_STR(got.data, "message");
 }
 
+struct with_text {
+	struct iphdr ip;
+	char text[8];
+};
+
+static void hears(int fd, const char *text, uint32_t source)
+{
+	struct with_text got;
+
+	wait_readable(fd);
+	CHECK_EQ(recv(fd, &got, sizeof(got), 0), sizeof(got));
+	CHECK_EQ(got.ip.protocol, 253);
+	CHECK_EQ(got.ip.ttl, 33);
+	CHECK_EQ(got.ip.tos, 0x10);
+	CHECK_EQ(ntohs(got.ip.tot_len), sizeof(got));
+	CHECK_EQ(ntohl(got.ip.saddr), source);
+	CHECK_EQ(ntohl(got.ip.daddr), INADDR_LOOPBACK);
+	CHECK_STR(got.text, text);
+}
+
+TEST(header_of_the_senders_own)
+{
+	int a = raw_socket(AF_INET, 253), b = raw_socket(AF_INET, 253),
+	    raw = raw_socket(AF_INET, IPPROTO_RAW), udp = OK(socket(AF_INET, SOCK_DGRAM, 0));
+	struct with_text p = { .ip = { .version = 4,
+				       .ihl = 5,
+				       .ttl = 33,
+				       .tos = 0x10,
+				       .protocol = 253,
+				       .daddr = htonl(INADDR_LOOPBACK) },
+			       .text = "message" };
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	OK(getsockopt(a, IPPROTO_IP, IP_HDRINCL, &value, &len));
+	CHECK_EQ(value, 0);
+	value = 1;
+	CHECK_ERRNO(setsockopt(udp, IPPROTO_IP, IP_HDRINCL, &value, sizeof(value)), ENOPROTOOPT);
+	OK(setsockopt(a, IPPROTO_IP, IP_HDRINCL, &value, sizeof(value)));
+	OK(connect(a, (struct sockaddr *)&to, sizeof(to)));
+	CHECK_EQ(send(a, &p, sizeof(p), 0), sizeof(p));
+	hears(b, "message", INADDR_LOOPBACK);
+	p.ip.saddr = htonl(INADDR_LOOPBACK + 1);
+	CHECK_EQ(send(a, &p, sizeof(p), 0), sizeof(p));
+	hears(b, "message", INADDR_LOOPBACK + 1);
+	CHECK_ERRNO(send(a, &p, sizeof(p.ip) - 1, 0), EINVAL);
+	p.ip.ihl = 15;
+	CHECK_ERRNO(send(a, &p, sizeof(p), 0), EINVAL);
+	/* Sockets of IPPROTO_RAW have always theirs. */
+	OK(getsockopt(raw, IPPROTO_IP, IP_HDRINCL, &value, &len));
+	CHECK_EQ(value, 1);
+	p.ip.ihl = 5;
+	memcpy(p.text, "another", 8);
+	CHECK_EQ(sendto(raw, &p, sizeof(p), 0, (struct sockaddr *)&to, sizeof(to)), sizeof(p));
+	hears(b, "another", INADDR_LOOPBACK + 1);
+	CHECK_ERRNO(recv(raw, &p, sizeof(p), MSG_DONTWAIT), EAGAIN);
+}
+
 TEST(protocol_is_needed)
 {
 	need_cap(CAP_NET_RAW, "CAP_NET_RAW");

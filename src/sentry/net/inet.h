@@ -34,6 +34,7 @@ struct inet_socket {
 	char congestion[16];
 
 	uint32_t icmp_filter; /* raw: ICMP_FILTER */
+	bool own_head;	      /* raw: IP_HDRINCL, what is sent begins with its IP header */
 
 	/* tcp */
 	enum tcp_state state;

@@ -4,7 +4,9 @@
  * its protocol hears, the sender's among them, and an echo request is answered.
  *
  * A ping socket's port is the identifier of its echoes; its messages begin with the ICMP header. A
- * raw socket of IPv4 reads packets with their IP header. IP_HDRINCL is not known.
+ * raw socket of IPv4 reads packets with their IP header. A sender's own header (IP_HDRINCL) says
+ * addresses, protocol, TTL and TOS; its options and identification are not passed on, and what it
+ * makes of TCP and UDP only raw sockets hear.
  */
 #include <linux/capability.h>
 #include <netinet/icmp6.h>
@@ -20,7 +22,8 @@
 #define PAYLOAD_MAX 65507 /* bytes */
 #define ICMP_HEAD   8	  /* bytes: type, code, checksum, identifier, sequence */
 #define ID_OFFSET   4
-#ifndef ICMP_FILTER /* linux/icmp.h has it, and a struct of netinet/ip_icmp.h */
+#define NOBODY	    256 /* no protocol */
+#ifndef ICMP_FILTER	/* linux/icmp.h has it, and a struct of netinet/ip_icmp.h */
 #define ICMP_FILTER 1
 #endif
 
@@ -255,13 +258,38 @@ static int judge_echo(const struct inet_socket *s, struct packet *p)
 	return 0;
 }
 
+/* IP_HDRINCL: the sender's IP header goes into p. Its protocol, NOBODY (a packet that is dropped)
+ * or -EINVAL. */
+static int take_head(const struct inet_socket *s, struct packet *p)
+{
+	struct iphdr head;
+	size_t len;
+
+	if (p->len < sizeof(head))
+		return -EINVAL;
+	memcpy(&head, p->bytes, sizeof(head));
+	len = head.ihl * 4u;
+	if (len > p->len)
+		return -EINVAL;
+	if (head.saddr)
+		memcpy(p->src.ip + 12, &head.saddr, sizeof(head.saddr));
+	memcpy(p->dst.ip + 12, &head.daddr, sizeof(head.daddr));
+	p->tos = head.tos;
+	p->hops = head.ttl;
+	if (head.version != 4 || len < sizeof(head) || !endpoint_is_local(s->sock.ns, &p->dst))
+		return NOBODY;
+	memmove(p->bytes, p->bytes + len, p->len - len);
+	p->len -= len;
+	return head.protocol;
+}
+
 static ssize_t raw_send(struct socket *sock, struct socket_msg *m)
 {
 	struct inet_socket *s = to_inet(sock);
 	const bool v6 = sock->family == AF_INET6;
 	const size_t len = m->data->left;
 	AUTO(packet_free_p) struct packet *p = NULL;
-	int r;
+	int r, protocol = sock->protocol;
 
 	if (len > PAYLOAD_MAX)
 		return -EMSGSIZE;
@@ -277,13 +305,15 @@ static ssize_t raw_send(struct socket *sock, struct socket_msg *m)
 		r = judge_echo(s, p);
 	if (r == 0)
 		r = inet_mark_packet(s, &m->control, p);
+	if (r == 0 && s->own_head)
+		r = protocol = take_head(s, p);
 	if (r < 0)
 		return r;
 	if ((is_ping(s) || sock->protocol == IPPROTO_ICMPV6) && len >= ICMP_HEAD)
 		put_checksum(p, v6);
 	p->arrived = kclock_realtime();
-	deliver_all(sock->ns, p, sock->protocol, v6);
-	answer(sock->ns, p, sock->protocol, v6);
+	deliver_all(sock->ns, p, protocol, v6);
+	answer(sock->ns, p, protocol, v6);
 	return (ssize_t)len;
 }
 
@@ -292,11 +322,30 @@ static int raw_shutdown(struct socket *sock, int how)
 	return to_inet(sock)->state == TCP_CONNECTED ? 0 : -ENOTCONN;
 }
 
+static bool is_own_head(const struct socket *sock, int level, int name)
+{
+	return level == SOL_IP && name == IP_HDRINCL && sock->type == SOCK_RAW &&
+	       sock->family == AF_INET;
+}
+
+static int set_own_head(struct inet_socket *s, const void *value, size_t len)
+{
+	int on = 0;
+
+	if (!len)
+		return -EINVAL;
+	memcpy(&on, value, len < sizeof(on) ? len : sizeof(on));
+	s->own_head = on;
+	return 0;
+}
+
 /* ICMP_FILTER of raw(7): a bit for each type that is not wanted. */
 static int raw_setsockopt(struct socket *sock, int level, int name, const void *value, size_t len)
 {
 	struct inet_socket *s = to_inet(sock);
 
+	if (is_own_head(sock, level, name))
+		return set_own_head(s, value, len);
 	if (level != SOL_RAW || name != ICMP_FILTER || is_ping(s))
 		return inet_setsockopt(sock, level, name, value, len);
 	if (sock->protocol != IPPROTO_ICMP)
@@ -308,7 +357,14 @@ static int raw_setsockopt(struct socket *sock, int level, int name, const void *
 static int raw_getsockopt(struct socket *sock, int level, int name, void *value, size_t *len)
 {
 	const struct inet_socket *s = to_inet(sock);
+	const int own_head = s->own_head;
 
+	if (is_own_head(sock, level, name)) {
+		if (*len > sizeof(own_head))
+			*len = sizeof(own_head);
+		memcpy(value, &own_head, *len);
+		return 0;
+	}
 	if (level != SOL_RAW || name != ICMP_FILTER || is_ping(s))
 		return inet_getsockopt(sock, level, name, value, len);
 	if (sock->protocol != IPPROTO_ICMP)
@@ -339,7 +395,8 @@ int raw_create(struct net_ns *ns, int family, int type, int protocol, uint32_t f
 	struct inet_socket *s;
 	int r;
 
-	if (type == SOCK_RAW && (!protocol || protocol >= IPPROTO_RAW))
+	if (type == SOCK_RAW &&
+	    (!protocol || protocol > IPPROTO_RAW || (protocol == IPPROTO_RAW && family != AF_INET)))
 		return -EPROTONOSUPPORT;
 	if (type == SOCK_RAW && !net_capable(ns, CAP_NET_RAW))
 		return -EPERM;
@@ -347,6 +404,7 @@ int raw_create(struct net_ns *ns, int family, int type, int protocol, uint32_t f
 	if (r < 0)
 		return r;
 	s->sock.ops = &raw_ops;
+	s->own_head = protocol == IPPROTO_RAW;
 	list_add_tail(&s->port_node, &ns->raw_sockets);
 	*ret = &s->sock;
 	return 0;
