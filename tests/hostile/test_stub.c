@@ -172,6 +172,68 @@ static void a_birth_without_an_order_ends_its_process(void **state)
 	hostile_on_fiber(do_births);
 }
 
+/* The first call instruction of the stub: an invalid one follows. What the save area says is a
+ * request. */
+static void notify(struct platform_thread *t, uint64_t addr)
+{
+	struct platform_event ev;
+
+	t->ctx->kind = STUB_REQ_FAST;
+	t->ctx->nr = SYS_getpriority;
+	hostile_at(t, STUB_TEXT + hostile_next_syscall(0), SYS_munmap,
+		   (const uint64_t[6]){ addr, PAGE });
+	platform->thread_run(t, &ev);
+	assert_int_equal(ev.kind, PLATFORM_SYSCALL);
+	assert_int_equal(ev.nr, SYS_getpriority);
+	platform->thread_set_result(t, 0);
+}
+
+static bool is_there(struct platform_thread *t, uint64_t addr)
+{
+	uint8_t byte;
+
+	return platform->read(platform->thread_space(t), &byte, addr, 1) == 1;
+}
+
+/* A guest notifies that it unmaps the first page of DATA, the sentry wants `wanted` to go, or 0. */
+static bool goes_on(uint64_t wanted)
+{
+	struct platform_thread *t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
+	bool gone;
+
+	notify(t, DATA);
+	if (wanted)
+		assert_int_equal(platform->unmap(t, wanted, PAGE), 0);
+	assert_int_equal(hostile_run_for(t, NSEC_PER_SEC), PLATFORM_FAULT);
+	gone = !is_there(t, DATA);
+	platform->thread_free(t);
+	return gone;
+}
+
+static void do_notified(void)
+{
+	struct platform_thread *t, *second;
+
+	if (systrap.options.profile != SYSTRAP_CHECKED)
+		return;
+	assert_false(goes_on(0));
+	assert_false(goes_on(DATA + PAGE));
+	assert_true(goes_on(DATA));
+	/* Who is not alone has no such requests. */
+	t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
+	assert_int_equal(platform->thread_clone(t, &second), 0);
+	assert_int_equal(jump_thread(t, STUB_TEXT + hostile_next_syscall(0), SYS_munmap,
+				     (const uint64_t[6]){ DATA, PAGE }, NSEC_PER_SEC),
+			 PLATFORM_DEAD);
+	platform->thread_free(second);
+	platform->thread_free(t);
+}
+
+static void a_notified_memory_call_is_made_only_if_it_is_what_the_sentry_wants(void **state)
+{
+	hostile_on_fiber(do_notified);
+}
+
 static void do_every_byte(void)
 {
 	const uint64_t a[6] = { DATA, DATA, 8, DATA, DATA, DATA };
@@ -385,6 +447,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_forged_request_ends_its_process),
 	cmocka_unit_test(who_hears_no_signal_is_killed_when_it_is_called),
 	cmocka_unit_test(a_birth_without_an_order_ends_its_process),
+	cmocka_unit_test(a_notified_memory_call_is_made_only_if_it_is_what_the_sentry_wants),
 	cmocka_unit_test(whoever_writes_its_lines_at_random_harms_itself),
 	cmocka_unit_test(a_call_from_any_call_instruction_of_the_stub_harms_its_caller_only),
 	cmocka_unit_test(a_call_by_a_second_thread_harms_its_process_only),

@@ -19,7 +19,9 @@
  * a trapped thread's registers without a host call.
  *
  * A conversation: the stub writes a request, raises req_seq and waits until rep_seq is equal; the
- * sentry has then written an action. Only what raises req_seq by one is a request.
+ * sentry has then written an action. Only what raises req_seq by one is a request. Or the request
+ * is a notification: of the memory call that the stub thinks will be wanted (stub/notify.c). Then
+ * neither number changes, and the answer to the notification is the reply.
  */
 #pragma once
 
@@ -126,6 +128,8 @@ enum stub_request {
 #define STUB_REQ_SHOWS 0x100u
 
 enum stub_action {
+	STUB_ACT_NONE,	    /* there is none yet */
+	STUB_ACT_CONTINUED, /* the notified call was made as it stood: its result must be ret */
 	STUB_ACT_RESULT,    /* back to the guest with ret in rax */
 	STUB_ACT_RESUME,    /* back to the guest, registers as they are in the frame */
 	STUB_ACT_SIGRETURN, /* act[0]: address of the frame; act[1]: fs base, act[2]: gs base */
@@ -172,6 +176,7 @@ struct stub_ctx {
 	/* A hint that the thread sleeps; the request that will not be answered soon. */
 	uint32_t sleep __attribute__((aligned(64)));
 	uint32_t parked_seq;
+	uint64_t map_end; /* below it the next mapping is expected; 0: nobody knows */
 	/* Of STUB_REQ_FAULT. */
 	uint8_t siginfo[128] __attribute__((aligned(64)));
 	uint64_t trap_no, error_code;
@@ -202,9 +207,12 @@ struct stub_global {
 	uint32_t yields;   /* the worker gives its CPU away and looks again: give it back */
 };
 
-/* What a thread may be told without the sentry; valid is 0 while it must ask. */
+#define STUB_IDS_ANSWERS 1 /* it may be told the ids without the sentry */
+#define STUB_IDS_ALONE	 2 /* it is the only one of its process: memory calls may be notified */
+
+/* What a thread may be told without the sentry. */
 struct stub_ids {
-	uint32_t valid;
+	uint32_t valid; /* STUB_IDS_* */
 	uint32_t tgid, tid, ppid, uid, euid, gid, egid;
 };
 _Static_assert(STUB_THREADS * sizeof(struct stub_ids) == STUB_IDS_LEN, "one for each thread");

@@ -16,7 +16,7 @@
 
 #define DEFER_MAX (64ull << 20) /* bytes of a mapping */
 
-static bool is_alone(const struct platform_thread *t)
+bool systrap_is_alone(const struct platform_thread *t)
 {
 	const struct list_head *threads = &t->space->threads;
 
@@ -73,7 +73,7 @@ bool systrap_defer(struct platform_thread *t, long nr, const uint64_t args[6], i
 	int copy = -1;
 
 	/* In the kernel, or new and on its way: then its first reply carries the batch. */
-	if (t->space->dead || t->flushing || !is_alone(t) || i == STUB_BATCH_MAX ||
+	if (t->space->dead || t->flushing || !systrap_is_alone(t) || i == STUB_BATCH_MAX ||
 	    args[1] > DEFER_MAX || (t->guest && t->seq != 0))
 		return false;
 	if (fd >= 0) {

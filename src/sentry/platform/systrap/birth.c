@@ -192,6 +192,8 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 		answer(&n, 0, -EINTR, 0);
 		return;
 	}
+	if (t && systrap_notified(t, &n))
+		return;
 	kill_notifier((pid_t)n.pid);
 	answer(&n, 0, -EPERM, 0);
 }

@@ -250,7 +250,7 @@ void systrap_answers(struct platform_thread *t, const struct platform_answers *a
 {
 	struct stub_ids *ids = &systrap.ids[t->index];
 
-	__atomic_store_n(&ids->valid, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&ids->valid, ids->valid & ~STUB_IDS_ANSWERS, __ATOMIC_RELEASE);
 	if (!a)
 		return;
 	ids->tgid = a->tgid;
@@ -260,7 +260,7 @@ void systrap_answers(struct platform_thread *t, const struct platform_answers *a
 	ids->euid = a->euid;
 	ids->gid = a->gid;
 	ids->egid = a->egid;
-	__atomic_store_n(&ids->valid, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&ids->valid, ids->valid | STUB_IDS_ANSWERS, __ATOMIC_RELEASE);
 }
 
 void systrap_thread_forget(struct platform_thread *t)
@@ -272,7 +272,7 @@ void systrap_thread_forget(struct platform_thread *t)
 	systrap_batch_drop(t);
 	systrap_window_drop(t);
 	ktimer_cancel(&t->deaf);
-	systrap_answers(t, NULL);
+	__atomic_store_n(&systrap.ids[t->index].valid, 0, __ATOMIC_RELEASE);
 	systrap.index_used[t->index] = 0;
 	free(t);
 }

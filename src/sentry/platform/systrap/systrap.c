@@ -373,6 +373,7 @@ static void go(struct platform_thread *t)
 	}
 	t->frame_changed = t->have_result = t->in_handler = t->fast = t->patch_wanted = false;
 	t->uc = 0;
+	systrap_tell_alone(t);
 	policy_leaving(t);
 	systrap_reply(t, action);
 }

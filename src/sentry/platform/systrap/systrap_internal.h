@@ -11,6 +11,7 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/ucontext.h>
@@ -128,6 +129,12 @@ struct platform_thread {
 	bool told_parked;     /* it was told that this request takes long */
 	bool kicked;	      /* SIGURG is under way; deaf fires if it is not answered */
 	bool ending;	      /* thread_end() asked */
+	bool told_alone;      /* STUB_IDS_ALONE */
+	struct {
+		uint64_t id; /* of a notification that is its request; 0: none */
+		long nr;
+		uint64_t args[6];
+	} notified;
 	struct ktimer deaf;
 	struct systrap_deaf deaf_state;
 	unsigned int batch_len;	  /* memory calls that wait for the next reply */
@@ -254,7 +261,19 @@ void systrap_grant(struct platform_thread *t, unsigned int which, long nr, const
 /* A host call in the stub. */
 int64_t systrap_call(struct platform_thread *t, long nr, const uint64_t args[6]);
 
+/*
+ * notify.c: a notification for which there is no grant: is it a request? Its answer is the reply,
+ * which is true when there was one.
+ */
+bool systrap_notified(struct platform_thread *t, const struct seccomp_notif *n);
+bool systrap_notified_reply(struct platform_thread *t, enum stub_action action);
+/* Before the guest runs: may its stub make memory calls so? */
+void systrap_tell_alone(struct platform_thread *t);
+/* A request has come; its parts are in t->req. */
+void systrap_taken(struct platform_thread *t);
+
 /* batch.c: memory calls that go along with the next reply. */
+bool systrap_is_alone(const struct platform_thread *t);
 bool systrap_defer(struct platform_thread *t, long nr, const uint64_t args[6], int fd);
 void systrap_batch_sent(struct platform_thread *t);
 void systrap_batch_drop(struct platform_thread *t);

@@ -30,6 +30,26 @@ static void take_shown(struct platform_thread *t)
 	t->space->windows_used = true;
 }
 
+void systrap_taken(struct platform_thread *t)
+{
+	t->guest = false;
+	t->posted = true;
+	t->told_parked = false;
+	t->early = false;
+	t->kicked = false;
+	ktimer_cancel(&t->deaf);
+	systrap_grants_over(t);
+	if (t->batch_len == 0) /* or they are for calls that were not sent yet */
+		systrap_grants_end(t);
+	list_del(&t->guest_node);
+	policy_arrived(t);
+	list_add_tail(&t->guest_node, &systrap.taken);
+	if (t->waiter)
+		fiber_wake(t->waiter);
+	if (t->space->asker)
+		fiber_wake(t->space->asker);
+}
+
 static bool take(struct platform_thread *t)
 {
 	struct stub_ctx *c = t->ctx;
@@ -50,22 +70,7 @@ static bool take(struct platform_thread *t)
 	t->req.nr = __atomic_load_n(&c->nr, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < 6; i++)
 		t->req.args[i] = __atomic_load_n(&c->args[i], __ATOMIC_RELAXED);
-	t->guest = false;
-	t->posted = true;
-	t->told_parked = false;
-	t->early = false;
-	t->kicked = false;
-	ktimer_cancel(&t->deaf);
-	systrap_grants_over(t);
-	if (t->batch_len == 0) /* or they are for calls that were not sent yet */
-		systrap_grants_end(t);
-	list_del(&t->guest_node);
-	policy_arrived(t);
-	list_add_tail(&t->guest_node, &systrap.taken);
-	if (t->waiter)
-		fiber_wake(t->waiter);
-	if (t->space->asker)
-		fiber_wake(t->space->asker);
+	systrap_taken(t);
 	return true;
 }
 
@@ -158,6 +163,8 @@ void systrap_reply(struct platform_thread *t, enum stub_action action)
 	t->posted = false;
 	t->space->entries++;
 	list_move_tail(&t->guest_node, &systrap.guests);
+	if (systrap_notified_reply(t, action))
+		return;
 	systrap_batch_sent(t);
 	systrap_window_sent(t);
 	if (t->grants_len > 0)

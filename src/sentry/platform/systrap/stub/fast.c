@@ -19,7 +19,7 @@ bool stub_answer(const struct stub_ctx *c, uint64_t nr, long *ret)
 	const volatile struct stub_ids *ids =
 		(const volatile struct stub_ids *)stub_at(STUB_IDS) + c->index % STUB_THREADS;
 
-	if (!ids->valid)
+	if (!(ids->valid & STUB_IDS_ANSWERS))
 		return false;
 	switch (nr) {
 	case SYS_getpid:
@@ -54,9 +54,11 @@ long stub_fast(struct stub_ctx *c)
 
 	if (stub_answer(c, c->nr, &r))
 		return r;
-	stub_post(c, STUB_REQ_FAST | stub_show(c, c->nr, c->args), c->nr);
+	if (!stub_notify(c))
+		stub_post(c, STUB_REQ_FAST | stub_show(c, c->nr, c->args), c->nr);
 	if (stub_actions(c) == STUB_ACT_FRAME)
 		c->intr |= STUB_INTR_FRAME;
+	stub_note_map(c);
 	return (long)c->ret;
 }
 

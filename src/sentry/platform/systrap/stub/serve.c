@@ -47,7 +47,7 @@ static bool takes_long(const struct stub_ctx *c, uint32_t seq)
 	return __atomic_load_n(&c->parked_seq, __ATOMIC_RELAXED) == seq;
 }
 
-static bool polled_elsewhere(const struct stub_ctx *c)
+bool stub_polled(const struct stub_ctx *c)
 {
 	const uint32_t poller = stub_global()->poller;
 
@@ -64,7 +64,7 @@ static bool spin(const struct stub_ctx *c, uint32_t seq)
 				return true;
 			__builtin_ia32_pause();
 		}
-	} while (!takes_long(c, seq) && polled_elsewhere(c) && ticks() - start <= limit);
+	} while (!takes_long(c, seq) && stub_polled(c) && ticks() - start <= limit);
 	return answered(c, seq);
 }
 
@@ -75,7 +75,7 @@ static bool spin(const struct stub_ctx *c, uint32_t seq)
 static bool wait_awake(const struct stub_ctx *c, uint32_t seq)
 {
 	for (unsigned int i = 0; i < YIELDS; i++) {
-		if (polled_elsewhere(c))
+		if (stub_polled(c))
 			return spin(c, seq);
 		if (!stub_global()->yields)
 			break;
@@ -85,7 +85,7 @@ static bool wait_awake(const struct stub_ctx *c, uint32_t seq)
 		if (takes_long(c, seq))
 			return false;
 	}
-	return polled_elsewhere(c) && spin(c, seq);
+	return stub_polled(c) && spin(c, seq);
 }
 
 static void ring(void)
@@ -96,16 +96,22 @@ static void ring(void)
 	(void)SYS3(SYS_write, STUB_FD_DOORBELL, &one, sizeof(one));
 }
 
-void stub_post(struct stub_ctx *c, uint32_t kind, uint64_t nr)
+void stub_mark(struct stub_ctx *c)
 {
-	const volatile uint32_t *word = (const volatile uint32_t *)stub_at(STUB_WRO) + c->index;
-	const uint32_t seq = c->req_seq + 1;
 	uint64_t fs;
 
 	__asm__ volatile("rdfsbase %0" : "=r"(fs));
 	c->fs_base = fs;
 	c->cpu = this_cpu();
 	c->posted = (uint32_t)ticks();
+}
+
+void stub_post(struct stub_ctx *c, uint32_t kind, uint64_t nr)
+{
+	const volatile uint32_t *word = (const volatile uint32_t *)stub_at(STUB_WRO) + c->index;
+	const uint32_t seq = c->req_seq + 1;
+
+	stub_mark(c);
 	c->kind = kind;
 	c->nr = nr;
 	(void)__atomic_exchange_n(&c->req_seq, seq, __ATOMIC_SEQ_CST);
@@ -262,7 +268,7 @@ uint32_t stub_actions(struct stub_ctx *c)
 		case STUB_ACT_PATCH:
 			stub_patch(c);
 			return STUB_ACT_RESULT;
-		default:
+		default: /* RESULT, CONTINUED, RESUME, FRAME */
 			return c->action;
 		}
 		stub_post(c, STUB_REQ_DONE, (uint64_t)r);

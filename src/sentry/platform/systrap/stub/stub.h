@@ -84,6 +84,15 @@ NORETURN void stub_serve(struct stub_ctx *c);
 long stub_fork(struct stub_ctx *c, uint64_t nonce);
 NORETURN void stub_thread(struct stub_ctx *c, uint64_t nonce);
 
+/* What the sentry wants to know of the moment of a request. */
+void stub_mark(struct stub_ctx *c);
+bool stub_polled(const struct stub_ctx *c);
+
+/* notify.c: true: the request of the save area was made as a notification and has an answer. */
+bool stub_notify(struct stub_ctx *c);
+/* A call has ended: learn where mappings go. */
+void stub_note_map(struct stub_ctx *c);
+
 /* trap.c: signal handlers. */
 void stub_on_syscall(int sig, void *info, void *uc);
 void stub_on_fault(int sig, void *info, void *uc);

@@ -151,8 +151,8 @@ static void handle(int sig, void (*fn)(int, void *, void *))
 		unsigned long flags;
 		void (*restorer)(void);
 		uint64_t mask;
-	} act = { fn, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER_FLAG, stub_restorer,
-		  1ull << (SIGURG - 1) };
+	} act = { fn, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART | SA_RESTORER_FLAG,
+		  stub_restorer, 1ull << (SIGURG - 1) };
 
 	must(SYS4(SYS_rt_sigaction, sig, &act, NULL, 8));
 }
