@@ -403,12 +403,14 @@ static void keep_near(void)
 	const int here = gofer.in_flight == 0 ? sched_getcpu() : -1;
 	const uint32_t cpu = here < 0 ? GOFER_ANYWHERE : (uint32_t)here;
 	const struct gofer_request r = { .type = GOFER_STAY, .stay = { .cpu = cpu } };
+	/* Once near, it follows at once: from another CPU each answer would wake the guest. */
+	const bool follows = gofer.cpu != GOFER_ANYWHERE && cpu != GOFER_ANYWHERE;
 
 	if (cpu != gofer.seen) {
 		gofer.seen = cpu;
 		gofer.streak = 0;
 	}
-	if (cpu == gofer.cpu || gofer.asks || ++gofer.streak < NEAR_AFTER)
+	if (cpu == gofer.cpu || gofer.asks || ++gofer.streak < (follows ? 1 : NEAR_AFTER))
 		return;
 	gofer.asks = true;
 	if (gofer_ask(&r) == 0) {
