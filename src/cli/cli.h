@@ -32,7 +32,7 @@ struct global_options {
 	const char *rootless;
 	const char *isolation;
 	const char *debug; /* "", "true", "false" or rooms of the sentry */
-	const char *platform, *stub_profile;
+	const char *platform, *stub_profile, *cpu_isolation;
 	const char *network;
 	const char *overlay;
 	const char *file_access;

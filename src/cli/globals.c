@@ -51,6 +51,8 @@ const struct option global_option_table[] = {
 	{ "stub-profile",
 	  "class sentry: calls that change memory are checked by the sentry or direct", "NAME",
 	  FIELD(stub_profile), OPTION_STRING, 0 },
+	{ "cpu-isolation", "class sentry: off, or core: no other process on a core's threads",
+	  "MODE", FIELD(cpu_isolation), OPTION_STRING, 0 },
 	{ "network", "class sentry: none or host", "NAME", FIELD(network), OPTION_STRING, 0 },
 	{ "overlay", "class sentry: where writes to the root go: none, root:memory or root:self",
 	  "MODE", FIELD(overlay), OPTION_STRING, 0 },
@@ -302,6 +304,7 @@ static int take_flags(struct cli *cli, struct err *err)
 		{ CONFIG_LOG_LEVEL, is_debug(f) ? "debug" : f->log_level },
 		{ CONFIG_PLATFORM, f->platform },
 		{ CONFIG_STUB_PROFILE, f->stub_profile },
+		{ CONFIG_CPU_ISOLATION, f->cpu_isolation },
 		{ CONFIG_NETWORK, f->network },
 		{ CONFIG_OVERLAY, f->overlay },
 		{ CONFIG_FILE_ACCESS, f->file_access },
@@ -362,6 +365,7 @@ static const struct {
 	{ CONFIG_LOG_LEVEL, "info" },
 	{ CONFIG_PLATFORM, "systrap" },
 	{ CONFIG_STUB_PROFILE, "checked" },
+	{ CONFIG_CPU_ISOLATION, "off" },
 	{ CONFIG_NETWORK, "none" },
 	{ CONFIG_OVERLAY, "none" },
 	{ CONFIG_FILE_ACCESS, "exclusive" },
@@ -450,6 +454,7 @@ static int set_up_sentry(const struct config *config, struct sentry_settings *s,
 		      : str_eq(host_uds, "create") ? SENTRY_HOST_UDS_CREATE
 		      : str_eq(host_uds, "all")	   ? SENTRY_HOST_UDS_ALL
 						   : SENTRY_HOST_UDS_NONE;
+	s->core_scheduling = str_eq(config_text(config, CONFIG_CPU_ISOLATION), "core");
 	s->stub_profile = config_text(config, CONFIG_STUB_PROFILE);
 	s->strace = config_text(config, CONFIG_STRACE);
 	s->debug = config_text(config, CONFIG_DEBUG);

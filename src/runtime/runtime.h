@@ -44,6 +44,7 @@ struct sentry_settings {
 	uint32_t platform, network, overlay;
 	uint32_t file_access, file_access_mounts;
 	uint32_t host_uds;
+	bool core_scheduling;	       /* a core-scheduling cookie for each sandbox */
 	const char *stub_profile;      /* checked or direct */
 	const char *strace;	       /* "": off */
 	const char *debug;	       /* rooms with commas; "": none */

@@ -3,6 +3,8 @@
 and the exit is reported; what they may and hold."""
 
 import contextlib
+import ctypes
+import errno
 import os
 import pathlib
 import re
@@ -308,3 +310,28 @@ def test_check_prints_every_list_with_its_reasons(runtime):
         lines = path.read_text(encoding="ascii").splitlines()
         assert printed[at:at + len(lines)] == lines
     assert sum(line.startswith("== ") for line in printed) == len(list(lists.iterdir())) == 4
+
+
+PR_SCHED_CORE, GET, SCOPE_THREAD = 62, 0, 0
+
+
+def core_cookie(pid):
+    """Of core scheduling, prctl(2); -1: no such thing on this host."""
+    libc, value = ctypes.CDLL(None, use_errno=True), ctypes.c_uint64()
+    return -1 if libc.prctl(PR_SCHED_CORE, GET, pid, SCOPE_THREAD, ctypes.byref(value)) else value.value
+
+
+def test_core_isolation_is_a_cookie_of_the_sandbox_or_an_error(runtime, make_bundle):
+    flags = ["--cpu-isolation=core"]
+    bundles = [make_bundle(), make_bundle()]
+    if core_cookie(0) < 0:
+        result = runtime.run(bundles[0], ["true"], check=False, global_flags=flags)
+        assert ctypes.get_errno() == errno.ENODEV and result.returncode == 0 or \
+            "--cpu-isolation=core: the host's kernel has no core scheduling (CONFIG_SCHED_CORE)" in result.stderr
+        pytest.skip("CAVEATS.md#sentry-core-scheduling")
+    cookies = []
+    for bundle in bundles:
+        runtime.run_detached(bundle, global_flags=flags)
+        cookies.append({core_cookie(pid) for pid in cgroups.pids(bundle.linux.cgroups_path)})
+    assert all(len(of) == 1 and of != {0} for of in cookies) and cookies[0] != cookies[1]
+    assert core_cookie(0) not in cookies[0]

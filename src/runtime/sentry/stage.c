@@ -72,6 +72,23 @@ static int setup_network(struct launch *l, struct err *err)
 	return r;
 }
 
+/*
+ * A cookie of its own, which every process of the sandbox inherits: no thread of a core runs
+ * anybody else meanwhile (prctl(2), PR_SCHED_CORE). A host without such threads has nothing to do.
+ */
+static int isolate_cores(const struct launch *l, struct err *err)
+{
+	if (!l->cr->rt->sentry.core_scheduling ||
+	    prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) ==
+		    0 ||
+	    errno == ENODEV)
+		return 0;
+	return errno == EINVAL ? err_set(err, -ENOTSUP,
+					 "--cpu-isolation=core: the host's kernel has no core "
+					 "scheduling (CONFIG_SCHED_CORE)")
+			       : err_sys(err, -errno, "--cpu-isolation=core");
+}
+
 static int setup_namespaces(struct launch *l, struct err *err)
 {
 	const struct oci_namespace *time = &l->cr->spec.linux.ns[OCI_NS_TIME];
@@ -471,7 +488,9 @@ static int run_stages(struct launch *l, struct err *err)
 	s.proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s.proc < 0)
 		return err_sys(err, -errno, "open /proc");
-	r = setup_namespaces(l, err);
+	r = isolate_cores(l, err);
+	if (r == 0)
+		r = setup_namespaces(l, err);
 	if (r == 0)
 		r = run_hooks(l, err);
 	if (r == 0)
