@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from lib import guest
+from lib import cgroups, guest, slowfs
+from lib.runtime import wait_until
 
 pytestmark = [pytest.mark.classes("sentry"), pytest.mark.beyond("runc", "crun", reason="have no sentry"),
               pytest.mark.timeout(600)]
@@ -69,6 +70,55 @@ def test_a_file_of_a_volume_that_the_host_cuts_hurts_its_reader_alone(runtime, b
     words = done.stdout.split()
     assert int(words[3]) > 0, done
     assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+
+
+@pytest.fixture
+def slow(work_dir):
+    """A volume of the host whose files are answered when the test says so."""
+    try:
+        fs = slowfs.SlowFs(work_dir / "slow", ["touch", "read", "copy"])
+    except OSError as failed:
+        pytest.skip(f"no FUSE here: {failed}")
+    yield fs
+    fs.close()
+
+
+def test_a_slow_file_of_a_volume_delays_its_readers_alone(runtime, make_bundle, slow):
+    reader, neighbour = make_bundle(), make_bundle()
+    for bundle in (reader, neighbour):
+        guest.install(bundle)
+    reader.bind(slow.path, "/volume")
+    runtime.run_detached(neighbour)
+    runtime.run_detached(reader, ["guest", "init"])
+    waiters = {}
+    for kind in ("touch", "read"):
+        before = len(slow.waiting)
+        waiters[kind] = runtime.start_exec(reader, ["guest", "slow", kind, f"/volume/{kind}"])
+        wait_until(lambda: len(slow.waiting) > before, 60, f"{kind}: a read is under way")  # noqa: B023
+    # Longer than a thread that answers no signal is borne, if it is one that could.
+    pulse = runtime.exec(neighbour, ["guest", "pulse", 7], timeout_s=CALL_S).stdout.split()
+    assert int(pulse[1]) < P99_NS, pulse
+    assert runtime.exec(reader, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+    assert all(waiter.poll() is None for waiter in waiters.values())
+    slow.release()
+    for kind, waiter in waiters.items():
+        assert waiter.finish(timeout_s=CALL_S) == f"{kind} 0\n", kind
+
+
+@pytest.mark.parametrize("kind", ["read", "copy"])
+def test_a_container_that_waits_for_a_slow_file_ends_when_it_is_told(runtime, make_bundle, slow, kind):
+    reader, neighbour = make_bundle(), make_bundle()
+    guest.install(reader)
+    slow.interruptible = True
+    reader.bind(slow.path, "/volume")
+    runtime.run_detached(neighbour)
+    run = runtime.start_run(reader, ["guest", "slow", kind, f"/volume/{kind}"])
+    wait_until(lambda: slow.waiting, 60, "a read is under way")
+    assert runtime.exec(neighbour, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+    runtime.kill(reader, "KILL", timeout_s=CALL_S)
+    assert run.wait(CALL_S) == 137
+    runtime.call("delete", "--force", reader.id, check=False, timeout_s=CALL_S)
+    wait_until(lambda: not cgroups.pids(reader.linux.cgroups_path), 60, "the cgroup is empty")
 
 
 def test_no_handle_of_one_container_opens_anything_of_another(runtime, make_bundle):

@@ -51,7 +51,8 @@ int main(int argc, char **argv)
 		{ "mapped", guest_mapped },   { "nothing", guest_nothing },
 		{ "press", guest_press },     { "pulse", guest_pulse },
 		{ "random", guest_random },   { "secret", guest_secret },
-		{ "setid", guest_setid },     { "wait", guest_wait },
+		{ "setid", guest_setid },     { "slow", guest_slow },
+		{ "wait", guest_wait },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(subs) / sizeof(subs[0]); i++) {

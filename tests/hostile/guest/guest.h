@@ -26,6 +26,9 @@ int guest_pulse(int argc, char **argv);
 /* mapped FILE SECONDS: reads, writes and executes a file that the host cuts meanwhile. */
 int guest_mapped(int argc, char **argv);
 
+/* slow touch|read|copy FILE: of a file whose reads wait; prints `HOW 0` when they came. */
+int guest_slow(int argc, char **argv);
+
 /* setid PROGRAM: execute this program, set-uid, with hostile threads and parents; secret: what it
  * then is. */
 int guest_setid(int argc, char **argv);

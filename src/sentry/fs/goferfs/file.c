@@ -78,13 +78,13 @@ static long host_read(struct goferfs *fs, struct transfer *t)
 	long n;
 
 	if (fs->no_nowait)
-		return read_at(t);
+		return fs->remote ? hostwork_call(read_at, t) : read_at(t);
 	t->flags = RWF_NOWAIT;
 	n = read_at(t);
 	t->flags = 0;
 	if (n == -EOPNOTSUPP || n == -EINVAL) {
 		fs->no_nowait = true;
-		return read_at(t);
+		return host_read(fs, t);
 	}
 	return n == -EAGAIN ? hostwork_call(read_at, t) : n;
 }

@@ -82,6 +82,7 @@ struct goferfs {
 	bool exclusive;
 	bool overlay;	/* the host's overlayfs: a descriptor from before a copy-up is stale */
 	bool no_nowait; /* RWF_NOWAIT is not known there */
+	bool remote;	/* a network, a program (FUSE): what is not at hand may take for ever */
 	uint32_t flags; /* enum gofer_root_flags */
 	uint64_t dev;	/* host's, of the root */
 	uint64_t root_node;

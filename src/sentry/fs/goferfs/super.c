@@ -58,6 +58,23 @@ static const struct superblock_ops shared_ops = {
 	.put = sb_put,
 };
 
+/* A read may wait for another machine or program, and RWF_NOWAIT is not known everywhere there. */
+static bool is_remote(uint64_t type)
+{
+	switch (type) {
+	case FUSE_SUPER_MAGIC:
+	case NFS_SUPER_MAGIC:
+	case CIFS_SUPER_MAGIC:
+	case SMB2_SUPER_MAGIC:
+	case V9FS_MAGIC:
+	case CEPH_SUPER_MAGIC:
+	case AFS_FS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int attach(struct goferfs *fs, uint32_t root, struct gofer_entry *ret)
 {
 	GOFER_CALL(call, .type = GOFER_ATTACH, .attach = { .root = root });
@@ -72,6 +89,7 @@ static int attach(struct goferfs *fs, uint32_t root, struct gofer_entry *ret)
 	fs->dev = ret->attr.dev;
 	fs->sb.magic = reply->fs_type;
 	fs->overlay = reply->fs_type == OVERLAYFS_SUPER_MAGIC;
+	fs->remote = is_remote(reply->fs_type);
 	return 0;
 }
 
