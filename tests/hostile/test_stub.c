@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -237,9 +238,10 @@ static void a_notified_memory_call_is_made_only_if_it_is_what_the_sentry_wants(v
 static void do_every_byte(void)
 {
 	const uint64_t a[6] = { DATA, DATA, 8, DATA, DATA, DATA };
+	const uint64_t step = getenv("CAISSON_SOAK") ? 1 : 5;
 
 	hostile_honest_begins();
-	for (uint64_t at = 0; at < hostile_stub_len; at += 5) {
+	for (uint64_t at = 0; at < hostile_stub_len; at += step) {
 		(void)jump(STUB_TEXT + at, at % 400, a, 2000000);
 		if (at % 16 == 0)
 			hostile_honest_lives();
