@@ -414,6 +414,24 @@ static void a_stub_holds_doorbell_and_landlock_rules_and_nothing_else(void **sta
 		hostile_on_fiber(do_descriptors);
 }
 
+/* A thread of t that nobody knows is looked for by its number, of which none is another's. */
+static void do_search(void)
+{
+	struct systrap_birth b = { .parent = hostile_guest(hostile_spin_code, SPIN_CODE_LEN) };
+	const pid_t self = systrap.self;
+
+	assert_int_equal(systrap_no_ghost(&b), 0);
+	systrap.self = 1;
+	assert_int_equal(systrap_no_ghost(&b), 0);
+	systrap.self = self;
+	platform->thread_free(b.parent);
+}
+
+static void a_clone_that_was_taken_back_is_searched_for_in_the_cage(void **state)
+{
+	hostile_on_fiber(do_search);
+}
+
 /* Last: everything goes with the zygote. */
 static void do_end(void)
 {
@@ -454,6 +472,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_call_from_any_call_instruction_of_the_stub_harms_its_caller_only),
 	cmocka_unit_test(a_call_by_a_second_thread_harms_its_process_only),
 	cmocka_unit_test(a_jump_to_any_byte_of_the_stub_harms_its_jumper_only),
+	cmocka_unit_test(a_clone_that_was_taken_back_is_searched_for_in_the_cage),
 	cmocka_unit_test(stubs_die_with_their_zygote),
 };
 

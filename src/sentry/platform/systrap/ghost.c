@@ -29,7 +29,7 @@ static bool is_process(pid_t pid)
 {
 	AUTO_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-	return pidfd >= 0 && pid != getpid() && pid != systrap.zygote_pid &&
+	return pidfd >= 0 && pid != systrap.self && pid != systrap.zygote_pid &&
 	       syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0;
 }
 
@@ -61,7 +61,7 @@ int systrap_no_ghost(const struct systrap_birth *b)
 	pid_t found;
 
 	/* Without a namespace of our own (test programs) the numbers are everybody's. */
-	while (getpid() == 1) {
+	while (systrap.self == 1) {
 		found = look(b, b->since + 1);
 		if (found == 0 && b->since + NUMBERS > PID_MAX)
 			found = look(b, FIRST_AGAIN);

@@ -176,6 +176,7 @@ static int systrap_begin(void)
 	for (unsigned int i = 0; i < SYSTRAP_TID_BUCKETS; i++)
 		list_init(&systrap.tids[i]);
 	kmutex_init(&systrap.template_lock);
+	systrap.self = getpid();
 	r = systrap_choose_base();
 	if (r == 0)
 		r = make_shared();

@@ -189,6 +189,7 @@ extern struct systrap {
 	struct list_head guests; /* threads that may post */
 	struct list_head taken;	 /* those that have and were not answered yet */
 	struct list_head births;
+	pid_t self;	 /* the sentry's own number: nobody may ask for it in the cage */
 	pid_t last_born; /* number of the newest task: what comes has higher ones, or begins anew */
 	struct list_head dying; /* spaces without references: their processes' ends are awaited */
 	struct list_head tids[SYSTRAP_TID_BUCKETS];
