@@ -122,13 +122,19 @@ static void end_it(struct platform_thread *t)
 	(void)kill(t->space->tgid, SIGKILL);
 }
 
-/* What a sibling of its writes: that it has made the clone, and that it is somebody else. */
-static void lie(struct platform_thread *t)
+/* What a sibling of its writes. */
+static void say_done(struct platform_thread *t, int64_t result)
 {
 	t->ctx->kind = STUB_REQ_DONE;
-	t->ctx->nr = (uint64_t)hostile_honest->space->tgid;
+	t->ctx->nr = (uint64_t)result;
 	__atomic_store_n(&t->ctx->action, STUB_ACT_SYNC, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&t->ctx->req_seq, 1, __ATOMIC_SEQ_CST);
+}
+
+/* That it has made the clone, and that it is somebody else. */
+static void lie(struct platform_thread *t)
+{
+	say_done(t, hostile_honest->space->tgid);
 }
 
 static void do_killed_between(void)
@@ -174,6 +180,42 @@ static void do_ghost(void)
 static void who_says_that_it_made_a_child_and_did_not_is_ended(void **state)
 {
 	hostile_on_fiber(do_ghost);
+}
+
+/* Its child is born; it says that there is none. */
+static void deny(struct platform_thread *t)
+{
+	list_first(&systrap.births, struct systrap_birth, node)->born = true;
+	say_done(t, -EAGAIN);
+}
+
+/* There is none, and the lower half of its answer says that all went well. */
+static void garble(struct platform_thread *t)
+{
+	say_done(t, INT64_MIN);
+}
+
+static void do_denied(void)
+{
+	void (*const answers[])(struct platform_thread * t) = { deny, garble };
+	struct platform_thread *t, *child;
+
+	hostile_honest_begins();
+	for (unsigned int i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
+		assert_int_equal(hostile_run_for(t, 1000000), PLATFORM_INTERRUPT);
+		later(t, answers[i]);
+		assert_int_equal(platform->thread_fork(t, &child), -ESRCH);
+		assert_true(platform->space_dead(platform->thread_space(t)));
+		platform->thread_free(t);
+		hostile_honest_lives();
+	}
+	platform->thread_free(hostile_honest);
+}
+
+static void who_denies_a_child_that_was_born_is_ended(void **state)
+{
+	hostile_on_fiber(do_denied);
 }
 
 /* Stops and continues a process until it is gone, at random moments. */
@@ -482,6 +524,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_thread_that_nobody_knows_costs_its_process_its_life),
 		cmocka_unit_test(a_parent_that_dies_between_grant_and_birth_has_no_child),
 		cmocka_unit_test(who_says_that_it_made_a_child_and_did_not_is_ended),
+		cmocka_unit_test(who_denies_a_child_that_was_born_is_ended),
 		cmocka_unit_test(a_stop_between_word_and_clone_loses_no_child),
 		cmocka_unit_test(a_task_that_a_taken_back_clone_has_made_is_found),
 		cmocka_unit_test(numbers_that_come_again_lead_no_copy_astray),

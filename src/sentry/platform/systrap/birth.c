@@ -32,7 +32,8 @@
 #define FORK_FLAGS (CLONE_PARENT | SIGCHLD)
 #define THREAD_FLAGS \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
-#define BIRTH_NS (10 * NSEC_PER_SEC)
+#define BIRTH_NS     (10 * NSEC_PER_SEC)
+#define RESTARTS_MAX 1000 /* of one clone, by stops of the host */
 
 static void answer(const struct seccomp_notif *n, int64_t value, int error, uint32_t flags)
 {
@@ -147,6 +148,14 @@ static bool find_grant(struct platform_thread *t, const struct seccomp_notif *n)
 	return false;
 }
 
+/* What comes of its clone has a number behind the newest of now. */
+static void note_word(const struct platform_thread *t)
+{
+	struct systrap_birth *b;
+
+	list_for_each(b, &systrap.births, node) if (b->parent == t) b->since = systrap.last_born;
+}
+
 /* The clone that this thread was allowed and that has no child yet; once. */
 static bool is_restarted(const struct platform_thread *t, const struct seccomp_notif *n)
 {
@@ -185,6 +194,8 @@ static void on_notification(struct kloop_fd *source, uint32_t events)
 	if (t && find_grant(t, &n)) {
 		policy_expect();
 		systrap.counts.words_given++;
+		if (n.data.nr == SYS_clone)
+			note_word(t);
 		answer(&n, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 		return;
 	}
@@ -248,6 +259,11 @@ static int clone_once(struct platform_thread *t, struct systrap_birth *b)
 		}
 	}
 	list_del(&b->node);
+	/* One grant, one task: a parent that denies its child would be given another one. */
+	if (r < 0 && b->born) {
+		systrap_space_kill(t->space);
+		r = -ESRCH;
+	}
 	klog(platform, "a stub's %s is born: %d", b->process ? "process" : "thread", (int)r);
 	return r < 0 ? (int)r : 0;
 }
@@ -258,11 +274,16 @@ static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b)
 
 	b->parent = t;
 	b->waiter = fiber_self();
-	do {
+	for (unsigned int i = 0; i < RESTARTS_MAX; i++) {
 		b->since = systrap.last_born;
 		r = clone_once(t, b);
-	} while (r == -EINTR && b->restarted && (r = systrap_no_ghost(b)) == 0);
-	return r;
+		if (r != -EINTR || !b->restarted)
+			return r;
+		r = systrap_no_ghost(b);
+		if (r < 0)
+			return r;
+	}
+	return -EAGAIN;
 }
 
 int systrap_fork_stub(struct platform_thread *t, struct platform_thread **ret)

@@ -18,11 +18,11 @@
 #include "sentry/core/klog.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
-#define NUMBERS	     1024  /* more than clones that can be under way */
-#define FIRST_AGAIN  300   /* RESERVED_PIDS of Linux */
-#define PID_MAX	     32768 /* the least that a host is set to by itself */
-#define LOOK_NS	     (NSEC_PER_SEC / 1000)
-#define UNDER_WAY_NS (12 * NSEC_PER_SEC) /* longer than a birth may take */
+#define NUMBERS	    1024  /* and one for each clone that is under way */
+#define FIRST_AGAIN 300	  /* RESERVED_PIDS of Linux */
+#define PID_MAX	    32768 /* the least that a host is set to by itself */
+#define LOOK_NS	    (NSEC_PER_SEC / 200)
+#define UNDER_WAY   3200 /* looks: 16 s, longer than a birth may take; a freezer adds none */
 
 /* A process of our stubs' user; nobody else's can be signalled. */
 static bool is_process(pid_t pid)
@@ -33,11 +33,21 @@ static bool is_process(pid_t pid)
 	       syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0;
 }
 
-static pid_t look(const struct systrap_birth *b, pid_t from)
+/* Tasks that have a number and are not born yet are behind the newest that is. */
+static pid_t count_numbers(void)
+{
+	const struct systrap_birth *b;
+	pid_t n = NUMBERS;
+
+	list_for_each(b, &systrap.births, node) n++;
+	return n;
+}
+
+static pid_t look(const struct systrap_birth *b, pid_t from, pid_t numbers)
 {
 	const pid_t tgid = b->parent->space->tgid;
 
-	for (pid_t n = from; n < from + NUMBERS; n++) {
+	for (pid_t n = from; n < from + numbers; n++) {
 		if (systrap_thread_by_tid(n))
 			continue;
 		if (b->process ? is_process(n) : syscall(SYS_tgkill, tgid, n, 0) == 0)
@@ -58,13 +68,14 @@ static void end(const struct systrap_birth *b, pid_t ghost)
 int systrap_no_ghost(const struct systrap_birth *b)
 {
 	const nsec_t deadline = nsec_add(kclock_monotonic(), UNDER_WAY_NS);
+	const pid_t numbers = count_numbers();
 	pid_t found;
 
 	/* Without a namespace of our own (test programs) the numbers are everybody's. */
 	while (systrap.self == 1) {
-		found = look(b, b->since + 1);
-		if (found == 0 && b->since + NUMBERS > PID_MAX)
-			found = look(b, FIRST_AGAIN);
+		found = look(b, b->since + 1, numbers);
+		if (found == 0 && b->since + numbers > PID_MAX)
+			found = look(b, FIRST_AGAIN, numbers);
 		if (found == 0 || b->parent->space->dead)
 			break;
 		if (kclock_monotonic() >= deadline) {

@@ -155,7 +155,7 @@ struct systrap_birth {
 	struct platform_thread *parent;
 	struct platform_thread *child; /* complete but for its identity */
 	uint64_t flags;		       /* of clone(2) */
-	pid_t since;		       /* systrap.last_born when it was granted */
+	pid_t since;		       /* systrap.last_born when the call passed */
 	bool process;		       /* or a thread */
 	bool born;
 	bool restarted; /* the call has asked a second time */
@@ -245,7 +245,6 @@ void systrap_kick_init(struct platform_thread *t);
 uint64_t systrap_cpu_ns(const struct platform_space *s);
 
 /* talk.c: requests and replies. */
-uint64_t systrap_cpu_ns(const struct platform_space *s);
 int systrap_talk_init(void);
 void systrap_reply(struct platform_thread *t, enum stub_action action);
 /* Wait until the thread has posted. 0, -ESRCH, -ETIMEDOUT (and it is killed). */

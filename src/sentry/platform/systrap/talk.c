@@ -19,6 +19,8 @@
 #include "sentry/core/kclock.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
+#define ERRNO_MAX 4095
+
 static void take_shown(struct platform_thread *t)
 {
 	const uint64_t len = __atomic_load_n(&t->ctx->in_len, __ATOMIC_RELAXED);
@@ -239,7 +241,8 @@ int64_t systrap_action(struct platform_thread *t, enum stub_action action)
 	t->posted = false;
 	if (r < 0)
 		return r;
-	if (t->req.kind != STUB_REQ_DONE) {
+	/* What no call returns would be another number when it becomes an int. */
+	if (t->req.kind != STUB_REQ_DONE || (int64_t)t->req.nr < -ERRNO_MAX) {
 		systrap_space_kill(t->space);
 		return -ESRCH;
 	}
