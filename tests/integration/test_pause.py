@@ -97,3 +97,17 @@ def test_pause_and_resume_many_times_under_forking(runtime, bundle, scaled):
         assert runtime.status(bundle) == "paused"
         runtime.resume(bundle)
     assert runtime.status(bundle) == "running"
+
+
+def test_a_pause_longer_than_a_birth_may_take_ends_nobody(runtime, bundle, scaled):
+    forker = "while :; do /bin/busybox true; done"
+    forkers = f"for i in 1 2 3 4 5 6 7 8; do ({forker}) || echo lost $? & done; echo ready; wait"
+    runtime.run_detached(bundle, ["sh", "-c", forkers])
+    runtime.wait_for_output(bundle, "ready\n")
+
+    for _ in range(scaled(10, 1)):
+        runtime.pause(bundle)
+        time.sleep(11)
+        runtime.resume(bundle)
+        runtime.exec(bundle, ["true"])
+    assert runtime.output(bundle) == "ready\n"

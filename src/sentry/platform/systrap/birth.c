@@ -235,7 +235,8 @@ static uint64_t new_nonce(void)
 /* Clone with this birth; the parent reports when its call has returned. 0 or -errno. */
 static int clone_once(struct platform_thread *t, struct systrap_birth *b)
 {
-	const nsec_t deadline = nsec_add(kclock_monotonic(), BIRTH_NS);
+	nsec_t deadline = nsec_add(kclock_monotonic(), BIRTH_NS);
+	bool late = false;
 	int64_t r;
 
 	b->nonce = new_nonce();
@@ -248,7 +249,7 @@ static int clone_once(struct platform_thread *t, struct systrap_birth *b)
 	t->ctx->act[1] = b->child->slot;
 	r = systrap_action(t, b->process ? STUB_ACT_FORK : STUB_ACT_CLONE);
 	while (r >= 0 && !b->born) {
-		if (fiber_park(deadline, false) == -ETIMEDOUT && !b->born) {
+		if (systrap_park(&deadline, &late) == -ETIMEDOUT && !b->born) {
 			/*
 			 * A ghost: only the end of its parent can be forced. The template tells
 			 * the truth: its child was killed.

@@ -67,7 +67,7 @@ static void end(const struct systrap_birth *b, pid_t ghost)
 
 int systrap_no_ghost(const struct systrap_birth *b)
 {
-	const nsec_t deadline = nsec_add(kclock_monotonic(), UNDER_WAY_NS);
+	unsigned int looks = 0;
 	const pid_t numbers = count_numbers();
 	pid_t found;
 
@@ -78,7 +78,7 @@ int systrap_no_ghost(const struct systrap_birth *b)
 			found = look(b, FIRST_AGAIN, numbers);
 		if (found == 0 || b->parent->space->dead)
 			break;
-		if (kclock_monotonic() >= deadline) {
+		if (++looks == UNDER_WAY) {
 			klog(platform, "task %d came of a clone that was taken back", found);
 			end(b, found);
 			break;

@@ -164,6 +164,7 @@ struct systrap_birth {
 
 #define SYSTRAP_TID_BUCKETS 256
 #define SYSTRAP_ACTION_NS   (60 * NSEC_PER_SEC) /* an action that takes longer is a broken stub */
+#define SYSTRAP_GRACE_NS    (5 * NSEC_PER_SEC)	/* systrap_park() */
 
 extern struct systrap {
 	struct systrap_options options;
@@ -247,6 +248,12 @@ uint64_t systrap_cpu_ns(const struct platform_space *s);
 /* talk.c: requests and replies. */
 int systrap_talk_init(void);
 void systrap_reply(struct platform_thread *t, enum stub_action action);
+/*
+ * fiber_park() until a stub has done what it must do before *deadline. Where that has passed once
+ * (*late, which begins as false), the sandbox may have stood still with both of us, by a freezer:
+ * there is SYSTRAP_GRACE_NS more. 0 or -ETIMEDOUT.
+ */
+int systrap_park(nsec_t *deadline, bool *late);
 /* Wait until the thread has posted. 0, -ESRCH, -ETIMEDOUT (and it is killed). */
 int systrap_await(struct platform_thread *t, nsec_t deadline);
 /* The thread waits for a reply: a new one has reported. 0 or -ESRCH. */

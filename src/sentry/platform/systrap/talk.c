@@ -183,8 +183,20 @@ void systrap_reply(struct platform_thread *t, enum stub_action action)
 	}
 }
 
+int systrap_park(nsec_t *deadline, bool *late)
+{
+	const int r = fiber_park(*deadline, false);
+
+	if (r != -ETIMEDOUT || *late)
+		return r;
+	*late = true;
+	*deadline = nsec_add(kclock_monotonic(), SYSTRAP_GRACE_NS);
+	return 0;
+}
+
 int systrap_await(struct platform_thread *t, nsec_t deadline)
 {
+	bool late = false;
 	int r = 0;
 
 	/* A request that is there already, or soon, saves a round through the loop. */
@@ -194,7 +206,7 @@ int systrap_await(struct platform_thread *t, nsec_t deadline)
 	}
 	t->waiter = fiber_self();
 	while (!t->posted && !t->space->dead && r != -ETIMEDOUT)
-		r = fiber_park(deadline, false);
+		r = systrap_park(&deadline, &late);
 	t->waiter = NULL;
 	if (t->posted && !t->space->dead)
 		return 0;
