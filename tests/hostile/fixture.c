@@ -131,11 +131,16 @@ static void fiber_body(void *arg)
 	kloop_stop(0);
 }
 
-void hostile_on_fiber(void (*fn)(void))
+void hostile_on_fiber_until(void (*fn)(void), int status)
 {
 	body = fn;
 	assert_int_equal(fiber_spawn("test", fiber_body, NULL, NULL), 0);
-	(void)kloop_run();
+	assert_int_equal(kloop_run(), status);
+}
+
+void hostile_on_fiber(void (*fn)(void))
+{
+	hostile_on_fiber_until(fn, 0);
 }
 
 static int setup(void **state)

@@ -45,6 +45,8 @@ void hostile_honest_lives(void);
 
 /* Run fn on a fiber until it is over. */
 void hostile_on_fiber(void (*fn)(void));
+/* The same for what ends the kernel, which then says this status. */
+void hostile_on_fiber_until(void (*fn)(void), int status);
 
 /* The platform, by the arguments of a program: the stub's path, the profile. False: wrong ones. */
 bool hostile_choose(int argc, char **argv);

@@ -446,7 +446,7 @@ static void do_end(void)
 
 static void stubs_die_with_their_zygote(void **state)
 {
-	hostile_on_fiber(do_end);
+	hostile_on_fiber_until(do_end, 128 + SIGKILL);
 }
 
 static int setup(void **state)
