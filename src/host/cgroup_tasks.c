@@ -20,9 +20,9 @@
 #include "base/str.h"
 #include "host/cgroup_internal.h"
 
-#define FREEZE_WAIT_NS 2000000000ll /* how long tasks may take to reach the freezer */
-#define FREEZE_RETRY   40	    /* looks at FREEZING before a thaw and a new try */
-#define SIGNAL_PASSES  100	    /* lists read without a freezer */
+#define FREEZE_WAIT_NS 10000000000ll /* how long tasks may take to reach the freezer */
+#define FREEZE_RETRY   40	     /* looks at FREEZING before a thaw and a new try */
+#define SIGNAL_PASSES  100	     /* lists read without a freezer */
 
 /* --------------------------------------------------------------------------------- freezer */
 
@@ -127,7 +127,7 @@ int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err)
 /* Frozen by itself; an ancestor that is frozen is somebody else's pause. */
 static int is_frozen_v1(int dir_fd)
 {
-	const int64_t deadline_ns = cgroup_clock_ns() + FREEZE_WAIT_NS / 20;
+	const int64_t deadline_ns = cgroup_clock_ns() + FREEZE_WAIT_NS / 100;
 	unsigned int wait_us = 0;
 	AUTO_BUF struct buf self = { .max = 64 };
 	char state[16];
