@@ -182,7 +182,8 @@ static void send_reset(struct inet_socket *s)
 	stream_leave(&s->st);
 }
 
-static int disconnect(struct inet_socket *s)
+/* st.rx.lock is held: a receiver that is copying bytes to its guest has a packet in its hand. */
+static int disconnect_locked(struct inet_socket *s)
 {
 	if (s->state == TCP_LISTENING)
 		return -EISCONN;
@@ -195,7 +196,18 @@ static int disconnect(struct inet_socket *s)
 	s->state = TCP_FRESH;
 	s->remote.port = 0;
 	port_forget(s);
+	waitq_wake(&s->sock.wq, WAIT_ALL); /* who waits for bytes or for the connect's end */
 	return 0;
+}
+
+static int disconnect(struct inet_socket *s)
+{
+	int r;
+
+	kmutex_lock(&s->st.rx.lock);
+	r = disconnect_locked(s);
+	kmutex_unlock(&s->st.rx.lock);
+	return r;
 }
 
 /* The end of a connect that has begun: 0, or why it failed. */
