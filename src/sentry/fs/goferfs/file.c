@@ -18,7 +18,8 @@
 
 struct gofer_file {
 	struct file file;
-	struct gofer_handle *mapped; /* of the last mapping; one reference */
+	struct gofer_handle **mapped; /* all that were given to mappings; one reference each */
+	unsigned int mapped_len;
 };
 
 /* One transfer by whoever does it. */
@@ -212,6 +213,31 @@ static ssize_t file_op_write(struct file *f, struct uio *u, uint64_t *pos)
 }
 
 /*
+ * Who maps is parked with the number of a descriptor while it goes to the stub, and another mapping
+ * may get another one meanwhile (renew_reader()): what was given away once stays open as long as
+ * the file. That is one more for each kind of access, not one for each mapping. Takes h over.
+ */
+static int keep_mapped(struct gofer_file *gf, struct gofer_handle *h)
+{
+	struct gofer_handle **all;
+
+	for (unsigned int i = 0; i < gf->mapped_len; i++) {
+		if (gf->mapped[i] == h) {
+			gofer_handle_unref(h);
+			return 0;
+		}
+	}
+	all = reallocarray(gf->mapped, gf->mapped_len + 1, sizeof(struct gofer_handle *));
+	if (!all) {
+		gofer_handle_unref(h);
+		return -ENOMEM;
+	}
+	gf->mapped = all;
+	gf->mapped[gf->mapped_len++] = h;
+	return 0;
+}
+
+/*
  * A descriptor that can write leaves only for a shared mapping of a file that the guest opened for
  * writing; for anything else the one that reads.
  */
@@ -230,8 +256,9 @@ static int file_op_mmap(struct file *f, int prot, int flags, uint64_t offset, ui
 	r = gofer_handle_get(gi, writes ? access_of(f) : (uint32_t)GOFER_OPEN_READ, true, &h);
 	if (r < 0)
 		return r;
-	gofer_handle_unref(gf->mapped);
-	gf->mapped = h;
+	r = keep_mapped(gf, h);
+	if (r < 0)
+		return r;
 	*ret = (struct mmap_source){ .host_fd = h->host_fd, .offset = offset };
 	if (writes)
 		gi->stale = true; /* the guest will change it behind our back */
@@ -376,7 +403,9 @@ static void file_op_release(struct file *f)
 {
 	struct gofer_file *gf = container_of(f, struct gofer_file, file);
 
-	gofer_handle_unref(gf->mapped);
+	while (gf->mapped_len > 0)
+		gofer_handle_unref(gf->mapped[--gf->mapped_len]);
+	free(gf->mapped);
 	gofer_inode_closed(gofer_inode(f->inode));
 	file_fini(f);
 	free(gf);
