@@ -76,14 +76,19 @@ static int rebuild(struct mm *mm, const struct remap *m, const struct vma *old, 
 	return r;
 }
 
-/* The stub's own mremap, then the rest behind it. */
+/*
+ * What lies behind, then the stub's own mremap: when one of them fails, the pages are where they
+ * were.
+ */
 static int move_anon(const struct remap *m, const struct vma *vma)
 {
 	const uint64_t len = m->old_len < m->new_len ? m->old_len : m->new_len;
-	int r = platform->move(m->t, m->old_addr, len, vma->start, len);
+	int r = 0;
 
-	if (r >= 0 && m->new_len > len)
+	if (m->new_len > len)
 		r = vma_map_host(m->t, vma, vma->start + len, vma->end);
+	if (r >= 0)
+		r = platform->move(m->t, m->old_addr, len, vma->start, len);
 	return r;
 }
 
