@@ -43,8 +43,7 @@ static int give(const struct gofer_server *s, int fd, const struct wanted *want,
 	return owner || mode ? gofer_attr(fd, attr) : 0;
 }
 
-/* Removes a name that still leads to the file with `attr`. */
-static void undo(int dir, const char *name, const struct gofer_attr *attr)
+void gofer_undo(int dir, const char *name, const struct gofer_attr *attr)
 {
 	const int fd = (int)SYS4(SYS_openat, dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 	struct gofer_attr now;
@@ -72,7 +71,7 @@ static int adopt(struct gofer_server *s, const struct gofer_held *dir, const cha
 	else
 		r = gofer_node_add_known(s, path_fd, dir->root, ret);
 	if (r < 0 && r != -ESTALE)
-		undo(dir->fd, name, &ret->attr);
+		gofer_undo(dir->fd, name, &ret->attr);
 	return r;
 }
 
@@ -107,7 +106,7 @@ GOFER_HANDLER(create)
 		struct gofer_attr attr;
 
 		if (gofer_attr(fd, &attr) == 0)
-			undo(dir->fd, r->names[0], &attr);
+			gofer_undo(dir->fd, r->names[0], &attr);
 	}
 	ret = path_fd < 0 ? path_fd
 			  : adopt(s, dir, r->names[0], path_fd, &want,

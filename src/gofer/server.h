@@ -108,6 +108,9 @@ void gofer_node_close(struct gofer_server *s, struct gofer_held *node);
 /* A node that may be changed: -EBADF, -EROFS. */
 int gofer_node_writable(struct gofer_server *s, uint64_t id, struct gofer_held **ret);
 
+/* make.c. Removes a name that still leads to the file with `attr`. */
+void gofer_undo(int dir, const char *name, const struct gofer_attr *attr);
+
 /* host.c. What statx(2) says of a descriptor, of either kind. */
 int gofer_attr(int fd, struct gofer_attr *ret);
 /* The decimal name of a descriptor in /proc/self/fd. */

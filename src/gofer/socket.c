@@ -69,8 +69,12 @@ GOFER_HANDLER(connect)
 	return 0;
 }
 
-/* The node of a name that was just bound, with owner and mode as asked. */
-static int adopt(struct gofer_server *s, const struct gofer_held *dir,
+/*
+ * The node of a name that `sock` was just bound to, with owner and mode as asked; it listens last.
+ * On failure the name is removed, unless it leads to another file by then or could not be looked
+ * at.
+ */
+static int adopt(struct gofer_server *s, const struct gofer_held *dir, int sock,
 		 const struct gofer_request *r, struct gofer_entry *ret)
 {
 	const struct gofer_bind *want = &r->bind;
@@ -80,17 +84,26 @@ static int adopt(struct gofer_server *s, const struct gofer_held *dir,
 	long e = fd < 0 ? fd : gofer_attr(fd, &ret->attr);
 
 	if (e == 0 && !S_ISSOCK(ret->attr.mode))
-		e = -ESTALE;
-	if (e == 0 && (ret->attr.uid != want->uid || ret->attr.gid != want->gid))
+		e = -ESTALE; /* the name was taken over on a shared volume */
+	if (e < 0) {
+		if (fd >= 0)
+			(void)gofer_close_fd(fd);
+		return (int)e;
+	}
+	if (ret->attr.uid != want->uid || ret->attr.gid != want->gid)
 		e = SYS5(SYS_fchownat, fd, "", want->uid, want->gid, AT_EMPTY_PATH);
 	if (e == 0 && (ret->attr.mode & MODE_BITS) != want->mode)
 		e = SYS3(SYS_fchmodat, s->proc_fd, gofer_number(fd, text), want->mode);
 	if (e == 0)
 		e = gofer_attr(fd, &ret->attr);
+	if (e == 0 && want->socket_type != SOCK_DGRAM)
+		e = SYS2(SYS_listen, sock, GOFER_BACKLOG);
 	if (e == 0)
-		return gofer_node_add_known(s, fd, dir->root, ret);
-	if (fd >= 0)
+		e = gofer_node_add_known(s, fd, dir->root, ret);
+	else
 		(void)gofer_close_fd(fd);
+	if (e < 0)
+		gofer_undo(dir->fd, r->names[0], &ret->attr);
 	return (int)e;
 }
 
@@ -115,13 +128,8 @@ GOFER_HANDLER(bind)
 	ret = name_socket(dir->fd, r->names[0], &un);
 	if (ret == 0)
 		ret = (int)SYS3(SYS_bind, fd, &un, sizeof(un));
-	if (ret == 0) {
-		ret = adopt(s, dir, r, entry);
-		if (ret == 0 && r->bind.socket_type != SOCK_DGRAM)
-			ret = (int)SYS2(SYS_listen, fd, GOFER_BACKLOG);
-		if (ret < 0)
-			(void)SYS3(SYS_unlinkat, dir->fd, r->names[0], 0);
-	}
+	if (ret == 0)
+		ret = adopt(s, dir, fd, r, entry);
 	if (ret < 0) {
 		(void)gofer_close_fd(fd);
 		return ret;
