@@ -195,12 +195,15 @@ static int relate_copy(struct mount *copy_top, struct mount *tree, const struct 
 	return 0;
 }
 
-static int copy_to(struct mount *tree, struct mount *where, const struct path *at)
+/* *ret: the copy that hangs there now, or NULL: it is not seen there. */
+static int copy_to(struct mount *tree, struct mount *where, const struct path *at,
+		   struct mount **ret)
 {
 	struct path to = { .mnt = where, .dentry = at->dentry };
 	struct mount *copy;
 	int r;
 
+	*ret = NULL;
 	/* The place must be visible there, and free. */
 	if (where->sb != at->mnt->sb || !dentry_is_below(at->dentry, where->root) || !where->ns)
 		return 0;
@@ -224,7 +227,25 @@ static int copy_to(struct mount *tree, struct mount *where, const struct path *a
 		where->ns->count++;
 	}
 	mount_attach(copy, &to);
+	*ret = copy;
 	return 0;
+}
+
+/* To everyone, or to nobody. Afterwards the audience is forgotten: its place has the copies. */
+static int copy_to_all(struct mount *tree, struct audience *a, const struct path *at)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 1; i < a->len && r == 0; i++)
+		r = copy_to(tree, a->who[i], at, &a->who[i]);
+	if (r == 0)
+		return 0;
+	while (--i > 0) {
+		if (a->who[i])
+			mount_tree_detach(a->who[i]);
+	}
+	return r;
 }
 
 int mount_propagate(struct mount *tree, const struct path *at)
@@ -240,8 +261,8 @@ int mount_propagate(struct mount *tree, const struct path *at)
 			if (mount_make_shared(m) < 0)
 				return -ENOMEM;
 		r = audience_fill(&a, at->mnt);
-		for (size_t i = 1; i < a.len && r == 0; i++)
-			r = copy_to(tree, a.who[i], at);
+		if (r == 0)
+			r = copy_to_all(tree, &a, at);
 		if (r < 0)
 			return r;
 	}

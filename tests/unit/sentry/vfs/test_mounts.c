@@ -121,6 +121,25 @@ static void shared_mounts_tell_their_peers_and_slaves(void **state)
 	assert_int_equal(there("a/m/own"), -ENOENT);
 }
 
+static void what_does_not_fit_under_all_peers_is_under_none(void **state)
+{
+	unsigned int before;
+
+	make_dirs();
+	assert_int_equal(do_mount("x", "a", "tmpfs", 0), 0);
+	assert_int_equal(do_mount(NULL, "a", NULL, MS_SHARED), 0);
+	assert_int_equal(do_mount("a", "b", NULL, MS_BIND), 0);
+	assert_int_equal(do_mount("a", "c", NULL, MS_BIND), 0);
+	assert_int_equal(w_mkdir("a/sub"), 0);
+	before = world.ns->count;
+	world.ns->count = MOUNT_NS_MAX - 1; /* room for one of the two copies */
+	assert_int_equal(do_mount("y", "a/sub", "tmpfs", 0), -ENOSPC);
+	assert_int_equal(world.ns->count, MOUNT_NS_MAX - 1);
+	world.ns->count = before;
+	assert_int_equal(do_mount("y", "a/sub", "tmpfs", 0), 0);
+	assert_int_equal(world.ns->count, before + 3);
+}
+
 static void unbindable_mounts_are_left_out(void **state)
 {
 	make_dirs();
@@ -201,6 +220,7 @@ int main(void)
 		T(a_mount_hides_and_comes_off_unless_it_is_busy),
 		T(read_only_is_of_the_mount),
 		T(shared_mounts_tell_their_peers_and_slaves),
+		T(what_does_not_fit_under_all_peers_is_under_none),
 		T(unbindable_mounts_are_left_out),
 		T(a_copied_namespace_is_on_its_own),
 		T(peers_that_lie_under_their_peers_go_once),
