@@ -47,6 +47,15 @@ int oom_score_below(int score)
 	return score > LAST ? LAST : score > VERY_LAST ? VERY_LAST : score;
 }
 
+void oom_go_back(int proc, int score)
+{
+	AUTO_CLOSE int fd = openat(proc, "self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	const int now = read_score(fd);
+
+	if (now != UNKNOWN && now < score)
+		(void)write_score(fd, score);
+}
+
 void oom_go_last(int inherited)
 {
 	AUTO_CLOSE int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);

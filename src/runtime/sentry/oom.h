@@ -18,3 +18,9 @@ int oom_score_below(int score);
  * lower.
  */
 void oom_go_last(int inherited);
+
+/*
+ * Undoes oom_go_last() for this process and those that it makes from now on. `proc`: a directory
+ * descriptor of /proc; it need not be reachable any more.
+ */
+void oom_go_back(int proc, int score);

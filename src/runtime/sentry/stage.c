@@ -423,12 +423,17 @@ static int begin_zygote(const struct launch *l, const struct sources *s, struct 
 	return die_with_parent(err);
 }
 
+/* Not moved (the host's root is an initramfs): the sentry starts one as itself. */
 static int end_zygote(const struct launch *l, struct sources *s, struct zygote *z, bool moved,
 		      struct err *err)
 {
+	const struct oci_opt_i64 *score = &l->cr->spec.process.oom_score_adj;
 	const struct zygote_plan plan = zygote_plan(l, s);
 	int r = 0;
 
+	/* Its stubs have the score of the sentry, and may not be the last to be killed. */
+	if (z->sock >= 0 && !moved)
+		oom_go_back(s->proc, score->set ? (int)score->v : l->oom_score);
 	if (z->sock >= 0 && moved)
 		r = zygote_release(&plan, z, err);
 	s->fd[SENTRY_FD_ZYGOTE] = z->sock >= 0 && moved ? TAKE_FD(z->sock) : s->null;
