@@ -225,7 +225,7 @@ __attribute__((noreturn)) static void wait_main(struct wait *w)
 	if (r < 0)
 		r = err_sys(&err, r, "enter the container's cgroups");
 	(void)prctl(PR_SET_NAME, "caisson-wait");
-	(void)oom_go_last(oom_score());
+	oom_go_last(oom_score());
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	stage_default_signals();
 	(void)sigfillset(&all);
