@@ -25,6 +25,12 @@ static void replace_child(struct rb_tree *tree, struct rb_node *node, struct rb_
 		child->parent = parent;
 }
 
+static void sum_up(struct rb_node *n, rb_sum_fn sum)
+{
+	for (; sum && n; n = n->parent)
+		sum(n);
+}
+
 static void rotate_left(struct rb_tree *tree, struct rb_node *n)
 {
 	struct rb_node *up = n->right;
@@ -49,19 +55,25 @@ static void rotate_right(struct rb_tree *tree, struct rb_node *n)
 	n->parent = up;
 }
 
-static void rotate(struct rb_tree *tree, struct rb_node *n, bool left)
+static void rotate(struct rb_tree *tree, struct rb_node *n, bool left, rb_sum_fn sum)
 {
 	if (left)
 		rotate_left(tree, n);
 	else
 		rotate_right(tree, n);
+	/* What is below the pair is the same as before, so that no node above it changes. */
+	if (sum) {
+		sum(n);
+		sum(n->parent);
+	}
 }
 
-void rb_insert(struct rb_tree *tree, struct rb_node *node, struct rb_node *parent,
-	       struct rb_node **link)
+void rb_insert_summed(struct rb_tree *tree, struct rb_node *node, struct rb_node *parent,
+		      struct rb_node **link, rb_sum_fn sum)
 {
 	*node = (struct rb_node){ .parent = parent, .red = true };
 	*link = node;
+	sum_up(node, sum);
 	while (is_red(node->parent)) {
 		struct rb_node *up = node->parent;
 		struct rb_node *grand = up->parent; /* a red node is not the root */
@@ -76,19 +88,26 @@ void rb_insert(struct rb_tree *tree, struct rb_node *node, struct rb_node *paren
 			continue;
 		}
 		if (node == (on_left ? up->right : up->left)) {
-			rotate(tree, up, on_left);
+			rotate(tree, up, on_left, sum);
 			node = up;
 			up = node->parent;
 		}
 		up->red = false;
 		grand->red = true;
-		rotate(tree, grand, !on_left);
+		rotate(tree, grand, !on_left, sum);
 	}
 	tree->root->red = false;
 }
 
+void rb_insert(struct rb_tree *tree, struct rb_node *node, struct rb_node *parent,
+	       struct rb_node **link)
+{
+	rb_insert_summed(tree, node, parent, link, NULL);
+}
+
 /* `n` (may be NULL), below `parent`, lacks one black node. */
-static void erase_fixup(struct rb_tree *tree, struct rb_node *n, struct rb_node *parent)
+static void erase_fixup(struct rb_tree *tree, struct rb_node *n, struct rb_node *parent,
+			rb_sum_fn sum)
 {
 	while (parent && !is_red(n)) {
 		const bool on_left = parent->left == n;
@@ -98,7 +117,7 @@ static void erase_fixup(struct rb_tree *tree, struct rb_node *n, struct rb_node 
 		if (is_red(sibling)) {
 			sibling->red = false;
 			parent->red = true;
-			rotate(tree, parent, on_left);
+			rotate(tree, parent, on_left, sum);
 			sibling = on_left ? parent->right : parent->left;
 		}
 		if (!is_red(sibling->left) && !is_red(sibling->right)) {
@@ -111,14 +130,14 @@ static void erase_fixup(struct rb_tree *tree, struct rb_node *n, struct rb_node 
 		if (!is_red(far)) {
 			(on_left ? sibling->left : sibling->right)->red = false;
 			sibling->red = true;
-			rotate(tree, sibling, !on_left);
+			rotate(tree, sibling, !on_left, sum);
 			sibling = on_left ? parent->right : parent->left;
 			far = on_left ? sibling->right : sibling->left;
 		}
 		sibling->red = parent->red;
 		parent->red = false;
 		far->red = false;
-		rotate(tree, parent, on_left);
+		rotate(tree, parent, on_left, sum);
 		n = tree->root;
 		parent = NULL;
 	}
@@ -126,7 +145,7 @@ static void erase_fixup(struct rb_tree *tree, struct rb_node *n, struct rb_node 
 		n->red = false;
 }
 
-void rb_erase(struct rb_tree *tree, struct rb_node *node)
+void rb_erase_summed(struct rb_tree *tree, struct rb_node *node, rb_sum_fn sum)
 {
 	struct rb_node *child, *parent;
 	bool black;
@@ -152,9 +171,15 @@ void rb_erase(struct rb_tree *tree, struct rb_node *node)
 		parent = node->parent;
 		replace_child(tree, node, child);
 	}
+	sum_up(parent, sum);
 	if (black)
-		erase_fixup(tree, child, parent);
+		erase_fixup(tree, child, parent, sum);
 	*node = (struct rb_node){ 0 };
+}
+
+void rb_erase(struct rb_tree *tree, struct rb_node *node)
+{
+	rb_erase_summed(tree, node, NULL);
 }
 
 struct rb_node *rb_first(const struct rb_tree *tree)

@@ -8,11 +8,12 @@ struct item {
 	struct rb_node node;
 	int key;
 	bool in;
+	int sum; /* of the keys in and below it, in a summed tree */
 };
 
 static struct item items[N];
 
-static void insert(struct rb_tree *tree, struct item *item)
+static void insert(struct rb_tree *tree, struct item *item, rb_sum_fn sum)
 {
 	struct rb_node **link = &tree->root, *parent = NULL;
 
@@ -21,7 +22,7 @@ static void insert(struct rb_tree *tree, struct item *item)
 		link = item->key < rb_entry(parent, struct item, node)->key ? &parent->left
 									    : &parent->right;
 	}
-	rb_insert(tree, &item->node, parent, link);
+	rb_insert_summed(tree, &item->node, parent, link, sum);
 	item->in = true;
 }
 
@@ -78,7 +79,7 @@ static void stays_balanced_and_ordered_under_random_changes(void **state)
 			rb_erase(&tree, &item->node);
 			item->in = false;
 		} else {
-			insert(&tree, item);
+			insert(&tree, item, NULL);
 		}
 		if (round % 37 == 0) {
 			(void)check(tree.root);
@@ -87,10 +88,54 @@ static void stays_balanced_and_ordered_under_random_changes(void **state)
 	}
 }
 
+static int sum_of(const struct rb_node *n)
+{
+	return n ? rb_entry(n, struct item, node)->sum : 0;
+}
+
+static void sum(struct rb_node *n)
+{
+	struct item *item = rb_entry(n, struct item, node);
+
+	item->sum = item->key + sum_of(n->left) + sum_of(n->right);
+}
+
+static void check_sums(const struct rb_tree *tree)
+{
+	for (struct rb_node *n = rb_first(tree); n; n = rb_next(n)) {
+		const struct item *item = rb_entry(n, struct item, node);
+
+		assert_int_equal(item->sum, item->key + sum_of(n->left) + sum_of(n->right));
+	}
+}
+
+static void sums_are_right_after_every_change(void **state)
+{
+	struct rb_tree tree = { 0 };
+
+	(void)state;
+	srandom(8);
+	for (int i = 0; i < N; i++)
+		items[i] = (struct item){ .key = i };
+	for (int round = 0; round < 5000; round++) {
+		struct item *item = &items[random() % N];
+
+		if (item->in) {
+			rb_erase_summed(&tree, &item->node, sum);
+			item->in = false;
+		} else {
+			insert(&tree, item, sum);
+		}
+		check_sums(&tree);
+	}
+	(void)check(tree.root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stays_balanced_and_ordered_under_random_changes),
+		cmocka_unit_test(sums_are_right_after_every_change),
 	};
 
 	return cmocka_run_group_tests_name("base/rbtree", tests, NULL, NULL);
