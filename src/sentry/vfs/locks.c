@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "sentry/vfs/lock_tree.h"
 #include "sentry/vfs/superblock.h"
 
 #define DEADLOCK_STEPS_MAX 64u
@@ -20,8 +21,8 @@
 struct lock_context {
 	struct inode *inode;
 	struct list_head all;	 /* of contexts */
-	struct list_head ranges; /* POSIX and OFD, by owner in runs, by start in each */
-	struct list_head flocks;
+	struct lock_tree ranges; /* POSIX and OFD */
+	struct lock_tree flocks;
 	struct waitq wq;
 };
 
@@ -44,43 +45,36 @@ static struct lock_context *context_of(struct inode *inode)
 	if (!c)
 		return NULL;
 	c->inode = inode;
-	list_init(&c->ranges);
-	list_init(&c->flocks);
 	waitq_init(&c->wq);
 	list_add_tail(&c->all, &contexts);
 	inode->locks = c;
 	return c;
 }
 
-static struct file_lock *lock_new(const struct file_lock *from)
+static struct held_lock *lock_new(const struct file_lock *from)
 {
-	struct file_lock *l = total < LOCKS_MAX ? malloc(sizeof(*l)) : NULL;
+	struct held_lock *h = total < LOCKS_MAX ? calloc(1, sizeof(*h)) : NULL;
 
-	if (!l)
+	if (!h)
 		return NULL;
-	*l = *from;
-	list_init(&l->node);
+	h->lock = *from;
 	total++;
-	return l;
+	return h;
 }
 
-static void lock_free(struct file_lock *l)
+/* One that is in no tree. */
+static void lock_free(struct held_lock *h)
 {
-	if (!l)
+	if (!h)
 		return;
-	list_del(&l->node);
-	free(l);
+	free(h);
 	total--;
 }
 
-static struct file_lock *find_conflict(const struct list_head *list, const struct file_lock *want)
+static void lock_drop(struct lock_tree *tree, struct held_lock *h)
 {
-	struct file_lock *l;
-
-	list_for_each(l, list, node) if (l->owner != want->owner && l->start <= want->end &&
-					 want->start <= l->end &&
-					 (l->type == F_WRLCK || want->type == F_WRLCK)) return l;
-	return NULL;
+	lock_tree_remove(tree, h);
+	lock_free(h);
 }
 
 static bool would_deadlock(const void *owner, const void *blocker)
@@ -99,24 +93,33 @@ static bool would_deadlock(const void *owner, const void *blocker)
 	return false;
 }
 
+/* Whether `owner` (identity only: it may be gone) is still the first in the way. */
+static bool in_the_way(const struct lock_tree *tree, const struct file_lock *want,
+		       const void *owner)
+{
+	const struct held_lock *h = lock_tree_conflict(tree, want);
+
+	return h && h->lock.owner == owner;
+}
+
 /* Until nothing conflicts. 0, -EAGAIN, -EDEADLK, -ERESTARTSYS. */
-static int wait_for_room(struct lock_context *c, const struct list_head *list,
+static int wait_for_room(struct lock_context *c, const struct lock_tree *tree,
 			 const struct file_lock *want, bool wait)
 {
-	struct file_lock *l;
+	const struct held_lock *h;
 
-	while ((l = find_conflict(list, want)) != NULL) {
-		struct waiting me = { .owner = want->owner, .blocker = l->owner };
+	while ((h = lock_tree_conflict(tree, want)) != NULL) {
+		struct waiting me = { .owner = want->owner, .blocker = h->lock.owner };
 		int r;
 
 		if (!wait)
 			return -EAGAIN;
 		if (want->kind == LOCK_KIND_POSIX) {
-			if (would_deadlock(want->owner, l->owner))
+			if (would_deadlock(want->owner, me.blocker))
 				return -EDEADLK;
 			list_add_tail(&me.node, &waiters);
 		}
-		r = WAIT_EVENT(&c->wq, find_conflict(list, want) != l);
+		r = WAIT_EVENT(&c->wq, !in_the_way(tree, want, me.blocker));
 		if (want->kind == LOCK_KIND_POSIX)
 			list_del(&me.node);
 		if (r < 0)
@@ -125,98 +128,124 @@ static int wait_for_room(struct lock_context *c, const struct list_head *list,
 	return 0;
 }
 
-/* Cut [start, end] out of l; *spare is used when it falls in two. */
-static void carve(struct file_lock *l, uint64_t start, uint64_t end, struct file_lock **spare)
+/* Cut [start, end] out of h; *spare is used when it falls in two. */
+static void carve(struct lock_tree *tree, struct held_lock *h, uint64_t start, uint64_t end,
+		  struct held_lock **spare)
 {
-	if (l->start < start && l->end > end) {
-		struct file_lock *right = TAKE_PTR(*spare);
+	const struct file_lock old = h->lock;
 
-		*right = *l;
-		right->start = end + 1;
-		list_add(&right->node, &l->node);
-		l->end = start - 1;
-	} else if (l->start < start) {
-		l->end = start - 1;
-	} else if (l->end > end) {
-		l->start = end + 1;
+	if (old.start < start && old.end > end) {
+		struct held_lock *right = TAKE_PTR(*spare);
+
+		lock_tree_resize(tree, h, old.start, start - 1);
+		right->lock = old;
+		right->lock.start = end + 1;
+		lock_tree_add(tree, right);
+	} else if (old.start < start) {
+		lock_tree_resize(tree, h, old.start, start - 1);
+	} else if (old.end > end) {
+		lock_tree_resize(tree, h, end + 1, old.end);
 	} else {
-		lock_free(l);
+		lock_drop(tree, h);
 	}
 }
 
-static void apply(struct lock_context *c, struct file_lock *new, struct file_lock **spare)
+/* Whether setting `lock` leaves something of one other lock of its owner on both sides. */
+static bool splits(const struct lock_tree *tree, const struct file_lock *lock)
 {
-	struct file_lock *l, *next;
-	const uint64_t start = new->start, end = new->end;
+	const struct held_lock *h = lock_tree_owned(tree, lock->owner, lock->start);
 
-	list_for_each_safe(l, next, &c->ranges, node)
-	{
-		if (l->owner != new->owner)
-			continue;
-		if (l->type == new->type) {
-			if (l->start > (end == UINT64_MAX ? end : end + 1) ||
-			    (start > 0 && l->end < start - 1))
-				continue;
-			if (l->start < new->start)
-				new->start = l->start;
-			if (l->end > new->end)
-				new->end = l->end;
-			lock_free(l);
-		} else if (l->start <= end && start <= l->end) {
-			carve(l, start, end, spare);
+	return h && h->lock.type != lock->type && h->lock.start < lock->start &&
+	       h->lock.end > lock->end;
+}
+
+/*
+ * Make room among the owner's own: `lock` grows over those of its type that it meets, is cut out of
+ * the others. True when there were any, so that somebody who waits may go on.
+ */
+static bool clear_own(struct lock_tree *tree, struct file_lock *lock, struct held_lock **spare)
+{
+	const uint64_t start = lock->start, end = lock->end;
+	struct held_lock *h, *next;
+	bool any = false;
+
+	for (h = lock_tree_owned(tree, lock->owner, start > 0 ? start - 1 : 0);
+	     h && h->lock.start <= end + 1; h = next) {
+		next = lock_tree_next_owned(h);
+		if (h->lock.type == lock->type) {
+			if (h->lock.start < lock->start)
+				lock->start = h->lock.start;
+			if (h->lock.end > lock->end)
+				lock->end = h->lock.end;
+			lock_drop(tree, h);
+			any = true;
+		} else if (h->lock.start <= end && start <= h->lock.end) {
+			carve(tree, h, start, end, spare);
+			any = true;
 		}
 	}
-	list_for_each(l, &c->ranges,
-		      node) if (l->owner == new->owner && l->start > new->start) break;
-	list_add_tail(&new->node, &l->node);
+	return any;
 }
 
 int lock_set(struct inode *inode, const struct file_lock *lock, bool wait)
 {
 	struct lock_context *c = inode->locks;
-	struct file_lock *new, *spare;
-	int r = 0;
+	struct held_lock *new = NULL, *spare = NULL;
+	struct file_lock range = *lock;
+	bool any;
+	int r;
 
 	if (!c && lock->type == F_UNLCK)
 		return 0;
 	c = context_of(inode);
 	if (!c)
 		return -ENOLCK;
-	if (lock->type != F_UNLCK)
+	if (lock->type != F_UNLCK) {
 		r = wait_for_room(c, &c->ranges, lock, wait);
-	if (r < 0)
-		return r;
-	new = lock_new(lock);
-	spare = new ? lock_new(lock) : NULL;
-	if (!spare) {
-		lock_free(new);
-		return -ENOLCK;
+		if (r < 0)
+			return r;
+		new = lock_new(lock);
+		if (!new)
+			return -ENOLCK;
 	}
-	apply(c, new, &spare);
-	if (new->type == F_UNLCK)
-		lock_free(new);
-	lock_free(spare);
-	waitq_wake(&c->wq, WAIT_ALL);
+	if (splits(&c->ranges, lock)) {
+		spare = lock_new(lock);
+		if (!spare) {
+			lock_free(new);
+			return -ENOLCK;
+		}
+	}
+	any = clear_own(&c->ranges, &range, &spare);
+	if (new) {
+		new->lock = range;
+		lock_tree_add(&c->ranges, new);
+	}
+	if (any)
+		waitq_wake(&c->wq, WAIT_ALL);
 	return 0;
 }
 
 int lock_test(struct inode *inode, const struct file_lock *lock, struct file_lock *ret)
 {
-	const struct file_lock *l;
+	const struct held_lock *h;
 
-	l = inode->locks ? find_conflict(&inode->locks->ranges, lock) : NULL;
-	if (!l)
+	h = inode->locks ? lock_tree_conflict(&inode->locks->ranges, lock) : NULL;
+	if (!h)
 		return 0;
-	*ret = *l;
+	*ret = h->lock;
 	return 1;
 }
 
-static struct file_lock *flock_of(const struct lock_context *c, const struct file *f)
+/* A description has one such lock. */
+static struct held_lock *flock_of(const struct lock_context *c, const struct file *f)
 {
-	struct file_lock *l;
+	return lock_tree_owned(&c->flocks, f, 0);
+}
 
-	list_for_each(l, &c->flocks, node) if (l->owner == f) return l;
-	return NULL;
+static void flock_drop(struct lock_context *c, struct held_lock *h)
+{
+	lock_drop(&c->flocks, h);
+	waitq_wake(&c->wq, WAIT_ALL);
 }
 
 int lock_flock(struct file *f, int op, bool wait)
@@ -226,47 +255,41 @@ int lock_flock(struct file *f, int op, bool wait)
 				  .owner = f,
 				  .type = op == LOCK_EX ? F_WRLCK : F_RDLCK,
 				  .end = INT64_MAX };
-	struct file_lock *l;
+	struct held_lock *h;
 	int r;
 
 	if (!c)
 		return -ENOLCK;
-	l = flock_of(c, f);
-	if (l && op != LOCK_UN && l->type == want.type)
+	h = flock_of(c, f);
+	if (h && op != LOCK_UN && h->lock.type == want.type)
 		return 0;
 	/* Not atomic, as in Linux: the old lock goes first. */
-	if (l) {
-		lock_free(l);
-		waitq_wake(&c->wq, WAIT_ALL);
-	}
+	if (h)
+		flock_drop(c, h);
 	if (op == LOCK_UN)
 		return 0;
 	r = wait_for_room(c, &c->flocks, &want, wait);
 	if (r < 0)
 		return r;
 	/* Another thread may have locked by this open file meanwhile, which has one lock only. */
-	l = flock_of(c, f);
-	if (l) {
-		lock_free(l);
-		waitq_wake(&c->wq, WAIT_ALL);
-	}
-	l = lock_new(&want);
-	if (!l)
+	h = flock_of(c, f);
+	if (h)
+		flock_drop(c, h);
+	h = lock_new(&want);
+	if (!h)
 		return -ENOLCK;
-	list_add_tail(&l->node, &c->flocks);
+	lock_tree_add(&c->flocks, h);
 	return 0;
 }
 
-static bool release_from(struct list_head *list, const void *owner)
+static bool release_from(struct lock_tree *tree, const void *owner)
 {
-	struct file_lock *l, *next;
+	struct held_lock *h, *next;
 	bool any = false;
 
-	list_for_each_safe(l, next, list, node)
-	{
-		if (l->owner != owner)
-			continue;
-		lock_free(l);
+	for (h = lock_tree_owned(tree, owner, 0); h; h = next) {
+		next = lock_tree_next_owned(h);
+		lock_drop(tree, h);
 		any = true;
 	}
 	return any;
@@ -288,13 +311,14 @@ void locks_release(struct inode *inode, const void *owner)
 void locks_free(struct inode *inode)
 {
 	struct lock_context *c = TAKE_PTR(inode->locks);
+	struct held_lock *h;
 
 	if (!c)
 		return;
-	while (!list_empty(&c->ranges))
-		lock_free(list_first(&c->ranges, struct file_lock, node));
-	while (!list_empty(&c->flocks))
-		lock_free(list_first(&c->flocks, struct file_lock, node));
+	while ((h = lock_tree_first(&c->ranges)) != NULL)
+		lock_drop(&c->ranges, h);
+	while ((h = lock_tree_first(&c->flocks)) != NULL)
+		lock_drop(&c->flocks, h);
 	list_del(&c->all);
 	free(c);
 }
@@ -313,18 +337,26 @@ static void show_one(struct buf *b, unsigned int n, const struct lock_context *c
 			 (unsigned long long)c->inode->ino, (unsigned long long)l->start, end);
 }
 
+static void show_tree(struct buf *b, unsigned int *n, const struct lock_context *c,
+		      const struct lock_tree *tree)
+{
+	const struct held_lock *h;
+
+	for (h = lock_tree_first(tree); h; h = lock_tree_next(h))
+		show_one(b, ++*n, c, &h->lock);
+}
+
 int locks_show(char **ret, size_t *ret_len)
 {
 	AUTO_BUF struct buf b = { 0 };
 	struct lock_context *c;
-	struct file_lock *l;
 	unsigned int n = 0;
 
 	(void)buf_puts(&b, "");
 	list_for_each(c, &contexts, all)
 	{
-		list_for_each(l, &c->ranges, node) show_one(&b, ++n, c, l);
-		list_for_each(l, &c->flocks, node) show_one(&b, ++n, c, l);
+		show_tree(&b, &n, c, &c->ranges);
+		show_tree(&b, &n, c, &c->flocks);
 	}
 	if (buf_error(&b) < 0)
 		return -ENOMEM;

@@ -23,7 +23,6 @@ struct file_lock {
 	int type;	   /* F_RDLCK, F_WRLCK, F_UNLCK */
 	uint64_t start;	   /* bytes */
 	uint64_t end;	   /* last byte, inclusive; INT64_MAX: to the end */
-	struct list_head node;
 };
 
 /*
