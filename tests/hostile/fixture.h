@@ -45,7 +45,7 @@ void hostile_honest_lives(void);
 
 /* Run fn on a fiber until it is over. */
 void hostile_on_fiber(void (*fn)(void));
-/* The same for what ends the kernel, which then says this status. */
+/* The same for what may end the kernel, which then says this status, before its own end. */
 void hostile_on_fiber_until(void (*fn)(void), int status);
 
 /* The platform, by the arguments of a program: the stub's path, the profile. False: wrong ones. */
