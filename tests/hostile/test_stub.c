@@ -26,6 +26,8 @@
 #include "sentry/platform/systrap/systrap_internal.h"
 #include "fixture.h"
 
+#define SYS_MSEAL 462
+
 /* rax: value; rdi: to; rcx: words; rsi: from here again. rep stosq; xor; jmp: writes for ever */
 static const uint8_t scribble_code[] = {
 	0x48, 0x69, 0xc0, 0x0d, 0x66, 0x19, 0x00, /* imul $0x19660d,%rax,%rax */
@@ -414,6 +416,65 @@ static void a_stub_holds_doorbell_and_landlock_rules_and_nothing_else(void **sta
 		hostile_on_fiber(do_descriptors);
 }
 
+/* Whether the host's flags of the mapping at an address have this one (smaps, proc(5)). */
+static bool has_flag(pid_t tgid, uint64_t at, const char *flag)
+{
+	char path[64], line[512];
+	unsigned long start, end;
+	bool inside = false, found = false, has = false;
+	FILE *maps;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/smaps", tgid);
+	maps = fopen(path, "re");
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		/* Nothing that grows by itself is left of the program that the stub was. */
+		assert_null(strstr(line, "[stack]"));
+		assert_null(strstr(line, "[heap]"));
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = at >= start && at < end;
+		if (inside && strncmp(line, "VmFlags:", 8) == 0) {
+			found = true;
+			has = strstr(line, flag) != NULL;
+		}
+	}
+	(void)fclose(maps);
+	assert_true(found);
+	return has;
+}
+
+/*
+ * In profile direct the filter lets it ask, and it asks in vain: the files are sealed, and so is
+ * the text where the host has mseal(2).
+ */
+static void do_shared_pages(void)
+{
+	static const uint64_t areas[][2] = { { STUB_GRO, STUB_GRO_LEN },
+					     { STUB_WRO, STUB_WRO_LEN },
+					     { STUB_IDS, STUB_IDS_LEN },
+					     { STUB_TEXT, STUB_TEXT_LEN } };
+	const size_t n = syscall(SYS_MSEAL, 0, 0, 0) == 0 ? 4 : 3;
+
+	for (size_t i = 0; i < n; i++) {
+		struct platform_thread *t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
+
+		assert_int_equal(jump_thread(t, STUB_TEXT + hostile_next_syscall(0), SYS_mprotect,
+					     (const uint64_t[6]){ areas[i][0], areas[i][1], 7 },
+					     30 * NSEC_PER_SEC),
+				 PLATFORM_FAULT);
+		assert_false(has_flag(t->space->tgid, areas[i][0], " wr "));
+		if (areas[i][0] != STUB_TEXT)
+			assert_false(has_flag(t->space->tgid, areas[i][0], " mw "));
+		platform->thread_free(t);
+	}
+}
+
+static void what_stubs_share_cannot_be_made_writable(void **state)
+{
+	if (systrap.options.profile == SYSTRAP_DIRECT && access("/proc/self/smaps", R_OK) == 0)
+		hostile_on_fiber(do_shared_pages);
+}
+
 /* A thread of t that nobody knows is looked for by its number, of which none is another's. */
 static void do_search(void)
 {
@@ -472,6 +533,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_call_from_any_call_instruction_of_the_stub_harms_its_caller_only),
 	cmocka_unit_test(a_call_by_a_second_thread_harms_its_process_only),
 	cmocka_unit_test(a_jump_to_any_byte_of_the_stub_harms_its_jumper_only),
+	cmocka_unit_test(what_stubs_share_cannot_be_made_writable),
 	cmocka_unit_test(a_clone_that_was_taken_back_is_searched_for_in_the_cage),
 	cmocka_unit_test(stubs_die_with_their_zygote),
 };
