@@ -115,6 +115,21 @@ def test_a_waiter_ends_with_the_sandbox(runtime, bundle):
     wait_until(lambda: has_ended(waiter))
 
 
+def core_limits(pid):
+    limits = pathlib.Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()
+    return next(line for line in limits if line.startswith("Max core file size")).split()[4:6]
+
+
+def test_a_waiter_leaves_no_core(runtime, bundle):
+    runtime.run_detached(bundle)
+    pid_file = bundle.path / "exec.pid"
+    runtime.exec(bundle, ["sleep", "1000"], "-d", "--pid-file", pid_file)
+    waiter = int(pid_file.read_text())
+
+    # Its maker has gone before it gives up what it does not need.
+    wait_until(lambda: core_limits(waiter) == ["1", "1"], 30)
+
+
 def test_sentry_gofer_and_stubs_have_no_power_and_ids_of_their_own(runtime, make_bundle):
     owners = []
     for bundle in (make_bundle(), make_bundle()):
@@ -229,9 +244,7 @@ def test_sentry_and_gofer_see_an_empty_root_and_leave_no_core(runtime, bundle):
         if name == "zygote":
             continue
         assert os.listdir(f"/proc/{pid}/root") == [], name
-        limits = pathlib.Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()
-        core = next(line for line in limits if line.startswith("Max core file size"))
-        assert core.split()[4:6] == ["1", "1"], name
+        assert core_limits(pid) == ["1", "1"], name
         assert os.stat(f"/proc/{pid}/mem").st_uid == 0, "not dumpable: its files are root's"
 
 

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "host/console.h"
 #include "host/pidfd.h"
+#include "jail/jail.h"
 #include "ns/stage.h"
 #include "runtime/sentry/client.h"
 #include "runtime/sentry/creds.h"
@@ -207,13 +208,12 @@ static int shed(struct wait *w)
 {
 	int keep[] = { w->control, w->slave, w->signals };
 	struct err err = { 0 };
-	const int r = creds_become(0, 0, CREDS_ALL, &err);
+	int r = creds_become(0, 0, CREDS_ALL, &err);
 
 	qsort(keep, 3, sizeof(keep[0]), by_number);
-	if (r < 0)
-		return r;
-	(void)prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
-	return close_others(keep, 3);
+	if (r == 0)
+		r = jail_no_dump();
+	return r < 0 ? r : close_others(keep, 3);
 }
 
 __attribute__((noreturn)) static void wait_main(struct wait *w)
