@@ -49,6 +49,7 @@ struct uio {
 	struct iovec *iov; /* borrowed; consumed from the front */
 	size_t iov_len;	   /* entries left */
 	size_t left;	   /* bytes left */
+	uint32_t flags;	   /* O_NONBLOCK, O_APPEND: for this transfer, besides the file's own */
 };
 
 /* One range; `single` lives as long as the uio. */

@@ -155,9 +155,14 @@ void socket_put_times(const struct socket *s, struct socket_msg *m, nsec_t arriv
 		scm_put(&m->control, SOL_SOCKET, SO_TIMESTAMP, &tv, sizeof(tv));
 }
 
+static int call_flags(const struct uio *u)
+{
+	return u->flags & O_NONBLOCK ? MSG_DONTWAIT : 0;
+}
+
 static ssize_t socket_read(struct file *f, struct uio *u, uint64_t *pos)
 {
-	struct socket_msg m = { .data = u };
+	struct socket_msg m = { .data = u, .flags = call_flags(u) };
 	ssize_t r;
 
 	if (!u->left)
@@ -169,7 +174,7 @@ static ssize_t socket_read(struct file *f, struct uio *u, uint64_t *pos)
 
 static ssize_t socket_write(struct file *f, struct uio *u, uint64_t *pos)
 {
-	struct socket_msg m = { .data = u };
+	struct socket_msg m = { .data = u, .flags = call_flags(u) };
 	ssize_t r;
 
 	/* A record ends with the write (SOCK_SEQPACKET). */

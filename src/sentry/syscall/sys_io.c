@@ -39,9 +39,9 @@ static sysret_t buffer_io(struct task *t, struct file *f, const struct syscall_a
 	return transfer(t, f, &u, pos, is_write);
 }
 
-/* Arguments 1 and 2 are a vector and its length. */
-static sysret_t vector_io(struct task *t, struct file *f, const struct syscall_args *a,
-			  uint64_t *pos, bool is_write)
+/* Arguments 1 and 2 are a vector and its length; flags are O_*, for this call only. */
+static sysret_t vector_io_with(struct task *t, struct file *f, const struct syscall_args *a,
+			       uint64_t *pos, bool is_write, uint32_t flags)
 {
 	AUTO_FREE struct iovec *iov = NULL;
 	struct uio u;
@@ -50,7 +50,16 @@ static sysret_t vector_io(struct task *t, struct file *f, const struct syscall_a
 	if (!(f->mode & (is_write ? FMODE_WRITE : FMODE_READ)))
 		return -EBADF;
 	r = uio_import(&u, task_um(t), arg_uaddr(a, 1), arg_u64(a, 2), &iov);
-	return r < 0 ? r : transfer(t, f, &u, pos, is_write);
+	if (r < 0)
+		return r;
+	u.flags = flags;
+	return transfer(t, f, &u, pos, is_write);
+}
+
+static sysret_t vector_io(struct task *t, struct file *f, const struct syscall_args *a,
+			  uint64_t *pos, bool is_write)
+{
+	return vector_io_with(t, f, a, pos, is_write, 0);
 }
 
 sysret_t sys_read(struct task *t, const struct syscall_args *a)
@@ -140,15 +149,12 @@ static sysret_t flagged_vector(struct task *t, const struct syscall_args *a, boo
 	/* Nothing tells whether a read would wait for a disk. */
 	if (flags & RWF_NOWAIT && !(f->mode & FMODE_STREAM))
 		return -EOPNOTSUPP;
-	/* For this call only; the position of an appended file moves only when it was asked for. */
+	/* The position of an appended file moves only when it was asked for. */
 	if (flags & RWF_APPEND && f->inode && S_ISREG(f->inode->mode))
 		with |= O_APPEND;
 	if (flags & RWF_NOWAIT)
 		with |= O_NONBLOCK;
-	with &= ~f->flags;
-	f->flags |= with;
-	r = vector_io(t, f, a, own ? NULL : &pos, is_write);
-	f->flags &= ~with;
+	r = vector_io_with(t, f, a, own ? NULL : &pos, is_write, with);
 	if (r > 0 && is_write && flags & (RWF_DSYNC | RWF_SYNC) && f->ops->fsync) {
 		const int e = f->ops->fsync(f, !(flags & RWF_SYNC));
 

@@ -86,7 +86,8 @@ static ssize_t signalfd_read(struct file *f, struct uio *u, uint64_t *pos)
 		return -EINVAL;
 	while (u->left >= sizeof(out)) {
 		siginfo_t info;
-		ssize_t r = read_one(signalfd_of(f), t, !done && !(f->flags & O_NONBLOCK), &info);
+		ssize_t r = read_one(signalfd_of(f), t,
+				     !done && !(file_io_flags(f, u) & O_NONBLOCK), &info);
 
 		if (r < 0)
 			return done ? done : r;

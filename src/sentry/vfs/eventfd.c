@@ -28,7 +28,7 @@ static ssize_t efd_read(struct file *f, struct uio *u, uint64_t *pos)
 	while (e->count == 0) {
 		int r;
 
-		if (f->flags & O_NONBLOCK)
+		if (file_io_flags(f, u) & O_NONBLOCK)
 			return -EAGAIN;
 		r = WAIT_EVENT(&e->wq, e->count > 0);
 		if (r < 0)
@@ -55,7 +55,7 @@ static ssize_t efd_write(struct file *f, struct uio *u, uint64_t *pos)
 	while (value > COUNT_MAX - e->count) {
 		int r;
 
-		if (f->flags & O_NONBLOCK)
+		if (file_io_flags(f, u) & O_NONBLOCK)
 			return -EAGAIN;
 		r = WAIT_EVENT(&e->wq, value <= COUNT_MAX - e->count);
 		if (r < 0)

@@ -176,7 +176,7 @@ static ssize_t write_regular(struct file *f, struct uio *u, uint64_t *pos, uint6
 	ssize_t r;
 
 	krwlock_write_lock(&inode->lock);
-	if (f->flags & O_APPEND)
+	if (file_io_flags(f, u) & O_APPEND)
 		*pos = inode->size;
 	r = limit_write(u, *pos, limit);
 	if (r == 0 && u->left > 0)

@@ -126,6 +126,11 @@ static inline struct inode *file_named_inode(const struct file *f)
 {
 	return f->path.dentry ? f->path.dentry->inode : f->inode;
 }
+/* The O_* by which a read or write op is to act: its file's, and those of this call (RWF_*). */
+static inline uint32_t file_io_flags(const struct file *f, const struct uio *u)
+{
+	return f->flags | u->flags;
+}
 static inline void file_unref_auto(struct file **f)
 {
 	file_unref(*f);

@@ -236,7 +236,7 @@ static ssize_t instance_read(struct file *f, struct uio *u, uint64_t *pos)
 
 		if (r != 0)
 			return r;
-		if (f->flags & O_NONBLOCK)
+		if (file_io_flags(f, u) & O_NONBLOCK)
 			return -EAGAIN;
 		r = WAIT_EVENT(&in->wq, !list_empty(&in->events));
 		if (r < 0)

@@ -200,7 +200,7 @@ static ssize_t pipe_read(struct file *f, struct uio *u, uint64_t *pos)
 	if (u->left == 0)
 		return 0;
 	do {
-		r = pipe_wait_data(p, f->flags & O_NONBLOCK);
+		r = pipe_wait_data(p, file_io_flags(f, u) & O_NONBLOCK);
 		if (r < 0)
 			return r;
 		pipe_lock(p);
@@ -280,7 +280,7 @@ static ssize_t pipe_write(struct file *f, struct uio *u, uint64_t *pos)
 		if (r > 0)
 			done += r;
 		else if (r == 0)
-			r = pipe_wait_room(p, f->flags & O_NONBLOCK);
+			r = pipe_wait_room(p, file_io_flags(f, u) & O_NONBLOCK);
 		if (r < 0)
 			return done ? done : r;
 	}

@@ -87,7 +87,7 @@ static ssize_t timerfd_read(struct file *f, struct uio *u, uint64_t *pos)
 	while (t->ticks == 0) {
 		int r;
 
-		if (f->flags & O_NONBLOCK)
+		if (file_io_flags(f, u) & O_NONBLOCK)
 			return -EAGAIN;
 		r = WAIT_EVENT(&t->wq, t->ticks > 0);
 		if (r < 0)

@@ -41,7 +41,7 @@ static ssize_t ptmx_read(struct file *f, struct uio *u, uint64_t *pos)
 	if (!master_readable(t)) {
 		if (t->slave_closed)
 			return -EIO;
-		if (f->flags & O_NONBLOCK)
+		if (file_io_flags(f, u) & O_NONBLOCK)
 			return -EAGAIN;
 		r = WAIT_EVENT(&t->master_wq, master_readable(t) || t->slave_closed);
 		if (r < 0)
@@ -52,7 +52,7 @@ static ssize_t ptmx_read(struct file *f, struct uio *u, uint64_t *pos)
 	return uio_put(u, bytes, take(t, bytes, u->left < CHUNK ? u->left : CHUNK));
 }
 
-static ssize_t write_chunk(struct file *f, const uint8_t *bytes, size_t len)
+static ssize_t write_chunk(struct file *f, const uint8_t *bytes, size_t len, uint32_t flags)
 {
 	struct tty *t = tty_file_of(f)->tty;
 	size_t done = 0;
@@ -63,7 +63,7 @@ static ssize_t write_chunk(struct file *f, const uint8_t *bytes, size_t len)
 			ldisc_receive(t, bytes[done++]);
 			continue;
 		}
-		if (f->flags & O_NONBLOCK)
+		if (flags & O_NONBLOCK)
 			return done ? (ssize_t)done : -EAGAIN;
 		r = WAIT_EVENT(&t->master_wq, ldisc_room(t) > 0);
 		if (r < 0)
@@ -83,7 +83,7 @@ static ssize_t ptmx_write(struct file *f, struct uio *u, uint64_t *pos)
 
 		if (want <= 0)
 			return done ? done : want;
-		n = write_chunk(f, bytes, (size_t)want);
+		n = write_chunk(f, bytes, (size_t)want, file_io_flags(f, u));
 		if (n < 0)
 			return done ? done : n;
 		done += n;

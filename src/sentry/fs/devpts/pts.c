@@ -33,7 +33,7 @@ static struct patience patience_of(const struct tty *t)
 }
 
 /* 1: input or a change; 0: time is up or the terminal hung up; -EAGAIN, -ERESTARTSYS. */
-static int wait_input(struct tty_file *tf, nsec_t deadline)
+static int wait_input(struct tty_file *tf, nsec_t deadline, uint32_t flags)
 {
 	struct tty *t = tf->tty;
 	const bool canonical = l_flag(t, ICANON);
@@ -41,7 +41,7 @@ static int wait_input(struct tty_file *tf, nsec_t deadline)
 
 	if (tty_file_hung(tf) || (deadline != NSEC_NEVER && deadline <= kclock_monotonic()))
 		return 0;
-	if (tf->file.flags & O_NONBLOCK)
+	if (flags & O_NONBLOCK)
 		return -EAGAIN;
 	r = WAIT_EVENT_UNTIL(&t->slave_wq,
 			     ldisc_input_ready(t, false) || tty_file_hung(tf) ||
@@ -52,7 +52,7 @@ static int wait_input(struct tty_file *tf, nsec_t deadline)
 	return r < 0 ? r : !tty_file_hung(tf);
 }
 
-static ssize_t collect(struct tty_file *tf, uint8_t *dst, size_t len)
+static ssize_t collect(struct tty_file *tf, uint8_t *dst, size_t len, uint32_t flags)
 {
 	struct tty *t = tf->tty;
 	struct patience p = patience_of(t);
@@ -61,7 +61,7 @@ static ssize_t collect(struct tty_file *tf, uint8_t *dst, size_t len)
 
 	while (done < len) {
 		if (!ldisc_input_ready(t, false)) {
-			r = wait_input(tf, l_flag(t, ICANON) ? NSEC_NEVER : p.deadline);
+			r = wait_input(tf, l_flag(t, ICANON) ? NSEC_NEVER : p.deadline, flags);
 			if (r == 0)
 				break;
 			if (r < 0)
@@ -93,7 +93,7 @@ static ssize_t pts_read(struct file *f, struct uio *u, uint64_t *pos)
 	bytes = malloc(len);
 	if (!bytes)
 		return -ENOMEM;
-	n = collect(tf, bytes, len);
+	n = collect(tf, bytes, len, file_io_flags(f, u));
 	return n > 0 ? uio_put(u, bytes, (size_t)n) : n;
 }
 
@@ -103,7 +103,7 @@ static bool can_write(const struct tty *t)
 }
 
 /* Bytes written, or why none was. */
-static ssize_t write_chunk(struct tty_file *tf, const uint8_t *bytes, size_t len)
+static ssize_t write_chunk(struct tty_file *tf, const uint8_t *bytes, size_t len, uint32_t flags)
 {
 	struct tty *t = tf->tty;
 	size_t done = 0;
@@ -116,7 +116,7 @@ static ssize_t write_chunk(struct tty_file *tf, const uint8_t *bytes, size_t len
 			(void)tty_out_cooked(t, bytes[done++]);
 			continue;
 		}
-		if (tf->file.flags & O_NONBLOCK)
+		if (flags & O_NONBLOCK)
 			return done ? (ssize_t)done : -EAGAIN;
 		r = WAIT_EVENT(&t->slave_wq, can_write(t) || tty_file_hung(tf));
 		if (r < 0)
@@ -146,7 +146,7 @@ static ssize_t pts_write(struct file *f, struct uio *u, uint64_t *pos)
 
 		if (want <= 0)
 			return done ? done : want;
-		n = write_chunk(tf, bytes, (size_t)want);
+		n = write_chunk(tf, bytes, (size_t)want, file_io_flags(f, u));
 		if (n < 0)
 			return done ? done : n;
 		done += n;

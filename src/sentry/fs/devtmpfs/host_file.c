@@ -99,7 +99,8 @@ static ssize_t regular_read(struct host_inode *hi, void *dst, size_t len, uint64
 }
 
 /* With O_APPEND the host writes at the end, whatever position we say: others may append too. */
-static ssize_t regular_write(struct file *f, const void *src, size_t len, uint64_t *pos)
+static ssize_t regular_write(struct file *f, const void *src, size_t len, uint64_t *pos,
+			     uint32_t flags)
 {
 	struct host_inode *hi = host_of(f);
 	const ssize_t n = pwrite(hi->host_fd, src, len, (off_t)*pos);
@@ -108,7 +109,7 @@ static ssize_t regular_write(struct file *f, const void *src, size_t len, uint64
 	if (n < 0)
 		return host_errno(errno);
 	*pos += (uint64_t)n;
-	end = f->flags & O_APPEND ? lseek(hi->host_fd, 0, SEEK_END) : -1;
+	end = flags & O_APPEND ? lseek(hi->host_fd, 0, SEEK_END) : -1;
 	if (end >= 0)
 		*pos = (uint64_t)end;
 	if (hi->inode.size < *pos)
@@ -123,7 +124,7 @@ static void share_position(struct file *f, const uint64_t *pos)
 		(void)lseek(host_of(f)->host_fd, (off_t)*pos, SEEK_SET);
 }
 
-static ssize_t stream_read(struct file *f, void *dst, size_t len)
+static ssize_t stream_read(struct file *f, void *dst, size_t len, uint32_t flags)
 {
 	struct host_inode *hi = host_of(f);
 
@@ -138,7 +139,7 @@ static ssize_t stream_read(struct file *f, void *dst, size_t len)
 		if (errno != EAGAIN)
 			return host_errno(errno);
 		hi->ready &= ~(uint32_t)POLLIN;
-		if (f->flags & O_NONBLOCK)
+		if (flags & O_NONBLOCK)
 			return -EAGAIN;
 		r = WAIT_EVENT(&hi->wq, hi->ready & (POLLIN | POLLHUP | POLLERR | POLLRDHUP));
 		if (r < 0)
@@ -146,7 +147,7 @@ static ssize_t stream_read(struct file *f, void *dst, size_t len)
 	}
 }
 
-static ssize_t stream_write(struct file *f, const void *src, size_t len)
+static ssize_t stream_write(struct file *f, const void *src, size_t len, uint32_t flags)
 {
 	struct host_inode *hi = host_of(f);
 
@@ -161,7 +162,7 @@ static ssize_t stream_write(struct file *f, const void *src, size_t len)
 		if (errno != EAGAIN)
 			return host_errno(errno);
 		hi->ready &= ~(uint32_t)POLLOUT;
-		if (f->flags & O_NONBLOCK)
+		if (flags & O_NONBLOCK)
 			return -EAGAIN;
 		r = WAIT_EVENT(&hi->wq, hi->ready & (POLLOUT | POLLHUP | POLLERR));
 		if (r < 0)
@@ -172,6 +173,7 @@ static ssize_t stream_write(struct file *f, const void *src, size_t len)
 static ssize_t host_read(struct file *f, struct uio *u, uint64_t *pos)
 {
 	struct host_inode *hi = host_of(f);
+	const uint32_t flags = file_io_flags(f, u);
 	const size_t len = u->left < HOST_CHUNK ? u->left : HOST_CHUNK;
 	AUTO_FREE char *chunk = NULL;
 	ssize_t n;
@@ -181,7 +183,8 @@ static ssize_t host_read(struct file *f, struct uio *u, uint64_t *pos)
 	chunk = malloc(len);
 	if (!chunk)
 		return -ENOMEM;
-	n = hi->regular && pos ? regular_read(hi, chunk, len, pos) : stream_read(f, chunk, len);
+	n = hi->regular && pos ? regular_read(hi, chunk, len, pos)
+			       : stream_read(f, chunk, len, flags);
 	if (n <= 0)
 		return n;
 	if (hi->regular)
@@ -192,6 +195,7 @@ static ssize_t host_read(struct file *f, struct uio *u, uint64_t *pos)
 static ssize_t host_write(struct file *f, struct uio *u, uint64_t *pos)
 {
 	struct host_inode *hi = host_of(f);
+	const uint32_t flags = file_io_flags(f, u);
 	AUTO_FREE char *chunk = malloc(u->left < HOST_CHUNK ? u->left + 1 : HOST_CHUNK);
 	ssize_t done = 0;
 
@@ -206,8 +210,8 @@ static ssize_t host_write(struct file *f, struct uio *u, uint64_t *pos)
 		while (sent < (size_t)n) {
 			const size_t left = (size_t)n - sent;
 			const ssize_t w = hi->regular && pos
-						  ? regular_write(f, chunk + sent, left, pos)
-						  : stream_write(f, chunk + sent, left);
+						  ? regular_write(f, chunk + sent, left, pos, flags)
+						  : stream_write(f, chunk + sent, left, flags);
 
 			if (w < 0)
 				return done ? done : w;

@@ -163,7 +163,7 @@ static ssize_t write_from(struct file *f, const struct gofer_handle *h, struct u
 {
 	struct gofer_inode *gi = gofer_inode(f->inode);
 	/* Others may append to a volume's file as well: the host knows its end. */
-	const bool append = f->flags & O_APPEND && !gi->fs->exclusive;
+	const bool append = file_io_flags(f, u) & O_APPEND && !gi->fs->exclusive;
 	ssize_t total = 0;
 
 	while (u->left) {
