@@ -34,14 +34,16 @@ static void copy(void *dst, const void *src, size_t n)
 	__asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(n) : : "memory");
 }
 
-/* The frame is that of a system call: rip behind it, the number in rax. */
-static void serve_call(struct stub_ctx *c, ucontext_t *uc)
+/*
+ * The frame is that of a system call: rip behind it, the number in rax. `ask`: the sentry is to
+ * see it even if the stub knows the answer.
+ */
+static void serve_call(struct stub_ctx *c, ucontext_t *uc, bool ask)
 {
 	greg_t *g = uc->uc_mcontext.gregs;
 	long r;
 
-	/* A hot site goes to the sentry even so: to be patched. */
-	if (c->site == 0 && stub_answer(c, (uint64_t)g[REG_RAX], &r)) {
+	if (!ask && stub_answer(c, (uint64_t)g[REG_RAX], &r)) {
 		g[REG_RAX] = r;
 		return;
 	}
@@ -72,19 +74,20 @@ void stub_on_syscall(int sig, void *info, void *ucv)
 		return;
 	}
 	stub_note_site(c, (uint64_t)g[REG_RIP]);
-	serve_call(c, uc);
+	serve_call(c, uc, c->site != 0); /* a hot site is to be patched */
 }
 
 /* A patched site, by a thread with a gs of its own: registers become those of a trapped call. */
 static void serve_patched(struct stub_ctx *c, ucontext_t *uc)
 {
 	greg_t *g = uc->uc_mcontext.gregs;
+	const bool kicked = c->intr != 0;
 
 	g[REG_RIP] = g[REG_RCX];
 	g[REG_R11] = g[REG_EFL];
 	c->intr = 0; /* what came on the way here is told by this request */
 	c->site = 0;
-	serve_call(c, uc);
+	serve_call(c, uc, kicked);
 }
 
 /* In the stub's own program, on one of its stacks: nothing of the guest's can be resumed. */
