@@ -7,13 +7,10 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
-#include <signal.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "sentry/core/kclock.h"
