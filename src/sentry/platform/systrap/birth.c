@@ -232,6 +232,19 @@ static uint64_t new_nonce(void)
 	return stock[--left];
 }
 
+/*
+ * The parent says that it has a child, which is not born. The template tells the truth: its child
+ * was killed. Who else says so lies, or has made a ghost, which goes with it.
+ */
+static int unborn(struct platform_thread *t, struct systrap_birth *b)
+{
+	if (t == systrap.template)
+		return -EAGAIN;
+	(void)systrap_no_ghost(b);
+	systrap_space_kill(t->space);
+	return -ESRCH;
+}
+
 /* Clone with this birth; the parent reports when its call has returned. 0 or -errno. */
 static int clone_once(struct platform_thread *t, struct systrap_birth *b)
 {
@@ -249,15 +262,8 @@ static int clone_once(struct platform_thread *t, struct systrap_birth *b)
 	t->ctx->act[1] = b->child->slot;
 	r = systrap_action(t, b->process ? STUB_ACT_FORK : STUB_ACT_CLONE);
 	while (r >= 0 && !b->born) {
-		if (systrap_park(&deadline, &late) == -ETIMEDOUT && !b->born) {
-			/*
-			 * A ghost: only the end of its parent can be forced. The template tells
-			 * the truth: its child was killed.
-			 */
-			r = t == systrap.template ? -EAGAIN : -ESRCH;
-			if (r == -ESRCH)
-				systrap_space_kill(t->space);
-		}
+		if (systrap_park(&deadline, &late) == -ETIMEDOUT && !b->born)
+			r = unborn(t, b);
 	}
 	list_del(&b->node);
 	/* One grant, one task: a parent that denies its child would be given another one. */

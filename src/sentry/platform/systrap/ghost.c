@@ -5,10 +5,10 @@
  *
  * The sentry is pid 1 of a namespace whose numbers are given out in order and begin anew behind the
  * reserved ones (pid_namespaces(7)). Who has one of those behind the last birth, can be signalled
- * by us, and is in no book, is a child under way, a zombie that the zygote is about to reap, or a
- * ghost: time tells.
+ * by us, and is in no book, is a child under way or a ghost: time tells.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,13 +24,14 @@
 #define LOOK_NS	    (NSEC_PER_SEC / 200)
 #define UNDER_WAY   3200 /* looks: 16 s, longer than a birth may take; a freezer adds none */
 
-/* A process of our stubs' user; nobody else's can be signalled. */
+/* A living process of our stubs' user; nobody else's can be signalled, and a zombie is readable. */
 static bool is_process(pid_t pid)
 {
 	AUTO_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
 
 	return pidfd >= 0 && pid != systrap.self && pid != systrap.zygote_pid &&
-	       syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0;
+	       syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0 && poll(&end, 1, 0) == 0;
 }
 
 /* Tasks that have a number and are not born yet are behind the newest that is. */
@@ -69,7 +70,7 @@ int systrap_no_ghost(const struct systrap_birth *b)
 {
 	unsigned int looks = 0;
 	const pid_t numbers = count_numbers();
-	pid_t found;
+	pid_t found, last = 0;
 
 	/* Without a namespace of our own (test programs) the numbers are everybody's. */
 	while (systrap.self == 1) {
@@ -78,7 +79,9 @@ int systrap_no_ghost(const struct systrap_birth *b)
 			found = look(b, FIRST_AGAIN, numbers);
 		if (found == 0 || b->parent->space->dead)
 			break;
-		if (++looks == UNDER_WAY) {
+		looks = found == last ? looks + 1 : 0;
+		last = found;
+		if (looks == UNDER_WAY) {
 			klog(platform, "task %d came of a clone that was taken back", found);
 			end(b, found);
 			break;
