@@ -24,7 +24,7 @@
 #define OWN_NS	     30000000ull   /* in user mode, alone */
 #define USER_NS	     100000000ull  /* in user mode, per thread of the process */
 #define CPU_NS	     2000000000ull /* in all, per thread */
-#define NOTED	     12 /* looks with user time since the stub noted a kick, per thread */
+#define NOTED	     12		   /* looks since the stub has noted a kick, per thread */
 
 /* Of a process: clock_getcpuclockid(3). Tick by tick in user mode, exact in all. */
 enum cpu_clock {
@@ -74,8 +74,8 @@ static void look(struct platform_thread *t)
 		d->own += user - d->user_ns;
 	if (cpu == d->cpu_ns)
 		d->idle++;
-	else if (user != d->user_ns && __atomic_load_n(&t->ctx->intr, __ATOMIC_RELAXED))
-		d->noted++; /* and the stub does not come to its exit, though it runs */
+	else if (__atomic_load_n(&t->ctx->intr, __ATOMIC_RELAXED))
+		d->noted++;
 	d->user += user - d->user_ns;
 	d->cpu += cpu - d->cpu_ns;
 	d->user_ns = user;
