@@ -36,6 +36,7 @@ static struct {
 	uint64_t requests, opens;
 	uint32_t cpu, seen;  /* where the gofer stays; where we are of late, or GOFER_ANYWHERE */
 	unsigned int streak; /* calls in a row from `seen` */
+	unsigned int beside; /* calls since the gofer came here, from its CPU */
 	unsigned int aloof;  /* calls that are not waited for by a yield */
 	bool asks;	     /* it is being told, or cannot be */
 	uint32_t nodes;
@@ -403,17 +404,25 @@ static void keep_near(void)
 	const int here = gofer.in_flight == 0 ? sched_getcpu() : -1;
 	const uint32_t cpu = here < 0 ? GOFER_ANYWHERE : (uint32_t)here;
 	const struct gofer_request r = { .type = GOFER_STAY, .stay = { .cpu = cpu } };
-	/* Once near, it follows at once: from another CPU each answer would wake the guest. */
-	const bool follows = gofer.cpu != GOFER_ANYWHERE && cpu != GOFER_ANYWHERE;
+	/*
+	 * Once near for a while, it follows at once: from another CPU each answer would wake the
+	 * guest. Not whom the host moves at every call, just because the gofer is here.
+	 */
+	const bool follows = gofer.beside >= NEAR_AFTER && cpu != GOFER_ANYWHERE;
 
 	if (cpu != gofer.seen) {
 		gofer.seen = cpu;
 		gofer.streak = 0;
 	}
-	if (cpu == gofer.cpu || gofer.asks || ++gofer.streak < (follows ? 1 : NEAR_AFTER))
+	if (cpu == gofer.cpu) {
+		gofer.beside++;
+		return;
+	}
+	if (gofer.asks || ++gofer.streak < (follows ? 1 : NEAR_AFTER))
 		return;
 	gofer.asks = true;
 	if (gofer_ask(&r) == 0) {
+		gofer.beside = 0;
 		gofer.cpu = cpu;
 		gofer.asks = false;
 	}
@@ -488,7 +497,7 @@ int goferfs_connect(int sock)
 	gofer.in_flight = gofer.nodes = gofer.forgotten_len = 0;
 	gofer.cpu = gofer.seen = GOFER_ANYWHERE;
 	gofer.asks = false;
-	gofer.aloof = 0;
+	gofer.beside = gofer.aloof = 0;
 	gofer.dead = false;
 	return kloop_add(&gofer.source, EPOLLIN);
 }
