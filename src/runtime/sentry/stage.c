@@ -443,13 +443,14 @@ static int end_zygote(const struct launch *l, struct sources *s, struct zygote *
 /*
  * Gofer and zygote see the empty root, as the sentry does: all share the mount namespace, where
  * nobody mounts anything any more. The sentry looks at nothing hostile before the gofer has
- * answered, and so not before the old root is gone.
+ * answered, and so not before the old root is gone. A sentry that starts its zygote itself must
+ * not be behind a changed root then: it would get no user namespace (user_namespaces(7), EPERM).
  */
 static int enter_empty_root(const struct launch *l, const struct roots *roots, struct sources *s,
 			    struct err *err)
 {
 	AUTO(zygote_done) struct zygote zygote = ZYGOTE_INIT;
-	bool old = false;
+	bool old = false, beside;
 	int r = begin_zygote(l, s, &zygote, err);
 
 	if (r == 0)
@@ -459,8 +460,11 @@ static int enter_empty_root(const struct launch *l, const struct roots *roots, s
 	r = jail_enter_empty_root(&old);
 	if (r < 0)
 		return err_sys(err, r, "make an empty root directory");
-	r = start_gofer(l, roots, old, s, err);
-	return r < 0 ? r : end_zygote(l, s, &zygote, old, err);
+	beside = old && zygote.sock >= 0;
+	r = start_gofer(l, roots, beside, s, err);
+	if (r == 0)
+		r = end_zygote(l, s, &zygote, old, err);
+	return r < 0 || !old || beside ? r : leave_old_root(err);
 }
 
 static uint32_t socket_flags(uint32_t host_uds)
