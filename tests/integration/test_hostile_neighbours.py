@@ -78,7 +78,7 @@ def slow(work_dir):
     try:
         fs = slowfs.SlowFs(work_dir / "slow", ["touch", "read", "copy"])
     except OSError as failed:
-        pytest.skip(f"no FUSE here: {failed}")
+        pytest.skip(f"no FUSE here ({failed}): CAVEATS.md#test-fuse")
     yield fs
     fs.close()
 

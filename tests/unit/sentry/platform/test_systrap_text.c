@@ -342,7 +342,7 @@ static void no_jump_into_the_text_of(void **state)
 		names++;
 	program = *names;
 	if (!program) {
-		print_message("needs %s\n", first);
+		print_message("needs %s: CAVEATS.md#unit-text\n", first);
 		skip();
 	}
 	on_fiber(do_program);
