@@ -20,23 +20,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#define STUB_TEXT	  stub_text()
-#define STUB_TEXT_LEN	  0x10000
-#define STUB_SLOTS_OFFSET 0x4000000ull
-#define SETTLE_US	  30000
-#define END_NS		  60000000000ull
-
-/* The stub's own addresses are random; the first thread's base of gs tells them (abi.h). */
-static uint64_t stub_text(void)
-{
-	static uint64_t text;
-
-	if (!text) {
-		__asm__ volatile("rdgsbase %0" : "=r"(text));
-		text -= STUB_SLOTS_OFFSET;
-	}
-	return text;
-}
+#define SETTLE_US 30000
+#define END_NS	  60000000000ull
 
 static uint64_t sigreturn_at;
 static size_t kind_now;
@@ -79,7 +64,7 @@ static void bad_state(ucontext_t *uc)
 
 static void state_elsewhere(ucontext_t *uc)
 {
-	uc->uc_mcontext.fpregs = (void *)(STUB_TEXT + STUB_TEXT_LEN - 64);
+	uc->uc_mcontext.fpregs = (void *)(guest_stub_text() + GUEST_STUB_TEXT_LEN - 64);
 }
 
 static void huge_stack(ucontext_t *uc)
@@ -100,7 +85,7 @@ static void no_address(ucontext_t *uc)
 
 static void into_the_stub(ucontext_t *uc)
 {
-	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(STUB_TEXT + 0x123);
+	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(guest_stub_text() + 0x123);
 	uc->uc_mcontext.gregs[REG_RSP] = 0;
 }
 
@@ -241,14 +226,14 @@ static int end_one(size_t end)
 int guest_deaf(int argc, char **argv)
 {
 	static const uint8_t code[] = { 0xb8, 15, 0, 0, 0, 0x0f, 0x05 };
-	const uint8_t *text = (const uint8_t *)STUB_TEXT;
+	const uint8_t *text = (const uint8_t *)guest_stub_text();
 	int wrong = 0;
 
 	(void)argc;
 	(void)argv;
-	for (unsigned int i = 0; i + sizeof(code) < STUB_TEXT_LEN && !sigreturn_at; i++) {
+	for (unsigned int i = 0; i + sizeof(code) < GUEST_STUB_TEXT_LEN && !sigreturn_at; i++) {
 		if (memcmp(text + i, code, sizeof(code)) == 0)
-			sigreturn_at = STUB_TEXT + i + 5;
+			sigreturn_at = guest_stub_text() + i + 5;
 	}
 	order = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (!sigreturn_at || order == MAP_FAILED)

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define STUB_SLOTS_OFFSET 0x4000000ull
+
 uint64_t guest_rand(uint64_t *state)
 {
 	uint64_t x = *state;
@@ -17,6 +19,18 @@ uint64_t guest_rand(uint64_t *state)
 	x ^= x << 17;
 	*state = x;
 	return x * 0x2545f4914f6cdd1d >> 3;
+}
+
+/* Its addresses are random; the first thread's base of gs tells them (abi.h). */
+uint64_t guest_stub_text(void)
+{
+	static uint64_t text;
+
+	if (!text) {
+		__asm__ volatile("rdgsbase %0" : "=r"(text));
+		text -= STUB_SLOTS_OFFSET;
+	}
+	return text;
 }
 
 uint64_t guest_now_ns(void)

@@ -34,6 +34,10 @@ int guest_slow(int argc, char **argv);
 int guest_setid(int argc, char **argv);
 int guest_secret(int argc, char **argv);
 
+/* The program of the stub in this process; only by the first thread at first. */
+#define GUEST_STUB_TEXT_LEN 0x10000
+uint64_t guest_stub_text(void);
+
 /* Numbers of chance: state is never 0. */
 uint64_t guest_rand(uint64_t *state);
 uint64_t guest_now_ns(void);

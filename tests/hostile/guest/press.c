@@ -18,25 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define STUB_TEXT	  stub_text()
-#define STUB_TEXT_LEN	  0x10000
-#define STUB_SLOTS_OFFSET 0x4000000ull
-#define DOORBELL	  16
-#define AREAS		  60000ul
-#define THREADS		  8
-#define PULSES		  2000000
-
-/* The stub's own addresses are random; the first thread's base of gs tells them (abi.h). */
-static uint64_t stub_text(void)
-{
-	static uint64_t text;
-
-	if (!text) {
-		__asm__ volatile("rdgsbase %0" : "=r"(text));
-		text -= STUB_SLOTS_OFFSET;
-	}
-	return text;
-}
+#define DOORBELL 16
+#define AREAS	 60000ul
+#define THREADS	 8
+#define PULSES	 2000000
 
 static uint64_t end_ns;
 
@@ -85,11 +70,11 @@ static int press_memory(void)
 
 static uint64_t a_call(void)
 {
-	const volatile uint8_t *text = (const uint8_t *)STUB_TEXT;
+	const volatile uint8_t *text = (const uint8_t *)guest_stub_text();
 
-	for (unsigned int i = 0; i + 1 < STUB_TEXT_LEN; i++) {
+	for (unsigned int i = 0; i + 1 < GUEST_STUB_TEXT_LEN; i++) {
 		if (text[i] == 0x0f && text[i + 1] == 0x05)
-			return STUB_TEXT + i;
+			return guest_stub_text() + i;
 	}
 	return 0;
 }
