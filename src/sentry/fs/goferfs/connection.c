@@ -119,6 +119,10 @@ struct came {
 	int fd[GOFER_OPEN_MAX];
 };
 
+/* The kernel fills a buffer for so many, rounded up to eight bytes, whatever the gofer sends. */
+_Static_assert(CMSG_SPACE(GOFER_OPEN_MAX * sizeof(int)) == CMSG_LEN(GOFER_OPEN_MAX * sizeof(int)),
+	       "no more descriptors than `fd` has places");
+
 static void close_all(const struct came *fds)
 {
 	for (unsigned int i = 0; i < fds->len; i++)

@@ -204,9 +204,9 @@ static inline uint64_t systrap_at(uint64_t address)
 }
 
 /*
- * Whether a clone that was allowed and asked again has made a task all the same: one with a number
- * behind b->since that stays unknown. Waits for births under way. 0: none; -ESRCH: it and its
- * parent's process are killed.
+ * Whether a clone that was allowed, and asked again or has no child that was born, has made a task
+ * all the same: one with a number behind b->since that stays unknown. Waits for births under way.
+ * 0: none; -ESRCH: it and its parent's process are killed.
  */
 int systrap_no_ghost(const struct systrap_birth *b);
 
