@@ -20,6 +20,7 @@ from lib.runtime import Runtime, probe, wait_until  # noqa: E402
 WORK = pathlib.Path("/run/caisson-it")
 SOAK = os.environ.get("CAISSON_SOAK") == "1"
 ISOLATION = os.environ.get("CAISSON_CLASS", "ns")
+PROFILE = os.environ.get("CAISSON_STUB_PROFILE")  # of class sentry; without it the runtime's default
 outcome = pytest.StashKey()
 
 
@@ -35,7 +36,7 @@ def pytest_configure(config):
 
 def pytest_report_header(config):
     return (f"runtime: {config.runtime_path} ({config.runtime_version.splitlines()[0]}), "
-            f"class {ISOLATION}, cgroup layout {cgroups.layout()}, soak {SOAK}")
+            f"class {ISOLATION}, stub profile {PROFILE or 'default'}, cgroup layout {cgroups.layout()}, soak {SOAK}")
 
 
 def is_elsewhere(item):
@@ -127,6 +128,7 @@ def keep_artifacts(request, runtime):
         "#!/bin/sh\n# Runs the failed test again, alone, in a lane of its own.\n"
         f"cd '{programs.REPO_DIR}' || exit 1\n"
         f"export CAISSON_RUNTIME='{runtime.path}' CAISSON_CLASS='{ISOLATION}'\n"
+        + (f"export CAISSON_STUB_PROFILE='{PROFILE}'\n" if PROFILE else "") +
         f"exec tests/run-integration --cgroup {cgroups.layout()} '{request.node.nodeid}' \"$@\"\n")
     repro.chmod(0o755)
     return target
@@ -137,7 +139,7 @@ def runtime(request, work_dir, sentinel):
     """The runtime with a --root of its own; afterwards containers are deleted and leaks sought."""
     guard = leaks.Guard()
     wrapper = Runtime(request.config.runtime_path, request.config.runtime_kind, ISOLATION, work_dir,
-                      sentinel)
+                      sentinel, PROFILE)
     yield wrapper
     report = request.node.stash.get(outcome, None)
     passed = report is not None and report.passed

@@ -21,6 +21,7 @@ from container import config_of  # noqa: E402
 REPO = pathlib.Path(__file__).resolve().parents[2]
 ISOLATION = os.environ.get("CAISSON_CLASS", "ns")
 PLATFORM = os.environ.get("CAISSON_PLATFORM")
+PROFILE = os.environ.get("CAISSON_STUB_PROFILE")
 RUNTIME = os.environ.get("CAISSON_RUNTIME") or str(REPO / "build/bin/caisson")
 SOAK = os.environ.get("CAISSON_SOAK") == "1"
 WORK = pathlib.Path("/run/caisson-programs")
@@ -28,7 +29,8 @@ serial = itertools.count(1)
 
 
 def pytest_report_header(config):
-    return f"runtime: {RUNTIME}, class {ISOLATION}, platform {PLATFORM or 'default'}, soak {SOAK}"
+    return (f"runtime: {RUNTIME}, class {ISOLATION}, platform {PLATFORM or 'default'}, "
+            f"stub profile {PROFILE or 'default'}, soak {SOAK}")
 
 
 class Result:
@@ -54,7 +56,10 @@ class Sandboxes:
         for source, target in (files or {}).items():
             shutil.copytree(source, work / target, symlinks=True)
         (bundle / "config.json").write_text(json.dumps(config_of(script, self.root, work, user)))
-        flags = ["--platform", PLATFORM] if PLATFORM and ISOLATION == "sentry" else []
+        flags = []
+        if ISOLATION == "sentry":
+            flags += ["--platform", PLATFORM] if PLATFORM else []
+            flags += ["--stub-profile", PROFILE] if PROFILE else []
         out, err = open(bundle / "out", "wb"), open(bundle / "err", "wb")
         child = subprocess.Popen([RUNTIME, "--root", self.directory / "root", "--isolation", ISOLATION, *flags, "run",
                                   "--bundle", bundle, name], stdin=subprocess.DEVNULL, stdout=out, stderr=err)

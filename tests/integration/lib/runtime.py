@@ -119,8 +119,8 @@ def wait_until(condition, timeout_s=5.0, what=None):
 class Runtime:
     """One runtime with one --root. Verbs take a bundle (or an ID) and extra flags."""
 
-    def __init__(self, path, kind, isolation, directory, sentinel):
-        self.path, self.kind, self.isolation = path, kind, isolation
+    def __init__(self, path, kind, isolation, directory, sentinel, profile=None):
+        self.path, self.kind, self.isolation, self.profile = path, kind, isolation, profile
         self.directory = pathlib.Path(directory)
         self.root = self.directory / "root"
         self.logs = self.directory / "logs"
@@ -134,11 +134,14 @@ class Runtime:
     # -------------------------------------------------------------------------- plumbing
 
     def argv(self, *args, global_flags=()):
-        isolation = ["--isolation", self.isolation]
-        chooses = self.kind == "caisson" and args and args[0] in ("create", "run", "do")
-        if "--isolation" in global_flags or not chooses:
-            isolation = []
-        return [str(self.path), "--root", str(self.root), *isolation, *map(str, global_flags),
+        chosen = []
+        if self.kind == "caisson" and args and args[0] in ("create", "run", "do"):
+            chosen = ["--isolation", self.isolation]
+            if self.profile:
+                chosen += ["--stub-profile", self.profile]
+        if "--isolation" in global_flags:
+            chosen = []
+        return [str(self.path), "--root", str(self.root), *chosen, *map(str, global_flags),
                 *map(str, args)]
 
     def _log_paths(self):
