@@ -218,6 +218,39 @@ static void who_denies_a_child_that_was_born_is_ended(void **state)
 	hostile_on_fiber(do_denied);
 }
 
+/* Instead of the clone that was ordered it says itself that it is the newborn. */
+static void say_own_birth(struct platform_thread *t)
+{
+	t->ctx->act[1] = t->ctx->act[0];
+	t->ctx->act[0] = STUB_NR_BIRTH;
+	__atomic_store_n(&t->ctx->action, STUB_ACT_CALL, __ATOMIC_SEQ_CST);
+	(void)kill(t->space->tgid, SIGCONT);
+}
+
+static void do_own_birth(void)
+{
+	struct platform_thread *t, *child;
+
+	hostile_honest_begins();
+	for (unsigned int i = 0; i < 2; i++) {
+		t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
+		assert_int_equal(hostile_run_for(t, 1000000), PLATFORM_INTERRUPT);
+		later(t, say_own_birth);
+		assert_int_equal(i ? platform->thread_fork(t, &child)
+				   : platform->thread_clone(t, &child),
+				 -ESRCH);
+		assert_true(platform->space_dead(platform->thread_space(t)));
+		platform->thread_free(t);
+		hostile_honest_lives();
+	}
+	platform->thread_free(hostile_honest);
+}
+
+static void who_says_that_it_is_its_own_child_is_ended(void **state)
+{
+	hostile_on_fiber(do_own_birth);
+}
+
 /* Stops and continues a process until it is gone, at random moments. */
 static pid_t tease(pid_t victim_pid)
 {
@@ -528,6 +561,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_parent_that_dies_between_grant_and_birth_has_no_child),
 		cmocka_unit_test(who_says_that_it_made_a_child_and_did_not_is_ended),
 		cmocka_unit_test(who_denies_a_child_that_was_born_is_ended),
+		cmocka_unit_test(who_says_that_it_is_its_own_child_is_ended),
 		cmocka_unit_test(a_stop_between_word_and_clone_loses_no_child),
 		cmocka_unit_test(a_task_that_a_taken_back_clone_has_made_is_found),
 		cmocka_unit_test(numbers_that_come_again_lead_no_copy_astray),

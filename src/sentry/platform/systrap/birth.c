@@ -105,13 +105,23 @@ static bool bear_thread(const struct systrap_birth *b, const struct seccomp_noti
 	       ioctl(systrap.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) == 0;
 }
 
+/* In the books, and by the kernel's word: a number there may be that of one that has just ended. */
+static bool is_born(pid_t tid)
+{
+	const struct platform_thread *t = systrap_thread_by_tid(tid);
+
+	return t && syscall(SYS_tgkill, t->space->tgid, tid, 0) == 0;
+}
+
+/* Nobody is born twice: a parent that said its child's birth would be two processes in the books.
+ */
 static void on_birth(const struct seccomp_notif *n)
 {
 	struct systrap_birth *b;
 
 	list_for_each(b, &systrap.births, node)
 	{
-		if (b->born || b->nonce != n->data.args[0])
+		if (b->born || b->nonce != n->data.args[0] || is_born((pid_t)n->pid))
 			continue;
 		if (b->process ? !bear_process(b, n) : !bear_thread(b, n))
 			break;
