@@ -339,6 +339,40 @@ static void a_task_that_a_taken_back_clone_has_made_is_found(void **state)
 	hostile_on_fiber(do_hidden);
 }
 
+static pid_t orphan;
+
+/* Its clone was allowed and has a child that says nothing; then it goes. */
+static void leave_an_orphan(struct platform_thread *t)
+{
+	list_first(&systrap.births, struct systrap_birth, node)->passed = true;
+	orphan = unknown_task(60000000);
+	end_it(t);
+}
+
+static void do_orphan(void)
+{
+	struct platform_thread *t, *child;
+	int status;
+
+	hostile_honest_begins();
+	t = hostile_guest(hostile_spin_code, SPIN_CODE_LEN);
+	assert_int_equal(hostile_run_for(t, 1000000), PLATFORM_INTERRUPT);
+	later(t, leave_an_orphan);
+	assert_int_equal(platform->thread_fork(t, &child), -ESRCH);
+	platform->thread_free(t);
+	if (getpid() != 1)
+		(void)kill(orphan, SIGKILL);
+	assert_int_equal(waitpid(orphan, &status, 0), orphan);
+	assert_true(WIFSIGNALED(status));
+	hostile_honest_lives();
+	platform->thread_free(hostile_honest);
+}
+
+static void a_child_that_is_never_born_does_not_outlive_its_parent(void **state)
+{
+	hostile_on_fiber(do_orphan);
+}
+
 /* Ends its own host thread, whose number is then anybody's. */
 static void exit_itself(struct platform_thread *t)
 {
@@ -564,6 +598,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(who_says_that_it_is_its_own_child_is_ended),
 		cmocka_unit_test(a_stop_between_word_and_clone_loses_no_child),
 		cmocka_unit_test(a_task_that_a_taken_back_clone_has_made_is_found),
+		cmocka_unit_test(a_child_that_is_never_born_does_not_outlive_its_parent),
 		cmocka_unit_test(numbers_that_come_again_lead_no_copy_astray),
 		cmocka_unit_test(a_descriptor_that_changes_under_a_call_gives_no_right),
 	};

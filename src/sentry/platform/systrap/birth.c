@@ -84,8 +84,10 @@ static void kill_notifier(pid_t tid)
 		/* Of no space yet: a process by itself. */
 		AUTO_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, tid, 0);
 
-		if (pidfd >= 0)
+		if (pidfd >= 0) {
 			(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+			systrap_zygote_reap(pidfd);
+		}
 	}
 }
 
@@ -163,7 +165,13 @@ static void note_word(const struct platform_thread *t)
 {
 	struct systrap_birth *b;
 
-	list_for_each(b, &systrap.births, node) if (b->parent == t) b->since = systrap.last_born;
+	list_for_each(b, &systrap.births, node)
+	{
+		if (b->parent == t) {
+			b->since = systrap.last_born;
+			b->passed = true;
+		}
+	}
 }
 
 /* The clone that this thread was allowed and that has no child yet; once. */
@@ -294,6 +302,9 @@ static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b)
 	for (unsigned int i = 0; i < RESTARTS_MAX; i++) {
 		b->since = systrap.last_born;
 		r = clone_once(t, b);
+		/* A parent that has gone may have left a process that never says its birth. */
+		if (r == -ESRCH && b->process && b->passed && !b->born)
+			(void)systrap_no_ghost(b);
 		if (r != -EINTR || !b->restarted)
 			return r;
 		r = systrap_no_ghost(b);

@@ -19,6 +19,7 @@
 #include "sentry/platform/systrap/systrap_internal.h"
 
 #define NUMBERS	    1024  /* and one for each clone that is under way */
+#define NUMBERS_MAX 32768 /* that were given out since, one look */
 #define FIRST_AGAIN 300	  /* RESERVED_PIDS of Linux */
 #define PID_MAX	    32768 /* the least that a host is set to by itself */
 #define LOOK_NS	    (NSEC_PER_SEC / 200)
@@ -34,12 +35,20 @@ static bool is_process(pid_t pid)
 	       syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0 && poll(&end, 1, 0) == 0;
 }
 
-/* Tasks that have a number and are not born yet are behind the newest that is. */
-static pid_t count_numbers(void)
+/*
+ * Tasks that have a number and are not born yet are behind the newest that is; of a clone that took
+ * long (it copies the memory first) others may have been born meanwhile.
+ */
+static pid_t count_numbers(const struct systrap_birth *of)
 {
 	const struct systrap_birth *b;
-	pid_t n = NUMBERS;
+	pid_t n = systrap.last_born > of->since	  ? systrap.last_born - of->since
+		  : systrap.last_born < of->since ? systrap.last_born
+						  : 0;
 
+	if (n > NUMBERS_MAX)
+		n = NUMBERS_MAX;
+	n += NUMBERS;
 	list_for_each(b, &systrap.births, node) n++;
 	return n;
 }
@@ -61,23 +70,25 @@ static void end(const struct systrap_birth *b, pid_t ghost)
 {
 	AUTO_CLOSE int pidfd = b->process ? (int)syscall(SYS_pidfd_open, ghost, 0) : -1;
 
-	if (pidfd >= 0)
+	if (pidfd >= 0) {
 		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+		systrap_zygote_reap(pidfd);
+	}
 	systrap_space_kill(b->parent->space);
 }
 
 int systrap_no_ghost(const struct systrap_birth *b)
 {
 	unsigned int looks = 0;
-	const pid_t numbers = count_numbers();
+	const pid_t numbers = count_numbers(b);
 	pid_t found, last = 0;
 
 	/* Without a namespace of our own (test programs) the numbers are everybody's. */
 	while (systrap.self == 1) {
 		found = look(b, b->since + 1, numbers);
-		if (found == 0 && b->since + numbers > PID_MAX)
+		if (found == 0 && (b->since + numbers > PID_MAX || systrap.last_born < b->since))
 			found = look(b, FIRST_AGAIN, numbers);
-		if (found == 0 || b->parent->space->dead)
+		if (found == 0)
 			break;
 		looks = found == last ? looks + 1 : 0;
 		last = found;

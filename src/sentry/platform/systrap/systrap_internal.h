@@ -158,6 +158,7 @@ struct systrap_birth {
 	pid_t since;		       /* systrap.last_born when the call passed */
 	bool process;		       /* or a thread */
 	bool born;
+	bool passed;	/* the call was allowed */
 	bool restarted; /* the call has asked a second time */
 	struct fiber *waiter;
 };
@@ -206,7 +207,7 @@ static inline uint64_t systrap_at(uint64_t address)
 /*
  * Whether a clone that was allowed, and asked again or has no child that was born, has made a task
  * all the same: one with a number behind b->since that stays unknown. Waits for births under way.
- * 0: none; -ESRCH: it and its parent's process are killed.
+ * 0: none; -ESRCH: it and its parent's process are killed, or the parent had gone before.
  */
 int systrap_no_ghost(const struct systrap_birth *b);
 
