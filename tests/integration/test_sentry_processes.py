@@ -237,6 +237,18 @@ def test_descriptors_are_few_and_do_not_grow(runtime, bundle):
     wait_until(lambda: audit(runtime, bundle) <= before + 50, 30)
 
 
+@pytest.mark.parametrize("overlay", ["none", "root:self", "root:memory"])
+def test_a_root_that_nothing_is_written_to_cannot_be_written(runtime, bundle, overlay):
+    runtime.run_detached(bundle, ["sleep", "1000"], global_flags=("--overlay", overlay))
+    gofer = processes(runtime, bundle)["gofer"]
+    root = os.stat(bundle.rootfs.path)
+    held = [f"/proc/{gofer}/fd/{name}" for name in os.listdir(f"/proc/{gofer}/fd")]
+    of_root = [path for path in held if os.path.samestat(os.stat(path), root)]
+    assert of_root
+    for path in of_root:
+        assert bool(os.statvfs(path).f_flag & os.ST_RDONLY) is (overlay == "root:memory")
+
+
 def test_sentry_and_gofer_see_an_empty_root_and_leave_no_core(runtime, bundle):
     runtime.run_detached(bundle)
 

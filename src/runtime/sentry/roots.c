@@ -353,7 +353,7 @@ int roots_open(const struct roots_options *o, struct roots *ret, struct err *err
 	if (r < 0)
 		return r;
 	/* Last: the places of mounts had to be made. */
-	if (o->spec->root.readonly && o->make_places) {
+	if (o->read_only || (o->spec->root.readonly && o->make_places)) {
 		r = set_attributes(ret->items[0].fd, MOUNT_ATTR_RDONLY);
 		if (r < 0)
 			return err_sys(err, r, "make the root file system read-only");

@@ -42,6 +42,7 @@ struct roots_options {
 	uint32_t socket_flags;	     /* of enum gofer_root_flags, for every root */
 	const char *notify_dir;	     /* a source of ours, whose socket is for the container */
 	bool make_places;	     /* writes go to the root file system itself (no overlay) */
+	bool read_only;		     /* nobody writes there, not even what stays nameless */
 };
 
 /*

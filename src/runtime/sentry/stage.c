@@ -485,6 +485,7 @@ static int run_stages(struct launch *l, struct err *err)
 		.socket_flags = socket_flags(cr->rt->sentry.host_uds),
 		.notify_dir = cr->notify_dir,
 		.make_places = cr->rt->sentry.overlay == SENTRY_OVERLAY_NONE,
+		.read_only = cr->rt->sentry.overlay == SENTRY_OVERLAY_ROOT_MEMORY,
 	};
 	struct sources s = { .slave = -EBADF };
 	struct roots roots = { 0 };
