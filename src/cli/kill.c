@@ -35,6 +35,9 @@ static int kill_one(struct cli *cli, const char *id, void *arg, struct err *err)
 	AUTO_CONTAINER struct container *c = NULL;
 	int r = container_load(&cli->runtime, id, true, &c, err);
 
+	/* Who is at work for so long may be waiting for what is to end. */
+	if (r == -EBUSY && order->signal == SIGKILL)
+		r = container_load(&cli->runtime, id, false, &c, err);
 	return r < 0 ? r : container_kill(c, order->signal, order->all, err);
 }
 

@@ -51,8 +51,11 @@ int container_kill(struct container *c, int sig, bool all, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (ops->signal && sig != SIGKILL && c->pid != 0)
+	if (ops->signal && sig != SIGKILL && c->pid != 0) {
+		/* Its answer may take long, and SIGKILL must not wait for it. */
+		container_unlock(c);
 		return ops->signal(c, sig, all, err);
+	}
 	if (all && c->cgroup)
 		return signal_all(c, sig, err);
 	pidfd = container_open_init(c, err);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `debug ID ...` shows of a sentry: tasks, stacks, mounts, areas, descriptors, counters."""
 
+import os
 import re
+import signal
 
 import pytest
 
@@ -9,6 +11,13 @@ from lib.runtime import refused, wait_until
 
 pytestmark = [pytest.mark.classes("sentry"), pytest.mark.beyond("runc", "crun", reason="have no such verb")]
 WAIT_S = 30
+RECVMSG = "47"
+
+
+def call_number(pid):
+    """Of the system call that a process of the host waits in."""
+    with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+        return file.read().split()[0]
 
 
 def metrics(runtime, bundle):
@@ -52,6 +61,29 @@ def test_a_task_in_guest_code_is_said_to_be_there(runtime, bundle):
     runtime.run_detached(bundle, ["testinit", "spin"])
 
     wait_until(lambda: ": guest code" in runtime.call("debug", bundle.id, "stacks").stdout, WAIT_S)
+
+
+def test_a_sentry_that_says_nothing_makes_no_verb_hang(runtime, bundle):
+    runtime.run_detached(bundle)
+    sentry = runtime.state(bundle).pid
+    os.kill(sentry, signal.SIGSTOP)
+    calls = [runtime.start_call(*words) for words in (("kill", bundle.id, "TERM"), ("ps", bundle.id),
+                                                      ("debug", bundle.id, "tasks"))]
+    for call in calls:
+        assert call.wait(100) == 1
+        assert "the sentry has said nothing for 20 s" in call.errors
+
+
+@pytest.mark.parametrize("verb", [("kill", "TERM"), ("update", "--pids-limit=100")], ids=["kill", "update"])
+def test_who_waits_for_a_sentry_keeps_nobody_from_killing_it(runtime, bundle, verb):
+    runtime.run_detached(bundle)
+    os.kill(runtime.state(bundle).pid, signal.SIGSTOP)
+    waits = runtime.start_call(verb[0], bundle.id, verb[1])
+    wait_until(lambda: call_number(waits.pid) == RECVMSG, WAIT_S)
+
+    runtime.call("kill", bundle.id, "KILL")
+    runtime.wait_for(bundle, "stopped")
+    assert waits.wait(WAIT_S) == 1
 
 
 def test_metrics_are_prometheus_text(runtime, bundle):

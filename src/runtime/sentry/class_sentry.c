@@ -280,7 +280,7 @@ static int class_sentry_debug(struct container *c, const char *what, struct buf 
 		return err_sys(err, -ENOMEM, "debug");
 	sock = client_connect(c, err);
 	r = sock < 0 ? sock : client_call(sock, &call, &reply, text, &len, err);
-	while (r == 0 && reply.count > 0) {
+	while (r == 0 && reply.count > 0 && buf_error(&got) == 0) {
 		append_printable(&got, text, len);
 		len = SENTRY_FRAME_MAX;
 		r = client_recv(sock, SENTRY_DEBUG, &reply, text, &len, err);
@@ -332,6 +332,7 @@ static int class_sentry_events(struct container *c, uint32_t mask, container_eve
 	if (!bytes)
 		return err_sys(err, -ENOMEM, "events of container %s", c->id);
 	r = client_call(sock, &call, &reply, bytes, &len, err);
+	client_be_patient(sock);
 	while (r == 0) {
 		r = tell_records(bytes, len, fn, arg, err);
 		len = SENTRY_FRAME_MAX;

@@ -4,18 +4,33 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "runtime/store.h"
 
+static int silent(struct err *err)
+{
+	return err_set(err, -ETIMEDOUT, "the sentry has said nothing for %d s", CLIENT_WAIT_S);
+}
+
+void client_be_patient(int sock)
+{
+	const struct timeval forever = { 0 };
+
+	(void)setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
+}
+
 int client_connect(const struct container *c, struct err *err)
 {
 	AUTO_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	const struct timeval wait = { .tv_sec = CLIENT_WAIT_S };
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
-	if (sock < 0)
+	if (sock < 0 || setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
+	    setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
 		return err_sys(err, -errno, "make a socket");
 	/* sun_path holds 108 bytes; a directory descriptor makes every path short. */
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" STORE_CONTROL,
@@ -23,6 +38,8 @@ int client_connect(const struct container *c, struct err *err)
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		if (errno == ECONNREFUSED || errno == ENOENT)
 			return err_set(err, -ESRCH, "container not running");
+		if (errno == EAGAIN)
+			return silent(err);
 		return err_sys(err, -errno, "connect to the sentry of container %s", c->id);
 	}
 	return TAKE_FD(sock);
@@ -38,6 +55,8 @@ int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *b
 
 	if (n == 0 || n == -ECONNRESET)
 		return err_set(err, -EPIPE, "the sentry is gone");
+	if (n == -EAGAIN)
+		return silent(err);
 	if (n < 0)
 		return err_sys(err, (int)n, "read from the sentry");
 	if ((size_t)n < sizeof(reply))
@@ -78,6 +97,8 @@ static int client_send(int sock, const struct client_call *call, struct err *err
 	r = fd_send(sock, frame, sizeof(request) + call->tail_len, call->fds, call->fds_len);
 	if (r == -EPIPE || r == -ECONNRESET)
 		return err_set(err, -EPIPE, "the sentry is gone");
+	if (r == -EAGAIN)
+		return silent(err);
 	return r < 0 ? err_sys(err, r, "write to the sentry") : 0;
 }
 

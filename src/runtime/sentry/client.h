@@ -14,8 +14,16 @@
 #include "runtime/runtime.h"
 #include "wire/sentry_msg.h"
 
-/* A connection to the sentry of a container; the caller's. -ESRCH: "container not running". */
+/*
+ * A connection to the sentry of a container; the caller's. -ESRCH: "container not running". A
+ * sentry that says nothing for CLIENT_WAIT_S, or takes nothing, is -ETIMEDOUT here and below: who
+ * waits often holds the container's lock, and engines wait for them.
+ */
 int client_connect(const struct container *c, struct err *err);
+#define CLIENT_WAIT_S 20
+
+/* From here on answers are waited for as long as they take: a program is loaded, events come. */
+void client_be_patient(int sock);
 
 struct client_call {
 	struct sentry_request request; /* version is set by the call */

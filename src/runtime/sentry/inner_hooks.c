@@ -117,6 +117,7 @@ static int begin(struct container *c, const struct oci_spec *spec, const struct 
 	run->control = client_connect(c, err);
 	if (run->control < 0)
 		return run->control;
+	client_be_patient(run->control);
 
 	const int fds[] = { description, in, null, errors };
 	const struct client_call call = { .request = { .type = SENTRY_EXEC },

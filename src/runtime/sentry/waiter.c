@@ -304,6 +304,7 @@ int waiter_make(struct container *c, const struct exec_request *request, struct 
 	control = client_connect(c, err);
 	if (control < 0)
 		return control;
+	client_be_patient(control);
 	r = open_terminal(&request->terminal, &slave, &waiter.master, err);
 	if (r == 0)
 		r = stage_socketpair(pair, err);
