@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/run-tests counts what the test programs say. Usage: test_counting.py BUILD_DIRECTORY SOURCE_DIRECTORY"""
+"""scripts/run-tests counts what the test programs say; the soak leaves nothing out. Usage: test_counting.py BUILD_DIRECTORY SOURCE_DIRECTORY"""
 import importlib.machinery
 import importlib.util
+import io
 import pathlib
 import sys
 import unittest
+from unittest import mock
 
 SOURCE = pathlib.Path(sys.argv[2])
 sys.dont_write_bytecode = True
 loader = importlib.machinery.SourceFileLoader("run_tests", str(SOURCE / "scripts/run-tests"))
 run_tests = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_tests", loader))
 loader.exec_module(run_tests)
+sys.path.insert(0, str(SOURCE / "tests/integration"))
+from lib import faults  # noqa: E402
 
 CMOCKA = """[==========] Running 4 test(s).
 [ RUN      ] one
@@ -79,6 +83,43 @@ class Caveats(unittest.TestCase):
     def test_a_skip_needs_a_row_that_exists(self):
         good, bad = "needs root: CAVEATS.md#unit-root", "needs luck: CAVEATS.md#no-such-row"
         self.assertEqual(list(run_tests.unexplained([good, bad, "no reason"])), [bad, "no reason"])
+
+
+class Beside(unittest.TestCase):
+    SUITES = [run_tests.Suite(name, "status", ["sh", "-c", f"echo {name} began; {command}"], "words")
+              for name, command in (("one", "echo one ended"), ("two", "exit 1"), ("three", "echo three ended"))]
+
+    def test_what_each_says_comes_in_one_piece_and_all_count(self):
+        with mock.patch("sys.stdout", io.StringIO()) as out:
+            totals = run_tests.run_all(self.SUITES)
+        self.assertEqual(numbers(totals), (2, 1, 0))
+        self.assertEqual(totals.failures, ["two: see above"])
+        self.assertIn("== one\none began\none ended\n== one: 1 passed", out.getvalue())
+
+    def test_artifacts_go_to_directories_of_their_own(self):
+        places = [run_tests.environment(suite)["CAISSON_ARTIFACTS"] for suite in self.SUITES]
+        self.assertEqual(len(set(places)), len(self.SUITES))
+        self.assertIsNone(run_tests.environment(self.SUITES[0]._replace(beside=None)))
+
+
+class Soak(unittest.TestCase):
+    def test_every_file_that_a_suite_leaves_out_runs_in_another(self):
+        with mock.patch.object(run_tests, "SOAK", True):
+            commands = [suite.command for suite in run_tests.suites()]
+        left_out = {word.removeprefix("--ignore=") for command in commands for word in command if "--ignore=" in word}
+        self.assertEqual(left_out, {*run_tests.CAMPAIGNS, *run_tests.TIMED})
+        for file in left_out:
+            self.assertTrue((SOURCE / "tests/integration" / file).exists(), file)
+            self.assertTrue(any(file in command for command in commands), file)
+        given = [word for command in commands for word in command if word.startswith("CAISSON_SHARE=")]
+        self.assertEqual(given, [f"CAISSON_SHARE={i + 1}/{run_tests.SHARES}" for i in range(run_tests.SHARES)])
+
+    def test_the_shares_of_a_campaign_hit_each_site_once(self):
+        hit = []
+        for share in (1, 2, 3):
+            with mock.patch.multiple(faults, SOAK=True, SHARE=share, SHARES=3):
+                hit += faults.choose(100, 5, "")
+        self.assertEqual(sorted(hit), list(range(1, 101)))
 
 
 if __name__ == "__main__":
