@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -19,6 +18,7 @@
 #include "cli/cli.h"
 #include "cli/do_setup.h"
 #include "cli/do_spec.h"
+#include "cli/do_sweep.h"
 #include "cli/do_tree.h"
 #include "cli/verbs.h"
 #include "wire/sentry_msg.h"
@@ -44,17 +44,6 @@ static const struct option table[] = {
 	  FIELD(user), OPTION_STRING, 'u' },
 	{ 0 },
 };
-
-/* "do-PID-RANDOM": nobody else's id. */
-static int make_id(char id[static 48], struct err *err)
-{
-	uint32_t random;
-
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		return err_sys(err, -errno, "do: getrandom");
-	(void)snprintf(id, 48, "do-%d-%08x", (int)getpid(), random);
-	return 0;
-}
 
 static int write_bundle(const struct do_plan *plan, const char *bundle, struct err *err)
 {
@@ -90,12 +79,12 @@ static int run_in(struct cli *cli, struct do_setup *setup, struct do_tree *tree,
 		  struct err *err)
 {
 	struct runtime rt = cli->runtime;
-	struct create_options create = { .bundle = tree->bundle };
-	char id[48];
+	struct create_options create = { .bundle = tree->bundle, .tied = true };
+	char id[DO_ID_MAX];
 	int r = write_bundle(&setup->plan, tree->bundle, err);
 
 	if (r == 0)
-		r = make_id(id, err);
+		r = do_id_make(id, err);
 	if (r < 0)
 		return r;
 	create.id = id;
@@ -107,7 +96,10 @@ static int run_in(struct cli *cli, struct do_setup *setup, struct do_tree *tree,
 		rt.root = tree->state;
 		rt.rootless = true;
 	}
-	return container_run(&rt, &create, ret_status, err);
+	r = container_run(&rt, &create, ret_status, err);
+	if (!tree->user_namespace)
+		do_sweep(&rt, tree->bundle);
+	return r;
 }
 
 static int run_do(struct cli *cli, const void *options, const struct option_args *args,

@@ -122,6 +122,7 @@ struct create_options {
 	bool no_pivot, no_new_keyring;
 	bool detach; /* run only */
 	bool keep;   /* run only: do not delete when it ends */
+	bool tied;   /* run only: the container ends with the caller, however that ends */
 };
 
 /* create: leaves the container "created". Undoes everything on failure. */

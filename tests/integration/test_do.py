@@ -222,7 +222,15 @@ def test_nothing_is_left_when_do_is_killed(runtime):
 
     process.kill()
     process.wait()
-    # The leak check after the test looks for processes, mounts and cgroups.
+    left, = (name for name in os.listdir(runtime.root) if name.startswith("do-"))
+    wait_until(lambda: runtime.state(left).status == "stopped", 30)
+
+    # Its state and its cgroups are removed by the next one; the leak check after the test looks for them.
+    def is_removed():
+        runtime.call("do", "--", "true")
+        return not os.path.exists(f"{runtime.root}/{left}")
+
+    wait_until(is_removed, 60)
 
 
 @pytest.mark.classes("ns", "sentry")

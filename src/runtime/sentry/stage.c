@@ -374,12 +374,12 @@ static int become_sentry(const struct launch *l, const struct sources *s, struct
 
 	if (r == 0)
 		r = raise_files(err);
-	/* Clears the parent-death signal: from here on the end of the report socket ends us. */
+	/* Clears the parent-death signal: until the gate the end of the report socket ends us. */
 	if (r == 0)
 		r = creds_become(l->ids.sentry, 0, creds_gofer_caps(), err);
 	if (r < 0)
 		return r;
-	(void)prctl(PR_SET_PDEATHSIG, 0);
+	(void)prctl(PR_SET_PDEATHSIG, l->cr->options->tied ? SIGKILL : 0);
 	(void)syscall(SYS_execveat, image, "", argv, envp, AT_EMPTY_PATH);
 	return err_sys(err, -errno, "exec caisson-sentry");
 }

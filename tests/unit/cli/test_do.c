@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "cli/do_init.h"
 #include "cli/do_setup.h"
 #include "cli/do_spec.h"
+#include "cli/do_sweep.h"
 #include "cli/do_tree.h"
 #include "oci/spec.h"
 
@@ -319,6 +321,30 @@ static void bytes_that_are_no_text_are_refused(void **state)
 	assert_null(json);
 }
 
+static void ids_name_their_process(void **state)
+{
+	static const char *const bad[] = { "",
+					   "do-",
+					   "do-1",
+					   "do-0-12345678",
+					   "do--1-1234567",
+					   "do-x-12345678",
+					   "do-1-1234567",
+					   "do-1-123456789",
+					   "do-1-1234567G",
+					   "do-+1-12345678",
+					   "web-1-12345678",
+					   "do-99999999999-12345678",
+					   "do-1-12345678x" };
+	struct err err = { 0 };
+	char id[DO_ID_MAX];
+
+	assert_int_equal(do_id_make(id, &err), 0);
+	assert_int_equal(do_id_pid(id), getpid());
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(do_id_pid(bad[i]), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +362,7 @@ int main(void)
 		cmocka_unit_test(an_ordinary_uid_has_no_capabilities),
 		cmocka_unit_test(limits_become_resources),
 		cmocka_unit_test(bytes_that_are_no_text_are_refused),
+		cmocka_unit_test(ids_name_their_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
