@@ -17,9 +17,9 @@
  *
  *   nth: calls=C hit=NR arg=A by=command|child|stage end=exit:S|signal:N|hung
  *
- * hit: the number of the system call or -1, arg: its first argument, by: who made it; a stage is a
- * child that executes a memfd. The exit status is the command's, 128 + N for signals, 124 if it
- * hung.
+ * calls: those counted, up to the hit; hit: the number of the system call or -1, arg: its first
+ * argument, by: who made it; a stage is a child that executes a memfd. The exit status is the
+ * command's, 128 + N for signals, 124 if it hung.
  */
 #include <errno.h>
 #include <signal.h>
@@ -146,6 +146,12 @@ static bool on_syscall(pid_t pid)
 	return hit(pid, &info);
 }
 
+/* The n-th call was hit and has its result: what comes after need not stop (nor is it counted). */
+static bool is_over(void)
+{
+	return nth.hit >= 0 && !nth.replace;
+}
+
 /* One stop of a tracee: let it go on, or go. */
 static void on_stop(pid_t pid, int status)
 {
@@ -162,7 +168,7 @@ static void on_stop(pid_t pid, int status)
 	} else if (!(status >> 16)) {
 		sig = WSTOPSIG(status); /* else an event: nothing to pass on */
 	}
-	(void)ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)sig);
+	(void)ptrace(is_over() ? PTRACE_CONT : PTRACE_SYSCALL, pid, NULL, (void *)(long)sig);
 }
 
 /* The wait status of the command. */
