@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 
 from . import cgroups, leaks, programs
+from .runtime import CallFailed
 
 SOAK = os.environ.get("CAISSON_SOAK") == "1"
 SEED = os.environ.get("CAISSON_SEED") or datetime.date.today().isoformat()
@@ -149,7 +150,10 @@ class Campaign:
 
     def forget(self):
         """`delete --force` must do it. Returns what it said, or None."""
-        result = self.runtime.call("delete", "--force", self.bundle.id, check=False)
+        try:
+            result = self.runtime.call("delete", "--force", self.bundle.id, check=False)
+        except CallFailed as error:
+            return str(error)
         (self.bundle.path / "pid").unlink(missing_ok=True)
         return None if result.returncode == 0 else str(result)
 
@@ -192,11 +196,15 @@ class Campaign:
     def run(self, mode, judge, salt=""):
         """mode(n) -> arguments of nth; judge(outcome) -> what is wrong with it, or None."""
         for n in choose(self.total, self.few, f"{self.node}{salt}"):
-            outcome = self.call(mode(n))
-            if outcome.hit >= 0:
+            outcome, problems = None, []
+            try:
+                outcome = self.call(mode(n))
+                problems.append(judge(outcome))
+            except CallFailed as error:
+                problems.append(str(error))
+            if outcome and outcome.hit >= 0:
                 self.tried += 1
                 self.syscalls.add(outcome.syscall)
-            problems = [judge(outcome)]
             problems.append(self.forget())
             problems += self.left()
             problems = [p for p in problems if p]
