@@ -34,7 +34,8 @@ static int lookup_slow(struct dentry *dir, const struct vfs_name *name, struct d
 	if (r < 0 && r != -ENOENT)
 		return r;
 	d = dentry_find(dir, name);
-	if (d && (d->inode == inode || (d->inode && inode && d->inode->ino == inode->ino))) {
+	if (d && (d->mounts || d->inode == inode ||
+		  (d->inode && inode && d->inode->ino == inode->ino))) {
 		inode_unref(inode); /* another fiber was faster */
 		*ret = d;
 		return 0;
@@ -53,7 +54,7 @@ static int lookup_slow(struct dentry *dir, const struct vfs_name *name, struct d
 /* A cached dentry that the filesystem still stands by, or NULL. */
 static int lookup_fast(struct dentry *dir, const struct vfs_name *name, struct dentry **ret)
 {
-	struct dentry *d = dentry_find(dir, name);
+	struct dentry *d = dir->inode->layered ? NULL : dentry_find(dir, name);
 	int r = 1;
 
 	if (d && d->sb->ops->revalidate && d->mounts == 0)

@@ -246,6 +246,8 @@ static int copy_one(struct ovl_inode *o, uint64_t max_bytes)
 		return r;
 	}
 	o->upper = made;
+	if (S_ISDIR(made->mode))
+		made->layered = true;
 	ovl_rehash(o);
 	ovl_sync(o);
 	return 0;

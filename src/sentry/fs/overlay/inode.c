@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sentry/fs/overlay/inode.c - overlay inodes: one for each real inode, with the attributes of the
- * upper one, or of the lower one while there is no other.
+ * upper one, or of the lower one while there is no other. Of a lower file with several names there
+ * is one for each name, for each would be copied alone.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,13 +69,25 @@ static const struct inode_ops *ops_for(uint32_t mode)
 	}
 }
 
-static struct ovl_inode *find(const struct ovl_sb *sb, const struct inode *upper,
-			      const struct inode *lower)
+/* Whether o is what stands behind this name; a copy of the lower one would get o's name. */
+static bool stands_for(const struct ovl_inode *o, const struct ovl_inode *parent,
+		       const struct vfs_name *name)
 {
-	const struct inode *real = upper ? upper : lower;
+	return o->upper || S_ISDIR(o->inode.mode) ||
+	       (o->parent == parent && name && o->name_len == name->len &&
+		memcmp(o->name, name->bytes, name->len) == 0);
+}
+
+static struct ovl_inode *find(const struct ovl_sb *sb, const struct inode *real,
+			      const struct ovl_inode *parent, const struct vfs_name *name)
+{
 	struct ovl_inode *o;
 
-	list_for_each(o, bucket_of(sb, real), node) if (ovl_real(o) == real) return o;
+	list_for_each(o, bucket_of(sb, real), node)
+	{
+		if (ovl_real(o) == real && stands_for(o, parent, name))
+			return o;
+	}
 	return NULL;
 }
 
@@ -82,12 +95,12 @@ int ovl_inode_get(struct ovl_sb *sb, struct inode *upper, struct inode *lower,
 		  struct ovl_inode *parent, const struct vfs_name *name, struct inode **ret)
 {
 	const struct inode *real = upper ? upper : lower;
-	struct ovl_inode *o = find(sb, upper, lower);
+	struct ovl_inode *o = find(sb, real, parent, name);
 	uint64_t ino = 0;
 
 	if (!o) {
 		ino = number_of(upper, lower); /* may park: look again */
-		o = find(sb, upper, lower);
+		o = find(sb, real, parent, name);
 	}
 	if (o) {
 		inode_unref(upper);
@@ -104,6 +117,8 @@ int ovl_inode_get(struct ovl_sb *sb, struct inode *upper, struct inode *lower,
 	inode_init(&o->inode, &sb->sb, ops_for(real->mode), ino, real->mode, NULL);
 	o->upper = upper;
 	o->lower = lower;
+	if (upper && S_ISDIR(upper->mode))
+		upper->layered = true;
 	if (!upper && parent) {
 		o->parent = ovl_inode(inode_ref(&parent->inode));
 		memcpy(o->name, name->bytes, name->len);
