@@ -121,16 +121,22 @@ static int change_type(const struct path *p, uint64_t ms)
 
 int mount_graft(struct mount *tree, const struct path *at)
 {
+	struct path on = path_ref(at);
 	int r = 0;
 
-	if (S_ISDIR(tree->root->inode->mode) != S_ISDIR(at->dentry->inode->mode))
+	/* While the tree was made the place may have been covered, or gone with its own mount. */
+	path_follow_mounts(&on);
+	if (!on.mnt->ns)
+		r = -EINVAL;
+	else if (S_ISDIR(tree->root->inode->mode) != S_ISDIR(on.dentry->inode->mode))
 		r = -ENOTDIR;
-	else if (at->dentry->unhashed)
+	else if (on.dentry->unhashed)
 		r = -ENOENT;
 	if (r == 0)
-		r = mount_propagate(tree, at);
+		r = mount_propagate(tree, &on);
 	if (r < 0)
 		mount_tree_detach(tree);
+	path_unref(&on);
 	return r;
 }
 
@@ -329,8 +335,8 @@ static void superblock_discard(struct superblock *sb)
 	mount_unref(m);
 }
 
-static int new_mount(const struct vfs_ctx *ctx, const char *source, const char *type, uint64_t ms,
-		     const char *data, const struct path *at)
+static int new_mount(const struct vfs_ctx *ctx, const struct mount_ns *ns, const char *source,
+		     const char *type, uint64_t ms, const char *data, const struct path *at)
 {
 	struct superblock *sb;
 	struct mount *m;
@@ -341,7 +347,7 @@ static int new_mount(const struct vfs_ctx *ctx, const char *source, const char *
 	r = superblock_make(ctx, type, source, data, ms, &sb);
 	if (r < 0)
 		return r;
-	if (mount_is_too_revealing(at->mnt->ns, sb, mount_flags(ms))) {
+	if (mount_is_too_revealing(ns, sb, mount_flags(ms))) {
 		superblock_discard(sb);
 		return -EPERM;
 	}
@@ -376,7 +382,7 @@ int vfs_mount(const struct vfs_ctx *ctx, struct mount_ns *ns, const char *source
 	else if (flags & MS_MOVE)
 		r = move(ctx, ns, source, &at);
 	else
-		r = new_mount(ctx, source, type, flags, data, &at);
+		r = new_mount(ctx, ns, source, type, flags, data, &at);
 	klog(vfs, "mount %s on %s type %s flags %#llx: %d", source ? source : "", target,
 	     type ? type : "", (unsigned long long)flags, r);
 	path_unref(&at);

@@ -4,6 +4,7 @@
  * those of the gofer do. What counts is what is left: link counts, listings and look-ups agree.
  */
 #include <stdio.h>
+#include <sys/mount.h>
 
 #include "unit/sentry/vfs/world.h"
 
@@ -263,7 +264,7 @@ static void check_directory(struct tmpfs_inode *dir, const struct path *at)
 static void names_and_inodes_agree_after_a_race(void **state)
 {
 	make_slow();
-	for (uint64_t round = 1; round <= 4; round++) {
+	for (uint64_t round = 1; round <= 12; round++) {
 		seed = round;
 		running = FIBERS;
 		for (int i = 0; i < FIBERS; i++)
@@ -273,9 +274,61 @@ static void names_and_inodes_agree_after_a_race(void **state)
 	check_directory(tmpfs_inode(world.root.dentry->inode), &world.root);
 }
 
+static int bound, left;
+
+static void bind_there(void *arg)
+{
+	bound = vfs_mount(&world.as_root, world.ns, "/source", "/place", NULL, MS_BIND, NULL);
+	if (--running == 0)
+		kloop_stop(0);
+}
+
+static void leave(void *arg)
+{
+	fiber_yield();
+	left = vfs_umount(&world.as_root, world.ns, "/place", MNT_DETACH);
+	if (--running == 0)
+		kloop_stop(0);
+}
+
+static void bind_while_the_place_leaves(void)
+{
+	assert_int_equal(vfs_mount(&world.as_root, world.ns, "none", "/place", "tmpfs", 0, NULL),
+			 0);
+	/* The source is looked up afresh, which takes its time. */
+	(void)dentry_prune(world.root.dentry->sb, 100);
+	running = 2;
+	assert_int_equal(fiber_spawn("bind", bind_there, NULL, NULL), 0);
+	assert_int_equal(fiber_spawn("leave", leave, NULL, NULL), 0);
+	(void)kloop_run();
+	assert_int_equal(left, 0);
+	if (bound < 0)
+		assert_int_equal(bound, -EINVAL);
+	else
+		assert_int_equal(vfs_umount(&world.as_root, world.ns, "/place", 0), 0);
+	assert_int_equal(world.ns->count, 1);
+}
+
+static void binds(void *arg)
+{
+	assert_int_equal(w_mkdir("source"), 0);
+	assert_int_equal(w_mkdir("place"), 0);
+}
+
+static void nothing_is_mounted_on_a_mount_that_left(void **state)
+{
+	seed = 1;
+	make_slow();
+	in_fiber(binds, NULL);
+	for (int i = 0; i < 20; i++)
+		bind_while_the_place_leaves();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(nothing_is_mounted_on_a_mount_that_left,
+						world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(names_and_inodes_agree_after_a_race, world_setup,
 						world_teardown),
 	};
