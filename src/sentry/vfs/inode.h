@@ -8,8 +8,8 @@
  * A filesystem embeds struct inode in its own and gets back with container_of.
  *
  * Locks: operations on a directory are entered with dir->lock held (read for lookup and iterate,
- * write for the rest; rename: both directories, lower address first, under the superblock's
- * rename lock). Ops may park.
+ * write for the rest; rename: both directories, the upper one first, else the lower address, under
+ * the superblock's rename lock), and a directory that goes below its parent. Ops may park.
  */
 #pragma once
 

@@ -296,7 +296,7 @@ int vfs_unlink(const struct vfs_ctx *ctx, const struct path *at, const char *nam
 {
 	struct walk w;
 	struct dentry *d = NULL;
-	struct inode *dir, *victim = NULL;
+	struct inode *dir, *victim = NULL, *dying = NULL;
 	int r = walk_begin(&w, ctx, at, name, WALK_PARENT);
 
 	if (r == 0)
@@ -314,12 +314,19 @@ int vfs_unlink(const struct vfs_ctx *ctx, const struct path *at, const char *nam
 	r = inode_lookup_locked(w.at.dentry, &w.last, &d);
 	if (r == 0) {
 		victim = d->inode ? inode_ref(d->inode) : NULL;
+		/* Nobody makes a name in a directory that goes. */
+		if (victim && directory && S_ISDIR(victim->mode) && victim != dir)
+			dying = victim;
+		if (dying)
+			krwlock_write_lock(&dying->lock);
 		r = unlink_victim(&w, d, directory);
 	}
 	if (r == 0) {
 		dentry_drop(d);
 		names_removed(dir, &w.last, victim);
 	}
+	if (dying)
+		krwlock_write_unlock(&dying->lock);
 	krwlock_write_unlock(&dir->lock);
 	/* The last reference may evict, which may park: after the lock. */
 	dentry_unref(d);

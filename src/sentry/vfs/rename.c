@@ -19,14 +19,18 @@ struct rename {
 	struct dentry *old, *new;
 };
 
-static void lock_dirs(struct inode *a, struct inode *b)
+/* The upper one first, as who removes a directory locks it below its parent. */
+static void lock_dirs(const struct dentry *a, const struct dentry *b)
 {
-	if (a == b) {
-		krwlock_write_lock(&a->lock);
-		return;
+	struct inode *first = a->inode, *second = b->inode;
+
+	if (dentry_is_below(a, b) || (first > second && !dentry_is_below(b, a))) {
+		first = b->inode;
+		second = a->inode;
 	}
-	krwlock_write_lock(a < b ? &a->lock : &b->lock);
-	krwlock_write_lock(a < b ? &b->lock : &a->lock);
+	krwlock_write_lock(&first->lock);
+	if (first != second)
+		krwlock_write_lock(&second->lock);
 }
 
 static void unlock_dirs(struct inode *a, struct inode *b)
@@ -136,7 +140,7 @@ static int rename_locked(struct rename *r)
 {
 	struct inode *from = r->from.at.dentry->inode, *to = r->to.at.dentry->inode;
 	const bool exchange = r->flags & RENAME_EXCHANGE;
-	struct inode *moved, *replaced;
+	struct inode *moved, *replaced, *dying = NULL;
 	int e = judge_names(r);
 
 	if (e < 0)
@@ -153,6 +157,11 @@ static int rename_locked(struct rename *r)
 	inode_ref(moved);
 	if (replaced)
 		inode_ref(replaced);
+	/* Nobody makes a name in a directory that goes. */
+	if (replaced && !exchange && S_ISDIR(replaced->mode) && replaced != from && replaced != to)
+		dying = replaced;
+	if (dying)
+		krwlock_write_lock(&dying->lock);
 	e = from->ops->rename(from, &r->from.last, moved, to, &r->to.last, replaced, r->flags);
 	if (e == 0) {
 		if (exchange)
@@ -169,6 +178,8 @@ static int rename_locked(struct rename *r)
 				    S_ISDIR(replaced->mode));
 		}
 	}
+	if (dying)
+		krwlock_write_unlock(&dying->lock);
 	inode_unref(moved);
 	/* replaced is still held by r->new, so that its eviction waits for the locks to go */
 	inode_unref(replaced);
@@ -191,7 +202,7 @@ int vfs_rename(const struct vfs_ctx *ctx, const struct path *old_at, const char 
 		struct inode *from = r.from.at.dentry->inode, *to = r.to.at.dentry->inode;
 
 		kmutex_lock(&sb->rename_lock);
-		lock_dirs(from, to);
+		lock_dirs(r.from.at.dentry, r.to.at.dentry);
 		e = rename_locked(&r);
 		unlock_dirs(from, to);
 		kmutex_unlock(&sb->rename_lock);
