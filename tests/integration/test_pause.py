@@ -99,6 +99,7 @@ def test_pause_and_resume_many_times_under_forking(runtime, bundle, scaled):
     assert runtime.status(bundle) == "running"
 
 
+@pytest.mark.timeout(600)  # ten pauses in the soak
 def test_a_pause_longer_than_a_birth_may_take_ends_nobody(runtime, bundle, scaled):
     forker = "while :; do /bin/busybox true; done"
     forkers = f"for i in 1 2 3 4 5 6 7 8; do ({forker}) || echo lost $? & done; echo ready; wait"
