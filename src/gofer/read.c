@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 
 #include "base/sys.h"
 
@@ -38,6 +39,8 @@ GOFER_HANDLER(attach)
 		return ret;
 	reply.fs_type = (uint32_t)st.f_type;
 	reply.flags = s->roots[r->attach.root].flags;
+	if (!(st.f_flags & (ST_RDONLY | ST_NOATIME | ST_RELATIME)))
+		reply.flags |= GOFER_ROOT_ATIME;
 	say(out, &reply, sizeof(reply));
 	return 0;
 }

@@ -113,6 +113,8 @@ enum gofer_root_flags {
 	GOFER_ROOT_XATTR = 1u << 1,   /* not only user.* */
 	GOFER_ROOT_CONNECT = 1u << 2, /* CONNECT to unix sockets of the host */
 	GOFER_ROOT_BIND = 1u << 3,    /* BIND: new ones */
+	/* ATTACH alone says it, of the host's mount: each read moves the time of access. */
+	GOFER_ROOT_ATIME = 1u << 4,
 };
 
 struct gofer_attach {

@@ -114,6 +114,8 @@ static void show_gofer(struct buf *b)
 	counter(b, "gofer_requests_total", "Requests to the gofer.", gofer.requests);
 	counter(b, "gofer_opens_total", "Files that the gofer opened or made.", gofer.opens);
 	gauge(b, "gofer_nodes", "Files that the gofer holds for the sentry.", gofer.nodes);
+	gauge(b, "gofer_descriptors_kept", "Closed files whose descriptors are kept.", gofer.idle);
+	gauge(b, "gofer_content_bytes", "Bytes of small files that are kept.", gofer.content);
 }
 
 void client_show_metrics(struct buf *b)

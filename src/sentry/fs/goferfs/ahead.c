@@ -98,7 +98,7 @@ static bool is_openable(const struct gofer_inode *gi, uint32_t entry, struct gof
 		return false;
 	file = gofer_inode_find(gi->fs, gi->dev, e->ino);
 	return file && S_ISREG(file->inode.mode) && file->inode.nlink > 0 &&
-	       !gofer_handle_any(file);
+	       !gofer_handle_any(file) && !file->content;
 }
 
 static uint32_t next_in_order(const struct gofer_inode *gi, entry_fn counts, uint32_t from,

@@ -521,7 +521,8 @@ void goferfs_call_near(void)
 		gofer.cpu = gofer.seen = (uint32_t)here;
 }
 
-struct gofer_limits gofer_limits = { GOFERFS_NODES_LEAST, GOFERFS_IDLE_LEAST };
+struct gofer_limits gofer_limits = { GOFERFS_NODES_LEAST, GOFERFS_IDLE_LEAST,
+				     GOFERFS_CONTENT_LEAST };
 
 static uint32_t within(uint64_t value, uint32_t least, uint32_t most)
 {
@@ -538,6 +539,8 @@ void goferfs_set_limits(uint64_t memory_bytes, uint64_t descriptors)
 	gofer_limits.nodes =
 		within(memory_bytes / GOFERFS_NODE_MEMORY, GOFERFS_NODES_LEAST, GOFERFS_NODES_MOST);
 	gofer_limits.idle = within(idle, GOFERFS_IDLE_LEAST, GOFERFS_IDLE_MOST);
+	gofer_limits.content = within(memory_bytes / GOFERFS_CONTENT_SHARE, GOFERFS_CONTENT_LEAST,
+				      GOFERFS_CONTENT_MOST);
 }
 
 void goferfs_set_on_death(void (*fn)(void))
@@ -550,5 +553,6 @@ void goferfs_counts(struct goferfs_counts *ret)
 	*ret = (struct goferfs_counts){ .requests = gofer.requests,
 					.opens = gofer.opens,
 					.nodes = gofer.nodes,
-					.idle = gofer_idle_count() };
+					.idle = gofer_idle_count(),
+					.content = gofer_content_bytes() };
 }

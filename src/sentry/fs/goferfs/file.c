@@ -118,6 +118,28 @@ static ssize_t read_into(struct gofer_inode *gi, const struct gofer_handle *h, s
 	return total;
 }
 
+/* The same at the start of a small file: all of it comes, and is kept for the next reads. */
+static ssize_t read_start(struct gofer_inode *gi, const struct gofer_handle *h, struct uio *u,
+			  uint64_t *pos, char *buffer)
+{
+	const uint32_t seq = gi->content_seq;
+	struct transfer t = { .host_fd = h->host_fd, .iov = { buffer, GOFERFS_CHUNK } };
+	const long n = host_read(gi->fs, &t);
+	ssize_t moved, more;
+
+	if (n < 0)
+		return gofer_errno((int)n);
+	gofer_content_keep(gi, seq, h, buffer, (size_t)n);
+	moved = uio_put(u, buffer, (size_t)n < u->left ? (size_t)n : u->left);
+	if (moved <= 0)
+		return moved;
+	*pos += (uint64_t)moved;
+	if (moved < n || *pos >= gi->inode.size)
+		return moved;
+	more = read_into(gi, h, u, pos, buffer); /* what the host did not have at hand */
+	return more > 0 ? moved + more : moved;
+}
+
 static ssize_t file_op_read(struct file *f, struct uio *u, uint64_t *pos)
 {
 	struct gofer_inode *gi = gofer_inode(f->inode);
@@ -127,11 +149,18 @@ static ssize_t file_op_read(struct file *f, struct uio *u, uint64_t *pos)
 
 	if (u->left == 0)
 		return 0;
+	if (gofer_content_serves(gi))
+		return gofer_content_read(gi, u, pos);
 	r = gofer_handle_get(gi, access_of(f), false, &h);
 	if (r < 0)
-		return r;
+		return gi->content ? gofer_content_read(gi, u, pos) : r;
 	buffer = buffer_get();
-	r = buffer ? read_into(gi, h, u, pos, buffer) : -ENOMEM;
+	if (!buffer)
+		r = -ENOMEM;
+	else if (*pos == 0 && gofer_content_wanted(gi))
+		r = read_start(gi, h, u, pos, buffer);
+	else
+		r = read_into(gi, h, u, pos, buffer);
 	buffer_put(buffer);
 	gofer_handle_unref(h);
 	return r;
@@ -256,6 +285,7 @@ static int file_op_mmap(struct file *f, int prot, int flags, uint64_t offset, ui
 	r = gofer_handle_get(gi, writes ? access_of(f) : (uint32_t)GOFER_OPEN_READ, true, &h);
 	if (r < 0)
 		return r;
+	gofer_content_drop(gi); /* who maps it does so again: the descriptor is worth more */
 	r = keep_mapped(gf, h);
 	if (r < 0)
 		return r;
@@ -435,7 +465,13 @@ int gofer_file_open(struct inode *inode, uint32_t flags, struct file **ret)
 	if ((flags & O_ACCMODE) == 3)
 		gf->file.mode |= FMODE_READ | FMODE_WRITE;
 	gofer_inode_opened(gi);
-	r = gofer_handle_get(gi, access_of(&gf->file), false, &h);
+	if (access_of(&gf->file) == GOFER_OPEN_READ && gofer_content_serves(gi)) {
+		gofer_content_used(gi);
+		h = NULL;
+		r = 0;
+	} else {
+		r = gofer_handle_get(gi, access_of(&gf->file), false, &h);
+	}
 	if (r < 0) {
 		gofer_inode_closed(gi);
 		free(gf);

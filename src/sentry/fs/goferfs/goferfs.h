@@ -73,5 +73,6 @@ struct goferfs_counts {
 	uint64_t opens;	   /* of them: OPEN, OPEN_MANY, CREATE, TMPFILE */
 	uint32_t nodes;	   /* held at the gofer */
 	uint32_t idle;	   /* inodes whose descriptors are kept though nobody has them open */
+	uint64_t content;  /* bytes of small files that are kept here */
 };
 void goferfs_counts(struct goferfs_counts *ret);

@@ -115,7 +115,7 @@ void gofer_inode_closed(struct gofer_inode *gi)
 {
 	if (--gi->opens > 0 || !gofer_handle_any(gi))
 		return;
-	if (!gi->fs->exclusive || gi->inode.nlink == 0 || !let_in()) {
+	if (!gi->fs->exclusive || gi->inode.nlink == 0 || gi->content || !let_in()) {
 		gofer_handles_drop(gi);
 		return;
 	}
@@ -305,8 +305,10 @@ static int get(struct gofer_inode *gi, uint32_t access, bool exact, struct gofer
 	gofer_handle_unref(gi->handles[which]);
 	gi->handles[which] = h;
 	*ret = gofer_handle_ref(h);
-	if (which == HANDLE_WRITE)
+	if (which == HANDLE_WRITE) {
+		gofer_content_drop(gi);
 		renew_reader(gi);
+	}
 	return 0;
 }
 

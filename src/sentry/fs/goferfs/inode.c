@@ -159,6 +159,7 @@ void gofer_inode_evict(struct inode *inode)
 	struct gofer_inode *gi = gofer_inode(inode);
 
 	khash_del(&gi->fs->inodes, &gi->hash_node);
+	gofer_content_drop(gi);
 	gofer_handles_drop(gi);
 	gofer_dir_forget_listing(inode);
 	gofer_forget(gi->node);
@@ -266,6 +267,7 @@ int gofer_inode_setattr(struct inode *inode, const struct setattr *attr)
 				.size = attr->size,
 				.atime_ns = (int64_t)attr->atime,
 				.mtime_ns = (int64_t)attr->mtime });
+	struct gofer_handle *h;
 	uint32_t seq;
 	int r;
 
@@ -273,11 +275,18 @@ int gofer_inode_setattr(struct inode *inode, const struct setattr *attr)
 		return 0;
 	if (call.request.setattr.valid == GOFER_SET_SIZE && gi->handles[HANDLE_WRITE])
 		return resize_here(gi, attr->size);
+	/* Who has it open without a descriptor keeps what he may. */
+	if (gi->content && gi->opens && gofer_handle_get(gi, GOFER_OPEN_READ, true, &h) == 0)
+		gofer_handle_unref(h);
 	seq = ++gi->seq;
 	gi->stale = true;
 	r = gofer_call(&call);
 	if (r == 0)
 		gofer_inode_apply(gi, &call.answer.attr.attr, seq);
+	else
+		gi->stale = true; /* a part of it may be done */
+	if (call.request.setattr.valid & GOFER_SET_SIZE)
+		gofer_content_drop(gi);
 	return r;
 }
 

@@ -28,16 +28,21 @@
 #define GOFERFS_AHEAD_MAX    96u	  /* inodes of a directory that wait to be asked for */
 #define GOFERFS_OPEN_SCAN \
 	1024u /* entries of a directory that are looked through for files to open */
-#define GOFERFS_FRESH_NS 50000u	     /* shared mode: attributes are asked for once in so long */
-#define GOFERFS_COPY_MIN (64u << 10) /* bytes that the gofer is asked to copy */
-#define NAMELESS_TRIES	 64u	     /* names of files that get none */
+#define GOFERFS_FRESH_NS      50000u	 /* shared mode: attributes are asked for once in so long */
+#define GOFERFS_CONTENT_MAX   (8u << 10) /* bytes of a file that may be kept here */
+#define GOFERFS_CONTENT_SHARE 256u	 /* one byte in so many of the sandbox's memory, */
+#define GOFERFS_CONTENT_LEAST (256u << 10)
+#define GOFERFS_CONTENT_MOST  (48u << 20) /* all files of the sandbox together */
+#define GOFERFS_COPY_MIN      (64u << 10) /* bytes that the gofer is asked to copy */
+#define NAMELESS_TRIES	      64u	  /* names of files that get none */
 
 /* --- connection.c --- */
 
 /* goferfs_set_limits() */
 struct gofer_limits {
-	uint32_t nodes; /* above it unused dentries make way */
-	uint32_t idle;	/* inodes that keep descriptors without being open */
+	uint32_t nodes;	  /* above it unused dentries make way */
+	uint32_t idle;	  /* inodes that keep descriptors without being open */
+	uint64_t content; /* bytes of files that are kept here */
 };
 extern struct gofer_limits gofer_limits;
 
@@ -97,6 +102,16 @@ struct gofer_handle {
 	uint32_t access; /* enum gofer_open_flags: READ, WRITE */
 };
 
+/* All bytes of a small file (content.c). */
+struct gofer_content {
+	unsigned int refs;
+	uint32_t len;
+	bool still; /* the host's reads leave the time of access alone: none of them is needed */
+	struct gofer_inode *owner;
+	struct list_head node;
+	char bytes[];
+};
+
 enum { HANDLE_READ, HANDLE_WRITE, HANDLES };
 
 struct gofer_listing {
@@ -116,10 +131,11 @@ struct gofer_inode {
 	uint64_t node; /* at the gofer */
 	uint64_t dev, host_ino;
 	struct list_head hash_node;
-	bool stale;	    /* attributes: ask before use */
-	nsec_t asked_at;    /* of the host's CLOCK_MONOTONIC: when they were */
-	bool no_xattrs;	    /* known to have none (exclusive) */
-	bool has_xattrs;    /* had some when it was asked: one by one from now on */
+	nsec_t asked_at; /* of the host's CLOCK_MONOTONIC: when the attributes were */
+	bool stale;	 /* attributes: ask before use */
+	bool no_xattrs;	 /* known to have none (exclusive) */
+	bool has_xattrs; /* had some when it was asked: one by one from now on */
+	bool fetched;	 /* which list idle_node is on: nobody has asked for its descriptor yet */
 	uint64_t listed_in; /* host_ino of the directory in whose listing it was found; 0: none */
 	uint32_t listed_at; /* the entry there, if it still is this file */
 	uint32_t seq;	    /* counts local changes: an answer from before one is not believed */
@@ -127,10 +143,11 @@ struct gofer_inode {
 	struct gofer_listing *listing; /* of a directory; NULL: not known (always in shared mode) */
 	struct gofer_ahead *ahead;     /* owned; NULL: none */
 
+	struct gofer_content *content;	       /* NULL: not kept */
+	uint32_t content_seq;		       /* counts ends of what is, or might be kept */
 	unsigned int opens;		       /* open files of it */
 	struct gofer_handle *handles[HANDLES]; /* one reference each */
 	struct list_head idle_node;
-	bool fetched; /* which list that is: nobody has asked for its descriptor yet */
 };
 
 static inline struct gofer_inode *gofer_inode(struct inode *inode)
@@ -189,6 +206,25 @@ uint32_t gofer_idle_count(void);
 /* fdatasync(2) of every file of fs that is, or was lately, open for writing. 0, -EIO, -ENOSPC ...
  */
 int gofer_handles_sync(struct goferfs *fs);
+
+/* --- content.c --- */
+uint64_t gofer_content_bytes(void);
+/* Worth reading whole at the first read. */
+bool gofer_content_wanted(const struct gofer_inode *gi);
+/*
+ * What a read of h at 0 brought is kept if it was the whole file and gi->content_seq was seq
+ * before. Makes the attributes fresh.
+ */
+void gofer_content_keep(struct gofer_inode *gi, uint32_t seq, const struct gofer_handle *h,
+			const char *data, size_t len);
+/* A read needs no descriptor now. */
+bool gofer_content_serves(const struct gofer_inode *gi);
+/* Somebody opens a file whose content serves. */
+void gofer_content_used(struct gofer_inode *gi);
+/* Of gi->content, which is there. Bytes, 0 at the end, or -EFAULT. */
+ssize_t gofer_content_read(struct gofer_inode *gi, struct uio *u, uint64_t *pos);
+/* Somebody may change the file from now on. */
+void gofer_content_drop(struct gofer_inode *gi);
 
 /* --- listing.c --- */
 struct gofer_listing *gofer_listing_new(void);	   /* empty; NULL: out of memory */

@@ -693,23 +693,36 @@ static void files_of_a_listing_are_opened_many_at_a_time(void **state)
 
 #define PASSED 600 /* more than may be kept */
 
+static unsigned int open_all_of(const char *directory, const int *order, int n)
+{
+	const uint64_t before = requests();
+	struct file *f;
+	char name[64];
+
+	for (int i = 0; i < n; i++) {
+		(void)snprintf(name, sizeof(name), "%s/%d", directory, order[i]);
+		assert_int_equal(w_open(name, O_RDONLY, &f), 0);
+		file_unref(f);
+	}
+	return (unsigned int)(requests() - before);
+}
+
 static void do_passes(void *arg)
 {
 	static int order[PASSED];
 	struct goferfs_counts counts;
-	char name[32], text[16];
+	char name[32];
 
 	(void)arg;
 	assert_int_equal(mkdirat(host->dir, "rw/d", 0755), 0);
 	for (int i = 0; i < PASSED; i++) {
 		order[i] = i * 251 % PASSED;
 		(void)snprintf(name, sizeof(name), "rw/d/%d", i);
-		(void)snprintf(text, sizeof(text), "%d", i);
-		put_file(host, name, text);
+		put_file(host, name, "text");
 	}
-	assert_true(read_all_of("e/d", order, PASSED) >= PASSED);
+	assert_true(open_all_of("e/d", order, PASSED) >= PASSED);
 	for (int pass = 0; pass < 3; pass++) {
-		assert_true(read_all_of("e/d", order, PASSED) < PASSED * 2 / 3);
+		assert_true(open_all_of("e/d", order, PASSED) < PASSED * 2 / 3);
 		goferfs_counts(&counts);
 		assert_true(counts.idle > 256 && counts.idle <= 512);
 	}
