@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* signalfd(2), signalfd4(2). */
 #include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/signalfd.h>
 
 #include "harness.h"
@@ -167,4 +169,64 @@ TEST(bad_buffer)
 
 	OK(kill(getpid(), SIGUSR1));
 	CHECK_ERRNO(read(fd, BAD_PTR, 128), EFAULT);
+}
+
+/* Waits in `how` for SIGUSR1, which the parent sends when this process sleeps. */
+static void wait_for_own_signal(int fd, int how)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct timeval tv = { .tv_sec = 60 };
+	const int64_t start = now_ns();
+	int ep;
+	fd_set set;
+
+	switch (how) {
+	case 0:
+		CHECK_EQ(poll(&p, 1, 60000), 1);
+		break;
+	case 1:
+		FD_ZERO(&set);
+		FD_SET(fd, &set);
+		CHECK_EQ(select(fd + 1, &set, NULL, NULL, &tv), 1);
+		break;
+	default:
+		ep = OK(epoll_create1(0));
+		OK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event));
+		CHECK_EQ(epoll_wait(ep, &event, 1, 60000), 1);
+	}
+	CHECK(now_ns() - start < 50000 * MS_IN_NS);
+}
+
+TEST(inherited_one_tells_of_the_childs_signals)
+{
+	sigset_t set = block(SIGUSR1);
+	int fd = OK(signalfd(-1, &set, 0));
+
+	for (int how = 0; how < 3; how++) {
+		pid_t pid;
+
+		CHILD (pid)
+			wait_for_own_signal(fd, how);
+		settle(pid);
+		OK(kill(pid, SIGUSR1));
+		wait_ok(pid);
+	}
+}
+
+/* The epoll outlives the process whose signals its item tells of. */
+TEST(epoll_of_a_signalfd_outlives_who_added_it)
+{
+	sigset_t set = block(SIGUSR1);
+	struct epoll_event event = { .events = EPOLLIN };
+	int fd = OK(signalfd(-1, &set, 0)), ep = OK(epoll_create1(0));
+	pid_t pid;
+
+	CHILD (pid)
+		OK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event));
+	wait_ok(pid);
+	OK(kill(getpid(), SIGUSR1));
+	OK(epoll_ctl(ep, EPOLL_CTL_MOD, fd, &event));
+	CHECK_EQ(epoll_wait(ep, &event, 1, 60000), 1);
+	OK(epoll_ctl(ep, EPOLL_CTL_DEL, fd, NULL));
 }

@@ -102,7 +102,7 @@ static sysret_t signalfd(struct task *t, const struct syscall_args *a, int flags
 		f = fd_get(t->files, fd);
 		if (!f)
 			return -EBADF;
-		r = signalfd_set_mask(f, mask);
+		r = signalfd_set_mask(t, f, mask);
 		file_unref(f);
 		return r < 0 ? r : fd;
 	}

@@ -35,7 +35,7 @@ struct kernel_sigaction {
 	kernel_sigset_t mask;
 };
 
-/* Who wants to hear of new signals: signalfds and their readers. Outlives an exec. */
+/* Who wants to hear of new signals: readers of signalfds, polls, epolls. Outlives an exec. */
 struct signal_watch {
 	unsigned int refs;
 	struct waitq wq; /* woken with POLLIN at each new signal */

@@ -14,7 +14,6 @@
 struct signalfd {
 	struct file file;
 	kernel_sigset_t mask;
-	struct signal_watch *watch; /* one reference */
 };
 
 static struct signalfd *signalfd_of(struct file *f)
@@ -27,6 +26,14 @@ static uint32_t signalfd_poll(struct file *f)
 	const struct task *t = task_current();
 
 	return t && (signal_pending_set(t) & signalfd_of(f)->mask) ? POLLIN : 0;
+}
+
+/* Who asks looks at signals of its own: a child that has inherited the file, too. */
+static struct waitq *signalfd_wait_queue(struct file *f)
+{
+	const struct task *t = task_current();
+
+	return t ? &t->tg->sighand->watch->wq : NULL;
 }
 
 static void fill(struct signalfd_siginfo *s, const siginfo_t *info)
@@ -107,16 +114,14 @@ static int signalfd_show(struct file *f, char *buf, size_t len)
 
 static void signalfd_release(struct file *f)
 {
-	struct signalfd *s = signalfd_of(f);
-
 	file_fini(f);
-	signal_watch_unref(s->watch);
-	free(s);
+	free(signalfd_of(f));
 }
 
 static const struct file_ops signalfd_ops = {
 	.read = signalfd_read,
 	.poll = signalfd_poll,
+	.wait_queue = signalfd_wait_queue,
 	.show_fdinfo = signalfd_show,
 	.release = signalfd_release,
 };
@@ -135,18 +140,15 @@ int signalfd_file_new(struct task *t, kernel_sigset_t mask, uint32_t flags, stru
 	}
 	s->file.mode |= FMODE_STREAM;
 	s->mask = mask & ~SIG_UNBLOCKABLE;
-	s->watch = t->tg->sighand->watch;
-	s->watch->refs++;
-	s->file.wq = &s->watch->wq;
 	*ret = &s->file;
 	return 0;
 }
 
-int signalfd_set_mask(struct file *f, kernel_sigset_t mask)
+int signalfd_set_mask(struct task *t, struct file *f, kernel_sigset_t mask)
 {
 	if (f->ops != &signalfd_ops)
 		return -EINVAL;
 	signalfd_of(f)->mask = mask & ~SIG_UNBLOCKABLE;
-	waitq_wake(&signalfd_of(f)->watch->wq, POLLIN);
+	waitq_wake(&t->tg->sighand->watch->wq, POLLIN);
 	return 0;
 }

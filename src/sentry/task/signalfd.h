@@ -9,4 +9,4 @@
 /* flags: O_NONBLOCK. */
 int signalfd_file_new(struct task *t, kernel_sigset_t mask, uint32_t flags, struct file **ret);
 /* Change the mask of a signalfd: 0, or -EINVAL (it is none). */
-int signalfd_set_mask(struct file *f, kernel_sigset_t mask);
+int signalfd_set_mask(struct task *t, struct file *f, kernel_sigset_t mask);

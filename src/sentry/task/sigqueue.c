@@ -138,8 +138,12 @@ int sig_queue_take(struct sig_queue *q, kernel_sigset_t mask, siginfo_t *ret)
 
 void signal_watch_unref(struct signal_watch *w)
 {
-	if (w && --w->refs == 0)
-		free(w);
+	if (!w || --w->refs)
+		return;
+	/* Epolls of others may have waited for signals of who is gone. */
+	while (!list_empty(&w->wq.entries))
+		waitq_remove(list_first(&w->wq.entries, struct wait_entry, node));
+	free(w);
 }
 
 static struct sighand *sighand_with(struct signal_watch *watch)

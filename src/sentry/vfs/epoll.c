@@ -287,6 +287,7 @@ static bool sources_fit(const struct file *f)
 static int item_add(struct eventpoll *ep, int fd, struct file *target,
 		    const struct epoll_event *event)
 {
+	struct waitq *q = file_wq(target);
 	struct epitem *item;
 
 	if (item_find(ep, target, fd))
@@ -314,8 +315,8 @@ static int item_add(struct eventpoll *ep, int fd, struct file *target,
 		item_free(item);
 		return -EINVAL;
 	}
-	if (target->wq)
-		waitq_add(target->wq, &item->wait);
+	if (q)
+		waitq_add(q, &item->wait);
 	if (item_poll(item))
 		item_ready(item);
 	return 0;

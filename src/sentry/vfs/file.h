@@ -37,8 +37,15 @@ struct file_ops {
 	/* Directory entries from f->pos on. [ENOTDIR] */
 	int (*iterate)(struct file *f, struct dir_sink *sink);
 
-	/* What is ready now: POLL* of poll(2). Changes are announced on f->wq. [POLLIN|POLLOUT] */
+	/* What is ready now: POLL* of poll(2). Changes are announced on file_wq(). [POLLIN|POLLOUT]
+	 */
 	uint32_t (*poll)(struct file *f);
+
+	/*
+	 * The queue where changes are announced to who asks now, where that is not the same for
+	 * all. It outlives its entries or takes them off at its end. [f->wq]
+	 */
+	struct waitq *(*wait_queue)(struct file *f);
 
 	/* arg is an address of um or a value. [ENOTTY] */
 	long (*ioctl)(struct file *f, unsigned int cmd, uint64_t arg, struct user_memory *um);
@@ -130,6 +137,11 @@ static inline struct inode *file_named_inode(const struct file *f)
 static inline uint32_t file_io_flags(const struct file *f, const struct uio *u)
 {
 	return f->flags | u->flags;
+}
+/* Where changes of readiness are announced to the caller; NULL: always ready. */
+static inline struct waitq *file_wq(struct file *f)
+{
+	return f->ops->wait_queue ? f->ops->wait_queue(f) : f->wq;
 }
 static inline void file_unref_auto(struct file **f)
 {

@@ -27,13 +27,14 @@ static void listen_to(struct poll_want *wants, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		struct poll_want *w = &wants[i];
+		struct waitq *q = w->file ? file_wq(w->file) : NULL;
 
 		list_init(&w->wait.node);
 		w->fiber = fiber_self();
 		w->wait.mask = w->events | POLLERR | POLLHUP;
 		w->wait.fn = want_event;
-		if (w->file && w->file->wq)
-			waitq_add(w->file->wq, &w->wait);
+		if (q)
+			waitq_add(q, &w->wait);
 	}
 }
 
