@@ -502,3 +502,28 @@ TEST(many_in_a_row)
 	for (int i = 0; i < 50; i++)
 		RUN("cwd");
 }
+
+static int exec_cwd(void *arg)
+{
+	execl(test_self(), "subject", "cwd", NULL);
+	_exit(77);
+}
+
+/* Whatever signal its parent asked for at its birth: who executes is an ordinary child. */
+TEST(exit_signal_becomes_sigchld)
+{
+	char *stack =
+		OK(mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	const int asked[] = { 0, SIGUSR2 };
+
+	on_signal(SIGCHLD, count_signal, SA_RESTART);
+	write_file("marker", "");
+	for (int i = 0; i < 2; i++) {
+		pid_t pid = OK(clone(exec_cwd, stack + 65536, asked[i], NULL));
+		siginfo_t info;
+
+		CHECK_EQ(OK(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | __WALL)), 0);
+		CHECK_EQ(signals_seen, i + 1);
+		wait_exit(pid, 7);
+	}
+}

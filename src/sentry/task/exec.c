@@ -152,6 +152,7 @@ static void move_in(struct task *t, struct loaded_program *p)
 		t->sig.pdeath_signal = 0;
 	task_set_cred(t, TAKE_PTR(p->cred));
 	t->tg->did_exec = true;
+	t->tg->exit_signal = SIGCHLD;
 	t->robust_list = 0;
 	t->robust_list_len = 0;
 	t->clear_child_tid = 0;
