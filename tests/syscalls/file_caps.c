@@ -403,3 +403,33 @@ TEST(the_root_of_a_user_namespace_gives_its_own)
 	}
 	wait_exit(pid, DUMPABLE);
 }
+
+/* Whoever comes between the begin and the end of an execve(2) is late: it waits, and may not. */
+TEST(a_tracer_that_comes_meanwhile_gets_none)
+{
+	prepare();
+	become_nobody();
+	OK(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+	for (int i = 0; i < 200; i++) {
+		struct gate start = gate_new();
+		int status, waited = 0;
+		bool traced;
+		pid_t pid;
+
+		CHILD (pid) {
+			gate_open(&start);
+			run_p();
+		}
+		gate_pass(&start);
+		for (volatile int n = 0; n < i * 2000; n++)
+			;
+		traced = ptrace(PTRACE_SEIZE, pid, 0, 0) == 0;
+		while (waited != pid)
+			waited = OK(waitpid(pid, &status, 0));
+		CHECK(WIFEXITED(status));
+		if (traced)
+			CHECK(!(WEXITSTATUS(status) & (EFFECTIVE | PERMITTED)));
+		OK(close(start.fd[0]));
+		OK(close(start.fd[1]));
+	}
+}

@@ -110,6 +110,9 @@ static int copy_files(struct task *t, struct task *child, uint64_t flags)
 		r = fd_table_copy(t->files, &child->files);
 	if (r < 0)
 		return r;
+	/* Who executes has been found to share its directories with nobody else. */
+	if (flags & CLONE_FS && t->tg->execs)
+		return -EAGAIN;
 	if (flags & CLONE_FS) {
 		child->fs = t->fs;
 		child->fs->refs++;

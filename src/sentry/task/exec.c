@@ -171,7 +171,13 @@ static bool shares_directories(const struct task *t)
 	return t->fs->refs > own;
 }
 
-int task_exec(struct task *t, struct exec_request *req)
+/* While the new program's credentials are made nobody comes who would have forbidden them. */
+int task_exec_wait(struct task *t, struct thread_group *tg)
+{
+	return WAIT_KILLABLE(t, &tg->exit_wait, !tg->execs);
+}
+
+static int exec_alone(struct task *t, struct exec_request *req)
 {
 	struct vfs_ctx ctx = task_vfs_ctx(t);
 	const struct mm_limits limits = task_mm_limits(t);
@@ -182,7 +188,6 @@ int task_exec(struct task *t, struct exec_request *req)
 		.personality = t->personality,
 	};
 	struct loaded_program p;
-	const int old_tid = task_tid(t, task_pid_ns(t));
 	int r;
 
 	if (t->usage->tasks > task_rlimit(t, RLIMIT_NPROC) && t->tg->nproc_exceeded)
@@ -204,8 +209,21 @@ int task_exec(struct task *t, struct exec_request *req)
 	move_in(t, &p);
 	loaded_program_done(&p);
 	klog(task, "%d executes %s", task_tid(t, task_pid_ns(t)), req->name);
-	ptrace_exec(t, old_tid);
 	return 0;
+}
+
+int task_exec(struct task *t, struct exec_request *req)
+{
+	const int old_tid = task_tid(t, task_pid_ns(t));
+	int r;
+
+	t->tg->execs++;
+	r = exec_alone(t, req);
+	if (--t->tg->execs == 0)
+		waitq_wake(&t->tg->exit_wait, POLLIN);
+	if (r == 0)
+		ptrace_exec(t, old_tid);
+	return r;
 }
 
 /* What a first task has before its program is loaded. */

@@ -34,6 +34,11 @@ struct exec_request {
 	bool inaccessible;     /* `shown` leads nowhere after exec (close-on-exec): no scripts */
 	struct exec_strings argv, envp; /* consumed */
 };
+/*
+ * Wait until no thread of the process is in execve(2): what its new credentials depend on may not
+ * change meanwhile. 0, or -EINTR when the waiting task must end.
+ */
+int task_exec_wait(struct task *t, struct thread_group *tg);
 /* 0: the registers are those of the new program. Errors of execve(2). */
 int task_exec(struct task *t, struct exec_request *req);
 

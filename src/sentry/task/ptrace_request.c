@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "sentry/task/exec.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/ptrace_access.h"
@@ -42,6 +43,9 @@ static int attach(struct task *t, struct task *to, bool seize, uint64_t addr, ui
 
 	if (seize && (addr || (data & ~(uint64_t)OPTIONS_KNOWN)))
 		return -EIO;
+	/* Set-id bits and file capabilities are judged by who traces when the execve begins. */
+	if (to->tg != t->tg && task_exec_wait(t, to->tg) < 0)
+		return -EINTR;
 	if (to->tg == t->tg || !ptrace_may_access(t, to, PTRACE_ACCESS_ATTACH))
 		return -EPERM;
 	if (to->exiting || to->state >= TASK_ZOMBIE)

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "sentry/task/answers.h"
 #include "sentry/task/bpf.h"
+#include "sentry/task/exec.h"
 #include "sentry/task/internal.h"
 #include "sentry/task/ptrace.h"
 #include "sentry/task/run.h"
@@ -390,7 +391,12 @@ int64_t seccomp_set_filter(struct task *t, unsigned int flags, uint64_t prog)
 	if (t->seccomp_strict)
 		return -EINVAL;
 	if (flags & SECCOMP_FILTER_FLAG_TSYNC) {
-		const int apart = thread_apart(t);
+		int apart;
+
+		/* A program that gains rights gets no filter after they were judged. */
+		if (task_exec_wait(t, t->tg) < 0)
+			return -EINTR;
+		apart = thread_apart(t);
 
 		if (apart)
 			return flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : apart;

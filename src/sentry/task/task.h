@@ -153,6 +153,7 @@ struct thread_group {
 	bool group_exit, stopped, continued_pending, stop_reported, did_exec, subreaper;
 	bool keep_init;	      /* pid 1: fatal signals from inside do nothing */
 	struct task *exec_by; /* the thread that ends the others for its exec, or NULL */
+	unsigned int execs;   /* threads in execve: wait with task_exec_wait() */
 	int stop_signal;
 	unsigned int stop_count; /* threads that have yet to stop */
 	/* of ended threads, and of children that were waited for */
