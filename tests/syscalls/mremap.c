@@ -173,3 +173,18 @@ TEST(duplicate_over_its_own_source)
 	CHECK(!readable(p));
 	CHECK(readable(p + PAGE));
 }
+
+TEST(shrink_goes_across_areas_and_holes)
+{
+	char *p = map(5);
+
+	OK(mprotect(p + 2 * PAGE, PAGE, PROT_READ));
+	OK(munmap(p + 3 * PAGE, PAGE));
+	CHECK(mremap(p, 5 * PAGE, 5 * PAGE, 0) == p);
+	CHECK(mremap(p, 5 * PAGE, 5 * PAGE, MREMAP_MAYMOVE) == p);
+	CHECK_ERRNO(mremap(p, 5 * PAGE, 6 * PAGE, MREMAP_MAYMOVE), EFAULT);
+	CHECK_EQ(p[4 * PAGE], 'e');
+	CHECK(mremap(p, 5 * PAGE, PAGE, 0) == p);
+	CHECK_EQ(p[0], 'a');
+	CHECK(!readable(p + PAGE) && !readable(p + 2 * PAGE) && !readable(p + 4 * PAGE));
+}

@@ -195,8 +195,6 @@ static int judge_area(struct mm *mm, const struct remap *m, const struct vma *vm
 		return -EFAULT;
 	if (!m->old_len && !(vma->flags & MAP_SHARED))
 		return -EINVAL;
-	if (m->flags & MREMAP_DONTUNMAP && (vma->file || vma->memfile))
-		return -EINVAL;
 	if (vma->kind == VMA_VDSO || vma->kind == VMA_VVAR)
 		return -EINVAL;
 	return vma_may_expand(mm, m->limits, m->flags & MREMAP_DONTUNMAP ? m->new_len : more,
@@ -206,19 +204,21 @@ static int judge_area(struct mm *mm, const struct remap *m, const struct vma *vm
 static int64_t mremap_locked(struct mm *mm, struct remap *m)
 {
 	struct vma *vma = mm_find(mm, m->old_addr);
-	int r;
+	const bool move = m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+	int r = 0;
 
-	r = judge_area(mm, m, vma);
-	if (r < 0)
-		return r;
-	if (m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))
-		return move_area(mm, m);
-	if (m->old_len && m->new_len <= m->old_len) {
+	/* What is cut off may lie in other areas, or nowhere. */
+	if (vma && !move && m->old_len && m->new_len <= m->old_len) {
 		if (m->new_len < m->old_len)
 			r = munmap_locked(mm, m->t, m->old_addr + m->new_len,
 					  m->old_addr + m->old_len, m->dead);
 		return r < 0 ? r : (int64_t)m->old_addr;
 	}
+	r = judge_area(mm, m, vma);
+	if (r < 0)
+		return r;
+	if (move)
+		return move_area(mm, m);
 	if (m->old_len && room_behind(mm, m, vma))
 		return grow_in_place(mm, m, vma);
 	return m->flags & MREMAP_MAYMOVE ? move_area(mm, m) : -ENOMEM;
