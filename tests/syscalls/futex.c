@@ -92,6 +92,8 @@ TEST(errors)
 	CHECK_ERRNO(futex(words, FUTEX_WAKE_BITSET, 1, NULL, NULL, 0), EINVAL);
 	CHECK_ERRNO(futex(words, 99, 0, NULL, NULL, 0), ENOSYS);
 	CHECK_ERRNO(futex(words, FUTEX_WAKE | FUTEX_CLOCK_REALTIME, 0, NULL, NULL, 0), ENOSYS);
+	/* A relative time is of no clock. */
+	CHECK_ERRNO(futex(words, FUTEX_WAIT | FUTEX_CLOCK_REALTIME, 1, NULL, NULL, 0), ENOSYS);
 	CHECK_ERRNO(futex(words, FUTEX_CMP_REQUEUE, 1, (void *)1, words + 1, 9), EAGAIN);
 	CHECK_ERRNO(futex(words, FUTEX_CMP_REQUEUE, 1, (void *)1, (char *)words + 5, 0), EINVAL);
 	CHECK_ERRNO(futex(words, FUTEX_REQUEUE, (unsigned int)-1, (void *)1, words + 1, 0), EINVAL);

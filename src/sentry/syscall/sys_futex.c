@@ -108,7 +108,7 @@ sysret_t sys_futex(struct task *t, const struct syscall_args *a)
 	const bool shared = !(arg_int(a, 1) & FUTEX_PRIVATE_FLAG);
 	const bool realtime = arg_int(a, 1) & FUTEX_CLOCK_REALTIME;
 
-	if (realtime && op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET && op != FUTEX_LOCK_PI2 &&
+	if (realtime && op != FUTEX_WAIT_BITSET && op != FUTEX_LOCK_PI2 &&
 	    op != FUTEX_WAIT_REQUEUE_PI)
 		return -ENOSYS;
 	switch (op) {
