@@ -251,3 +251,18 @@ TEST(full_pair_is_not_writable)
 	CHECK_EQ(n, 0);
 	CHECK_EQ(poll(&p, 1, 15000), 1);
 }
+
+TEST(shutdown_needs_no_peer)
+{
+	int fd = OK(socket(AF_UNIX, SOCK_DGRAM, 0)), sv[2];
+	char c;
+
+	OK(shutdown(fd, SHUT_RD));
+	CHECK_ERRNO(recv(fd, &c, 1, MSG_DONTWAIT), EAGAIN);
+	CHECK_EQ(recv(fd, &c, 1, 0), 0);
+	OK(shutdown(fd, SHUT_WR));
+	OK(socketpair(AF_UNIX, SOCK_DGRAM, 0, sv));
+	OK(shutdown(sv[0], SHUT_RD));
+	CHECK_ERRNO(send(sv[1], "x", 1, MSG_NOSIGNAL), EPIPE);
+	CHECK_ERRNO(recv(sv[0], &c, 1, MSG_DONTWAIT), EAGAIN);
+}

@@ -482,3 +482,15 @@ TEST(receive_and_send_are_interrupted)
 	}
 	wait_ok(pid);
 }
+
+TEST(shutdown_without_a_connection)
+{
+	int fd = OK(socket(AF_UNIX, SOCK_STREAM, 0));
+	struct pollfd p = { fd, POLLIN | POLLRDHUP, 0 };
+
+	OK(shutdown(fd, SHUT_RDWR));
+	CHECK_EQ(poll(&p, 1, 0), 1);
+	CHECK_EQ(p.revents, POLLIN | POLLRDHUP | POLLHUP);
+	fd = OK(socket(AF_UNIX, SOCK_SEQPACKET, 0));
+	OK(shutdown(fd, SHUT_WR));
+}

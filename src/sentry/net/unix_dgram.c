@@ -252,8 +252,6 @@ static int dgram_shutdown(struct socket *s, int how)
 {
 	struct unix_socket *u = to_unix(s);
 
-	if (!u->dest && !u->host)
-		return -ENOTCONN;
 	u->st.rx_shut |= how != SHUT_WR;
 	u->st.tx_shut |= how != SHUT_RD;
 	waitq_wake(&s->wq, WAIT_ALL);

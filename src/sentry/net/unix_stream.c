@@ -240,8 +240,6 @@ static int stream_shutdown(struct socket *s, int how)
 	struct stream *peer = u->st.peer;
 	const bool rx = how != SHUT_WR, tx = how != SHUT_RD;
 
-	if (!u->connected && !u->listening)
-		return -ENOTCONN;
 	u->st.rx_shut |= rx;
 	u->st.tx_shut |= tx;
 	if (peer) {
@@ -262,7 +260,8 @@ static uint32_t unix_stream_poll(struct socket *s)
 	if (u->listening)
 		return list_empty(&u->pending) ? 0 : POLLIN | POLLRDNORM;
 	if (!u->connected)
-		return POLLOUT | POLLWRNORM | POLLWRBAND | POLLHUP;
+		return POLLOUT | POLLWRNORM | POLLWRBAND | POLLHUP |
+		       (u->st.rx_shut ? POLLIN | POLLRDNORM | POLLRDHUP : 0);
 	return stream_poll(&u->st);
 }
 
