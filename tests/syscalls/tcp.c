@@ -525,3 +525,42 @@ TEST(sending_with_an_address_or_without_a_peer)
 	CHECK_ERRNO(recv(sv[1], BAD_PTR, 1, MSG_WAITALL), EFAULT);
 	CHECK_ERRNO(recv(sv[1], &iov, 1, MSG_ERRQUEUE), EAGAIN);
 }
+
+TEST(both_ends_are_over)
+{
+	struct sockaddr_in a;
+	socklen_t len = sizeof(a);
+	struct pollfd p;
+	int sv[2];
+
+	pair(sv);
+	OK(shutdown(sv[0], SHUT_WR));
+	OK(getpeername(sv[0], (struct sockaddr *)&a, &len));
+	OK(close(sv[1]));
+	p = (struct pollfd){ sv[0], 0, 0 };
+	CHECK_EQ(poll(&p, 1, 60000), 1);
+	CHECK_EQ(p.revents, POLLHUP);
+	CHECK_ERRNO(shutdown(sv[0], SHUT_WR), ENOTCONN);
+	CHECK_ERRNO(getpeername(sv[0], (struct sockaddr *)&a, &len), ENOTCONN);
+}
+
+/* It waits for bytes as any other, and takes none. */
+TEST(receive_of_nothing)
+{
+	char buf[8];
+	int sv[2];
+	pid_t pid;
+
+	pair(sv);
+	CHECK_ERRNO(recv(sv[1], buf, 0, MSG_DONTWAIT), EAGAIN);
+	CHILD (pid)
+		CHECK_EQ(recv(sv[1], buf, 0, 0), 0);
+	settle(pid);
+	CHECK_EQ(waitpid(pid, NULL, WNOHANG), 0);
+	CHECK_EQ(write(sv[0], "abc", 3), 3);
+	wait_ok(pid);
+	CHECK_EQ(recv(sv[1], buf, 0, MSG_DONTWAIT), 0);
+	CHECK_EQ(recv(sv[1], buf, 8, 0), 3);
+	OK(shutdown(sv[0], SHUT_WR));
+	CHECK_EQ(recv(sv[1], buf, 0, 0), 0);
+}

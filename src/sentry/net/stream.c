@@ -243,15 +243,14 @@ static ssize_t receive_some(struct stream *st, struct socket_msg *m, bool first,
 ssize_t stream_receive(struct stream *st, struct socket_msg *m)
 {
 	const nsec_t deadline = socket_deadline(st->sock->opt.rcvtimeo);
+	const bool nothing = !m->data->left; /* waits, too, and takes no byte */
 	size_t target = m->data->left;
 	ssize_t total = 0;
 	bool stop = false;
 
-	if (!target)
-		return 0;
 	if (!(m->flags & MSG_WAITALL) && target > (size_t)st->sock->opt.rcvlowat)
 		target = (size_t)st->sock->opt.rcvlowat;
-	if (m->flags & MSG_PEEK)
+	if (m->flags & MSG_PEEK || nothing)
 		target = 1;
 	for (;;) {
 		ssize_t n = receive_some(st, m, !total, &stop);
@@ -261,8 +260,11 @@ ssize_t stream_receive(struct stream *st, struct socket_msg *m)
 		total += n;
 		if ((size_t)total >= target || stop)
 			return total;
-		if (!list_empty(&st->rx.packets))
+		if (!list_empty(&st->rx.packets)) {
+			if (nothing)
+				return 0;
 			continue; /* arrived meanwhile */
+		}
 		if (st->sock->error && !st->fin)
 			return total ? total : socket_take_error(st->sock);
 		if (st->rx_shut || !st->peer)
@@ -320,7 +322,8 @@ ssize_t packet_receive(struct socket *s, struct packet_queue *q, struct socket_m
 		kmutex_unlock(&q->lock);
 		if (p)
 			return r;
-		if (*eof)
+		/* Only connections end: who would not wait for a datagram has none. */
+		if (*eof && (s->type == SOCK_SEQPACKET || !(m->flags & MSG_DONTWAIT)))
 			return 0;
 		if (m->flags & MSG_DONTWAIT)
 			return -EAGAIN;

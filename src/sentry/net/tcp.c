@@ -292,11 +292,17 @@ static int tcp_accept(struct socket *sock, bool nonblock, struct socket **ret)
 	return 0;
 }
 
+/* Both directions have ended: to Linux it is closed. */
+static bool is_over(const struct inet_socket *s)
+{
+	return s->reset || (s->st.fin && s->st.tx_shut);
+}
+
 static int tcp_getname(struct socket *sock, bool peer, struct sock_addr *ret)
 {
 	struct inet_socket *s = to_inet(sock);
 
-	if (peer && (s->state != TCP_CONNECTED || s->reset))
+	if (peer && (s->state != TCP_CONNECTED || is_over(s)))
 		return -ENOTCONN;
 	return inet_getname(s, peer, ret);
 }
@@ -484,7 +490,7 @@ static int tcp_shutdown(struct socket *sock, int how)
 		refuse(s, ECONNRESET);
 		return 0;
 	}
-	if (s->state != TCP_CONNECTED || s->reset)
+	if (s->state != TCP_CONNECTED || is_over(s))
 		return -ENOTCONN;
 	if (how != SHUT_WR)
 		s->st.rx_shut = true;
@@ -583,10 +589,10 @@ int tcp_linux_state(const struct inet_socket *s)
 	default:
 		break;
 	}
-	if (s->reset)
+	if (is_over(s))
 		return CLOSE;
 	if (s->st.fin)
-		return s->st.tx_shut ? CLOSE : CLOSE_WAIT;
+		return CLOSE_WAIT;
 	return s->st.tx_shut ? FIN_WAIT2 : ESTABLISHED;
 }
 
