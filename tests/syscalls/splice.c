@@ -176,3 +176,66 @@ TEST(large_through_a_small_pipe)
 	CHECK_EQ(pread(out, b, SIZE, 0), SIZE);
 	CHECK(!memcmp(a, b, SIZE));
 }
+
+static pid_t splicer(int from, int to)
+{
+	pid_t pid;
+
+	CHILD (pid)
+		CHECK_EQ(splice(from, NULL, to, NULL, 100, 0), 1);
+	settle(pid);
+	return pid;
+}
+
+static void one_ends(void)
+{
+	int status;
+
+	OK(wait(&status));
+	CHECK_EQ(status, 0);
+}
+
+static void fill_up(int fd)
+{
+	static char page[4096];
+
+	OK(fcntl(fd, F_SETFL, O_NONBLOCK));
+	while (write(fd, page, sizeof(page)) > 0)
+		;
+	OK(fcntl(fd, F_SETFL, 0));
+}
+
+static void drain(int fd)
+{
+	static char page[65536];
+
+	OK(fcntl(fd, F_SETFL, O_NONBLOCK));
+	while (read(fd, page, sizeof(page)) > 0)
+		;
+	OK(fcntl(fd, F_SETFL, 0));
+}
+
+/*
+ * Two have seen the one byte and wait for something else: who comes too late goes on waiting, and
+ * is not told that this is the end.
+ */
+TEST(who_comes_too_late_waits_on)
+{
+	int a[2], b[2], file = with("f", ""), sv[2];
+
+	OK(pipe(a));
+	OK(pipe(b));
+	OK(socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	for (int i = 0; i < 2; i++) {
+		const int busy = i ? sv[0] : b[1];
+
+		fill_up(busy);
+		CHECK_EQ(write(a[1], "1", 1), 1);
+		splicer(a[0], busy);
+		splicer(a[0], i ? file : busy);
+		drain(i ? sv[1] : b[0]);
+		one_ends();
+		CHECK_EQ(write(a[1], "2", 1), 1);
+		one_ends();
+	}
+}

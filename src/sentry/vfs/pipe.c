@@ -94,6 +94,11 @@ bool pipe_has_writers(const struct pipe *p)
 	return p->writers > 0;
 }
 
+bool pipe_has_readers(const struct pipe *p)
+{
+	return p->readers > 0;
+}
+
 void pipe_lock(struct pipe *p)
 {
 	kmutex_lock(&p->lock);

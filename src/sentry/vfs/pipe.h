@@ -45,3 +45,4 @@ size_t pipe_room(const struct pipe *p); /* bytes that certainly fit */
 int pipe_wait_data(struct pipe *p, bool nonblock);
 int pipe_wait_room(struct pipe *p, bool nonblock);
 bool pipe_has_writers(const struct pipe *p);
+bool pipe_has_readers(const struct pipe *p);

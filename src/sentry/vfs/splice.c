@@ -61,18 +61,13 @@ ssize_t splice_files(struct file *in, uint64_t *in_pos, struct file *out, uint64
 	return done ? (ssize_t)done : r;
 }
 
-ssize_t splice_from_pipe(struct pipe *p, struct file *out, uint64_t *pos, size_t len, bool nonblock,
-			 uint64_t fsize_limit)
+/* With the pipe locked: what is in it, at most len bytes. */
+static ssize_t empty_into(struct pipe *p, struct file *out, uint64_t *pos, size_t len, char *buf,
+			  uint64_t fsize_limit)
 {
-	AUTO_FREE char *buf = malloc(chunk(len));
 	size_t done = 0;
-	ssize_t r = pipe_wait_data(p, nonblock);
+	ssize_t r = 0;
 
-	if (r < 0)
-		return r;
-	if (!buf)
-		return -ENOMEM;
-	pipe_lock(p);
 	while (done < len) {
 		const size_t n = pipe_peek(p, 0, buf, chunk(len - done));
 
@@ -84,8 +79,29 @@ ssize_t splice_from_pipe(struct pipe *p, struct file *out, uint64_t *pos, size_t
 		if ((size_t)r < n)
 			break;
 	}
-	pipe_unlock(p);
 	return done ? (ssize_t)done : r;
+}
+
+ssize_t splice_from_pipe(struct pipe *p, struct file *out, uint64_t *pos, size_t len, bool nonblock,
+			 uint64_t fsize_limit)
+{
+	AUTO_FREE char *buf = malloc(chunk(len));
+	bool came_late;
+	ssize_t r;
+
+	if (!buf)
+		return -ENOMEM;
+	do {
+		r = pipe_wait_data(p, nonblock);
+		if (r < 0)
+			return r;
+		pipe_lock(p);
+		/* Another reader may have taken it while this one waited for the lock. */
+		came_late = !pipe_bytes(p) && pipe_has_writers(p);
+		r = empty_into(p, out, pos, len, buf, fsize_limit);
+		pipe_unlock(p);
+	} while (came_late);
+	return r;
 }
 
 /* All of it, however long the reader takes. */
@@ -137,18 +153,15 @@ ssize_t splice_to_pipe(struct file *in, uint64_t *pos, struct pipe *p, size_t le
 	return r;
 }
 
-ssize_t splice_pipes(struct pipe *from, struct pipe *to, size_t len, bool nonblock, bool keep)
+/* Once, with what is there; 0 also when another one was faster: *ret_late. */
+static ssize_t move_some(struct pipe *from, struct pipe *to, size_t len, bool keep, bool *ret_late)
 {
 	AUTO_FREE char *buf = NULL;
 	struct iovec single;
 	struct uio u;
 	size_t n;
-	ssize_t r = pipe_wait_data(from, nonblock);
+	ssize_t r = 0;
 
-	if (r == 0)
-		r = pipe_wait_room(to, nonblock);
-	if (r < 0)
-		return r;
 	if (len > pipe_room(to))
 		len = pipe_room(to);
 	buf = malloc(len ? len : 1);
@@ -159,12 +172,30 @@ ssize_t splice_pipes(struct pipe *from, struct pipe *to, size_t len, bool nonblo
 	pipe_lock(from < to ? to : from);
 	n = pipe_peek(from, 0, buf, len < pipe_room(to) ? len : pipe_room(to));
 	uio_init(&u, NULL, &single, (uintptr_t)buf, n);
-	r = n ? pipe_put(to, &u) : 0;
+	*ret_late = !n && pipe_has_readers(to) && (pipe_bytes(from) || pipe_has_writers(from));
+	if (n)
+		r = pipe_put(to, &u);
+	else if (!pipe_has_readers(to))
+		r = -EPIPE;
 	if (r > 0 && !keep)
 		pipe_consume(from, (size_t)r);
 	pipe_unlock(from);
 	pipe_unlock(to);
-	if (n == 0 && pipe_has_writers(from))
-		return nonblock ? -EAGAIN : 0;
+	return r;
+}
+
+ssize_t splice_pipes(struct pipe *from, struct pipe *to, size_t len, bool nonblock, bool keep)
+{
+	bool came_late = false;
+	ssize_t r;
+
+	do {
+		r = pipe_wait_data(from, nonblock);
+		if (r == 0)
+			r = pipe_wait_room(to, nonblock);
+		if (r < 0)
+			return r;
+		r = move_some(from, to, len, keep, &came_late);
+	} while (r == 0 && came_late);
 	return r;
 }
