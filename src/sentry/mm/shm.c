@@ -166,6 +166,7 @@ int64_t shm_map(struct ipc_ns *ns, int id, uaddr_t addr, int flags, const struct
 		r = ipc_permission(object, cred, flags & SHM_RDONLY ? 0400 : 0600);
 	if (r < 0)
 		return r;
+	object->refs++; /* it may be mapped, unmapped and removed before this one goes on */
 	shm_attach(shm);
 	memfile_ref(shm->memfile);
 	place = mm_map_shm(mm, t, limits, addr, page_up(shm->size), prot, map_flags, shm->memfile,
@@ -173,9 +174,10 @@ int64_t shm_map(struct ipc_ns *ns, int id, uaddr_t addr, int flags, const struct
 	if (place < 0) {
 		memfile_unref(shm->memfile);
 		shm_detach(shm);
-		return place == -EEXIST ? -EINVAL : place;
+	} else {
+		shm->atime = now_seconds();
+		shm->lpid = pid;
 	}
-	shm->atime = now_seconds();
-	shm->lpid = pid;
-	return place;
+	ipc_unref(&ns->shm, object);
+	return place == -EEXIST ? -EINVAL : place;
 }
