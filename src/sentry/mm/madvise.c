@@ -22,7 +22,7 @@
 #define FALLOC_FL_PUNCH_HOLE 0x02
 #endif
 
-#define POPULATE_MAX (16ull << 20) /* bytes */
+#define POPULATE_MAX (16ull << 20) /* bytes of one call */
 
 static bool private_anon(const struct vma *vma)
 {
@@ -88,7 +88,8 @@ static int keep_advice(struct mm *mm, struct vma *vma, uaddr_t start, uaddr_t en
 }
 
 /* Memory without a file is touched by reading, a part of it; files come when they are used. */
-static int populate(struct mm *mm, const struct vma *vma, uaddr_t start, uaddr_t end, int advice)
+static int populate(struct mm *mm, const struct vma *vma, uaddr_t start, uaddr_t end, int advice,
+		    uint64_t *left)
 {
 	const int needed = advice == MADV_POPULATE_WRITE ? PROT_WRITE : PROT_READ;
 	char byte;
@@ -97,11 +98,14 @@ static int populate(struct mm *mm, const struct vma *vma, uaddr_t start, uaddr_t
 		return -EINVAL;
 	if (vma->file)
 		return 0;
-	if (end - start > POPULATE_MAX)
-		end = start + POPULATE_MAX;
-	for (; start < end; start += MM_PAGE)
+	if (end - start > *left)
+		end = start + *left;
+	*left -= end - start;
+	for (; start < end; start += MM_PAGE) {
 		if (platform->read(mm->space, &byte, start, 1) != 1)
 			break;
+		fiber_resched();
+	}
 	return 0;
 }
 
@@ -138,9 +142,6 @@ static int advise_area(struct mm *mm, struct platform_thread *t, struct vma *vma
 	case MADV_COLD:
 	case MADV_PAGEOUT:
 		return vma->flags & MAP_LOCKED ? -EINVAL : 0;
-	case MADV_POPULATE_READ:
-	case MADV_POPULATE_WRITE:
-		return populate(mm, vma, start, end, advice);
 	default:
 		return 0;
 	}
@@ -182,6 +183,7 @@ static int judge_advice(int advice)
 static int madvise_locked(struct mm *mm, struct platform_thread *t, uaddr_t addr, uaddr_t end,
 			  int advice)
 {
+	uint64_t left = POPULATE_MAX;
 	int holes = 0;
 
 	while (addr < end) {
@@ -196,7 +198,10 @@ static int madvise_locked(struct mm *mm, struct platform_thread *t, uaddr_t addr
 			addr = vma->start;
 		}
 		next = vma->end < end ? vma->end : end;
-		r = advise_area(mm, t, vma, addr, next, advice);
+		if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
+			r = populate(mm, vma, addr, next, advice, &left);
+		else
+			r = advise_area(mm, t, vma, addr, next, advice);
 		if (r < 0)
 			return r;
 		addr = next;
