@@ -494,3 +494,24 @@ TEST(shutdown_without_a_connection)
 	fd = OK(socket(AF_UNIX, SOCK_SEQPACKET, 0));
 	OK(shutdown(fd, SHUT_WR));
 }
+
+/* A connection that was accepted does not hold the listener's name. */
+TEST(abstract_name_is_free_when_its_listener_is_gone)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const socklen_t len = offsetof(struct sockaddr_un, sun_path) + 1 + 7;
+	int l = OK(socket(AF_UNIX, SOCK_STREAM, 0)), c = OK(socket(AF_UNIX, SOCK_STREAM, 0)), s;
+
+	snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "%07d", (int)getpid() % 10000000);
+	OK(bind(l, (struct sockaddr *)&a, len));
+	OK(listen(l, 5));
+	OK(connect(c, (struct sockaddr *)&a, len));
+	s = OK(accept(l, NULL, NULL));
+	OK(close(l));
+	l = OK(socket(AF_UNIX, SOCK_STREAM, 0));
+	OK(bind(l, (struct sockaddr *)&a, len));
+	OK(listen(l, 5));
+	CHECK_ERRNO(bind(c, (struct sockaddr *)&a, len), EADDRINUSE);
+	OK(connect(OK(socket(AF_UNIX, SOCK_STREAM, 0)), (struct sockaddr *)&a, len));
+	CHECK_EQ(write(s, "x", 1), 1);
+}

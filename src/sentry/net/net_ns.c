@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "sentry/core/user_ns.h"
+#include "sentry/net/unix.h"
 #include "sentry/task/namespaces.h"
 #include "sentry/task/task.h"
 
@@ -38,6 +39,7 @@ int net_ns_new(bool up, struct net_ns **ret)
 	ns->limits = next_limits;
 	next_limits = (struct net_limits)LIMITS;
 	list_init(&ns->unix_sockets);
+	ns->unix_names.hash = unix_name_hash;
 	list_init(&ns->raw_sockets);
 	for (unsigned int i = 0; i < NET_PORT_BUCKETS; i++) {
 		list_init(&ns->tcp_ports[i]);
@@ -57,6 +59,7 @@ void net_ns_unref(struct net_ns *ns)
 {
 	if (ns && --ns->refs == 0) {
 		user_ns_unref(ns->user_ns);
+		khash_done(&ns->unix_names);
 		free(ns);
 	}
 }

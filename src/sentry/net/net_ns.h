@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "sentry/core/khash.h"
 #include "sentry/task/namespaces.h"
 
 #define NET_PORT_BUCKETS   256
@@ -25,6 +26,7 @@ struct net_ns {
 	bool host;		 /* --network=host: internet sockets are the host's */
 	bool loopback_up;
 	struct list_head unix_sockets;		      /* struct unix_socket.ns_node */
+	struct khash unix_names;		      /* struct unix_socket.name_node */
 	struct list_head tcp_ports[NET_PORT_BUCKETS]; /* struct inet_socket.port_node */
 	struct list_head udp_ports[NET_PORT_BUCKETS];
 	struct list_head raw_sockets; /* raw and ping: struct inet_socket.port_node */

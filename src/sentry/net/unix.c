@@ -51,6 +51,7 @@ int unix_socket_new(struct net_ns *ns, int type, uint32_t flags, struct unix_soc
 	list_init(&u->client_node);
 	list_init(&u->gc_node);
 	list_init(&u->gc_todo);
+	list_init(&u->name_node);
 	list_add_tail(&u->ns_node, &ns->unix_sockets);
 	*ret = u;
 	return 0;
@@ -76,6 +77,7 @@ int unix_create(struct net_ns *ns, int type, int protocol, uint32_t flags, struc
 void unix_socket_free(struct unix_socket *u)
 {
 	list_del(&u->ns_node);
+	khash_del(&u->sock.ns->unix_names, &u->name_node);
 	if (u->inode) {
 		u->inode->bound = NULL;
 		inode_unref(u->inode);
@@ -104,18 +106,42 @@ void unix_remember_creds(struct unix_socket *u)
 	u->cred = cred_ref(t->cred);
 }
 
+/* FNV-1a of the bytes of a name. */
+static uint32_t hash_name(const struct sockaddr_un *un, socklen_t len)
+{
+	const uint8_t *bytes = (const uint8_t *)un;
+	uint32_t h = 0x811c9dc5;
+
+	for (socklen_t i = 0; i < len; i++)
+		h = (h ^ bytes[i]) * 0x01000193;
+	return h * 0x9e3779b1; /* the table takes the upper bits */
+}
+
+uint32_t unix_name_hash(const struct list_head *node)
+{
+	const struct unix_socket *u = list_entry(node, const struct unix_socket, name_node);
+
+	return hash_name(&u->addr->un, u->addr->len);
+}
+
 static struct unix_socket *find_abstract(struct net_ns *ns, const struct sockaddr_un *un,
 					 socklen_t len, int type)
 {
 	struct unix_socket *u;
 
-	list_for_each(u, &ns->unix_sockets, ns_node)
+	list_for_each(u, khash_bucket(&ns->unix_names, hash_name(un, len)), name_node)
 	{
-		if (u->addr && u->sock.type == type && u->addr->len == len && !un->sun_path[0] &&
-		    !memcmp(&u->addr->un, un, len))
+		if (u->sock.type == type && u->addr->len == len && !memcmp(&u->addr->un, un, len))
 			return u;
 	}
 	return NULL;
+}
+
+/* Connections that a listener accepts have its name, too, but nobody finds them by it. */
+static void set_abstract(struct unix_socket *u, struct unix_addr *addr)
+{
+	u->addr = addr;
+	khash_add(&u->sock.ns->unix_names, &u->name_node);
 }
 
 static struct unix_addr *addr_new(const struct sockaddr_un *un, socklen_t len)
@@ -135,17 +161,22 @@ int unix_autobind(struct unix_socket *u)
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	const socklen_t len = PATH_OFFSET + 6;
 
-	if (u->addr)
-		return 0;
 	for (uint32_t tries = 0; tries < 1u << 20; tries++) {
+		struct unix_addr *addr;
 		char name[16];
 
+		fiber_resched();
+		if (u->addr)
+			return 0;
 		(void)snprintf(name, sizeof(name), "%05x", u->sock.ns->autobind_next++ & 0xfffff);
 		memcpy(un.sun_path + 1, name, 5);
 		if (find_abstract(u->sock.ns, &un, len, u->sock.type))
 			continue;
-		u->addr = addr_new(&un, len);
-		return u->addr ? 0 : -ENOMEM;
+		addr = addr_new(&un, len);
+		if (!addr)
+			return -ENOMEM;
+		set_abstract(u, addr);
+		return 0;
 	}
 	return -ENOSPC;
 }
@@ -222,7 +253,7 @@ int unix_bind(struct socket *s, const struct sock_addr *addr)
 	} else if (find_abstract(s->ns, &un, len, s->type)) {
 		r = -EADDRINUSE;
 	} else {
-		u->addr = name;
+		set_abstract(u, name);
 	}
 	if (r < 0)
 		unix_addr_unref(name);

@@ -24,6 +24,7 @@ struct unix_socket {
 	struct socket sock;
 	struct stream st; /* datagram sockets use its queue and shut flags only */
 	struct list_head ns_node;
+	struct list_head name_node;  /* in net_ns.unix_names with an abstract name of its own */
 	struct unix_addr *addr;	     /* NULL: not bound; one reference */
 	struct unix_addr *peer_addr; /* of a peer that is gone */
 	struct inode *inode;	/* of a bound path; one reference; its `bound` is this socket */
@@ -56,6 +57,9 @@ static inline struct unix_socket *to_unix(struct socket *s)
 }
 
 extern const struct socket_ops unix_stream_ops, unix_dgram_ops;
+
+/* The hash of a struct unix_socket.name_node. */
+uint32_t unix_name_hash(const struct list_head *node);
 
 /* Parts of both kinds. */
 int unix_socket_new(struct net_ns *ns, int type, uint32_t flags, struct unix_socket **ret);
