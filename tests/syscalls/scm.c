@@ -146,6 +146,22 @@ TEST(streams_stop_at_descriptors)
 	CHECK(!memcmp(buf, "ef", 2));
 }
 
+/* What was sent before may come along; what was sent behind does not. */
+TEST(bytes_before_come_with_descriptors)
+{
+	int sv[2], fds[2], got = -1;
+	char buf[8];
+
+	OK(socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	OK(pipe(fds));
+	CHECK_EQ(write(sv[0], "1", 1), 1);
+	CHECK_EQ(send_fds(sv[0], &fds[0], 1, "2"), 1);
+	CHECK_EQ(write(sv[0], "3", 1), 1);
+	CHECK_EQ(recv_fds(sv[1], &got, 1, 0, NULL), 1);
+	CHECK_EQ(read(sv[1], buf, 8), 1);
+	CHECK_EQ(buf[0], '3');
+}
+
 TEST(errors)
 {
 	int sv[2], bad = 99, fd = OK(open("/dev/null", O_RDONLY));

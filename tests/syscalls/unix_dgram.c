@@ -167,7 +167,7 @@ TEST(seqpacket)
 	CHECK_EQ(write(sv[0], "defghi", 6), 6);
 	CHECK_EQ(read(sv[1], buf, 8), 3);
 	CHECK_EQ(recvmsg(sv[1], &msg, 0), 4);
-	CHECK(msg.msg_flags & MSG_TRUNC);
+	CHECK_EQ(msg.msg_flags, MSG_TRUNC);
 	OK(close(sv[0]));
 	CHECK_EQ(read(sv[1], buf, 8), 0);
 	CHECK_ERRNO(send(sv[1], "x", 1, MSG_NOSIGNAL), EPIPE);

@@ -196,9 +196,8 @@ static ssize_t drain(struct stream *st, struct socket_msg *m, bool first, bool *
 		ssize_t n;
 		int r = 0;
 
-		if ((total || !first) &&
-		    (p->scm.files_len ||
-		     (st->sock->opt.passcred && !same_creds(&p->scm.creds, &m->scm.creds)))) {
+		if ((total || !first) && st->sock->opt.passcred &&
+		    !same_creds(&p->scm.creds, &m->scm.creds)) {
 			*stop = true;
 			break;
 		}

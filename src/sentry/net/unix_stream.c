@@ -226,8 +226,6 @@ static ssize_t unix_stream_receive(struct socket *s, struct socket_msg *m)
 		r = packet_receive(s, &u->st.rx, m, &u->st.rx_shut);
 		if (r >= 0 && u->st.peer && u->st.peer == peer)
 			waitq_wake(&peer->sock->wq, POLLOUT | POLLWRNORM);
-		if (r > 0 || m->scm.creds.set)
-			m->ret_flags |= MSG_EOR;
 	}
 	if (r >= 0 && (r > 0 || s->type != SOCK_STREAM))
 		unix_put_creds(u, m);
