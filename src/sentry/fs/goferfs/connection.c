@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sentry/arch/yield.h"
 #include "sentry/core/kclock.h"
 #include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
@@ -345,7 +346,7 @@ static void wait_directly(const struct gofer_call *call)
 	}
 	from = kclock_monotonic();
 	for (unsigned int i = 0; i < YIELDS && call->status > 0 && !fiber_any_ready(); i++) {
-		(void)sched_yield();
+		arch_yield();
 		on_readable(&gofer.source, 0);
 	}
 	/* Others want this CPU, and a yield gives them more of it than it should. */

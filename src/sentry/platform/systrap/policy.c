@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sentry/arch/yield.h"
 #include "sentry/core/kclock.h"
 #include "sentry/core/ktimer.h"
 #include "sentry/platform/systrap/systrap_internal.h"
@@ -534,7 +535,7 @@ static enum policy_found yield(bool (*look)(void *arg), void *arg)
 		return POLICY_SLEEP;
 	set_yields(1);
 	for (unsigned int i = 0; i < YIELDS; i++) {
-		(void)sched_yield();
+		arch_yield();
 		if (look(arg))
 			return POLICY_FOUND;
 	}

@@ -14,6 +14,8 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include "sentry/arch/yield.h"
+
 #define FORK_FLAGS (CLONE_PARENT | SIGCHLD)
 #define THREAD_FLAGS \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
@@ -79,7 +81,7 @@ static bool wait_awake(const struct stub_ctx *c, uint32_t seq)
 			return spin(c, seq);
 		if (!stub_global()->yields)
 			break;
-		(void)sys6(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+		arch_yield();
 		if (answered(c, seq))
 			return true;
 		if (takes_long(c, seq))
@@ -126,6 +128,7 @@ void stub_post(struct stub_ctx *c, uint32_t kind, uint64_t nr)
 		if (answered(c, seq))
 			break;
 		(void)SYS4(SYS_futex, word, FUTEX_WAIT, seen, NULL);
+		arch_refill_returns();
 		if (answered(c, seq))
 			break;
 	}
