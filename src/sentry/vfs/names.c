@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sentry/vfs/internal.h"
 #include "sentry/vfs/names.h"
@@ -126,6 +127,13 @@ static int mknod_inode(const struct vfs_ctx *ctx, const struct path *at, const c
 			r = -EPERM;
 		else
 			r = make_node(dir, &n.w.last, mode, rdev, ctx->cred, b, &inode);
+	}
+	if (r == 0 && b && (!S_ISSOCK(inode->mode) || inode->bound)) {
+		/* A gofer that fell told of another file: what is bound to a fifo is a pipe. */
+		inode_unref(inode);
+		if (b->host_fd >= 0)
+			(void)close(b->host_fd);
+		r = -EIO;
 	}
 	if (r == 0) {
 		if (b) {

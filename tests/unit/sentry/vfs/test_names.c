@@ -2,9 +2,11 @@
 /* Path walks and operations on names, over tmpfs: errors in Linux's order. */
 #include <linux/fs.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "unit/sentry/vfs/world.h"
 
+#include "sentry/fs/tmpfs/node.h"
 #include "sentry/vfs/notify.h"
 
 static int walk(const char *name, unsigned int flags)
@@ -246,6 +248,37 @@ static void a_tree_deeper_than_our_stack_is_freed(void **state)
 	path_unref(&cwd);
 }
 
+static struct inode *told;
+
+static int tell_of_another(struct inode *dir, const struct vfs_name *name, uint32_t mode,
+			   uint64_t rdev, const struct cred *cred, struct inode **ret)
+{
+	*ret = inode_ref(told);
+	return 0;
+}
+
+/* As a gofer that fell may have it. */
+static void a_socket_is_not_bound_to_what_is_none(void **state)
+{
+	struct inode_ops fallen = tmpfs_dir_ops;
+	struct inode *dir = world.root.dentry->inode, *made;
+	int pipe_of_it, socket, host_fd;
+	struct path p;
+
+	assert_int_equal(vfs_mknod(&world.as_root, NULL, "fifo", S_IFIFO | 0600, 0), 0);
+	assert_int_equal(path_walk(&world.as_root, NULL, "fifo", 0, &p), 0);
+	told = p.dentry->inode;
+	told->bound = &pipe_of_it;
+	fallen.mknod = tell_of_another;
+	dir->ops = &fallen;
+	assert_int_equal(
+		vfs_bind_socket(&world.as_root, "s", SOCK_STREAM, &socket, &made, &host_fd), -EIO);
+	dir->ops = &tmpfs_dir_ops;
+	assert_ptr_equal(told->bound, &pipe_of_it);
+	told->bound = NULL;
+	path_unref(&p);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
@@ -259,6 +292,7 @@ int main(void)
 		T(listing_goes_on_where_it_stopped_while_names_leave),
 		T(an_unlinked_file_lives_while_it_is_open),
 		T(a_tree_deeper_than_our_stack_is_freed),
+		T(a_socket_is_not_bound_to_what_is_none),
 	};
 
 	return cmocka_run_group_tests_name("sentry/vfs/names", tests, NULL, NULL);
