@@ -538,3 +538,23 @@ TEST(threads_read_one_text)
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
 		CHECK_EQ(pthread_join(t[i], NULL), 0);
 }
+
+/* pam_loginuid(8) ends a session of cron or sshd that cannot say whose it is. */
+TEST(login_uid)
+{
+	pid_t pid;
+	int fd;
+
+	if (access("/proc/self/loginuid", F_OK))
+		SKIP("a kernel without audit");
+	if (strcmp(slurp("/proc/self/loginuid"), "4294967295"))
+		SKIP("it is set already");
+	fd = OK(open("/proc/self/loginuid", O_RDWR));
+	CHECK_ERRNO(write(fd, "x", 1), EINVAL);
+	CHECK_EQ(pwrite(fd, "7", 1, 0), 1);
+	CHECK_STR(slurp("/proc/self/loginuid"), "7");
+	CHILD (pid) {
+		CHECK_STR(slurp("/proc/self/loginuid"), "7");
+	}
+	wait_ok(pid);
+}

@@ -161,6 +161,7 @@ static int make_group(struct task *t, struct task *child, const struct clone_req
 	tg->tty_left = t->tg->tty_left;
 	tg->oom_score_adj = t->tg->oom_score_adj;
 	tg->oom_score_adj_min = t->tg->oom_score_adj_min;
+	tg->login_uid = t->tg->login_uid;
 	tg->exit_signal = req->flags & CLONE_PARENT ? t->tg->exit_signal : req->exit_signal;
 	return 0;
 }

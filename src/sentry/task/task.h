@@ -164,6 +164,7 @@ struct thread_group {
 	nsec_t start_ns;
 	int oom_score_adj,
 		oom_score_adj_min;   /* /proc/PID/oom_score_adj; the lowest without a right */
+	uint32_t login_uid;	     /* /proc/PID/loginuid, plus one; 0: not set */
 	struct posix_timers *timers; /* NULL: none; task/posix_timers.h */
 	bool tty_left;		     /* TIOCNOTTY: the session's terminal is not this process's */
 	struct sem_undo_list *sem_undo; /* mm/sem.h; NULL: none */

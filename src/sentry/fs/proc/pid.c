@@ -178,6 +178,44 @@ static int oom_adj_store(struct kern_inode *ki, struct file *f, char *text, size
 	return oom_set(ki, value == 15 ? OOM_ADJ_MAX : value * 1000 / 17);
 }
 
+static int loginuid_show(struct kern_inode *ki, struct buf *b)
+{
+	AUTO_TASK struct task *t = proc_task(ki);
+	const struct task *reader = task_current();
+	uint32_t uid;
+
+	if (!t)
+		return -ESRCH;
+	uid = t->tg->login_uid - 1;
+	if (uid != ID_INVALID && reader)
+		uid = user_ns_uid_out(reader->cred->user_ns, uid);
+	return buf_printf(b, "%u", uid);
+}
+
+/* audit_set_loginuid() of Linux: of oneself, once, or with the capability. */
+static int loginuid_store(struct kern_inode *ki, struct file *f, char *text, size_t len)
+{
+	AUTO_TASK struct task *t = proc_task(ki);
+	const struct task *writer = task_current();
+	int64_t value;
+	uint32_t uid;
+
+	if (kern_parse_int(text, 0, UINT32_MAX, &value) < 0)
+		return -EINVAL;
+	if (!t || !writer || t->tg != writer->tg)
+		return -EPERM;
+	uid = (uint32_t)value;
+	if (uid != ID_INVALID) {
+		uid = user_ns_uid_in(writer->cred->user_ns, uid);
+		if (uid == ID_INVALID)
+			return -EINVAL;
+	}
+	if (t->tg->login_uid && !task_capable(writer, CAP_AUDIT_CONTROL))
+		return -EPERM;
+	t->tg->login_uid = uid + 1;
+	return 0;
+}
+
 static int personality_show(struct kern_inode *ki, struct buf *b)
 {
 	AUTO_TASK struct task *t = proc_task(ki);
@@ -276,7 +314,8 @@ static const struct kern_node attr_children[] = {
 		  .permission = proc_fd_permission },                                              \
 		KERN_RW("gid_map", 0644, proc_show_id_map, proc_store_id_map),                     \
 		GUARDED("io", 0400, proc_show_io), KERN_SHOW("limits", 0444, proc_show_limits),    \
-		KERN_TEXT("loginuid", 0644, "4294967295"), GUARDED("maps", 0444, proc_show_maps),  \
+		KERN_RW("loginuid", 0644, loginuid_show, loginuid_store),                          \
+		GUARDED("maps", 0444, proc_show_maps),                                             \
 		{ .name = "mem", .mode = S_IFREG | 0600, .open = proc_open_mem },                  \
 		{ .name = "mountinfo", .mode = S_IFREG | 0444, .open = proc_open_mountinfo },      \
 		{ .name = "mounts", .mode = S_IFREG | 0444, .open = proc_open_mounts },            \
