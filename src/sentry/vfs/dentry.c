@@ -206,6 +206,9 @@ void dentry_instantiate(struct dentry *d, struct inode *inode)
 {
 	assert(!d->inode);
 	d->inode = inode;
+	/* Who looked for it while it was made may have found the name wrong, and dropped it. */
+	if (d->unhashed)
+		dentry_hash(d);
 }
 
 /* Give d a parent and a name; takes over the name's memory. Returns the old parent's reference. */

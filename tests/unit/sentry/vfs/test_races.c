@@ -324,9 +324,66 @@ static void nothing_is_mounted_on_a_mount_that_left(void **state)
 		bind_while_the_place_leaves();
 }
 
+static struct superblock_ops asks;
+
+/* As shared trees: what is missing is asked for each time. */
+static int still_right(struct dentry *d)
+{
+	return d->inode != NULL;
+}
+
+static void make_new(void *arg)
+{
+	struct file *f;
+
+	assert_int_equal(w_open("/new", O_CREAT | O_RDWR, &f), 0);
+	assert_false(f->path.dentry->unhashed);
+	file_unref(f);
+	if (--running == 0)
+		kloop_stop(0);
+}
+
+static void look_for_it(void *arg)
+{
+	struct path p;
+
+	fiber_yield();
+	if (path_walk(&world.as_root, NULL, "/new", 0, &p) == 0)
+		path_unref(&p);
+	if (--running == 0)
+		kloop_stop(0);
+}
+
+static void remove_it(void *arg)
+{
+	assert_int_equal(w_unlink("/new"), 0);
+}
+
+static void a_new_file_has_its_name_whoever_looks_for_it(void **state)
+{
+	struct superblock *sb = world.root.dentry->sb;
+	const struct superblock_ops *before = sb->ops;
+
+	seed = 1;
+	make_slow();
+	asks = *before;
+	asks.revalidate = still_right;
+	sb->ops = &asks;
+	for (int i = 0; i < 20; i++) {
+		running = 2;
+		assert_int_equal(fiber_spawn("make", make_new, NULL, NULL), 0);
+		assert_int_equal(fiber_spawn("look", look_for_it, NULL, NULL), 0);
+		(void)kloop_run();
+		in_fiber(remove_it, NULL);
+	}
+	sb->ops = before;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_new_file_has_its_name_whoever_looks_for_it,
+						world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(nothing_is_mounted_on_a_mount_that_left,
 						world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(names_and_inodes_agree_after_a_race, world_setup,
