@@ -109,6 +109,24 @@ TEST(fallocate_keeps_data)
 	CHECK(!memcmp(buf, "data\0", 5));
 }
 
+TEST(times_after_fallocate)
+{
+	const struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	const int fd = OK(open("f", O_CREAT | O_RDWR, 0600));
+	struct stat st;
+
+	OK(ftruncate(fd, 8192));
+	OK(futimens(fd, old));
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096))
+		SKIP("no holes: %s", test_errno_name(errno));
+	OK(fstat(fd, &st));
+	CHECK(st.st_mtim.tv_sec > 1);
+	OK(futimens(fd, old));
+	OK(fallocate(fd, 0, 0, 16384));
+	OK(fstat(fd, &st));
+	CHECK(st.st_mtim.tv_sec > 1);
+}
+
 TEST(fallocate_errors)
 {
 	int fd = file(), fds[2], ro = OK(open("f", O_RDONLY));

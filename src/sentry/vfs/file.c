@@ -370,6 +370,8 @@ int file_fallocate(struct file *f, int mode, uint64_t offset, uint64_t len, uint
 		r = inode_strip_privs(f->inode, f->cred);
 	if (r == 0)
 		r = f->ops->fallocate(f, mode, offset, len);
+	if (r == 0 && !f->inode->sb->own_times)
+		f->inode->mtime = f->inode->ctime = kclock_realtime();
 	krwlock_write_unlock(&f->inode->lock);
 	if (r == 0)
 		notify_path(&f->path, IN_MODIFY);
