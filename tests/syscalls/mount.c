@@ -37,6 +37,7 @@ TEST(tmpfs)
 	OK(stat("d", &b));
 	CHECK(a.st_dev != b.st_dev);
 	CHECK_EQ(b.st_mode & 07777, 0710);
+	CHECK_EQ(b.st_size, 40); /* "." and "..": test -s is true */
 	write_file("d/f", "x");
 	CHECK_ERRNO(rename("d/f", "f"), EXDEV);
 	CHECK_ERRNO(rmdir("d"), EBUSY);

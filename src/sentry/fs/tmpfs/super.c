@@ -44,8 +44,10 @@ int tmpfs_inode_new(struct tmpfs_sb *sb, uint32_t mode, const struct cred *cred,
 	if (!t)
 		return -ENOMEM;
 	inode_init(&t->inode, &sb->sb, ops_for(mode), sb->sb.next_ino++, mode, cred);
-	if (S_ISDIR(mode))
+	if (S_ISDIR(mode)) {
 		t->inode.nlink = 2;
+		t->inode.size = 2 * TMPFS_DIRENT_SIZE; /* "." and "..": test -s is true */
+	}
 	list_init(&t->xattrs);
 	t->next_cookie = 2;
 	t->seals = F_SEAL_SEAL;
