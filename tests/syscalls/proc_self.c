@@ -558,3 +558,17 @@ TEST(login_uid)
 	}
 	wait_ok(pid);
 }
+
+/* What cannot be read to its end is not taken as far as it goes. */
+TEST(half_a_name)
+{
+	char before[32], *p = OK(mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	const int fd = OK(open("/proc/self/comm", O_RDWR));
+
+	read_file("/proc/self/comm", before, sizeof(before));
+	OK(munmap(p + 4096, 4096));
+	memcpy(p + 4093, "abc", 3);
+	CHECK_ERRNO(write(fd, p + 4093, 6), EFAULT);
+	CHECK_STR(slurp("/proc/self/comm"), before);
+}

@@ -149,8 +149,8 @@ static ssize_t text_write(struct file *f, struct uio *u, uint64_t *pos)
 	if (!text)
 		return -ENOMEM;
 	n = uio_get(u, text, len);
-	if (n < 0)
-		return n;
+	if (n < 0 || (size_t)n < len)
+		return -EFAULT; /* half a text would be another one */
 	text[n] = '\0';
 	r = ki->node->store(ki, f, text, (size_t)n);
 	if (r < 0)
