@@ -241,7 +241,7 @@ int main(int argc, char **argv)
 	static char *env[] = { path, home, tmpdir, lang, NULL };
 	static struct sentry_container c;
 	struct err err = { 0 };
-	int i = 1;
+	int i = 1, stub;
 
 	c.platform = SENTRY_PLATFORM_PTRACE;
 	c.strace = nothing;
@@ -280,7 +280,10 @@ int main(int argc, char **argv)
 	sandbox.description = &c;
 	open_proc();
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (kernel_init(&c, open_stub(), &err) < 0 || fiber_spawn("boot", boot, NULL, NULL) < 0) {
+	stub = open_stub();
+	if (stub < 0 && c.platform == SENTRY_PLATFORM_SYSTRAP)
+		give_up("libexec/caisson/caisson-stub of the build directory", -errno);
+	if (kernel_init(&c, stub, &err) < 0 || fiber_spawn("boot", boot, NULL, NULL) < 0) {
 		(void)fprintf(stderr, "direct: %s\n", err.msg);
 		return 125;
 	}
