@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "sentry/boot/usage.h"
+#include "sentry/core/hostfd.h"
 #include "sentry/core/hostwork.h"
 #include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
@@ -138,6 +139,7 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 
 	if (r < 0)
 		return err_sys(err, r, "--debug=%s", c->debug);
+	hostfd_init();
 	memfile_init();
 	r = kloop_init();
 	if (r < 0)

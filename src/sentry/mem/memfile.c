@@ -21,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "sentry/core/fiber.h"
+#include "sentry/core/hostfd.h"
 #include "sentry/core/hostwork.h"
 
 #define BOUNCE_BYTES (64u * 1024)
@@ -77,7 +78,7 @@ int memfile_new(const char *name, uint64_t size, struct memfile **ret)
 		return -ENOMEM;
 	m->refs = 1;
 	m->reader_fd = -EBADF;
-	m->host_fd = memfd_create(name, MFD_CLOEXEC);
+	m->host_fd = hostfd_keep(memfd_create(name, MFD_CLOEXEC), HOSTFD_GUEST);
 	if (m->host_fd < 0) {
 		r = errno == ENOMEM ? -ENOMEM : -ENFILE;
 		free(m);

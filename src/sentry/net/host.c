@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "sentry/core/hostfd.h"
 #include "sentry/core/kloop.h"
 #include "sentry/task/task.h"
 
@@ -85,7 +86,9 @@ int host_create(struct net_ns *ns, int family, int type, int protocol, uint32_t 
 		return -EPROTONOSUPPORT;
 	if (!netlink)
 		protocol = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
-	fd = socket(family, (netlink ? SOCK_RAW : type) | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	fd = hostfd_keep(socket(family, (netlink ? SOCK_RAW : type) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				protocol),
+			 HOSTFD_GUEST);
 	if (fd < 0)
 		return -errno;
 	return host_socket_new(ns, family, type, protocol, flags, fd, ret);
@@ -141,8 +144,9 @@ static int host_accept(struct socket *s, bool nonblock, struct socket **ret)
 	const nsec_t deadline = socket_deadline(s->opt.rcvtimeo);
 
 	for (;;) {
-		const int fd =
-			accept4(to_host(s)->host_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		const int fd = hostfd_keep(
+			accept4(to_host(s)->host_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC),
+			HOSTFD_GUEST);
 		int r;
 
 		if (fd >= 0)

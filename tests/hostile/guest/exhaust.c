@@ -389,6 +389,28 @@ static _Noreturn void take_all(int (*take)(unsigned int i), unsigned int enough)
 	_exit(0);
 }
 
+/* Memory files that are mapped are files of the host. It keeps them. */
+int guest_hoard(int argc, char **argv)
+{
+	struct rlimit files;
+	char *page = NULL;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return 3;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+	while (page != MAP_FAILED) {
+		const int fd = memfd_create("hoard", 0);
+
+		if (fd < 0 || ftruncate(fd, 4096) < 0)
+			break;
+		page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	}
+	(void)dprintf(STDOUT_FILENO, "full\n");
+	for (;;)
+		(void)pause();
+}
+
 int guest_exhaust(int argc, char **argv)
 {
 	int status;

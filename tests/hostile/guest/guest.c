@@ -61,12 +61,12 @@ int main(int argc, char **argv)
 		int (*fn)(int argc, char **argv);
 	} subs[] = {
 		{ "bomb", guest_bomb },	      { "deaf", guest_deaf },
-		{ "exhaust", guest_exhaust }, { "init", guest_init },
-		{ "mapped", guest_mapped },   { "nothing", guest_nothing },
-		{ "press", guest_press },     { "pulse", guest_pulse },
-		{ "random", guest_random },   { "secret", guest_secret },
-		{ "setid", guest_setid },     { "slow", guest_slow },
-		{ "wait", guest_wait },
+		{ "exhaust", guest_exhaust }, { "hoard", guest_hoard },
+		{ "init", guest_init },	      { "mapped", guest_mapped },
+		{ "nothing", guest_nothing }, { "press", guest_press },
+		{ "pulse", guest_pulse },     { "random", guest_random },
+		{ "secret", guest_secret },   { "setid", guest_setid },
+		{ "slow", guest_slow },	      { "wait", guest_wait },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(subs) / sizeof(subs[0]); i++) {

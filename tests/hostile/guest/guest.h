@@ -12,6 +12,7 @@
 int guest_random(int argc, char **argv);
 /* exhaust KIND: take of one kind until it is refused; prints `COUNT ERRNO`. */
 int guest_exhaust(int argc, char **argv);
+int guest_hoard(int argc, char **argv);
 /* bomb KIND [DEPTH]: forks, deep paths, links. */
 int guest_bomb(int argc, char **argv);
 /* deaf: forged frames for the host's sigreturn; prints how long each end of such a process took. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "sentry/arch/yield.h"
+#include "sentry/core/hostfd.h"
 #include "sentry/core/kclock.h"
 #include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
@@ -205,6 +206,9 @@ static int receive(void)
 		fds.len = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		memcpy(fds.fd, CMSG_DATA(c), fds.len * sizeof(int));
 	}
+	/* As if the table had been full there. */
+	while (fds.len > 0 && !hostfd_fits(fds.fd[fds.len - 1], HOSTFD_GUEST))
+		(void)close(fds.fd[--fds.len]);
 	if (gofer.in_flight == 0) {
 		close_all(&fds);
 		return -EPROTO;

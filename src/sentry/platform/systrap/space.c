@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "sentry/core/hostfd.h"
 #include "sentry/platform/systrap/systrap_internal.h"
 
 #define PRW_POOL      16
@@ -35,9 +36,9 @@ static int prw_new(struct systrap_prw *ret)
 		*ret = pool[--pool_len];
 		return 0;
 	}
-	fd = memfd_create("stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = hostfd_keep(memfd_create("stub", MFD_CLOEXEC | MFD_ALLOW_SEALING), HOSTFD_PROCESS);
 	if (fd < 0)
-		return -errno;
+		return errno == EMFILE ? -EAGAIN : -errno;
 	if (ftruncate(fd, STUB_PRW_LEN) < 0 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
