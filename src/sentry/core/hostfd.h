@@ -4,8 +4,8 @@
  *
  * What a guest has the sentry open (files of the host, memory files, sockets) leaves room for
  * processes, and these for the control server: a container whose guest has opened all that it can
- * is still listed, signalled and, as far as processes can be made, entered. The kernel gives the
- * lowest number that is free, so a number tells how full the table is.
+ * is still listed and signalled, and who enters it is told. The kernel gives the lowest number that
+ * is free, so a number tells how full the table is.
  */
 #pragma once
 
