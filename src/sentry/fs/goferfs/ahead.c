@@ -185,9 +185,14 @@ static int sort_out(struct gofer_inode *gi, const struct gofer_answer *answer,
 			r = here;
 		if (here < 0)
 			continue;
+		/*
+		 * Of the others only what is new: a gofer that fell may name this directory itself
+		 * or one above it, which would keep each other and go while they are let go.
+		 */
 		if (i == 0)
 			*ret = inode;
-		else if (gi->listing == l && gi->ahead && gi->ahead->held_len < GOFERFS_AHEAD_MAX)
+		else if (inode->refs == 1 && gi->listing == l && gi->ahead &&
+			 gi->ahead->held_len < GOFERFS_AHEAD_MAX)
 			hold(gi->ahead, entries[i], inode);
 		else
 			inode_unref(inode);
