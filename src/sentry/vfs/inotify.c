@@ -345,6 +345,21 @@ static int watch_new(struct inode *inode, uint32_t mask, struct watch **ret)
 	return 0;
 }
 
+/* An inode has few watches, an instance may have very many. */
+static struct watch *watch_of(const struct instance *in, const struct inode *inode)
+{
+	struct watch *w;
+
+	if (!inode->watches)
+		return NULL;
+	list_for_each(w, &inode->watches->watches, of_inode)
+	{
+		if (w->instance == in)
+			return w;
+	}
+	return NULL;
+}
+
 int inotify_add(struct file *f, struct inode *inode, uint32_t mask)
 {
 	struct instance *in;
@@ -356,8 +371,9 @@ int inotify_add(struct file *f, struct inode *inode, uint32_t mask)
 	if (mask & IN_MASK_ADD && mask & IN_MASK_CREATE)
 		return -EINVAL;
 	in = container_of(f, struct instance, file);
-	list_for_each(w, &in->watches,
-		      of_instance) if (w->inode == inode) return change_watch(w, mask);
+	w = watch_of(in, inode);
+	if (w)
+		return change_watch(w, mask);
 	if (in->next_wd == INT32_MAX)
 		return -ENOSPC;
 	r = watch_new(inode, mask, &w);
