@@ -206,7 +206,8 @@ static void do_resize(size_t first, size_t n)
 	const size_t len = 1 + rnd((uint32_t)(ARENA_PAGES - first));
 	int64_t want = (int64_t)addr_of(first);
 
-	if (!model.pages[first].mapped || run_end(first) < first + n)
+	/* What is cut off may lie in other areas, or nowhere. */
+	if (!model.pages[first].mapped || (len > n && run_end(first) < first + n))
 		want = -EFAULT;
 	else if (len > n && run_end(first) > first + n)
 		want = -ENOMEM;
