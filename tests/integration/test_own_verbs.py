@@ -79,10 +79,11 @@ def test_config_names_the_file_that_a_value_comes_from(runtime, work_dir):
 
 
 def test_wait_ends_with_the_container_and_tells_what_it_knows(runtime, bundle):
-    runtime.run_detached(bundle, ["sh", "-c", "testinit await /go; exit 9"])
+    runtime.run_detached(bundle, ["sh", "-c", "trap 'exit 9' TERM; touch /ready; while :; do sleep 0.01; done"])
     process = runtime.start_call("wait", bundle.id)
 
-    bundle.rootfs.write("go", "")
+    wait_until((bundle.rootfs / "ready").exists, 30)
+    runtime.kill(bundle, "TERM")
     # The kernel tells an exit status to the parent alone.
     assert process.finish().strip() in ("9", "unknown")
     assert process.returncode == 0
