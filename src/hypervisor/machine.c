@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hypervisor/machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define PAGE 4096u
+
+static int check_size(const struct machine *m, struct err *err)
+{
+	if (m->cpus < 1 || m->cpus > MACHINE_CPUS_MAX)
+		return err_set(err, -EINVAL, "virtual machine: %u CPUs, where 1 to %u can be",
+			       m->cpus, MACHINE_CPUS_MAX);
+	if (m->memory < MACHINE_MEMORY_MIN || m->memory > MACHINE_MEMORY_MAX)
+		return err_set(err, -EINVAL,
+			       "virtual machine: %" PRIu64 " bytes of memory, where %llu to %llu "
+			       "can be",
+			       m->memory, MACHINE_MEMORY_MIN, MACHINE_MEMORY_MAX);
+	if (m->memory % PAGE)
+		return err_set(err, -EINVAL,
+			       "virtual machine: %" PRIu64 " bytes of memory are no whole pages",
+			       m->memory);
+	return 0;
+}
+
+static int check_kernel(const struct machine *m, struct err *err)
+{
+	if (m->type >= MACHINE_TYPES)
+		return err_set(err, -EINVAL, "virtual machine: machine type %d", (int)m->type);
+	if (!m->kernel || *m->kernel != '/')
+		return err_set(err, -EINVAL,
+			       "virtual machine: the kernel's path %s is not absolute",
+			       m->kernel ? m->kernel : "(none)");
+	if (m->words && strlen(m->words) >= MACHINE_WORDS_MAX)
+		return err_set(err, -EINVAL,
+			       "virtual machine: the kernel's command line has more than %u bytes",
+			       MACHINE_WORDS_MAX);
+	return 0;
+}
+
+static int check_devices(const struct machine *m, struct err *err)
+{
+	if (m->monitor < 0 || m->agent < 0 || m->console < 0)
+		return err_set(err, -EINVAL,
+			       "virtual machine: no socket for monitor, agent or console");
+	if (m->disks_len > MACHINE_DISKS_MAX || m->nics_len > MACHINE_NICS_MAX)
+		return err_set(err, -EINVAL,
+			       "virtual machine: %u disks and %u network devices, where %u and %u "
+			       "can be",
+			       m->disks_len, m->nics_len, MACHINE_DISKS_MAX, MACHINE_NICS_MAX);
+	for (unsigned int i = 0; i < m->disks_len; i++) {
+		if (m->disks[i].fd < 0)
+			return err_set(err, -EINVAL, "virtual machine: disk %u is not open", i);
+	}
+	for (unsigned int i = 0; i < m->nics_len; i++) {
+		const struct machine_nic *nic = &m->nics[i];
+
+		if (nic->taps_len < 1 || nic->taps_len > MACHINE_QUEUES_MAX)
+			return err_set(err, -EINVAL,
+				       "virtual machine: network device %u with %u queues, where 1 "
+				       "to %u can be",
+				       i, nic->taps_len, MACHINE_QUEUES_MAX);
+		/* The lowest bit of a hardware address means a group (IEEE 802). */
+		if (nic->mac[0] & 1)
+			return err_set(err, -EINVAL,
+				       "virtual machine: network device %u has the address of a "
+				       "group",
+				       i);
+	}
+	return 0;
+}
+
+int machine_check(const struct machine *m, struct err *err)
+{
+	int r = check_size(m, err);
+
+	if (r == 0)
+		r = check_kernel(m, err);
+	if (r == 0)
+		r = check_devices(m, err);
+	return r;
+}

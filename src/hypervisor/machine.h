@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hypervisor/machine.h - a virtual machine as whoever wants one describes it.
+ *
+ * Everything that the monitor opens is given as a descriptor, which it inherits under the same
+ * number; only the kernel is a path, as no monitor takes it otherwise. Numbers are checked by
+ * machine_check(), so that no argument of a monitor is ever made of unchecked text.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define MACHINE_CPUS_MAX 64u /* CONFIG_NR_CPUS of guest/kernel.config */
+#define MACHINE_MEMORY_MIN                                                     \
+	(48ull << 20) /* bytes: below it the kernel and the agent do not start \
+		       */
+#define MACHINE_MEMORY_MAX (1ull << 40)
+#define MACHINE_DISKS_MAX  16u
+#define MACHINE_NICS_MAX   8u
+#define MACHINE_QUEUES_MAX 8u	 /* of one network device */
+#define MACHINE_WORDS_MAX  2048u /* bytes of a kernel's command line (COMMAND_LINE_SIZE) */
+
+enum machine_accel { MACHINE_TCG, MACHINE_KVM };
+
+enum machine_type {
+	MACHINE_MICROVM,     /* virtio by memory-mapped registers; nothing is plugged later */
+	MACHINE_MICROVM_PCI, /* with ACPI and PCI express ports: devices may be plugged */
+	MACHINE_Q35,	     /* memory and CPUs, too */
+	MACHINE_TYPES,
+};
+
+/* A block device of the guest; vda, vdb ... in the order of the table. */
+struct machine_disk {
+	int fd; /* of a file or block device, opened as `readonly` says */
+	bool readonly;
+};
+
+/* A network device; eth0 ... in the order of the table. */
+struct machine_nic {
+	int taps[MACHINE_QUEUES_MAX]; /* queues of one tap device */
+	unsigned int taps_len;	      /* 1 or more */
+	uint8_t mac[6];
+};
+
+struct machine {
+	enum machine_accel accel;
+	enum machine_type type;
+	unsigned int cpus;
+	uint64_t memory;    /* bytes */
+	const char *kernel; /* a vmlinux with a PVH entry */
+	int initrd;	    /* the image; -EBADF: none */
+	const char *words;  /* of the kernel's command line besides those of the machine; or NULL */
+	uint64_t tsc_khz;   /* of the host's time stamp counter; 0: not known */
+	int monitor;	    /* connected socket: the monitor's own protocol */
+	int agent;	    /* connected socket: the agent's channel */
+	int console;	    /* connected socket: what the guest's kernel says */
+	int files;	    /* connected socket to virtiofsd; -EBADF: none. Memory is shared then */
+	struct machine_disk disks[MACHINE_DISKS_MAX];
+	unsigned int disks_len;
+	struct machine_nic nics[MACHINE_NICS_MAX];
+	unsigned int nics_len;
+};
+
+/* The tag under which the guest mounts what virtiofsd serves. */
+#define MACHINE_FILES_TAG "caisson"
+/* The name of the agent's port: /sys/class/virtio-ports/NAME/name in the guest. */
+#define MACHINE_AGENT_PORT "org.caisson.agent"
+
+/* -EINVAL names what is out of its limits. */
+int machine_check(const struct machine *m, struct err *err);

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hypervisor/qemu_args.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+/* A list of arguments under way; errors are sticky. */
+struct args {
+	char **list; /* owned */
+	int error;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct args *a, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (a->error)
+		return;
+	a->error = n < 0 || (size_t)n >= sizeof(text) ? -E2BIG : strv_add(&a->list, text);
+}
+
+/* Text of others, which may have any length and any sign. */
+static void add_text(struct args *a, const char *text)
+{
+	if (!a->error)
+		a->error = strv_add(&a->list, text);
+}
+
+static bool has_pci(const struct machine *m)
+{
+	return m->type != MACHINE_MICROVM;
+}
+
+/* The name of a virtio device on the machine's bus. */
+static const char *bus(const struct machine *m)
+{
+	return has_pci(m) ? "pci" : "device";
+}
+
+static void add_type(struct args *a, const struct machine *m)
+{
+	/*
+	 * Under KVM the guest has kvm-clock and its time stamp counter and needs none of the
+	 * three; emulated, it measures its clocks by them, and for a missing RTC it waits a second.
+	 */
+	const char *legacy = m->accel == MACHINE_KVM ? "off" : "on";
+
+	add(a, "-machine");
+	if (m->type == MACHINE_Q35)
+		add(a, "q35,graphics=off,smbus=off,sata=off,usb=off,memory-backend=memory");
+	else
+		add(a,
+		    "microvm,x-option-roms=off,isa-serial=on,rtc=%s,pit=%s,pic=%s,acpi=%s,pcie=%s,"
+		    "memory-backend=memory",
+		    legacy, legacy, legacy, has_pci(m) ? "on" : "off", has_pci(m) ? "on" : "off");
+	add(a, "-accel");
+	add(a, m->accel == MACHINE_KVM ? "kvm" : "tcg");
+	add(a, "-cpu");
+	add(a, m->accel == MACHINE_KVM ? "host" : "max");
+	add(a, "-smp");
+	add(a, "%u", m->cpus);
+	add(a, "-m");
+	add(a, "%" PRIu64 "B", m->memory);
+	add(a, "-object");
+	/* Who serves files maps the guest's memory. */
+	add(a, "memory-backend-memfd,id=memory,size=%" PRIu64 "B,share=%s", m->memory,
+	    m->files >= 0 ? "on" : "off");
+	/* virtiofsd speaks virtio 1 alone. */
+	add(a, "-global");
+	add(a, "virtio-mmio.force-legacy=off");
+}
+
+static void add_channel(struct args *a, const char *id, int fd)
+{
+	add(a, "-chardev");
+	add(a, "socket,id=%s,fd=%d", id, fd);
+}
+
+static void add_channels(struct args *a, const struct machine *m)
+{
+	add_channel(a, "monitor", m->monitor);
+	add(a, "-mon");
+	add(a, "chardev=monitor,mode=control");
+	add_channel(a, "console", m->console);
+	add(a, "-serial");
+	add(a, "chardev:console");
+	add_channel(a, "agent", m->agent);
+	add(a, "-device");
+	add(a, "virtio-serial-%s,max_ports=2", bus(m));
+	add(a, "-device");
+	add(a, "virtserialport,chardev=agent,nr=1,name=" MACHINE_AGENT_PORT);
+	add(a, "-object");
+	add(a, "rng-builtin,id=entropy");
+	add(a, "-device");
+	add(a, "virtio-rng-%s,rng=entropy", bus(m));
+	add(a, "-device");
+	add(a, "virtio-balloon-%s,free-page-reporting=on", bus(m));
+}
+
+static void add_files(struct args *a, const struct machine *m)
+{
+	if (m->files < 0)
+		return;
+	add_channel(a, "files", m->files);
+	add(a, "-device");
+	add(a, "vhost-user-fs-%s,chardev=files,tag=" MACHINE_FILES_TAG, bus(m));
+}
+
+static void add_disk(struct args *a, const struct machine *m, unsigned int i)
+{
+	const struct machine_disk *disk = &m->disks[i];
+	const char *readonly = disk->readonly ? "on" : "off";
+
+	add(a, "-add-fd");
+	add(a, "fd=%d,set=%u", disk->fd, i);
+	add(a, "-blockdev");
+	add(a, "driver=file,node-name=file%u,filename=/dev/fdset/%u,read-only=%s,locking=off", i, i,
+	    readonly);
+	add(a, "-blockdev");
+	add(a, "driver=raw,node-name=disk%u,file=file%u,read-only=%s", i, i, readonly);
+	add(a, "-device");
+	add(a, "virtio-blk-%s,drive=disk%u", bus(m), i);
+}
+
+static void add_nic(struct args *a, const struct machine *m, unsigned int i)
+{
+	const struct machine_nic *nic = &m->nics[i];
+	const uint8_t *mac = nic->mac;
+	char fds[MACHINE_QUEUES_MAX * 12 + 1];
+	size_t len = 0;
+
+	for (unsigned int q = 0; q < nic->taps_len; q++)
+		len += (size_t)snprintf(fds + len, sizeof(fds) - len, "%s%d", q ? ":" : "",
+					nic->taps[q]);
+	add(a, "-netdev");
+	add(a, "tap,id=net%u,%s=%s", i, nic->taps_len > 1 ? "fds" : "fd", fds);
+	add(a, "-device");
+	add(a, "virtio-net-%s,netdev=net%u,mac=%02x:%02x:%02x:%02x:%02x:%02x%s", bus(m), i, mac[0],
+	    mac[1], mac[2], mac[3], mac[4], mac[5], nic->taps_len > 1 ? ",mq=on" : "");
+}
+
+int qemu_words(const struct machine *m, char **ret)
+{
+	AUTO_BUF struct buf words = { .max = 2 * MACHINE_WORDS_MAX };
+
+	/* The reset that ends a panic or the agent's last word ends QEMU, too (-no-reboot). */
+	(void)buf_puts(&words, "console=ttyS0 8250.nr_uarts=1 quiet panic=-1 reboot=t "
+			       "pcie_ports=native rdinit=/init");
+	if (m->accel == MACHINE_TCG) {
+		(void)buf_puts(&words, " no_timer_check mitigations=off");
+		if (m->tsc_khz)
+			(void)buf_printf(&words, " tsc_early_khz=%" PRIu64, m->tsc_khz);
+	}
+	if (m->cpus == 1)
+		(void)buf_puts(&words, " noreplace-smp");
+	if (m->words && *m->words)
+		(void)buf_printf(&words, " %s", m->words);
+	if (buf_error(&words))
+		return buf_error(&words);
+	*ret = words.data;
+	words.data = NULL;
+	return 0;
+}
+
+static void add_kernel(struct args *a, const struct machine *m)
+{
+	AUTO_FREE char *words = NULL;
+
+	add(a, "-kernel");
+	add_text(a, m->kernel);
+	if (m->initrd >= 0) {
+		add(a, "-initrd");
+		add(a, "/proc/self/fd/%d", m->initrd);
+	}
+	if (!a->error)
+		a->error = qemu_words(m, &words);
+	add(a, "-append");
+	if (words)
+		add_text(a, words);
+}
+
+int qemu_args(const char *program, const struct machine *m, char ***ret, struct err *err)
+{
+	static const char *const always[] = {
+		"-nodefaults",
+		"-no-user-config",
+		"-no-reboot",
+		"-display",
+		"none",
+		"-msg",
+		"timestamp=off",
+		"-sandbox",
+		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+	};
+	struct args a = { 0 };
+	int r = machine_check(m, err);
+
+	if (r < 0)
+		return r;
+	add_text(&a, program);
+	for (size_t i = 0; i < ARRAY_LEN(always); i++)
+		add_text(&a, always[i]);
+	add_type(&a, m);
+	add_channels(&a, m);
+	add_files(&a, m);
+	for (unsigned int i = 0; i < m->disks_len; i++)
+		add_disk(&a, m, i);
+	for (unsigned int i = 0; i < m->nics_len; i++)
+		add_nic(&a, m, i);
+	add_kernel(&a, m);
+	if (a.error) {
+		strv_free(a.list);
+		return err_sys(err, a.error, "QEMU's command line");
+	}
+	*ret = a.list;
+	return 0;
+}

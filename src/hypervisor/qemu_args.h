@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hypervisor/qemu_args.h - a machine as QEMU's command line (qemu(1)); private to the room. */
+#pragma once
+
+#include "base/err.h"
+#include "hypervisor/machine.h"
+
+/*
+ * The arguments for `program`, NULL-terminated, the caller's (strv_free()). Nothing is opened, and
+ * no argument depends on anything but `m`: two machines of one description have the same. -EINVAL
+ * of machine_check(), -ENOMEM.
+ */
+int qemu_args(const char *program, const struct machine *m, char ***ret, struct err *err);
+
+/* The kernel's command line, a part of it; the caller's. */
+int qemu_words(const struct machine *m, char **ret);

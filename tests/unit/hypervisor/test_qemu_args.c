@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/str.h"
+#include "hypervisor/qemu_args.h"
+
+static struct machine small(void)
+{
+	return (struct machine){
+		.type = MACHINE_MICROVM,
+		.cpus = 1,
+		.memory = 256ull << 20,
+		.kernel = "/k/vmlinux",
+		.initrd = 9,
+		.monitor = 4,
+		.agent = 5,
+		.console = 6,
+		.files = -EBADF,
+	};
+}
+
+/* All arguments with a blank between them; the caller's. */
+static char *line_of(const struct machine *m)
+{
+	char **list = NULL, *line = NULL;
+	struct err err = { 0 };
+
+	if (qemu_args("/q", m, &list, &err) < 0)
+		fail_msg("%s", err.msg);
+	for (size_t i = 0; list[i]; i++) {
+		char *longer = NULL;
+
+		assert_int_equal(str_printf(&longer, "%s%s ", line ? line : "", list[i]), 0);
+		free(line);
+		line = longer;
+	}
+	strv_free(list);
+	return line;
+}
+
+static void has(const struct machine *m, const char *words)
+{
+	AUTO_FREE char *line = line_of(m);
+
+	if (!strstr(line, words))
+		fail_msg("\"%s\" has no \"%s\"", line, words);
+}
+
+static void has_not(const struct machine *m, const char *words)
+{
+	AUTO_FREE char *line = line_of(m);
+
+	if (strstr(line, words))
+		fail_msg("\"%s\" has \"%s\"", line, words);
+}
+
+static void refused(const struct machine *m, const char *words)
+{
+	struct err err = { 0 };
+	char **list = NULL;
+
+	assert_int_equal(qemu_args("/q", m, &list, &err), -EINVAL);
+	assert_null(list);
+	assert_says(err, words);
+}
+
+static void what_is_out_of_its_limits_is_named(void **state)
+{
+	struct machine m = small();
+
+	(void)state;
+	m.cpus = 0;
+	refused(&m, "0 CPUs");
+	m.cpus = MACHINE_CPUS_MAX + 1;
+	refused(&m, "65 CPUs");
+	m = small();
+	m.memory = MACHINE_MEMORY_MIN - 4096;
+	refused(&m, "bytes of memory, where");
+	m.memory = MACHINE_MEMORY_MAX + 4096;
+	refused(&m, "bytes of memory, where");
+	m.memory = MACHINE_MEMORY_MIN + 1;
+	refused(&m, "no whole pages");
+	m = small();
+	m.kernel = "vmlinux";
+	refused(&m, "vmlinux is not absolute");
+	m.kernel = NULL;
+	refused(&m, "(none)");
+	m = small();
+	m.type = MACHINE_TYPES;
+	refused(&m, "machine type");
+	m = small();
+	m.agent = -EBADF;
+	refused(&m, "no socket");
+	m = small();
+	m.disks_len = MACHINE_DISKS_MAX + 1;
+	refused(&m, "17 disks");
+	m = small();
+	m.disks_len = 1;
+	m.disks[0].fd = -EBADF;
+	refused(&m, "disk 0 is not open");
+	m = small();
+	m.nics_len = 1;
+	refused(&m, "0 queues");
+	m.nics[0].taps_len = 1;
+	m.nics[0].mac[0] = 1;
+	refused(&m, "address of a group");
+}
+
+static void words_of_any_length_are_whole_or_refused(void **state)
+{
+	char words[MACHINE_WORDS_MAX + 1];
+	struct machine m = small();
+
+	(void)state;
+	memset(words, 'w', sizeof(words));
+	words[MACHINE_WORDS_MAX] = '\0';
+	m.words = words;
+	refused(&m, "command line");
+	words[MACHINE_WORDS_MAX - 1] = '\0';
+	has(&m, words);
+}
+
+static void nothing_is_there_that_nobody_asked_for(void **state)
+{
+	const struct machine m = small();
+
+	(void)state;
+	has(&m, "-nodefaults -no-user-config -no-reboot");
+	has(&m, "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+	has(&m, "share=off");
+	has_not(&m, "vhost-user-fs");
+	has_not(&m, "-netdev");
+	has_not(&m, "-blockdev");
+	has_not(&m, "-pci");
+}
+
+static void an_emulated_machine_keeps_what_its_clocks_need(void **state)
+{
+	struct machine m = small();
+
+	(void)state;
+	m.tsc_khz = 2600000;
+	has(&m, "rtc=on,pit=on,pic=on,acpi=off,pcie=off");
+	has(&m, "-accel tcg");
+	has(&m, "tsc_early_khz=2600000");
+	m.accel = MACHINE_KVM;
+	has(&m, "rtc=off,pit=off,pic=off");
+	has(&m, "-accel kvm -cpu host");
+	has_not(&m, "tsc_early_khz");
+	has_not(&m, "mitigations=off");
+}
+
+static void files_share_the_memory(void **state)
+{
+	struct machine m = small();
+
+	(void)state;
+	m.files = 12;
+	has(&m, "memory-backend-memfd,id=memory,size=268435456B,share=on");
+	has(&m, "socket,id=files,fd=12 -device vhost-user-fs-device,chardev=files,tag=caisson");
+	m.type = MACHINE_MICROVM_PCI;
+	has(&m, "vhost-user-fs-pci");
+	has(&m, "acpi=on,pcie=on");
+}
+
+static void devices_come_in_their_order(void **state)
+{
+	struct machine m = small();
+
+	(void)state;
+	m.disks_len = 2;
+	m.disks[0] = (struct machine_disk){ .fd = 20, .readonly = true };
+	m.disks[1].fd = 21;
+	m.nics_len = 2;
+	m.nics[0] = (struct machine_nic){ .taps = { 30 },
+					  .taps_len = 1,
+					  .mac = { 2, 0, 0, 0, 0, 0xfe } };
+	m.nics[1] = (struct machine_nic){ .taps = { 31, 32 }, .taps_len = 2 };
+	has(&m, "-add-fd fd=20,set=0 -blockdev driver=file,node-name=file0,"
+		"filename=/dev/fdset/0,read-only=on");
+	has(&m, "driver=raw,node-name=disk1,file=file1,read-only=off -device "
+		"virtio-blk-device,drive=disk1");
+	has(&m, "tap,id=net0,fd=30 -device virtio-net-device,netdev=net0,mac=02:00:00:00:00:fe -n");
+	has(&m, "tap,id=net1,fds=31:32 -device "
+		"virtio-net-device,netdev=net1,mac=00:00:00:00:00:00,mq=on");
+}
+
+static void most_devices_fit(void **state)
+{
+	struct machine m = small();
+	AUTO_FREE char *line = NULL;
+
+	(void)state;
+	m.type = MACHINE_Q35;
+	m.disks_len = MACHINE_DISKS_MAX;
+	for (unsigned int i = 0; i < MACHINE_DISKS_MAX; i++)
+		m.disks[i].fd = INT32_MAX;
+	m.nics_len = MACHINE_NICS_MAX;
+	for (unsigned int i = 0; i < MACHINE_NICS_MAX; i++) {
+		m.nics[i].taps_len = MACHINE_QUEUES_MAX;
+		for (unsigned int q = 0; q < MACHINE_QUEUES_MAX; q++)
+			m.nics[i].taps[q] = INT32_MAX;
+	}
+	line = line_of(&m);
+	assert_non_null(strstr(line, "node-name=disk15"));
+	assert_non_null(strstr(line, "id=net7,fds=2147483647:2147483647:"));
+	assert_non_null(strstr(line, "-machine q35,"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_out_of_its_limits_is_named),
+		cmocka_unit_test(words_of_any_length_are_whole_or_refused),
+		cmocka_unit_test(nothing_is_there_that_nobody_asked_for),
+		cmocka_unit_test(an_emulated_machine_keeps_what_its_clocks_need),
+		cmocka_unit_test(files_share_the_memory),
+		cmocka_unit_test(devices_come_in_their_order),
+		cmocka_unit_test(most_devices_fit),
+	};
+
+	return cmocka_run_group_tests_name("hypervisor/qemu_args", tests, NULL, NULL);
+}
