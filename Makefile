@@ -8,7 +8,7 @@ T     ?= 60
 MESON_FLAGS ?= $(if $(CI),-Dwerror_ci=true)
 
 .DEFAULT_GOAL := all
-.PHONY: help setup all run check test soak itest engines asan tsan fuzz tidy format coverage bench install docs clean
+.PHONY: help setup all guest run check test soak itest engines asan tsan fuzz tidy format coverage bench install docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ $(BUILD)/build.ninja:
 
 all: $(BUILD)/build.ninja ## build; the program is build/bin/caisson
 	ninja -C $(BUILD)
+
+guest: ## build the kernel of class vm, once (minutes; kept outside of the tree)
+	@scripts/setup --guest
+	@scripts/build-guest $(BUILD)/guest
 
 run: setup all ## the main job: twenty hostile acts in the default class, and what stopped each
 	@scripts/run-untrusted
