@@ -4,8 +4,7 @@
  * "s" (shared) of a tmpfs, and the test itself is "somebody else on the host".
  * More than 800 lines: one world, whose start costs more than a case, for all cases.
  */
-#include "unit/gofer/fixture.h"
-#include "unit/sentry/vfs/world.h"
+#include "unit/sentry/fs/goferfs_world.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,61 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sentry/fs/goferfs/goferfs.h"
 #include "sentry/vfs/mount.h"
 
-static struct fixture *host;
 static bool mounted_shared;
-
-static void mount_at(const char *place, bool exclusive)
-{
-	struct superblock *sb;
-	struct path at;
-
-	assert_int_equal(w_mkdir(place), 0);
-	assert_int_equal(goferfs_mount(ROOT_RW, exclusive, &sb), 0);
-	assert_int_equal(path_walk(&world.as_root, NULL, place, 0, &at), 0);
-	assert_int_equal(vfs_attach(world.ns, sb, &at, 0, "none"), 0);
-	path_unref(&at);
-	superblock_unref(sb);
-}
-
-static void mount_both(void *arg)
-{
-	(void)arg;
-	mount_at("e", true);
-	mount_at("s", false);
-}
-
-static int setup(void **state)
-{
-	void *fixture = NULL;
-
-	if (world_setup(state) < 0 || fixture_setup(&fixture) < 0)
-		return -1;
-	host = fixture;
-	if (goferfs_connect(dup(host->sock)) < 0)
-		return -1;
-	in_fiber(mount_both, NULL);
-	return 0;
-}
-
-static void end_connection(void *arg)
-{
-	struct superblock *sb;
-
-	(void)arg;
-	(void)shutdown(host->sock, SHUT_RDWR);
-	(void)goferfs_mount(ROOT_RW, true, &sb);
-}
-
-static int teardown(void **state)
-{
-	void *fixture = host;
-
-	in_fiber(end_connection, NULL);
-	return world_teardown(state) < 0 || fixture_teardown(&fixture) < 0 ? -1 : 0;
-}
 
 static struct stat host_stat(const char *path)
 {
@@ -85,22 +32,7 @@ static struct stat host_stat(const char *path)
 
 static uint64_t requests(void)
 {
-	struct goferfs_counts counts;
-
-	goferfs_counts(&counts);
-	return counts.requests;
-}
-
-static void expect_text(const char *name, const char *text)
-{
-	char got[64] = "";
-	struct file *f;
-
-	assert_int_equal(w_open(name, O_RDONLY, &f), 0);
-	assert_int_equal(f_read(f, got, sizeof(got) - 1), strlen(text));
-	assert_string_equal(got, text);
-	assert_int_equal(f_read(f, got, sizeof(got)), 0);
-	file_unref(f);
+	return counts().requests;
 }
 
 static void do_data(void *arg)
@@ -957,7 +889,8 @@ static void a_gofer_that_breaks_the_protocol_is_left(void **state)
 	in_fiber(do_hostile, NULL);
 }
 
-#define GOFERFS_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define GOFERFS_TEST(name) \
+	cmocka_unit_test_setup_teardown(name, goferfs_world_setup, goferfs_world_teardown)
 
 int main(void)
 {

@@ -3,83 +3,17 @@
  * Bytes of small files that the client keeps, with a real gofer in a child whose root "rw" is at
  * "e" (exclusive) and "s" (shared). Whatever was kept, a reader gets what the host's file holds.
  */
-#include "unit/gofer/fixture.h"
-#include "unit/sentry/vfs/world.h"
+#include "unit/sentry/fs/goferfs_world.h"
 
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "sentry/core/kclock.h"
-#include "sentry/fs/goferfs/goferfs.h"
-#include "sentry/vfs/mount.h"
-
-static struct fixture *host;
-
-static void mount_at(const char *place, bool exclusive)
-{
-	struct superblock *sb;
-	struct path at;
-
-	assert_int_equal(w_mkdir(place), 0);
-	assert_int_equal(goferfs_mount(ROOT_RW, exclusive, &sb), 0);
-	assert_int_equal(path_walk(&world.as_root, NULL, place, 0, &at), 0);
-	assert_int_equal(vfs_attach(world.ns, sb, &at, 0, "none"), 0);
-	path_unref(&at);
-	superblock_unref(sb);
-}
-
-static void mount_both(void *arg)
-{
-	(void)arg;
-	mount_at("e", true);
-	mount_at("s", false);
-}
-
-static int setup(void **state)
-{
-	void *fixture = NULL;
-
-	if (world_setup(state) < 0 || fixture_setup(&fixture) < 0)
-		return -1;
-	host = fixture;
-	if (goferfs_connect(dup(host->sock)) < 0)
-		return -1;
-	in_fiber(mount_both, NULL);
-	return 0;
-}
-
-static void end_connection(void *arg)
-{
-	struct superblock *sb;
-
-	(void)arg;
-	(void)shutdown(host->sock, SHUT_RDWR);
-	(void)goferfs_mount(ROOT_RW, true, &sb);
-}
-
-static int teardown(void **state)
-{
-	void *fixture = host;
-
-	in_fiber(end_connection, NULL);
-	return world_teardown(state) < 0 || fixture_teardown(&fixture) < 0 ? -1 : 0;
-}
-
-static struct goferfs_counts counts(void)
-{
-	struct goferfs_counts c;
-
-	goferfs_counts(&c);
-	return c;
-}
 
 /* Read an hour from now: no read of the host's moves that. */
 static void put_settled(const char *path, const char *text)
@@ -97,18 +31,6 @@ static int64_t atime_of(const char *path)
 
 	assert_int_equal(fstatat(host->dir, path, &st, 0), 0);
 	return (int64_t)st.st_atim.tv_sec * 1000000000 + st.st_atim.tv_nsec;
-}
-
-static void expect_text(const char *name, const char *text)
-{
-	static char got[16384];
-	struct file *f;
-
-	assert_int_equal(w_open(name, O_RDONLY, &f), 0);
-	assert_int_equal(f_read(f, got, sizeof(got)), strlen(text));
-	assert_memory_equal(got, text, strlen(text));
-	assert_int_equal(f_read(f, got, sizeof(got)), 0);
-	file_unref(f);
 }
 
 /* It is there, and kept. */
@@ -339,7 +261,8 @@ static void what_is_kept_has_a_limit(void **state)
 	in_fiber(do_many, NULL);
 }
 
-#define CONTENT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define CONTENT_TEST(name) \
+	cmocka_unit_test_setup_teardown(name, goferfs_world_setup, goferfs_world_teardown)
 
 int main(void)
 {

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unit/sentry/fs/goferfs_world.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sentry/vfs/mount.h"
+
+struct fixture *host;
+
+static void mount_at(const char *place, bool exclusive)
+{
+	struct superblock *sb;
+	struct path at;
+
+	assert_int_equal(w_mkdir(place), 0);
+	assert_int_equal(goferfs_mount(ROOT_RW, exclusive, &sb), 0);
+	assert_int_equal(path_walk(&world.as_root, NULL, place, 0, &at), 0);
+	assert_int_equal(vfs_attach(world.ns, sb, &at, 0, "none"), 0);
+	path_unref(&at);
+	superblock_unref(sb);
+}
+
+static void mount_both(void *arg)
+{
+	(void)arg;
+	mount_at("e", true);
+	mount_at("s", false);
+}
+
+int goferfs_world_setup(void **state)
+{
+	void *fixture = NULL;
+
+	if (world_setup(state) < 0 || fixture_setup(&fixture) < 0)
+		return -1;
+	host = fixture;
+	if (goferfs_connect(dup(host->sock)) < 0)
+		return -1;
+	in_fiber(mount_both, NULL);
+	return 0;
+}
+
+void end_connection(void *arg)
+{
+	struct superblock *sb;
+
+	(void)arg;
+	(void)shutdown(host->sock, SHUT_RDWR);
+	(void)goferfs_mount(ROOT_RW, true, &sb);
+}
+
+int goferfs_world_teardown(void **state)
+{
+	void *fixture = host;
+
+	in_fiber(end_connection, NULL);
+	return world_teardown(state) < 0 || fixture_teardown(&fixture) < 0 ? -1 : 0;
+}
+
+struct goferfs_counts counts(void)
+{
+	struct goferfs_counts c;
+
+	goferfs_counts(&c);
+	return c;
+}
+
+void expect_text(const char *name, const char *text)
+{
+	static char got[16384];
+	struct file *f;
+
+	assert_int_equal(w_open(name, O_RDONLY, &f), 0);
+	assert_int_equal(f_read(f, got, sizeof(got)), strlen(text));
+	assert_memory_equal(got, text, strlen(text));
+	assert_int_equal(f_read(f, got, sizeof(got)), 0);
+	file_unref(f);
+}
