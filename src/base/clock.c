@@ -55,3 +55,11 @@ const char *clock_rfc3339(const struct timespec *when, bool fraction,
 	text[n + 1] = '\0';
 	return text;
 }
+
+int64_t clock_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}

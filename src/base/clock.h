@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * base/clock.h - times as text. UTC by arithmetic: gmtime(3) would read /etc/localtime first.
+ * base/clock.h - times as text, and the clock of deadlines. UTC by arithmetic: gmtime(3) would read
+ * /etc/localtime first.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <time.h>
 
 #define CLOCK_TEXT_MAX 40 /* bytes with the NUL */
@@ -16,3 +18,6 @@
  */
 const char *clock_rfc3339(const struct timespec *when, bool fraction,
 			  char text[static CLOCK_TEXT_MAX]);
+
+/* CLOCK_MONOTONIC in milliseconds. */
+int64_t clock_ms(void);

@@ -4,9 +4,9 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/stats.h"
@@ -49,14 +49,6 @@ static int print_oom(const struct container *c, struct err *err)
 	return out_flush(&out, err);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Read what made the descriptor readable: an eventfd's counter or inotify's records. */
 static bool drain(int fd)
 {
@@ -68,7 +60,7 @@ static bool drain(int fd)
 /* Until the container ends: statistics every interval, OOM events as they come. */
 static int watch(struct container *c, uint64_t interval_ms, int pidfd, int oom_fd, struct err *err)
 {
-	uint64_t next = now_ms() + interval_ms, kills = 0;
+	uint64_t next = (uint64_t)clock_ms() + interval_ms, kills = 0;
 	int r = 0;
 
 	if (oom_fd >= 0)
@@ -79,7 +71,7 @@ static int watch(struct container *c, uint64_t interval_ms, int pidfd, int oom_f
 			{ .fd = pidfd, .events = POLLIN },
 			{ .fd = oom_fd, .events = POLLIN },
 		};
-		const uint64_t now = now_ms();
+		const uint64_t now = (uint64_t)clock_ms();
 		const int n = poll(fds, 2, next > now ? (int)(next - now) : 0);
 
 		if (n < 0 && errno != EINTR)
@@ -89,7 +81,7 @@ static int watch(struct container *c, uint64_t interval_ms, int pidfd, int oom_f
 			r = print_oom(c, err);
 		if (n > 0 && fds[0].revents)
 			return 0;
-		if (r == 0 && now_ms() >= next) {
+		if (r == 0 && (uint64_t)clock_ms() >= next) {
 			r = print_stats(c, err);
 			next += interval_ms;
 		}

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/str.h"
 
 #define STAT_FIELD_STATE 3
@@ -30,21 +30,13 @@ int pidfd_kill(int pidfd, int signal)
 	return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0u) < 0 ? -errno : 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int pidfd_wait(int pidfd, int timeout_ms)
 {
-	const int64_t deadline = now_ms() + timeout_ms;
+	const int64_t deadline = clock_ms() + timeout_ms;
 	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
 
 	for (;;) {
-		int64_t left = timeout_ms < 0 ? -1 : deadline - now_ms();
+		int64_t left = timeout_ms < 0 ? -1 : deadline - clock_ms();
 		int n;
 
 		if (timeout_ms >= 0 && left < 0)

@@ -16,9 +16,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 
 #define TAIL_MAX 1024 /* bytes of standard error that are kept */
@@ -142,23 +142,15 @@ out_actions:
 	return r;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Wait for the end of the process. 0, or -ETIMEDOUT when `timeout_s` (0: none) went by. */
 static int wait_end(int pidfd, int pipe_fd, int timeout_s, struct tail *tail)
 {
-	const int64_t deadline = now_ms() + (int64_t)timeout_s * 1000;
+	const int64_t deadline = clock_ms() + (int64_t)timeout_s * 1000;
 	struct pollfd polls[] = { { .fd = pidfd, .events = POLLIN },
 				  { .fd = pipe_fd, .events = POLLIN } };
 
 	for (;;) {
-		int64_t left = timeout_s ? deadline - now_ms() : -1;
+		int64_t left = timeout_s ? deadline - clock_ms() : -1;
 
 		if (timeout_s && left <= 0)
 			return -ETIMEDOUT;

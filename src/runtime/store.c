@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
 
@@ -127,28 +128,22 @@ int store_open(int root_fd, const char *id, struct err *err)
 	return err_sys(err, -errno, "open directory of container %s", id);
 }
 
-/* By the clock, and not by the pauses: on a busy host they are longer. */
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int store_lock(int dir_fd, struct err *err)
 {
 	struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
 	int64_t begin = 0;
 	struct stat st;
 
-	/* Not for ever: a hook that hangs must not make delete hang, too. */
+	/*
+	 * Not for ever: a hook that hangs must not make delete hang, too. By the clock: on a busy
+	 * host the pauses are longer.
+	 */
 	while (flock(dir_fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_sys(err, -errno, "lock the container");
 		if (begin == 0)
-			begin = now_ms();
-		if (now_ms() - begin > LOCK_WAIT_S * 1000)
+			begin = clock_ms();
+		if (clock_ms() - begin > LOCK_WAIT_S * 1000)
 			return err_set(
 				err, -EBUSY,
 				"the container is busy: another call has been at work for %d s",
