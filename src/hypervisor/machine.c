@@ -61,6 +61,13 @@ static int check_devices(const struct machine *m, struct err *err)
 				       "virtual machine: network device %u with %u queues, where 1 "
 				       "to %u can be",
 				       i, nic->taps_len, MACHINE_QUEUES_MAX);
+		for (unsigned int q = 0; q < nic->taps_len; q++) {
+			if (nic->taps[q] < 0)
+				return err_set(err, -EINVAL,
+					       "virtual machine: queue %u of network device %u is "
+					       "not open",
+					       q, i);
+		}
 		/* The lowest bit of a hardware address means a group (IEEE 802). */
 		if (nic->mac[0] & 1)
 			return err_set(err, -EINVAL,

@@ -15,9 +15,8 @@
 #include "base/err.h"
 
 #define MACHINE_CPUS_MAX 64u /* CONFIG_NR_CPUS of guest/kernel.config */
-#define MACHINE_MEMORY_MIN                                                     \
-	(48ull << 20) /* bytes: below it the kernel and the agent do not start \
-		       */
+/* Bytes; with less the kernel and the agent do not start. */
+#define MACHINE_MEMORY_MIN (48ull << 20)
 #define MACHINE_MEMORY_MAX (1ull << 40)
 #define MACHINE_DISKS_MAX  16u
 #define MACHINE_NICS_MAX   8u

@@ -9,14 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/str.h"
 
 #define COMMAND_MAX 64u		/* bytes of a command's name, with the NUL */
 #define READ_CHUNK  (64u << 10) /* bytes */
+#define PUMP_READS  32u		/* of one qmp_pump(): who floods us keeps nobody */
 
 struct question {
 	uint64_t id;
@@ -36,14 +37,6 @@ struct qmp {
 	size_t scanned;			  /* bytes of it without a newline */
 	struct err broken;		  /* code 0: in order */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 int qmp_new(int fd, qmp_event_fn *on_event, void *arg, struct qmp **ret)
 {
@@ -201,10 +194,12 @@ int qmp_pump(struct qmp *qmp, struct err *err)
 {
 	int r = is_broken(qmp, err);
 
-	if (r == 0) {
-		do
-			r = read_some(qmp, err);
-		while (r > 0);
+	for (unsigned int i = 0; r == 0 && i < PUMP_READS; i++) {
+		const int came = read_some(qmp, err);
+
+		if (came == 0)
+			break;
+		r = came < 0 ? came : 0;
 	}
 	return r;
 }
@@ -217,7 +212,7 @@ static int await(const struct qmp *qmp, short events, int64_t deadline)
 	struct pollfd p = { .fd = qmp->fd, .events = events };
 
 	for (;;) {
-		const int64_t left = deadline - now_ms();
+		const int64_t left = deadline - clock_ms();
 		const int n = poll(&p, 1, left > 0 ? (int)left : 0);
 
 		if (n > 0)
@@ -293,7 +288,7 @@ static int ask(struct qmp *qmp, const char *command, json_t *arguments, int time
 	r = line_of(qmp->next_id, command, arguments, &line);
 	if (r < 0)
 		return err_sys(err, r, "QMP %s", command);
-	r = send_line(qmp, command, line, now_ms() + timeout_ms, err);
+	r = send_line(qmp, command, line, clock_ms() + timeout_ms, err);
 	if (r < 0)
 		return r;
 	*q = (struct question){ .id = qmp->next_id++ };
@@ -329,33 +324,43 @@ static int read_answer(const char *command, const json_t *answer, json_t **ret, 
 	return 0;
 }
 
-int qmp_answer(struct qmp *qmp, int timeout_ms, json_t **ret, struct err *err)
+/* Until the oldest question has its answer; events without end are none. */
+static int await_answer(struct qmp *qmp, const char *command, int timeout_ms, struct err *err)
 {
-	const int64_t deadline = now_ms() + timeout_ms;
-	AUTO_JSON json_t *answer = NULL;
-	struct question q;
-	int r = 0;
+	const int64_t deadline = clock_ms() + timeout_ms;
+	struct err why = { 0 };
 
-	if (qmp->pending_len == 0)
-		return err_set(err, -ENOENT, "QMP: nothing was asked");
-	q = qmp->pending[0];
 	while (qmp->answered == 0) {
-		r = is_broken(qmp, err);
+		int r = is_broken(qmp, err);
+
 		if (r == 0)
 			r = read_some(qmp, err);
 		if (r < 0)
-			return err_prefix(err, r, "%s", q.command);
-		if (r > 0)
+			return err_prefix(err, r, "%s", command);
+		if (r > 0 && (qmp->answered > 0 || clock_ms() < deadline))
 			continue;
-		r = await(qmp, POLLIN, deadline);
+		r = r > 0 ? -ETIMEDOUT : await(qmp, POLLIN, deadline);
 		if (r < 0) {
-			struct err why = { 0 };
-
-			(void)err_set(&why, r, "QMP %s: no answer within %d ms", q.command,
+			(void)err_set(&why, r, "QMP %s: no answer within %d ms", command,
 				      timeout_ms);
 			return broken(qmp, &why, err);
 		}
 	}
+	return 0;
+}
+
+int qmp_answer(struct qmp *qmp, int timeout_ms, json_t **ret, struct err *err)
+{
+	AUTO_JSON json_t *answer = NULL;
+	struct question q;
+	int r;
+
+	if (qmp->pending_len == 0)
+		return err_set(err, -ENOENT, "QMP: nothing was asked");
+	q = qmp->pending[0];
+	r = await_answer(qmp, q.command, timeout_ms, err);
+	if (r < 0)
+		return r;
 	answer = qmp->answers[0];
 	qmp->answered--;
 	qmp->pending_len--;

@@ -20,7 +20,10 @@
 
 struct qmp;
 
-/* An event of QEMU's; name and data (an object, or NULL) are borrowed for the call. */
+/*
+ * An event of QEMU's; name and data (an object, or NULL) are borrowed for the call, which may not
+ * use the client.
+ */
 typedef void qmp_event_fn(void *arg, const char *name, const json_t *data);
 
 /*
@@ -53,8 +56,8 @@ int qmp_call(struct qmp *qmp, const char *command, json_t *arguments, int timeou
 	     struct err *err);
 
 /*
- * Read what has come, without waiting, and deliver events. An answer that comes meanwhile is kept
- * for qmp_answer(). 0, -EPIPE, -EPROTO.
+ * Read what has come, a bounded part of it, without waiting, and deliver events. An answer that
+ * comes meanwhile is kept for qmp_answer(). 0, -EPIPE, -EPROTO.
  */
 int qmp_pump(struct qmp *qmp, struct err *err);
 

@@ -105,6 +105,9 @@ static void what_is_out_of_its_limits_is_named(void **state)
 	m.nics_len = 1;
 	refused(&m, "0 queues");
 	m.nics[0].taps_len = 1;
+	m.nics[0].taps[0] = -EBADF;
+	refused(&m, "queue 0 of network device 0 is not open");
+	m.nics[0].taps[0] = 30;
 	m.nics[0].mac[0] = 1;
 	refused(&m, "address of a group");
 }

@@ -3,6 +3,7 @@
 #include "lib/unit.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -188,6 +189,36 @@ static void silence_has_an_end(void **state)
 	(void)close(qemu);
 }
 
+/* Says the same event again and again, as long as anybody reads it. */
+static void *flood(void *arg)
+{
+	const int qemu = *(int *)arg;
+	static const char event[] = "{\"event\":\"RESUME\"}\n";
+
+	while (send(qemu, event, sizeof(event) - 1, MSG_NOSIGNAL) > 0)
+		;
+	return NULL;
+}
+
+static void events_without_end_keep_nobody(void **state)
+{
+	struct events events = { 0 };
+	struct err err = { 0 };
+	pthread_t thread;
+	int qemu;
+	struct qmp *qmp = connect_to(&qemu, &events);
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, flood, &qemu), 0);
+	assert_int_equal(qmp_pump(qmp, &err), 0);
+	assert_int_equal(qmp_call(qmp, "stop", NULL, SHORT_MS, NULL, &err), -ETIMEDOUT);
+	assert_says(err, "QMP stop: no answer within");
+	assert_true(events.count > 0);
+	qmp_free(qmp);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)close(qemu);
+}
+
 static void the_end_of_qemu_is_told_after_what_it_said(void **state)
 {
 	struct events events = { 0 };
@@ -248,6 +279,7 @@ int main(void)
 		cmocka_unit_test(lies_end_the_client),
 		cmocka_unit_test(a_line_has_an_end),
 		cmocka_unit_test(silence_has_an_end),
+		cmocka_unit_test(events_without_end_keep_nobody),
 		cmocka_unit_test(the_end_of_qemu_is_told_after_what_it_said),
 		cmocka_unit_test(who_does_not_read_is_waited_for_so_long),
 		cmocka_unit_test(names_have_a_limit),
