@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire/pump.h - descriptors behind the streams of a mux: what a process writes goes to the other
+ * end, what comes from there is written to its standard input.
+ *
+ * A pump has one stream and one descriptor, of which it reads or writes or, for a terminal, both.
+ * It stops reading while the stream has no room, and gives credit back only for what was written,
+ * so that at most AGENT_STREAM_CREDIT bytes of a stream are held here.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "wire/mux.h"
+
+struct pump;
+
+enum pump_direction {
+	PUMP_IN = 1,  /* descriptor -> stream */
+	PUMP_OUT = 2, /* stream -> descriptor */
+	PUMP_BOTH = 3,
+};
+
+/* Both directions that the pump has are over; the callee may free it. */
+typedef void pump_done_fn(void *arg, struct pump *pump);
+
+/*
+ * Open `stream` in the mux and serve it in the loop. `fd` becomes the pump's (also on failure). It
+ * may be shared with others (a terminal, a pipe of the engine): its O_NONBLOCK flag is not touched
+ * where that would change theirs; regular files are read and written as they are.
+ */
+int pump_new(struct loop *loop, struct mux *mux, uint32_t stream, int fd,
+	     enum pump_direction direction, pump_done_fn *done, void *arg, struct pump **ret,
+	     struct err *err);
+/* Closes descriptor and stream. Accepts NULL. */
+void pump_free(struct pump *pump);
+uint32_t pump_stream(const struct pump *pump);
+int pump_fd(const struct pump *pump); /* -EBADF once it was closed */
+
+/* What the owner of the mux passes on to the pump of a stream. */
+void pump_data(struct pump *pump, const void *bytes, size_t len);
+void pump_end(struct pump *pump, int error);
+void pump_room(struct pump *pump);
+/* Read what lies in the descriptor, then end: its writers may outlive the process. */
+void pump_drain(struct pump *pump);

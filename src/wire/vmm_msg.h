@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire/vmm_msg.h - what the runtime (src/runtime/vm) gives to caisson-vm (src/vmm), the supervisor
+ * of one virtual machine.
+ *
+ * caisson-vm is executed as `caisson-vm ID` with the descriptors of enum vmm_fd and no others, an
+ * empty environment and an empty root directory, as process 1 of its pid namespace. Its parent in
+ * the making has started QEMU and virtiofsd before the exec: they are its children.
+ *
+ * VMM_FD_DESCRIPTION is a sealed memfd: struct vmm_head, then the bodies of an AGENT_NETWORK and an
+ * AGENT_CREATE request (wire/agent_codec.h). Of CREATE's io only terminal, rows and cols count: the
+ * supervisor numbers the streams.
+ *
+ * VMM_FD_REPORT and VMM_FD_CONTROL speak wire/sentry_msg.h: READY when the agent has made the
+ * container, then one byte, then the control server, with these differences:
+ *   SENTRY_EXEC    the memfd holds the body of an AGENT_EXEC request (its id and io as above)
+ *   SENTRY_UPDATE  behind the request the body of an AGENT_UPDATE request
+ *   SENTRY_STATS   behind the reply struct agent_stats
+ *   SENTRY_DEBUG   value is an enum vmm_debug
+ * Process numbers are those of AGENT_CREATE's and AGENT_EXEC's answers.
+ *
+ * The exit status is the container's: the exit code, 128 + n for signal n; 137 when the machine
+ * ended under it, with a sentence in the log.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "wire/agent_msg.h"
+#include "wire/sentry_msg.h"
+
+#define VMM_MSG_MAGIC	0x4d564943u /* "CIVM" */
+#define VMM_MSG_VERSION 1u
+
+enum vmm_fd {
+	/* 0, 1 and 2 are /dev/null. */
+	VMM_FD_DESCRIPTION = 3,
+	VMM_FD_CONTROL, /* listening */
+	VMM_FD_REPORT,	/* to the runtime that makes the container */
+	VMM_FD_LOG,	/* opened for appending, or /dev/null */
+	VMM_FD_MONITOR, /* QMP of QEMU, connected */
+	VMM_FD_AGENT,	/* the agent's channel, connected */
+	VMM_FD_CONSOLE, /* what the guest's kernel says, connected */
+	VMM_FD_WORDS,	/* pipe: standard error of QEMU and virtiofsd */
+	VMM_FD_STDIO,	/* the container's 0, 1, 2; closed ones stay so */
+	VMM_FDS = VMM_FD_STDIO + 3,
+};
+
+struct vmm_head {
+	uint32_t magic, version;
+	int32_t qemu_pid, files_pid; /* children; 0: none */
+	uint32_t accel;		     /* enum machine_accel */
+	uint32_t cpus;
+	uint64_t memory;		  /* bytes */
+	uint32_t boot_ms;		  /* so long the agent may take for its HELLO */
+	uint32_t flags;			  /* enum vmm_flags */
+	uint32_t network_len, create_len; /* bytes of the two bodies */
+	uint64_t begin_ns; /* CLOCK_MONOTONIC when the runtime began, for the times it reports */
+};
+_Static_assert(sizeof(struct vmm_head) == 56, "wire");
+
+enum vmm_flags {
+	VMM_RESTORED = 1u << 0,	     /* a clone of a template: AGENT_RESET goes first */
+	VMM_DEBUG_CONSOLE = 1u << 1, /* the configuration allows VMM_DEBUG_SHELL */
+};
+
+enum vmm_debug {
+	VMM_DEBUG_CONSOLE_TAIL = 1, /* what the guest's kernel said last */
+	VMM_DEBUG_METRICS,	    /* of supervisor, monitor and agent; times of the start */
+	VMM_DEBUG_TASKS,	    /* this and what follows: AGENT_DEBUG */
+	VMM_DEBUG_MOUNTS,
+	VMM_DEBUG_DMESG,
+};
