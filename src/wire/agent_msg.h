@@ -122,7 +122,10 @@ struct agent_container {
 	const char *id;
 };
 
-/* Streams of a process; 0: /dev/null. With a terminal `in` and `out` are its two directions. */
+/*
+ * Streams of a process; 0: /dev/null. With a terminal `in` and `out` are one stream, its two
+ * directions, and `err` is 0; an END of either side is a hang-up.
+ */
 struct agent_io {
 	uint32_t in, out, err;
 	uint32_t terminal; /* 0 or 1 */

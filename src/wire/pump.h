@@ -24,7 +24,10 @@ enum pump_direction {
 	PUMP_BOTH = 3,
 };
 
-/* Both directions that the pump has are over; the callee may free it. */
+/*
+ * The pump is over, and what had come for the descriptor is written; the callee may free it. Of
+ * PUMP_BOTH either side's end is enough: the terminal has hung up.
+ */
 typedef void pump_done_fn(void *arg, struct pump *pump);
 
 /*
