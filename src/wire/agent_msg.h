@@ -109,6 +109,7 @@ enum agent_event {
 #define AGENT_ADDRESSES_MAX  64u
 #define AGENT_ROUTES_MAX     256u
 #define AGENT_NEIGHBOURS_MAX 256u
+#define AGENT_RULES_MAX	     64u
 #define AGENT_PROCESSES_MAX  4096u
 #define AGENT_DEBUG_MAX	     (512u << 10)
 
@@ -217,8 +218,10 @@ struct agent_link {
 	const char *name; /* as it shall be named; "lo" is up already */
 	uint8_t mac[6];	  /* by which the device is found */
 	uint32_t mtu;
-	uint32_t flags; /* IFF_* that shall be set besides IFF_UP: NOARP, MULTICAST, PROMISC... */
+	uint32_t flags; /* IFF_* that shall be set besides IFF_UP: NOARP, MULTICAST, PROMISC...;
+			   AGENT_LINK_* */
 };
+#define AGENT_LINK_NO_IPV6 (1u << 31) /* disable_ipv6 of the device */
 
 struct agent_address {
 	uint32_t link; /* index of links */
@@ -229,9 +232,9 @@ struct agent_address {
 };
 
 struct agent_route {
-	uint32_t link;
-	struct agent_ip to;					   /* prefix 0: default */
-	struct agent_ip gateway, source;			   /* family 0: none */
+	uint32_t link;			 /* of no meaning: unreachable... */
+	struct agent_ip to;		 /* prefix 0: default */
+	struct agent_ip gateway, source; /* family 0: none */
 	uint32_t scope, protocol, type, table, metric, flags, mtu; /* as of rtnetlink(7) */
 };
 
@@ -240,6 +243,15 @@ struct agent_neighbour {
 	struct agent_ip ip;
 	uint8_t mac[6];
 	uint32_t state; /* NUD_* */
+};
+
+/* ip-rule(8); what is 0 (family, mark and mask, 1 + index of a link) is not asked for. */
+struct agent_rule {
+	uint32_t family; /* AF_INET, AF_INET6 */
+	struct agent_ip from, to;
+	uint32_t in_link, out_link;		 /* 1 + index of links */
+	uint32_t priority, table, action, flags; /* FR_ACT_*, FIB_RULE_INVERT */
+	uint32_t mark, mask;
 };
 
 struct agent_network {
@@ -251,6 +263,8 @@ struct agent_network {
 	uint32_t routes_len;
 	struct agent_neighbour neighbours[AGENT_NEIGHBOURS_MAX];
 	uint32_t neighbours_len;
+	struct agent_rule rules[AGENT_RULES_MAX];
+	uint32_t rules_len;
 };
 
 struct agent_online {
