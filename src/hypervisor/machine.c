@@ -28,10 +28,8 @@ static int check_kernel(const struct machine *m, struct err *err)
 {
 	if (m->type >= MACHINE_TYPES)
 		return err_set(err, -EINVAL, "virtual machine: machine type %d", (int)m->type);
-	if (!m->kernel || *m->kernel != '/')
-		return err_set(err, -EINVAL,
-			       "virtual machine: the kernel's path %s is not absolute",
-			       m->kernel ? m->kernel : "(none)");
+	if (m->kernel < 0)
+		return err_set(err, -EINVAL, "virtual machine: no kernel");
 	if (m->words && strlen(m->words) >= MACHINE_WORDS_MAX)
 		return err_set(err, -EINVAL,
 			       "virtual machine: the kernel's command line has more than %u bytes",

@@ -2,9 +2,10 @@
 /*
  * hypervisor/machine.h - a virtual machine as whoever wants one describes it.
  *
- * Everything that the monitor opens is given as a descriptor, which it inherits under the same
- * number; only the kernel is a path, as no monitor takes it otherwise. Numbers are checked by
- * machine_check(), so that no argument of a monitor is ever made of unchecked text.
+ * Everything that the monitor uses is given as a descriptor, which it inherits under the same
+ * number; kernel and image, which no monitor takes so, it finds by names in its root directory
+ * (qemu.h). Numbers are checked by machine_check(), so that no argument of a monitor is ever made
+ * of unchecked text.
  */
 #pragma once
 
@@ -49,15 +50,15 @@ struct machine {
 	enum machine_accel accel;
 	enum machine_type type;
 	unsigned int cpus;
-	uint64_t memory;    /* bytes */
-	const char *kernel; /* a vmlinux with a PVH entry */
-	int initrd;	    /* the image; -EBADF: none */
-	const char *words;  /* of the kernel's command line besides those of the machine; or NULL */
-	uint64_t tsc_khz;   /* of the host's time stamp counter; 0: not known */
-	int monitor;	    /* connected socket: the monitor's own protocol */
-	int agent;	    /* connected socket: the agent's channel */
-	int console;	    /* connected socket: what the guest's kernel says */
-	int files;	    /* connected socket to virtiofsd; -EBADF: none. Memory is shared then */
+	uint64_t memory;   /* bytes */
+	int kernel;	   /* a vmlinux with a PVH entry; O_PATH is enough */
+	int initrd;	   /* the image, likewise; -EBADF: none */
+	const char *words; /* of the kernel's command line besides those of the machine; or NULL */
+	uint64_t tsc_khz;  /* of the host's time stamp counter; 0: not known */
+	int monitor;	   /* connected socket: the monitor's own protocol */
+	int agent;	   /* connected socket: the agent's channel */
+	int console;	   /* connected socket: what the guest's kernel says */
+	int files;	   /* connected socket to virtiofsd; -EBADF: none. Memory is shared then */
 	struct machine_disk disks[MACHINE_DISKS_MAX];
 	unsigned int disks_len;
 	struct machine_nic nics[MACHINE_NICS_MAX];

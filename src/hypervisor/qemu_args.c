@@ -178,10 +178,10 @@ static void add_kernel(struct args *a, const struct machine *m)
 	AUTO_FREE char *words = NULL;
 
 	add(a, "-kernel");
-	add_text(a, m->kernel);
+	add(a, QEMU_KERNEL);
 	if (m->initrd >= 0) {
 		add(a, "-initrd");
-		add(a, "/proc/self/fd/%d", m->initrd);
+		add(a, QEMU_IMAGE);
 	}
 	if (!a->error)
 		a->error = qemu_words(m, &words);

@@ -5,6 +5,10 @@
 #include "base/err.h"
 #include "hypervisor/machine.h"
 
+/* Where the monitor finds them (qemu.c). */
+#define QEMU_KERNEL "/kernel"
+#define QEMU_IMAGE  "/image"
+
 /*
  * The arguments for `program`, NULL-terminated, the caller's (strv_free()). Nothing is opened, and
  * no argument depends on anything but `m`: two machines of one description have the same. -EINVAL
