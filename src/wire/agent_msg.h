@@ -226,6 +226,7 @@ struct agent_link {
 struct agent_address {
 	uint32_t link; /* index of links */
 	struct agent_ip ip;
+	struct agent_ip peer; /* other end of a point-to-point address, the prefix is its; or 0 */
 	uint8_t broadcast[4]; /* of AF_INET; 0: none */
 	uint32_t scope;	      /* RT_SCOPE_* */
 	uint32_t flags;	      /* IFA_F_* */
