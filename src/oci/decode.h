@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * oci/decode.h - JSON objects to C structs by tables.
+ * oci/decode.h - JSON objects to C structs by tables; oci/encode.h goes the other way.
  *
  * A struct oci_object is the schema of one JSON object: its keys, the type of each and where in a C
  * struct its value goes. Reading follows the specification and Go's encoding/json, which every
@@ -47,7 +47,7 @@ enum oci_kind {
 	OCI_FLAGS,	/* uint64_t: the values of a list of words, or-ed */
 	OCI_OBJECT,	/* the struct that `object` describes, in place */
 	OCI_LIST,	/* T *items at offset, size_t at len_offset; T described by `object` */
-	OCI_CUSTOM,	/* `read` does it */
+	OCI_CUSTOM,	/* `read` and `write` do it */
 };
 
 struct oci_word {
@@ -56,6 +56,7 @@ struct oci_word {
 };
 
 struct oci_object;
+struct oci_encoder;
 
 struct oci_field {
 	const char *key;
@@ -65,9 +66,11 @@ struct oci_field {
 	int64_t min;
 	uint64_t max;
 	const struct oci_word *words;
-	const struct oci_object *object;
+	const struct oci_object *object; /* of OCI_CUSTOM: of its items, for who walks the tables */
 	int (*read)(struct oci_decoder *d, const struct oci_path *at, const struct oci_value *value,
 		    void *to);
+	/* The reverse (oci/encode.h): writes nothing when there is nothing. */
+	int (*write)(struct oci_encoder *e, const char *key, const void *from);
 };
 
 #define OCI_FIELDS_MAX 64 /* per object: one bit each for `required` */

@@ -11,6 +11,7 @@
 #include "oci/decode.h"
 #include "oci/spec.h"
 
+extern const struct oci_object oci_schema_spec;	     /* struct oci_spec */
 extern const struct oci_object oci_schema_process;   /* struct oci_process */
 extern const struct oci_object oci_schema_hooks;     /* struct oci_hooks */
 extern const struct oci_object oci_schema_linux;     /* struct oci_linux */
@@ -41,7 +42,11 @@ bool oci_is_net_device_name(const char *name);
 	.len_offset = offsetof(type, member.len), .object = (of)
 #define OCI_FIELD_OBJECT(type, member, name, of) \
 	.key = (name), .kind = OCI_OBJECT, .offset = offsetof(type, member), .object = (of)
-#define OCI_FIELD_CUSTOM(type, member, name, reader) \
-	.key = (name), .kind = OCI_CUSTOM, .offset = offsetof(type, member), .read = (reader)
+#define OCI_FIELD_CUSTOM(type, member, name, how)                                                \
+	.key = (name), .kind = OCI_CUSTOM, .offset = offsetof(type, member), .read = read_##how, \
+	.write = write_##how
+/* The functions see the parent's struct. */
+#define OCI_FIELD_PARENT(name, how) \
+	.key = (name), .kind = OCI_CUSTOM, .read = read_##how, .write = write_##how
 #define OCI_FIELD_WORD(type, member, name, table) \
 	.key = (name), .kind = OCI_WORD, .offset = offsetof(type, member), .words = (table)

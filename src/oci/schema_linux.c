@@ -7,6 +7,7 @@
 #include <sys/personality.h>
 
 #include "base/str.h"
+#include "oci/encode.h"
 
 /* ---- namespaces and their settings ---------------------------------------------------------- */
 
@@ -61,6 +62,27 @@ static int read_namespaces(struct oci_decoder *d, const struct oci_path *at,
 		*ns = (struct oci_namespace){ .set = true, .path = path };
 	}
 	return 0;
+}
+
+static int write_namespaces(struct oci_encoder *e, const char *key, const void *from)
+{
+	const struct oci_namespace *all = from;
+	bool any = false;
+	int r = 0;
+
+	for (uint32_t i = 0; i < OCI_NS_MAX; i++)
+		any = any || all[i].set;
+	if (!any)
+		return 0;
+	oci_write_begin(&e->json, key, '[');
+	for (uint32_t i = 0; r == 0 && i < OCI_NS_MAX; i++) {
+		const struct ns_entry entry = { .type = i, .path = all[i].path };
+
+		if (all[i].set)
+			r = oci_encode_object(e, NULL, &ns_object, &entry);
+	}
+	oci_write_end(&e->json, ']');
+	return r;
 }
 
 static int check_id_map(struct oci_decoder *d, const struct oci_path *at, void *object)
@@ -125,6 +147,23 @@ static int read_time_offsets(struct oci_decoder *d, const struct oci_path *at,
 	return 0;
 }
 
+static int write_time_offsets(struct oci_encoder *e, const char *key, const void *from)
+{
+	const struct oci_linux *linux = from;
+	int r = 0;
+
+	if (!linux->monotonic_offset.set && !linux->boottime_offset.set)
+		return 0;
+	oci_write_begin(&e->json, key, '{');
+	if (linux->monotonic_offset.set)
+		r = oci_encode_object(e, "monotonic", &time_offset_object,
+				      &linux->monotonic_offset);
+	if (r == 0 && linux->boottime_offset.set)
+		r = oci_encode_object(e, "boottime", &time_offset_object, &linux->boottime_offset);
+	oci_write_end(&e->json, '}');
+	return r;
+}
+
 /* ---- devices -------------------------------------------------------------------------------- */
 
 static int read_device_type(struct oci_decoder *d, const struct oci_path *at,
@@ -141,6 +180,13 @@ static int read_device_type(struct oci_decoder *d, const struct oci_path *at,
 	return 0;
 }
 
+static int write_device_type(struct oci_encoder *e, const char *key, const void *from)
+{
+	const char word[] = { *(const char *)from, '\0' };
+
+	return word[0] ? oci_encode_string(e, key, word) : oci_encode_refuse(e, key, "missing");
+}
+
 static int check_device(struct oci_decoder *d, const struct oci_path *at, void *object)
 {
 	const struct oci_device *dev = object;
@@ -153,7 +199,7 @@ static int check_device(struct oci_decoder *d, const struct oci_path *at, void *
 /* Linux has 12 bits of major and 20 of minor number (makedev() in linux/kdev_t.h). */
 static const struct oci_field device_fields[] = {
 	{ OCI_FIELD(struct oci_device, path, "path", OCI_STRING), .required = true },
-	{ OCI_FIELD_CUSTOM(struct oci_device, type, "type", read_device_type), .required = true },
+	{ OCI_FIELD_CUSTOM(struct oci_device, type, "type", device_type), .required = true },
 	{ OCI_FIELD(struct oci_device, major, "major", OCI_INT64), .max = 0xfff },
 	{ OCI_FIELD(struct oci_device, minor, "minor", OCI_INT64), .max = 0xfffff },
 	{ OCI_FIELD(struct oci_device, file_mode, "fileMode", OCI_OPT_UINT64), .max = UINT32_MAX },
@@ -212,6 +258,23 @@ static int read_net_devices(struct oci_decoder *d, const struct oci_path *at,
 		linux->net_devices_len++;
 	}
 	return 0;
+}
+
+static int write_net_devices(struct oci_encoder *e, const char *key, const void *from)
+{
+	const struct oci_linux *linux = from;
+	int r = 0;
+
+	if (!linux->net_devices)
+		return 0;
+	oci_write_begin(&e->json, key, '{');
+	for (size_t i = 0; r == 0 && i < linux->net_devices_len; i++) {
+		const struct oci_net_device *dev = &linux->net_devices[i];
+
+		r = oci_encode_object(e, dev->host_name, &net_device_object, dev);
+	}
+	oci_write_end(&e->json, '}');
+	return r;
 }
 
 /* ---- intelRdt, memoryPolicy, personality, rootfsPropagation --------------------------------- */
@@ -349,6 +412,14 @@ static int read_personality(struct oci_decoder *d, const struct oci_path *at,
 	return 0;
 }
 
+static int write_personality(struct oci_encoder *e, const char *key, const void *from)
+{
+	const struct oci_linux *linux = from;
+	const struct personality_entry p = { .domain = (uint32_t)linux->personality };
+
+	return linux->personality_set ? oci_encode_object(e, key, &personality_object, &p) : 0;
+}
+
 static int check_linux(struct oci_decoder *d, const struct oci_path *at, void *object)
 {
 	static const char *const words[] = { "shared",	"slave",  "private",  "unbindable",
@@ -367,12 +438,12 @@ static int check_linux(struct oci_decoder *d, const struct oci_path *at, void *o
 }
 
 static const struct oci_field linux_fields[] = {
-	{ OCI_FIELD_CUSTOM(struct oci_linux, ns, "namespaces", read_namespaces) },
+	{ OCI_FIELD_CUSTOM(struct oci_linux, ns, "namespaces", namespaces), .object = &ns_object },
 	{ OCI_FIELD_ITEMS(struct oci_linux, uid_maps, "uidMappings", &oci_schema_id_map) },
 	{ OCI_FIELD_ITEMS(struct oci_linux, gid_maps, "gidMappings", &oci_schema_id_map) },
-	{ .key = "timeOffsets", .kind = OCI_CUSTOM, .read = read_time_offsets },
+	{ OCI_FIELD_PARENT("timeOffsets", time_offsets), .object = &time_offset_object },
 	{ OCI_FIELD_LIST(struct oci_linux, devices, "devices", &device_object) },
-	{ .key = "netDevices", .kind = OCI_CUSTOM, .read = read_net_devices },
+	{ OCI_FIELD_PARENT("netDevices", net_devices), .object = &net_device_object },
 	{ OCI_FIELD(struct oci_linux, cgroups_path, "cgroupsPath", OCI_STRING) },
 	{ OCI_FIELD_OBJECT(struct oci_linux, resources, "resources", &oci_schema_resources) },
 	{ OCI_FIELD(struct oci_linux, rootfs_propagation, "rootfsPropagation", OCI_STRING) },
@@ -384,7 +455,7 @@ static const struct oci_field linux_fields[] = {
 	{ OCI_FIELD_OBJECT(struct oci_linux, intel_rdt, "intelRdt", &intel_rdt_object) },
 	{ OCI_FIELD_OBJECT(struct oci_linux, memory_policy, "memoryPolicy",
 			   &memory_policy_object) },
-	{ .key = "personality", .kind = OCI_CUSTOM, .read = read_personality },
+	{ OCI_FIELD_PARENT("personality", personality), .object = &personality_object },
 };
 
 const struct oci_object oci_schema_linux = {

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "base/str.h"
+#include "oci/encode.h"
 
 /* Newer than some installed kernel headers: sched_setattr(2). */
 #ifndef SCHED_ISO
@@ -111,12 +112,30 @@ static int read_cap_set(struct oci_decoder *d, const struct oci_path *at,
 	return 0;
 }
 
+static int write_cap_set(struct oci_encoder *e, const char *key, const void *from)
+{
+	uint64_t set = *(const uint64_t *)from;
+
+	if (set == 0)
+		return 0;
+	oci_write_begin(&e->json, key, '[');
+	for (unsigned int i = 0; i < ARRAY_LEN(cap_names); i++) {
+		if (set >> i & 1)
+			oci_write_string(&e->json, NULL, cap_names[i]);
+		set &= ~(UINT64_C(1) << i);
+	}
+	oci_write_end(&e->json, ']');
+	return set ? oci_encode_refuse(e, key, "no name for the capabilities %#llx",
+				       (unsigned long long)set)
+		   : 0;
+}
+
 static const struct oci_field caps_fields[] = {
-	{ OCI_FIELD_CUSTOM(struct oci_caps, bounding, "bounding", read_cap_set) },
-	{ OCI_FIELD_CUSTOM(struct oci_caps, effective, "effective", read_cap_set) },
-	{ OCI_FIELD_CUSTOM(struct oci_caps, inheritable, "inheritable", read_cap_set) },
-	{ OCI_FIELD_CUSTOM(struct oci_caps, permitted, "permitted", read_cap_set) },
-	{ OCI_FIELD_CUSTOM(struct oci_caps, ambient, "ambient", read_cap_set) },
+	{ OCI_FIELD_CUSTOM(struct oci_caps, bounding, "bounding", cap_set) },
+	{ OCI_FIELD_CUSTOM(struct oci_caps, effective, "effective", cap_set) },
+	{ OCI_FIELD_CUSTOM(struct oci_caps, inheritable, "inheritable", cap_set) },
+	{ OCI_FIELD_CUSTOM(struct oci_caps, permitted, "permitted", cap_set) },
+	{ OCI_FIELD_CUSTOM(struct oci_caps, ambient, "ambient", cap_set) },
 };
 
 static const struct oci_object caps_object = {
@@ -320,11 +339,24 @@ static int read_gids(struct oci_decoder *d, const struct oci_path *at,
 	return 0;
 }
 
+static int write_gids(struct oci_encoder *e, const char *key, const void *from)
+{
+	const struct oci_user *user = from;
+
+	if (!user->additional_gids)
+		return 0;
+	oci_write_begin(&e->json, key, '[');
+	for (size_t i = 0; i < user->additional_gids_len; i++)
+		oci_write_uint(&e->json, NULL, user->additional_gids[i]);
+	oci_write_end(&e->json, ']');
+	return 0;
+}
+
 static const struct oci_field user_fields[] = {
 	{ OCI_FIELD(struct oci_user, uid, "uid", OCI_UINT32) },
 	{ OCI_FIELD(struct oci_user, gid, "gid", OCI_UINT32) },
 	{ OCI_FIELD(struct oci_user, umask, "umask", OCI_OPT_UINT64), .max = UINT32_MAX },
-	{ .key = "additionalGids", .kind = OCI_CUSTOM, .read = read_gids },
+	{ OCI_FIELD_PARENT("additionalGids", gids) },
 	{ OCI_FIELD(struct oci_user, username, "username", OCI_STRING) },
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "oci/encode.h"
 
 /* ---- devices -------------------------------------------------------------------------------- */
 
@@ -22,6 +23,13 @@ static int read_rule_type(struct oci_decoder *d, const struct oci_path *at,
 	return 0;
 }
 
+static int write_rule_type(struct oci_encoder *e, const char *key, const void *from)
+{
+	const char word[] = { *(const char *)from, '\0' };
+
+	return word[0] == 'a' ? 0 : oci_encode_string(e, key, word);
+}
+
 /* -1 reads as "all"; the offset by one lets an absent number be told from 0 (see check_rule()). */
 static int read_rule_number(struct oci_decoder *d, const struct oci_path *at,
 			    const struct oci_value *value, void *to)
@@ -35,6 +43,15 @@ static int read_rule_number(struct oci_decoder *d, const struct oci_path *at,
 	if (r < 0)
 		return r;
 	*(int64_t *)to = n + 1;
+	return 0;
+}
+
+static int write_rule_number(struct oci_encoder *e, const char *key, const void *from)
+{
+	const int64_t n = *(const int64_t *)from;
+
+	if (n != -1)
+		oci_write_int(&e->json, key, n);
 	return 0;
 }
 
@@ -54,9 +71,9 @@ static int check_rule(struct oci_decoder *d, const struct oci_path *at, void *ob
 
 static const struct oci_field rule_fields[] = {
 	{ OCI_FIELD(struct oci_device_rule, allow, "allow", OCI_BOOL), .required = true },
-	{ OCI_FIELD_CUSTOM(struct oci_device_rule, type, "type", read_rule_type) },
-	{ OCI_FIELD_CUSTOM(struct oci_device_rule, major, "major", read_rule_number) },
-	{ OCI_FIELD_CUSTOM(struct oci_device_rule, minor, "minor", read_rule_number) },
+	{ OCI_FIELD_CUSTOM(struct oci_device_rule, type, "type", rule_type) },
+	{ OCI_FIELD_CUSTOM(struct oci_device_rule, major, "major", rule_number) },
+	{ OCI_FIELD_CUSTOM(struct oci_device_rule, minor, "minor", rule_number) },
 	{ OCI_FIELD(struct oci_device_rule, access, "access", OCI_STRING) },
 };
 
@@ -273,6 +290,20 @@ static int read_rdma(struct oci_decoder *d, const struct oci_path *at,
 	return 0;
 }
 
+static int write_rdma(struct oci_encoder *e, const char *key, const void *from)
+{
+	const struct oci_resources *res = from;
+	int r = 0;
+
+	if (!res->rdma)
+		return 0;
+	oci_write_begin(&e->json, key, '{');
+	for (size_t i = 0; r == 0 && i < res->rdma_len; i++)
+		r = oci_encode_object(e, res->rdma[i].name, &rdma_object, &res->rdma[i]);
+	oci_write_end(&e->json, '}');
+	return r;
+}
+
 /* ---- resources ------------------------------------------------------------------------------ */
 
 /* The keys are names of files in the container's own cgroup: config-linux.md#unified. */
@@ -302,7 +333,7 @@ static const struct oci_field resources_fields[] = {
 	{ OCI_FIELD_LIST(struct oci_resources, hugepage_limits, "hugepageLimits",
 			 &hugepage_object) },
 	{ .key = "network", .kind = OCI_OBJECT, .object = &network_object },
-	{ .key = "rdma", .kind = OCI_CUSTOM, .read = read_rdma },
+	{ OCI_FIELD_PARENT("rdma", rdma), .object = &rdma_object },
 	{ OCI_FIELD(struct oci_resources, unified, "unified", OCI_STRINGMAP) },
 };
 

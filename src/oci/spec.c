@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "oci/encode.h"
 #include "oci/schema.h"
 
 static const struct oci_field mount_fields[] = {
@@ -48,6 +49,15 @@ static int read_presence(struct oci_decoder *d, const struct oci_path *at,
 	return 0;
 }
 
+static int write_presence(struct oci_encoder *e, const char *key, const void *from)
+{
+	if (*(const bool *)from) {
+		oci_write_begin(&e->json, key, '{');
+		oci_write_end(&e->json, '}');
+	}
+	return 0;
+}
+
 static int read_linux(struct oci_decoder *d, const struct oci_path *at,
 		      const struct oci_value *value, void *to)
 {
@@ -55,6 +65,13 @@ static int read_linux(struct oci_decoder *d, const struct oci_path *at,
 
 	spec->has_linux = true;
 	return oci_decode_object(d, at, value, &oci_schema_linux, &spec->linux);
+}
+
+static int write_linux(struct oci_encoder *e, const char *key, const void *from)
+{
+	const struct oci_spec *spec = from;
+
+	return spec->has_linux ? oci_encode_object(e, key, &oci_schema_linux, &spec->linux) : 0;
 }
 
 static const struct oci_field spec_fields[] = {
@@ -66,14 +83,14 @@ static const struct oci_field spec_fields[] = {
 	{ OCI_FIELD(struct oci_spec, domainname, "domainname", OCI_STRING) },
 	{ OCI_FIELD_OBJECT(struct oci_spec, hooks, "hooks", &oci_schema_hooks) },
 	{ OCI_FIELD(struct oci_spec, annotations, "annotations", OCI_STRINGMAP) },
-	{ .key = "linux", .kind = OCI_CUSTOM, .read = read_linux },
-	{ OCI_FIELD_CUSTOM(struct oci_spec, has_vm, "vm", read_presence) },
-	{ OCI_FIELD_CUSTOM(struct oci_spec, has_windows, "windows", read_presence) },
-	{ OCI_FIELD_CUSTOM(struct oci_spec, has_solaris, "solaris", read_presence) },
-	{ OCI_FIELD_CUSTOM(struct oci_spec, has_zos, "zos", read_presence) },
+	{ OCI_FIELD_PARENT("linux", linux), .object = &oci_schema_linux },
+	{ OCI_FIELD_CUSTOM(struct oci_spec, has_vm, "vm", presence) },
+	{ OCI_FIELD_CUSTOM(struct oci_spec, has_windows, "windows", presence) },
+	{ OCI_FIELD_CUSTOM(struct oci_spec, has_solaris, "solaris", presence) },
+	{ OCI_FIELD_CUSTOM(struct oci_spec, has_zos, "zos", presence) },
 };
 
-static const struct oci_object spec_object = {
+const struct oci_object oci_schema_spec = {
 	.fields = spec_fields,
 	.fields_len = ARRAY_LEN(spec_fields),
 	.size = sizeof(struct oci_spec),
@@ -86,7 +103,7 @@ struct document_kind {
 	bool whole; /* a config.json, judged as a whole */
 };
 
-static const struct document_kind config_document = { &spec_object, 0, true };
+static const struct document_kind config_document = { &oci_schema_spec, 0, true };
 static const struct document_kind process_document = { &oci_schema_process,
 						       offsetof(struct oci_spec, process), false };
 static const struct document_kind resources_document = { &oci_schema_resources,

@@ -35,6 +35,8 @@ static void put_escaped(struct buf *out, const char *s)
 
 static void new_line(struct oci_writer *w)
 {
+	if (w->compact)
+		return;
 	(void)buf_append(w->out, "\n", 1);
 	for (unsigned int i = 0; i < w->depth * w->indent; i++)
 		(void)buf_append(w->out, " ", 1);
@@ -50,7 +52,7 @@ static void begin_value(struct oci_writer *w, const char *key)
 	w->filled = true;
 	if (key) {
 		put_escaped(w->out, key);
-		(void)buf_puts(w->out, ": ");
+		(void)buf_puts(w->out, w->compact ? ":" : ": ");
 	}
 }
 
@@ -81,6 +83,12 @@ void oci_write_int(struct oci_writer *w, const char *key, int64_t value)
 {
 	begin_value(w, key);
 	(void)buf_printf(w->out, "%" PRId64, value);
+}
+
+void oci_write_uint(struct oci_writer *w, const char *key, uint64_t value)
+{
+	begin_value(w, key);
+	(void)buf_printf(w->out, "%" PRIu64, value);
 }
 
 void oci_write_bool(struct oci_writer *w, const char *key, bool value)

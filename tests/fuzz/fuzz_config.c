@@ -2,13 +2,15 @@
 /*
  * tests/fuzz/fuzz_config.c - everything that reads documents of engines: config.json, process.json
  * and resources. Beyond "no crash": a refusal has a message, and an accepted document keeps what
- * its reader promises.
+ * its reader promises and reads back from what is written of it.
  */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "oci/encode.h"
 #include "oci/spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -79,6 +81,20 @@ static void check_spec(const struct oci_spec *spec)
 	require(!spec->hostname || spec->linux.ns[OCI_NS_UTS].set);
 }
 
+/* Written, read and written again it is the same text. */
+static void check_written(const struct oci_spec *spec)
+{
+	AUTO_BUF struct buf once = { 0 }, twice = { 0 };
+	struct oci_spec *again = NULL;
+
+	require(oci_spec_write(spec, &once, NULL) == 0);
+	require(oci_spec_parse(once.data, once.len, "f", &again, NULL) == 0);
+	check_spec(again);
+	require(oci_spec_write(again, &twice, NULL) == 0);
+	require(strcmp(once.data, twice.data) == 0);
+	oci_spec_free(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
@@ -87,10 +103,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int r;
 
 	r = oci_spec_parse(text, size, "f", &spec, &err);
-	if (r == 0)
+	if (r == 0) {
 		check_spec(spec);
-	else
+		check_written(spec);
+	} else {
 		check_refusal(r, &err);
+	}
 	oci_spec_free(spec);
 
 	spec = NULL;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "document.h"
+#include "oci/encode.h"
 #include "oci/features.h"
 #include "oci/spec.h"
 #include "oci/spec_default.h"
@@ -123,6 +124,18 @@ static int load_spec(void)
 	return r;
 }
 
+static int write_spec(void)
+{
+	AUTO_BUF struct buf out = { 0 };
+	struct oci_spec *spec = NULL;
+	int r = oci_spec_parse(doc->text, doc->len, "full.json", &spec, &err);
+
+	if (r == 0)
+		r = oci_spec_write(spec, &out, &err);
+	oci_spec_free(spec);
+	return r;
+}
+
 static int print_default(void)
 {
 	const struct oci_spec_default options = { .rootless = true };
@@ -199,6 +212,7 @@ static void every_allocation_may_fail(void **state)
 		{ "large spec", parse_large_spec },
 		{ "small spec", parse_small_spec },
 		{ "spec file", load_spec },
+		{ "spec written", write_spec },
 		{ "default spec", print_default },
 		{ "features", print_features },
 		{ "state for hooks", build_state },
