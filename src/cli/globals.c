@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/cli.h"
-#include "runtime/sentry/ids.h"
+#include "runtime/sandbox/ids.h"
 #include "wire/sentry_msg.h"
 
 /* The inode number of the first user namespace (PROC_USER_INIT_INO in include/linux/proc_ns.h). */

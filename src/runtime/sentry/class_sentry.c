@@ -12,12 +12,12 @@
 #include "runtime/container.h"
 #include "runtime/creation.h"
 #include "runtime/isolation.h"
-#include "runtime/sentry/client.h"
+#include "runtime/sandbox/client.h"
+#include "runtime/sandbox/waiter.h"
 #include "runtime/sentry/describe.h"
 #include "runtime/sentry/inner_hooks.h"
 #include "runtime/sentry/launch.h"
 #include "runtime/sentry/symbols.h"
-#include "runtime/sentry/waiter.h"
 #include "wire/event_codec.h"
 
 /* Threads of the sentry, the gofer, the zygote and stubs in store, with room for births. */
@@ -74,7 +74,6 @@ static int class_sentry_open(struct process *process, const struct oci_spec *spe
 			     struct container *c, struct err *err)
 {
 	struct handle *h = process->data;
-
 	int r;
 
 	if (h->is_exec)
@@ -102,6 +101,13 @@ static int class_sentry_start(struct container *c, struct err *err)
 static int class_sentry_exec(struct container *c, const struct exec_request *request,
 			     struct process *ret, struct err *err)
 {
+	const struct describe_process process = { .spec = request->spec,
+						  .seccomp = request->seccomp,
+						  .rows = request->terminal.rows,
+						  .cols = request->terminal.cols,
+						  .preserve_fds = request->preserve_fds,
+						  .is_exec = true };
+	AUTO_CLOSE int description = -EBADF;
 	struct handle *h;
 	int r = describe_check(request->spec, err);
 
@@ -111,11 +117,18 @@ static int class_sentry_exec(struct container *c, const struct exec_request *req
 		return err_set(err, -ENOTSUP,
 			       "--cgroup %s: the processes of a sentry are in one cgroup",
 			       request->cgroups[0]);
+	if (request->preserve_fds + 3 > SENTRY_EXEC_FDS_MAX)
+		return err_set(err, -E2BIG,
+			       "--preserve-fds: class sentry passes at most %u to an exec",
+			       SENTRY_EXEC_FDS_MAX - 3);
+	description = describe_exec(&process, err);
+	if (description < 0)
+		return description;
 	h = handle_new(err);
 	if (!h)
 		return -ENOMEM;
 	h->is_exec = true;
-	r = waiter_make(c, request, &h->waiter, err);
+	r = waiter_make(c, request, description, &h->waiter, err);
 	if (r < 0) {
 		free(h);
 		return r;
@@ -179,61 +192,6 @@ static int class_sentry_update(struct container *c, const struct oci_resources *
 	return sock < 0 ? sock : client_call(sock, &call, &reply, NULL, NULL, err);
 }
 
-/* Text of a guest: nothing in it moves a terminal's cursor. */
-static void take_process(const struct sentry_ps *from, struct container_process *ret)
-{
-	*ret = (struct container_process){ .pid = from->pid,
-					   .ppid = from->ppid,
-					   .uid = from->uid,
-					   .threads = from->threads,
-					   .start_ns = from->start_ns,
-					   .cpu_ns = from->cpu_ns,
-					   .state = from->state >= 'A' && from->state <= 'Z'
-							    ? from->state
-							    : '?' };
-	for (size_t i = 0; i < sizeof(from->command) && from->command[i]; i++)
-		ret->command[i] =
-			from->command[i] >= ' ' && from->command[i] < 0x7f ? from->command[i] : '?';
-}
-
-#define PROCESSES_MAX 65536u /* more than a sentry serves */
-
-static int class_sentry_processes(struct container *c, struct container_process **ret,
-				  size_t *ret_len, struct err *err)
-{
-	const struct client_call call = { .request = { .type = SENTRY_PS } };
-	AUTO_FREE struct sentry_ps *items = malloc(SENTRY_FRAME_MAX);
-	AUTO_FREE struct container_process *all = NULL;
-	AUTO_CLOSE int sock = client_connect(c, err);
-	struct sentry_reply reply;
-	size_t len = SENTRY_FRAME_MAX, count = 0;
-	int r = sock;
-
-	if (!items)
-		return err_sys(err, -ENOMEM, "processes of container %s", c->id);
-	if (r >= 0)
-		r = client_call(sock, &call, &reply, items, &len, err);
-	while (r == 0 && reply.count > 0) {
-		struct container_process *grown;
-
-		if (reply.count * sizeof(*items) != len || count + reply.count > PROCESSES_MAX)
-			return err_set(err, -EPROTO, "the sentry answered something else");
-		grown = realloc(all, (count + reply.count) * sizeof(*all));
-		if (!grown)
-			return err_sys(err, -ENOMEM, "processes of container %s", c->id);
-		all = grown;
-		for (uint32_t i = 0; i < reply.count; i++)
-			take_process(&items[i], &all[count++]);
-		len = SENTRY_FRAME_MAX;
-		r = client_recv(sock, SENTRY_PS, &reply, items, &len, err);
-	}
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(all);
-	*ret_len = count;
-	return 0;
-}
-
 static int debug_word(const char *what, uint32_t *ret, struct err *err)
 {
 	static const char *const words[] = {
@@ -253,45 +211,21 @@ static int debug_word(const char *what, uint32_t *ret, struct err *err)
 		       what);
 }
 
-/* The text is a guest's in parts: only lines of printable characters. */
-static void append_printable(struct buf *to, char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if ((text[i] < ' ' || text[i] >= 0x7f) && text[i] != '\n')
-			text[i] = '?';
-	}
-	(void)buf_append(to, text, len);
-}
-
 static int class_sentry_debug(struct container *c, const char *what, struct buf *ret,
 			      struct err *err)
 {
-	struct client_call call = { .request = { .type = SENTRY_DEBUG } };
-	AUTO_FREE char *text = malloc(SENTRY_FRAME_MAX);
 	AUTO_BUF struct buf got = { 0 };
-	struct sentry_reply reply = { .count = 0 };
-	size_t len = SENTRY_FRAME_MAX;
-	AUTO_CLOSE int sock = -EBADF;
-	int r = debug_word(what, &call.request.value, err);
+	uint32_t value = 0;
+	int r = debug_word(what, &value, err);
 
 	if (r < 0)
 		return r;
-	if (!text)
-		return err_sys(err, -ENOMEM, "debug");
-	sock = client_connect(c, err);
-	r = sock < 0 ? sock : client_call(sock, &call, &reply, text, &len, err);
-	while (r == 0 && reply.count > 0 && buf_error(&got) == 0) {
-		append_printable(&got, text, len);
-		len = SENTRY_FRAME_MAX;
-		r = client_recv(sock, SENTRY_DEBUG, &reply, text, &len, err);
-	}
-	if (r == 0 && call.request.value == SENTRY_DEBUG_STACKS && got.len > 0)
+	if (value != SENTRY_DEBUG_STACKS)
+		return client_debug(c, value, ret, err);
+	r = client_debug(c, value, &got, err);
+	if (r == 0 && got.len > 0)
 		symbols_append(c, got.data, got.len, ret);
-	else if (r == 0)
-		(void)buf_append(ret, got.data, got.len);
-	if (r == 0 && (buf_error(&got) < 0 || buf_error(ret) < 0))
-		r = err_sys(err, -ENOMEM, "debug");
-	return r;
+	return r < 0 || buf_error(ret) == 0 ? r : err_sys(err, -ENOMEM, "debug");
 }
 
 static int tell_records(const char *bytes, size_t len, container_event_fn *fn, void *arg,
@@ -365,7 +299,7 @@ const struct isolation_ops class_sentry = {
 	.extra_pids = EXTRA_PIDS,
 	.stats = class_sentry_stats,
 	.update = class_sentry_update,
-	.processes = class_sentry_processes,
+	.processes = client_processes,
 	.debug = class_sentry_debug,
 	.events = class_sentry_events,
 	.process_done = class_sentry_process_done,

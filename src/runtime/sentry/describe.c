@@ -11,7 +11,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include "host/caps.h"
 #include "host/lsm.h"
 #include "host/sched.h"
+#include "runtime/sandbox/sandbox.h"
 #include "runtime/sentry/describe_mounts.h"
 
 #define UMASK_DEFAULT		022
@@ -34,10 +34,6 @@
 #endif
 #ifndef SCHED_DEADLINE
 #define SCHED_DEADLINE 6
-#endif
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
 /* A container's description in the making, with the arrays that it owns. */
@@ -332,26 +328,6 @@ static void take_settings(const struct container *c, struct sentry_container *re
 	ret->debug = (char *)s->debug;
 }
 
-/* A memfd with these bytes, which nobody can change any more. */
-static int sealed_memfd(const struct buf *b, struct err *err)
-{
-	AUTO_CLOSE int fd =
-		memfd_create("description", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-	int r;
-
-	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
-		fd = memfd_create("description", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return err_sys(err, -errno, "memfd_create for the description");
-	r = fd_write_all(fd, b->data, b->len);
-	if (r < 0)
-		return err_sys(err, r, "write the description");
-	if (lseek(fd, 0, SEEK_SET) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		return err_sys(err, -errno, "seal the description");
-	return TAKE_FD(fd);
-}
-
 int describe_container(const struct container *c, const struct describe_process *process,
 		       const struct roots *roots, struct err *err)
 {
@@ -395,7 +371,7 @@ int describe_container(const struct container *c, const struct describe_process 
 	d.c.gid_maps = d.gid_maps;
 	if (r == 0)
 		r = sentry_container_encode(&d.c, &b, err);
-	return r < 0 ? r : sealed_memfd(&b, err);
+	return r < 0 ? r : sandbox_seal(&b, err);
 }
 
 int describe_exec(const struct describe_process *process, struct err *err)
@@ -407,5 +383,5 @@ int describe_exec(const struct describe_process *process, struct err *err)
 
 	if (r == 0)
 		r = sentry_process_encode(&p, &b, err);
-	return r < 0 ? r : sealed_memfd(&b, err);
+	return r < 0 ? r : sandbox_seal(&b, err);
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "runtime/sentry/settings.h"
+#include "runtime/sandbox/sandbox.h"
 #include "wire/event_codec.h"
 
 #define SINK_MODE 0600
@@ -65,11 +65,11 @@ int events_open(const struct runtime *rt, const struct oci_spec *spec, uint32_t 
 {
 	const char *list = "", *sink = "";
 	uint32_t mask = 0;
-	int r = sentry_setting(rt, spec, EVENTS_ANNOTATION, rt->sentry.events, &list, err);
+	int r = sandbox_setting(rt, spec, EVENTS_ANNOTATION, rt->sentry.events, &list, err);
 
 	if (r == 0)
-		r = sentry_setting(rt, spec, EVENT_SINK_ANNOTATION, rt->sentry.event_sink, &sink,
-				   err);
+		r = sandbox_setting(rt, spec, EVENT_SINK_ANNOTATION, rt->sentry.event_sink, &sink,
+				    err);
 	if (r == 0)
 		r = event_mask_parse(list, &mask, err);
 	if (r < 0)

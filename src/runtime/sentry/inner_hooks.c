@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "runtime/container.h"
-#include "runtime/sentry/client.h"
+#include "runtime/sandbox/client.h"
 #include "runtime/sentry/describe.h"
 
 #define TAIL_MAX 1024 /* bytes of standard error that are kept */

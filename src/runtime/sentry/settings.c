@@ -2,27 +2,15 @@
 #include "runtime/sentry/settings.h"
 
 #include "base/str.h"
-#include "runtime/isolation.h"
+#include "runtime/sandbox/sandbox.h"
 #include "wire/sentry_msg.h"
-
-int sentry_setting(const struct runtime *rt, const struct oci_spec *spec, const char *key,
-		   const char *otherwise, const char **ret, struct err *err)
-{
-	const char *text = oci_annotation(spec, key);
-
-	*ret = text ? text : otherwise;
-	if (text && !isolation_annotation_allowed(rt, key))
-		return err_set(err, -EPERM, "annotation %s: allowed_annotations does not list it",
-			       key);
-	return 0;
-}
 
 /* The index of the text in `words`, which end with NULL. */
 static int word(const struct runtime *rt, const struct oci_spec *spec, const char *key,
 		const char *otherwise, const char *const *words, uint32_t *ret, struct err *err)
 {
 	const char *text;
-	const int r = sentry_setting(rt, spec, key, otherwise, &text, err);
+	const int r = sandbox_setting(rt, spec, key, otherwise, &text, err);
 
 	if (r < 0)
 		return r;

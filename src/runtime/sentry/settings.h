@@ -11,10 +11,6 @@
 
 #define STUB_PROFILE_ANNOTATION "io.caisson.stub-profile"
 
-/* The annotation `key`, or else `otherwise`; borrowed. -EPERM if it is there and not allowed. */
-int sentry_setting(const struct runtime *rt, const struct oci_spec *spec, const char *key,
-		   const char *otherwise, const char **ret, struct err *err);
-
 /* --stub-profile: SENTRY_PROFILE_*. -EPERM, -EINVAL. */
 int sentry_setting_profile(const struct runtime *rt, const struct oci_spec *spec, uint32_t *ret,
 			   struct err *err);

@@ -24,18 +24,17 @@
 #include "jail/jail.h"
 #include "ns/mount_fs.h"
 #include "ns/stage.h"
-#include "runtime/sentry/creds.h"
+#include "runtime/sandbox/creds.h"
+#include "runtime/sandbox/oom.h"
+#include "runtime/sandbox/stdio.h"
 #include "runtime/sentry/describe.h"
 #include "runtime/sentry/launch.h"
-#include "runtime/sentry/oom.h"
 #include "runtime/sentry/roots.h"
-#include "runtime/sentry/stdio.h"
 #include "runtime/sentry/zygote.h"
 #include "wire/gofer_msg.h"
 #include "wire/sentry_msg.h"
 
-#define FILES_WANTED  65536 /* descriptors of sentry and gofer each */
-#define ROOT_WORD_MAX 40    /* "12345,ro,xattr,connect,bind", "12345,12345" */
+#define ROOT_WORD_MAX 40 /* "12345,ro,xattr,connect,bind", "12345,12345" */
 
 /* What becomes caisson-sentry's descriptors, in the order of enum sentry_fd from 3 on. */
 struct sources {
@@ -45,29 +44,15 @@ struct sources {
 	int proc;  /* owned: the host's /proc */
 };
 
-static int die_with_parent(struct err *err)
-{
-	return prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? err_sys(err, -errno, "prctl PR_SET_PDEATHSIG")
-						    : 0;
-}
-
-/* Whether anybody else acts on the sandbox's namespaces before its processes are there. */
-static bool has_hooks(const struct launch *l)
-{
-	const struct oci_hooks *hooks = &l->cr->spec.hooks;
-
-	return hooks->prestart.len || hooks->create_runtime.len || hooks->create_container.len;
-}
-
 /* The interfaces of the host's kernel: with --network=host they are the container's. */
 static int setup_network(struct launch *l, struct err *err)
 {
-	const struct oci_namespace *net = &l->cr->spec.linux.ns[OCI_NS_NETWORK];
-	const bool host = l->cr->rt->sentry.network == SENTRY_NETWORK_HOST;
+	const struct oci_namespace *net = &l->box.cr->spec.linux.ns[OCI_NS_NETWORK];
+	const bool host = l->box.cr->rt->sentry.network == SENTRY_NETWORK_HOST;
 	const bool made = !host || (net->set && !net->path);
-	int r = host ? namespace_enter(&l->joined, OCI_NS_NETWORK, err) : 0;
+	int r = host ? namespace_enter(&l->box.joined, OCI_NS_NETWORK, err) : 0;
 
-	if (r == 0 && made && (host || has_hooks(l)))
+	if (r == 0 && made && (host || sandbox_has_hooks(&l->box)))
 		r = netdev_loopback_up(err);
 	return r;
 }
@@ -78,7 +63,7 @@ static int setup_network(struct launch *l, struct err *err)
  */
 static int isolate_cores(const struct launch *l, struct err *err)
 {
-	if (!l->cr->rt->sentry.core_scheduling ||
+	if (!l->box.cr->rt->sentry.core_scheduling ||
 	    prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) ==
 		    0 ||
 	    errno == ENODEV)
@@ -91,62 +76,21 @@ static int isolate_cores(const struct launch *l, struct err *err)
 
 static int setup_namespaces(struct launch *l, struct err *err)
 {
-	const struct oci_namespace *time = &l->cr->spec.linux.ns[OCI_NS_TIME];
-	int r = die_with_parent(err);
+	const struct oci_namespace *time = &l->box.cr->spec.linux.ns[OCI_NS_TIME];
+	int r = sandbox_stage_begin(&l->box, err);
 
-	stage_default_signals();
-	if (r == 0 && l->unprivileged) {
-		r = stage_await(l->stage[1], STAGE_MAPPED, err);
-		if (r == 0)
-			r = namespace_become_root(&l->cr->spec.process.user, err);
-		if (r == 0)
-			r = die_with_parent(err);
-	}
-	if (r == 0 && l->unshare && unshare(l->unshare) < 0)
-		r = err_sys(err, -errno, "make the sandbox's namespaces");
 	if (r == 0)
 		r = setup_network(l, err);
 	/* Its names are what the container starts with. */
 	if (r == 0)
-		r = namespace_enter(&l->joined, OCI_NS_UTS, err);
+		r = namespace_enter(&l->box.joined, OCI_NS_UTS, err);
 	/* Sentry and stubs alike: what the clocks say inside is the host's kernel's affair. */
 	if (r == 0 && time->set && !time->path)
-		r = namespace_new_time(&l->cr->spec.linux, err);
+		r = namespace_new_time(&l->box.cr->spec.linux, err);
 	if (r == 0)
-		r = namespace_enter(&l->joined, OCI_NS_TIME, err);
+		r = namespace_enter(&l->box.joined, OCI_NS_TIME, err);
 	if (r == 0 && mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		r = err_sys(err, -errno, "propagation of /");
-	return r;
-}
-
-static int enter_cgroups(struct launch *l, struct err *err)
-{
-	if (l->placed)
-		return 0;
-	l->placed = true;
-	return stage_await_placed(l->stage[1], err);
-}
-
-/* In the cgroups, and before the files are opened, so that what hooks mount is seen. */
-static int run_hooks(struct launch *l, struct err *err)
-{
-	const struct oci_hooks *hooks = &l->cr->spec.hooks;
-	int r;
-
-	if (!has_hooks(l))
-		return 0;
-	r = enter_cgroups(l, err);
-	if (r == 0 && (hooks->prestart.len || hooks->create_runtime.len)) {
-		if (stage_send(l->stage[1], STAGE_ENVIRONMENT, 0, -EBADF) < 0)
-			return err_set(err, -EPIPE, "the runtime is gone");
-		r = stage_await(l->stage[1], STAGE_ENVIRONED, err);
-	}
-	if (r == 0 && hooks->create_container.len) {
-		if (chdir(l->cr->c->rootfs) < 0)
-			return err_sys(err, -errno, "enter the root file system %s",
-				       l->cr->c->rootfs);
-		r = creation_on_container(l->cr, getpid(), err);
-	}
 	return r;
 }
 
@@ -164,41 +108,6 @@ static int open_proc(struct err *err)
 	return fd < 0 ? err_sys(err, -errno, "open /proc") : fd;
 }
 
-static int open_terminal(struct launch *l, struct sources *s, struct err *err)
-{
-	const struct process_terminal *terminal = &l->cr->terminal;
-	AUTO_CLOSE int pts = open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSE int master = -EBADF;
-	char name[CONSOLE_NAME_MAX] = "";
-	struct termios saved;
-	int r;
-
-	if (!terminal->wanted)
-		return 0;
-	if (pts < 0)
-		return err_sys(err, -errno, "open /dev/pts for the console");
-	r = console_open_at(pts, &master, &s->slave, err);
-	if (r < 0)
-		return r;
-	r = console_set_size(s->slave, terminal->rows, terminal->cols);
-	if (r < 0)
-		return err_sys(err, r, "set the size of the console");
-	/* The line discipline is the one inside. */
-	r = console_raw(s->slave, &saved);
-	if (r < 0)
-		return err_sys(err, r, "make the console raw");
-	(void)console_name(master, name);
-	r = terminal->console_socket >= 0
-		    ? fd_send(terminal->console_socket, name, sizeof(name), &master, 1)
-		    : stage_send(l->stage[1], STAGE_TERMINAL, 0, master);
-	if (r < 0)
-		return err_sys(err, r, "send the console's master");
-	/* Its keys are signals to us, which the sentry passes on. */
-	if (setsid() < 0 || ioctl(s->slave, TIOCSCTTY, 0L) < 0)
-		return err_sys(err, -errno, "make the console the controlling terminal");
-	return 0;
-}
-
 static int keep_over_exec(int fd)
 {
 	return fcntl(fd, F_SETFD, 0) < 0 ? -errno : 0;
@@ -211,23 +120,6 @@ static int open_links(int proc)
 	const int fd = open_tree(proc, "self/fd", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	return fd >= 0 ? fd : openat(proc, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* Sentry and gofer hold a descriptor for each file that is known or open. */
-static int raise_files(struct err *err)
-{
-	struct rlimit files, wanted;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return err_sys(err, -errno, "getrlimit RLIMIT_NOFILE");
-	/* Who may not keeps to the limit: names and descriptors are cached within it. */
-	wanted = (struct rlimit){ FILES_WANTED, FILES_WANTED };
-	if (files.rlim_max < FILES_WANTED && setrlimit(RLIMIT_NOFILE, &wanted) == 0)
-		return 0;
-	files.rlim_cur = files.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &files) < 0
-		       ? err_sys(err, -errno, "setrlimit RLIMIT_NOFILE")
-		       : 0;
 }
 
 /* In the gofer's process. Returns on failure only. */
@@ -259,21 +151,21 @@ static int become_gofer(const struct launch *l, int sock, const struct sources *
 	if (r < 0 || dup2(s->null, 0) < 0 || dup2(s->null, 1) < 0 ||
 	    dup2(log >= 0 ? log : s->null, 2) < 0)
 		return err_sys(err, r < 0 ? r : -errno, "lay out the gofer's descriptors");
-	r = raise_files(err);
+	r = sandbox_raise_files(err);
 	if (r < 0)
 		return r;
 	if (l->gofer_userns >= 0) {
 		if (setns(l->gofer_userns, CLONE_NEWUSER) < 0)
 			return err_sys(err, -errno, "enter the gofer's user namespace");
-		r = namespace_become_root(&l->cr->spec.process.user, err);
+		r = namespace_become_root(&l->box.cr->spec.process.user, err);
 		if (r < 0)
 			return r;
 	}
 	/* Who enters a user namespace has everything there. */
-	r = creds_become(l->gofer_userns >= 0 ? 0 : l->ids.gofer, creds_gofer_caps(),
+	r = creds_become(l->gofer_userns >= 0 ? 0 : l->box.ids.files, creds_gofer_caps(),
 			 l->gofer_userns >= 0 ? CREDS_ALL : creds_gofer_caps(), err);
 	if (r == 0)
-		r = die_with_parent(err);
+		r = sandbox_die_with_parent(err);
 	if (r < 0)
 		return r;
 	(void)syscall(SYS_execveat, l->gofer_fd, "", argv, envp, AT_EMPTY_PATH);
@@ -286,7 +178,7 @@ static int become_gofer(const struct launch *l, int sock, const struct sources *
  */
 static bool gofer_needs_network(const struct launch *l)
 {
-	return l->cr->rt->sentry.network == SENTRY_NETWORK_HOST || has_hooks(l);
+	return l->box.cr->rt->sentry.network == SENTRY_NETWORK_HOST || sandbox_has_hooks(&l->box);
 }
 
 /* Of the mount namespace that all of the sandbox share. */
@@ -315,7 +207,7 @@ static int start_gofer(const struct launch *l, const struct roots *roots, bool o
 	if (pid == 0) {
 		if (!old || leave_old_root(&failure) == 0)
 			(void)become_gofer(l, pair[1], s, roots, &failure);
-		stage_fail(l->stage[1], &failure);
+		stage_fail(l->box.stage[1], &failure);
 	}
 	(void)close(pair[1]);
 	if (pid < 0) {
@@ -332,7 +224,7 @@ static int start_gofer(const struct launch *l, const struct roots *roots, bool o
  */
 static int lay_out(const struct launch *l, const struct sources *s, int *ret_image, struct err *err)
 {
-	const int guest = 3 + (int)l->cr->preserve_fds;
+	const int guest = 3 + (int)l->box.cr->preserve_fds;
 	const int end = SENTRY_FD_STDIO + guest;
 	int lifted[SENTRY_FD_STDIO];
 	int r = 0;
@@ -367,19 +259,19 @@ static int lay_out(const struct launch *l, const struct sources *s, int *ret_ima
 static int become_sentry(const struct launch *l, const struct sources *s, struct err *err)
 {
 	char name[] = "caisson-sentry";
-	char *const argv[] = { name, l->cr->c->id, NULL };
+	char *const argv[] = { name, l->box.cr->c->id, NULL };
 	char *const envp[] = { NULL };
 	int image;
 	int r = lay_out(l, s, &image, err);
 
 	if (r == 0)
-		r = raise_files(err);
+		r = sandbox_raise_files(err);
 	/* Clears the parent-death signal: until the gate the end of the report socket ends us. */
 	if (r == 0)
-		r = creds_become(l->ids.sentry, 0, creds_gofer_caps(), err);
+		r = creds_become(l->box.ids.supervisor, 0, creds_gofer_caps(), err);
 	if (r < 0)
 		return r;
-	(void)prctl(PR_SET_PDEATHSIG, l->cr->options->tied ? SIGKILL : 0);
+	(void)prctl(PR_SET_PDEATHSIG, l->box.cr->options->tied ? SIGKILL : 0);
 	(void)syscall(SYS_execveat, image, "", argv, envp, AT_EMPTY_PATH);
 	return err_sys(err, -errno, "exec caisson-sentry");
 }
@@ -387,24 +279,24 @@ static int become_sentry(const struct launch *l, const struct sources *s, struct
 static int describe(const struct launch *l, const struct roots *roots, struct err *err)
 {
 	const struct describe_process process = {
-		.spec = &l->cr->spec,
-		.seccomp = &l->cr->seccomp,
-		.rows = l->cr->terminal.rows,
-		.cols = l->cr->terminal.cols,
-		.preserve_fds = l->cr->preserve_fds,
-		.oom_score = l->oom_score,
+		.spec = &l->box.cr->spec,
+		.seccomp = &l->box.cr->seccomp,
+		.rows = l->box.cr->terminal.rows,
+		.cols = l->box.cr->terminal.cols,
+		.preserve_fds = l->box.cr->preserve_fds,
+		.oom_score = l->box.oom_score,
 		.all_caps_unset = true,
 		.profile = l->profile,
 		.events = l->event_mask,
 	};
 
-	return describe_container(l->cr->c, &process, roots, err);
+	return describe_container(l->box.cr->c, &process, roots, err);
 }
 
 static struct zygote_plan zygote_plan(const struct launch *l, const struct sources *s)
 {
 	return (struct zygote_plan){
-		.ids = &l->ids, .program = l->stub_fd, .proc = s->proc, .null = s->null
+		.ids = &l->box.ids, .program = l->stub_fd, .proc = s->proc, .null = s->null
 	};
 }
 
@@ -414,26 +306,27 @@ static int begin_zygote(const struct launch *l, const struct sources *s, struct 
 {
 	const struct zygote_plan plan = zygote_plan(l, s);
 
-	if (!l->ids.stub || l->cr->rt->sentry.platform == SENTRY_PLATFORM_PTRACE)
+	if (!l->box.ids.guest || l->box.cr->rt->sentry.platform == SENTRY_PLATFORM_PTRACE)
 		return 0;
 	if (zygote_clone(&plan, z, err) < 0)
-		log_debug("container %s: stubs have the sentry's user: %s", l->cr->c->id, err->msg);
+		log_debug("container %s: stubs have the sentry's user: %s", l->box.cr->c->id,
+			  err->msg);
 	else
-		oom_go_last(l->oom_score); /* the stubs keep what config.json says */
-	return die_with_parent(err);
+		oom_go_last(l->box.oom_score); /* the stubs keep what config.json says */
+	return sandbox_die_with_parent(err);
 }
 
 /* Not moved (the host's root is an initramfs): the sentry starts one as itself. */
 static int end_zygote(const struct launch *l, struct sources *s, struct zygote *z, bool moved,
 		      struct err *err)
 {
-	const struct oci_opt_i64 *score = &l->cr->spec.process.oom_score_adj;
+	const struct oci_opt_i64 *score = &l->box.cr->spec.process.oom_score_adj;
 	const struct zygote_plan plan = zygote_plan(l, s);
 	int r = 0;
 
 	/* Its stubs have the score of the sentry, and may not be the last to be killed. */
 	if (z->sock >= 0 && !moved)
-		oom_go_back(s->proc, score->set ? (int)score->v : l->oom_score);
+		oom_go_back(s->proc, score->set ? (int)score->v : l->box.oom_score);
 	if (z->sock >= 0 && moved)
 		r = zygote_release(&plan, z, err);
 	s->fd[SENTRY_FD_ZYGOTE] = z->sock >= 0 && moved ? TAKE_FD(z->sock) : s->null;
@@ -476,7 +369,7 @@ static uint32_t socket_flags(uint32_t host_uds)
 /* All are open until the exec closes them. */
 static int run_stages(struct launch *l, struct err *err)
 {
-	const struct creation *cr = l->cr;
+	const struct creation *cr = l->box.cr;
 	const struct roots_options options = {
 		.spec = &cr->spec,
 		.bundle = cr->c->bundle,
@@ -502,7 +395,7 @@ static int run_stages(struct launch *l, struct err *err)
 	if (r == 0)
 		r = setup_namespaces(l, err);
 	if (r == 0)
-		r = run_hooks(l, err);
+		r = sandbox_stage_hooks(&l->box, err);
 	if (r == 0)
 		log_debug("container %s: namespaces are made", cr->c->id);
 	(void)prctl(PR_SET_NAME, "caisson:[2:files]");
@@ -511,21 +404,21 @@ static int run_stages(struct launch *l, struct err *err)
 	if (r == 0)
 		log_debug("container %s: its files are opened", cr->c->id);
 	if (r == 0)
-		r = open_terminal(l, &s, err);
+		r = sandbox_stage_terminal(&l->box, &s.slave, err);
 	if (r == 0)
 		r = s.fd[SENTRY_FD_PROC] = open_proc(err);
 	if (r >= 0)
 		r = s.fd[SENTRY_FD_DESCRIPTION] = describe(l, &roots, err);
 	if (r >= 0)
-		r = enter_cgroups(l, err);
+		r = sandbox_stage_place(&l->box, err);
 	if (r < 0)
 		return r;
-	s.fd[SENTRY_FD_CONTROL] = l->control;
-	s.fd[SENTRY_FD_REPORT] = l->report[1];
+	s.fd[SENTRY_FD_CONTROL] = l->box.control;
+	s.fd[SENTRY_FD_REPORT] = l->box.report[1];
 	s.fd[SENTRY_FD_STUB] = l->stub_fd;
 	s.fd[SENTRY_FD_LOG] = log_fd() >= 0 ? log_fd() : s.null;
 	s.fd[SENTRY_FD_EVENTS] = l->events >= 0 ? l->events : s.null;
-	s.fd[SENTRY_FD_HELD] = l->ids.held_fd;
+	s.fd[SENTRY_FD_HELD] = l->box.ids.held_fd;
 	s.fd[SENTRY_FD_MEMORY] = cr->c->cgroup ? cgroup_memory_stat_fd(cr->c->cgroup) : -ENOENT;
 	if (s.fd[SENTRY_FD_MEMORY] < 0)
 		s.fd[SENTRY_FD_MEMORY] = s.null;
@@ -533,12 +426,11 @@ static int run_stages(struct launch *l, struct err *err)
 	return r < 0 ? r : become_sentry(l, &s, err);
 }
 
-void stage_sandbox(struct launch *l)
+void stage_sandbox(void *launch)
 {
-	struct err err = { 0 }, ignored = { 0 };
+	struct launch *l = launch;
+	struct err err = { 0 };
 
 	(void)run_stages(l, &err);
-	/* Nothing may lie unread in our end when it closes: the other would not get our words. */
-	(void)enter_cgroups(l, &ignored);
-	stage_fail(l->stage[1], &err);
+	sandbox_stage_fail(&l->box, &err);
 }

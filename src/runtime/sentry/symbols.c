@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
-#include "runtime/sentry/launch.h"
+#include "runtime/sandbox/sandbox.h"
 
 #define PROGRAM_MAX (256u << 20) /* bytes */
 #define LINE_START  "    +0x"
@@ -77,7 +77,7 @@ static int open_program(const struct container *c)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
-	place = launch_program(c->runtime, "caisson-sentry", &ignored);
+	place = sandbox_program(c->runtime, "caisson-sentry", &ignored);
 	if (place < 0)
 		return -EBADF;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", place);

@@ -99,7 +99,7 @@ int zygote_clone(const struct zygote_plan *plan, struct zygote *ret, struct err 
 	r = stage_socketpair(pair, err);
 	if (r < 0)
 		return r;
-	pid = clone_as(plan->ids->sentry, &pidfd);
+	pid = clone_as(plan->ids->supervisor, &pidfd);
 	if (pid == 0)
 		become_zygote(plan, pair[1]);
 	(void)close(pair[1]);
@@ -117,12 +117,12 @@ int zygote_release(const struct zygote_plan *plan, struct zygote *z, struct err 
 	int r = pid;
 
 	if (r > 0)
-		r = write_map(plan->proc, pid, "uid_map", plan->ids->stub);
+		r = write_map(plan->proc, pid, "uid_map", plan->ids->guest);
 	if (r == 0)
-		r = write_map(plan->proc, pid, "gid_map", plan->ids->stub);
+		r = write_map(plan->proc, pid, "gid_map", plan->ids->guest);
 	if (r == 0)
 		r = fd_send(z->sock, "", 1, NULL, 0);
-	return r < 0 ? err_sys(err, r, "make the zygote user %u", plan->ids->stub) : 0;
+	return r < 0 ? err_sys(err, r, "make the zygote user %u", plan->ids->guest) : 0;
 }
 
 void zygote_done(struct zygote *z)

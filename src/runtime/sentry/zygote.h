@@ -12,10 +12,10 @@
 #include <errno.h>
 
 #include "base/err.h"
-#include "runtime/sentry/ids.h"
+#include "runtime/sandbox/ids.h"
 
 struct zygote_plan {
-	const struct sandbox_ids *ids; /* ids->stub is not 0 */
+	const struct sandbox_ids *ids; /* ids->guest is not 0 */
 	int program;		       /* caisson-stub */
 	int proc;		       /* directory: a procfs of ours */
 	int null;		       /* /dev/null */

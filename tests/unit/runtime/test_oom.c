@@ -2,7 +2,7 @@
 /* Who serves a guest is taken after the guest's processes, and still can be taken. */
 #include "runtimetest.h"
 
-#include "runtime/sentry/oom.h"
+#include "runtime/sandbox/oom.h"
 
 static void a_server_has_a_lower_score_than_any_guest_that_can_be_taken(void **state)
 {

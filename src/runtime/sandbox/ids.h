@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runtime/sentry/ids.h - the user and group ids of a sandbox, never shared by two that live.
+ * runtime/sandbox/ids.h - the user and group ids of a sandbox, never shared by two that live.
  *
- * From a configured range each sandbox takes three: its sentry's, its gofer's, its stubs'. They are
- * taken by a lock on one byte of ROOT/@ids (an open file description lock of
- * fcntl(2)), which the sentry holds open: whatever ends it gives them back.
+ * From a configured range each sandbox takes three: its supervisor's (caisson-sentry, caisson-vm),
+ * that of who serves its files (caisson-gofer, virtiofsd) and that of who runs the guest (stubs,
+ * QEMU). They are taken by a lock on one byte of ROOT/@ids (an open file description lock of
+ * fcntl(2)), which the supervisor holds open: whatever ends it gives them back.
  */
 #pragma once
 
@@ -14,8 +15,8 @@
 #include "runtime/runtime.h"
 
 struct sandbox_ids {
-	uint32_t sentry, gofer, stub; /* uid and gid; 0: stay who we are */
-	int held_fd;		      /* owned: the lock; /dev/null without a range */
+	uint32_t supervisor, files, guest; /* uid and gid; 0: stay who we are */
+	int held_fd;			   /* owned: the lock; /dev/null without a range */
 };
 #define SANDBOX_IDS_INIT          \
 	{                         \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runtime/sentry/creds.h - who the sandbox's processes are when they are executed: ids of their
+ * runtime/sandbox/creds.h - who the sandbox's processes are when they are executed: ids of their
  * own, as few capabilities as they start with, capabilities(7).
  */
 #pragma once

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runtime/sentry/waiter.h - caisson-wait, the host's process of an exec in a sentry.
+ * runtime/sandbox/waiter.h - caisson-wait, the host's process of an exec in a sandbox.
  *
  * Whoever asked for the exec needs a process to wait for and to signal. The waiter is it: it holds
  * the control connection of the exec, passes signals on that it gets, leads the session of the
@@ -24,7 +24,12 @@ struct waiter {
 		.pidfd = -EBADF, .gate = -EBADF, .master = -EBADF \
 	}
 
-int waiter_make(struct container *c, const struct exec_request *request, struct waiter *ret,
-		struct err *err);
+/*
+ * `description`: a memfd as the container's class puts it into SENTRY_EXEC; the caller's. Of
+ * request only terminal and preserve_fds count; more than SENTRY_EXEC_FDS_MAX - 3 of the latter are
+ * the caller's to refuse.
+ */
+int waiter_make(struct container *c, const struct exec_request *request, int description,
+		struct waiter *ret, struct err *err);
 int waiter_open(struct waiter *waiter, struct err *err);
 void waiter_done(struct waiter *waiter);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/sentry/client.h"
+#include "runtime/sandbox/client.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 static int silent(struct err *err)
 {
-	return err_set(err, -ETIMEDOUT, "the sentry has said nothing for %d s", CLIENT_WAIT_S);
+	return err_set(err, -ETIMEDOUT, "the sandbox has said nothing for %d s", CLIENT_WAIT_S);
 }
 
 void client_be_patient(int sock)
@@ -40,7 +40,7 @@ int client_connect(const struct container *c, struct err *err)
 			return err_set(err, -ESRCH, "container not running");
 		if (errno == EAGAIN)
 			return silent(err);
-		return err_sys(err, -errno, "connect to the sentry of container %s", c->id);
+		return err_sys(err, -errno, "connect to the sandbox of container %s", c->id);
 	}
 	return TAKE_FD(sock);
 }
@@ -54,26 +54,26 @@ int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *b
 	const ssize_t n = fd_recv(sock, frame, sizeof(frame), NULL, &nfds);
 
 	if (n == 0 || n == -ECONNRESET)
-		return err_set(err, -EPIPE, "the sentry is gone");
+		return err_set(err, -EPIPE, "the sandbox is gone");
 	if (n == -EAGAIN)
 		return silent(err);
 	if (n < 0)
-		return err_sys(err, (int)n, "read from the sentry");
+		return err_sys(err, (int)n, "read from the sandbox");
 	if ((size_t)n < sizeof(reply))
-		return err_set(err, -EPROTO, "the sentry sent %zd bytes", n);
+		return err_set(err, -EPROTO, "the sandbox sent %zd bytes", n);
 	memcpy(&reply, frame, sizeof(reply));
 	tail = (size_t)n - sizeof(reply);
 	if (reply.type != type || reply.error > 0 || reply.error < -4095)
-		return err_set(err, -EPROTO, "the sentry answered something else");
+		return err_set(err, -EPROTO, "the sandbox answered something else");
 	if (reply.error < 0) {
 		const int length = tail < ERR_MSG_MAX ? (int)tail : ERR_MSG_MAX - 1;
 
 		if (length == 0)
-			return err_sys(err, reply.error, "the sentry says");
+			return err_sys(err, reply.error, "the sandbox says");
 		return err_set(err, reply.error, "%.*s", length, frame + sizeof(reply));
 	}
 	if (tail > (len ? *len : 0))
-		return err_set(err, -EPROTO, "the sentry answered %zu bytes too many", tail);
+		return err_set(err, -EPROTO, "the sandbox answered %zu bytes too many", tail);
 	if (len) {
 		memcpy(bytes, frame + sizeof(reply), tail);
 		*len = tail;
@@ -89,17 +89,17 @@ static int client_send(int sock, const struct client_call *call, struct err *err
 	int r;
 
 	if (call->tail_len > sizeof(frame) - sizeof(request))
-		return err_set(err, -E2BIG, "a request to the sentry is too long");
+		return err_set(err, -E2BIG, "a request to the sandbox is too long");
 	request.version = SENTRY_MSG_VERSION;
 	memcpy(frame, &request, sizeof(request));
 	if (call->tail_len)
 		memcpy(frame + sizeof(request), call->tail, call->tail_len);
 	r = fd_send(sock, frame, sizeof(request) + call->tail_len, call->fds, call->fds_len);
 	if (r == -EPIPE || r == -ECONNRESET)
-		return err_set(err, -EPIPE, "the sentry is gone");
+		return err_set(err, -EPIPE, "the sandbox is gone");
 	if (r == -EAGAIN)
 		return silent(err);
-	return r < 0 ? err_sys(err, r, "write to the sentry") : 0;
+	return r < 0 ? err_sys(err, r, "write to the sandbox") : 0;
 }
 
 int client_call(int sock, const struct client_call *call, struct sentry_reply *ret_reply,

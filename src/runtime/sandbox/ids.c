@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/sentry/ids.h"
+#include "runtime/sandbox/ids.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -69,9 +69,9 @@ int sandbox_ids_take(const struct runtime *rt, int root_fd, struct sandbox_ids *
 		if (r < 0)
 			return err_sys(err, r, "lock " STORE_IDS);
 		first = rt->sentry.ids_first + PER_SANDBOX * n;
-		*ret = (struct sandbox_ids){ .sentry = first,
-					     .gofer = first + 1,
-					     .stub = first + 2,
+		*ret = (struct sandbox_ids){ .supervisor = first,
+					     .files = first + 1,
+					     .guest = first + 2,
 					     .held_fd = TAKE_FD(fd) };
 		return 0;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/sentry/waiter.h"
+#include "runtime/sandbox/waiter.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -12,15 +12,13 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "host/console.h"
 #include "host/pidfd.h"
 #include "jail/jail.h"
 #include "ns/stage.h"
-#include "runtime/sentry/client.h"
-#include "runtime/sentry/creds.h"
-#include "runtime/sentry/describe.h"
-#include "runtime/sentry/oom.h"
-#include "runtime/sentry/stdio.h"
+#include "runtime/sandbox/client.h"
+#include "runtime/sandbox/creds.h"
+#include "runtime/sandbox/oom.h"
+#include "runtime/sandbox/stdio.h"
 
 /* What the waiter works with; it has the runtime's memory at the clone. */
 struct wait {
@@ -40,43 +38,6 @@ void waiter_done(struct waiter *w)
 	auto_close_p(&w->gate);
 	auto_close_p(&w->master);
 	*w = (struct waiter)WAITER_INIT;
-}
-
-/* The pty: the slave here, the master to whoever takes it. */
-static int open_terminal(const struct process_terminal *terminal, int *ret_slave, int *ret_master,
-			 struct err *err)
-{
-	AUTO_CLOSE int pts = open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSE int master = -EBADF;
-	AUTO_CLOSE int slave = -EBADF;
-	char name[CONSOLE_NAME_MAX] = "";
-	struct termios saved;
-	int r;
-
-	if (!terminal->wanted)
-		return 0;
-	if (pts < 0)
-		return err_sys(err, -errno, "open /dev/pts for the console");
-	r = console_open_at(pts, &master, &slave, err);
-	if (r < 0)
-		return r;
-	r = console_set_size(slave, terminal->rows, terminal->cols);
-	if (r < 0)
-		return err_sys(err, r, "set the size of the console");
-	/* The line discipline is the one inside. */
-	r = console_raw(slave, &saved);
-	if (r < 0)
-		return err_sys(err, r, "make the console raw");
-	if (terminal->console_socket >= 0) {
-		(void)console_name(master, name);
-		r = fd_send(terminal->console_socket, name, sizeof(name), &master, 1);
-		if (r < 0)
-			return err_sys(err, r, "send the console's master");
-	} else {
-		*ret_master = TAKE_FD(master);
-	}
-	*ret_slave = TAKE_FD(slave);
-	return 0;
 }
 
 static void say(const struct wait *w, const struct err *err)
@@ -157,7 +118,7 @@ static bool has_exited(const struct wait *w, int *ret_code)
 	const ssize_t n = fd_recv(w->control, frame, sizeof(frame), NULL, &nfds);
 
 	if (n < (ssize_t)sizeof(reply)) {
-		/* The sentry is gone, and the process with it. */
+		/* The sandbox is gone, and the process with it. */
 		*ret_code = 128 + SIGKILL;
 		return true;
 	}
@@ -276,17 +237,10 @@ static int clone_waiter(struct container *c, struct wait *w, struct waiter *ret,
 	return ret->pid > 0 && beside ? cgroup_enter_beside(c->cgroup, ret->pid, c->pid, err) : 0;
 }
 
-int waiter_make(struct container *c, const struct exec_request *request, struct waiter *ret,
-		struct err *err)
+int waiter_make(struct container *c, const struct exec_request *request, int description,
+		struct waiter *ret, struct err *err)
 {
-	const struct describe_process process = { .spec = request->spec,
-						  .seccomp = request->seccomp,
-						  .rows = request->terminal.rows,
-						  .cols = request->terminal.cols,
-						  .preserve_fds = request->preserve_fds,
-						  .is_exec = true };
 	AUTO(waiter_done) struct waiter waiter = WAITER_INIT;
-	AUTO_CLOSE int description = -EBADF;
 	AUTO_CLOSE int control = -EBADF;
 	AUTO_CLOSE int slave = -EBADF;
 	AUTO_CLOSE int theirs = -EBADF;
@@ -294,18 +248,11 @@ int waiter_make(struct container *c, const struct exec_request *request, struct 
 	int pair[2];
 	int r;
 
-	if (request->preserve_fds + 3 > SENTRY_EXEC_FDS_MAX)
-		return err_set(err, -E2BIG,
-			       "--preserve-fds: class sentry passes at most %u to an exec",
-			       SENTRY_EXEC_FDS_MAX - 3);
-	description = describe_exec(&process, err);
-	if (description < 0)
-		return description;
 	control = client_connect(c, err);
 	if (control < 0)
 		return control;
 	client_be_patient(control);
-	r = open_terminal(&request->terminal, &slave, &waiter.master, err);
+	r = stdio_terminal(&request->terminal, &slave, &waiter.master, err);
 	if (r == 0)
 		r = stage_socketpair(pair, err);
 	if (r < 0)

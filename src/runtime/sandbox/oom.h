@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runtime/sentry/oom.h - whom the host's OOM killer takes first when the container's memory is used
- * up (proc(5), /proc/PID/oom_score_adj): the guest's processes, whose stubs have what config.json
- * says, before the processes that serve them.
+ * runtime/sandbox/oom.h - whom the host's OOM killer takes first when the container's memory is
+ * used up (proc(5), /proc/PID/oom_score_adj): the guest's processes, whose stubs have what
+ * config.json says, before the processes that serve them.
  */
 #pragma once
 

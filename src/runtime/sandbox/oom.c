@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/sentry/oom.h"
+#include "runtime/sandbox/oom.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/sentry/creds.h"
+#include "runtime/sandbox/creds.h"
 
 #include <grp.h>
 #include <linux/capability.h>
