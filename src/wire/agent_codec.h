@@ -22,7 +22,10 @@ int agent_request_encode(enum agent_call call, const void *body, struct buf *b, 
 int agent_answer_encode(enum agent_call call, const void *body, struct buf *b, struct err *err);
 int agent_event_encode(enum agent_event event, const void *body, struct buf *b, struct err *err);
 
-/* Fill *ret, the struct of the call. -EBADMSG: "agent: CREATE: storages[3].target: cut off". */
+/*
+ * Fill *ret, the struct of the call (nothing: NULL is allowed); what it holds after a failure means
+ * nothing. -EBADMSG: "agent: CREATE: storages[3].target: cut off".
+ */
 int agent_request_decode(enum agent_call call, const void *bytes, size_t len, void *ret,
 			 struct err *err);
 int agent_answer_decode(enum agent_call call, const void *bytes, size_t len, void *ret,

@@ -6,10 +6,11 @@
  * The channel is one reliable stream of bytes: a virtio-serial port in the guest, a socket on the
  * host. It carries frames, struct agent_head and what follows it. The host speaks first: HELLO with
  * a nonce, to which the agent answers HELLO with the same nonce; a HELLO of the host at any later
- * time means that the machine has a new host (a clone of a template): the agent forgets streams and
- * half-read frames and answers it. Then the host asks REQUESTs, each answered by one ANSWER with
- * its serial, in any order; the agent tells EVENTs; and both send DATA of streams as far as the
- * other has given CREDIT, until END.
+ * time means that the machine has a new host (a clone of a template): the agent forgets streams,
+ * half-read bodies and what it had to say, and answers it (a template is saved while its channel is
+ * at rest: a half-read head would swallow the HELLO). Then the host asks REQUESTs, each answered by
+ * one ANSWER with its serial, in any order; the agent tells EVENTs; and both send DATA of streams
+ * as far as the other has given CREDIT, until END.
  *
  * A body of REQUEST or ANSWER that does not fit into a frame goes on in the next frame of the same
  * serial while AGENT_MORE is set; nothing of another serial comes between. Bodies are the fields of
@@ -39,7 +40,8 @@
 enum agent_frame {
 	AGENT_HELLO = 1, /* struct agent_hello */
 	AGENT_REQUEST,	 /* head.call: enum agent_call; head.serial: the host's, never 0 */
-	AGENT_ANSWER,	 /* head.serial: of the request. i32 error; then the sentence or the body */
+	AGENT_ANSWER,	 /* head.serial, head.call: of the request. i32 error: 0 or -errno; then
+			    the body or the sentence */
 	AGENT_EVENT,	 /* head.call: enum agent_event */
 	AGENT_DATA,	 /* head.stream; 1 byte or more */
 	AGENT_CREDIT,	 /* head.stream; u32: so many bytes more may come */
@@ -88,7 +90,7 @@ enum agent_call {
 	AGENT_NETWORK,	/* struct agent_network -> nothing */
 	AGENT_ONLINE,	/* struct agent_online -> nothing */
 	AGENT_RESET,	/* struct agent_reset -> nothing: of a clone, before anything else */
-	AGENT_DEBUG,	/* struct agent_debug -> text */
+	AGENT_DEBUG,	/* struct agent_debug -> struct agent_text */
 	AGENT_SHUTDOWN, /* nothing -> nothing; then the machine is powered off */
 	AGENT_CALLS,
 };
@@ -280,6 +282,10 @@ struct agent_reset {
 
 struct agent_debug {
 	const char *what; /* "tasks", "mounts", "dmesg", "metrics" */
+};
+
+struct agent_text {
+	const char *text; /* as it came: nobody has looked for what a terminal would obey */
 };
 
 struct agent_exited {

@@ -3,7 +3,8 @@
  * wire/mux.h - one end of the agent's channel: frames of wire/agent_msg.h over one descriptor.
  *
  * Nothing here waits: whoever has the event loop polls mux_fd() for mux_events() and calls
- * mux_ready(). Callbacks run inside mux_ready() alone; they may use the mux (but not free it).
+ * mux_ready(). Callbacks run inside mux_ready() alone (but for `poll`); they may use the mux, but
+ * not free it. What is sent outside of them goes to the descriptor at once, as far as it takes it.
  *
  * Memory is bounded in both directions. In: one frame, one body of AGENT_REQUEST_MAX or
  * AGENT_ANSWER_MAX. Out: a request or answer waits in the buffer until the descriptor takes it,
@@ -51,6 +52,8 @@ struct mux_ops {
 	void (*end)(void *arg, uint32_t stream, int error);
 	/* mux_room() of the stream (0: of every one) has become more than 0. */
 	void (*room)(void *arg, uint32_t stream);
+	/* mux_events() has changed. Also outside mux_ready(), from any call that sends. */
+	void (*poll)(void *arg);
 };
 
 /*
@@ -86,8 +89,11 @@ int mux_greet(struct mux *mux, const struct agent_hello *hello);
 
 /*
  * A stream exists from here on at this end; both ends open it before the first byte (the host when
- * it asks CREATE or EXEC, the agent before it answers). Each direction starts with
- * AGENT_STREAM_CREDIT. -EEXIST, -EMFILE (AGENT_STREAMS_MAX), -EINVAL (number 0 or above 65535).
+ * it asks CREATE or EXEC, the agent while request() runs: the next frame may be for it). The
+ * host counts an agent's frame for a stream that was never open as a lie; the agent, whose request
+ * may have failed, throws it away. A number should not be used again while another is free. Each
+ * direction starts with AGENT_STREAM_CREDIT. -EEXIST, -EMFILE (AGENT_STREAMS_MAX), -EINVAL (number
+ * 0 or above 65535).
  */
 int mux_open(struct mux *mux, uint32_t stream);
 /* How many bytes mux_send() would take now. 0 for a stream that is not open. */
