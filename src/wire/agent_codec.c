@@ -84,6 +84,20 @@ static const char *check_link(const void *body, const void *field)
 	return *(const uint32_t *)field < n->links_len ? NULL : "no such link";
 }
 
+/* Unreachable routes have none. */
+static const char *check_route_link(const void *body, const void *field)
+{
+	return *(const uint32_t *)field == 0 ? NULL : check_link(body, field);
+}
+
+/* 1 + index, or 0. */
+static const char *check_rule_link(const void *body, const void *field)
+{
+	const struct agent_network *n = body;
+
+	return *(const uint32_t *)field <= n->links_len ? NULL : "no such link";
+}
+
 static const char *check_address(const void *body, const void *field)
 {
 	const struct agent_ip *ip = field;
@@ -94,7 +108,7 @@ static const char *check_address(const void *body, const void *field)
 	return ip->prefix <= (ip->family == AF_INET ? 32 : 128) ? NULL : "its prefix is too long";
 }
 
-static const char *check_gateway(const void *body, const void *field)
+static const char *check_maybe_address(const void *body, const void *field)
 {
 	const struct agent_ip *ip = field;
 
@@ -129,9 +143,9 @@ static const char *check_processes(const void *body, const void *field)
 		AT(s, m), .kind = FIELD_U32, .min = (lo), .max = (hi) \
 	}
 #define ANY_U32(s, m) U32(s, m, 0, UINT32_MAX)
-#define LINK(s)                                                                                 \
-	{                                                                                       \
-		AT(s, link), .kind = FIELD_U32, .max = AGENT_LINKS_MAX - 1, .check = check_link \
+#define LINK(s, m, hi, judge)                                              \
+	{                                                                  \
+		AT(s, m), .kind = FIELD_U32, .max = (hi), .check = (judge) \
 	}
 #define FLAGS(s, m, mask)                                    \
 	{                                                    \
@@ -297,17 +311,20 @@ static const struct field link_fields[] = {
 TABLE(link);
 
 static const struct field address_fields[] = {
-	LINK(agent_address),	       STRUCT(agent_address, ip, ip, check_address),
-	RAW(agent_address, broadcast), ANY_U32(agent_address, scope),
+	LINK(agent_address, link, AGENT_LINKS_MAX - 1, check_link),
+	STRUCT(agent_address, ip, ip, check_address),
+	STRUCT(agent_address, peer, ip, check_maybe_address),
+	RAW(agent_address, broadcast),
+	ANY_U32(agent_address, scope),
 	ANY_U32(agent_address, flags),
 };
 TABLE(address);
 
 static const struct field route_fields[] = {
-	LINK(agent_route),
+	LINK(agent_route, link, AGENT_LINKS_MAX - 1, check_route_link),
 	STRUCT(agent_route, to, ip, check_address),
-	STRUCT(agent_route, gateway, ip, check_gateway),
-	STRUCT(agent_route, source, ip, check_gateway),
+	STRUCT(agent_route, gateway, ip, check_maybe_address),
+	STRUCT(agent_route, source, ip, check_maybe_address),
 	ANY_U32(agent_route, scope),
 	ANY_U32(agent_route, protocol),
 	ANY_U32(agent_route, type),
@@ -319,18 +336,34 @@ static const struct field route_fields[] = {
 TABLE(route);
 
 static const struct field neighbour_fields[] = {
-	LINK(agent_neighbour),
+	LINK(agent_neighbour, link, AGENT_LINKS_MAX - 1, check_link),
 	STRUCT(agent_neighbour, ip, ip, check_address),
 	RAW(agent_neighbour, mac),
 	ANY_U32(agent_neighbour, state),
 };
 TABLE(neighbour);
 
+static const struct field rule_fields[] = {
+	U32(agent_rule, family, 0, AF_INET6),
+	STRUCT(agent_rule, from, ip, check_maybe_address),
+	STRUCT(agent_rule, to, ip, check_maybe_address),
+	LINK(agent_rule, in_link, AGENT_LINKS_MAX, check_rule_link),
+	LINK(agent_rule, out_link, AGENT_LINKS_MAX, check_rule_link),
+	ANY_U32(agent_rule, priority),
+	ANY_U32(agent_rule, table),
+	ANY_U32(agent_rule, action),
+	ANY_U32(agent_rule, flags),
+	ANY_U32(agent_rule, mark),
+	ANY_U32(agent_rule, mask),
+};
+TABLE(rule);
+
 static const struct field network_fields[] = {
 	LIST(agent_network, links, AGENT_LINKS_MAX, link),
 	LIST(agent_network, addresses, AGENT_ADDRESSES_MAX, address),
 	LIST(agent_network, routes, AGENT_ROUTES_MAX, route),
 	LIST(agent_network, neighbours, AGENT_NEIGHBOURS_MAX, neighbour),
+	LIST(agent_network, rules, AGENT_RULES_MAX, rule),
 };
 TABLE(network);
 
@@ -356,6 +389,33 @@ static const struct field exited_fields[] = {
 	I32(agent_exited, code, 0, CODE_MAX),
 };
 TABLE(exited);
+
+/* A struct that has grown needs a row more, then these numbers. */
+#define SIZE_IS(s, bytes) \
+	_Static_assert(sizeof(struct agent_##s) == (bytes), "a row for each field of " #s)
+SIZE_IS(container, 8);
+SIZE_IS(io, 24);
+SIZE_IS(storage, 48);
+SIZE_IS(create, 3152);
+SIZE_IS(exec, 80);
+SIZE_IS(pid, 4);
+SIZE_IS(signal, 24);
+SIZE_IS(resize, 24);
+SIZE_IS(update, 24);
+SIZE_IS(stats, 200);
+SIZE_IS(processes, 16);
+SIZE_IS(ip, 24);
+SIZE_IS(link, 24);
+SIZE_IS(address, 64);
+SIZE_IS(route, 104);
+SIZE_IS(neighbour, 40);
+SIZE_IS(rule, 84);
+SIZE_IS(network, 46552);
+SIZE_IS(online, 4);
+SIZE_IS(reset, 32);
+SIZE_IS(debug, 8);
+SIZE_IS(text, 8);
+SIZE_IS(exited, 16);
 
 struct call {
 	const char *name;

@@ -38,6 +38,8 @@ static struct agent_network *sample_network(void)
 	n.routes_len = 1;
 	n.neighbours[0] = (struct agent_neighbour){ .ip = ip, .mac = { 2 }, .state = 128 };
 	n.neighbours_len = 1;
+	n.rules[0] = (struct agent_rule){ .family = AF_INET, .from = ip, .in_link = 1 };
+	n.rules_len = 1;
 	return &n;
 }
 
