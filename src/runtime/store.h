@@ -16,7 +16,7 @@
 #define STORE_CONFIG  "config.json" /* a copy of what the container was made from */
 #define STORE_GATE    "start.sock"  /* there: created, waits for start */
 #define STORE_NOTIFY  "notify"	    /* directory of notify.sock, bound into the container */
-#define STORE_CONTROL "sentry.sock" /* class sentry: its control server */
+#define STORE_CONTROL "sentry.sock" /* the control server of classes sentry and vm */
 #define STORE_IDS     "@ids"	    /* below the root: locks of sandbox_ids */
 #define STORE_CACHE   "@seccomp"    /* below the root; '@' is in no container id */
 

@@ -42,6 +42,7 @@ enum vmm_fd {
 	VMM_FD_AGENT,	/* the agent's channel, connected */
 	VMM_FD_CONSOLE, /* what the guest's kernel says, connected */
 	VMM_FD_WORDS,	/* pipe: standard error of QEMU and virtiofsd */
+	VMM_FD_HELD,	/* its open file description holds the sandbox's user ids (flock) */
 	VMM_FD_STDIO,	/* the container's 0, 1, 2; closed ones stay so */
 	VMM_FDS = VMM_FD_STDIO + 3,
 };
