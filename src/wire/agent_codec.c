@@ -14,7 +14,6 @@
 
 #include "base/str.h"
 
-#define IO_MAX	      65535u /* numbers of streams, rows, columns */
 #define CPUS_MAX      1024
 #define ENTROPY_MIN   32
 #define ENTROPY_MAX   4096
@@ -200,9 +199,9 @@ static const struct field container_fields[] = { ID(agent_container) };
 TABLE(container);
 
 static const struct field io_fields[] = {
-	U32(agent_io, in, 0, IO_MAX),	    U32(agent_io, out, 0, IO_MAX),
-	U32(agent_io, err, 0, IO_MAX),	    U32(agent_io, terminal, 0, 1),
-	U32(agent_io, rows, 0, UINT16_MAX), U32(agent_io, cols, 0, UINT16_MAX),
+	U32(agent_io, in, 0, AGENT_STREAM_MAX),	 U32(agent_io, out, 0, AGENT_STREAM_MAX),
+	U32(agent_io, err, 0, AGENT_STREAM_MAX), U32(agent_io, terminal, 0, 1),
+	U32(agent_io, rows, 0, UINT16_MAX),	 U32(agent_io, cols, 0, UINT16_MAX),
 };
 TABLE(io);
 

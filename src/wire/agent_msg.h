@@ -32,7 +32,8 @@
 #define AGENT_REQUEST_MAX   (4u << 20)	 /* bytes of a request's body, all frames together */
 #define AGENT_ANSWER_MAX    (1u << 20)	 /* ... and of an answer's */
 #define AGENT_PENDING_MAX   64u		 /* requests without an answer */
-#define AGENT_STREAMS_MAX   1024u	 /* streams at one time; their numbers are 1 to 65535 */
+#define AGENT_STREAMS_MAX   1024u	 /* streams at one time */
+#define AGENT_STREAM_MAX    65535u	 /* their numbers are 1 to this */
 #define AGENT_STREAM_CREDIT (256u << 10) /* bytes that may be on their way in one direction */
 #define AGENT_NONCE	    16u
 #define AGENT_TEXT_MAX	    488u /* bytes of a sentence, NUL included (ERR_MSG_MAX) */
