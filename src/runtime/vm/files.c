@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vm/files.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "ns/mount_fs.h"
+#include "runtime/sandbox/creds.h"
+#include "runtime/sandbox/launch.h"
+
+#define LISTENER 3
+
+int files_find(const char *configured, struct files_program *ret, struct err *err)
+{
+	static const char *const places[] = {
+		"/usr/libexec/virtiofsd",
+		"/usr/lib/virtiofsd",
+		"/usr/lib/qemu/virtiofsd",
+		"/usr/libexec/qemu/virtiofsd",
+	};
+	const char *path = configured && *configured ? configured : NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(places) && !path; i++) {
+		if (access(places[i], X_OK) == 0)
+			path = places[i];
+	}
+	if (!path)
+		return err_set(err, -ENOENT,
+			       "virtiofsd is not installed: looked for %s, %s, %s and %s",
+			       places[0], places[1], places[2], places[3]);
+	if (access(path, X_OK) < 0)
+		return err_sys(err, -errno, "virtiofsd %s", path);
+	*ret = (struct files_program){
+		.path = path,
+		.kind = strstr(path, "/qemu/") ? FILES_QEMU : FILES_RUST,
+	};
+	return 0;
+}
+
+/* A value within -o: a comma would end it. */
+static int add_escaped(char ***list, const char *option, const char *value)
+{
+	AUTO_FREE char *text = malloc(strlen(option) + 2 * strlen(value) + 1);
+	char *to;
+
+	if (!text)
+		return -ENOMEM;
+	to = stpcpy(text, option);
+	for (; *value; value++) {
+		if (*value == ',' || *value == '\\')
+			*to++ = '\\';
+		*to++ = *value;
+	}
+	*to = '\0';
+	return strv_add(list, text);
+}
+
+static int add(char ***list, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int add(char ***list, const char *fmt, ...)
+{
+	char text[128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return strv_add(list, text);
+}
+
+/*
+ * What both have in common: names and attributes are trusted for a second (cache=auto), as
+ * close-to-open is what containers of one volume expect of each other; extended attributes are the
+ * host's; each mount of the host is one in the guest, so that inode numbers are unique per device.
+ * Locks are the guest's own.
+ */
+static int add_qemu_options(char ***list, const struct files_plan *plan)
+{
+	static const char *const options[] = {
+		"sandbox=namespace", "cache=auto", "xattr",	     "announce_submounts",
+		"no_posix_lock",     "no_flock",   "log_level=warn",
+	};
+	int r = strv_add(list, "-f");
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(options); i++) {
+		r = strv_add(list, "-o");
+		if (r == 0)
+			r = strv_add(list, options[i]);
+	}
+	if (r == 0)
+		r = strv_add(list, "-o");
+	return r < 0 ? r : add_escaped(list, "source=", plan->dir);
+}
+
+static int add_rust_options(char ***list, const struct files_plan *plan)
+{
+	static const char *const options[] = {
+		"--sandbox=namespace",	      "--cache=auto",	  "--xattr", "--announce-submounts",
+		"--inode-file-handles=never", "--log-level=warn",
+	};
+	AUTO_FREE char *dir = NULL;
+	int r = str_printf(&dir, "--shared-dir=%s", plan->dir);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(options); i++)
+		r = strv_add(list, options[i]);
+	return r < 0 ? r : strv_add(list, dir);
+}
+
+int files_args(const struct files_plan *plan, int listener, unsigned int descriptors, char ***ret)
+{
+	AUTO_STRV char **list = NULL;
+	int r = strv_add(&list, plan->program.path);
+
+	if (r == 0)
+		r = add(&list, "--fd=%d", listener);
+	if (r == 0)
+		r = add(&list, "--rlimit-nofile=%u", descriptors);
+	if (r == 0)
+		r = plan->program.kind == FILES_QEMU ? add_qemu_options(&list, plan)
+						     : add_rust_options(&list, plan);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(list);
+	return 0;
+}
+
+/* ---- the process ---------------------------------------------------------------------------- */
+
+/* Of who acts for others on files; and to make its namespaces and give all of this up. */
+static uint64_t capabilities(void)
+{
+	static const int caps[] = { CAP_CHOWN,	 CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,
+				    CAP_SETGID,	 CAP_SETUID,	   CAP_MKNOD,  CAP_SETFCAP,
+				    CAP_SETPCAP, CAP_SYS_ADMIN };
+	uint64_t set = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(caps); i++)
+		set |= UINT64_C(1) << caps[i];
+	return set;
+}
+
+/* 0 and 1 are nothing, 2 takes words, 3 listens; nothing else is open afterwards. */
+static int lay_out(const struct files_plan *plan, struct err *err)
+{
+	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	AUTO_CLOSE int words = fcntl(plan->words, F_DUPFD_CLOEXEC, LISTENER + 1);
+	AUTO_CLOSE int listener = fcntl(plan->listener, F_DUPFD_CLOEXEC, LISTENER + 1);
+	int r;
+
+	if (null < 0 || words < 0 || listener < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
+	    dup2(words, 2) < 0 || dup2(listener, LISTENER) < 0)
+		return err_sys(err, -errno, "lay out virtiofsd's descriptors");
+	r = fd_close_range(LISTENER + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+	return r < 0 ? err_sys(err, r, "close_range") : 0;
+}
+
+/* As many as are allowed: virtiofsd ends when it may not have what it is told to take. */
+static int limit_descriptors(unsigned int *ret, struct err *err)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return err_sys(err, -errno, "getrlimit RLIMIT_NOFILE");
+	if (files.rlim_max > FILES_DESCRIPTORS)
+		files.rlim_max = FILES_DESCRIPTORS;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		return err_sys(err, -errno, "setrlimit RLIMIT_NOFILE");
+	*ret = (unsigned int)files.rlim_cur;
+	return 0;
+}
+
+int files_become(const struct files_plan *plan, struct err *err)
+{
+	const struct rlimit no_core = { 1, 1 };
+	AUTO_STRV char **argv = NULL;
+	char *const envp[] = { NULL };
+	unsigned int descriptors = 0;
+	int r = limit_descriptors(&descriptors, err);
+
+	if (r < 0)
+		return r;
+	r = files_args(plan, LISTENER, descriptors, &argv);
+	if (r < 0)
+		return err_sys(err, r, "arguments of virtiofsd");
+	r = lay_out(plan, err);
+	if (r == 0 && setrlimit(RLIMIT_CORE, &no_core) < 0 && errno != EPERM)
+		r = err_sys(err, -errno, "setrlimit RLIMIT_CORE");
+	if (r == 0)
+		r = creds_become(0, capabilities(), CREDS_ALL, err);
+	if (r == 0)
+		r = sandbox_die_with_parent(err);
+	if (r < 0)
+		return r;
+	(void)execve(plan->program.path, argv, envp);
+	return err_sys(err, -errno, "execute %s", plan->program.path);
+}
+
+/* ---- the socket ----------------------------------------------------------------------------- */
+
+static int make_socket(int dir, int *ret, struct sockaddr_un *addr)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	*ret = fd;
+	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	(void)snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/s", dir);
+	return 0;
+}
+
+int files_socketpair(int *ret_listener, int *ret_client, struct err *err)
+{
+	/* Mounted nowhere: no path leads to the socket but through this descriptor. */
+	const struct mount_fs fs = { .type = "tmpfs", .data = "mode=700,nr_inodes=8" };
+	AUTO_CLOSE int dir = -EBADF;
+	AUTO_CLOSE int listener = -EBADF;
+	AUTO_CLOSE int client = -EBADF;
+	struct sockaddr_un addr;
+	int r = mount_fs_create(&fs, &dir, err);
+
+	if (r < 0)
+		return err_prefix(err, r, "the socket of virtiofsd");
+	r = make_socket(dir, &listener, &addr);
+	if (r == 0 &&
+	    (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(listener, 1) < 0))
+		r = -errno;
+	if (r == 0)
+		r = make_socket(dir, &client, &addr);
+	if (r == 0 && connect(client, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		r = -errno;
+	if (r == 0 && unlinkat(dir, "s", 0) < 0)
+		r = -errno;
+	if (r < 0)
+		return err_sys(err, r, "the socket of virtiofsd");
+	*ret_listener = TAKE_FD(listener);
+	*ret_client = TAKE_FD(client);
+	return 0;
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vm/share.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "host/mount_options.h"
+#include "ns/mount_bind.h"
+#include "ns/mount_fs.h"
+#include "ns/mount_target.h"
+#include "runtime/vm/share_source.h"
+
+#define GUARD_ATTRIBUTES (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
+#define NAME_MAX_BYTES	 24 /* "rootfs", an index */
+
+void share_done(struct share *share)
+{
+	for (size_t i = 0; i < share->mounts_len; i++)
+		free(share->mounts[i].path);
+	for (unsigned int i = 0; i < share->disks_len; i++)
+		auto_close_p(&share->disks[i].fd);
+	free(share->mounts);
+	free(share->root);
+	*share = (struct share){ 0 };
+}
+
+/* ---- the tree ------------------------------------------------------------------------------- */
+
+/* A descriptor of the tmpfs, which covers `dir`. */
+static int make_top(const struct share_options *o, struct err *err)
+{
+	char data[64];
+	const struct mount_fs fs = {
+		.type = "tmpfs",
+		.source = "caisson-share",
+		.data = data,
+		.attr = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+	};
+	AUTO_CLOSE int fd = -EBADF;
+	int r;
+
+	(void)snprintf(data, sizeof(data), "mode=755,size=64k,nr_inodes=%zu",
+		       o->spec->mounts_len + 8);
+	r = mount_fs_create(&fs, &fd, err);
+	if (r < 0)
+		return err_prefix(err, r, "the share");
+	if (move_mount(fd, "", AT_FDCWD, o->dir, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_sys(err, -errno, "mount the share at %s", o->dir);
+	return TAKE_FD(fd);
+}
+
+/* Put a clone below the tree under `name`. */
+static int put(int top, const char *name, int clone, bool is_directory)
+{
+	AUTO_CLOSE int place = -EBADF;
+
+	if (is_directory) {
+		if (mkdirat(top, name, 0755) < 0)
+			return -errno;
+	} else {
+		place = openat(top, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+		if (place < 0)
+			return -errno;
+	}
+	return move_mount(clone, "", top, name, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+static int set_attributes(int fd, uint64_t set, unsigned int flags)
+{
+	struct mount_attr attr = { .attr_set = set };
+
+	return mount_setattr(fd, "", AT_EMPTY_PATH | flags, &attr, sizeof(attr)) < 0 ? -errno : 0;
+}
+
+/* ---- mounts --------------------------------------------------------------------------------- */
+
+static int set_path(struct share_mount *m, enum share_kind kind, const char *path)
+{
+	m->kind = kind;
+	m->path = strdup(path);
+	return m->path ? 0 : -ENOMEM;
+}
+
+static int put_mount(int top, const struct share_source *s, size_t index, struct share_mount *m)
+{
+	char name[NAME_MAX_BYTES], path[sizeof(SHARE_GUEST) + NAME_MAX_BYTES];
+	int r;
+
+	(void)snprintf(name, sizeof(name), "%zu", index);
+	(void)snprintf(path, sizeof(path), SHARE_GUEST "/%s", name);
+	if (s->link)
+		r = symlinkat(s->link, top, name) < 0 ? -errno : 0;
+	else
+		r = put(top, name, s->fd, s->kind == SOURCE_DIRECTORY);
+	return r < 0 ? r : set_path(m, SHARE_TREE, path);
+}
+
+/* The next disk, "/dev/vda" and so on. */
+static int add_disk(struct share *share, int fd, bool readonly, char path[static 16])
+{
+	if (share->disks_len == MACHINE_DISKS_MAX)
+		return -E2BIG;
+	(void)snprintf(path, 16, "/dev/vd%c", (char)('a' + share->disks_len));
+	share->disks[share->disks_len++] = (struct machine_disk){ .fd = fd, .readonly = readonly };
+	return 0;
+}
+
+static int take_mount(const struct share_options *o, int top, struct share_source *s, size_t index,
+		      struct share *share, struct err *err)
+{
+	struct share_mount *m = &share->mounts[index];
+	char disk[16];
+	int r = 0;
+
+	m->made = s->made;
+	switch (s->kind) {
+	case SOURCE_NONE:
+		break;
+	case SOURCE_GUESTS:
+		r = set_path(m, SHARE_GUESTS, s->guest);
+		break;
+	case SOURCE_DISK:
+		r = add_disk(share, s->fd, s->readonly, disk);
+		if (r == 0) {
+			s->fd = -EBADF;
+			r = set_path(m, SHARE_DISK, disk);
+		}
+		break;
+	default:
+		r = put_mount(top, s, index, m);
+	}
+	return r < 0 ? err_sys(err, r, "mount %s at %s", o->spec->mounts[index].source,
+			       o->spec->mounts[index].destination)
+		     : 0;
+}
+
+/* ---- the root file system ------------------------------------------------------------------- */
+
+static bool is_below(const char *path, const char *parent)
+{
+	const size_t len = strlen(parent);
+
+	if (strcmp(parent, "/") == 0)
+		return true;
+	return strncmp(path, parent, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+/*
+ * Whether the host itself can keep the guest from writing to the root file system: then all that
+ * class ns makes there before it becomes read-only must be there. Device nodes and links go to
+ * /dev, which must be a mount.
+ */
+static bool can_be_read_only(const struct share_options *o)
+{
+	if (!o->spec->root.readonly)
+		return false;
+	for (size_t i = 0; i < o->spec->mounts_len; i++) {
+		if (str_eq(o->spec->mounts[i].destination, "/dev"))
+			return true;
+	}
+	return false;
+}
+
+/* The places of mounts, as class ns makes them, but for those in other mounts. */
+static int make_places(const struct share_options *o, int root, const struct share_source *sources,
+		       struct err *err)
+{
+	for (size_t i = 0; i < o->spec->mounts_len; i++) {
+		AUTO_MOUNT_TARGET struct mount_target target = MOUNT_TARGET_INIT;
+		const struct oci_mount *m = &o->spec->mounts[i];
+		const struct share_source *s = &sources[i];
+		const bool is_file = s->kind == SOURCE_FILE || s->kind == SOURCE_DISK ||
+				     (s->kind == SOURCE_GUESTS && !s->is_directory);
+		bool covered = s->link || s->remount;
+		int r;
+
+		for (size_t j = 0; j < i && !covered; j++)
+			covered = is_below(m->destination, o->spec->mounts[j].destination);
+		if (covered)
+			continue;
+		r = mount_target_open(root, m->destination,
+				      TARGET_CREATE | (is_file ? TARGET_FILE : 0u) |
+					      (s->dest_nofollow ? TARGET_NOFOLLOW : 0u),
+				      &target, err);
+		if (r < 0)
+			return err_prefix(err, r, "mount at %s", m->destination);
+	}
+	return 0;
+}
+
+static int open_rootfs(const struct share_options *o, const struct share_source *sources,
+		       int *ret_fd, struct err *err)
+{
+	AUTO_CLOSE int fd =
+		open_tree(AT_FDCWD, o->rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	uint64_t set = GUARD_ATTRIBUTES;
+	struct stat st;
+	int r = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, -errno, "root file system %s", o->rootfs);
+	if (!S_ISDIR(st.st_mode))
+		return err_sys(err, -ENOTDIR, "root file system %s", o->rootfs);
+	if (o->mode == SHARE_ROOTFS_OVERLAY) {
+		set |= MOUNT_ATTR_RDONLY;
+	} else if (can_be_read_only(o)) {
+		r = make_places(o, fd, sources, err);
+		set |= MOUNT_ATTR_RDONLY;
+	}
+	if (r < 0)
+		return r;
+	r = set_attributes(fd, set, AT_RECURSIVE);
+	if (r < 0)
+		return err_sys(err, r, "root file system %s: mount attributes", o->rootfs);
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* Where an image has its superblock's magic number: Documentation/filesystems of Linux. */
+static const char *image_type(int fd)
+{
+	uint32_t erofs = 0;
+	uint16_t ext4 = 0;
+
+	if (pread(fd, &erofs, sizeof(erofs), 1024) == sizeof(erofs) && erofs == 0xe0f5e1e2u)
+		return "erofs";
+	if (pread(fd, &ext4, sizeof(ext4), 1080) == sizeof(ext4) && ext4 == 0xef53u)
+		return "ext4";
+	return NULL;
+}
+
+static void add_storage(struct share *share, const struct agent_storage *storage)
+{
+	share->storages[share->storages_len++] = *storage;
+}
+
+static int open_image(const struct share_options *o, struct share *share, const char **ret_type,
+		      struct err *err)
+{
+	AUTO_CLOSE int fd = open(o->rootfs, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char path[16];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, -errno, "root file system %s", o->rootfs);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return err_set(err, -EINVAL, "root file system %s: no image: not a file",
+			       o->rootfs);
+	*ret_type = image_type(fd);
+	if (!*ret_type)
+		return err_set(err, -EINVAL,
+			       "root file system %s: the image is neither erofs nor ext4",
+			       o->rootfs);
+	(void)add_disk(share, TAKE_FD(fd), true, path); /* the first one, "/dev/vda" */
+	return 0;
+}
+
+#define GUEST_LOWER   "/run/caisson/lower"
+#define GUEST_UPPER   "/run/caisson/upper"
+#define GUEST_ROOT    "/run/caisson/root"
+#define OVERLAY_UPPER "upperdir=" GUEST_UPPER "/files,workdir=" GUEST_UPPER "/work"
+
+/* What the guest mounts: the share, and what makes its root file system of it or of a disk. */
+static int add_storages(const struct share_options *o, const char *image_type, struct share *share)
+{
+	const struct agent_storage files = { .source = MACHINE_FILES_TAG,
+					     .target = SHARE_GUEST,
+					     .type = "virtiofs",
+					     .options = "",
+					     .flags = AGENT_STORAGE_SHARED };
+	const struct agent_storage image = { .source = "/dev/vda",
+					     .target = GUEST_LOWER,
+					     .type = image_type,
+					     .options = "",
+					     .mount_flags = MS_RDONLY };
+	const struct agent_storage upper = {
+		.source = "tmpfs", .target = GUEST_UPPER, .type = "tmpfs", .options = "mode=755"
+	};
+	const struct agent_storage overlay = {
+		.source = "overlay",
+		.target = GUEST_ROOT,
+		.type = "overlay",
+		.options = o->mode == SHARE_ROOTFS_BLOCK ? "lowerdir=" GUEST_LOWER "," OVERLAY_UPPER
+							 : "lowerdir=" SHARE_GUEST
+							   "/rootfs," OVERLAY_UPPER,
+	};
+	const bool shared = o->mode == SHARE_ROOTFS_SHARED;
+
+	add_storage(share, &files);
+	if (o->mode == SHARE_ROOTFS_BLOCK)
+		add_storage(share, &image);
+	if (!shared) {
+		add_storage(share, &upper);
+		add_storage(share, &overlay);
+	}
+	share->root = strdup(shared ? SHARE_GUEST "/rootfs" : GUEST_ROOT);
+	return share->root ? 0 : -ENOMEM;
+}
+
+int share_rootfs_mode(const struct oci_spec *spec, const char *rootfs, enum share_rootfs *ret,
+		      struct err *err)
+{
+	static const struct {
+		const char *word;
+		enum share_rootfs mode;
+	} words[] = {
+		{ "shared", SHARE_ROOTFS_SHARED },
+		{ "overlay", SHARE_ROOTFS_OVERLAY },
+		{ "block", SHARE_ROOTFS_BLOCK },
+	};
+	const char *word = oci_annotation(spec, SHARE_ROOTFS);
+	struct stat st;
+
+	if (!word) {
+		const bool file = stat(rootfs, &st) == 0 && !S_ISDIR(st.st_mode);
+
+		*ret = file ? SHARE_ROOTFS_BLOCK : SHARE_ROOTFS_SHARED;
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (str_eq(words[i].word, word)) {
+			*ret = words[i].mode;
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL,
+		       "annotation " SHARE_ROOTFS ": \"%s\" is not shared, overlay or block", word);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+/* Sources are open: the tree may cover what they were found by. */
+static int build(const struct share_options *o, struct share_source *sources, struct share *ret,
+		 struct err *err)
+{
+	const char *image = NULL;
+	AUTO_CLOSE int rootfs = -EBADF;
+	AUTO_CLOSE int top = -EBADF;
+	int r = o->mode == SHARE_ROOTFS_BLOCK ? open_image(o, ret, &image, err)
+					      : open_rootfs(o, sources, &rootfs, err);
+
+	if (r < 0)
+		return r;
+	top = make_top(o, err);
+	if (top < 0)
+		return top;
+	r = rootfs >= 0 ? put(top, "rootfs", rootfs, true) : 0;
+	if (r < 0)
+		return err_sys(err, r, "root file system %s", o->rootfs);
+	for (size_t i = 0; r == 0 && i < o->spec->mounts_len; i++)
+		r = take_mount(o, top, &sources[i], i, ret, err);
+	if (r < 0)
+		return r;
+	/* Of the tmpfs alone: entries of the tree are not the guest's to make. */
+	r = set_attributes(top, MOUNT_ATTR_RDONLY, 0);
+	if (r == 0)
+		r = add_storages(o, image, ret);
+	return r < 0 ? err_sys(err, r, "the share") : 0;
+}
+
+int share_build(const struct share_options *o, struct share *ret, struct err *err)
+{
+	const size_t len = o->spec->mounts_len;
+	AUTO_FREE struct share_source *sources = calloc(len ? len : 1, sizeof(*sources));
+	int r = 0;
+
+	ret->mounts = calloc(len ? len : 1, sizeof(*ret->mounts));
+	if (!sources || !ret->mounts)
+		return err_sys(err, -ENOMEM, "mounts");
+	ret->mounts_len = len;
+	for (size_t i = 0; i < len; i++)
+		sources[i].fd = -EBADF;
+	for (size_t i = 0; r == 0 && i < len; i++)
+		r = share_source_open(&o->spec->mounts[i], o->bundle,
+				      o->idmap_fds ? o->idmap_fds[i] : -1, &sources[i], err);
+	if (r == 0)
+		r = build(o, sources, ret, err);
+	for (size_t i = 0; i < len; i++)
+		share_source_done(&sources[i]);
+	return r;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime/vm/share.h - what a virtual machine sees of the host's files: one directory tree, which
+ * virtiofsd serves (files.h) and the guest mounts at SHARE_GUEST.
+ *
+ * Made by the staged child in a mount namespace of its own. Every source is opened once, as a
+ * detached clone (open_tree(2)), and judged by that descriptor; then a small tmpfs is mounted over
+ * a directory of ours and the clones are put below it: "rootfs", and one entry per bind mount of
+ * mounts[] under its index. What config.json says of writing and of propagation holds for the
+ * clones themselves, so that it does not depend on the guest. Set-id bits and device nodes mean
+ * nothing to who serves them: clones are nosuid and nodev, on the host alone.
+ *
+ * What is not a directory or a regular file:
+ *   a link (copy-symlink)	the same link in the tree
+ *   a device that every Linux has (null, zero, full, random, urandom, tty, tun, fuse), and files of
+ *   proc, sysfs, cgroupfs, devpts, devtmpfs, mqueue: the guest's own of the same name
+ *   a block device		a disk of the machine
+ *   a socket, a fifo, another device, a namespace: refused by name
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "hypervisor/machine.h"
+#include "oci/spec.h"
+#include "wire/agent_msg.h"
+
+#define SHARE_GUEST "/run/caisson/share" /* where the guest has the tree */
+
+enum share_kind {
+	SHARE_NOTHING, /* not a bind mount: the guest makes it */
+	SHARE_TREE,    /* an entry of the tree */
+	SHARE_GUESTS,  /* the guest's own file */
+	SHARE_DISK,    /* share.disks */
+};
+
+struct share_mount {
+	enum share_kind kind;
+	char *path; /* owned: what the guest's bind mount has as its source; NULL of NOTHING */
+	bool made;  /* mounts[] asks for a file system, which the host has made: a bind mount in the
+		       guest, without data */
+};
+
+/* What holds the container's root file system: annotation SHARE_ROOTFS. */
+enum share_rootfs {
+	SHARE_ROOTFS_SHARED,  /* the host's directory, written through */
+	SHARE_ROOTFS_OVERLAY, /* the same, read-only below a tmpfs of the guest */
+	SHARE_ROOTFS_BLOCK,   /* an image (erofs, ext4) as a disk, below a tmpfs of the guest */
+};
+#define SHARE_ROOTFS "io.caisson.vm.rootfs"
+
+struct share_options {
+	const struct oci_spec *spec;
+	const char *bundle, *rootfs; /* absolute */
+	const int *idmap_fds;	     /* one per mounts[], or NULL */
+	const char *dir;	     /* covered by the tree in this mount namespace */
+	enum share_rootfs mode;
+};
+
+struct share {
+	struct share_mount *mounts; /* owned: as many as mounts[] has */
+	size_t mounts_len;
+	char *root; /* owned: root.path of the guest */
+	/* Disks of the machine, the first ones of its table; descriptors are owned. */
+	struct machine_disk disks[MACHINE_DISKS_MAX];
+	unsigned int disks_len;
+	/* What the agent mounts before it makes the container. Texts are static or `lower`. */
+	struct agent_storage storages[4];
+	uint32_t storages_len;
+};
+
+/*
+ * What the annotation says and the root file system is. Absent: BLOCK for a file, else SHARED.
+ * -EINVAL for another word.
+ */
+int share_rootfs_mode(const struct oci_spec *spec, const char *rootfs, enum share_rootfs *ret,
+		      struct err *err);
+
+/*
+ * Build the tree at o->dir. "mount /src at /data: No such file or directory". *ret is the caller's,
+ * also half-made; the mounts stay with the namespace.
+ */
+int share_build(const struct share_options *o, struct share *ret, struct err *err);
+
+/* Accepts a zeroed or half-made struct. */
+void share_done(struct share *share);
+#define AUTO_SHARE AUTO(share_done)

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime/vm/share_source.h - the source of one of mounts[], opened once and judged by its
+ * descriptor (private to share.c).
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "oci/spec.h"
+
+enum source_kind {
+	SOURCE_NONE, /* not a bind mount, or a remount */
+	SOURCE_DIRECTORY,
+	SOURCE_FILE, /* or a link that is not followed */
+	SOURCE_LINK,
+	SOURCE_GUESTS, /* the guest has its own */
+	SOURCE_DISK,
+};
+
+struct share_source {
+	enum source_kind kind;
+	int fd;	     /* owned: a detached clone, with the options that concern the host; of a disk:
+			opened for reading, or for both */
+	char *link;  /* owned: text of a LINK */
+	char *guest; /* owned: path of GUESTS */
+	bool made;   /* a file system that the host made */
+	bool is_directory, readonly, remount, dest_nofollow;
+};
+
+/* userns_fd: of an idmapped mount, or -1. *ret is the caller's, also half-made. */
+int share_source_open(const struct oci_mount *m, const char *bundle, int userns_fd,
+		      struct share_source *ret, struct err *err);
+void share_source_done(struct share_source *source);
+
+/*
+ * The guest's name for a character device that every Linux has; NULL for another. For tests.
+ */
+const char *share_device_name(unsigned int major, unsigned int minor);
