@@ -6,6 +6,13 @@
  * A pump has one stream and one descriptor, of which it reads or writes or, for a terminal, both.
  * It stops reading while the stream has no room, and gives credit back only for what was written,
  * so that at most AGENT_STREAM_CREDIT bytes of a stream are held here.
+ *
+ * An END with an error also goes against the stream: who cannot write any more sends it (EPIPE),
+ * and who reads for him closes its descriptor, so that its writer learns of it.
+ *
+ * SIGPIPE is blocked or ignored by the program. Fastest are descriptors whose description is
+ * non-blocking already: own ends of pipes and terminals should be made so before. A terminal that
+ * is shared and blocking is written in small pieces.
  */
 #pragma once
 

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Descriptors may be shared with others, so that O_NONBLOCK is not ours to set. Nothing here waits
+ * all the same: sockets are told with each call; pipes are read and written with RWF_NOWAIT where
+ * the kernel has it for them; else a read follows an event, and what is written behind an event is
+ * so little that it fits: PIPE_BUF bytes of a pipe (pipe(7)), CHUNK_TTY of a terminal.
+ *
+ * A source whose descriptor has hung up is told to us again and again: while there is nothing to
+ * do for it, it is not in the loop.
+ */
+#include "wire/pump.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+
+#define READ_SIZE  (64u << 10) /* bytes of one read */
+#define CHUNK_TTY  256u	       /* bytes; a terminal that is ready has room for them */
+#define WRITES_MAX 256	       /* of one event */
+#define DRAIN_MAX  (1u << 20)  /* bytes, of what cannot tell how much lies in it */
+
+enum pump_kind { KIND_FILE, KIND_PIPE, KIND_SOCKET, KIND_TTY };
+
+struct pump {
+	struct loop *loop;
+	struct mux *mux;
+	uint32_t stream;
+	int fd;
+	enum pump_direction direction;
+	enum pump_kind kind;
+	bool nonblock; /* the description is so already */
+	bool nowait;   /* RWF_NOWAIT may work */
+	pump_done_fn *done;
+	void *arg;
+
+	struct loop_source *source; /* NULL: not in the loop */
+	bool in_over, out_over;
+	bool ending;   /* out is over when the queue is written */
+	bool out_dead; /* a terminal that has hung up: what it said before is still read */
+	bool draining;
+	bool told; /* done() was called */
+	size_t drain_left;
+	struct buf queue; /* from queue_at on: came from the stream, not written yet */
+	size_t queue_at;
+};
+
+static size_t queued(const struct pump *p)
+{
+	return p->queue.len - p->queue_at;
+}
+
+/* ---- The descriptor ---- */
+
+static enum pump_kind kind_of(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return KIND_FILE;
+	if (S_ISFIFO(st.st_mode))
+		return KIND_PIPE;
+	if (S_ISSOCK(st.st_mode))
+		return KIND_SOCKET;
+	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? KIND_FILE : KIND_TTY;
+}
+
+static bool is_ready(const struct pump *p, short events)
+{
+	struct pollfd poll_fd = { p->fd, events, 0 };
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+/* Behind an event. Bytes, 0 at the end, -errno. */
+static ssize_t read_some(struct pump *p, void *bytes, size_t len)
+{
+	const struct iovec iov = { bytes, len };
+	ssize_t n = -1;
+
+	if (p->kind == KIND_SOCKET) {
+		n = recv(p->fd, bytes, len, MSG_DONTWAIT);
+		return n < 0 ? -errno : n;
+	}
+	if (p->kind == KIND_PIPE && p->nowait && !p->nonblock) {
+		n = preadv2(p->fd, &iov, 1, -1, RWF_NOWAIT);
+		if (n < 0 && errno == EOPNOTSUPP)
+			p->nowait = false;
+		else
+			return n < 0 ? -errno : n;
+	}
+	n = read(p->fd, bytes, len);
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t write_some(struct pump *p, const void *bytes, size_t len)
+{
+	const struct iovec iov = { (void *)bytes, len };
+	ssize_t n;
+
+	if (p->kind == KIND_SOCKET) {
+		n = send(p->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return n < 0 ? -errno : n;
+	}
+	if (p->kind == KIND_PIPE && p->nowait && !p->nonblock) {
+		n = pwritev2(p->fd, &iov, 1, -1, RWF_NOWAIT);
+		if (n < 0 && errno == EOPNOTSUPP)
+			p->nowait = false;
+		else
+			return n < 0 ? -errno : n;
+	}
+	if (p->kind != KIND_FILE && !p->nonblock) {
+		const size_t most = p->kind == KIND_PIPE ? PIPE_BUF : CHUNK_TTY;
+
+		if (!is_ready(p, POLLOUT))
+			return -EAGAIN;
+		if (len > most)
+			len = most;
+	}
+	n = write(p->fd, bytes, len);
+	return n < 0 ? -errno : n;
+}
+
+/* ---- The loop ---- */
+
+static void on_fd(void *arg, int fd, uint32_t events);
+
+static void leave_loop(struct pump *p)
+{
+	loop_remove(p->source);
+	p->source = NULL;
+}
+
+static int enter_loop(struct pump *p)
+{
+	uint32_t events = 0;
+
+	if (!p->in_over && mux_room(p->mux, p->stream) > 0)
+		events |= EPOLLIN;
+	if (queued(p) > 0)
+		events |= EPOLLOUT;
+	/* A pipe that nobody reads any more says so without being asked. */
+	if (events == 0 && !(p->direction == PUMP_OUT && !p->out_over)) {
+		leave_loop(p);
+		return 0;
+	}
+	if (p->source)
+		return loop_set_events(p->source, events);
+	return loop_add_fd(p->loop, p->fd, events, on_fd, p, &p->source);
+}
+
+/* ---- Ends ---- */
+
+/*
+ * No more bytes come from the descriptor. Of a terminal that is a hang-up: what still waits for it
+ * is tried, no more.
+ */
+static void end_in(struct pump *p, int error)
+{
+	if (p->in_over)
+		return;
+	p->in_over = true;
+	(void)mux_end(p->mux, p->stream, error);
+	p->ending = true;
+}
+
+static void drop_queue(struct pump *p)
+{
+	buf_done(&p->queue);
+	p->queue_at = 0;
+}
+
+/* The descriptor takes no more bytes, or shall get none: the other end may stop to send them. */
+static void end_out(struct pump *p, int error)
+{
+	if (p->out_over)
+		return;
+	p->out_over = true;
+	drop_queue(p);
+	if (error || p->direction == PUMP_BOTH)
+		(void)mux_end(p->mux, p->stream, error);
+	p->in_over = true;
+}
+
+static void fail_out(struct pump *p, int error)
+{
+	if (p->direction == PUMP_BOTH && !p->in_over && !p->ending) {
+		p->out_dead = true;
+		drop_queue(p);
+	} else {
+		end_out(p, error);
+	}
+}
+
+/* At the end of all that the pump is asked to do: it may be gone afterwards. */
+static void settle(struct pump *p)
+{
+	int r;
+
+	if (p->told)
+		return;
+	if (p->ending && queued(p) == 0)
+		end_out(p, 0);
+	if (!p->in_over || !p->out_over) {
+		r = enter_loop(p);
+		if (r == 0)
+			return;
+		end_in(p, -r);
+		end_out(p, -r);
+	}
+	leave_loop(p);
+	(void)close(TAKE_FD(p->fd));
+	p->told = true;
+	p->done(p->arg, p);
+}
+
+/* ---- In ---- */
+
+static void pump_in(struct pump *p)
+{
+	char bytes[READ_SIZE];
+	size_t len = mux_room(p->mux, p->stream);
+	ssize_t n;
+
+	if (p->in_over || len == 0)
+		return;
+	if (len > sizeof(bytes))
+		len = sizeof(bytes);
+	if (p->draining && len > p->drain_left)
+		len = p->drain_left;
+	n = read_some(p, bytes, len);
+	if (n == -EINTR || (n == -EAGAIN && !p->draining))
+		return;
+	if (n <= 0) {
+		/* A terminal whose other side is gone says EIO: that is its end of file. */
+		end_in(p, n == -EAGAIN || (n == -EIO && p->kind == KIND_TTY) ? 0 : (int)-n);
+		return;
+	}
+	if (p->draining)
+		p->drain_left -= (size_t)n;
+	if (mux_send(p->mux, p->stream, bytes, (size_t)n) < 0)
+		end_in(p, 0);
+}
+
+static void drain(struct pump *p)
+{
+	while (!p->in_over) {
+		if (p->drain_left == 0 || !is_ready(p, POLLIN))
+			end_in(p, 0);
+		else if (mux_room(p->mux, p->stream) == 0)
+			return;
+		else
+			pump_in(p);
+	}
+}
+
+void pump_drain(struct pump *p)
+{
+	int lies = 0;
+
+	if (p->in_over || p->draining)
+		return;
+	p->draining = true;
+	p->drain_left = DRAIN_MAX;
+	if ((p->kind == KIND_PIPE || p->kind == KIND_SOCKET) && ioctl(p->fd, FIONREAD, &lies) == 0)
+		p->drain_left = (size_t)lies;
+	drain(p);
+	settle(p);
+}
+
+void pump_room(struct pump *p)
+{
+	if (p->draining)
+		drain(p);
+	settle(p);
+}
+
+/* ---- Out ---- */
+
+/* The bytes that were written; less than len: it takes no more now, or never (no_more()). */
+static bool no_more(const struct pump *p)
+{
+	return p->out_over || p->out_dead;
+}
+
+static size_t write_many(struct pump *p, const char *bytes, size_t len)
+{
+	size_t done = 0;
+
+	for (int i = 0; done < len && i < WRITES_MAX; i++) {
+		const ssize_t n = write_some(p, bytes + done, len - done);
+
+		if (n == -EINTR)
+			continue;
+		if (n == -EAGAIN)
+			break;
+		if (n < 0) {
+			fail_out(p, (int)-n);
+			return done;
+		}
+		done += (size_t)n;
+	}
+	if (done > 0)
+		(void)mux_credit(p->mux, p->stream, done);
+	return done;
+}
+
+static void pump_out(struct pump *p, uint32_t events)
+{
+	size_t n = 0;
+
+	if (queued(p) > 0) {
+		n = write_many(p, p->queue.data + p->queue_at, queued(p));
+		if (no_more(p))
+			return;
+		p->queue_at += n;
+		if (queued(p) == 0)
+			drop_queue(p);
+	}
+	/* Nobody is there who would read, and a write has not told. */
+	if (n == 0 && (events & (EPOLLHUP | EPOLLERR)))
+		fail_out(p, EPIPE);
+}
+
+void pump_data(struct pump *p, const void *bytes, size_t len)
+{
+	size_t n = 0;
+
+	if (no_more(p))
+		return;
+	if (queued(p) == 0)
+		n = write_many(p, bytes, len);
+	if (!no_more(p) && n < len) {
+		if (p->queue_at > 0 && p->queue.len + len - n > p->queue.cap) {
+			p->queue.len -= p->queue_at;
+			memmove(p->queue.data, p->queue.data + p->queue_at, p->queue.len);
+			p->queue_at = 0;
+		}
+		if (buf_append(&p->queue, (const char *)bytes + n, len - n) < 0)
+			end_out(p, ENOMEM);
+	}
+	settle(p);
+}
+
+void pump_end(struct pump *p, int error)
+{
+	if (p->direction == PUMP_IN) {
+		/* Nobody takes what we read: its writer shall learn that. */
+		if (error)
+			end_in(p, error);
+	} else {
+		p->ending = true;
+	}
+	settle(p);
+}
+
+static void on_fd(void *arg, int fd, uint32_t events)
+{
+	struct pump *p = arg;
+
+	if (p->draining)
+		drain(p);
+	else if (!p->in_over && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		pump_in(p);
+	if (!p->out_over && (queued(p) > 0 || p->direction == PUMP_OUT))
+		pump_out(p, events);
+	settle(p);
+}
+
+/* ---- Birth and death ---- */
+
+int pump_new(struct loop *loop, struct mux *mux, uint32_t stream, int fd,
+	     enum pump_direction direction, pump_done_fn *done, void *arg, struct pump **ret,
+	     struct err *err)
+{
+	const int flags = fcntl(fd, F_GETFL);
+	AUTO_CLOSE int own = fd;
+	struct pump *p;
+	int r;
+
+	if (flags < 0)
+		return err_sys(err, -errno, "stream %u", stream);
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return err_sys(err, -ENOMEM, "stream %u", stream);
+	r = mux_open(mux, stream);
+	if (r < 0) {
+		free(p);
+		return err_sys(err, r, "open stream %u", stream);
+	}
+	*p = (struct pump){
+		.loop = loop,
+		.mux = mux,
+		.stream = stream,
+		.fd = TAKE_FD(own),
+		.direction = direction,
+		.kind = kind_of(fd),
+		.nonblock = flags & O_NONBLOCK,
+		.nowait = true,
+		.done = done,
+		.arg = arg,
+		.in_over = !(direction & PUMP_IN),
+		.out_over = !(direction & PUMP_OUT),
+		.queue.max = AGENT_STREAM_CREDIT,
+	};
+	r = enter_loop(p);
+	if (r < 0) {
+		pump_free(p);
+		return err_sys(err, r, "poll the descriptor of stream %u", stream);
+	}
+	*ret = p;
+	return 0;
+}
+
+void pump_free(struct pump *p)
+{
+	if (!p)
+		return;
+	leave_loop(p);
+	if (p->fd >= 0)
+		(void)close(p->fd);
+	mux_close(p->mux, p->stream);
+	buf_done(&p->queue);
+	free(p);
+}
+
+uint32_t pump_stream(const struct pump *p)
+{
+	return p->stream;
+}
+
+int pump_fd(const struct pump *p)
+{
+	return p->fd;
+}
