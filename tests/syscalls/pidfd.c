@@ -64,6 +64,26 @@ TEST(signals)
 	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
 }
 
+TEST(signals_by_a_directory_of_proc)
+{
+	pid_t pid = sleeper();
+	char path[32];
+	int fd, file;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	fd = OK(open(path, O_DIRECTORY));
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = OK(open(path, O_RDONLY));
+	OK(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, file, 0, NULL, 0), EBADF);
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, OK(open("/proc", O_DIRECTORY)), 0, NULL, 0),
+		    EBADF);
+	CHECK_ERRNO(syscall(SYS_pidfd_getfd, fd, 0, 0), EBADF);
+	OK(syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0));
+	wait_signal(pid, SIGTERM);
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
+}
+
 static siginfo_t seen;
 
 static void keep(int sig, siginfo_t *info, void *context)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sentry/syscall/sys_pidfd.c - pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2), signalfd(2). */
+#include "sentry/fs/proc/proc.h"
 #include "sentry/syscall/syscall.h"
 #include "sentry/task/pidfd.h"
 #include "sentry/task/ptrace_access.h"
@@ -24,12 +25,15 @@ sysret_t sys_pidfd_open(struct task *t, const struct syscall_args *a)
 	return r < 0 ? r : fd_install(t->files, f, true, task_rlimit(t, RLIMIT_NOFILE));
 }
 
-/* The process of a pidfd, borrowed: -EBADF, -ESRCH. */
-static int process_of(struct task *t, int fd, struct thread_group **ret)
+/* The process of a pidfd, or where `dir` allows it of its directory in /proc, borrowed: -EBADF,
+ * -ESRCH. */
+static int process_of(struct task *t, int fd, bool dir, struct thread_group **ret)
 {
 	AUTO_FILE struct file *f = fd_get(t->files, fd);
 	struct pid *pid = f ? pidfd_pid(f) : NULL;
 
+	if (f && !pid && dir)
+		pid = proc_dir_pid(f);
 	if (!pid)
 		return -EBADF;
 	if (!pid->tg)
@@ -48,7 +52,7 @@ sysret_t sys_pidfd_send_signal(struct task *t, const struct syscall_args *a)
 
 	if (arg_uint(a, 3))
 		return -EINVAL;
-	r = process_of(t, arg_int(a, 0), &tg);
+	r = process_of(t, arg_int(a, 0), true, &tg);
 	if (r < 0)
 		return r;
 	if (sig < 0 || sig > KNSIG || !pid_nr(tg->pid, task_pid_ns(t)))
@@ -76,7 +80,7 @@ sysret_t sys_pidfd_getfd(struct task *t, const struct syscall_args *a)
 
 	if (arg_uint(a, 2))
 		return -EINVAL;
-	r = process_of(t, arg_int(a, 0), &tg);
+	r = process_of(t, arg_int(a, 0), false, &tg);
 	if (r < 0)
 		return r;
 	if (!ptrace_may_access(t, tg->leader, PTRACE_ACCESS_ATTACH))

@@ -8,7 +8,9 @@
 
 #include "base/buf.h"
 
+struct file;
 struct net_ns;
+struct pid;
 struct pid_ns;
 struct superblock;
 
@@ -26,3 +28,6 @@ struct proc_net_file {
 	int (*show)(struct net_ns *ns, struct buf *b);
 };
 void proc_set_net_files(const struct proc_net_file *files);
+
+/* The process whose directory, /proc/PID of any proc, the file is (borrowed from it), or NULL. */
+struct pid *proc_dir_pid(const struct file *f);

@@ -405,3 +405,14 @@ void proc_register(void)
 
 	filesystem_register(&type);
 }
+
+struct pid *proc_dir_pid(const struct file *f)
+{
+	const struct superblock *sb = f->inode ? f->inode->sb : NULL;
+
+	/* Its name is a static text of this room (superblock.h). */
+	if (!sb || sb->magic != PROC_SUPER_MAGIC || sb->anonymous || strcmp(sb->type, "proc") != 0)
+		return NULL;
+	return kern_inode_of(f->inode)->node == &proc_pid_node ? kern_inode_of(f->inode)->obj
+							       : NULL;
+}
