@@ -20,12 +20,14 @@ $(BUILD)/build.ninja:
 	@command -v meson >/dev/null || scripts/setup
 	meson setup $(BUILD) $(MESON_FLAGS)
 
-all: $(BUILD)/build.ninja ## build; the program is build/bin/caisson
+all: $(BUILD)/build.ninja ## build; the program is build/bin/caisson (and the kernel of class vm, once: minutes)
 	ninja -C $(BUILD)
+	@scripts/build-guest --if-possible $(BUILD)/guest
 
-guest: ## build the kernel of class vm, once (minutes; kept outside of the tree)
+guest: $(BUILD)/build.ninja ## build kernel and image of class vm (the kernel once: minutes; kept outside of the tree)
 	@scripts/setup --guest
 	@scripts/build-guest $(BUILD)/guest
+	ninja -C $(BUILD) guest/image
 
 run: setup all ## the main job: twenty hostile acts in the default class, and what stopped each
 	@scripts/run-untrusted

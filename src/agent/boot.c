@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/boot.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "host/netdev.h"
+
+#define PORTS	     "/sys/class/virtio-ports"
+#define PORT_NAME    64	 /* bytes of a port's name */
+#define PORT_WAIT_MS 100 /* between two looks, should the kernel's word have been missed */
+
+/* ---- Mounts --------------------------------------------------------------------------------- */
+
+static int mount_at(const char *type, const char *target, unsigned long flags, struct err *err)
+{
+	if (mkdir(target, 0755) < 0 && errno != EEXIST)
+		return err_sys(err, -errno, "mkdir %s", target);
+	if (mount(type, target, type, flags, NULL) < 0 && errno != EBUSY)
+		return err_sys(err, -errno, "mount %s at %s", type, target);
+	return 0;
+}
+
+/*
+ * The initramfs is the kernel's first mount, which has no parent and which pivot_root(2) of a
+ * container could not leave: a second mount of it becomes the root directory.
+ */
+static int make_root(struct err *err)
+{
+	static const char *const directories[] = { "/dev", "/proc", "/sys", "/run", "/tmp" };
+
+	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
+		if (mkdir(directories[i], 0755) < 0 && errno != EEXIST)
+			return err_sys(err, -errno, "mkdir %s", directories[i]);
+	}
+	if (mount("/", "/run", NULL, MS_BIND, NULL) < 0 || chdir("/run") < 0 ||
+	    mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		return err_sys(err, -errno, "make a root directory");
+	return 0;
+}
+
+/* The kernel left the console at 0, 1 and 2, or nothing. */
+static int silence(struct err *err)
+{
+	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return err_sys(err, -errno, "open /dev/null");
+	for (int fd = 0; fd <= 2; fd++) {
+		if (null != fd && dup2(null, fd) < 0)
+			return err_sys(err, -errno, "duplicate /dev/null");
+	}
+	if (null <= 2)
+		(void)TAKE_FD(null);
+	return 0;
+}
+
+int boot_early(struct err *err)
+{
+	int r = make_root(err);
+	int log;
+
+	(void)umask(022);
+	if (r == 0)
+		r = mount_at("devtmpfs", "/dev", MS_NOSUID | MS_NOEXEC, err);
+	if (r == 0)
+		r = silence(err);
+	if (r < 0)
+		return r;
+	log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (log >= 0)
+		log_setup(log, false, LOG_LEVEL_INFO);
+	return mount_at("sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, err);
+}
+
+/* Every controller that the kernel has may be used below the top. */
+static int delegate_controllers(struct err *err)
+{
+	AUTO_BUF struct buf list = { .max = 4096 };
+	char *rest = NULL;
+	int r = fd_read_file(AT_FDCWD, "/sys/fs/cgroup/cgroup.controllers", &list);
+
+	if (r < 0)
+		return err_sys(err, r, "read /sys/fs/cgroup/cgroup.controllers");
+	for (char *name = list.data ? strtok_r(list.data, " \n", &rest) : NULL; name;
+	     name = strtok_r(NULL, " \n", &rest)) {
+		char word[64];
+
+		(void)snprintf(word, sizeof(word), "+%s", name);
+		r = fd_write_file(AT_FDCWD, "/sys/fs/cgroup/cgroup.subtree_control", word);
+		if (r < 0)
+			log_warning("cgroup controller %s: %s", name, strerrordesc_np(-r));
+	}
+	return 0;
+}
+
+int boot_prepare(struct err *err)
+{
+	int r = mount_at("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, err);
+
+	if (r == 0)
+		r = mount_at("cgroup2", "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, err);
+	if (r == 0)
+		r = delegate_controllers(err);
+	if (r == 0)
+		r = netdev_loopback_up(err);
+	return r;
+}
+
+/* ---- The port ------------------------------------------------------------------------------- */
+
+/* Whether the port of this directory of sysfs has the name. */
+static bool is_named(int ports, const char *port, const char *name)
+{
+	char path[300], text[PORT_NAME + 1];
+	AUTO_CLOSE int fd = -EBADF;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "%s/name", port);
+	fd = openat(ports, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, PORT_NAME);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return str_eq(text, name);
+}
+
+/* -ENOENT: there is none yet. */
+static int open_named(const char *name)
+{
+	DIR *dir = opendir(PORTS);
+	const struct dirent *e;
+	int fd = -ENOENT;
+
+	while (dir && fd < 0 && (e = readdir(dir)) != NULL) {
+		char path[300];
+
+		if (e->d_name[0] == '.' || !is_named(dirfd(dir), e->d_name, name))
+			continue;
+		(void)snprintf(path, sizeof(path), "/dev/%s", e->d_name);
+		fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			fd = -errno;
+	}
+	if (dir)
+		(void)closedir(dir);
+	return fd;
+}
+
+/* The kernel's words about devices (uevents), for the wait. */
+static int listen_for_devices(void)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			NETLINK_KOBJECT_UEVENT);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		auto_close_p(&fd);
+	return fd;
+}
+
+static void await_device(int events)
+{
+	struct pollfd p = { .fd = events, .events = POLLIN };
+	char word[2048];
+
+	if (poll(&p, 1, PORT_WAIT_MS) > 0) {
+		while (recv(events, word, sizeof(word), 0) > 0)
+			;
+	}
+}
+
+/* Until the host's end is there, the port is hung up. */
+static void await_host(int port)
+{
+	struct pollfd p = { .fd = port, .events = POLLOUT };
+
+	while (poll(&p, 1, PORT_WAIT_MS) <= 0 || p.revents & POLLHUP)
+		(void)poll(NULL, 0, 1);
+}
+
+int boot_open_port(const char *name, struct err *err)
+{
+	AUTO_CLOSE int events = -EBADF;
+	int fd = open_named(name);
+
+	if (fd == -ENOENT) {
+		events = listen_for_devices();
+		while ((fd = open_named(name)) == -ENOENT)
+			await_device(events);
+	}
+	if (fd < 0)
+		return err_sys(err, fd, "open the port %s", name);
+	await_host(fd);
+	return fd;
+}
+
+/* ---- The end -------------------------------------------------------------------------------- */
+
+static void say(const char *text)
+{
+	/* The kernel brings what has this level to the console even when it is quiet. */
+	char line[ERR_MSG_MAX + 64];
+	AUTO_CLOSE int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	(void)snprintf(line, sizeof(line), "<2>caisson-agent: %s\n", text);
+	if (fd < 0 || write(fd, line, strlen(line)) < 0)
+		log_error("%s", text);
+}
+
+/* The machine ends by its reset: QEMU runs with -no-reboot. */
+__attribute__((noreturn)) static void reset(void)
+{
+	(void)reboot(RB_AUTOBOOT);
+	for (;;)
+		(void)pause();
+}
+
+void boot_fail(const struct err *err)
+{
+	say(err->msg);
+	reset();
+}
+
+void boot_end(void)
+{
+	reset();
+}

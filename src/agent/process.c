@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/container.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "host/console.h"
+#include "host/pidfd.h"
+
+/* ---- Standard streams ----------------------------------------------------------------------- */
+
+int process_stdio_open(const struct agent_io *io, struct process_stdio *ret, struct err *err)
+{
+	const uint32_t streams[3] = { io->in, io->out, io->err };
+
+	*ret = (struct process_stdio){ .theirs = { -EBADF, -EBADF, -EBADF },
+				       .ours = { -EBADF, -EBADF, -EBADF } };
+	for (int i = 0; i < 3 && !io->terminal; i++) {
+		int pair[2];
+
+		if (!streams[i])
+			continue;
+		if (pipe2(pair, O_CLOEXEC) < 0) {
+			const int r = err_sys(err, -errno, "make a pipe");
+
+			process_stdio_done(ret);
+			return r;
+		}
+		ret->theirs[i] = pair[i == 0 ? 0 : 1];
+		ret->ours[i] = pair[i == 0 ? 1 : 0];
+	}
+	return 0;
+}
+
+void process_stdio_done(struct process_stdio *stdio)
+{
+	for (int i = 0; i < 3; i++) {
+		auto_close_p(&stdio->theirs[i]);
+		auto_close_p(&stdio->ours[i]);
+		stdio->theirs[i] = stdio->ours[i] = -EBADF;
+	}
+}
+
+int process_stdio_place(const struct agent *a, const struct process_stdio *stdio, struct err *err)
+{
+	sigset_t mask;
+
+	for (int i = 0; i < 3; i++) {
+		const int fd = stdio && stdio->theirs[i] >= 0 ? stdio->theirs[i] : a->null;
+
+		if (dup2(fd, i) < 0)
+			return err_sys(err, -errno, "duplicate a standard stream");
+	}
+	/* The loop has all signals blocked; exec(2) would keep that. */
+	(void)(stdio ? sigemptyset(&mask) : sigfillset(&mask));
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	return 0;
+}
+
+/* ---- The end -------------------------------------------------------------------------------- */
+
+void process_free(struct process *p)
+{
+	if (!p)
+		return;
+	list_del(&p->node);
+	if (p->container)
+		container_forget_process(p->container, p);
+	pump_free(p->in);
+	pump_free(p->out);
+	pump_free(p->err);
+	auto_close_p(&p->pidfd);
+	auto_close_p(&p->master);
+	free(p->id);
+	free(p);
+}
+
+/* Tell the host once everything that it was to hear before has been said. */
+static void tell_exited(struct process *p)
+{
+	const struct agent_exited event = { .id = p->id, .pid = p->pid, .code = p->code };
+
+	if (!p->exited || p->out || p->err)
+		return;
+	agent_tell(p->agent, AGENT_EXITED, &event);
+	process_free(p);
+}
+
+static void pump_is_done(void *arg, struct pump *pump)
+{
+	struct process *p = arg;
+
+	for (struct pump **at = &p->in; at <= &p->err; at++) {
+		if (*at == pump)
+			*at = NULL;
+	}
+	pump_free(pump);
+	tell_exited(p);
+}
+
+static void process_ended(struct process *p, int status)
+{
+	p->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	pump_free(TAKE_PTR(p->in));
+	if (p->err)
+		pump_drain(p->err);
+	if (p->out)
+		pump_drain(p->out);
+	p->exited = true;
+	tell_exited(p);
+}
+
+static struct process *find_pid(const struct agent *a, pid_t pid)
+{
+	struct process *p;
+
+	list_for_each(p, &a->processes, node)
+	{
+		if (p->pid == pid && !p->exited)
+			return p;
+	}
+	return NULL;
+}
+
+void process_reap_all(struct agent *a)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid < 0 && errno == EINTR)) {
+		struct process *p = pid > 0 ? find_pid(a, pid) : NULL;
+
+		if (p)
+			process_ended(p, status);
+	}
+}
+
+void process_forget_streams(struct agent *a)
+{
+	struct process *p, *next;
+
+	list_for_each_safe(p, next, &a->processes, node)
+	{
+		pump_free(TAKE_PTR(p->in));
+		pump_free(TAKE_PTR(p->out));
+		pump_free(TAKE_PTR(p->err));
+		tell_exited(p);
+	}
+}
+
+/* ---- The beginning -------------------------------------------------------------------------- */
+
+static int add_pump(struct process *p, uint32_t stream, int fd, enum pump_direction direction,
+		    struct pump **ret, struct err *err)
+{
+	if (!stream)
+		return 0;
+	return pump_new(p->agent->loop, p->agent->mux, stream, fd, direction, pump_is_done, p, ret,
+			err);
+}
+
+static int add_terminal(struct process *p, const struct agent_io *io, int master, struct err *err)
+{
+	AUTO_CLOSE int second = -EBADF;
+	AUTO_CLOSE int first = master;
+	int r;
+
+	p->master = fcntl(first, F_DUPFD_CLOEXEC, 3);
+	if (io->in && io->in != io->out)
+		second = fcntl(first, F_DUPFD_CLOEXEC, 3);
+	if (p->master < 0 || (io->in && io->in != io->out && second < 0))
+		return err_sys(err, -errno, "duplicate the terminal");
+	r = add_pump(p, io->out, TAKE_FD(first), io->in == io->out ? PUMP_BOTH : PUMP_IN, &p->out,
+		     err);
+	if (r == 0 && second >= 0)
+		r = add_pump(p, io->in, TAKE_FD(second), PUMP_OUT, &p->in, err);
+	return r;
+}
+
+static int add_streams(struct process *p, const struct agent_io *io, struct process_stdio *stdio,
+		       int master, struct err *err)
+{
+	int r;
+
+	if (io->terminal)
+		return add_terminal(p, io, master, err);
+	r = add_pump(p, io->in, TAKE_FD(stdio->ours[0]), PUMP_OUT, &p->in, err);
+	if (r == 0)
+		r = add_pump(p, io->out, TAKE_FD(stdio->ours[1]), PUMP_IN, &p->out, err);
+	if (r == 0)
+		r = add_pump(p, io->err, TAKE_FD(stdio->ours[2]), PUMP_IN, &p->err, err);
+	return r;
+}
+
+int process_new(struct agent *a, struct container *c, const struct agent_io *io,
+		struct process_stdio *stdio, struct ns_child *child, struct process **ret,
+		struct err *err)
+{
+	struct process *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return err_sys(err, -ENOMEM, "a process");
+	list_init(&p->node);
+	p->agent = a;
+	p->pid = child->pid;
+	p->pidfd = p->master = -EBADF;
+	p->id = strdup(c->id);
+	r = p->id ? add_streams(p, io, stdio, TAKE_FD(child->master), err)
+		  : err_sys(err, -ENOMEM, "a process");
+	if (r < 0) {
+		process_free(p);
+		return r;
+	}
+	p->pidfd = TAKE_FD(child->pidfd);
+	p->container = c;
+	list_add_tail(&p->node, &a->processes);
+	*ret = p;
+	return 0;
+}
+
+/* ---- Calls ---------------------------------------------------------------------------------- */
+
+struct process *process_find(const struct agent *a, const struct container *c, pid_t pid)
+{
+	struct process *p;
+
+	if (pid == 0)
+		return c->init;
+	list_for_each(p, &a->processes, node)
+	{
+		if (p->container == c && p->pid == pid)
+			return p;
+	}
+	return NULL;
+}
+
+struct process *process_of_stream(const struct agent *a, uint32_t stream, struct pump **ret_pump)
+{
+	struct process *p;
+
+	list_for_each(p, &a->processes, node)
+	{
+		struct pump *const pumps[] = { p->in, p->out, p->err };
+
+		for (size_t i = 0; i < ARRAY_LEN(pumps); i++) {
+			if (pumps[i] && pump_stream(pumps[i]) == stream) {
+				*ret_pump = pumps[i];
+				return p;
+			}
+		}
+	}
+	return NULL;
+}
+
+void process_room(const struct agent *a)
+{
+	struct process *p;
+
+	list_for_each(p, &a->processes, node)
+	{
+		struct pump *const pumps[] = { p->in, p->out, p->err };
+
+		for (size_t i = 0; i < ARRAY_LEN(pumps); i++) {
+			if (pumps[i])
+				pump_room(pumps[i]);
+		}
+	}
+}
+
+int process_signal(struct process *p, int signal, bool foreground, struct err *err)
+{
+	pid_t group = 0;
+	int r;
+
+	if (p->exited)
+		return err_set(err, -ESRCH, "process %d has ended", (int)p->pid);
+	if (foreground && (p->master < 0 || ioctl(p->master, TIOCGPGRP, &group) < 0 || group <= 0))
+		return err_set(err, -ENOTTY, "process %d has no terminal with a foreground group",
+			       (int)p->pid);
+	r = foreground ? (kill(-group, signal) < 0 ? -errno : 0) : pidfd_kill(p->pidfd, signal);
+	return r < 0 ? err_sys(err, r, "signal process %d", (int)p->pid) : 0;
+}
+
+int process_resize(struct process *p, uint32_t rows, uint32_t cols, struct err *err)
+{
+	const int r = p->master < 0 ? -ENOTTY : console_set_size(p->master, rows, cols);
+
+	return r < 0 ? err_sys(err, r, "set the size of process %d's terminal", (int)p->pid) : 0;
+}

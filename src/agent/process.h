@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent/process.h - a process that the host asked for: a container's first one or one of exec, its
+ * streams, and its end.
+ *
+ * A process lives here until the host was told AGENT_EXITED, which is when it is reaped and its
+ * output streams have ended: what lay in its pipes has then been sent. Children that it left behind
+ * with its pipes do not delay that.
+ */
+#pragma once
+
+#include "agent/agent.h"
+#include "ns/ns.h"
+#include "wire/pump.h"
+
+struct container;
+
+struct process {
+	struct list_head node; /* agent.processes */
+	struct agent *agent;
+	struct container *container; /* borrowed; NULL once that is deleted */
+	char *id;		     /* owned: the container's */
+	pid_t pid;
+	int pidfd;  /* owned */
+	int master; /* owned: the terminal's, for its size and foreground group; or -EBADF */
+	bool exited;
+	int code;		     /* exit code or 128 + signal */
+	struct pump *in, *out, *err; /* owned; NULL: none, or over. Of a terminal `out` is both
+					directions when they have one number */
+};
+
+/* Descriptors for the process being made, and our ends of them. */
+struct process_stdio {
+	int theirs[3], ours[3]; /* owned, or -EBADF: /dev/null */
+};
+
+/* Pipes for the streams of `io` (none for a terminal's). */
+int process_stdio_open(const struct agent_io *io, struct process_stdio *ret, struct err *err);
+void process_stdio_done(struct process_stdio *stdio);
+/*
+ * Around ns_create() and ns_exec(), whose process inherits 0, 1, 2 and the signal mask: with
+ * `stdio`, and back again with NULL.
+ */
+int process_stdio_place(const struct agent *a, const struct process_stdio *stdio, struct err *err);
+
+/*
+ * Take over a process that ns made (its pidfd and master) and start its streams. On failure
+ * nothing is kept, and the process is the caller's to end.
+ */
+int process_new(struct agent *a, struct container *c, const struct agent_io *io,
+		struct process_stdio *stdio, struct ns_child *child, struct process **ret,
+		struct err *err);
+void process_free(struct process *p);
+
+/* The process of a container by its number; 0: the first one. NULL: none. */
+struct process *process_find(const struct agent *a, const struct container *c, pid_t pid);
+/* Whose stream this is; *ret_pump is it. NULL: nobody's. */
+struct process *process_of_stream(const struct agent *a, uint32_t stream, struct pump **ret_pump);
+
+/* Reap whatever has ended, ours and what lost its parent. */
+void process_reap_all(struct agent *a);
+/* The mux has room for every stream again. */
+void process_room(const struct agent *a);
+/* The host forgot all streams (a HELLO of a new one). */
+void process_forget_streams(struct agent *a);
+
+int process_signal(struct process *p, int signal, bool foreground, struct err *err);
+int process_resize(struct process *p, uint32_t rows, uint32_t cols, struct err *err);

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vm/container.h"
+
+#include "lib/unit.h"
+
+#include <stdio.h>
+
+static void add_process(struct buf *b, const struct container_plan *p, const char *command)
+{
+	(void)buf_printf(
+		b,
+		"\"process\":{\"terminal\":%s,\"user\":{\"uid\":0,\"gid\":0},\"cwd\":\"/\","
+		"\"env\":[\"PATH=/bin\"],\"args\":[\"/bin/sh\",\"-c\",\"%s\"]}",
+		p->terminal ? "true" : "false", command);
+}
+
+static void number_streams(struct host *h, struct container_plan *p, struct agent_io *io)
+{
+	static uint32_t next;
+
+	p->in = next++ % 30 + 1;
+	host_stream(h, p->in);
+	p->out = p->in;
+	p->err = 0;
+	if (!p->terminal) {
+		p->out = next++ % 30 + 1;
+		p->err = next++ % 30 + 1;
+		host_stream(h, p->out);
+		host_stream(h, p->err);
+	}
+	*io = (struct agent_io){ .in = p->in,
+				 .out = p->out,
+				 .err = p->err,
+				 .terminal = p->terminal,
+				 .rows = p->terminal ? 24 : 0,
+				 .cols = p->terminal ? 80 : 0 };
+}
+
+int container_try(struct host *h, struct container_plan *p, int32_t *ret_pid)
+{
+	AUTO_BUF struct buf config = { 0 };
+	AUTO_FREE struct agent_create *call = calloc(1, sizeof(*call));
+	struct agent_pid pid = { 0 };
+	int r;
+
+	assert_non_null(call);
+	(void)buf_printf(&config, "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"%s\"},", p->root);
+	add_process(&config, p, p->command);
+	(void)buf_printf(&config,
+			 ",\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\","
+			 "\"source\":\"proc\"},{\"destination\":\"/dev\",\"type\":\"tmpfs\","
+			 "\"source\":\"tmpfs\",\"options\":[\"mode=755\"]},{\"destination\":"
+			 "\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":["
+			 "\"newinstance\",\"ptmxmode=0666\"]},{\"destination\":\"/dev/shm\","
+			 "\"type\":\"tmpfs\",\"source\":\"shm\"}],\"linux\":{\"namespaces\":[{"
+			 "\"type\":\"mount\"},{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":"
+			 "\"uts\"},{\"type\":\"cgroup\"}],\"resources\":{\"memory\":{\"limit\":"
+			 "67108864}}}%s}",
+			 p->more ? p->more : "");
+	assert_int_equal(buf_error(&config), 0);
+	call->id = p->id;
+	call->config = (struct agent_bytes){ config.data, (uint32_t)config.len };
+	if (p->storage) {
+		call->storages[0] = *p->storage;
+		call->storages_len = 1;
+	}
+	number_streams(h, p, &call->io);
+	r = host_ask(h, AGENT_CREATE, call, &pid);
+	*ret_pid = pid.pid;
+	return r;
+}
+
+int32_t container_make(struct host *h, struct container_plan *p)
+{
+	int32_t pid = 0;
+
+	if (container_try(h, p, &pid) < 0)
+		fail_msg("CREATE: %s", h->answer.data);
+	assert_true(pid > 1);
+	return pid;
+}
+
+int container_begin(struct host *h, const struct container_plan *p)
+{
+	const struct agent_container call = { p->id };
+
+	return host_ask(h, AGENT_START, &call, NULL);
+}
+
+int container_run(struct host *h, struct container_plan *p, const char *command, int32_t *ret_pid)
+{
+	AUTO_BUF struct buf config = { 0 };
+	struct agent_exec call = { .id = p->id, .cgroup = "" };
+	struct agent_pid pid = { 0 };
+	int r;
+
+	(void)buf_puts(&config, "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/\"},");
+	add_process(&config, p, command);
+	(void)buf_puts(&config, "}");
+	assert_int_equal(buf_error(&config), 0);
+	call.config = (struct agent_bytes){ config.data, (uint32_t)config.len };
+	number_streams(h, p, &call.io);
+	r = host_ask(h, AGENT_EXEC, &call, &pid);
+	*ret_pid = pid.pid;
+	return r;
+}
+
+void container_kill(struct host *h, const struct container_plan *p, int signal)
+{
+	const struct agent_signal call = { .id = p->id, .signal = (uint32_t)signal };
+
+	host_must(h, AGENT_SIGNAL, &call, NULL);
+}
+
+void container_end(struct host *h, const struct container_plan *p)
+{
+	const struct agent_container call = { p->id };
+
+	host_must(h, AGENT_DELETE, &call, NULL);
+}
