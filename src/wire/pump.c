@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors may be shared with others, so that O_NONBLOCK is not ours to set. Nothing here waits
- * all the same: sockets are told with each call; pipes are read and written with RWF_NOWAIT where
- * the kernel has it for them; else a read follows an event, and what is written behind an event is
- * so little that it fits: PIPE_BUF bytes of a pipe (pipe(7)), CHUNK_TTY of a terminal.
+ * How bytes come from and go to a descriptor without waiting: wire/pump_io.h.
  *
  * A source whose descriptor has hung up is told to us again and again: while there is nothing to
  * do for it, it is not in the loop.
@@ -11,34 +8,24 @@
 #include "wire/pump.h"
 
 #include <assert.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 
 #include "base/buf.h"
+#include "wire/pump_io.h"
 
 #define READ_SIZE  (64u << 10) /* bytes of one read */
-#define CHUNK_TTY  256u	       /* bytes; a terminal that is ready has room for them */
 #define WRITES_MAX 256	       /* of one event */
 #define DRAIN_MAX  (1u << 20)  /* bytes, of what cannot tell how much lies in it */
-
-enum pump_kind { KIND_FILE, KIND_PIPE, KIND_SOCKET, KIND_TTY };
 
 struct pump {
 	struct loop *loop;
 	struct mux *mux;
 	uint32_t stream;
-	int fd;
+	struct pump_io io; /* owned; -EBADF once it was closed */
 	enum pump_direction direction;
-	enum pump_kind kind;
-	bool nonblock; /* the description is so already */
-	bool nowait;   /* RWF_NOWAIT may work */
 	pump_done_fn *done;
 	void *arg;
 
@@ -56,77 +43,6 @@ struct pump {
 static size_t queued(const struct pump *p)
 {
 	return p->queue.len - p->queue_at;
-}
-
-/* ---- The descriptor ---- */
-
-static enum pump_kind kind_of(int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return KIND_FILE;
-	if (S_ISFIFO(st.st_mode))
-		return KIND_PIPE;
-	if (S_ISSOCK(st.st_mode))
-		return KIND_SOCKET;
-	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? KIND_FILE : KIND_TTY;
-}
-
-static bool is_ready(const struct pump *p, short events)
-{
-	struct pollfd poll_fd = { p->fd, events, 0 };
-
-	return poll(&poll_fd, 1, 0) > 0;
-}
-
-/* Behind an event. Bytes, 0 at the end, -errno. */
-static ssize_t read_some(struct pump *p, void *bytes, size_t len)
-{
-	const struct iovec iov = { bytes, len };
-	ssize_t n = -1;
-
-	if (p->kind == KIND_SOCKET) {
-		n = recv(p->fd, bytes, len, MSG_DONTWAIT);
-		return n < 0 ? -errno : n;
-	}
-	if (p->kind == KIND_PIPE && p->nowait && !p->nonblock) {
-		n = preadv2(p->fd, &iov, 1, -1, RWF_NOWAIT);
-		if (n < 0 && errno == EOPNOTSUPP)
-			p->nowait = false;
-		else
-			return n < 0 ? -errno : n;
-	}
-	n = read(p->fd, bytes, len);
-	return n < 0 ? -errno : n;
-}
-
-static ssize_t write_some(struct pump *p, const void *bytes, size_t len)
-{
-	const struct iovec iov = { (void *)bytes, len };
-	ssize_t n;
-
-	if (p->kind == KIND_SOCKET) {
-		n = send(p->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		return n < 0 ? -errno : n;
-	}
-	if (p->kind == KIND_PIPE && p->nowait && !p->nonblock) {
-		n = pwritev2(p->fd, &iov, 1, -1, RWF_NOWAIT);
-		if (n < 0 && errno == EOPNOTSUPP)
-			p->nowait = false;
-		else
-			return n < 0 ? -errno : n;
-	}
-	if (p->kind != KIND_FILE && !p->nonblock) {
-		const size_t most = p->kind == KIND_PIPE ? PIPE_BUF : CHUNK_TTY;
-
-		if (!is_ready(p, POLLOUT))
-			return -EAGAIN;
-		if (len > most)
-			len = most;
-	}
-	n = write(p->fd, bytes, len);
-	return n < 0 ? -errno : n;
 }
 
 /* ---- The loop ---- */
@@ -154,7 +70,7 @@ static int enter_loop(struct pump *p)
 	}
 	if (p->source)
 		return loop_set_events(p->source, events);
-	return loop_add_fd(p->loop, p->fd, events, on_fd, p, &p->source);
+	return loop_add_fd(p->loop, p->io.fd, events, on_fd, p, &p->source);
 }
 
 /* ---- Ends ---- */
@@ -217,7 +133,7 @@ static void settle(struct pump *p)
 		end_out(p, -r);
 	}
 	leave_loop(p);
-	(void)close(TAKE_FD(p->fd));
+	(void)close(TAKE_FD(p->io.fd));
 	p->told = true;
 	p->done(p->arg, p);
 }
@@ -236,12 +152,12 @@ static void pump_in(struct pump *p)
 		len = sizeof(bytes);
 	if (p->draining && len > p->drain_left)
 		len = p->drain_left;
-	n = read_some(p, bytes, len);
-	if (n == -EINTR || (n == -EAGAIN && !p->draining))
+	n = pump_io_read(&p->io, bytes, len);
+	if (n == -EAGAIN && !p->draining)
 		return;
 	if (n <= 0) {
 		/* A terminal whose other side is gone says EIO: that is its end of file. */
-		end_in(p, n == -EAGAIN || (n == -EIO && p->kind == KIND_TTY) ? 0 : (int)-n);
+		end_in(p, n == -EAGAIN || (n == -EIO && p->io.kind == PUMP_TTY) ? 0 : (int)-n);
 		return;
 	}
 	if (p->draining)
@@ -253,7 +169,7 @@ static void pump_in(struct pump *p)
 static void drain(struct pump *p)
 {
 	while (!p->in_over) {
-		if (p->drain_left == 0 || !is_ready(p, POLLIN))
+		if (p->drain_left == 0 || !pump_io_ready(&p->io, POLLIN))
 			end_in(p, 0);
 		else if (mux_room(p->mux, p->stream) == 0)
 			return;
@@ -270,7 +186,8 @@ void pump_drain(struct pump *p)
 		return;
 	p->draining = true;
 	p->drain_left = DRAIN_MAX;
-	if ((p->kind == KIND_PIPE || p->kind == KIND_SOCKET) && ioctl(p->fd, FIONREAD, &lies) == 0)
+	if ((p->io.kind == PUMP_PIPE || p->io.kind == PUMP_SOCKET) &&
+	    ioctl(p->io.fd, FIONREAD, &lies) == 0)
 		p->drain_left = (size_t)lies;
 	drain(p);
 	settle(p);
@@ -296,10 +213,8 @@ static size_t write_many(struct pump *p, const char *bytes, size_t len)
 	size_t done = 0;
 
 	for (int i = 0; done < len && i < WRITES_MAX; i++) {
-		const ssize_t n = write_some(p, bytes + done, len - done);
+		const ssize_t n = pump_io_write(&p->io, bytes + done, len - done);
 
-		if (n == -EINTR)
-			continue;
 		if (n == -EAGAIN)
 			break;
 		if (n < 0) {
@@ -381,13 +296,14 @@ int pump_new(struct loop *loop, struct mux *mux, uint32_t stream, int fd,
 	     enum pump_direction direction, pump_done_fn *done, void *arg, struct pump **ret,
 	     struct err *err)
 {
-	const int flags = fcntl(fd, F_GETFL);
 	AUTO_CLOSE int own = fd;
+	struct pump_io io;
 	struct pump *p;
 	int r;
 
-	if (flags < 0)
-		return err_sys(err, -errno, "stream %u", stream);
+	r = pump_io_init(&io, fd);
+	if (r < 0)
+		return err_sys(err, r, "stream %u", stream);
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_sys(err, -ENOMEM, "stream %u", stream);
@@ -400,17 +316,15 @@ int pump_new(struct loop *loop, struct mux *mux, uint32_t stream, int fd,
 		.loop = loop,
 		.mux = mux,
 		.stream = stream,
-		.fd = TAKE_FD(own),
+		.io = io,
 		.direction = direction,
-		.kind = kind_of(fd),
-		.nonblock = flags & O_NONBLOCK,
-		.nowait = true,
 		.done = done,
 		.arg = arg,
 		.in_over = !(direction & PUMP_IN),
 		.out_over = !(direction & PUMP_OUT),
 		.queue.max = AGENT_STREAM_CREDIT,
 	};
+	(void)TAKE_FD(own);
 	r = enter_loop(p);
 	if (r < 0) {
 		pump_free(p);
@@ -425,8 +339,8 @@ void pump_free(struct pump *p)
 	if (!p)
 		return;
 	leave_loop(p);
-	if (p->fd >= 0)
-		(void)close(p->fd);
+	if (p->io.fd >= 0)
+		(void)close(p->io.fd);
 	mux_close(p->mux, p->stream);
 	buf_done(&p->queue);
 	free(p);
@@ -439,5 +353,5 @@ uint32_t pump_stream(const struct pump *p)
 
 int pump_fd(const struct pump *p)
 {
-	return p->fd;
+	return p->io.fd;
 }

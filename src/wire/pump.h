@@ -11,8 +11,8 @@
  * and who reads for him closes its descriptor, so that its writer learns of it.
  *
  * SIGPIPE is blocked or ignored by the program. Fastest are descriptors whose description is
- * non-blocking already: own ends of pipes and terminals should be made so before. A terminal that
- * is shared and blocking is written in small pieces.
+ * non-blocking already: own ends of pipes and terminals should be made so before. For a
+ * terminal that is shared and blocking SIGALRM and ITIMER_REAL are used (wire/pump_io.h).
  */
 #pragma once
 

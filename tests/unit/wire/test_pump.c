@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -196,6 +197,426 @@ static void fill_sent(void)
 		sent[i] = (char)(i * 7 + i / 251);
 }
 
+static void what_cannot_be_a_pump_is_refused_and_closed(void **state)
+{
+	struct world *w = *state;
+	struct pump *none = NULL;
+	struct err err = { 0 };
+	int fds[2];
+
+	assert_int_equal(
+		pump_new(w->loop, w->host.mux, 1, -EBADF, PUMP_IN, on_done, &w->host, &none, &err),
+		-EBADF);
+	assert_says(err, "stream 1");
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(mux_open(w->host.mux, 1), 0);
+	assert_int_equal(
+		pump_new(w->loop, w->host.mux, 1, fds[0], PUMP_IN, on_done, &w->host, &none, &err),
+		-EEXIST);
+	assert_says(err, "open stream 1");
+	assert_int_equal(fcntl(fds[0], F_GETFD), -1);
+	assert_int_equal(pump_new(w->loop, w->host.mux, 65536, fds[1], PUMP_IN, on_done, &w->host,
+				  &none, &err),
+			 -EINVAL);
+	assert_int_equal(fcntl(fds[1], F_GETFD), -1);
+	assert_null(none);
+	pump_free(NULL);
+}
+
+static void the_flags_of_a_description_stay_as_they_are(void **state)
+{
+	struct world *w = *state;
+	int from, to, in, out, shared[2];
+
+	pipe_in(&from, &in, 0);
+	pipe_in(&out, &to, O_NONBLOCK);
+	shared[0] = dup(from);
+	shared[1] = dup(to);
+	add(&w->agent, 1, from, PUMP_IN);
+	add(&w->host, 1, to, PUMP_OUT);
+	assert_int_equal(write(in, "x", 1), 1);
+	UNTIL(read(out, got, 1) == 1);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(fcntl(shared[i], F_GETFL) & O_NONBLOCK, 0);
+		(void)close(shared[i]);
+	}
+	(void)close(in);
+	(void)close(out);
+}
+
+/* The loop has nothing to do: it waits as long as it is told to. */
+static void assert_idle(void)
+{
+	int64_t start;
+
+	settle();
+	start = clock_ms();
+	assert_int_equal(loop_once(world.loop, 50), 0);
+	assert_true(clock_ms() - start >= 45);
+}
+
+/* Fill the stream, of which the other end (no pump) gives nothing back. */
+static void use_up_credit(struct end *e, uint32_t stream, int in)
+{
+	static const char bytes[4096];
+
+	assert_int_equal(fcntl(in, F_SETFL, O_NONBLOCK), 0);
+	while (mux_room(e->mux, stream) > 0) {
+		(void)!write(in, bytes, sizeof(bytes));
+		assert_int_equal(loop_once(world.loop, 0), 0);
+	}
+}
+
+static void sink_data(void *arg, uint32_t stream, const void *bytes, size_t len)
+{
+	size_t *const n = arg;
+
+	(void)stream;
+	(void)bytes;
+	*n += len;
+}
+
+static void sink_end(void *arg, uint32_t stream, int error)
+{
+	(void)arg;
+	(void)stream;
+	(void)error;
+}
+
+/* In the host's place: data is counted, credit not given back. */
+static size_t sunk;
+
+static void sink_at_the_host(struct world *w)
+{
+	static const struct mux_ops ops = { .data = sink_data, .end = sink_end };
+	int fds[2];
+
+	loop_remove(w->host.source);
+	loop_remove(w->agent.source);
+	mux_free(w->host.mux);
+	mux_free(w->agent.mux);
+	w->host.source = NULL;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	sunk = 0;
+	assert_int_equal(mux_new(fds[0], MUX_HOST, &ops, &sunk, &w->host.mux), 0);
+	assert_int_equal(
+		loop_add_fd(w->loop, fds[0], EPOLLIN | EPOLLOUT, on_mux, &w->host, &w->host.source),
+		0);
+	start_end(w, &w->agent, fds[1], MUX_AGENT);
+	UNTIL(mux_greeted(w->host.mux));
+	assert_int_equal(loop_set_events(w->host.source, EPOLLIN), 0);
+}
+
+static void a_stream_without_credit_costs_no_time(void **state)
+{
+	struct world *w = *state;
+	int from, in;
+
+	sink_at_the_host(w);
+	assert_int_equal(mux_open(w->host.mux, 1), 0);
+	pipe_in(&from, &in, 0);
+	add(&w->agent, 1, from, PUMP_IN);
+	assert_idle();
+	use_up_credit(&w->agent, 1, in);
+	assert_int_equal(write(in, "x", 1), 1);
+	assert_idle();
+	(void)close(in);
+	/* The pipe has hung up, which epoll would tell for ever. */
+	assert_idle();
+	assert_int_equal(w->agent.done[1], 0);
+	assert_int_equal(sunk, AGENT_STREAM_CREDIT);
+	assert_int_equal(mux_credit(w->host.mux, 1, sunk), 0);
+	UNTIL(w->agent.done[1] == 1);
+	UNTIL(sunk == AGENT_STREAM_CREDIT + 1);
+}
+
+static void draining_ends_a_stream_whose_writers_live_on(void **state)
+{
+	struct world *w = *state;
+	int from, to, in, out;
+
+	pipe_in(&from, &in, 0);
+	pipe_in(&out, &to, O_NONBLOCK);
+	add(&w->agent, 1, from, PUMP_IN);
+	add(&w->host, 1, to, PUMP_OUT);
+	assert_int_equal(write(in, "last words", 10), 10);
+	pump_drain(w->agent.pumps[1]);
+	assert_int_equal(w->agent.done[1], 1);
+	assert_int_equal(write(in, "x", 1), -1);
+	UNTIL(w->host.done[1] == 1);
+	assert_int_equal(read(out, got, sizeof(got)), 10);
+	assert_memory_equal(got, "last words", 10);
+	(void)close(in);
+	(void)close(out);
+}
+
+static void draining_waits_for_credit_and_takes_what_lay_there_alone(void **state)
+{
+	struct world *w = *state;
+	int from, in;
+
+	sink_at_the_host(w);
+	assert_int_equal(mux_open(w->host.mux, 1), 0);
+	pipe_in(&from, &in, 0);
+	add(&w->agent, 1, from, PUMP_IN);
+	use_up_credit(&w->agent, 1, in);
+	/* What is in the pipe beyond the credit, and then the last word. */
+	(void)fcntl(from, F_SETFL, O_NONBLOCK);
+	while (read(from, got, sizeof(got)) > 0)
+		;
+	assert_int_equal(write(in, "12345", 5), 5);
+	pump_drain(w->agent.pumps[1]);
+	pump_drain(w->agent.pumps[1]);
+	assert_int_equal(write(in, "later", 5), 5);
+	assert_idle();
+	assert_int_equal(w->agent.done[1], 0);
+	assert_int_equal(mux_credit(w->host.mux, 1, AGENT_STREAM_CREDIT), 0);
+	UNTIL(w->agent.done[1] == 1);
+	settle();
+	assert_int_equal(sunk, AGENT_STREAM_CREDIT + 5);
+	(void)close(in);
+}
+
+static void regular_files_are_read_and_written(void **state)
+{
+	struct world *w = *state;
+	const int from = memfd_create("from", MFD_CLOEXEC), to = memfd_create("to", MFD_CLOEXEC);
+	const int look = dup(to);
+
+	fill_sent();
+	assert_int_equal(write(from, sent, sizeof(sent)), sizeof(sent));
+	assert_int_equal(lseek(from, 0, SEEK_SET), 0);
+	add(&w->host, 1, from, PUMP_IN);
+	add(&w->agent, 1, to, PUMP_OUT);
+	UNTIL(w->host.done[1] == 1 && w->agent.done[1] == 1);
+	assert_int_equal(pread(look, got, sizeof(got), 0), sizeof(got));
+	assert_memory_equal(got, sent, sizeof(sent));
+	assert_int_equal(lseek(look, 0, SEEK_END), sizeof(sent));
+	(void)close(look);
+}
+
+static void a_device_that_is_always_ready_does_not_stop_the_rest(void **state)
+{
+	struct world *w = *state;
+	int from, to, in, out;
+
+	add(&w->host, 1, open("/dev/zero", O_RDONLY | O_CLOEXEC), PUMP_IN);
+	add(&w->agent, 1, open("/dev/null", O_WRONLY | O_CLOEXEC), PUMP_OUT);
+	pipe_in(&from, &in, 0);
+	pipe_in(&out, &to, O_NONBLOCK);
+	add(&w->agent, 2, from, PUMP_IN);
+	add(&w->host, 2, to, PUMP_OUT);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(write(in, "x", 1), 1);
+		UNTIL(read(out, got, 1) == 1);
+	}
+	(void)close(in);
+	(void)close(out);
+}
+
+static void a_disk_that_is_full_ends_the_stream_with_its_error(void **state)
+{
+	struct world *w = *state;
+	int from, in;
+
+	pipe_in(&from, &in, 0);
+	add(&w->agent, 1, from, PUMP_IN);
+	add(&w->host, 1, open("/dev/full", O_WRONLY | O_CLOEXEC), PUMP_OUT);
+	assert_int_equal(write(in, "x", 1), 1);
+	UNTIL(w->host.done[1] == 1 && w->agent.done[1] == 1);
+	assert_int_equal(write(in, "x", 1), -1);
+	(void)close(in);
+}
+
+static void sockets_carry_streams(void **state)
+{
+	struct world *w = *state;
+	int a[2], b[2];
+
+	fill_sent();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, a), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, b), 0);
+	add(&w->host, 1, a[0], PUMP_IN);
+	add(&w->agent, 1, b[0], PUMP_OUT);
+	(void)fcntl(a[1], F_SETFL, O_NONBLOCK);
+	(void)fcntl(b[1], F_SETFL, O_NONBLOCK);
+	for (size_t at = 0, n = 0; n < (1u << 20);) {
+		ssize_t r = at < (1u << 20) ? write(a[1], sent + at, (1u << 20) - at) : 0;
+
+		at += r > 0 ? (size_t)r : 0;
+		assert_int_equal(loop_once(w->loop, 0), 0);
+		r = read(b[1], got + n, sizeof(got) - n);
+		n += r > 0 ? (size_t)r : 0;
+	}
+	assert_memory_equal(got, sent, 1u << 20);
+	(void)close(b[1]);
+	UNTIL(w->agent.done[1] == 1 && w->host.done[1] == 1);
+	(void)close(a[1]);
+}
+
+static void open_terminal(int *ret_master, int *ret_slave)
+{
+	struct termios raw;
+	char name[64];
+
+	*ret_master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(*ret_master >= 0);
+	assert_int_equal(unlockpt(*ret_master), 0);
+	assert_int_equal(ptsname_r(*ret_master, name, sizeof(name)), 0);
+	*ret_slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(*ret_slave >= 0);
+	assert_int_equal(tcgetattr(*ret_slave, &raw), 0);
+	cfmakeraw(&raw);
+	assert_int_equal(tcsetattr(*ret_slave, TCSANOW, &raw), 0);
+}
+
+/* What a user's terminal (master) and a container's program (slave) have between them. */
+struct terminals {
+	int user, supervisor, agent, program;
+};
+
+static struct terminals open_terminals(struct world *w)
+{
+	struct terminals t;
+
+	open_terminal(&t.user, &t.supervisor);
+	open_terminal(&t.agent, &t.program);
+	add(&w->host, 1, t.supervisor, PUMP_BOTH);
+	add(&w->agent, 1, t.agent, PUMP_BOTH);
+	(void)fcntl(t.user, F_SETFL, O_NONBLOCK);
+	(void)fcntl(t.program, F_SETFL, O_NONBLOCK);
+	return t;
+}
+
+static void a_terminal_speaks_both_ways_until_its_program_goes(void **state)
+{
+	struct world *w = *state;
+	struct terminals t = open_terminals(w);
+
+	assert_int_equal(write(t.user, "keys", 4), 4);
+	UNTIL(read(t.program, got, sizeof(got)) == 4);
+	assert_memory_equal(got, "keys", 4);
+	assert_int_equal(write(t.program, "screen", 6), 6);
+	UNTIL(read(t.user, got, sizeof(got)) == 6);
+	assert_memory_equal(got, "screen", 6);
+	assert_int_equal(write(t.program, "bye", 3), 3);
+	(void)close(t.program);
+	UNTIL(w->agent.done[1] == 1 && w->host.done[1] == 1);
+	assert_int_equal(read(t.user, got, sizeof(got)), 3);
+	assert_memory_equal(got, "bye", 3);
+	assert_idle();
+	(void)close(t.user);
+}
+
+static void a_user_that_goes_hangs_the_program_up(void **state)
+{
+	struct world *w = *state;
+	struct terminals t = open_terminals(w);
+	struct pollfd p = { t.program, POLLIN, 0 };
+
+	assert_int_equal(write(t.user, "last", 4), 4);
+	UNTIL(poll(&p, 1, 0) == 1);
+	assert_int_equal(read(t.program, got, sizeof(got)), 4);
+	(void)close(t.user);
+	UNTIL(w->agent.done[1] == 1 && w->host.done[1] == 1);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_true(p.revents & POLLHUP);
+	(void)close(t.program);
+}
+
+/* The program neither reads nor lives, its last words are long: they come all the same. */
+static void what_a_program_said_before_it_went_is_read_though_it_left_keys_unread(void **state)
+{
+	struct world *w = *state;
+	struct terminals t = open_terminals(w);
+	size_t said = 0, keys = 0, n = 0;
+
+	fill_sent();
+	for (int quiet = 0; quiet < 50; quiet++) {
+		const ssize_t r = write(t.user, sent, 4096);
+
+		if (r > 0) {
+			keys += (size_t)r;
+			quiet = 0;
+		}
+		assert_int_equal(loop_once(w->loop, 0), 0);
+	}
+	assert_true(keys > 4096);
+	for (ssize_t r; said < 20000 && (r = write(t.program, sent + said, 20000 - said)) > 0;)
+		said += (size_t)r;
+	(void)close(t.program);
+	while (w->host.done[1] == 0 || n < said) {
+		const ssize_t r = read(t.user, got + n, sizeof(got) - n);
+
+		n += r > 0 ? (size_t)r : 0;
+		if (n < said)
+			assert_int_equal(loop_once(w->loop, 10), 0);
+		else
+			UNTIL(w->host.done[1] == 1);
+	}
+	assert_int_equal(n, said);
+	assert_memory_equal(got, sent, said);
+	assert_int_equal(w->agent.done[1], 1);
+	(void)close(t.user);
+}
+
+static void draining_a_terminal_takes_its_last_words(void **state)
+{
+	struct world *w = *state;
+	struct terminals t = open_terminals(w);
+
+	settle();
+	assert_int_equal(write(t.program, "bye", 3), 3);
+	pump_drain(w->agent.pumps[1]);
+	assert_int_equal(w->agent.done[1], 1);
+	UNTIL(w->host.done[1] == 1);
+	assert_int_equal(read(t.user, got, sizeof(got)), 3);
+	(void)close(t.program);
+	(void)close(t.user);
+}
+
+/* A fifo's description does not know RWF_NOWAIT: small writes behind events. */
+static void a_pipe_that_blocks_does_not_block_us(void **state)
+{
+	struct world *w = *state;
+	char dir[] = "/tmp/test_pump.XXXXXX", path[64];
+	int from, to, in, out;
+	size_t at = 0, n = 0;
+
+	fill_sent();
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	out = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	to = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(out >= 0 && to >= 0);
+	(void)unlink(path);
+	(void)rmdir(dir);
+	pipe_in(&from, &in, 0);
+	(void)fcntl(in, F_SETFL, O_NONBLOCK);
+	add(&w->agent, 1, from, PUMP_IN);
+	add(&w->host, 1, to, PUMP_OUT);
+	for (int quiet = 0; quiet < 100; quiet++) {
+		const ssize_t r = write(in, sent + at, sizeof(sent) - at);
+
+		if (r > 0) {
+			at += (size_t)r;
+			quiet = 0;
+		}
+		assert_int_equal(loop_once(w->loop, 0), 0);
+	}
+	assert_in_range(at, AGENT_STREAM_CREDIT, sizeof(sent) - 1);
+	while (n < at) {
+		const ssize_t r = read(out, got + n, sizeof(got) - n);
+
+		n += r > 0 ? (size_t)r : 0;
+		assert_int_equal(loop_once(w->loop, 0), 0);
+	}
+	assert_memory_equal(got, sent, at);
+	(void)close(in);
+	(void)close(out);
+}
+
 static void what_is_written_at_one_end_comes_out_at_the_other(void **state)
 {
 	struct world *w = *state;
@@ -290,6 +711,20 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, finish)
 	static const struct CMUnitTest tests[] = {
+		T(what_cannot_be_a_pump_is_refused_and_closed),
+		T(the_flags_of_a_description_stay_as_they_are),
+		T(a_stream_without_credit_costs_no_time),
+		T(draining_ends_a_stream_whose_writers_live_on),
+		T(draining_waits_for_credit_and_takes_what_lay_there_alone),
+		T(regular_files_are_read_and_written),
+		T(a_device_that_is_always_ready_does_not_stop_the_rest),
+		T(a_disk_that_is_full_ends_the_stream_with_its_error),
+		T(sockets_carry_streams),
+		T(a_terminal_speaks_both_ways_until_its_program_goes),
+		T(a_user_that_goes_hangs_the_program_up),
+		T(what_a_program_said_before_it_went_is_read_though_it_left_keys_unread),
+		T(draining_a_terminal_takes_its_last_words),
+		T(a_pipe_that_blocks_does_not_block_us),
 		T(a_reader_that_is_gone_is_told_to_the_writer),
 		T(a_stream_that_nobody_reads_stops_alone),
 		T(what_is_written_at_one_end_comes_out_at_the_other),
