@@ -349,6 +349,11 @@ static int await_answer(struct qmp *qmp, const char *command, int timeout_ms, st
 	return 0;
 }
 
+bool qmp_has_answer(const struct qmp *qmp)
+{
+	return qmp->answered > 0;
+}
+
 int qmp_answer(struct qmp *qmp, int timeout_ms, json_t **ret, struct err *err)
 {
 	AUTO_JSON json_t *answer = NULL;

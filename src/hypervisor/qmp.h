@@ -12,6 +12,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/json.h"
 
@@ -50,6 +52,9 @@ int qmp_ask(struct qmp *qmp, const char *command, json_t *arguments, int timeout
  * without a question. All name the command.
  */
 int qmp_answer(struct qmp *qmp, int timeout_ms, json_t **ret, struct err *err);
+
+/* The oldest question has its answer: qmp_answer() does not wait. */
+bool qmp_has_answer(const struct qmp *qmp);
 
 /* qmp_ask() and qmp_answer(); nothing else may be pending (-EBUSY). */
 int qmp_call(struct qmp *qmp, const char *command, json_t *arguments, int timeout_ms, json_t **ret,

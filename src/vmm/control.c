@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "vmm/boot.h"
+#include "vmm/channel.h"
+#include "vmm/client.h"
+#include "vmm/end.h"
+#include "vmm/process.h"
+#include "vmm/vm.h"
+
+struct control {
+	struct vm *vm;
+	struct loop_source *source;
+	struct list_head clients;
+	unsigned int clients_len;
+	uid_t owner; /* of the runtime that made us */
+	bool full;   /* no connection is taken */
+};
+
+struct message {
+	struct list_head node;
+	size_t len;
+	char bytes[];
+};
+
+/* ---- Answers ---- */
+
+static void watch(struct client *c)
+{
+	const bool reads = !c->busy && !c->stalled && list_empty(&c->out);
+
+	(void)loop_set_events(c->source, (reads ? (uint32_t)EPOLLIN : 0) |
+						 (list_empty(&c->out) ? 0 : (uint32_t)EPOLLOUT));
+}
+
+/* The loop notices, and closes it. */
+static void give_up(struct client *c)
+{
+	c->gone = true;
+	(void)shutdown(c->fd, SHUT_RDWR);
+}
+
+static int send_now(int fd, const struct sentry_reply *reply, const void *bytes, size_t len)
+{
+	struct iovec iov[] = { { (void *)(uintptr_t)reply, sizeof(*reply) },
+			       { (void *)(uintptr_t)bytes, len } };
+	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = len ? 2 : 1 };
+
+	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int keep(struct client *c, const struct sentry_reply *reply, const void *bytes, size_t len)
+{
+	struct message *m = malloc(sizeof(*m) + sizeof(*reply) + len);
+
+	if (!m)
+		return -ENOMEM;
+	m->len = sizeof(*reply) + len;
+	memcpy(m->bytes, reply, sizeof(*reply));
+	if (len)
+		memcpy(m->bytes + sizeof(*reply), bytes, len);
+	list_add_tail(&m->node, &c->out);
+	watch(c);
+	return 0;
+}
+
+void client_send(struct client *c, const struct sentry_reply *reply, const void *bytes, size_t len)
+{
+	int r = list_empty(&c->out) ? send_now(c->fd, reply, bytes, len) : -EAGAIN;
+
+	if (r == -EAGAIN || r == -EINTR)
+		r = keep(c, reply, bytes, len);
+	if (r < 0)
+		give_up(c);
+}
+
+void client_answer(struct client *c, int value, int error, const char *text)
+{
+	const struct sentry_reply reply = { .type = c->asked, .error = error, .value = value };
+
+	client_send(c, &reply, text, error && text ? strnlen(text, ERR_MSG_MAX - 1) : 0);
+	c->busy = false;
+}
+
+void client_answer_text(struct client *c, const char *text, size_t len)
+{
+	const size_t most = SENTRY_FRAME_MAX - sizeof(struct sentry_reply);
+	struct sentry_reply reply = { .type = c->asked };
+	size_t at = 0;
+
+	while (at < len) {
+		const size_t part = len - at < most ? len - at : most;
+
+		reply.count = (uint32_t)part;
+		client_send(c, &reply, text + at, part);
+		at += part;
+	}
+	reply.count = 0;
+	client_send(c, &reply, NULL, 0);
+	c->busy = false;
+}
+
+static void flush(struct client *c)
+{
+	while (!list_empty(&c->out)) {
+		struct message *m = list_first(&c->out, struct message, node);
+
+		if (send(c->fd, m->bytes, m->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+			if (errno != EAGAIN && errno != EINTR)
+				c->gone = true;
+			return;
+		}
+		list_del(&m->node);
+		free(m);
+	}
+}
+
+/* ---- Connections ---- */
+
+static void set_full(struct control *k, bool full)
+{
+	if (k->full == full)
+		return;
+	k->full = full;
+	(void)loop_set_events(k->source, full ? 0 : EPOLLIN);
+}
+
+/* The peer is gone: so is the process that it asked for. */
+static void close_client(struct client *c)
+{
+	struct control *k = c->vm->control;
+
+	if (c->process)
+		process_abandon(c->process);
+	channel_disown(c->vm->channel, c);
+	boot_forget(c);
+	loop_remove(c->source);
+	(void)close(c->fd);
+	while (!list_empty(&c->out)) {
+		struct message *m = list_first(&c->out, struct message, node);
+
+		list_del(&m->node);
+		free(m);
+	}
+	list_del(&c->node);
+	free(c);
+	k->clients_len--;
+	set_full(k, false);
+}
+
+static void drop_descriptors(struct request *request)
+{
+	for (size_t i = 0; i < request->fds_len; i++)
+		auto_close_p(&request->fds[i]);
+	request->fds_len = 0;
+}
+
+/* One message: whether the connection is of use. */
+static bool receive(struct client *c)
+{
+	static char message[SENTRY_FRAME_MAX + 1] __attribute__((aligned(8)));
+	struct request request = { .fds_len = CLIENT_FDS_MAX };
+	const ssize_t n = fd_recv(c->fd, message, sizeof(message), request.fds, &request.fds_len);
+	int r;
+
+	if (n == -EAGAIN)
+		return true;
+	if (n <= 0)
+		return false;
+	r = request_decode(message, (size_t)n, &request);
+	if (r == 0 && request.fds_len > 0 && request.head.type != SENTRY_EXEC)
+		r = -EPROTO;
+	if (r == 0) {
+		c->asked = request.head.type;
+		r = request_serve(c, &request);
+	}
+	drop_descriptors(&request);
+	return r == 0;
+}
+
+/* The peer's end does not wait for the answer to what it has asked; what it asked is read first. */
+static void on_client(void *arg, int fd, uint32_t events)
+{
+	struct client *c = arg;
+
+	if (events & EPOLLOUT)
+		flush(c);
+	c->stalled = !channel_has_room(c->vm->channel);
+	if (events & EPOLLIN && !c->gone && !c->busy && !c->stalled && list_empty(&c->out) &&
+	    !receive(c))
+		c->gone = true;
+	else if (!(events & EPOLLIN) && !c->stalled && events & (EPOLLHUP | EPOLLERR))
+		c->gone = true;
+	if (c->gone)
+		close_client(c);
+	else
+		watch(c);
+}
+
+void control_go_on(struct vm *vm)
+{
+	struct client *c;
+
+	if (!vm->control)
+		return;
+	list_for_each(c, &vm->control->clients, node)
+	{
+		c->stalled = !channel_has_room(vm->channel);
+		watch(c);
+	}
+}
+
+static bool peer_is_known(const struct control *k, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == k->owner || peer.uid == 0);
+}
+
+static void add_client(struct control *k, int fd)
+{
+	struct client *c = peer_is_known(k, fd) ? calloc(1, sizeof(*c)) : NULL;
+
+	if (!c) {
+		(void)close(fd);
+		return;
+	}
+	*c = (struct client){ .vm = k->vm, .fd = fd };
+	list_init(&c->out);
+	if (loop_add_fd(k->vm->loop, fd, EPOLLIN, on_client, c, &c->source) < 0) {
+		(void)close(fd);
+		free(c);
+		return;
+	}
+	list_add_tail(&c->node, &k->clients);
+	k->clients_len++;
+}
+
+/* More wait in the socket's queue. */
+static void on_connection(void *arg, int fd, uint32_t events)
+{
+	struct control *k = arg;
+
+	while (k->clients_len < SENTRY_CLIENTS_MAX) {
+		const int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (client < 0)
+			return;
+		add_client(k, client);
+	}
+	set_full(k, true);
+}
+
+int control_start(struct vm *vm, struct err *err)
+{
+	struct control *k = calloc(1, sizeof(*k));
+	const int flags = fcntl(VMM_FD_CONTROL, F_GETFL);
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	int r;
+
+	if (!k)
+		return err_sys(err, -ENOMEM, "serve the control socket");
+	k->vm = vm;
+	list_init(&k->clients);
+	/* Who made the pair of sockets is who made us. */
+	if (getsockopt(VMM_FD_REPORT, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
+		k->owner = peer.uid;
+	r = flags < 0 || fcntl(VMM_FD_CONTROL, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+	if (r == 0)
+		r = loop_add_fd(vm->loop, VMM_FD_CONTROL, EPOLLIN, on_connection, k, &k->source);
+	if (r < 0) {
+		free(k);
+		return err_sys(err, r, "serve the control socket");
+	}
+	vm->control = k;
+	return 0;
+}
+
+void control_flush(struct vm *vm, int code)
+{
+	struct client *c;
+
+	if (!vm->control)
+		return;
+	list_for_each(c, &vm->control->clients, node)
+	{
+		if (c->waits)
+			client_send(c, &(struct sentry_reply){ .type = SENTRY_WAIT, .value = code },
+				    NULL, 0);
+		if (c->process)
+			client_send(c,
+				    &(struct sentry_reply){ .type = SENTRY_EXITED,
+							    .value = VM_EXIT_LOST },
+				    NULL, 0);
+	}
+}

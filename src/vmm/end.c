@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/end.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "vmm/channel.h"
+#include "vmm/control.h"
+#include "vmm/failure.h"
+#include "vmm/monitor.h"
+#include "vmm/report.h"
+#include "vmm/vm.h"
+
+/* A channel that ends is heard before the process that had its other end is reaped. */
+#define BEHIND_MS 500
+
+static struct {
+	bool failed;
+	struct err why; /* of the first that failed */
+	struct loop_source *timer;
+	bool deleting;
+} end;
+
+bool end_has_failed(const struct vm *vm)
+{
+	return end.failed;
+}
+
+/* ---- With a sentence ---- */
+
+/* The runtime is at the other end until it lets go; later the log is all that is read. */
+static void conclude(struct vm *vm, const struct err *sentence)
+{
+	const bool booting = vm->phase == VM_BOOTS;
+
+	vm->phase = VM_ENDS;
+	report_say(SENTRY_REPORT_FAILED, sentence);
+	if (!booting)
+		log_error("container %s: %s", vm->id, sentence->msg);
+	control_flush(vm, VM_EXIT_LOST);
+	loop_quit(vm->loop, booting ? VM_EXIT_BOOT : VM_EXIT_LOST);
+}
+
+/* The code is known, and the container's files are with virtiofsd or lost: too late to change it.
+ */
+static void conclude_late(struct vm *vm, const struct err *sentence)
+{
+	log_error("container %s: after its end: %s", vm->id, sentence->msg);
+	control_flush(vm, vm->code);
+	loop_quit(vm->loop, vm->code);
+}
+
+static void compose_and_conclude(struct vm *vm)
+{
+	struct err sentence = { 0 };
+
+	monitor_read_all(vm->monitor);
+	failure_compose(&end.why, monitor_facts(vm->monitor), &sentence);
+	if (end.deleting)
+		conclude_late(vm, &sentence);
+	else
+		conclude(vm, &sentence);
+}
+
+static void on_timer(void *arg)
+{
+	compose_and_conclude(arg);
+}
+
+static bool begin_failure(const struct err *why)
+{
+	if (end.failed)
+		return false;
+	end.failed = true;
+	end.why = *why;
+	return true;
+}
+
+void end_failed(struct vm *vm, const struct err *why)
+{
+	if (begin_failure(why))
+		compose_and_conclude(vm);
+}
+
+void end_lost(struct vm *vm, const struct err *why)
+{
+	if (!begin_failure(why))
+		return;
+	if (monitor_has_ended(vm->monitor) ||
+	    loop_add_timer(vm->loop, BEHIND_MS, on_timer, vm, &end.timer) < 0)
+		compose_and_conclude(vm);
+}
+
+void end_on_child(struct vm *vm)
+{
+	if (end.timer && monitor_has_ended(vm->monitor)) {
+		loop_remove(end.timer);
+		end.timer = NULL;
+		compose_and_conclude(vm);
+	}
+}
+
+void end_refused(struct vm *vm, const struct err *why)
+{
+	if (begin_failure(why))
+		conclude(vm, why);
+}
+
+/* ---- In order ---- */
+
+static void on_deleted(void *arg, int error, const void *answer)
+{
+	struct vm *vm = arg;
+
+	if (error)
+		log_warning("container %s: DELETE in its machine: %s", vm->id,
+			    (const char *)answer);
+	control_flush(vm, vm->code);
+	loop_quit(vm->loop, vm->code);
+}
+
+void end_exited(struct vm *vm, int code)
+{
+	const struct agent_container request = { .id = vm->id };
+	const struct channel_call call = {
+		.call = AGENT_DELETE, .request = &request, .fn = on_deleted, .arg = vm
+	};
+	struct err err = { 0 };
+
+	vm->phase = VM_ENDS;
+	vm->code = code;
+	end.deleting = true;
+	if (channel_ask(vm->channel, &call, &err) < 0)
+		end_failed(vm, &err);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "hypervisor/qmp.h"
+#include "vmm/end.h"
+#include "vmm/text.h"
+#include "vmm/vm.h"
+
+#define READ_BYTES 4096u
+#define READ_MAX   64u /* reads of one round: who floods us keeps nobody waiting */
+#define QMP_MS	   1000
+
+/* A descriptor that is read into a ring until its end. */
+struct listener {
+	struct monitor *monitor;
+	struct loop_source *source;
+	struct vm_console *tail;
+	int fd;
+};
+
+struct monitor {
+	struct vm *vm;
+	struct qmp *qmp;
+	struct loop_source *qmp_source;
+	struct listener console, words;
+	struct failure_facts facts;
+};
+
+/* ---- Console and standard error ---- */
+
+/* true: it goes on. */
+static bool listen_on(struct listener *l)
+{
+	char bytes[READ_BYTES];
+
+	for (unsigned int i = 0; i < READ_MAX; i++) {
+		const ssize_t n = read(l->fd, bytes, sizeof(bytes));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 && errno == EAGAIN;
+		vm_console_put(l->tail, bytes, (size_t)n);
+	}
+	return true;
+}
+
+static void on_words(void *arg, int fd, uint32_t events)
+{
+	struct listener *l = arg;
+
+	if (listen_on(l))
+		return;
+	loop_remove(l->source);
+	l->source = NULL;
+}
+
+static int listen_to(struct monitor *m, struct listener *l, int fd, struct vm_console *tail)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	*l = (struct listener){ .monitor = m, .tail = tail, .fd = fd };
+	return loop_add_fd(m->vm->loop, fd, EPOLLIN, on_words, l, &l->source);
+}
+
+void monitor_read_all(struct monitor *m)
+{
+	struct err ignored = { 0 };
+
+	if (m->console.source)
+		(void)listen_on(&m->console);
+	if (m->words.source)
+		(void)listen_on(&m->words);
+	if (m->qmp_source)
+		(void)qmp_pump(m->qmp, &ignored);
+}
+
+/* ---- QMP ---- */
+
+static void on_event(void *arg, const char *name, const json_t *data)
+{
+	struct monitor *m = arg;
+	const char *reason = data ? json_string_value(json_object_get(data, "reason")) : NULL;
+
+	if (strcmp(name, "GUEST_PANICKED") == 0)
+		m->facts.panicked = true;
+	if (strcmp(name, "SHUTDOWN") == 0 && reason)
+		text_printable(m->facts.reason, sizeof(m->facts.reason), reason, strlen(reason));
+}
+
+static void on_qmp(void *arg, int fd, uint32_t events)
+{
+	struct monitor *m = arg;
+	struct err err = { 0 };
+	int r = qmp_pump(m->qmp, &err);
+
+	if (r == 0 && qmp_has_answer(m->qmp)) {
+		r = qmp_answer(m->qmp, 0, NULL, &err);
+		if (!m->vm->times.monitor)
+			m->vm->times.monitor = vm_now_ns();
+	}
+	if (r == 0)
+		return;
+	loop_remove(m->qmp_source);
+	m->qmp_source = NULL;
+	end_lost(m->vm, &err);
+}
+
+static int connect_qmp(struct monitor *m, struct err *err)
+{
+	int r = qmp_new(VMM_FD_MONITOR, on_event, m, &m->qmp);
+
+	if (r < 0)
+		return err_sys(err, r, "talk to QEMU");
+	r = loop_add_fd(m->vm->loop, qmp_fd(m->qmp), EPOLLIN, on_qmp, m, &m->qmp_source);
+	if (r < 0)
+		return err_sys(err, r, "talk to QEMU");
+	return qmp_ask(m->qmp, "qmp_capabilities", NULL, QMP_MS, err);
+}
+
+/* ---- Children ---- */
+
+bool monitor_has_ended(const struct monitor *m)
+{
+	return m->facts.qemu_ended;
+}
+
+static void on_child(struct monitor *m, pid_t pid, int status)
+{
+	struct err err = { 0 };
+
+	if (pid == m->vm->head.qemu_pid && !m->facts.qemu_ended) {
+		m->facts.qemu_ended = true;
+		m->facts.qemu_status = status;
+		(void)err_set(&err, -EPIPE, "QEMU has ended");
+	} else if (pid == m->vm->head.files_pid && !m->facts.files_ended) {
+		m->facts.files_ended = true;
+		m->facts.files_status = status;
+		(void)err_set(&err, -EPIPE, "virtiofsd has ended");
+	} else {
+		return; /* an orphan */
+	}
+	end_lost(m->vm, &err);
+}
+
+void monitor_reap(struct monitor *m)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		on_child(m, pid, status);
+	end_on_child(m->vm);
+}
+
+/* ---- Life ---- */
+
+const struct failure_facts *monitor_facts(const struct monitor *m)
+{
+	return &m->facts;
+}
+
+int monitor_new(struct vm *vm, struct monitor **ret, struct err *err)
+{
+	struct monitor *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return err_sys(err, -ENOMEM, "watch the machine");
+	m->vm = vm;
+	/* From here on: what fails later is told with what they say. */
+	*ret = m;
+	r = listen_to(m, &m->console, VMM_FD_CONSOLE, &m->facts.console);
+	if (r == 0)
+		r = listen_to(m, &m->words, VMM_FD_WORDS, &m->facts.words);
+	if (r < 0)
+		return err_sys(err, r, "watch the machine");
+	return connect_qmp(m, err);
+}
+
+void monitor_free(struct monitor *m)
+{
+	if (!m)
+		return;
+	loop_remove(m->console.source);
+	loop_remove(m->words.source);
+	loop_remove(m->qmp_source);
+	qmp_free(m->qmp);
+	free(m);
+}

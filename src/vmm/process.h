@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/process.h - the processes that were asked of the agent, CREATE's and EXEC's, and their
+ * streams: who is told when one has ended and its last words are written.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/list.h"
+#include "wire/agent_msg.h"
+
+struct pump;
+struct vm;
+struct loop_source;
+
+/* It has ended, and what it said is written; it is freed afterwards. */
+typedef void process_end_fn(void *arg, int code);
+
+struct process {
+	struct list_head node; /* of vm->processes */
+	struct vm *vm;
+	int32_t pid;		     /* in the guest; 0: the agent has not answered yet */
+	struct pump *in, *out, *err; /* NULL: none, or over; of a terminal `out` has both */
+	uint32_t waits_for;	     /* bits of PROCESS_OUT...: the agent has not ended them */
+	bool terminal;
+	bool exited;
+	bool kill; /* as soon as its pid is known: nobody wants it any more */
+	int code;
+	struct loop_source *drain; /* the end of the patience with a terminal's reader */
+	process_end_fn *fn;	   /* or NULL */
+	void *arg;
+};
+
+/*
+ * A process that is about to be asked for: `fds` are its 0, 1, 2 (taken over, also on failure;
+ * negative: /dev/null). io->terminal, rows and cols are given, the rest of *io becomes what the
+ * agent is told. With a terminal 0 is its host's end, which counts alone.
+ */
+int process_new(struct vm *vm, const int fds[3], struct agent_io *io, struct process **ret,
+		struct err *err);
+/* With its streams, at once. Accepts NULL. */
+void process_free(struct process *p);
+
+/* The agent has told its pid. -EPROTO: it cannot be that one. */
+int process_set_pid(struct process *p, int32_t pid, struct err *err);
+/* Killed, and its words are no longer waited for; nobody is told. It goes by itself. */
+void process_abandon(struct process *p);
+/* By its pid; NULL: none. */
+struct process *process_find(const struct vm *vm, int32_t pid);
+
+/* The size of its host's terminal. -ENOTTY: it has none. */
+int process_terminal_size(const struct process *p, uint32_t *ret_rows, uint32_t *ret_cols);
+
+/* What the channel passes on. */
+int process_on_exited(struct vm *vm, const struct agent_exited *exited, struct err *err);
+void process_on_data(struct vm *vm, uint32_t stream, const void *bytes, size_t len);
+void process_on_end(struct vm *vm, uint32_t stream, int error);
+void process_on_room(struct vm *vm, uint32_t stream);

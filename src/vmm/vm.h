@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vmm/vm.h - the one virtual machine of this process: what the room's files share, and the order of
+ * its life.
+ *
+ * main() reads the description and closes the cage; then everything runs in one event loop. boot.c
+ * brings the container to its gate and reports it; control.c and signals.c serve it; end.c ends it,
+ * in order (its first process has ended) or with a sentence (anything else), once.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/loop.h"
+#include "hypervisor/machine.h"
+#include "wire/agent_msg.h"
+#include "wire/vmm_msg.h"
+
+/*
+ * How long the agent may take for an answer, in milliseconds. An emulated guest gets VM_TCG_FACTOR
+ * times as much: a second of it may take many of a busy host.
+ */
+#define VM_ANSWER_MS  5000
+#define VM_CREATE_MS  10000
+#define VM_TCG_FACTOR 6
+
+#define VM_EXIT_BOOT 125 /* ended before the container was at its gate */
+#define VM_EXIT_LOST 137 /* the machine ended under the container */
+
+struct channel;
+struct control;
+struct description;
+struct monitor;
+struct process;
+
+enum vm_phase {
+	VM_BOOTS, /* until the agent has made the container */
+	VM_WAITS, /* at the gate */
+	VM_RUNS,  /* or its first process has ended, and its last words are under way */
+	VM_ENDS,  /* end.c has it */
+};
+
+/* CLOCK_MONOTONIC, ns; 0: not yet. */
+struct vm_times {
+	uint64_t entered; /* main() */
+	uint64_t monitor; /* QEMU's first answer */
+	uint64_t hello;	  /* the agent's */
+	uint64_t created, started;
+};
+
+struct vm {
+	const char *id;
+	struct vmm_head head;
+	enum vm_phase phase;
+	bool starting;			 /* START is asked */
+	struct description *description; /* until CREATE is asked */
+	struct loop *loop;
+	struct channel *channel;
+	struct monitor *monitor;
+	struct control *control;
+	struct process *init;	    /* the container's first; NULL before CREATE and at its end */
+	struct list_head processes; /* all of CREATE and EXEC */
+	int code;		    /* of the first process, once it has ended */
+	struct agent_hello hello;   /* checked */
+	struct vm_times times;
+};
+
+static inline uint64_t vm_now_ns(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline int vm_limit_ms(const struct vm *vm, int ms)
+{
+	return vm->head.accel == MACHINE_TCG ? ms * VM_TCG_FACTOR : ms;
+}

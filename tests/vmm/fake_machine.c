@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake-machine MODE: stands for QEMU and for the agent inside it, for tests of caisson-vm. It has
+ * the other ends of monitor (3), agent's channel (4), console (5), and the pipe of words (6).
+ *
+ * The `config` of CREATE and EXEC is no JSON here but what the process shall do:
+ *   echo      standard output is standard input, until its end; then 0
+ *   exit:N    ends at once with N
+ *   say:TEXT  writes TEXT to standard output and "err" to standard error; 0
+ *   hold      ends by a signal
+ *   flood:N   writes N bytes; 0
+ * RESIZE writes "size ROWSxCOLS\n" to the process's output. MODE is one of
+ *   honest
+ *   mute           no HELLO
+ *   silent:CALL    no answer to the call of this number
+ *   refuse:CALL    its answer is -EINVAL "no such luck"
+ *   exit:CALL:N    at the call QEMU ends with N, after words
+ *   panic:CALL     at the call the guest's kernel panics
+ *   killed:CALL    at the call QEMU is killed
+ *   late-end       tells EXITED before the END of the output
+ *   stranger       tells the end of a process that nobody made
+ *   twice          tells EXITED twice
+ *   pid            calls every process 1
+ *   garbage:CALL   its answer is not one
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "wire/agent_codec.h"
+#include "wire/mux.h"
+
+#define MONITOR	      3
+#define AGENT	      4
+#define CONSOLE	      5
+#define WORDS	      6
+#define PROCESSES_MAX 128u
+#define FIRST_PID     100
+
+struct fake_process {
+	int32_t pid; /* 0: none */
+	char script[256];
+	char id[64];
+	struct agent_io io;
+	struct buf out; /* of what its stdout waits for */
+	size_t flood;	/* bytes that are left */
+	bool started, input_ended, output_ended, ends;
+	int code;
+};
+
+static struct fake_process processes[PROCESSES_MAX];
+static struct mux *mux;
+static const char *mode;
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	dprintf(WORDS, "fake-machine: %s\n", what);
+	_exit(99);
+}
+
+/* "silent:3" and the call 3; *ret_rest is behind it. */
+static bool mode_is(const char *word, unsigned int call, const char **ret_rest)
+{
+	const char *rest = str_after(mode, word);
+	char *end;
+
+	if (!rest || *rest != ':')
+		return false;
+	if (strtoul(rest + 1, &end, 10) != call)
+		return false;
+	if (ret_rest)
+		*ret_rest = *end ? end + 1 : end;
+	return true;
+}
+
+static struct fake_process *by_pid(int32_t pid)
+{
+	for (size_t i = 0; i < PROCESSES_MAX; i++) {
+		if (pid ? processes[i].pid == pid : processes[i].pid == FIRST_PID)
+			return &processes[i];
+	}
+	return NULL;
+}
+
+static void tell_exited(const struct fake_process *p, int32_t pid)
+{
+	const struct agent_exited exited = { .id = p->id, .pid = pid, .code = p->code };
+	AUTO_BUF struct buf b = { 0 };
+
+	must(agent_event_encode(AGENT_EXITED, &exited, &b, NULL) == 0, "encode EXITED");
+	must(mux_tell(mux, AGENT_EXITED, b.data, b.len) == 0, "tell EXITED");
+}
+
+/* Its output is said: its end is. */
+static void finish(struct fake_process *p)
+{
+	const bool late = str_eq(mode, "late-end");
+
+	if (late)
+		tell_exited(p, p->pid);
+	if (p->io.out)
+		(void)mux_end(mux, p->io.out, 0);
+	if (p->io.err)
+		(void)mux_end(mux, p->io.err, 0);
+	if (str_eq(mode, "stranger"))
+		tell_exited(p, 77);
+	if (!late)
+		tell_exited(p, p->pid);
+	if (str_eq(mode, "twice"))
+		tell_exited(p, p->pid);
+	buf_done(&p->out);
+	*p = (struct fake_process){ 0 };
+}
+
+static void send_out(struct fake_process *p)
+{
+	static const char zeros[4096];
+
+	if (p->output_ended)
+		p->flood = p->out.len = 0;
+	while (p->io.out && p->out.len > 0) {
+		const ssize_t n = mux_send(mux, p->io.out, p->out.data, p->out.len);
+
+		if (n <= 0)
+			break;
+		memmove(p->out.data, p->out.data + n, p->out.len - (size_t)n);
+		p->out.len -= (size_t)n;
+		if (str_eq(p->script, "echo"))
+			(void)mux_credit(mux, p->io.in, (size_t)n);
+	}
+	while (p->io.out && p->flood > 0) {
+		const size_t len = p->flood < sizeof(zeros) ? p->flood : sizeof(zeros);
+		const ssize_t n = mux_send(mux, p->io.out, zeros, len);
+
+		if (n == -EPIPE)
+			p->flood = 0;
+		if (n <= 0)
+			break;
+		p->flood -= (size_t)n;
+	}
+	if (p->pid && p->ends && (!p->io.out || (p->out.len == 0 && p->flood == 0)))
+		finish(p);
+}
+
+static void run(struct fake_process *p)
+{
+	const char *rest;
+
+	p->started = true;
+	if ((rest = str_after(p->script, "exit:"))) {
+		p->code = atoi(rest);
+		p->ends = true;
+	} else if ((rest = str_after(p->script, "say:"))) {
+		(void)buf_puts(&p->out, rest);
+		if (p->io.err)
+			(void)mux_send(mux, p->io.err, "err", 3);
+		p->ends = true;
+	} else if ((rest = str_after(p->script, "flood:"))) {
+		p->flood = strtoul(rest, NULL, 10);
+		p->ends = true;
+	} else if (str_eq(p->script, "echo") && p->input_ended) {
+		p->ends = true;
+	}
+	send_out(p);
+}
+
+/* ---- Calls ---- */
+
+static void answer(uint32_t serial, enum agent_call call, const void *body)
+{
+	AUTO_BUF struct buf b = { 0 };
+
+	must(agent_answer_encode(call, body, &b, NULL) == 0, "encode an answer");
+	must(mux_answer(mux, serial, call, 0, b.data, b.len) == 0, "answer");
+}
+
+static void refuse(uint32_t serial, enum agent_call call, int error, const char *text)
+{
+	(void)mux_answer(mux, serial, call, error, text, strlen(text));
+}
+
+/* What the mode says of the call; true: nothing else is done. */
+static bool misbehave(uint32_t serial, enum agent_call call)
+{
+	const char *rest;
+
+	if (mode_is("silent", call, NULL))
+		return true;
+	if (mode_is("refuse", call, NULL)) {
+		refuse(serial, call, -EINVAL, "no such luck");
+		return true;
+	}
+	if (mode_is("garbage", call, NULL)) {
+		(void)mux_answer(mux, serial, call, 0, "garbage of some length", 22);
+		return true;
+	}
+	if (mode_is("exit", call, &rest)) {
+		dprintf(WORDS, "qemu-system-x86_64: something is wrong\n");
+		_exit(atoi(rest));
+	}
+	if (mode_is("panic", call, NULL)) {
+		dprintf(CONSOLE, "[    0.5] all is well\r\n[    1.0] Kernel panic - not syncing: "
+				 "Attempted to kill init! exitcode=0x0000000b\r\n");
+		dprintf(MONITOR, "{\"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, "
+				 "\"reason\": \"guest-reset\"}}\r\n");
+		_exit(0);
+	}
+	if (mode_is("killed", call, NULL))
+		(void)raise(SIGKILL);
+	return false;
+}
+
+static void create(uint32_t serial, enum agent_call call, const char *id,
+		   const struct agent_bytes *config, const struct agent_io *io)
+{
+	static int32_t next = FIRST_PID;
+	struct fake_process *p = processes;
+	struct agent_pid pid = { .pid = str_eq(mode, "pid") ? 1 : next++ };
+
+	while (p < processes + PROCESSES_MAX && p->pid)
+		p++;
+	must(p < processes + PROCESSES_MAX, "too many processes");
+	*p = (struct fake_process){ .pid = pid.pid, .io = *io };
+	(void)snprintf(p->script, sizeof(p->script), "%.*s", (int)config->len,
+		       (const char *)config->bytes);
+	(void)snprintf(p->id, sizeof(p->id), "%s", id);
+	if (io->out)
+		must(mux_open(mux, io->out) == 0, "open a stream");
+	if (io->in && io->in != io->out)
+		must(mux_open(mux, io->in) == 0, "open a stream");
+	if (io->err)
+		must(mux_open(mux, io->err) == 0, "open a stream");
+	answer(serial, call, &pid);
+	if (call == AGENT_EXEC)
+		run(p);
+}
+
+static void take_signal(uint32_t serial, const struct agent_signal *s)
+{
+	struct fake_process *p = by_pid(s->pid);
+
+	if (!p) {
+		refuse(serial, AGENT_SIGNAL, -ESRCH, "no such process");
+		return;
+	}
+	answer(serial, AGENT_SIGNAL, NULL);
+	if (s->signal) {
+		p->code = 128 + (int)s->signal;
+		p->ends = true;
+		send_out(p);
+	}
+}
+
+static void resize(uint32_t serial, const struct agent_resize *s)
+{
+	struct fake_process *p = by_pid(s->pid);
+
+	answer(serial, AGENT_RESIZE, NULL);
+	if (p) {
+		(void)buf_printf(&p->out, "size %ux%u\n", s->rows, s->cols);
+		send_out(p);
+	}
+}
+
+static void tell_processes(uint32_t serial)
+{
+	static struct sentry_ps items[1000];
+	const struct agent_processes all = { items, ARRAY_LEN(items) };
+
+	for (size_t i = 0; i < ARRAY_LEN(items); i++) {
+		items[i] = (struct sentry_ps){ .pid = (int32_t)i + 1, .threads = 1, .state = 'S' };
+		(void)snprintf(items[i].comm, sizeof(items[i].comm), "a\tb");
+		(void)snprintf(items[i].command, sizeof(items[i].command), "a\033[2Jb");
+	}
+	answer(serial, AGENT_PS, &all);
+}
+
+static void debug(uint32_t serial, const char *what)
+{
+	AUTO_BUF struct buf b = { 0 };
+
+	(void)buf_printf(&b, "guest says %s\033\n", what);
+	for (int i = 0; str_eq(what, "dmesg") && i < 20000; i++)
+		(void)buf_printf(&b, "line %d\n", i);
+	answer(serial, AGENT_DEBUG, &(struct agent_text){ b.data });
+}
+
+static void on_request(void *arg, uint32_t serial, enum agent_call call, const void *body,
+		       size_t len)
+{
+	static union {
+		struct agent_create create;
+		struct agent_exec exec;
+		struct agent_signal signal;
+		struct agent_resize resize;
+		struct agent_debug debug;
+		struct agent_container container;
+		struct agent_network network;
+		struct agent_update update;
+		struct agent_reset reset;
+	} r;
+	const struct agent_stats stats = { .pids = 42, .memory_usage = 4096 };
+	struct err err = { 0 };
+
+	if (agent_request_decode(call, body, len, &r, &err) < 0)
+		must(false, err.msg);
+	if (misbehave(serial, call))
+		return;
+	switch (call) {
+	case AGENT_CREATE:
+		create(serial, call, r.create.id, &r.create.config, &r.create.io);
+		break;
+	case AGENT_EXEC:
+		create(serial, call, r.exec.id, &r.exec.config, &r.exec.io);
+		break;
+	case AGENT_START:
+		answer(serial, call, NULL);
+		if (by_pid(0))
+			run(by_pid(0));
+		break;
+	case AGENT_SIGNAL:
+		take_signal(serial, &r.signal);
+		break;
+	case AGENT_RESIZE:
+		resize(serial, &r.resize);
+		break;
+	case AGENT_PS:
+		tell_processes(serial);
+		break;
+	case AGENT_STATS:
+		answer(serial, call, &stats);
+		break;
+	case AGENT_DEBUG:
+		debug(serial, r.debug.what);
+		break;
+	default:
+		answer(serial, call, NULL);
+	}
+}
+
+/* ---- The channel ---- */
+
+static void on_hello(void *arg, const struct agent_hello *hello)
+{
+	const struct agent_hello ours = { .kernel_ns = 1, .agent_ns = 2, .release = "6.1.0-fake" };
+
+	if (!str_eq(mode, "mute"))
+		(void)mux_greet(mux, &ours);
+}
+
+static struct fake_process *by_stream(uint32_t stream)
+{
+	for (size_t i = 0; i < PROCESSES_MAX; i++) {
+		if (processes[i].pid &&
+		    (processes[i].io.in == stream || processes[i].io.out == stream))
+			return &processes[i];
+	}
+	return NULL;
+}
+
+static void on_data(void *arg, uint32_t stream, const void *bytes, size_t len)
+{
+	struct fake_process *p = by_stream(stream);
+
+	if (!p || !str_eq(p->script, "echo"))
+		return;
+	(void)buf_append(&p->out, bytes, len);
+	if (p->started)
+		send_out(p);
+}
+
+static void on_end(void *arg, uint32_t stream, int error)
+{
+	struct fake_process *p = by_stream(stream);
+
+	if (p && p->io.out == stream && p->io.in != stream) { /* EPIPE */
+		p->output_ended = true;
+		send_out(p);
+		return;
+	}
+	if (!p || p->io.in != stream)
+		return;
+	p->input_ended = true;
+	if (p->started && str_eq(p->script, "echo")) {
+		p->ends = true;
+		send_out(p);
+	}
+}
+
+static void on_room(void *arg, uint32_t stream)
+{
+	for (size_t i = 0; i < PROCESSES_MAX; i++) {
+		if (processes[i].pid && processes[i].started)
+			send_out(&processes[i]);
+	}
+}
+
+/* Every command is done. */
+static void serve_monitor(void)
+{
+	static char line[4096];
+	static size_t len;
+	const ssize_t n = read(MONITOR, line + len, sizeof(line) - len - 1);
+	char *end;
+
+	if (n <= 0)
+		_exit(0);
+	len += (size_t)n;
+	line[len] = '\0';
+	while ((end = strchr(line, '\n'))) {
+		const char *id = strstr(line, "\"id\":");
+
+		dprintf(MONITOR, "{\"return\": {}, \"id\": %d}\r\n", id ? atoi(id + 5) : 0);
+		len -= (size_t)(end + 1 - line);
+		memmove(line, end + 1, len + 1);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct mux_ops ops = { .hello = on_hello,
+					    .request = on_request,
+					    .data = on_data,
+					    .end = on_end,
+					    .room = on_room };
+	struct err err = { 0 };
+
+	mode = argc > 1 ? argv[1] : "honest";
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	must(mux_new(AGENT, MUX_AGENT, &ops, NULL, &mux) == 0, "mux_new");
+	dprintf(MONITOR, "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n");
+	dprintf(CONSOLE, "[    0.1] fake kernel\r\n");
+	for (;;) {
+		struct pollfd p[] = { { .fd = MONITOR, .events = POLLIN },
+				      { .fd = mux_fd(mux), .events = mux_events(mux) } };
+
+		if (poll(p, 2, -1) < 0)
+			continue;
+		if (p[0].revents)
+			serve_monitor();
+		if (p[1].revents && mux_ready(mux, p[1].revents, &err) < 0)
+			must(false, err.msg);
+	}
+}

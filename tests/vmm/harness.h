@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/vmm/harness.h - caisson-vm with a machine that is a program of ours (fake_machine.c, or any
+ * that takes its place).
+ */
+#pragma once
+
+#include "lib/unit.h"
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "wire/vmm_msg.h"
+
+#define PATIENCE_MS 60000 /* of the tests: a loaded machine is no failure */
+
+struct harness {
+	/* Before harness_start(). */
+	const char *mode;   /* of the machine; NULL: "honest" */
+	const char *script; /* what the first process does; NULL: "hold" */
+	uint32_t boot_ms;   /* 0: PATIENCE_MS */
+	uint32_t flags;
+	bool terminal; /* 0, 1, 2 are `pty` */
+	bool with_network;
+	/* Ours afterwards. */
+	pid_t pid;
+	int report;
+	int in, out, err; /* ends of pipes, or the terminal's master in `out` */
+	int log;	  /* a file */
+	char address[64]; /* of the control socket, abstract */
+};
+
+void harness_start(struct harness *h);
+/* Kills what is left. */
+void harness_stop(struct harness *h);
+
+/* The next report; its sentence is in *ret. 0 or a report's type. */
+uint32_t harness_report(struct harness *h, struct err *ret);
+void harness_go(struct harness *h, char go);
+/* READY, then `go`. */
+void harness_run(struct harness *h, char go);
+/* Its exit code; signals as 128 + n. */
+int harness_wait(struct harness *h);
+/* The machine's process, by /proc. */
+pid_t harness_machine(const struct harness *h);
+/* What stands in the log. */
+const char *harness_log(struct harness *h);
+
+/* Read up to `size` bytes to the end, or until `until` has come. */
+size_t harness_read(int fd, char *bytes, size_t size, const char *until);
+
+/* ---- A client of the control server ---- */
+
+int client_open(const struct harness *h);
+void client_say(int sock, const struct sentry_request *request, const void *tail, size_t len,
+		const int *fds, size_t fds_len);
+/* The next reply; bytes behind it, NUL-terminated, into text (may be NULL). false: the end. */
+bool client_hear(int sock, struct sentry_reply *ret, char *text, size_t size);
+/* Both. */
+struct sentry_reply client_ask(int sock, struct sentry_request request, char *text, size_t size);
+/* An EXEC of a script with these descriptors: the pid, or the error. */
+int client_exec_script(int sock, const char *script, const int fds[3], bool terminal);
