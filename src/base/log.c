@@ -34,6 +34,16 @@ int log_fd(void)
 	return sink.fd;
 }
 
+bool log_is_json(void)
+{
+	return sink.json;
+}
+
+enum log_level log_level(void)
+{
+	return sink.level;
+}
+
 /* No allocation: what there is to say may be that there is no memory. */
 static struct {
 	size_t len;

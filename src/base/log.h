@@ -23,6 +23,8 @@ void log_setup(int fd, bool json, enum log_level level);
 
 /* The descriptor, so that a child knows which one to keep; -1 is never returned. */
 int log_fd(void);
+bool log_is_json(void);
+enum log_level log_level(void);
 
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

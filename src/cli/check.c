@@ -9,9 +9,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
+#include "hypervisor/qemu.h"
+#include "runtime/vm/files.h"
 
 struct check_options {
 	bool json;
@@ -96,17 +99,73 @@ static json_t *sentry_class(bool namespaces_work)
 			 "result", missing ? "missing" : "ok", "required", 1, "detail", path);
 }
 
-/* The class that is not built yet says so, and what the host has for it. */
-static json_t *vm_class(void)
+/* One line of a class's report; NULL: out of memory. */
+static json_t *check_item(const char *name, bool ok, bool required, const char *detail,
+			  const char *remedy)
 {
-	const bool kvm = access("/dev/kvm", R_OK | W_OK) == 0;
+	json_t *item = json_pack("{s:s, s:s, s:b, s:s}", "name", name, "result",
+				 ok ? "ok" : "missing", "required", required, "detail", detail);
 
-	return json_pack("{s:b, s:[{s:s, s:s, s:b, s:s}, {s:s, s:s, s:b, s:s}]}", "works", 0,
-			 "checks", "name", "built", "result", "missing", "required", 1, "detail",
-			 "class vm is not built yet", "name", "kvm", "result",
-			 kvm ? "ok" : "missing", "required", 0, "detail",
-			 kvm ? "/dev/kvm can be opened for reading and writing; no guest was run"
-			     : "/dev/kvm cannot be used by this user");
+	if (item && !ok && remedy)
+		(void)json_object_set_new(item, "remedy", json_string(remedy));
+	return item;
+}
+
+/* A file of the class; false: it is not there. */
+static bool add_file(json_t *checks, const char *name, const char *dir, const char *file, int mode,
+		     const char *remedy)
+{
+	char path[PATH_MAX + 32];
+	bool ok;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+	ok = access(path, mode) == 0;
+	(void)json_array_append_new(checks, check_item(name, ok, true, path, remedy));
+	return ok;
+}
+
+/* A program that the distribution installs: the finder's own sentence when it is missing. */
+static bool add_found(json_t *checks, const char *name, int r, const char *found,
+		      const struct err *err, const char *package)
+{
+	(void)json_array_append_new(
+		checks, check_item(name, r >= 0, true, r >= 0 ? found : err->msg, package));
+	return r >= 0;
+}
+
+static json_t *vm_class(bool namespaces_work)
+{
+	json_t *checks = json_array();
+	const bool kvm = access("/dev/kvm", R_OK | W_OK) == 0;
+	struct files_program files = { .path = "" };
+	struct err err = { 0 };
+	char dir[PATH_MAX], link[FD_PATH_MAX], path[PATH_MAX] = "";
+	bool works = namespaces_work;
+	AUTO_CLOSE int qemu = -EBADF;
+	int r;
+
+	cli_default_libexec(dir);
+	(void)json_array_append_new(checks,
+				    check_item("namespaces", works, true,
+					       works ? "as class ns" : "see class ns", NULL));
+	works &= add_file(checks, "programs", dir, "caisson-vm", X_OK, NULL);
+	works &= add_file(checks, "kernel", dir, "guest/vmlinux", R_OK, "make guest builds it");
+	works &= add_file(checks, "image", dir, "guest/image", R_OK, "make guest builds it");
+	qemu = qemu_find(NULL, &err);
+	if (qemu >= 0)
+		(void)!readlink(fd_path(qemu, link), path, sizeof(path) - 1);
+	works &= add_found(checks, "qemu", qemu, path, &err, "install qemu-system-x86");
+	r = files_find(NULL, &files, &err);
+	works &= add_found(checks, "virtiofsd", r, files.path, &err,
+			   "install virtiofsd (Debian 12: qemu-system-common)");
+	(void)json_array_append_new(
+		checks, check_item("kvm", kvm, false,
+				   kvm ? "/dev/kvm can be opened for reading and writing; no "
+					 "guest was run"
+				       : "/dev/kvm cannot be used by this user: machines are "
+					 "emulated in software",
+				   NULL));
+	return json_pack("{s:b, s:o}", "works", works, "checks", checks);
 }
 
 json_t *check_document(bool *ret_ns_works)
@@ -119,7 +178,7 @@ json_t *check_document(bool *ret_ns_works)
 	if (ret_ns_works)
 		*ret_ns_works = works;
 	return json_pack("{s:{s:{s:b, s:O}, s:o, s:o}}", "classes", "ns", "works", works, "checks",
-			 checks, "sentry", sentry_class(works), "vm", vm_class());
+			 checks, "sentry", sentry_class(works), "vm", vm_class(works));
 }
 
 static void print_class(const char *name, json_t *class, struct buf *out)

@@ -47,6 +47,18 @@ static const struct {
 	[CONFIG_EVENTS] = { .name = "events" },
 	[CONFIG_EVENT_SINK] = { .name = "event_sink" },
 	[CONFIG_SANDBOX_IDS] = { .name = "sandbox_ids" },
+	[CONFIG_VM_KERNEL] = { .name = "vm.kernel", .absolute = true },
+	[CONFIG_VM_IMAGE] = { .name = "vm.image", .absolute = true },
+	[CONFIG_VM_QEMU] = { .name = "vm.qemu", .absolute = true },
+	[CONFIG_VM_VIRTIOFSD] = { .name = "vm.virtiofsd", .absolute = true },
+	[CONFIG_VM_ACCEL] = { .name = "vm.accel", .words = { "auto", "kvm", "tcg" } },
+	[CONFIG_VM_MACHINE] = { .name = "vm.machine",
+				.words = { "microvm", "microvm-pci", "q35" } },
+	[CONFIG_VM_MEMORY] = { .name = "vm.memory" },
+	[CONFIG_VM_CPUS] = { .name = "vm.cpus" },
+	[CONFIG_VM_OVERHEAD] = { .name = "vm.overhead" },
+	[CONFIG_VM_BOOT_TIMEOUT] = { .name = "vm.boot_timeout" },
+	[CONFIG_VM_DEBUG_CONSOLE] = { .name = "vm.debug_console", .words = { "false", "true" } },
 };
 
 const char *config_key_name(enum config_key key)

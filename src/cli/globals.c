@@ -376,6 +376,13 @@ static const struct {
 	{ CONFIG_EVENTS, "all" },
 	{ CONFIG_EVENT_SINK, "" },
 	{ CONFIG_SANDBOX_IDS, "1879048192:131072" },
+	{ CONFIG_VM_ACCEL, "auto" },
+	{ CONFIG_VM_MACHINE, "microvm" },
+	{ CONFIG_VM_MEMORY, "512M" },
+	{ CONFIG_VM_CPUS, "1" },
+	{ CONFIG_VM_OVERHEAD, "64M" },
+	{ CONFIG_VM_BOOT_TIMEOUT, "30" },
+	{ CONFIG_VM_DEBUG_CONSOLE, "false" },
 };
 
 static int add_defaults(struct cli *cli, struct err *err)
@@ -428,6 +435,23 @@ static int choose_isolation(struct cli *cli, struct err *err)
 	cli->runtime.isolation = value->source >= CONFIG_FROM_ARGV0 ? isolation : ISOLATION_UNSET;
 	cli->runtime.default_isolation = isolation;
 	return 0;
+}
+
+static void set_up_vm(const struct config *config, struct vm_settings *s)
+{
+	*s = (struct vm_settings){
+		.kernel = config_text(config, CONFIG_VM_KERNEL),
+		.image = config_text(config, CONFIG_VM_IMAGE),
+		.qemu = config_text(config, CONFIG_VM_QEMU),
+		.virtiofsd = config_text(config, CONFIG_VM_VIRTIOFSD),
+		.accel = config_text(config, CONFIG_VM_ACCEL),
+		.machine = config_text(config, CONFIG_VM_MACHINE),
+		.memory = config_text(config, CONFIG_VM_MEMORY),
+		.cpus = config_text(config, CONFIG_VM_CPUS),
+		.overhead = config_text(config, CONFIG_VM_OVERHEAD),
+		.boot_timeout = config_text(config, CONFIG_VM_BOOT_TIMEOUT),
+		.debug_console = config_text(config, CONFIG_VM_DEBUG_CONSOLE),
+	};
 }
 
 /* The texts have been checked against the words of their keys. */
@@ -492,6 +516,7 @@ int globals_setup_runtime(struct cli *cli, struct err *err)
 					     &rt->cgroup_manager, err);
 	if (r < 0)
 		return r;
+	set_up_vm(&cli->config, &rt->vm);
 	rt->root = config_text(&cli->config, CONFIG_ROOT);
 	rt->libexec = config_text(&cli->config, CONFIG_LIBEXEC);
 	rt->allowed_annotations =

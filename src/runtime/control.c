@@ -134,8 +134,7 @@ int container_update(struct container *c, const struct oci_resources *resources,
 	r = isolation_ops_get(c->isolation, &ops, err);
 	if (r < 0)
 		return r;
-	if (limits.pids_limit.set && limits.pids_limit.v > 0)
-		limits.pids_limit.v += ops->extra_pids;
+	isolation_add_extras(ops, c, &limits);
 	r = cgroup_apply(c->cgroup, &limits, true, err);
 	if (r == 0 && ops->update)
 		r = ops->update(c, resources, err);

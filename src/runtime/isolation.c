@@ -31,19 +31,34 @@ int isolation_from_name(const char *name, enum isolation *ret, struct err *err)
 
 int isolation_ops_get(enum isolation isolation, const struct isolation_ops **ret, struct err *err)
 {
-	switch (isolation) {
-	case ISOLATION_NS:
-		*ret = &class_ns;
-		return 0;
-	case ISOLATION_SENTRY:
-		*ret = &class_sentry;
-		return 0;
-	default:
-		return err_set(
-			err, -ENOTSUP,
-			"isolation class %s is not built into this caisson yet; ns and sentry are",
-			isolation_name(isolation));
-	}
+	static const struct isolation_ops *const tables[ISOLATION_MAX] = {
+		[ISOLATION_NS] = &class_ns,
+		[ISOLATION_SENTRY] = &class_sentry,
+		[ISOLATION_VM] = &class_vm,
+	};
+
+	if (isolation < 0 || isolation >= ISOLATION_MAX)
+		return err_set(err, -ENOTSUP, "isolation class %s is not built into this caisson",
+			       isolation_name(isolation));
+	*ret = tables[isolation];
+	return 0;
+}
+
+static void add(struct oci_opt_i64 *limit, uint64_t extra)
+{
+	if (limit->set && limit->v > 0)
+		limit->v = limit->v < INT64_MAX - (int64_t)extra ? limit->v + (int64_t)extra
+								 : INT64_MAX;
+}
+
+void isolation_add_extras(const struct isolation_ops *ops, const struct container *c,
+			  struct oci_resources *limits)
+{
+	const uint64_t memory = ops->extra_memory ? ops->extra_memory(c) : 0;
+
+	add(&limits->pids_limit, ops->extra_pids);
+	add(&limits->memory.limit, memory);
+	add(&limits->memory.swap, memory);
 }
 
 /* Entries of allowed_annotations are names or glob(7) patterns. */

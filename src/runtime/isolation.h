@@ -79,6 +79,8 @@ struct isolation_ops {
 	/* Tasks of the host that a container of this class has besides its own: pids.max is that
 	 * much higher. */
 	unsigned int extra_pids;
+	/* Bytes that memory limits of the host's cgroup are higher. NULL: 0. */
+	uint64_t (*extra_memory)(const struct container *c);
 	/* What the cgroup cannot tell, or tells of other processes. NULL: nothing. */
 	void (*stats)(struct container *c, struct cgroup_stats *stats);
 	/* After the cgroups were updated: what is shown inside. NULL: nothing to do. */
@@ -97,8 +99,13 @@ struct isolation_ops {
 
 extern const struct isolation_ops class_ns;
 extern const struct isolation_ops class_sentry;
+extern const struct isolation_ops class_vm;
 
-/* The table of a class; -ENOTSUP with a sentence for one that is not built yet. */
+/* What `limits` of the container's cgroup on the host are, with the two extras of its class. */
+void isolation_add_extras(const struct isolation_ops *ops, const struct container *c,
+			  struct oci_resources *limits);
+
+/* The table of a class. */
 int isolation_ops_get(enum isolation isolation, const struct isolation_ops **ret, struct err *err);
 
 /*

@@ -50,7 +50,13 @@ struct sentry_settings {
 	const char *debug;	       /* rooms with commas; "": none */
 	const char *events;	       /* which are told: names with commas, "all" */
 	const char *event_sink;	       /* absolute path; "": nobody is told */
-	uint32_t ids_first, ids_count; /* of sandbox_ids (sentry/ids.h) */
+	uint32_t ids_first, ids_count; /* of sandbox_ids (sandbox/ids.h) */
+};
+
+/* What machines of class vm are made of (vm/settings.h), as the configuration has it: texts. */
+struct vm_settings {
+	const char *kernel, *image, *qemu, *virtiofsd; /* absolute paths; "": where they belong */
+	const char *accel, *machine, *memory, *cpus, *overhead, *boot_timeout, *debug_console;
 };
 
 /* Settings of one invocation, after flags, configuration files and defaults were merged
@@ -64,6 +70,7 @@ struct runtime {
 	const char *const *allowed_annotations; /* NULL-terminated or NULL */
 	const char *libexec; /* directory of the helper programs of other classes */
 	struct sentry_settings sentry;
+	struct vm_settings vm;
 };
 
 /* Kinds of hooks that config.json holds and that later verbs have to run. */

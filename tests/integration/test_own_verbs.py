@@ -153,15 +153,6 @@ def test_unknown_class_is_an_error_that_lists_the_three(runtime, bundle):
 
 
 @pytest.mark.classes("ns")
-@pytest.mark.parametrize("name", ["vm"])
-def test_a_class_that_does_not_exist_yet_is_a_clear_error(runtime, bundle, name):
-    result = runtime.run(bundle, check=False, global_flags=["--isolation", name])
-
-    assert result.returncode == 1 and name in result.stderr
-    assert runtime.container_ids() == []
-
-
-@pytest.mark.classes("ns")
 def test_the_name_it_is_called_by_chooses_the_class(runtime, bundle, work_dir):
     link = os.path.join(os.path.dirname(runtime.path), "caisson-ns")
     bundle.process.args = ["echo", "ns"]

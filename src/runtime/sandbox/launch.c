@@ -101,8 +101,7 @@ static int place(struct sandbox_launch *l, bool born_in_cgroup, const struct san
 			r = stage_tell(l->stage[0], STAGE_MAPPED, err);
 	}
 	/* The child has described the limits by its own copy: this is for the cgroup. */
-	if (linux_spec->resources.pids_limit.set && linux_spec->resources.pids_limit.v > 0)
-		linux_spec->resources.pids_limit.v += l->cr->ops->extra_pids;
+	isolation_add_extras(l->cr->ops, l->cr->c, &linux_spec->resources);
 	if (r == 0)
 		r = creation_on_process(l->cr, s->pid, err);
 	if (r == 0)

@@ -96,17 +96,41 @@ static void an_unknown_class_lists_the_three(void **state)
 	}
 }
 
-static void classes_that_are_not_built_are_refused_by_name(void **state)
+static void every_class_has_a_table_of_its_name(void **state)
 {
 	const struct isolation_ops *ops = NULL;
 	struct err err = { 0 };
 
 	(void)state;
-	assert_int_equal(isolation_ops_get(VM, &ops, &err), -ENOTSUP);
-	assert_says(err, "vm");
+	assert_int_equal(isolation_ops_get(UNSET, &ops, &err), -ENOTSUP);
 	assert_null(ops);
-	assert_int_equal(isolation_ops_get(NS, &ops, &err), 0);
-	assert_string_equal(ops->name, "ns");
+	for (enum isolation i = NS; i < ISOLATION_MAX; i++) {
+		assert_int_equal(isolation_ops_get(i, &ops, &err), 0);
+		assert_string_equal(ops->name, isolation_name(i));
+	}
+}
+
+static uint64_t much(const struct container *c)
+{
+	(void)c;
+	return 100;
+}
+
+static void limits_of_the_host_are_higher_by_what_the_class_needs(void **state)
+{
+	const struct isolation_ops ops = { .extra_pids = 5, .extra_memory = much };
+	struct oci_resources limits = { .pids_limit = { 3, true } };
+
+	(void)state;
+	limits.memory.limit = (struct oci_opt_i64){ -1, true };
+	limits.memory.swap = (struct oci_opt_i64){ INT64_MAX - 1, true };
+	isolation_add_extras(&ops, NULL, &limits);
+	assert_int_equal(limits.pids_limit.v, 8);
+	assert_int_equal(limits.memory.limit.v, -1);
+	assert_int_equal(limits.memory.swap.v, INT64_MAX);
+	limits.memory.limit.v = 7;
+	isolation_add_extras(&ops, NULL, &limits);
+	assert_int_equal(limits.memory.limit.v, 107);
 }
 
 int main(void)
@@ -114,7 +138,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_contradiction_names_both_classes),
 		cmocka_unit_test(an_unknown_class_lists_the_three),
-		cmocka_unit_test(classes_that_are_not_built_are_refused_by_name),
+		cmocka_unit_test(every_class_has_a_table_of_its_name),
+		cmocka_unit_test(limits_of_the_host_are_higher_by_what_the_class_needs),
 		cmocka_unit_test(the_class_follows_the_table),
 	};
 

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Class vm behind struct isolation_ops. The container's pid is its supervisor's (caisson-vm), which
+ * ends with the container's exit code and passes on the signals that it gets; an exec's is its
+ * waiter's. What is frozen is QEMU with its vCPUs, what is limited on the host is QEMU, virtiofsd
+ * and the supervisor together; the container's own limits hold inside.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "runtime/container.h"
+#include "runtime/creation.h"
+#include "runtime/isolation.h"
+#include "runtime/sandbox/client.h"
+#include "runtime/sandbox/waiter.h"
+#include "runtime/vm/describe.h"
+#include "runtime/vm/launch.h"
+#include "wire/vmm_msg.h"
+
+/* Threads of QEMU (a vCPU each, block I/O), virtiofsd's pool, the supervisor, waiters. */
+#define EXTRA_PIDS 256
+
+/* One of the two. */
+struct handle {
+	bool is_exec;
+	struct sandbox sandbox;
+	struct waiter waiter;
+};
+
+static struct handle *handle_new(struct err *err)
+{
+	struct handle *h = malloc(sizeof(*h));
+
+	if (!h) {
+		(void)err_sys(err, -ENOMEM, "make a process");
+		return NULL;
+	}
+	*h = (struct handle){ .sandbox = SANDBOX_INIT, .waiter = WAITER_INIT };
+	return h;
+}
+
+static int class_vm_create(struct creation *cr, struct err *err)
+{
+	struct handle *h = handle_new(err);
+	int r;
+
+	if (!h)
+		return -ENOMEM;
+	/* Whatever config.json says of pid namespaces: the machine has one, and ends with it. */
+	cr->c->private_pid = true;
+	r = launch_vm(cr, &h->sandbox, err);
+	if (r < 0) {
+		free(h);
+		return r;
+	}
+	cr->process.data = h;
+	cr->process.pid = h->sandbox.pid;
+	cr->process.pidfd = h->sandbox.pidfd;
+	cr->process.master = h->sandbox.master;
+	return 0;
+}
+
+static int class_vm_release(struct process *process, struct err *err)
+{
+	struct handle *h = process->data;
+
+	return sandbox_go(&h->sandbox, SENTRY_GO_RELEASE, err);
+}
+
+/* startContainer hooks are the agent's to run, as a part of the container's start. */
+static int class_vm_open(struct process *process, const struct oci_spec *spec, struct container *c,
+			 struct err *err)
+{
+	struct handle *h = process->data;
+
+	(void)spec;
+	(void)c;
+	return h->is_exec ? waiter_open(&h->waiter, err)
+			  : sandbox_go(&h->sandbox, SENTRY_GO_START, err);
+}
+
+static int class_vm_start(struct container *c, struct err *err)
+{
+	const struct sentry_request request = { .type = SENTRY_START };
+	const int r = client_simple(c, &request, NULL, err);
+
+	/* As in class ns, where a failed start ends its first process. */
+	if (r < 0)
+		(void)container_end_processes(c, NULL);
+	return r;
+}
+
+static int class_vm_exec(struct container *c, const struct exec_request *request,
+			 struct process *ret, struct err *err)
+{
+	const struct describe_vm d = { .id = c->id,
+				       .spec = request->spec,
+				       .seccomp = request->seccomp,
+				       .rows = request->terminal.rows,
+				       .cols = request->terminal.cols };
+	const char *const *cgroups = request->cgroups;
+	AUTO_CLOSE int description = -EBADF;
+	struct handle *h;
+	int r = describe_vm_check_process(request->spec, err);
+
+	if (r < 0)
+		return r;
+	if (request->preserve_fds > 0)
+		return err_set(err, -ENOTSUP,
+			       "--preserve-fds: descriptors above 2 do not reach into a machine");
+	if (cgroups && cgroups[0] && (cgroups[1] || strchr(cgroups[0], ':')))
+		return err_set(err, -ENOTSUP,
+			       "--cgroup %s: a machine of class vm has one hierarchy of cgroups",
+			       cgroups[1] ? cgroups[1] : cgroups[0]);
+	description = describe_vm_exec(&d, cgroups && cgroups[0] ? cgroups[0] : "", err);
+	if (description < 0)
+		return description;
+	h = handle_new(err);
+	if (!h)
+		return -ENOMEM;
+	h->is_exec = true;
+	r = waiter_make(c, request, description, &h->waiter, err);
+	if (r < 0) {
+		free(h);
+		return r;
+	}
+	ret->data = h;
+	ret->pid = h->waiter.pid;
+	ret->pidfd = h->waiter.pidfd;
+	ret->master = h->waiter.master;
+	return 0;
+}
+
+/* SIGKILL ends the machine and needs nobody's help; the rest is for the guest's processes. */
+static int class_vm_signal(struct container *c, int sig, bool all, struct err *err)
+{
+	const struct client_call call = { .request = { .type = SENTRY_SIGNAL,
+						       .value = (uint32_t)sig,
+						       .flags = all ? SENTRY_SIGNAL_ALL : 0 } };
+
+	if (c->status == OCI_PAUSED)
+		return client_post(c, &call, err);
+	return client_simple(c, &call.request, NULL, err);
+}
+
+static uint64_t or_zero(uint64_t value)
+{
+	return value == UINT64_MAX ? 0 : value;
+}
+
+/*
+ * Memory and tasks are the container's own, as its kernel counts them; CPU time and I/O are what it
+ * costs the host.
+ */
+static void class_vm_stats(struct container *c, struct cgroup_stats *stats)
+{
+	const struct client_call call = { .request = { .type = SENTRY_STATS } };
+	struct err ignored = { 0 };
+	struct agent_stats inside;
+	size_t len = sizeof(inside);
+	AUTO_CLOSE int sock = -EBADF;
+	struct sentry_reply reply;
+
+	if (stats->pids.limit > EXTRA_PIDS && stats->pids.limit != UINT64_MAX)
+		stats->pids.limit -= EXTRA_PIDS;
+	/* A frozen supervisor does not answer. */
+	if (c->status == OCI_PAUSED)
+		return;
+	sock = client_connect(c, &ignored);
+	if (sock < 0 || client_call(sock, &call, &reply, &inside, &len, &ignored) < 0 ||
+	    len != sizeof(inside))
+		return;
+	stats->pids.current = or_zero(inside.pids);
+	stats->pids.limit = or_zero(inside.pids_limit);
+	stats->memory.usage.usage = or_zero(inside.memory_usage);
+	stats->memory.usage.limit = inside.memory_limit;
+	stats->memory.usage.max = or_zero(inside.memory_peak);
+	stats->memory.cache = or_zero(inside.memory_file);
+	stats->memory.events.oom_kill += or_zero(inside.oom_kills);
+}
+
+static int class_vm_update(struct container *c, const struct oci_resources *resources,
+			   struct err *err)
+{
+	AUTO_BUF struct buf body = { .max = SENTRY_FRAME_MAX };
+	struct client_call call = { .request = { .type = SENTRY_UPDATE } };
+	struct sentry_reply reply;
+	AUTO_CLOSE int sock = -EBADF;
+	int r = describe_vm_update(c->id, resources, &body, err);
+
+	if (r < 0)
+		return r;
+	call.tail = body.data;
+	call.tail_len = body.len;
+	if (c->status == OCI_PAUSED)
+		return client_post(c, &call, err);
+	sock = client_connect(c, err);
+	return sock < 0 ? sock : client_call(sock, &call, &reply, NULL, NULL, err);
+}
+
+/* What the machine has besides the container's limit, and what its processes need on the host. */
+static uint64_t class_vm_extra_memory(const struct container *c)
+{
+	struct err ignored = { 0 };
+	struct vm_config config;
+
+	if (vm_settings_get(c->runtime, c->annotations, &config, &ignored) < 0)
+		return VM_HOST_OVERHEAD;
+	return config.overhead + VM_HOST_OVERHEAD;
+}
+
+static int class_vm_debug(struct container *c, const char *what, struct buf *ret, struct err *err)
+{
+	static const char *const words[] = {
+		[VMM_DEBUG_CONSOLE_TAIL] = "console", [VMM_DEBUG_METRICS] = "metrics",
+		[VMM_DEBUG_TASKS] = "tasks",	      [VMM_DEBUG_MOUNTS] = "mounts",
+		[VMM_DEBUG_DMESG] = "dmesg",
+	};
+
+	for (uint32_t i = 1; i < ARRAY_LEN(words); i++) {
+		if (str_eq(what, words[i]))
+			return client_debug(c, i, ret, err);
+	}
+	return err_set(err, -EINVAL,
+		       "debug: \"%.64s\" is none of console, metrics, tasks, mounts, dmesg", what);
+}
+
+static void class_vm_process_done(struct process *process)
+{
+	struct handle *h = process->data;
+
+	if (h) {
+		sandbox_done(&h->sandbox);
+		waiter_done(&h->waiter);
+	}
+	free(h);
+	*process = (struct process)PROCESS_INIT;
+}
+
+const struct isolation_ops class_vm = {
+	.name = "vm",
+	.create = class_vm_create,
+	.release = class_vm_release,
+	.open = class_vm_open,
+	.start = class_vm_start,
+	.exec = class_vm_exec,
+	.signal = class_vm_signal,
+	.extra_pids = EXTRA_PIDS,
+	.extra_memory = class_vm_extra_memory,
+	.stats = class_vm_stats,
+	.update = class_vm_update,
+	.processes = client_processes,
+	.debug = class_vm_debug,
+	.process_done = class_vm_process_done,
+};

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest's specification is a copy of the host's struct, whose members are edited and which
+ * borrows everything else; oci/encode.h makes its text.
+ */
+#include "runtime/vm/describe.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "host/lsm.h"
+#include "host/mount_options.h"
+#include "oci/encode.h"
+#include "runtime/sandbox/sandbox.h"
+#include "wire/agent_codec.h"
+
+#define CGROUP_PREFIX "/caisson/" /* of the guest's cgroup2 */
+
+/* The guest's specification, with the arrays that it owns. */
+struct guest_spec {
+	struct oci_spec spec;
+	struct oci_mount *mounts;
+	const char **words; /* of their options */
+	char *cgroup;
+	struct utsname names;
+};
+
+static void guest_spec_done(struct guest_spec *g)
+{
+	free(g->mounts);
+	free(g->words);
+	free(g->cgroup);
+}
+
+/* ---- What is refused ---- */
+
+static int refuse_namespaces(const struct oci_linux *from, struct err *err)
+{
+	if (!from->ns[OCI_NS_MOUNT].set)
+		return err_set(err, -EINVAL,
+			       "linux.namespaces: a container needs a mount namespace");
+	for (int i = 0; i < OCI_NS_MAX; i++) {
+		if (i != OCI_NS_NETWORK && from->ns[i].path)
+			return err_set(err, -ENOTSUP,
+				       "linux.namespaces: %s: class vm joins no %s namespace of "
+				       "the host",
+				       from->ns[i].path, oci_ns_name((enum oci_ns)i));
+	}
+	return 0;
+}
+
+/* Devices that the guest's kernel has under the same numbers (Documentation/admin-guide/devices).
+ */
+static bool guest_has(const struct oci_device *d)
+{
+	static const struct {
+		unsigned int major, minor;
+	} known[] = { { 1, 3 }, { 1, 5 }, { 1, 7 }, { 1, 8 },	 { 1, 9 },
+		      { 5, 0 }, { 5, 1 }, { 5, 2 }, { 10, 200 }, { 10, 229 } };
+
+	if (d->type == 'p')
+		return true;
+	for (size_t i = 0; d->type == 'c' && i < ARRAY_LEN(known); i++) {
+		if (d->major == known[i].major && d->minor == known[i].minor)
+			return true;
+	}
+	return false;
+}
+
+static int refuse_devices(const struct oci_linux *from, struct err *err)
+{
+	for (size_t i = 0; i < from->devices_len; i++) {
+		const struct oci_device *d = &from->devices[i];
+
+		if (!guest_has(d))
+			return err_set(err, -ENOTSUP,
+				       "linux.devices: %s (%c %lld:%lld): class vm gives no device "
+				       "of the host to a container",
+				       d->path, d->type, (long long)d->major, (long long)d->minor);
+	}
+	return 0;
+}
+
+int describe_vm_check_process(const struct oci_spec *spec, struct err *err)
+{
+	const struct oci_process *p = &spec->process;
+	const int r = lsm_check(p, &spec->linux, err);
+
+	if (r < 0)
+		return r;
+	/* They are for processes of the host's kernel. */
+	if (p->selinux_label || spec->linux.mount_label || p->apparmor_profile)
+		log_debug("labels of security modules do not reach into a virtual machine");
+	if (p->args.len == 0)
+		return err_set(err, -EINVAL, "process.args must not be empty");
+	return 0;
+}
+
+int describe_vm_check(const struct oci_spec *spec, struct err *err)
+{
+	int r = describe_vm_check_process(spec, err);
+
+	if (r == 0)
+		r = refuse_namespaces(&spec->linux, err);
+	if (r == 0)
+		r = refuse_devices(&spec->linux, err);
+	if (r == 0 && spec->linux.memory_policy.set)
+		r = err_set(err, -ENOTSUP,
+			    "linux.memoryPolicy: a machine of class vm has one node of memory");
+	return r;
+}
+
+/* ---- What is said inside ---- */
+
+/* Of the container's own kernel; what concerns the host's devices and nodes holds on the host. */
+static void take_resources(const struct oci_resources *from, struct oci_resources *to)
+{
+	*to = (struct oci_resources){ .set = from->set,
+				      .devices = from->devices,
+				      .devices_len = from->devices_len,
+				      .pids_limit = from->pids_limit };
+	to->memory.limit = from->memory.limit;
+	to->memory.reservation = from->memory.reservation;
+	to->cpu.shares = from->cpu.shares;
+	to->cpu.period = from->cpu.period;
+	to->cpu.quota = from->cpu.quota;
+	to->cpu.burst = from->cpu.burst;
+	to->cpu.idle = from->cpu.idle;
+}
+
+static void take_process(const struct oci_spec *from, struct oci_process *to)
+{
+	*to = from->process;
+	to->apparmor_profile = NULL;
+	to->selinux_label = NULL;
+}
+
+/* Network is the guest's one; ipc and uts are the container's own, whatever the host shares. */
+static void take_linux(const struct oci_linux *from, struct oci_linux *to)
+{
+	*to = *from;
+	to->ns[OCI_NS_NETWORK] = (struct oci_namespace){ 0 };
+	to->ns[OCI_NS_IPC].set = true;
+	to->ns[OCI_NS_UTS].set = true;
+	to->net_devices_len = 0;
+	to->seccomp = (struct oci_seccomp){ 0 };
+	to->intel_rdt = (struct oci_intel_rdt){ 0 };
+	to->mount_label = NULL;
+	take_resources(&from->resources, &to->resources);
+}
+
+/* Maps of ids are the clone's on the host; what was made there has no data any more. */
+static bool is_for_guest(const char *word, bool made)
+{
+	if (str_after(word, "idmap") || str_after(word, "ridmap"))
+		return false;
+	for (const char *const *known = mount_options_known(); made && *known; known++) {
+		if (str_eq(*known, word))
+			return true;
+	}
+	return !made;
+}
+
+/* A mount whose source is in the share, or is the guest's own file. */
+static const char **take_bind(const struct share_mount *s, const struct oci_mount *from,
+			      struct oci_mount *m, const char **words)
+{
+	m->source = s->path;
+	m->uid_maps = m->gid_maps = (struct oci_id_maps){ 0 };
+	m->options = (struct oci_strs){ .items = words };
+	if (s->made) {
+		m->type = "bind";
+		words[m->options.len++] = "bind";
+	}
+	for (size_t i = 0; i < from->options.len; i++) {
+		if (is_for_guest(from->options.items[i], s->made))
+			words[m->options.len++] = from->options.items[i];
+	}
+	return words + m->options.len + 1;
+}
+
+static int take_mounts(struct guest_spec *g, const struct oci_spec *from, const struct share *share,
+		       struct err *err)
+{
+	size_t len = 1;
+	const char **words;
+
+	for (size_t i = 0; i < from->mounts_len; i++)
+		len += from->mounts[i].options.len + 2;
+	g->mounts = calloc(from->mounts_len + 1, sizeof(*g->mounts));
+	g->words = words = calloc(len, sizeof(*g->words));
+	if (!g->mounts || !g->words)
+		return err_sys(err, -ENOMEM, "mounts");
+	for (size_t i = 0; i < from->mounts_len; i++) {
+		g->mounts[i] = from->mounts[i];
+		if (share->mounts[i].kind != SHARE_NOTHING)
+			words = take_bind(&share->mounts[i], &from->mounts[i], &g->mounts[i],
+					  words);
+	}
+	g->spec.mounts = g->mounts;
+	return 0;
+}
+
+/* What the host's kernel is called, unless config.json says otherwise. */
+static void take_names(struct guest_spec *g, const struct oci_spec *from)
+{
+	if (from->hostname || uname(&g->names) < 0)
+		return;
+	g->spec.hostname = g->names.nodename;
+}
+
+static int make_guest(const struct describe_vm *d, struct guest_spec *g, struct err *err)
+{
+	const struct oci_spec *from = d->spec;
+
+	g->spec = *from;
+	g->spec.root.path = d->share->root;
+	take_process(from, &g->spec.process);
+	take_linux(&from->linux, &g->spec.linux);
+	take_names(g, from);
+	g->spec.hooks = (struct oci_hooks){ .start_container = from->hooks.start_container };
+	g->spec.annotations = (struct oci_kvs){ 0 };
+	if (str_printf(&g->cgroup, CGROUP_PREFIX "%s", d->id) < 0)
+		return err_sys(err, -ENOMEM, "linux.cgroupsPath");
+	g->spec.linux.cgroups_path = g->cgroup;
+	return take_mounts(g, from, d->share, err);
+}
+
+static int take_seccomp(const struct seccomp_program *from, struct agent_bytes *ret,
+			uint32_t *ret_flags, struct err *err)
+{
+	*ret = (struct agent_bytes){ 0 };
+	*ret_flags = 0;
+	if (!from || !from->insns)
+		return 0;
+	if (from->notifies)
+		return err_set(err, -ENOTSUP,
+			       "linux.seccomp: SCMP_ACT_NOTIFY has no listener in class vm");
+	*ret = (struct agent_bytes){ from->insns, (uint32_t)(from->len * sizeof(from->insns[0])) };
+	*ret_flags = from->flags;
+	return 0;
+}
+
+static struct agent_io io_of(const struct describe_vm *d)
+{
+	return (struct agent_io){ .terminal = d->spec->process.terminal,
+				  .rows = d->rows,
+				  .cols = d->cols };
+}
+
+static int encode_create(const struct describe_vm *d, struct buf *ret, struct err *err)
+{
+	AUTO(guest_spec_done) struct guest_spec g = { 0 };
+	AUTO_BUF struct buf config = { .max = AGENT_REQUEST_MAX };
+	AUTO_FREE struct agent_create *create = calloc(1, sizeof(*create));
+	int r = create ? make_guest(d, &g, err) : err_sys(err, -ENOMEM, "describe the container");
+
+	if (r == 0)
+		r = oci_spec_write(&g.spec, &config, err);
+	if (r == 0)
+		r = take_seccomp(d->seccomp, &create->seccomp, &create->seccomp_flags, err);
+	if (r < 0)
+		return r;
+	create->id = d->id;
+	create->config = (struct agent_bytes){ config.data, (uint32_t)config.len };
+	create->io = io_of(d);
+	for (uint32_t i = 0; i < d->share->storages_len; i++)
+		create->storages[create->storages_len++] = d->share->storages[i];
+	return agent_request_encode(AGENT_CREATE, create, ret, err);
+}
+
+int describe_vm(const struct describe_vm *d, const struct vmm_head *head, struct err *err)
+{
+	AUTO_BUF struct buf network = { .max = AGENT_REQUEST_MAX };
+	AUTO_BUF struct buf create = { .max = AGENT_REQUEST_MAX };
+	AUTO_BUF struct buf all = { .max = sizeof(*head) + 2ull * AGENT_REQUEST_MAX };
+	struct vmm_head h = *head;
+	int r = agent_request_encode(AGENT_NETWORK, d->network, &network, err);
+
+	if (r == 0)
+		r = encode_create(d, &create, err);
+	if (r < 0)
+		return r;
+	h.magic = VMM_MSG_MAGIC;
+	h.version = VMM_MSG_VERSION;
+	h.network_len = (uint32_t)network.len;
+	h.create_len = (uint32_t)create.len;
+	(void)buf_append(&all, &h, sizeof(h));
+	(void)buf_append(&all, network.data, network.len);
+	(void)buf_append(&all, create.data, create.len);
+	if (buf_error(&all) < 0)
+		return err_sys(err, buf_error(&all), "describe the container");
+	return sandbox_seal(&all, err);
+}
+
+int describe_vm_exec(const struct describe_vm *d, const char *cgroup, struct err *err)
+{
+	AUTO_BUF struct buf config = { .max = AGENT_REQUEST_MAX };
+	AUTO_BUF struct buf body = { .max = AGENT_REQUEST_MAX };
+	struct agent_exec exec = { .id = d->id, .io = io_of(d), .cgroup = cgroup };
+	struct oci_spec spec = { .version = d->spec->version, .root.path = "/" };
+	int r = take_seccomp(d->seccomp, &exec.seccomp, &exec.seccomp_flags, err);
+
+	if (r < 0)
+		return r;
+	take_process(d->spec, &spec.process);
+	spec.has_linux = true;
+	spec.linux.ns[OCI_NS_MOUNT].set = true;
+	spec.linux.personality_set = d->spec->linux.personality_set;
+	spec.linux.personality = d->spec->linux.personality;
+	r = oci_spec_write(&spec, &config, err);
+	if (r < 0)
+		return r;
+	exec.config = (struct agent_bytes){ config.data, (uint32_t)config.len };
+	r = agent_request_encode(AGENT_EXEC, &exec, &body, err);
+	return r < 0 ? r : sandbox_seal(&body, err);
+}
+
+int describe_vm_update(const char *id, const struct oci_resources *resources, struct buf *ret,
+		       struct err *err)
+{
+	AUTO_BUF struct buf config = { .max = SENTRY_FRAME_MAX / 2 };
+	struct agent_update update = { .id = id };
+	struct oci_spec spec = { .version = OCI_VERSION_MIN, .root.path = "/" };
+	int r;
+
+	spec.has_linux = true;
+	spec.linux.ns[OCI_NS_MOUNT].set = true;
+	take_resources(resources, &spec.linux.resources);
+	spec.linux.resources.devices_len = 0;
+	spec.linux.resources.set = true;
+	r = oci_spec_write(&spec, &config, err);
+	if (r < 0)
+		return r;
+	update.config = (struct agent_bytes){ config.data, (uint32_t)config.len };
+	return agent_request_encode(AGENT_UPDATE, &update, ret, err);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vm/launch.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "hypervisor/qemu.h"
+#include "runtime/container.h"
+#include "runtime/vm/describe.h"
+
+#define LAUNCH_INIT                                                                              \
+	{                                                                                        \
+		.box = SANDBOX_LAUNCH_INIT, .program = -EBADF, .qemu = -EBADF, .kernel = -EBADF, \
+		.image = -EBADF                                                                  \
+	}
+
+static void launch_done(struct launch_vm *l)
+{
+	auto_close_p(&l->program);
+	auto_close_p(&l->qemu);
+	auto_close_p(&l->kernel);
+	auto_close_p(&l->image);
+	idmap_fds_done(&l->idmaps);
+	sandbox_launch_done(&l->box);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int open_guest_file(const char *key, const char *path, int *ret, struct err *err)
+{
+	*ret = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return *ret < 0 ? err_sys(err, -errno, "class vm: vm.%s %s", key, path) : 0;
+}
+
+static int open_programs(struct launch_vm *l, const struct runtime *rt, struct err *err)
+{
+	int r;
+
+	l->program = sandbox_program(rt, "caisson-vm", err);
+	if (l->program < 0)
+		return err_prefix(err, l->program, "class vm");
+	l->qemu = qemu_find(l->config.qemu, err);
+	if (l->qemu < 0)
+		return err_prefix(err, l->qemu, "class vm");
+	r = files_find(l->config.virtiofsd, &l->files, err);
+	if (r < 0)
+		return err_prefix(err, r, "class vm");
+	r = open_guest_file("kernel", l->config.kernel, &l->kernel, err);
+	return r < 0 ? r : open_guest_file("image", l->config.image, &l->image, err);
+}
+
+static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
+{
+	int r = namespaces_open(&cr->spec.linux, &l->box.joined, err);
+
+	l->begin_ns = now_ns();
+	if (r == 0)
+		r = describe_vm_check(&cr->spec, err);
+	if (r == 0 && cr->preserve_fds > 0)
+		r = err_set(err, -ENOTSUP,
+			    "--preserve-fds: descriptors above 2 do not reach into a machine");
+	if (r == 0)
+		r = vm_settings_get(cr->rt, cr->c->annotations, &l->config, err);
+	if (r == 0)
+		r = vm_size_get(&l->config, &cr->spec, &l->size, err);
+	if (r == 0)
+		r = share_rootfs_mode(&cr->spec, cr->c->rootfs, &l->rootfs, err);
+	if (r == 0)
+		r = open_programs(l, cr->rt, err);
+	if (r == 0)
+		r = idmap_fds_open(&cr->spec, &l->idmaps, err);
+	return r < 0 ? r : sandbox_launch_open(&l->box, cr, err);
+}
+
+int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
+{
+	AUTO(launch_done) struct launch_vm l = LAUNCH_INIT;
+	const struct oci_namespace *net = &cr->spec.linux.ns[OCI_NS_NETWORK];
+	const int r = prepare(&l, cr, err);
+
+	if (r < 0)
+		return r;
+	if (!net->set)
+		log_warning("class vm: a machine has no part in the host's network namespace; the "
+			    "container has a loopback device alone");
+	l.box.unshare = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (net->path ? 0 : CLONE_NEWNET);
+	l.accel = l.config.only_kvm ? MACHINE_KVM : MACHINE_TCG;
+	return sandbox_launch_run(&l.box, stage_vm, &l, ret, err);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vm/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "runtime/isolation.h"
+
+struct source {
+	const struct runtime *rt;
+	const json_t *annotations;
+};
+
+/* The annotation's text, or else the configuration's; borrowed. */
+static int text(const struct source *s, const char *key, const char *otherwise, const char **ret,
+		struct err *err)
+{
+	char name[64];
+	const json_t *value;
+
+	(void)snprintf(name, sizeof(name), VM_ANNOTATION "%s", key);
+	value = s->annotations ? json_object_get(s->annotations, name) : NULL;
+	*ret = value ? json_string_value(value) : otherwise;
+	if (!*ret)
+		*ret = "";
+	if (value && !isolation_annotation_allowed(s->rt, name))
+		return err_set(err, -EPERM, "annotation %s: allowed_annotations does not list it",
+			       name);
+	return 0;
+}
+
+static int bad(const char *key, const char *value, const char *wanted, struct err *err)
+{
+	return err_set(err, -EINVAL, "vm.%s: \"%.64s\" is not %s", key, value, wanted);
+}
+
+/* The index in `words`, which end with NULL. */
+static int word(const struct source *s, const char *key, const char *otherwise,
+		const char *const *words, const char *wanted, unsigned int *ret, struct err *err)
+{
+	const char *value;
+	const int r = text(s, key, otherwise, &value, err);
+
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; words[i]; i++) {
+		if (str_eq(value, words[i])) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return bad(key, value, wanted, err);
+}
+
+static int number(const struct source *s, const char *key, const char *otherwise, uint64_t max,
+		  uint32_t *ret, struct err *err)
+{
+	const char *value;
+	uint64_t n;
+	const int r = text(s, key, otherwise, &value, err);
+
+	if (r < 0)
+		return r;
+	if (str_to_u64(value, max, &n) < 0 || n == 0)
+		return bad(key, value, "a number in its range", err);
+	*ret = (uint32_t)n;
+	return 0;
+}
+
+static int size(const struct source *s, const char *key, const char *otherwise, uint64_t min,
+		uint64_t *ret, struct err *err)
+{
+	const char *value;
+	const int r = text(s, key, otherwise, &value, err);
+
+	if (r < 0)
+		return r;
+	if (str_to_size(value, ret) < 0 || *ret < min || *ret > MACHINE_MEMORY_MAX)
+		return bad(key, value, "a size in its range", err);
+	return 0;
+}
+
+static int path(const struct source *s, const char *key, const char *otherwise, const char **ret,
+		struct err *err)
+{
+	const int r = text(s, key, otherwise, ret, err);
+
+	return r == 0 && **ret && **ret != '/' ? bad(key, *ret, "an absolute path", err) : r;
+}
+
+/* A file of the guest, which lies in libexec when nobody says where. */
+static int guest_file(const struct source *s, const char *key, const char *otherwise,
+		      const char *name, char ret[static PATH_MAX], struct err *err)
+{
+	const char *value;
+	const int r = path(s, key, otherwise, &value, err);
+	int n;
+
+	if (r < 0)
+		return r;
+	n = *value ? snprintf(ret, PATH_MAX, "%s", value)
+		   : snprintf(ret, PATH_MAX, "%s/guest/%s", s->rt->libexec ? s->rt->libexec : "",
+			      name);
+	return n < PATH_MAX ? 0 : bad(key, value, "a path that short", err);
+}
+
+static int take_kind(const struct source *s, struct vm_config *c, struct err *err)
+{
+	static const char *const accels[] = { "auto", "kvm", "tcg", NULL };
+	static const char *const types[] = { [MACHINE_MICROVM] = "microvm",
+					     [MACHINE_MICROVM_PCI] = "microvm-pci",
+					     [MACHINE_Q35] = "q35",
+					     NULL };
+	static const char *const yes[] = { "false", "true", NULL };
+	const struct vm_settings *o = &s->rt->vm;
+	unsigned int accel = 0, type = 0, console = 0;
+	int r = word(s, "accel", o->accel, accels, "auto, kvm or tcg", &accel, err);
+
+	if (r == 0)
+		r = word(s, "machine", o->machine, types, "microvm, microvm-pci or q35", &type,
+			 err);
+	if (r == 0)
+		r = word(s, "debug_console", o->debug_console, yes, "true or false", &console, err);
+	c->try_kvm = accel != 2;
+	c->only_kvm = accel == 1;
+	c->type = (enum machine_type)type;
+	c->debug_console = console == 1;
+	return r;
+}
+
+int vm_settings_get(const struct runtime *rt, const json_t *annotations, struct vm_config *ret,
+		    struct err *err)
+{
+	const struct source s = { rt, annotations };
+	const struct vm_settings *o = &rt->vm;
+	struct vm_config c = { 0 };
+	uint32_t seconds = 0;
+	int r = take_kind(&s, &c, err);
+
+	if (r == 0)
+		r = guest_file(&s, "kernel", o->kernel, "vmlinux", c.kernel, err);
+	if (r == 0)
+		r = guest_file(&s, "image", o->image, "image", c.image, err);
+	if (r == 0)
+		r = path(&s, "qemu", o->qemu, &c.qemu, err);
+	if (r == 0)
+		r = path(&s, "virtiofsd", o->virtiofsd, &c.virtiofsd, err);
+	if (r == 0)
+		r = size(&s, "memory", o->memory, MACHINE_MEMORY_MIN, &c.memory, err);
+	if (r == 0)
+		r = size(&s, "overhead", o->overhead, 0, &c.overhead, err);
+	if (r == 0)
+		r = number(&s, "cpus", o->cpus, MACHINE_CPUS_MAX, &c.cpus, err);
+	if (r == 0)
+		r = number(&s, "boot_timeout", o->boot_timeout, VM_BOOT_MAX_S, &seconds, err);
+	if (r < 0)
+		return r;
+	c.boot_ms = seconds * 1000;
+	*ret = c;
+	return 0;
+}

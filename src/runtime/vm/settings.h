@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime/vm/settings.h - what a machine is made of: the configuration's vm.KEY, or a container's
+ * annotation io.caisson.vm.KEY where allowed_annotations lists it.
+ *
+ *   kernel, image      files of the guest; default: guest/vmlinux and guest/image of libexec
+ *   qemu, virtiofsd    programs; default: where distributions put them
+ *   accel              auto, kvm, tcg
+ *   machine            microvm, microvm-pci, q35
+ *   memory             of a machine whose container has no limit; default 512M
+ *   cpus               likewise; default 1
+ *   overhead           what a machine has besides the container's limit; default 64M
+ *   boot_timeout       seconds until the agent must have said HELLO; default 30
+ *   debug_console      true: `caisson debug ID console` is allowed; default false
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "hypervisor/machine.h"
+#include "runtime/runtime.h"
+
+#define VM_ANNOTATION "io.caisson.vm." /* and a key of the configuration without "vm." */
+
+#define VM_BOOT_MAX_S 600u
+
+struct vm_config {
+	char kernel[PATH_MAX], image[PATH_MAX];
+	const char *qemu, *virtiofsd; /* borrowed; "": where distributions put them */
+	bool try_kvm, only_kvm;	      /* accel: auto is the first alone */
+	enum machine_type type;
+	uint64_t memory, overhead; /* bytes */
+	uint32_t cpus;
+	uint32_t boot_ms;
+	bool debug_console;
+};
+
+/*
+ * `annotations`: an object of texts, the container's, or NULL. -EPERM for an annotation that is not
+ * allowed, -EINVAL for a value that is none; both name it.
+ */
+int vm_settings_get(const struct runtime *rt, const json_t *annotations, struct vm_config *ret,
+		    struct err *err);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The staged child of class vm. ps shows the stage: caisson:[1:machine], caisson:[2:files], then
+ * caisson-vm, virtiofsd and QEMU.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "hypervisor/qemu.h"
+#include "jail/jail.h"
+#include "ns/stage.h"
+#include "runtime/container.h"
+#include "runtime/sandbox/creds.h"
+#include "runtime/sandbox/oom.h"
+#include "runtime/sandbox/stdio.h"
+#include "runtime/vm/describe.h"
+#include "runtime/vm/launch.h"
+#include "wire/vmm_msg.h"
+
+/* What the processes of a machine are joined by; the exec closes all that stays. */
+struct parts {
+	struct machine machine; /* QEMU's ends */
+	int fd[VMM_FD_STDIO];	/* what becomes caisson-vm's descriptors, from 3 on */
+	int slave;		/* the terminal, or -EBADF */
+	int null;
+	int words; /* write end */
+	struct share share;
+	struct agent_network *network;
+	pid_t files_pid, qemu_pid;
+	char dir[PATH_MAX]; /* of the share */
+};
+
+/* A descriptor that is none of 0, 1 and 2, which the container may have closed. */
+static int lift(int fd)
+{
+	const int r = fd > STDERR_FILENO ? fd : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	if (r >= 0 && r != fd)
+		(void)close(fd);
+	return r < 0 ? -errno : r;
+}
+
+static int enter_namespaces(const struct launch_vm *l, struct err *err)
+{
+	int r = sandbox_stage_begin(&l->box, err);
+
+	if (r == 0)
+		r = namespace_enter(&l->box.joined, OCI_NS_NETWORK, err);
+	if (r == 0 && mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		r = err_sys(err, -errno, "propagation of /");
+	return r;
+}
+
+/* Over the container's own directory, of which nothing is opened by its name from here on. */
+static int build_share(const struct launch_vm *l, struct parts *p, struct err *err)
+{
+	const struct creation *cr = l->box.cr;
+	const struct share_options options = { .spec = &cr->spec,
+					       .bundle = cr->c->bundle,
+					       .rootfs = cr->c->rootfs,
+					       .idmap_fds = l->idmaps.fds,
+					       .dir = p->dir,
+					       .mode = l->rootfs };
+
+	if (snprintf(p->dir, sizeof(p->dir), "%s/%s", cr->rt->root, cr->c->id) >=
+	    (int)sizeof(p->dir))
+		return err_set(err, -ENAMETOOLONG, "the container's directory");
+	return share_build(&options, &p->share, err);
+}
+
+static int start_files(const struct launch_vm *l, struct parts *p, struct err *err)
+{
+	AUTO_CLOSE int listener = -EBADF;
+	int client = -EBADF;
+	int r = files_socketpair(&listener, &client, err);
+
+	if (r < 0)
+		return r;
+	p->machine.files = lift(client);
+	if (p->machine.files < 0)
+		return err_sys(err, p->machine.files, "virtiofsd's socket");
+	p->files_pid = stage_clone(CLONE_NEWNS, -EBADF, NULL);
+	if (p->files_pid == 0) {
+		const struct files_plan plan = {
+			.program = l->files, .dir = p->dir, .listener = listener, .words = p->words
+		};
+		struct err failure = { 0 };
+
+		(void)files_become(&plan, &failure);
+		stage_fail(l->box.stage[1], &failure);
+	}
+	return p->files_pid < 0 ? err_sys(err, p->files_pid, "clone virtiofsd's process") : 0;
+}
+
+/* One connection between caisson-vm and QEMU. */
+static int join(int *ret_ours, int *ret_qemus, struct err *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(err, -errno, "socketpair for QEMU");
+	*ret_ours = lift(pair[0]);
+	*ret_qemus = lift(pair[1]);
+	return *ret_ours < 0 || *ret_qemus < 0 ? err_set(err, -EMFILE, "sockets for QEMU") : 0;
+}
+
+static int join_all(struct parts *p, struct err *err)
+{
+	int pair[2];
+	int r = join(&p->fd[VMM_FD_MONITOR], &p->machine.monitor, err);
+
+	if (r == 0)
+		r = join(&p->fd[VMM_FD_AGENT], &p->machine.agent, err);
+	if (r == 0)
+		r = join(&p->fd[VMM_FD_CONSOLE], &p->machine.console, err);
+	if (r < 0)
+		return r;
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return err_sys(err, -errno, "pipe for the words of QEMU");
+	p->fd[VMM_FD_WORDS] = lift(pair[0]);
+	p->words = lift(pair[1]);
+	return p->fd[VMM_FD_WORDS] < 0 || p->words < 0
+		       ? err_set(err, -EMFILE, "pipe for the words of QEMU")
+		       : 0;
+}
+
+static void describe_machine(const struct launch_vm *l, struct parts *p)
+{
+	struct machine *m = &p->machine;
+
+	m->accel = l->accel;
+	m->type = l->config.type;
+	m->cpus = l->size.cpus;
+	m->memory = l->size.memory;
+	m->kernel = l->kernel;
+	m->initrd = l->image;
+	m->tsc_khz = l->tsc_khz;
+	m->disks_len = p->share.disks_len;
+	for (unsigned int i = 0; i < m->disks_len; i++)
+		m->disks[i] = p->share.disks[i];
+}
+
+static int start_qemu(const struct launch_vm *l, struct parts *p, struct err *err)
+{
+	const struct qemu_plan plan = { .machine = &p->machine,
+					.program = l->qemu,
+					.uid = l->box.ids.guest,
+					.gid = l->box.ids.guest,
+					.words = p->words };
+	struct err failure = { 0 };
+
+	describe_machine(l, p);
+	p->qemu_pid = stage_clone(0, -EBADF, NULL);
+	if (p->qemu_pid == 0) {
+		(void)qemu_become(&plan, &failure);
+		stage_fail(l->box.stage[1], &failure);
+	}
+	return p->qemu_pid < 0 ? err_sys(err, p->qemu_pid, "clone QEMU's process") : 0;
+}
+
+static int describe(const struct launch_vm *l, const struct parts *p, struct err *err)
+{
+	const struct creation *cr = l->box.cr;
+	const struct describe_vm d = { .id = cr->c->id,
+				       .spec = &cr->spec,
+				       .seccomp = &cr->seccomp,
+				       .share = &p->share,
+				       .network = p->network,
+				       .rows = cr->terminal.rows,
+				       .cols = cr->terminal.cols };
+	const struct vmm_head head = {
+		.qemu_pid = p->qemu_pid,
+		.files_pid = p->files_pid,
+		.accel = l->accel,
+		.cpus = l->size.cpus,
+		.memory = l->size.memory,
+		.boot_ms = l->config.boot_ms,
+		.flags = (l->config.debug_console ? VMM_DEBUG_CONSOLE : 0u) |
+			 (log_is_json() ? VMM_LOG_JSON : 0u) |
+			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),
+		.begin_ns = l->begin_ns,
+	};
+
+	return describe_vm(&d, &head, err);
+}
+
+/*
+ * enum vmm_fd. The sources are lifted above all targets before any is overwritten; the program
+ * itself ends up highest.
+ */
+static int lay_out(const struct launch_vm *l, const struct parts *p, int *ret_image,
+		   struct err *err)
+{
+	int lifted[VMM_FD_STDIO];
+	int r = 0;
+
+	*ret_image = fcntl(l->program, F_DUPFD_CLOEXEC, VMM_FDS);
+	for (int i = 0; i < VMM_FD_STDIO; i++) {
+		lifted[i] = fcntl(i < 3 ? p->null : p->fd[i], F_DUPFD_CLOEXEC, VMM_FDS);
+		if (lifted[i] < 0)
+			r = -errno;
+	}
+	if (r < 0 || *ret_image < 0)
+		return err_sys(err, r < 0 ? r : -errno, "duplicate descriptors above %d", VMM_FDS);
+	/* What is not open stays so. */
+	for (int i = 2; i >= 0; i--) {
+		AUTO_CLOSE int own = stdio_own(-EBADF, p->slave >= 0 ? p->slave : i, VMM_FDS);
+
+		if (own == -EBADF)
+			(void)close(VMM_FD_STDIO + i);
+		else if (own < 0 || dup2(own, VMM_FD_STDIO + i) < 0)
+			return err_sys(err, own < 0 ? own : -errno,
+				       "duplicate descriptor %d of the container", i);
+	}
+	for (int i = 0; i < VMM_FD_STDIO; i++) {
+		if (dup2(lifted[i], i) < 0)
+			return err_sys(err, -errno, "duplicate a descriptor to %d", i);
+	}
+	r = fd_close_range(VMM_FDS, ~0u, CLOSE_RANGE_CLOEXEC);
+	return r < 0 ? err_sys(err, r, "close_range") : 0;
+}
+
+static int become_supervisor(const struct launch_vm *l, const struct parts *p, struct err *err)
+{
+	char name[] = "caisson-vm";
+	char *const argv[] = { name, l->box.cr->c->id, NULL };
+	char *const envp[] = { NULL };
+	int image;
+	int r = lay_out(l, p, &image, err);
+
+	if (r == 0)
+		r = sandbox_raise_files(err);
+	if (r < 0)
+		return r;
+	/* A mount namespace of its own: virtiofsd and QEMU may still be at work in this one. */
+	r = jail_empty_root();
+	if (r < 0)
+		return err_sys(err, r, "make an empty root directory");
+	/* Clears the parent-death signal: until the gate the end of the report socket ends us. */
+	r = creds_become(l->box.ids.supervisor, 0, CREDS_ALL, err);
+	if (r < 0)
+		return r;
+	(void)prctl(PR_SET_PDEATHSIG, l->box.cr->options->tied ? SIGKILL : 0);
+	(void)syscall(SYS_execveat, image, "", argv, envp, AT_EMPTY_PATH);
+	return err_sys(err, -errno, "exec caisson-vm");
+}
+
+/* QEMU is the guest, and is taken first when memory is short: the others go last. */
+static int start_all(struct launch_vm *l, struct parts *p, struct err *err)
+{
+	int r = join_all(p, err);
+
+	if (r == 0)
+		r = start_files(l, p, err);
+	if (r == 0)
+		r = start_qemu(l, p, err);
+	if (r < 0)
+		return r;
+	oom_go_last(l->box.oom_score);
+	r = p->fd[VMM_FD_DESCRIPTION] = describe(l, p, err);
+	return r < 0 ? r : 0;
+}
+
+static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
+{
+	int r;
+
+	(void)prctl(PR_SET_NAME, "caisson:[1:machine]");
+	p->null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (p->null < 0)
+		return err_sys(err, -errno, "open /dev/null");
+	p->network = calloc(1, sizeof(*p->network));
+	if (!p->network)
+		return err_sys(err, -ENOMEM, "the network's description");
+	r = enter_namespaces(l, err);
+	if (r == 0)
+		r = sandbox_stage_hooks(&l->box, err);
+	(void)prctl(PR_SET_NAME, "caisson:[2:files]");
+	if (r == 0)
+		r = build_share(l, p, err);
+	if (r == 0)
+		log_debug("container %s: its files are gathered", l->box.cr->c->id);
+	if (r == 0)
+		r = sandbox_stage_terminal(&l->box, &p->slave, err);
+	if (r == 0)
+		r = sandbox_stage_place(&l->box, err);
+	if (r == 0)
+		r = start_all(l, p, err);
+	if (r < 0)
+		return r;
+	p->fd[VMM_FD_CONTROL] = l->box.control;
+	p->fd[VMM_FD_REPORT] = l->box.report[1];
+	p->fd[VMM_FD_LOG] = log_fd() >= 0 ? log_fd() : p->null;
+	p->fd[VMM_FD_HELD] = l->box.ids.held_fd;
+	return become_supervisor(l, p, err);
+}
+
+void stage_vm(void *launch)
+{
+	struct launch_vm *l = launch;
+	struct parts p = { .slave = -EBADF, .machine.files = -EBADF };
+	struct err err = { 0 };
+
+	(void)run_stages(l, &p, &err);
+	sandbox_stage_fail(&l->box, &err);
+}
