@@ -3,6 +3,8 @@
 
 import pytest
 
+from conftest import SOAK
+
 CONTROLLERS = {"cpu", "cpuset", "io", "memory", "pids"}
 RUN = "build/bin/caisson --isolation ns do -- "
 
@@ -16,7 +18,10 @@ def test_a_container_runs_on_pure_cgroup_v2(guest, kernel):
 
 
 def test_the_life_cycle_suite_runs_on_pure_cgroup_v2(guest):
-    done = guest(script="CAISSON_CLASS=ns tests/run-integration --cgroup v2 -q test_lifecycle.py test_spec_cgroup_v2.py")
+    files = ["test_lifecycle.py", "test_spec_cgroup_v2.py"]
+    if SOAK:
+        files += ["test_create.py", "test_delete.py", "test_do.py", "test_events.py", "test_pause.py", "test_update.py"]
+    done = guest("--time-limit", "1800", script="tests/run-integration --cgroup v2 -q " + " ".join(files))
     assert done.code == 0 and " passed" in done.out and " failed" not in done.out, done
 
 

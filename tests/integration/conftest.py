@@ -45,6 +45,7 @@ def is_elsewhere(item):
     layouts = item.get_closest_marker("layouts")
     return (classes and ISOLATION not in classes.args and "caveat" not in classes.kwargs
             or layouts and cgroups.layout() not in layouts.args
+            or layouts and layouts.kwargs.get("controllers") == (not cgroups.has_controller("memory"))
             or item.get_closest_marker("soak") and not SOAK)
 
 

@@ -163,14 +163,14 @@ def test_sockets_of_the_host_cannot_be_reached_by_abstract_name(do):
         assert do(["/usr/bin/python3", "-c", code], check=False).returncode != 0
 
 
-@pytest.mark.layouts("v1", "hybrid")
+@pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)
 def test_memory_limit_ends_a_program_that_takes_more(do):
     code = "x = bytearray(300 << 20); print(len(x))"
 
     assert "314572800" not in do(["/usr/bin/python3", "-c", code], "--memory", "64M", check=False).stdout
 
 
-@pytest.mark.layouts("v1", "hybrid")
+@pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)
 def test_pids_limit_stops_a_fork_bomb(do):
     code = ("import os\nn = 0\ntry:\n    for n in range(100):\n        if os.fork() == 0:\n"
             "            os.execv('/bin/sleep', ['sleep', '100'])\nexcept OSError:\n    pass\nprint(n)")

@@ -614,7 +614,7 @@ def test_nested_cgroups_of_a_container_are_removed(runtime, bundle, depth, lengt
     runtime.delete(bundle, "--force", timeout_s=15)
 
 
-@pytest.mark.layouts("v1", "hybrid")  # a bomb needs the limit of pids, which no v2 hierarchy here has
+@pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)  # a bomb needs the limit of pids
 @pytest.mark.parametrize("verb", ["kill --all", "delete --force", "kill"])
 @pytest.mark.parametrize("own_pids", [True, False])
 def test_fork_bomb_is_ended(runtime, bundle, verb, own_pids):

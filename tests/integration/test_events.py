@@ -22,7 +22,7 @@ def test_stats_prints_one_object_and_ends(runtime, bundle):
         assert name in data, name
 
 
-@pytest.mark.layouts("v1", "hybrid")
+@pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)
 def test_stats_have_runcs_shape(runtime, bundle):
     bundle.linux.resources.memory.limit = 64 * MIB
     bundle.linux.resources.pids.limit = 50
@@ -60,7 +60,7 @@ def test_events_end_when_the_container_is_deleted(runtime, bundle):
     assert process.wait() == 0
 
 
-@pytest.mark.layouts("v1", "hybrid")
+@pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)
 def test_out_of_memory_is_an_event(runtime, bundle):
     bundle.linux.resources.memory.limit = 32 * MIB
     runtime.run_detached(bundle)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""linux.resources on cgroup2 as far as a hierarchy without controllers goes (CAVEATS.md#ns-cgroup-v2)."""
+"""linux.resources on cgroup2: limits where the lane has controllers (test guests), else their refusals."""
 
 import pytest
 
@@ -7,6 +7,9 @@ from lib import cgroups
 from lib.runtime import refused
 
 pytestmark = [pytest.mark.classes("ns"), pytest.mark.layouts("v2")]
+WITH = pytest.mark.layouts("v2", controllers=True)
+WITHOUT = pytest.mark.layouts("v2", controllers=False)
+MIB = 1 << 20
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 
 
@@ -36,7 +39,7 @@ def test_unified_writes_any_file_of_the_cgroup(runtime, bundle, name, value):
 
 @WORDING
 @pytest.mark.parametrize("name,value,text", [
-    ("memory.max", "1000000", 'linux.resources.unified["memory.max"]: no such file'),
+    pytest.param("memory.max", "1000000", 'linux.resources.unified["memory.max"]: no such file', marks=WITHOUT),
     ("cgroup.max.depth", "many", 'linux.resources.unified["cgroup.max.depth"]: write many'),
     ("../cgroup.procs", "1", "linux.resources.unified"), ("plain", "1", "linux.resources.unified"),
 ])
@@ -47,7 +50,48 @@ def test_unified_that_cannot_be_written_is_refused_by_name(runtime, bundle, name
     assert not cgroups.cgroup_dir(bundle.linux.cgroups_path).exists()
 
 
+@WITH
+@pytest.mark.parametrize("resources,name,value", [
+    ({"memory": {"limit": 64 * MIB}}, "memory.max", str(64 * MIB)),
+    ({"memory": {"limit": -1}}, "memory.max", "max"),
+    ({"memory": {"limit": 64 * MIB, "swap": 96 * MIB}}, "memory.swap.max", str(32 * MIB)),
+    ({"memory": {"reservation": 16 * MIB}}, "memory.low", str(16 * MIB)),
+    ({"cpu": {"shares": 1024}}, "cpu.weight", "100"), ({"cpu": {"shares": 2}}, "cpu.weight", "1"),
+    ({"cpu": {"quota": 50000, "period": 200000}}, "cpu.max", "50000 200000"),
+    ({"cpu": {"quota": -1}}, "cpu.max", "max 100000"), ({"cpu": {"period": 50000}}, "cpu.max", "max 50000"),
+    ({"cpu": {"quota": 50000, "burst": 10000}}, "cpu.max.burst", "10000"), ({"cpu": {"idle": 1}}, "cpu.idle", "1"),
+    ({"cpu": {"cpus": "0"}}, "cpuset.cpus", "0"), ({"cpu": {"mems": "0"}}, "cpuset.mems", "0"),
+    ({"pids": {"limit": 50}}, "pids.max", "50"), ({"pids": {"limit": -1}}, "pids.max", "max"),
+    ({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}]}, "hugetlb.2MB.max", str(4 * MIB)),
+    ({"unified": {"memory.high": str(32 * MIB)}}, "memory.high", str(32 * MIB)),
+])
+def test_limit_is_in_its_file(runtime, bundle, resources, name, value):
+    bundle.linux.resources = resources
+    runtime.create(bundle)
+
+    assert cgroups.read(bundle.linux.cgroups_path, name) == value
+
+
+@WITH
+def test_memory_limit_ends_the_one_that_takes_more(runtime, bundle):
+    bundle.linux.resources = {"memory": {"limit": 32 * MIB, "swap": 32 * MIB}}
+    runtime.run_detached(bundle)
+
+    assert runtime.exec(bundle, ["testinit", "memory", str(128 * MIB)], check=False).returncode == 137
+    assert runtime.status(bundle) == "running"
+
+
+@WITH
+def test_pids_limit_refuses_the_birth_past_it(runtime, bundle):
+    bundle.linux.resources = {"pids": {"limit": 20}}
+    runtime.run_detached(bundle)
+
+    process = runtime.start_exec(bundle, ["testinit", "fork", "40"])
+    assert 1 <= int(process.read_line().removeprefix("forked ")) < 20
+
+
 @WORDING
+@WITHOUT
 @pytest.mark.parametrize("resources,field", [
     ({"memory": {"limit": 1 << 26}}, "linux.resources.memory.limit"),
     ({"memory": {"reservation": 1 << 26}}, "linux.resources.memory.reservation"),

@@ -9,7 +9,7 @@ import pytest
 from lib import cgroups
 from lib.runtime import refused
 
-pytestmark = [pytest.mark.classes("ns", "sentry", "vm"), pytest.mark.layouts("v1", "hybrid")]
+pytestmark = [pytest.mark.classes("ns", "sentry", "vm"), pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)]
 MIB = 1 << 20
 NO_MINUS = pytest.mark.beyond("crun", reason="writes -1 as a very large number")
 
@@ -26,7 +26,7 @@ def limited(runtime, bundle):
 
 
 def read(bundle, name):
-    text = cgroups.read(bundle.linux.cgroups_path, name)
+    text = cgroups.read_limit(bundle.linux.cgroups_path, name)
     if name == "pids.max" and os.environ.get("CAISSON_CLASS") == "sentry" and text != "max":
         text = str(int(text) - 64)  # CAVEATS.md#sentry-pids
     return text
@@ -34,7 +34,7 @@ def read(bundle, name):
 
 def test_limits_of_the_config_are_in_the_cgroup(limited):
     assert read(limited, "memory.limit_in_bytes") == str(64 * MIB)
-    assert read(limited, "cpu.shares") == "512"
+    assert read(limited, "cpu.shares") == cgroups.shares(512)
     assert read(limited, "cpu.cfs_quota_us") == "50000"
     assert read(limited, "pids.max") == "50"
 
@@ -43,7 +43,7 @@ def test_limits_of_the_config_are_in_the_cgroup(limited):
     (["--memory", str(48 * MIB)], "memory.limit_in_bytes", str(48 * MIB)),
     (["--memory=96M"], "memory.limit_in_bytes", str(96 * MIB)),
     (["--memory-reservation", str(16 * MIB)], "memory.soft_limit_in_bytes", str(16 * MIB)),
-    (["--cpu-share", "256"], "cpu.shares", "256"),
+    (["--cpu-share", "256"], "cpu.shares", cgroups.shares(256)),
     (["--cpu-quota", "20000"], "cpu.cfs_quota_us", "20000"),
     (["--cpu-period", "200000", "--cpu-quota", "100000"], "cpu.cfs_period_us", "200000"),
     pytest.param(["--cpu-quota", "-1"], "cpu.cfs_quota_us", "-1", marks=NO_MINUS),
@@ -78,7 +78,7 @@ def test_what_is_not_named_stays(runtime, limited):
     runtime.update(limited, "--pids-limit", "30")
 
     assert read(limited, "memory.limit_in_bytes") == str(64 * MIB)
-    assert read(limited, "cpu.shares") == "512"
+    assert read(limited, "cpu.shares") == cgroups.shares(512)
     assert read(limited, "cpu.cfs_quota_us") == "50000"
 
 
@@ -90,7 +90,7 @@ def test_resources_come_from_a_file(runtime, limited, flag):
 
     runtime.update(limited, flag, path)
     assert read(limited, "memory.limit_in_bytes") == str(80 * MIB)
-    assert read(limited, "cpu.shares") == "300"
+    assert read(limited, "cpu.shares") == cgroups.shares(300)
     assert read(limited, "pids.max") == "33"
 
 
@@ -153,7 +153,9 @@ def test_kernel_memory_flags_are_ignored(runtime, limited, flag):
 def test_memory_swap_limits_the_sum_or_names_what_is_missing(runtime, limited):
     result = runtime.update(limited, "--memory", str(64 * MIB), "--memory-swap", str(128 * MIB), check=False)
 
-    if (cgroups.cgroup_dir(limited.linux.cgroups_path, "memory") / "memory.memsw.limit_in_bytes").exists():
+    if cgroups.is_v2():
+        assert result.returncode == 0 and read(limited, "memory.memsw.limit_in_bytes") == str(64 * MIB)
+    elif (cgroups.cgroup_dir(limited.linux.cgroups_path, "memory") / "memory.memsw.limit_in_bytes").exists():
         assert result.returncode == 0
         assert read(limited, "memory.memsw.limit_in_bytes") == str(128 * MIB)
     else:
@@ -161,6 +163,7 @@ def test_memory_swap_limits_the_sum_or_names_what_is_missing(runtime, limited):
 
 
 @pytest.mark.beyond("crun", reason="knows blkio.weight only")
+@pytest.mark.layouts("v1", "hybrid")
 def test_blkio_weight_is_set_or_named(runtime, limited):
     result = runtime.update(limited, "--blkio-weight", "300", check=False)
 
@@ -177,9 +180,10 @@ def test_a_later_update_keeps_what_an_earlier_one_set(runtime, limited):
     runtime.update(limited, "--cpu-share", "600")
 
     assert read(limited, "pids.max") == "40"
-    assert read(limited, "cpu.shares") == "600"
+    assert read(limited, "cpu.shares") == cgroups.shares(600)
 
 
+@pytest.mark.layouts("v1", "hybrid")
 def test_device_rules_survive_an_update(runtime, bundle):
     runtime.run_detached(bundle)
     before = read(bundle, "devices.list")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a container's cgroup is, in either version, and what its files say."""
 
+import math
 import os
 import pathlib
 
@@ -48,6 +49,24 @@ def read(path, name, controller=None):
     """A cgroup file's text; the controller is the part before the first dot unless given."""
     directory = cgroup_dir(path, controller or name.split(".")[0])
     return (directory / name).read_text(encoding="ascii").strip()
+
+
+def shares(number):
+    """What read_limit(path, "cpu.shares") is for cpu.shares of v1: v2's weight, 1, 100, 10000 for 2, 1024, 262144."""
+    level = math.log2(number)
+    return str(math.ceil(10 ** ((level ** 2 + 125 * level) / 612 - 7 / 34)) if is_v2() else number)
+
+
+def read_limit(path, name):
+    """The limit that v1 keeps in the file `name`, from v2's file where the lane has v2: numbers as v1 has them."""
+    if not is_v2():
+        return read(path, name)
+    renamed = {"memory.limit_in_bytes": "memory.max", "memory.soft_limit_in_bytes": "memory.low",
+               "memory.memsw.limit_in_bytes": "memory.swap.max", "cpu.cfs_burst_us": "cpu.max.burst", "cpu.shares": "cpu.weight"}
+    if name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"):
+        quota, period = read(path, "cpu.max").split()
+        return period if "period" in name else quota.replace("max", "-1")
+    return read(path, renamed.get(name, name))
 
 
 def write(path, name, text, controller=None):
