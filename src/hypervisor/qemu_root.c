@@ -45,6 +45,8 @@ struct plan {
 	unsigned int trees_len;
 	struct link links[LINKS_MAX];
 	unsigned int links_len;
+	/* A name in the program's directory: modules and firmware are sought beside that. */
+	char way[PATH_MAX];
 };
 
 static void plan_done(struct plan *p)
@@ -164,15 +166,16 @@ static int plan_libraries(struct plan *p, const char *path, struct err *err)
 	return plan_path(p, stat(part, &st) == 0 ? part : path, CODE, err);
 }
 
-/* The directory above the program's: /usr of /usr/bin/qemu-system-x86_64. */
-static int prefix_of(int program, char prefix[static PATH_MAX], struct err *err)
+/* The program's name, and the directory above its own: /usr of /usr/bin/qemu-system-x86_64. */
+static int prefix_of(struct plan *p, int program, char prefix[static PATH_MAX], struct err *err)
 {
 	char self[FD_PATH_MAX];
 	const ssize_t n = readlink(fd_path(program, self), prefix, PATH_MAX - 1);
 
-	if (n < 0)
-		return err_sys(err, -errno, "QEMU's program: its name");
+	if (n <= 0)
+		return err_sys(err, n < 0 ? -errno : -EINVAL, "QEMU's program: its name");
 	prefix[n] = '\0';
+	(void)snprintf(p->way, sizeof(p->way), "%s", prefix + 1);
 	for (int i = 0; i < 2; i++) {
 		char *slash = strrchr(prefix, '/');
 
@@ -189,7 +192,7 @@ static int plan_prefix(struct plan *p, int program, struct err *err)
 {
 	static const char *const below[] = { "/lib", "/lib64" };
 	char prefix[PATH_MAX], path[PATH_MAX + 16];
-	int r = prefix_of(program, prefix, err);
+	int r = prefix_of(p, program, prefix, err);
 
 	if (r < 0 || str_eq(prefix, "/usr") || !*prefix)
 		return r;
@@ -282,8 +285,10 @@ static int put_tree(int root, const struct tree *tree, struct err *err)
 static int fill(int root, const struct plan *p, struct err *err)
 {
 	struct mount_attr closed = { .attr_set = MOUNT_ATTR_RDONLY };
-	int r = 0;
+	int r = make_way(root, p->way);
 
+	if (r < 0)
+		return err_sys(err, r, "QEMU's root directory: /%s", p->way);
 	for (unsigned int i = 0; r == 0 && i < p->links_len; i++) {
 		const struct link *link = &p->links[i];
 
