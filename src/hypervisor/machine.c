@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define PAGE 4096u
+#define PAGE	    4096u
+#define OWN_DEVICES 3u /* console and channel, entropy, balloon */
 
 static int check_size(const struct machine *m, struct err *err)
 {
@@ -47,6 +48,13 @@ static int check_devices(const struct machine *m, struct err *err)
 			       "virtual machine: %u disks and %u network devices, where %u and %u "
 			       "can be",
 			       m->disks_len, m->nics_len, MACHINE_DISKS_MAX, MACHINE_NICS_MAX);
+	if (m->type == MACHINE_MICROVM &&
+	    OWN_DEVICES + (m->files >= 0) + m->disks_len + m->nics_len > MACHINE_MICROVM_DEVICES)
+		return err_set(
+			err, -EINVAL,
+			"virtual machine: %u disks and %u network devices: a microvm without "
+			"PCI has no places for them",
+			m->disks_len, m->nics_len);
 	for (unsigned int i = 0; i < m->disks_len; i++) {
 		if (m->disks[i].fd < 0)
 			return err_set(err, -EINVAL, "virtual machine: disk %u is not open", i);

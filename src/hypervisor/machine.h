@@ -21,8 +21,10 @@
 #define MACHINE_MEMORY_MAX (1ull << 40)
 #define MACHINE_DISKS_MAX  16u
 #define MACHINE_NICS_MAX   8u
-#define MACHINE_QUEUES_MAX 8u	 /* of one network device */
-#define MACHINE_WORDS_MAX  2048u /* bytes of a kernel's command line (COMMAND_LINE_SIZE) */
+#define MACHINE_QUEUES_MAX 8u /* of one network device */
+/* Devices that MACHINE_MICROVM has places for; three are the machine's own. */
+#define MACHINE_MICROVM_DEVICES 24u
+#define MACHINE_WORDS_MAX	2048u /* bytes of a kernel's command line (COMMAND_LINE_SIZE) */
 
 enum machine_accel { MACHINE_TCG, MACHINE_KVM };
 

@@ -95,6 +95,9 @@ static void what_is_out_of_its_limits_is_named(void **state)
 	m = small();
 	m.disks_len = MACHINE_DISKS_MAX + 1;
 	refused(&m, "17 disks");
+	m.disks_len = MACHINE_DISKS_MAX;
+	m.nics_len = 6;
+	refused(&m, "has no places for them");
 	m = small();
 	m.disks_len = 1;
 	m.disks[0].fd = -EBADF;
@@ -131,7 +134,7 @@ static void nothing_is_there_that_nobody_asked_for(void **state)
 	(void)state;
 	has(&m, "-nodefaults -no-user-config -no-reboot");
 	has(&m, "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-	has(&m, "share=off");
+	has(&m, "memory-backend-ram,id=memory,size=268435456B,share=off");
 	has_not(&m, "vhost-user-fs");
 	has_not(&m, "-netdev");
 	has_not(&m, "-blockdev");
@@ -144,13 +147,15 @@ static void an_emulated_machine_keeps_what_its_clocks_need(void **state)
 
 	(void)state;
 	m.tsc_khz = 2600000;
-	has(&m, "rtc=on,pit=on,pic=on,acpi=off,pcie=off");
+	has(&m, "rtc=on,pit=on,pic=on,acpi=on,pcie=off");
 	has(&m, "-accel tcg");
-	has(&m, "tsc_early_khz=2600000");
+	has(&m, "-cpu max,-erms,-fsrm");
+	has(&m, "lapic_hz=1000000000 tsc_early_khz=2600000");
 	m.accel = MACHINE_KVM;
 	has(&m, "rtc=off,pit=off,pic=off");
 	has(&m, "-accel kvm -cpu host");
 	has_not(&m, "tsc_early_khz");
+	has_not(&m, "lapic_hz");
 	has_not(&m, "mitigations=off");
 }
 

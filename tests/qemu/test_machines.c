@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each kind of machine and device that a description can have, in a QEMU that really runs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "lib/unit.h"
+#include "qemu/vm.h"
+
+static void boots(enum machine_type type, unsigned int cpus)
+{
+	char count[16];
+	struct vm vm;
+
+	vm_init(&vm);
+	vm.machine.type = type;
+	vm.machine.cpus = cpus;
+	vm_start(&vm);
+	assert_string_equal(vm_hear(&vm), "HELLO");
+	(void)snprintf(count, sizeof(count), "%u", cpus);
+	assert_string_equal(vm_ask(&vm, "cpus"), count);
+	vm_done(&vm);
+}
+
+static void a_microvm_boots(void **state)
+{
+	(void)state;
+	boots(MACHINE_MICROVM, 1);
+	boots(MACHINE_MICROVM, 2);
+}
+
+static void a_microvm_with_pci_boots(void **state)
+{
+	(void)state;
+	boots(MACHINE_MICROVM_PCI, 2);
+}
+
+static void a_q35_boots(void **state)
+{
+	(void)state;
+	boots(MACHINE_Q35, 2);
+}
+
+/* ---- Disks ---- */
+
+/* A file system with one file. */
+static int make_disk(const char *type, int flags)
+{
+	const bool erofs = strcmp(type, "erofs") == 0;
+	char dir[] = "/tmp/caisson-test-disk-XXXXXX", path[64], file[64], line[512];
+	int fd;
+
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s.img", dir);
+	(void)snprintf(file, sizeof(file), "%s/greeting", dir);
+	fd = open(file, O_WRONLY | O_CREAT | O_EXCL, 0644);
+	assert_int_equal(fd_write_all(fd, "hello from a disk\n", 18), 0);
+	(void)close(fd);
+	if (erofs)
+		(void)snprintf(line, sizeof(line), "mkfs.erofs %s %s >/dev/null 2>&1", path, dir);
+	else
+		(void)snprintf(line, sizeof(line), "mke2fs -q -t ext4 -d %s %s 8M", dir, path);
+	assert_int_equal(system(line), 0);
+	fd = open(path, flags | O_CLOEXEC);
+	assert_true(fd > 2);
+	(void)unlink(path);
+	(void)unlink(file);
+	(void)rmdir(dir);
+	return fd;
+}
+
+static void disks_are_read_and_written(enum machine_type type)
+{
+	char text[8] = "";
+	struct vm vm;
+
+	vm_init(&vm);
+	vm.machine.type = type;
+	vm.machine.disks[0].fd = make_disk("ext4", O_RDONLY);
+	vm.machine.disks[0].readonly = true;
+	vm.machine.disks[1].fd = make_disk("ext4", O_RDWR);
+	vm.machine.disks_len = 2;
+	vm_start(&vm);
+	assert_string_equal(vm_hear(&vm), "HELLO");
+	(void)vm_ask(&vm, "mount ext4 /dev/vda ro");
+	assert_string_equal(vm_ask(&vm, "read /mnt/greeting 17"), "hello from a disk");
+	(void)vm_ask(&vm, "umount");
+	vm_tell(&vm, "write /dev/vda changed");
+	assert_non_null(strstr(vm_hear(&vm), "error"));
+	(void)vm_ask(&vm, "mount ext4 /dev/vdb rw");
+	(void)vm_ask(&vm, "write /mnt/greeting HELLO");
+	(void)vm_ask(&vm, "umount");
+	(void)vm_ask(&vm, "write /dev/vdb boot");
+	assert_int_equal(pread(vm.machine.disks[1].fd, text, 4, 0), 4);
+	assert_string_equal(text, "boot");
+	(void)close(vm.machine.disks[0].fd);
+	(void)close(vm.machine.disks[1].fd);
+	vm_done(&vm);
+}
+
+static void a_guest_reads_and_writes_its_disks_and_no_more(void **state)
+{
+	(void)state;
+	disks_are_read_and_written(MACHINE_MICROVM);
+	disks_are_read_and_written(MACHINE_MICROVM_PCI);
+}
+
+static void a_guest_reads_an_erofs_image(void **state)
+{
+	struct vm vm;
+
+	(void)state;
+	if (access("/usr/bin/mkfs.erofs", X_OK) < 0)
+		skip();
+	vm_init(&vm);
+	vm.machine.disks[0].fd = make_disk("erofs", O_RDONLY);
+	vm.machine.disks[0].readonly = true;
+	vm.machine.disks_len = 1;
+	vm_start(&vm);
+	assert_string_equal(vm_hear(&vm), "HELLO");
+	(void)vm_ask(&vm, "mount erofs /dev/vda ro");
+	assert_string_equal(vm_ask(&vm, "read /mnt/greeting 17"), "hello from a disk");
+	(void)close(vm.machine.disks[0].fd);
+	vm_done(&vm);
+}
+
+/* ---- Network ---- */
+
+static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 0xfe };
+
+/* A tap device with 192.0.2.1/24 in a network namespace of its own; the descriptors. */
+static void make_net(int *ret_ns, int *ret_tap, int *ret_echo)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	struct sockaddr_in *in = (struct sockaddr_in *)&ifr.ifr_addr;
+	const struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(7) };
+	const int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int sock;
+
+	assert_true(home >= 0);
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	*ret_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	*ret_tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	assert_true(*ret_tap > 2);
+	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "tap0");
+	assert_int_equal(ioctl(*ret_tap, TUNSETIFF, &ifr), 0);
+	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = htonl(0xc0000201);
+	assert_int_equal(ioctl(sock, SIOCSIFADDR, &ifr), 0);
+	in->sin_addr.s_addr = htonl(0xffffff00);
+	assert_int_equal(ioctl(sock, SIOCSIFNETMASK, &ifr), 0);
+	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	assert_int_equal(ioctl(sock, SIOCSIFFLAGS, &ifr), 0);
+	assert_int_equal(bind(sock, (const struct sockaddr *)&any, sizeof(any)), 0);
+	*ret_echo = sock;
+	assert_int_equal(setns(home, CLONE_NEWNET), 0);
+	(void)close(home);
+}
+
+static pid_t start_echo(int sock)
+{
+	const pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	while (pid == 0) {
+		struct sockaddr_storage from;
+		socklen_t len = sizeof(from);
+		char bytes[64];
+		const ssize_t n =
+			recvfrom(sock, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &len);
+
+		if (n < 0 || sendto(sock, bytes, (size_t)n, 0, (struct sockaddr *)&from, len) < 0)
+			_exit(1);
+	}
+	return pid;
+}
+
+static void a_guest_speaks_through_a_tap(enum machine_type type)
+{
+	struct machine_nic *nic;
+	struct vm vm;
+	int echo;
+	pid_t pid;
+
+	vm_init(&vm);
+	nic = &vm.machine.nics[0];
+	vm.machine.type = type;
+	vm.machine.nics_len = 1;
+	nic->taps_len = 1;
+	memcpy(nic->mac, mac, sizeof(mac));
+	make_net(&vm.netns, &nic->taps[0], &echo);
+	pid = start_echo(echo);
+	vm_start(&vm);
+	assert_string_equal(vm_hear(&vm), "HELLO");
+	assert_string_equal(vm_ask(&vm, "net eth0"), "02:00:00:00:00:fe");
+	(void)vm_ask(&vm, "ping 5");
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	(void)close(echo);
+	(void)close(nic->taps[0]);
+	(void)close(vm.netns);
+	vm_done(&vm);
+}
+
+static void a_network_device_is_a_tap_outside(void **state)
+{
+	(void)state;
+	a_guest_speaks_through_a_tap(MACHINE_MICROVM);
+	a_guest_speaks_through_a_tap(MACHINE_MICROVM_PCI);
+}
+
+/* ---- Files ---- */
+
+#define VIRTIOFSD "/usr/lib/qemu/virtiofsd"
+
+/* virtiofsd for one directory, listening; *ret is a connection to it. */
+static pid_t start_files(const char *dir, int *ret)
+{
+	char source[80], fd[32], path[80];
+	const int listening = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct sockaddr_un_path {
+		sa_family_t family;
+		char path[108];
+	} name = { .family = AF_UNIX };
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "%s.sock", dir);
+	(void)snprintf(name.path, sizeof(name.path), "%s", path);
+	(void)snprintf(source, sizeof(source), "source=%s", dir);
+	(void)snprintf(fd, sizeof(fd), "--fd=%d", listening);
+	assert_int_equal(bind(listening, (struct sockaddr *)&name, sizeof(name)), 0);
+	assert_int_equal(listen(listening, 1), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)execl(VIRTIOFSD, "virtiofsd", fd, "-o", source, "-o", "sandbox=chroot",
+			    (char *)NULL);
+		_exit(127);
+	}
+	*ret = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(*ret, (struct sockaddr *)&name, sizeof(name)), 0);
+	(void)close(listening);
+	(void)unlink(path);
+	return pid;
+}
+
+static void a_guest_shares_files(enum machine_type type)
+{
+	char dir[] = "/tmp/caisson-test-files-XXXXXX", file[64];
+	AUTO_BUF struct buf written = { 0 };
+	struct vm vm;
+	pid_t pid;
+
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(file, sizeof(file), "%s/note", dir);
+	vm_init(&vm);
+	vm.machine.type = type;
+	pid = start_files(dir, &vm.machine.files);
+	vm_start(&vm);
+	assert_string_equal(vm_hear(&vm), "HELLO");
+	(void)vm_ask(&vm, "mount virtiofs " MACHINE_FILES_TAG " rw");
+	(void)vm_ask(&vm, "write /mnt/note inside");
+	assert_int_equal(fd_read_file(AT_FDCWD, file, &written), 0);
+	assert_string_equal(written.data, "inside");
+	assert_string_equal(vm_ask(&vm, "read /mnt/note 20"), "inside");
+	(void)close(vm.machine.files);
+	vm_done(&vm);
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	(void)unlink(file);
+	(void)rmdir(dir);
+}
+
+static void files_are_those_of_virtiofsd(void **state)
+{
+	(void)state;
+	if (access(VIRTIOFSD, X_OK) < 0)
+		skip();
+	a_guest_shares_files(MACHINE_MICROVM);
+	a_guest_shares_files(MACHINE_MICROVM_PCI);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_microvm_boots),
+		cmocka_unit_test(a_microvm_with_pci_boots),
+		cmocka_unit_test(a_q35_boots),
+		cmocka_unit_test(a_guest_reads_and_writes_its_disks_and_no_more),
+		cmocka_unit_test(a_guest_reads_an_erofs_image),
+		cmocka_unit_test(a_network_device_is_a_tap_outside),
+		cmocka_unit_test(files_are_those_of_virtiofsd),
+	};
+
+	if (!vm_possible())
+		return 77;
+	return cmocka_run_group_tests_name("qemu/machines", tests, NULL, NULL);
+}
