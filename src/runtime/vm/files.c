@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -79,15 +81,15 @@ static int add(char ***list, const char *fmt, ...)
 
 /*
  * What both have in common: names and attributes are trusted for a second (cache=auto), as
- * close-to-open is what containers of one volume expect of each other; extended attributes are the
- * host's; each mount of the host is one in the guest, so that inode numbers are unique per device.
- * Locks are the guest's own.
+ * close-to-open is what containers of one volume expect of each other; extended attributes and
+ * access control lists are the host's; each mount of the host is one in the guest, so that inode
+ * numbers are unique per device. Locks are the guest's own.
  */
 static int add_qemu_options(char ***list, const struct files_plan *plan)
 {
 	static const char *const options[] = {
-		"sandbox=namespace", "cache=auto", "xattr",	     "announce_submounts",
-		"no_posix_lock",     "no_flock",   "log_level=warn",
+		"sandbox=namespace", "cache=auto",    "xattr",	  "announce_submounts",
+		"posix_acl",	     "no_posix_lock", "no_flock", "log_level=warn",
 	};
 	int r = strv_add(list, "-f");
 
@@ -104,8 +106,9 @@ static int add_qemu_options(char ***list, const struct files_plan *plan)
 static int add_rust_options(char ***list, const struct files_plan *plan)
 {
 	static const char *const options[] = {
-		"--sandbox=namespace",	      "--cache=auto",	  "--xattr", "--announce-submounts",
-		"--inode-file-handles=never", "--log-level=warn",
+		"--sandbox=namespace",	"--cache=auto", "--xattr",
+		"--announce-submounts", "--posix-acl",	"--inode-file-handles=never",
+		"--log-level=warn",
 	};
 	AUTO_FREE char *dir = NULL;
 	int r = str_printf(&dir, "--shared-dir=%s", plan->dir);
@@ -146,6 +149,23 @@ static uint64_t capabilities(void)
 	for (size_t i = 0; i < ARRAY_LEN(caps); i++)
 		set |= UINT64_C(1) << caps[i];
 	return set;
+}
+
+/*
+ * virtiofsd makes a file under its maker's effective ids, without the maker's supplementary groups:
+ * in a directory that only those may write to the host would refuse what the guest has allowed. Its
+ * capabilities stay effective over such a change; who may do what has been judged in the guest.
+ */
+static int keep_capabilities(struct err *err)
+{
+	const int bits = prctl(PR_GET_SECUREBITS, 0L, 0L, 0L, 0L);
+
+	if (bits < 0 ||
+	    prctl(PR_SET_SECUREBITS,
+		  (unsigned long)bits | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED, 0L,
+		  0L, 0L) < 0)
+		return err_sys(err, -errno, "prctl PR_SET_SECUREBITS");
+	return 0;
 }
 
 /* 0 and 1 are nothing, 2 takes words, 3 listens; nothing else is open afterwards. */
@@ -197,6 +217,8 @@ int files_become(const struct files_plan *plan, struct err *err)
 		r = err_sys(err, -errno, "setrlimit RLIMIT_CORE");
 	if (r == 0)
 		r = creds_become(0, capabilities(), CREDS_ALL, err);
+	if (r == 0)
+		r = keep_capabilities(err);
 	if (r == 0)
 		r = sandbox_die_with_parent(err);
 	if (r < 0)

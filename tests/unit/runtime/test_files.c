@@ -3,12 +3,14 @@
 #include "ns/rootfs_fixture.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "runtime/vm/files.h"
@@ -96,12 +98,47 @@ static void ask_features(int sock)
 	EXPECT(answer[0] == 1 && answer[2] == 8);
 }
 
+static uint64_t status_number(const char *status, const char *key, int base)
+{
+	const char *at = strstr(status, key);
+
+	EXPECT(at);
+	return strtoull(at + strlen(key), NULL, base);
+}
+
+/* The process that serves is the child of the one that was cloned. */
+static void expect_caged(pid_t pid)
+{
+	const uint64_t most = UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_SETPCAP |
+			      UINT64_C(1) << CAP_NET_ADMIN | UINT64_C(1) << CAP_SYS_PTRACE;
+	AUTO_BUF struct buf children = { 0 }, status = { 0 };
+	char path[96];
+	int child;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	EXPECT(fd_read_file(AT_FDCWD, path, &children) == 0 && children.len > 0);
+	child = atoi(children.data);
+	EXPECT(child > 0);
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", child);
+	EXPECT(fd_read_file(AT_FDCWD, path, &status) == 0);
+	EXPECT(status_number(status.data, "CapEff:", 16) & UINT64_C(1) << CAP_CHOWN);
+	EXPECT(!(status_number(status.data, "CapPrm:", 16) & most));
+	EXPECT(status_number(status.data, "NoNewPrivs:", 10) == 1);
+	EXPECT(status_number(status.data, "Seccomp:", 10) == 2);
+	/* Its root is the share. */
+	(void)snprintf(path, sizeof(path), "/proc/%d/root/mark", child);
+	EXPECT(exists(path));
+	(void)snprintf(path, sizeof(path), "/proc/%d/root/usr", child);
+	EXPECT(!exists(path));
+}
+
 static void real_body(struct fixture *fx)
 {
 	struct files_plan plan = { .dir = fx->root };
 	int client = -1, words[2], status;
 	pid_t pid;
 
+	make_file(fx, "rootfs/mark", "");
 	EXPECT_OK(fx, files_find("/usr/lib/qemu/virtiofsd", &plan.program, &fx->err));
 	EXPECT_OK(fx, files_socketpair(&plan.listener, &client, &fx->err));
 	EXPECT(pipe2(words, O_CLOEXEC) == 0);
@@ -117,6 +154,7 @@ static void real_body(struct fixture *fx)
 	(void)close(words[1]);
 	(void)close(plan.listener);
 	ask_features(client);
+	expect_caged(pid);
 	/* The monitor is gone: it ends, with all that it has started. */
 	(void)close(client);
 	EXPECT(waitpid(pid, &status, 0) == pid);
