@@ -263,9 +263,10 @@ struct process *process_of_stream(const struct agent *a, uint32_t stream, struct
 
 void process_room(const struct agent *a)
 {
-	struct process *p;
+	struct process *p, *next;
 
-	list_for_each(p, &a->processes, node)
+	/* A stream that goes on may be at its end, and the last of its process. */
+	list_for_each_safe(p, next, &a->processes, node)
 	{
 		struct pump *const pumps[] = { p->in, p->out, p->err };
 
