@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "hypervisor/qemu.h"
+#include "hypervisor/tsc.h"
 #include "runtime/container.h"
 #include "runtime/vm/describe.h"
 
@@ -94,5 +95,6 @@ int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 			    "container has a loopback device alone");
 	l.box.unshare = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (net->path ? 0 : CLONE_NEWNET);
 	l.accel = l.config.only_kvm ? MACHINE_KVM : MACHINE_TCG;
+	l.tsc_khz = hypervisor_tsc_khz();
 	return sandbox_launch_run(&l.box, stage_vm, &l, ret, err);
 }
