@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hypervisor/probe.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/kvm.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "hypervisor/console.h"
+#include "hypervisor/qemu.h"
+
+#define INSTRUCTION_LIMIT_MS 2000
+#define KERNEL_LIMIT_MS	     (PROBE_LIMIT_MS - INSTRUCTION_LIMIT_MS)
+#define KERNEL_MEMORY	     (128ull << 20)
+#define MEMORY_MAX	     1024u /* bytes of the file */
+#define BOOT_ID_MAX	     40u
+
+/* ---- One instruction ---- */
+
+/* Code at address 0 of a page that is mapped at GUEST_PAGE. */
+#define GUEST_PAGE 0x1000u
+#define HLT	   0xf4
+
+enum step { STEP_OK, STEP_OPEN, STEP_VERSION, STEP_VM, STEP_VCPU, STEP_RUN, STEP_EXIT, STEPS };
+static const char *const step_words[STEPS] = {
+	"",
+	"/dev/kvm cannot be opened",
+	"KVM has another interface",
+	"KVM makes no virtual machine",
+	"KVM makes no virtual processor",
+	"KVM runs no instruction",
+	"KVM fails on a single instruction",
+};
+
+/* In a process of its own, which may hang in it. */
+static enum step run_instruction(void)
+{
+	const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	const int vm = kvm >= 0 ? ioctl(kvm, KVM_CREATE_VM, 0) : -1;
+	uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct kvm_userspace_memory_region region = { .guest_phys_addr = GUEST_PAGE,
+						      .memory_size = 4096,
+						      .userspace_addr = (uintptr_t)page };
+	struct kvm_regs regs = { .rip = GUEST_PAGE, .rflags = 2 };
+	struct kvm_sregs sregs;
+	struct kvm_run *run;
+	int vcpu, size;
+
+	if (kvm < 0)
+		return STEP_OPEN;
+	if (ioctl(kvm, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return STEP_VERSION;
+	if (vm < 0 || page == MAP_FAILED)
+		return STEP_VM;
+	page[0] = HLT;
+	vcpu = ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 ? ioctl(vm, KVM_CREATE_VCPU, 0)
+								   : -1;
+	size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (vcpu < 0 || size < (int)sizeof(*run) || ioctl(vcpu, KVM_GET_SREGS, &sregs) < 0)
+		return STEP_VCPU;
+	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+	sregs.cs.base = 0;
+	sregs.cs.selector = 0;
+	if (run == MAP_FAILED || ioctl(vcpu, KVM_SET_SREGS, &sregs) < 0 ||
+	    ioctl(vcpu, KVM_SET_REGS, &regs) < 0)
+		return STEP_VCPU;
+	if (ioctl(vcpu, KVM_RUN, 0) < 0)
+		return STEP_RUN;
+	return run->exit_reason == KVM_EXIT_HLT ? STEP_OK : STEP_EXIT;
+}
+
+/* Until it has ended by itself, or it is killed; *ret_status as wait(2). False: it was too slow. */
+static bool await_end(pid_t pid, int64_t deadline, int *ret_status)
+{
+	bool in_time = true;
+
+	for (;;) {
+		const pid_t got = waitpid(pid, ret_status, in_time ? WNOHANG : 0);
+
+		if (got == pid || (got < 0 && errno != EINTR))
+			return in_time;
+		if (clock_ms() >= deadline) {
+			(void)kill(pid, SIGKILL);
+			in_time = false;
+		} else {
+			(void)poll(NULL, 0, 1);
+		}
+	}
+}
+
+static int probe_instruction(struct probe *ret, struct err *err)
+{
+	int status = 0;
+	const pid_t pid = fork();
+
+	if (pid < 0)
+		return err_sys(err, -errno, "probe KVM: fork");
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(run_instruction());
+	}
+	if (!await_end(pid, clock_ms() + INSTRUCTION_LIMIT_MS, &status))
+		(void)snprintf(ret->reason, sizeof(ret->reason),
+			       "KVM does not end a single instruction");
+	else if (!WIFEXITED(status) || WEXITSTATUS(status) >= STEPS)
+		(void)snprintf(ret->reason, sizeof(ret->reason),
+			       "KVM ends who tries a single instruction");
+	else
+		(void)snprintf(ret->reason, sizeof(ret->reason), "%s",
+			       step_words[WEXITSTATUS(status)]);
+	return 0;
+}
+
+/* ---- The kernel ---- */
+
+struct trial {
+	pid_t pid;
+	int monitor[2], agent[2], console[2], words[2]; /* owned; [0] ours */
+	struct vm_console said, complained;
+};
+
+static void trial_done(struct trial *t)
+{
+	int *const fds[] = { t->monitor, t->agent, t->console, t->words };
+
+	if (t->pid > 0) {
+		(void)kill(t->pid, SIGKILL);
+		while (waitpid(t->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	for (size_t i = 0; i < 2 * ARRAY_LEN(fds); i++) {
+		if (fds[i / 2][i % 2] >= 0)
+			(void)close(fds[i / 2][i % 2]);
+	}
+}
+
+/* Above the standard descriptors, which QEMU's are not. */
+static int lift(int fds[2])
+{
+	for (int i = 0; i < 2; i++) {
+		const int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0)
+			return -errno;
+		(void)close(fds[i]);
+		fds[i] = fd;
+	}
+	return 0;
+}
+
+static int make_channels(struct trial *t)
+{
+	int *const pairs[] = { t->monitor, t->agent, t->console };
+	int r = pipe2(t->words, O_CLOEXEC) < 0 ? -errno : lift(t->words);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(pairs); i++)
+		r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]) < 0
+			    ? -errno
+			    : lift(pairs[i]);
+	return r;
+}
+
+static int start_trial(struct trial *t, const struct probe_plan *plan, struct err *err)
+{
+	const struct machine machine = { .accel = MACHINE_KVM,
+					 .type = MACHINE_MICROVM,
+					 .cpus = 1,
+					 .memory = KERNEL_MEMORY,
+					 .kernel = plan->kernel,
+					 .initrd = -EBADF,
+					 .monitor = t->monitor[1],
+					 .agent = t->agent[1],
+					 .console = t->console[1],
+					 .files = -EBADF };
+	const struct qemu_plan qemu = { .machine = &machine,
+					.program = plan->program,
+					.uid = plan->uid,
+					.gid = plan->gid,
+					.words = t->words[1] };
+	struct err failure = { 0 };
+
+	t->pid = fork();
+	if (t->pid < 0)
+		return err_sys(err, -errno, "probe KVM: fork");
+	if (t->pid == 0) {
+		(void)qemu_become(&qemu, &failure);
+		(void)fd_write_all(t->words[1], failure.msg, strlen(failure.msg));
+		_exit(1);
+	}
+	(void)close(t->console[1]);
+	(void)close(t->words[1]);
+	t->console[1] = t->words[1] = -EBADF;
+	return 0;
+}
+
+/* False at the end of what comes from *fd. */
+static bool take(int *fd, struct vm_console *into)
+{
+	char bytes[4096];
+	const ssize_t n = read(*fd, bytes, sizeof(bytes));
+
+	if (n > 0) {
+		vm_console_put(into, bytes, (size_t)n);
+		return true;
+	}
+	(void)close(*fd);
+	*fd = -EBADF;
+	return false;
+}
+
+static bool says(const struct vm_console *console, const char *word)
+{
+	char text[VM_CONSOLE_BYTES + 1];
+
+	(void)vm_console_tail(console, text, sizeof(text));
+	return strstr(text, word) != NULL;
+}
+
+/*
+ * A kernel without an image ends in a panic, and that ends QEMU; one that KVM cannot run stops with
+ * a word of QEMU's and nothing else.
+ */
+static void watch(struct trial *t, struct probe *ret)
+{
+	const int64_t deadline = clock_ms() + KERNEL_LIMIT_MS;
+	char why[160];
+
+	while (t->console[0] >= 0 || t->words[0] >= 0) {
+		struct pollfd p[] = { { .fd = t->console[0], .events = POLLIN },
+				      { .fd = t->words[0], .events = POLLIN } };
+		const int64_t left = deadline - clock_ms();
+
+		if (left <= 0) {
+			(void)snprintf(ret->reason, sizeof(ret->reason),
+				       "a kernel under KVM says nothing within %d s",
+				       KERNEL_LIMIT_MS / 1000);
+			return;
+		}
+		if (poll(p, 2, (int)left) <= 0)
+			continue;
+		if (p[0].revents)
+			(void)take(&t->console[0], &t->said);
+		if (p[1].revents)
+			(void)take(&t->words[0], &t->complained);
+		if (says(&t->said, "Kernel panic - not syncing: VFS:"))
+			return;
+		if (says(&t->complained, "internal error") ||
+		    says(&t->complained, "kvm run failed"))
+			break;
+	}
+	if (vm_console_tail(&t->complained, why, sizeof(why)) == 0)
+		(void)vm_console_telling(&t->said, why, sizeof(why));
+	for (char *c = why; *c; c++)
+		*c = *c == '\n' ? (c[1] ? ' ' : '\0') : *c;
+	(void)snprintf(ret->reason, sizeof(ret->reason), "KVM does not run a kernel: %s",
+		       *why ? why : "QEMU ended without a word");
+}
+
+static int probe_kernel(const struct probe_plan *plan, struct probe *ret, struct err *err)
+{
+	AUTO(trial_done)
+	struct trial t = { .monitor = { -1, -1 },
+			   .agent = { -1, -1 },
+			   .console = { -1, -1 },
+			   .words = { -1, -1 } };
+	int r = make_channels(&t);
+
+	if (r < 0)
+		return err_sys(err, r, "probe KVM: channels");
+	r = start_trial(&t, plan, err);
+	if (r == 0)
+		watch(&t, ret);
+	return r;
+}
+
+/* ---- What is remembered ---- */
+
+/* The boot of the host and the two files, which a new version replaces. */
+static int make_key(const struct probe_plan *plan, struct buf *b)
+{
+	AUTO_BUF struct buf boot = { .max = BOOT_ID_MAX };
+	const int fds[] = { plan->program, plan->kernel };
+	int r = fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &boot);
+
+	if (r < 0)
+		return r;
+	(void)buf_printf(b, "%.*s %u:%u", (int)strcspn(boot.data, "\n"), boot.data, plan->uid,
+			 plan->gid);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		struct stat st;
+
+		if (fstat(fds[i], &st) < 0)
+			return -errno;
+		(void)buf_printf(b, " %ju:%ju:%jd:%jd.%09ld", (uintmax_t)st.st_dev,
+				 (uintmax_t)st.st_ino, (intmax_t)st.st_size,
+				 (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	}
+	(void)buf_puts(b, "\n");
+	return buf_error(b);
+}
+
+/* key, "kvm" or "tcg REASON", each a line. */
+static bool recall(const char *path, const struct buf *key, struct probe *ret)
+{
+	AUTO_BUF struct buf text = { .max = MEMORY_MAX };
+	const char *verdict;
+
+	if (fd_read_file(AT_FDCWD, path, &text) < 0 || text.len <= key->len ||
+	    memcmp(text.data, key->data, key->len) != 0)
+		return false;
+	verdict = text.data + key->len;
+	text.data[text.len - 1] = '\0';
+	if (str_eq(verdict, "kvm")) {
+		ret->accel = MACHINE_KVM;
+		return true;
+	}
+	if (strncmp(verdict, "tcg ", 4) != 0)
+		return false;
+	ret->accel = MACHINE_TCG;
+	(void)snprintf(ret->reason, sizeof(ret->reason), "%s", verdict + 4);
+	return true;
+}
+
+static void remember(const char *path, struct buf *key, const struct probe *probe)
+{
+	(void)buf_printf(key, "%s%s\n", probe->accel == MACHINE_KVM ? "kvm" : "tcg ",
+			 probe->reason);
+	if (!buf_error(key))
+		(void)fd_replace_file(AT_FDCWD, path, key->data, key->len, 0600);
+}
+
+int hypervisor_probe(const struct probe_plan *plan, struct probe *ret, struct err *err)
+{
+	AUTO_BUF struct buf key = { .max = MEMORY_MAX };
+	struct probe probe = { .accel = MACHINE_TCG };
+	bool keyed;
+	int r;
+
+	if (access("/dev/kvm", F_OK) < 0) {
+		(void)snprintf(probe.reason, sizeof(probe.reason), "there is no /dev/kvm");
+		*ret = probe;
+		return 0;
+	}
+	keyed = plan->memory && make_key(plan, &key) == 0;
+	if (keyed && !plan->again && recall(plan->memory, &key, &probe)) {
+		probe.remembered = true;
+		*ret = probe;
+		return 0;
+	}
+	r = probe_instruction(&probe, err);
+	if (r == 0 && !*probe.reason)
+		r = probe_kernel(plan, &probe, err);
+	if (r < 0)
+		return r;
+	probe.accel = *probe.reason ? MACHINE_TCG : MACHINE_KVM;
+	if (keyed)
+		remember(plan->memory, &key, &probe);
+	*ret = probe;
+	return 0;
+}
