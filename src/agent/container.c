@@ -45,12 +45,25 @@ void container_forget_process(struct container *c, const struct process *p)
 		c->init = NULL;
 }
 
+static void end_starter(struct container *c, const struct err *result)
+{
+	if (!c->starter)
+		return;
+	loop_remove(TAKE_PTR(c->starter));
+	auto_close_p(&c->starter_fd);
+	c->starter_fd = -EBADF;
+	agent_answer(c->agent, c->starter_serial, AGENT_START, result->code, NULL, result);
+}
+
 static void container_free(struct container *c)
 {
+	struct err gone = { 0 };
 	struct process *p;
 
 	if (!c)
 		return;
+	(void)err_set(&gone, -ECANCELED, "container %s was deleted", c->id ? c->id : "");
+	end_starter(c, &gone);
 	list_del(&c->node);
 	list_for_each(p, &c->agent->processes, node)
 	{
@@ -59,7 +72,6 @@ static void container_free(struct container *c)
 	}
 	loop_remove(c->oom);
 	auto_close_p(&c->oom_fd);
-	loop_remove(c->starter);
 	auto_close_p(&c->starter_fd);
 	cgroup_free(c->cgroup);
 	for (size_t i = 0; i < c->storages.len; i++)
@@ -381,11 +393,8 @@ static void on_started(void *arg, int fd, uint32_t events)
 		(void)err_set(&result, -EPROTO, "the process that starts container %s died", c->id);
 	else
 		memcpy(&result, b.data, sizeof(result));
-	loop_remove(TAKE_PTR(c->starter));
-	auto_close_p(&c->starter_fd);
-	c->starter_fd = -EBADF;
 	c->started = result.code == 0;
-	agent_answer(c->agent, c->starter_serial, AGENT_START, result.code, NULL, &result);
+	end_starter(c, &result);
 }
 
 /* startContainer hooks take as long as they like: another process waits for them. */

@@ -23,10 +23,10 @@ static void on_answer(void *arg, uint32_t serial, enum agent_call call, int erro
 	struct host *h = arg;
 
 	(void)call;
+	h->answers[h->answers_len % HOST_EVENTS].serial = serial;
+	h->answers[h->answers_len++ % HOST_EVENTS].error = error;
 	if (serial != h->serial)
 		return;
-	h->answered = true;
-	h->error = error;
 	h->answer.len = 0;
 	assert_int_equal(buf_append(&h->answer, body, len), 0);
 }
@@ -140,15 +140,22 @@ uint32_t host_begin(struct host *h, enum agent_call call, const void *body)
 	    mux_ask(h->mux, call, b.data, b.len, &serial, &err) < 0)
 		fail_msg("%s", err.msg);
 	h->serial = serial;
-	h->answered = false;
 	return serial;
+}
+
+static const int *find_answer(const struct host *h, uint32_t serial)
+{
+	for (unsigned int i = 0; i < HOST_EVENTS; i++) {
+		if (h->answers[i].serial == serial)
+			return &h->answers[i].error;
+	}
+	return NULL;
 }
 
 int host_await(struct host *h, uint32_t serial)
 {
-	assert_int_equal(h->serial, serial);
-	host_until(h, h->answered);
-	return h->error;
+	host_until(h, find_answer(h, serial));
+	return *find_answer(h, serial);
 }
 
 int host_ask(struct host *h, enum agent_call call, const void *body, void *ret)

@@ -28,11 +28,13 @@ struct host {
 	struct host_stream streams[HOST_STREAMS];
 	struct agent_exited exited[HOST_EVENTS];
 	unsigned int exited_len, ooms;
-	/* The answer that is waited for. */
-	uint32_t serial;
-	bool answered;
-	int error;
-	struct buf answer; /* body, or the sentence */
+	struct {
+		uint32_t serial;
+		int error;
+	} answers[HOST_EVENTS]; /* the last ones */
+	unsigned int answers_len;
+	uint32_t serial;   /* of the last request */
+	struct buf answer; /* its body, or the sentence */
 };
 
 /* `fd` becomes the host's. Waits for the agent's HELLO. */

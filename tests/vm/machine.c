@@ -37,7 +37,7 @@ bool guest_is_possible(void)
 		}
 	}
 	if (geteuid() != 0)
-		print_message("only root makes a guest's cage\n");
+		print_message("skipped: a cage needs root: CAVEATS.md#unit-root\n");
 	return geteuid() == 0;
 }
 

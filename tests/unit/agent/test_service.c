@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent as an ordinary process, in namespaces of its own, and the host's end of its channel in
+ * this program: everything that does not need a machine.
+ */
+#include "lib/unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "vm/container.h"
+
+static struct host host;
+static pid_t agent;
+static int channel; /* a second descriptor of it */
+static char root[64] = "/tmp/caisson-agent-XXXXXX", cgroups[64];
+
+/* ---- The agent and its world ---------------------------------------------------------------- */
+
+__attribute__((noreturn)) static void become_agent(int fd)
+{
+	char number[16];
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)snprintf(number, sizeof(number), "%d", fd);
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	    mount("proc", "/proc", "proc", 0, NULL) == 0 &&
+	    mount("tmpfs", "/run", "tmpfs", 0, NULL) == 0 && fcntl(fd, F_SETFD, 0) == 0)
+		(void)execl(AGENT, "caisson-agent", number, cgroups, NULL);
+	perror("caisson-agent");
+	_exit(127);
+}
+
+static pid_t start_agent(int fd)
+{
+	const pid_t pid = fork();
+	int status;
+
+	if (pid != 0)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (unshare(CLONE_NEWNS | CLONE_NEWPID) < 0)
+		_exit(126);
+	/* Process 1 of its pid namespace: whatever it leaves ends with it. */
+	if (fork() == 0)
+		become_agent(fd);
+	(void)close(fd);
+	(void)wait(&status);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 125);
+}
+
+static void make_root(void)
+{
+	static const char *const directories[] = { "bin", "proc", "dev", "tmp" };
+	static const char *const words[] = { "sh",   "cat",  "echo", "sleep", "true", "kill",
+					     "stty", "head", "ls",   "mkdir", "yes" };
+	char command[256], name[128];
+
+	assert_non_null(mkdtemp(root));
+	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
+		(void)snprintf(name, sizeof(name), "%s/%s", root, directories[i]);
+		assert_int_equal(mkdir(name, 0755), 0);
+	}
+	(void)snprintf(command, sizeof(command), "cp /bin/busybox %s/bin/busybox", root);
+	assert_int_equal(system(command), 0);
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		(void)snprintf(name, sizeof(name), "%s/bin/%s", root, words[i]);
+		assert_int_equal(symlink("busybox", name), 0);
+	}
+}
+
+static int begin(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	(void)snprintf(cgroups, sizeof(cgroups), "/caisson-agent-%d", (int)getpid());
+	make_root();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	agent = start_agent(pair[1]);
+	(void)close(pair[1]);
+	channel = dup(pair[0]);
+	host_open(&host, pair[0]);
+	return 0;
+}
+
+/* The directories above the containers' are not the agent's to remove. */
+static void remove_cgroups(void)
+{
+	DIR *dir = opendir("/sys/fs/cgroup");
+	const struct dirent *e;
+	char path[400];
+
+	while (dir && (e = readdir(dir)) != NULL) {
+		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s", e->d_name, cgroups);
+		(void)rmdir(path);
+	}
+	if (dir)
+		(void)closedir(dir);
+	(void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s", cgroups);
+	(void)rmdir(path);
+}
+
+static int end(void **state)
+{
+	char command[128];
+	int status = -1;
+
+	(void)state;
+	host_must(&host, AGENT_SHUTDOWN, NULL, NULL);
+	assert_int_equal(waitpid(agent, &status, 0), agent);
+	assert_int_equal(status, 0);
+	host_close(&host);
+	(void)close(channel);
+	remove_cgroups();
+	(void)snprintf(command, sizeof(command), "rm -rf %s", root);
+	assert_int_equal(system(command), 0);
+	return 0;
+}
+
+static struct container_plan plan(const char *id, const char *command)
+{
+	return (struct container_plan){ .id = id, .root = root, .command = command };
+}
+
+static void says(const char *words)
+{
+	if (!strstr(host.answer.data, words))
+		fail_msg("\"%s\" does not say \"%s\"", host.answer.data, words);
+}
+
+/* ---- What cannot be ------------------------------------------------------------------------- */
+
+static void refused(struct container_plan *p, const char *words)
+{
+	int32_t pid;
+
+	assert_true(container_try(&host, p, &pid) < 0);
+	says(words);
+}
+
+static void what_cannot_be_made_is_refused_and_leaves_nothing(void **state)
+{
+	const struct agent_storage outside = {
+		.source = "none", .target = "/tmp/x", .type = "tmpfs", .options = ""
+	};
+	const struct agent_storage unknown = {
+		.source = "none", .target = "/run/caisson/x", .type = "nofs", .options = ""
+	};
+	struct container_plan p = plan("refused", "true");
+
+	(void)state;
+	p.id = "a/b";
+	refused(&p, "no id");
+	p = plan("refused", "true");
+	p.root = "/nowhere";
+	refused(&p, "/nowhere");
+	p.root = "relative";
+	refused(&p, "not absolute");
+	p = plan("refused", "true");
+	p.more = ",\"mounts\":7";
+	refused(&p, "config.json");
+	p.more = NULL;
+	p.storage = &outside;
+	refused(&p, "/tmp/x");
+	p.storage = &unknown;
+	refused(&p, "nofs");
+	p.storage = NULL;
+	/* The id is free. */
+	(void)container_make(&host, &p);
+	container_end(&host, &p);
+}
+
+static void an_unknown_container_is_not_found(void **state)
+{
+	const struct agent_container call = { "nobody" };
+
+	(void)state;
+	assert_int_equal(host_ask(&host, AGENT_START, &call, NULL), -ENOENT);
+	says("nobody");
+	assert_int_equal(host_ask(&host, AGENT_PS, &call, NULL), -ENOENT);
+	assert_int_equal(host_ask(&host, AGENT_DELETE, &call, NULL), -ENOENT);
+}
+
+static void a_program_that_is_missing_is_named(void **state)
+{
+	struct container_plan p = plan("missing", "true");
+	int32_t pid = container_make(&host, &p);
+	const struct agent_signal nobody = { .id = "missing", .pid = 1, .signal = SIGTERM };
+
+	(void)state;
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(host_exited(&host, pid), 0);
+	assert_int_equal(container_run(&host, &p, "true", &pid), -ESRCH);
+	assert_int_equal(host_ask(&host, AGENT_SIGNAL, &nobody, NULL), -ESRCH);
+	container_end(&host, &p);
+}
+
+static void an_id_is_taken_once(void **state)
+{
+	struct container_plan p = plan("twice", "sleep 1000"), q = p;
+	const int32_t pid = container_make(&host, &p);
+
+	(void)state;
+	refused(&q, "there already");
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(container_begin(&host, &p), -EINVAL);
+	container_kill(&host, &p, SIGKILL);
+	assert_int_equal(host_exited(&host, pid), 128 + SIGKILL);
+	container_end(&host, &p);
+}
+
+/* ---- A container's life --------------------------------------------------------------------- */
+
+static void streams_and_exit_code_come_back(void **state)
+{
+	struct container_plan p = plan("streams", "echo out; echo err >&2; cat; exit 7");
+	const int32_t pid = container_make(&host, &p);
+
+	(void)state;
+	host_send(&host, p.in, "in\n");
+	host_end(&host, p.in);
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(host_exited(&host, pid), 7);
+	assert_string_equal(host_text(&host, p.out), "out\nin\n");
+	assert_string_equal(host_text(&host, p.err), "err\n");
+	container_end(&host, &p);
+}
+
+/* More than pipes and credit hold. */
+static void all_that_was_written_comes_before_the_end_is_told(void **state)
+{
+	struct container_plan p = plan("much", "head -c 3000000 /dev/zero | tr '\\\\0' x");
+	const int32_t pid = container_make(&host, &p);
+
+	(void)state;
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(host_exited(&host, pid), 0);
+	assert_true(host.streams[p.out].ended);
+	assert_int_equal(host.streams[p.out].bytes.len, 3000000);
+	container_end(&host, &p);
+}
+
+static void a_process_beside_has_streams_and_a_code_of_its_own(void **state)
+{
+	struct container_plan p = plan("exec", "sleep 1000"), e = p;
+	const int32_t pid = container_make(&host, &p);
+	int32_t beside;
+
+	(void)state;
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(container_run(&host, &e, "cat; echo e >&2; exit 3", &beside), 0);
+	assert_true(beside > 0 && beside != pid);
+	host_send(&host, e.in, "beside");
+	host_end(&host, e.in);
+	assert_int_equal(host_exited(&host, beside), 3);
+	assert_string_equal(host_text(&host, e.out), "beside");
+	assert_string_equal(host_text(&host, e.err), "e\n");
+	container_kill(&host, &p, SIGKILL);
+	assert_int_equal(host_exited(&host, pid), 137);
+	container_end(&host, &p);
+}
+
+static void who_keeps_the_pipe_does_not_delay_the_end(void **state)
+{
+	struct container_plan p = plan("keeper", "sleep 1000"), e = p;
+	int32_t beside;
+
+	(void)state;
+	(void)container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(container_run(&host, &e, "sleep 1000 & echo told", &beside), 0);
+	assert_int_equal(host_exited(&host, beside), 0);
+	assert_string_equal(host_text(&host, e.out), "told\n");
+	container_end(&host, &p);
+}
+
+static void delete_ends_what_still_runs(void **state)
+{
+	struct container_plan p = plan("running", "sleep 1000"), e = p;
+	const int32_t pid = container_make(&host, &p);
+	int32_t beside;
+
+	(void)state;
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(container_run(&host, &e, "sleep 1000", &beside), 0);
+	container_end(&host, &p);
+	assert_int_equal(host_exited(&host, pid), 137);
+	assert_int_equal(host_exited(&host, beside), 137);
+}
+
+static void signals_reach_one_or_all(void **state)
+{
+	struct container_plan p = plan("signals", "trap 'exit 5' TERM; while :; do sleep 1; done");
+	struct container_plan e = p;
+	struct agent_signal call = { .id = "signals", .signal = SIGTERM };
+	const int32_t pid = container_make(&host, &p);
+	int32_t beside;
+
+	(void)state;
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(container_run(&host, &e, "echo ready; sleep 1000", &beside), 0);
+	host_expect(&host, e.out, "ready");
+	call.pid = beside;
+	host_must(&host, AGENT_SIGNAL, &call, NULL);
+	assert_int_equal(host_exited(&host, beside), 128 + SIGTERM);
+	call.pid = 0;
+	call.flags = SENTRY_SIGNAL_TTY;
+	assert_int_equal(host_ask(&host, AGENT_SIGNAL, &call, NULL), -ENOTTY);
+	call.flags = SENTRY_SIGNAL_ALL;
+	call.signal = SIGKILL;
+	host_must(&host, AGENT_SIGNAL, &call, NULL);
+	assert_int_equal(host_exited(&host, pid), 137);
+	container_end(&host, &p);
+}
+
+static void a_terminal_has_a_size_and_a_foreground_group(void **state)
+{
+	struct container_plan p = plan("terminal", "stty size; read x; stty size; cat; true");
+	struct agent_resize resize = { .id = "terminal", .rows = 30, .cols = 100 };
+	const struct agent_signal call = { .id = "terminal",
+					   .signal = SIGINT,
+					   .flags = SENTRY_SIGNAL_TTY };
+	int32_t pid;
+
+	(void)state;
+	p.terminal = true;
+	pid = container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	host_expect(&host, p.out, "24 80");
+	host_must(&host, AGENT_RESIZE, &resize, NULL);
+	host_send(&host, p.in, "go\n");
+	host_expect(&host, p.out, "30 100");
+	host_send(&host, p.in, "echo of a cat\n");
+	host_expect(&host, p.out, "echo of a cat\necho of a cat\n");
+	host_must(&host, AGENT_SIGNAL, &call, NULL);
+	/* The shell is process 1 of its namespace, which no SIGINT ends; the cat has ended. */
+	(void)host_exited(&host, pid);
+	assert_true(host.streams[p.out].ended);
+	container_end(&host, &p);
+}
+
+static void hooks_run_inside_at_the_start(void **state)
+{
+	struct container_plan p = plan("hooks", "cat /tmp/hook");
+	int32_t pid;
+
+	(void)state;
+	p.more = ",\"hooks\":{\"startContainer\":[{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"-c\","
+		 "\"cat > /tmp/hook\"]}]}";
+	pid = container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(host_exited(&host, pid), 0);
+	assert_non_null(strstr(host_text(&host, p.out), "\"id\": \"hooks\""));
+	container_end(&host, &p);
+}
+
+static void a_hook_that_fails_is_named_and_one_that_waits_stops_nobody(void **state)
+{
+	struct container_plan p = plan("badhook", "true");
+	const struct agent_container container = { "badhook" };
+	uint32_t serial;
+
+	(void)state;
+	p.more = ",\"hooks\":{\"startContainer\":[{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"-c\","
+		 "\"echo because >&2; exit 9\"]}]}";
+	(void)container_make(&host, &p);
+	assert_true(container_begin(&host, &p) < 0);
+	says("because");
+	container_end(&host, &p);
+	p.more = ",\"hooks\":{\"startContainer\":[{\"path\":\"/bin/sleep\",\"args\":[\"sleep\","
+		 "\"1000\"]}]}";
+	(void)container_make(&host, &p);
+	serial = host_begin(&host, AGENT_START, &container);
+	container_kill(&host, &p, SIGKILL);
+	assert_true(host_await(&host, serial) < 0);
+	container_end(&host, &p);
+}
+
+static void a_start_under_way_is_answered_when_the_container_goes(void **state)
+{
+	struct container_plan p = plan("gone", "true");
+	const struct agent_container container = { "gone" };
+	uint32_t serial;
+
+	(void)state;
+	p.more = ",\"hooks\":{\"startContainer\":[{\"path\":\"/bin/sleep\",\"args\":[\"sleep\","
+		 "\"1000\"]}]}";
+	(void)container_make(&host, &p);
+	serial = host_begin(&host, AGENT_START, &container);
+	container_end(&host, &p);
+	assert_true(host_await(&host, serial) < 0);
+}
+
+static void a_paused_container_waits(void **state)
+{
+	struct container_plan p = plan("paused", "echo a; read x; echo b");
+	const struct agent_container container = { "paused" };
+	const int32_t pid = container_make(&host, &p);
+	struct agent_processes list;
+
+	(void)state;
+	assert_int_equal(container_begin(&host, &p), 0);
+	host_expect(&host, p.out, "a\n");
+	host_must(&host, AGENT_PAUSE, &container, NULL);
+	host_send(&host, p.in, "x\n");
+	host_must(&host, AGENT_PS, &container, &list);
+	assert_int_equal(list.len, 1);
+	assert_string_equal(host.streams[p.out].bytes.data, "a\n");
+	host_must(&host, AGENT_RESUME, &container, NULL);
+	assert_int_equal(host_exited(&host, pid), 0);
+	assert_string_equal(host_text(&host, p.out), "a\nb\n");
+	container_end(&host, &p);
+}
+
+static void limits_are_updated_and_counted(void **state)
+{
+	static const char json[] = "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/\"},\"linux\":{"
+				   "\"resources\":{\"memory\":{\"limit\":33554432}}}}";
+	const struct agent_update update = { "limits", { json, sizeof(json) - 1 } };
+	const struct agent_container container = { "limits" };
+	struct container_plan p = plan("limits", "sleep 1000");
+	struct agent_stats stats;
+
+	(void)state;
+	(void)container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	host_must(&host, AGENT_STATS, &container, &stats);
+	assert_true(stats.memory_limit == 64 << 20);
+	assert_int_equal(stats.pids, 1);
+	assert_true(stats.pids_limit == UINT64_MAX);
+	host_must(&host, AGENT_UPDATE, &update, NULL);
+	host_must(&host, AGENT_STATS, &container, &stats);
+	assert_true(stats.memory_limit == 32 << 20);
+	container_end(&host, &p);
+}
+
+/* As after the restore of a template. */
+static void a_new_host_finds_the_containers_without_their_streams(void **state)
+{
+	struct container_plan p = plan("kept", "echo a; sleep 1000");
+	const int32_t pid = container_make(&host, &p);
+
+	(void)state;
+	assert_int_equal(container_begin(&host, &p), 0);
+	host_expect(&host, p.out, "a\n");
+	host_close(&host);
+	host_open(&host, dup(channel));
+	container_kill(&host, &p, SIGKILL);
+	assert_int_equal(host_exited(&host, pid), 137);
+	container_end(&host, &p);
+}
+
+static bool is_possible(void)
+{
+	if (geteuid() != 0 || access("/bin/busybox", X_OK) < 0 ||
+	    access("/sys/fs/cgroup", W_OK) < 0)
+		return false;
+	return true;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_cannot_be_made_is_refused_and_leaves_nothing),
+		cmocka_unit_test(an_unknown_container_is_not_found),
+		cmocka_unit_test(a_program_that_is_missing_is_named),
+		cmocka_unit_test(an_id_is_taken_once),
+		cmocka_unit_test(streams_and_exit_code_come_back),
+		cmocka_unit_test(all_that_was_written_comes_before_the_end_is_told),
+		cmocka_unit_test(a_process_beside_has_streams_and_a_code_of_its_own),
+		cmocka_unit_test(who_keeps_the_pipe_does_not_delay_the_end),
+		cmocka_unit_test(delete_ends_what_still_runs),
+		cmocka_unit_test(signals_reach_one_or_all),
+		cmocka_unit_test(a_terminal_has_a_size_and_a_foreground_group),
+		cmocka_unit_test(hooks_run_inside_at_the_start),
+		cmocka_unit_test(a_hook_that_fails_is_named_and_one_that_waits_stops_nobody),
+		cmocka_unit_test(a_start_under_way_is_answered_when_the_container_goes),
+		cmocka_unit_test(a_paused_container_waits),
+		cmocka_unit_test(limits_are_updated_and_counted),
+		cmocka_unit_test(a_new_host_finds_the_containers_without_their_streams),
+	};
+
+	if (!is_possible()) {
+		print_message("skipped: containers need root: CAVEATS.md#unit-root\n");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, begin, end);
+}
