@@ -130,6 +130,8 @@ static int keep_all(const struct machine *m)
 	for (unsigned int i = 0; r == 0 && i < m->nics_len; i++) {
 		for (unsigned int q = 0; r == 0 && q < m->nics[i].taps_len; q++)
 			r = keep(m->nics[i].taps[q]);
+		for (size_t k = 0; r == 0 && k < ARRAY_LEN(m->nics[i].links); k++)
+			r = m->nics[i].links[k] > STDERR_FILENO ? keep(m->nics[i].links[k]) : 0;
 	}
 	return r;
 }

@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -26,6 +25,7 @@
 #include "runtime/sandbox/stdio.h"
 #include "runtime/vm/describe.h"
 #include "runtime/vm/launch.h"
+#include "runtime/vm/net.h"
 #include "wire/vmm_msg.h"
 
 /* What the processes of a machine are joined by; the exec closes all that stays. */
@@ -36,7 +36,7 @@ struct parts {
 	int null;
 	int words; /* write end */
 	struct share share;
-	struct agent_network *network;
+	struct vm_net *net;
 	pid_t files_pid, qemu_pid;
 	char dir[PATH_MAX]; /* of the share */
 };
@@ -149,6 +149,9 @@ static void describe_machine(const struct launch_vm *l, struct parts *p)
 	m->disks_len = p->share.disks_len;
 	for (unsigned int i = 0; i < m->disks_len; i++)
 		m->disks[i] = p->share.disks[i];
+	m->nics_len = p->net->nics_len;
+	for (unsigned int i = 0; i < m->nics_len; i++)
+		m->nics[i] = p->net->nics[i];
 }
 
 static int start_qemu(const struct launch_vm *l, struct parts *p, struct err *err)
@@ -176,7 +179,7 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 				       .spec = &cr->spec,
 				       .seccomp = &cr->seccomp,
 				       .share = &p->share,
-				       .network = p->network,
+				       .network = &p->net->network,
 				       .rows = cr->terminal.rows,
 				       .cols = cr->terminal.cols };
 	const struct vmm_head head = {
@@ -280,12 +283,13 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 	p->null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (p->null < 0)
 		return err_sys(err, -errno, "open /dev/null");
-	p->network = calloc(1, sizeof(*p->network));
-	if (!p->network)
-		return err_sys(err, -ENOMEM, "the network's description");
 	r = enter_namespaces(l, err);
 	if (r == 0)
 		r = sandbox_stage_hooks(&l->box, err);
+	if (r == 0) {
+		p->net = vm_net_take(l->size.cpus, err);
+		r = p->net ? 0 : -EIO;
+	}
 	(void)prctl(PR_SET_NAME, "caisson:[2:files]");
 	if (r == 0)
 		r = build_share(l, p, err);
