@@ -2,8 +2,14 @@
 #include "hypervisor/machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
 
 #define PAGE	    4096u
 #define OWN_DEVICES 3u /* console and channel, entropy, balloon */
@@ -84,6 +90,25 @@ static int check_devices(const struct machine *m, struct err *err)
 	return 0;
 }
 
+static int check_role(const struct machine *m, struct err *err)
+{
+	const bool saved = m->role == MACHINE_CLONE || m->role == MACHINE_COPY;
+
+	if (m->slots > (m->type == MACHINE_MICROVM ? 0 : MACHINE_SLOTS_MAX))
+		return err_set(err, -EINVAL, "virtual machine: %u slots, where %u can be", m->slots,
+			       m->type == MACHINE_MICROVM ? 0 : MACHINE_SLOTS_MAX);
+	if (m->role == MACHINE_FRESH)
+		return 0;
+	if (m->memory_file < 0 || (saved && m->state < 0))
+		return err_set(err, -EINVAL, "virtual machine: no file of its %s",
+			       m->memory_file < 0 ? "memory" : "state");
+	/* Who serves files has a state of its own, which nobody saves. */
+	if (m->files >= 0)
+		return err_set(err, -EINVAL,
+			       "virtual machine: files cannot be a part of a template");
+	return 0;
+}
+
 int machine_check(const struct machine *m, struct err *err)
 {
 	int r = check_size(m, err);
@@ -92,5 +117,58 @@ int machine_check(const struct machine *m, struct err *err)
 		r = check_kernel(m, err);
 	if (r == 0)
 		r = check_devices(m, err);
+	return r < 0 ? r : check_role(m, err);
+}
+
+/* ---- The files of a template ---- */
+
+int machine_memory(uint64_t bytes, int *ret)
+{
+	AUTO_CLOSE int fd = memfd_create("caisson-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
+		return -errno;
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+/* [from, to) */
+static int copy_part(int source, int target, off_t from, off_t to)
+{
+	while (from < to) {
+		const ssize_t n = copy_file_range(source, &from, target, &(off_t){ from },
+						  (size_t)(to - from), 0);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+int machine_copy(int memory_file, int *ret)
+{
+	AUTO_CLOSE int copy = -EBADF;
+	off_t from, to = 0;
+	struct stat st;
+	int r = fstat(memory_file, &st) < 0 ? -errno : machine_memory((uint64_t)st.st_size, &copy);
+
+	while (r == 0) {
+		from = lseek(memory_file, to, SEEK_DATA);
+		if (from < 0 && errno == ENXIO)
+			break;
+		to = from < 0 ? from : lseek(memory_file, from, SEEK_HOLE);
+		r = to < 0 ? -errno : copy_part(memory_file, copy, from, to);
+	}
+	if (r == 0)
+		*ret = TAKE_FD(copy);
 	return r;
+}
+
+int machine_seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0
+		       ? -errno
+		       : 0;
 }

@@ -21,6 +21,7 @@
 #define MACHINE_MEMORY_MAX (1ull << 40)
 #define MACHINE_DISKS_MAX  16u
 #define MACHINE_NICS_MAX   8u
+#define MACHINE_SLOTS_MAX  16u
 #define MACHINE_QUEUES_MAX 8u /* of one network device */
 /* Devices that MACHINE_MICROVM has places for; three are the machine's own. */
 #define MACHINE_MICROVM_DEVICES 24u
@@ -33,6 +34,13 @@ enum machine_type {
 	MACHINE_MICROVM_PCI, /* with ACPI and PCI express ports: devices may be plugged */
 	MACHINE_Q35,	     /* memory and CPUs, too */
 	MACHINE_TYPES,
+};
+
+enum machine_role {
+	MACHINE_FRESH,	  /* boots */
+	MACHINE_TEMPLATE, /* boots into memory_file and is saved then (control.h) */
+	MACHINE_CLONE,	  /* goes on where a template was saved; what it writes is its own */
+	MACHINE_COPY,	  /* the same; memory_file is a copy, and files may be plugged */
 };
 
 /* A block device of the guest; vda, vdb ... in the order of the table. */
@@ -63,6 +71,16 @@ struct machine {
 	int agent;	   /* connected socket: the agent's channel */
 	int console;	   /* connected socket: what the guest's kernel says */
 	int files;	   /* connected socket to virtiofsd; -EBADF: none. Memory is shared then */
+	enum machine_role role;
+	/*
+	 * Of another role than MACHINE_FRESH: a memfd of `memory` bytes; and a template's state, a
+	 * memfd, which a clone reads. Both are reopened, so that many clones may have the same. Of
+	 * MACHINE_CLONE both are sealed against writing (machine_seal()): no monitor can change
+	 * what the others start from. Templates and clones have no balloon, whose pages would be
+	 * the template's.
+	 */
+	int memory_file, state;
+	unsigned int slots; /* ports for what is plugged later; only of a machine with PCI */
 	struct machine_disk disks[MACHINE_DISKS_MAX];
 	unsigned int disks_len;
 	struct machine_nic nics[MACHINE_NICS_MAX];
@@ -73,6 +91,15 @@ struct machine {
 #define MACHINE_FILES_TAG "caisson"
 /* The name of the agent's port: /sys/class/virtio-ports/NAME/name in the guest. */
 #define MACHINE_AGENT_PORT "org.caisson.agent"
+
+/*
+ * Files for memory_file and state of a template: memfds, the caller's. -ENOMEM, -EMFILE.
+ * machine_copy(): a copy of a template's memory, without its holes, for MACHINE_COPY.
+ */
+int machine_memory(uint64_t bytes, int *ret);
+int machine_copy(int memory_file, int *ret);
+/* After the template's monitor has ended (-EBUSY while it still maps the memory). */
+int machine_seal(int fd);
 
 /* -EINVAL names what is out of its limits. */
 int machine_check(const struct machine *m, struct err *err);

@@ -136,12 +136,56 @@ static int keep_all(const struct machine *m)
 	return r;
 }
 
+/* A description of its own of what others have, too: a position that nobody moves. */
+static int reopen(int fd, int flags, int target)
+{
+	char path[FD_PATH_MAX];
+	const int own = open(fd_path(fd, path), flags | O_CLOEXEC);
+	int r;
+
+	if (own < 0)
+		return -errno;
+	r = own == target || dup2(own, target) >= 0 ? 0 : -errno;
+	if (own != target)
+		(void)close(own);
+	return r < 0 ? r : keep(target);
+}
+
+/* Nothing of the machine has these two numbers. */
+static bool is_free(const struct machine *m, int fd)
+{
+	bool used = m->monitor == fd || m->agent == fd || m->console == fd || m->kernel == fd ||
+		    m->initrd == fd || m->memory_file == QEMU_STATE_FD;
+
+	for (unsigned int i = 0; i < m->disks_len; i++)
+		used = used || m->disks[i].fd == fd;
+	for (unsigned int i = 0; i < m->nics_len; i++) {
+		for (unsigned int q = 0; q < m->nics[i].taps_len; q++)
+			used = used || m->nics[i].taps[q] == fd;
+	}
+	return !used;
+}
+
+static int keep_template(const struct machine *m)
+{
+	const bool saved = m->role == MACHINE_CLONE || m->role == MACHINE_COPY;
+	int r = 0;
+
+	if (m->role == MACHINE_FRESH)
+		return 0;
+	if (!is_free(m, QEMU_MEMORY_FD) || !is_free(m, QEMU_STATE_FD))
+		return -EINVAL;
+	if (saved)
+		r = reopen(m->state, O_RDONLY, QEMU_STATE_FD);
+	return r < 0 ? r : reopen(m->memory_file, O_RDWR, QEMU_MEMORY_FD);
+}
+
 /* *ret_program: where the program's descriptor is then, above 2 and closed by its exec. */
 static int lay_out(const struct qemu_plan *plan, int *ret_program, struct err *err)
 {
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	const int words = fcntl(plan->words, F_DUPFD_CLOEXEC, 3);
-	const int program = fcntl(plan->program, F_DUPFD_CLOEXEC, 3);
+	const int program = fcntl(plan->program, F_DUPFD_CLOEXEC, QEMU_MEMORY_FD + 1);
 	int r = 0;
 
 	if (plan->machine->kernel <= STDERR_FILENO ||
@@ -156,6 +200,8 @@ static int lay_out(const struct qemu_plan *plan, int *ret_program, struct err *e
 	r = fd_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	if (r == 0)
 		r = keep_all(plan->machine);
+	if (r == 0)
+		r = keep_template(plan->machine);
 	*ret_program = program;
 	return r < 0 ? err_sys(err, r, "QEMU: the machine's descriptors") : 0;
 }
@@ -172,7 +218,7 @@ int qemu_become(const struct qemu_plan *plan, struct err *err)
 	if (r == 0)
 		r = lay_out(plan, &program, err);
 	if (r == 0)
-		r = qemu_root_enter(program, m->kernel, m->initrd, m->accel == MACHINE_KVM, err);
+		r = qemu_root_enter(program, m, err);
 	if (r == 0)
 		r = become_user(plan, kvm, err);
 	if (r == 0) {

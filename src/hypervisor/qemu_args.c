@@ -10,6 +10,9 @@
 #include "base/buf.h"
 #include "base/str.h"
 
+/* Behind all that the machine may have by itself. */
+#define SLOTS_ADDRESS 0x1cu
+
 /* A list of arguments under way; errors are sticky. */
 struct args {
 	char **list; /* owned */
@@ -48,6 +51,26 @@ static const char *bus(const struct machine *m)
 	return has_pci(m) ? "pci" : "device";
 }
 
+/* Who serves files maps the guest's memory; a private memfd would hold each page twice. */
+static void add_memory(struct args *a, const struct machine *m)
+{
+	const bool files = m->files >= 0;
+
+	add(a, "-object");
+	if (m->role == MACHINE_FRESH)
+		add(a, "memory-backend-%s,id=memory,size=%" PRIu64 "B,share=%s",
+		    files ? "memfd" : "ram", m->memory, files ? "on" : "off");
+	else
+		add(a,
+		    "memory-backend-file,id=memory,size=%" PRIu64 "B,mem-path=" QEMU_FDS
+		    "/%d,share=%s",
+		    m->memory, QEMU_MEMORY_FD, m->role == MACHINE_CLONE ? "off" : "on");
+	if (m->role == MACHINE_CLONE || m->role == MACHINE_COPY) {
+		add(a, "-incoming");
+		add(a, "defer");
+	}
+}
+
 static void add_type(struct args *a, const struct machine *m)
 {
 	/*
@@ -74,10 +97,7 @@ static void add_type(struct args *a, const struct machine *m)
 	add(a, "%u", m->cpus);
 	add(a, "-m");
 	add(a, "%" PRIu64 "B", m->memory);
-	add(a, "-object");
-	/* Who serves files maps the guest's memory; a private memfd would hold each page twice. */
-	add(a, "memory-backend-%s,id=memory,size=%" PRIu64 "B,share=%s",
-	    m->files >= 0 ? "memfd" : "ram", m->memory, m->files >= 0 ? "on" : "off");
+	add_memory(a, m);
 	/* virtiofsd speaks virtio 1 alone. */
 	add(a, "-global");
 	add(a, "virtio-mmio.force-legacy=off");
@@ -106,8 +126,21 @@ static void add_channels(struct args *a, const struct machine *m)
 	add(a, "rng-builtin,id=entropy");
 	add(a, "-device");
 	add(a, "virtio-rng-%s,rng=entropy", bus(m));
+	/* QEMU 7.2 would cut what it gives back out of the template's file. */
+	if (m->role != MACHINE_FRESH)
+		return;
 	add(a, "-device");
 	add(a, "virtio-balloon-%s,free-page-reporting=on", bus(m));
+}
+
+/* Functions of one device each, as far as there are eight. */
+static void add_slots(struct args *a, const struct machine *m)
+{
+	for (unsigned int i = 0; i < m->slots; i++) {
+		add(a, "-device");
+		add(a, "pcie-root-port,id=slot%u,chassis=%u,slot=%u,addr=%#x.%u%s", i, i + 1, i + 1,
+		    SLOTS_ADDRESS + i / 8, i % 8, i % 8 ? "" : ",multifunction=on");
+	}
 }
 
 static void add_files(struct args *a, const struct machine *m)
@@ -217,6 +250,7 @@ int qemu_args(const char *program, const struct machine *m, char ***ret, struct 
 		add_text(&a, always[i]);
 	add_type(&a, m);
 	add_channels(&a, m);
+	add_slots(&a, m);
 	add_files(&a, m);
 	for (unsigned int i = 0; i < m->disks_len; i++)
 		add_disk(&a, m, i);

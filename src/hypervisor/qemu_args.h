@@ -8,6 +8,10 @@
 /* Where the monitor finds them (qemu.c). */
 #define QEMU_KERNEL "/kernel"
 #define QEMU_IMAGE  "/image"
+/* Of a template and its clones: its own /proc/self/fd, and the numbers that its files have. */
+#define QEMU_FDS       "/fd"
+#define QEMU_STATE_FD  200
+#define QEMU_MEMORY_FD 201
 
 /*
  * The arguments for `program`, NULL-terminated, the caller's (strv_free()). Nothing is opened, and

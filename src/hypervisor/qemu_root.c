@@ -204,15 +204,24 @@ static int plan_prefix(struct plan *p, int program, struct err *err)
 	return r < 0 ? r : plan_path(p, path, DATA, err);
 }
 
-static int make_plan(struct plan *p, int program, int kernel, int image, bool kvm, struct err *err)
+/* Links of this process alone, without a /proc around them. */
+static int plan_descriptors(struct plan *p, struct err *err)
+{
+	const int fd = clone_tree(AT_FDCWD, "/proc/self/fd", DATA);
+
+	return fd < 0 ? err_sys(err, fd, "QEMU's root directory: bind /proc/self/fd")
+		      : plan_tree(p, QEMU_FDS + 1, fd, true, err);
+}
+
+static int make_plan(struct plan *p, int program, const struct machine *m, struct err *err)
 {
 	static const char *const libraries[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib64" };
 	static const char *const data[] = { "/etc/ld.so.cache", "/usr/share/qemu",
 					    "/usr/share/seabios" };
-	int r = plan_file(p, QEMU_KERNEL, kernel, err);
+	int r = plan_file(p, QEMU_KERNEL, m->kernel, err);
 
-	if (r == 0 && image >= 0)
-		r = plan_file(p, QEMU_IMAGE, image, err);
+	if (r == 0 && m->initrd >= 0)
+		r = plan_file(p, QEMU_IMAGE, m->initrd, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(libraries); i++)
 		r = plan_libraries(p, libraries[i], err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(data); i++)
@@ -221,7 +230,9 @@ static int make_plan(struct plan *p, int program, int kernel, int image, bool kv
 		r = plan_prefix(p, program, err);
 	if (r == 0)
 		r = plan_path(p, "/dev/null", DEVICE, err);
-	return r < 0 || !kvm ? r : plan_path(p, "/dev/kvm", DEVICE, err);
+	if (r == 0 && m->accel == MACHINE_KVM)
+		r = plan_path(p, "/dev/kvm", DEVICE, err);
+	return r < 0 || m->role == MACHINE_FRESH ? r : plan_descriptors(p, err);
 }
 
 /* ---- The root directory ---- */
@@ -303,12 +314,12 @@ static int fill(int root, const struct plan *p, struct err *err)
 	return r;
 }
 
-int qemu_root_enter(int program, int kernel, int image, bool kvm, struct err *err)
+int qemu_root_enter(int program, const struct machine *m, struct err *err)
 {
 	AUTO(plan_done) struct plan p = { 0 };
 	AUTO_CLOSE int root = -EBADF;
 	bool old = false;
-	int r = make_plan(&p, program, kernel, image, kvm, err);
+	int r = make_plan(&p, program, m, err);
 
 	if (r == 0)
 		r = root = make_root(err);

@@ -224,9 +224,32 @@ static int await(const struct qmp *qmp, short events, int64_t deadline)
 	}
 }
 
+/* `fd` (or -1) goes with the first of the bytes. */
+static ssize_t send_part(int sock, const char *bytes, size_t len, int fd)
+{
+	struct iovec iov = { .iov_base = (char *)bytes, .iov_len = len };
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *head;
+
+	if (fd >= 0) {
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+		head = CMSG_FIRSTHDR(&msg);
+		*head = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+					  .cmsg_type = SCM_RIGHTS,
+					  .cmsg_len = CMSG_LEN(sizeof(int)) };
+		memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+	}
+	return sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* A command that went half-way cannot be taken back. */
-static int send_line(struct qmp *qmp, const char *command, const char *line, int64_t deadline,
-		     struct err *err)
+static int send_line(struct qmp *qmp, const char *command, const char *line, int fd,
+		     int64_t deadline, struct err *err)
 {
 	const size_t len = strlen(line);
 	size_t sent = 0;
@@ -234,8 +257,7 @@ static int send_line(struct qmp *qmp, const char *command, const char *line, int
 	int r = 0;
 
 	while (sent < len && r == 0) {
-		const ssize_t n =
-			send(qmp->fd, line + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		const ssize_t n = send_part(qmp->fd, line + sent, len - sent, sent ? -1 : fd);
 
 		if (n >= 0)
 			sent += (size_t)n;
@@ -271,7 +293,7 @@ static int line_of(uint64_t id, const char *command, json_t *arguments, char **r
 	return 0;
 }
 
-static int ask(struct qmp *qmp, const char *command, json_t *arguments, int timeout_ms,
+static int ask(struct qmp *qmp, const char *command, json_t *arguments, int fd, int timeout_ms,
 	       struct err *err)
 {
 	struct question *q = &qmp->pending[qmp->pending_len];
@@ -288,7 +310,7 @@ static int ask(struct qmp *qmp, const char *command, json_t *arguments, int time
 	r = line_of(qmp->next_id, command, arguments, &line);
 	if (r < 0)
 		return err_sys(err, r, "QMP %s", command);
-	r = send_line(qmp, command, line, clock_ms() + timeout_ms, err);
+	r = send_line(qmp, command, line, fd, clock_ms() + timeout_ms, err);
 	if (r < 0)
 		return r;
 	*q = (struct question){ .id = qmp->next_id++ };
@@ -300,7 +322,13 @@ static int ask(struct qmp *qmp, const char *command, json_t *arguments, int time
 int qmp_ask(struct qmp *qmp, const char *command, json_t *arguments, int timeout_ms,
 	    struct err *err)
 {
-	const int r = ask(qmp, command, arguments, timeout_ms, err);
+	return qmp_ask_with(qmp, command, arguments, -1, timeout_ms, err);
+}
+
+int qmp_ask_with(struct qmp *qmp, const char *command, json_t *arguments, int fd, int timeout_ms,
+		 struct err *err)
+{
+	const int r = ask(qmp, command, arguments, fd, timeout_ms, err);
 
 	json_decref(arguments);
 	return r;

@@ -46,6 +46,12 @@ int qmp_ask(struct qmp *qmp, const char *command, json_t *arguments, int timeout
 	    struct err *err);
 
 /*
+ * qmp_ask() with a descriptor, which the command takes ("getfd", "add-fd"); it stays the caller's.
+ */
+int qmp_ask_with(struct qmp *qmp, const char *command, json_t *arguments, int fd, int timeout_ms,
+		 struct err *err);
+
+/*
  * The answer to the oldest question, which comes within timeout_ms; events on the way are
  * delivered. *ret (may be NULL) is the caller's reference. -EREMOTEIO with QEMU's class and
  * sentence when it refuses, -ETIMEDOUT, -EPIPE at the end of the connection, -EPROTO, -ENOENT

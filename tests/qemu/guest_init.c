@@ -9,7 +9,9 @@
  *   umount
  *   net NAME                          hardware address, and up with 192.0.2.2/24
  *   ping N                            N datagrams to 192.0.2.1 port 7 and back
- *   wait PATH                         until it is there
+ *   wait PATH | gone PATH             until it is there, or not
+ *   wait-mount TYPE SOURCE FLAGS      mount, until it works
+ *   sleep N                           N milliseconds
  *   exit | oom | off                  how it may end
  */
 #include <arpa/inet.h>
@@ -167,16 +169,28 @@ static void do_ping(int count)
 	say(came == count ? "ok" : "error %d came back", came);
 }
 
-static void do_wait(const char *path)
+static void do_wait(const char *path, int there)
 {
 	for (int i = 0; i < 30000; i++) {
-		if (access(path, F_OK) == 0) {
+		if ((access(path, F_OK) == 0) == there) {
 			say("ok");
 			return;
 		}
 		usleep(1000);
 	}
 	say_error(path);
+}
+
+static void do_mount(const char *type, const char *source, const char *flags, int tries)
+{
+	while (tries--) {
+		if (mount(source, "/mnt", type, strcmp(flags, "ro") ? 0 : MS_RDONLY, NULL) == 0) {
+			say("ok");
+			return;
+		}
+		usleep(1000);
+	}
+	say_error(source);
 }
 
 static void eat_memory(void)
@@ -206,12 +220,11 @@ static void obey(char *line)
 		do_read(a, (size_t)atoi(b));
 	else if (!strcmp(word, "write") && b)
 		do_write(a, b);
-	else if (!strcmp(word, "mount") && c) {
-		if (mount(b, "/mnt", a, strcmp(c, "ro") ? 0 : MS_RDONLY, NULL) < 0)
-			say_error(b);
-		else
-			say("ok");
-	} else if (!strcmp(word, "umount")) {
+	else if (!strcmp(word, "mount") && c)
+		do_mount(a, b, c, 1);
+	else if (!strcmp(word, "wait-mount") && c)
+		do_mount(a, b, c, 30000);
+	else if (!strcmp(word, "umount")) {
 		if (umount("/mnt") < 0)
 			say_error("/mnt");
 		else
@@ -221,8 +234,13 @@ static void obey(char *line)
 	else if (!strcmp(word, "ping") && a)
 		do_ping(atoi(a));
 	else if (!strcmp(word, "wait") && a)
-		do_wait(a);
-	else if (!strcmp(word, "exit"))
+		do_wait(a, 1);
+	else if (!strcmp(word, "gone") && a)
+		do_wait(a, 0);
+	else if (!strcmp(word, "sleep") && a) {
+		usleep((useconds_t)atoi(a) * 1000);
+		say("ok");
+	} else if (!strcmp(word, "exit"))
 		_exit(0);
 	else if (!strcmp(word, "oom"))
 		eat_memory();

@@ -108,6 +108,8 @@ void vm_init(struct vm *vm)
 		.kernel = vm_kernel(),
 		.initrd = vm_image(),
 		.files = -EBADF,
+		.memory_file = -EBADF,
+		.state = -EBADF,
 		.tsc_khz = hypervisor_tsc_khz(),
 	};
 	pair(&vm->monitor, &vm->machine.monitor);

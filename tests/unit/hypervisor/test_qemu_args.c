@@ -194,6 +194,40 @@ static void devices_come_in_their_order(void **state)
 		"virtio-net-device,netdev=net1,mac=00:00:00:00:00:00,mq=on");
 }
 
+static void a_clone_is_its_template_but_for_whose_memory_it_is(void **state)
+{
+	struct machine m = small();
+
+	(void)state;
+	m.type = MACHINE_MICROVM_PCI;
+	m.role = MACHINE_TEMPLATE;
+	m.memory_file = -EBADF;
+	refused(&m, "no file of its memory");
+	m.memory_file = 20;
+	m.slots = 9;
+	has(&m, "memory-backend-file,id=memory,size=268435456B,mem-path=/fd/201,share=on");
+	has(&m, "pcie-root-port,id=slot0,chassis=1,slot=1,addr=0x1c.0,multifunction=on -device "
+		"pcie-root-port,id=slot1,chassis=2,slot=2,addr=0x1c.1 ");
+	has(&m, "id=slot8,chassis=9,slot=9,addr=0x1d.0,multifunction=on");
+	has_not(&m, "incoming");
+	has_not(&m, "balloon");
+	m.role = MACHINE_CLONE;
+	m.state = -EBADF;
+	refused(&m, "no file of its state");
+	m.state = 21;
+	has(&m, "mem-path=/fd/201,share=off -incoming defer");
+	m.role = MACHINE_COPY;
+	has(&m, "mem-path=/fd/201,share=on -incoming defer");
+	m.files = 22;
+	refused(&m, "files cannot be a part");
+	m = small();
+	m.slots = 1;
+	refused(&m, "1 slots, where 0 can be");
+	m.type = MACHINE_Q35;
+	m.slots = MACHINE_SLOTS_MAX + 1;
+	refused(&m, "17 slots");
+}
+
 static void most_devices_fit(void **state)
 {
 	struct machine m = small();
@@ -225,6 +259,7 @@ int main(void)
 		cmocka_unit_test(an_emulated_machine_keeps_what_its_clocks_need),
 		cmocka_unit_test(files_share_the_memory),
 		cmocka_unit_test(devices_come_in_their_order),
+		cmocka_unit_test(a_clone_is_its_template_but_for_whose_memory_it_is),
 		cmocka_unit_test(most_devices_fit),
 	};
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hypervisor/control.h - what is done to a running machine, whatever runs it: struct
+ * hypervisor_ops. QEMU, over its monitor (qmp.h), is the one there is; tests have another.
+ *
+ * Each call waits for its answers, timeout_ms in all but for qmp.h's, and needs the client for
+ * itself: nothing else may be pending. -EREMOTEIO with QEMU's sentence when it refuses. Descriptors
+ * stay the caller's.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "hypervisor/machine.h"
+#include "hypervisor/qmp.h"
+
+struct hypervisor_status {
+	bool running;	/* its CPUs run */
+	char state[32]; /* the monitor's word: "running", "paused", "inmigrate", "internal-error" */
+};
+
+struct hypervisor_ops {
+	const char *name;
+
+	/*
+	 * The first words to any monitor, which need not have read them when this returns: of a
+	 * clone they set it going. `asked` answers are to come (qmp_answer()); an error among them
+	 * says that there is no machine.
+	 */
+	int (*greet)(struct qmp *monitor, const struct machine *m, unsigned int *ret_asked,
+		     struct err *err);
+
+	int (*status)(struct qmp *monitor, struct hypervisor_status *ret, struct err *err);
+	/* All CPUs stand still, or go on. */
+	int (*pause)(struct qmp *monitor, bool paused, struct err *err);
+	/* It ends without its guest being asked; the end of the process is whoever waits for it. */
+	int (*stop)(struct qmp *monitor, struct err *err);
+
+	/*
+	 * A template's state into `state`, a memfd. The machine stands still then and is of no more
+	 * use; its memory file is whole when the process has ended.
+	 */
+	int (*save)(struct qmp *monitor, int state, int timeout_ms, struct err *err);
+
+	/*
+	 * Into one of machine.slots, which nobody has used: the guest sees it some time after. What
+	 * is plugged there has the name "plugN" in QEMU. plug_files(): of a machine whose memory is
+	 * shared (MACHINE_COPY, or FRESH with files).
+	 */
+	int (*plug_disk)(struct qmp *monitor, unsigned int slot, const struct machine_disk *disk,
+			 struct err *err);
+	int (*plug_nic)(struct qmp *monitor, unsigned int slot, const struct machine_nic *nic,
+			struct err *err);
+	int (*plug_files)(struct qmp *monitor, unsigned int slot, int files, struct err *err);
+	/* The guest is asked to let it go; DEVICE_DELETED with the name comes when it has. */
+	int (*unplug)(struct qmp *monitor, unsigned int slot, struct err *err);
+};
+
+extern const struct hypervisor_ops hypervisor_qemu;
+
+#define HYPERVISOR_MS 5000 /* for the answers of one call */
