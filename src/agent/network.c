@@ -19,16 +19,18 @@
 #include "base/str.h"
 #include "host/rtnl.h"
 
-#define DEVICES_MAX    64   /* of the machine, its own included */
-#define DEVICE_WAIT_MS 3000 /* for devices that were plugged just now */
-#define DEVICE_POLL_MS 10
+#define DEVICES_MAX	64   /* of the machine, its own included */
+#define DEVICE_WAIT_MS	3000 /* for devices that were plugged just now */
+#define DEVICE_POLL_MS	10
+#define CARRIER_WAIT_MS 500 /* the host's device may have none */
+#define CARRIER_POLL_MS 1
 
 /* Flags of a device that the host's may give; the others are states. */
 #define CARRIED_FLAGS (IFF_NOARP | IFF_PROMISC | IFF_ALLMULTI | IFF_MULTICAST)
 
 struct device {
 	int index;
-	bool up;
+	bool up, running;
 	char name[IFNAMSIZ];
 	uint8_t mac[6];
 };
@@ -55,7 +57,9 @@ static int take_device(uint16_t type, const void *body, size_t len, void *arg)
 	if (devices->len == DEVICES_MAX)
 		return -E2BIG;
 	d = &devices->items[devices->len];
-	*d = (struct device){ .index = link->ifi_index, .up = link->ifi_flags & IFF_UP };
+	*d = (struct device){ .index = link->ifi_index,
+			      .up = link->ifi_flags & IFF_UP,
+			      .running = link->ifi_flags & IFF_RUNNING };
 	memcpy(d->name, name, strlen(name) + 1);
 	devices->len += rtnl_get(attrs[IFLA_ADDRESS], d->mac, sizeof(d->mac));
 	return 0;
@@ -209,6 +213,36 @@ static int apply_links(struct network *net, struct err *err)
 	return r;
 }
 
+static bool all_run(const struct agent_network *n, struct devices *devices)
+{
+	for (uint32_t i = 0; i < n->links_len; i++) {
+		const struct device *d = find(devices, n->links[i].mac);
+
+		if (d && !d->running)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A device takes frames a moment after it has come up; what a container sends before is lost, and
+ * some wait for seconds until they ask again (resolv.conf(5)).
+ */
+static int await_carrier(struct rtnl *c, const struct agent_network *n, struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = CARRIER_POLL_MS * 1000000L };
+	struct devices devices;
+	int r = 0;
+
+	for (int waited = 0; r == 0 && waited < CARRIER_WAIT_MS; waited += CARRIER_POLL_MS) {
+		r = list_devices(c, &devices, err);
+		if (r < 0 || all_run(n, &devices))
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	return r;
+}
+
 /*
  * The host's kernel has looked for duplicates already; a container that starts at once could not
  * bind to an address that is looked after again.
@@ -277,7 +311,7 @@ static int apply_all(struct network *net, struct err *err)
 		r = apply_neighbour(net, &n->neighbours[i], err);
 	for (uint32_t i = 0; r == 0 && i < n->rules_len; i++)
 		r = network_apply_rule(net, &n->rules[i], err);
-	return r;
+	return r < 0 ? r : await_carrier(&net->c, n, err);
 }
 
 int agent_network_apply(const struct agent_network *network, struct err *err)

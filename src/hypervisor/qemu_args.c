@@ -192,7 +192,8 @@ int qemu_words(const struct machine *m, char **ret)
 
 	/* The reset that ends a panic or the agent's last word ends QEMU, too (-no-reboot). */
 	(void)buf_puts(&words, "console=ttyS0 8250.nr_uarts=1 quiet panic=-1 reboot=t "
-			       "pcie_ports=native rdinit=/init");
+			       "pcie_ports=native rdinit=/init "
+			       "dummy.numdummies=0");
 	if (m->accel == MACHINE_TCG) {
 		/* An emulated APIC's timer has this rate; it is not worth 100 ms of measuring. */
 		(void)buf_puts(&words, " no_timer_check mitigations=off lapic_hz=1000000000");

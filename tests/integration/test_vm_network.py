@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Class vm: the interfaces of a pod's network namespace are its machine's, and nothing of that stays."""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+pytestmark = [pytest.mark.classes("vm"),
+              pytest.mark.skipif(shutil.which("ip") is None, reason="needs ip(8): CAVEATS.md#unit-iproute2")]
+
+WAIT_S = 60
+
+
+def sh(script, check=True, inside=None):
+    """Its output; in the network namespace of process `inside`, or in the lane's."""
+    enter = ["nsenter", "-t", str(inside), "-n"] if inside else []
+    done = subprocess.run([*enter, "sh", "-ec", script], check=False, capture_output=True, text=True,
+                          timeout=WAIT_S)
+    assert not check or done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class Pod:
+    """A network namespace as a plugin of an engine makes it; the other ends are in the lane's."""
+
+    def __init__(self):
+        self.holder = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo ready; exec sleep 1000"],
+                                       stdout=subprocess.PIPE)
+        assert self.holder.stdout.readline() == b"ready\n"
+        self.path = f"/proc/{self.holder.pid}/ns/net"
+        self.outer = []
+        self.sh("ip link set lo up")
+
+    def sh(self, script, check=True):
+        return sh(script, check, self.holder.pid)
+
+    def veth(self, name, *addresses, mtu=1500, outside=()):
+        peer = f"o-{name}"
+        sh(f"ip link add {peer} mtu {mtu} type veth peer name {name} mtu {mtu} netns {self.holder.pid}; "
+           f"ip link set {peer} up")
+        self.outer.append(peer)
+        self.sh(f"ip link set {name} up")
+        for address in addresses:
+            self.sh(f"ip addr add {address} dev {name} {'nodad' if ':' in address else ''}")
+        for address in outside:
+            sh(f"ip addr add {address} dev {peer} {'nodad' if ':' in address else ''}")
+        return peer
+
+    def is_clean(self):
+        """No tap, no redirect."""
+        return "caisson" not in self.sh("ip link") and "ingress" not in self.sh("tc qdisc")
+
+    def close(self):
+        for name in self.outer:
+            sh(f"ip link del {name}", check=False)
+        self.holder.kill()
+        self.holder.wait()
+        self.holder.stdout.close()
+
+
+@pytest.fixture
+def pod(runtime, bundle):
+    made = Pod()
+    bundle.namespace("network", made.path)
+    bundle.all_capabilities()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def plain(pod):
+    """One interface, IPv4 and IPv6."""
+    pod.veth("eth0", "10.8.0.7/24", "fd00:8::7/64", mtu=1400, outside=("10.8.0.1/24", "fd00:8::1/64"))
+    pod.sh("ip route add default via 10.8.0.1; ip -6 route add default via fd00:8::1")
+    return pod
+
+
+def run(runtime, bundle, script):
+    return runtime.run(bundle, ["sh", "-ec", script], timeout_s=WAIT_S).stdout
+
+
+def monitor_of(pid):
+    """The process of QEMU, a child of the supervisor."""
+    for entry in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+        if "qemu" in pathlib.Path(f"/proc/{entry}/comm").read_text(encoding="utf-8"):
+            return int(entry)
+    raise AssertionError("no QEMU")
+
+
+def test_interface_has_its_name_mac_mtu_addresses_and_routes(runtime, bundle, plain):
+    mac = plain.sh("ip -o link show eth0").split("link/ether ")[1].split()[0]
+
+    seen = run(runtime, bundle, "ip -o link show eth0; ip addr show eth0; ip route; ip -6 route; ls /sys/class/net")
+    assert mac in seen and "mtu 1400" in seen
+    assert "inet 10.8.0.7/24" in seen and "inet6 fd00:8::7/64" in seen
+    assert "default via 10.8.0.1 dev eth0" in seen and "default via fd00:8::1 dev eth0" in seen
+    assert seen.split()[-2:] == ["eth0", "lo"]
+    assert plain.is_clean()
+
+
+def test_packets_of_both_families_go_and_come_back(runtime, bundle, plain):
+    out = run(runtime, bundle, "ping -c 2 -W 30 10.8.0.1; ping -6 -c 2 -W 30 fd00:8::1; "
+                               "ping -c 1 -W 30 -s 1372 10.8.0.1; ip link show eth0")
+    assert out.count(" 0% packet loss") == 3
+
+
+def test_tcp_goes_both_ways(runtime, bundle, plain):
+    with socket.create_server(("10.8.0.1", 0)) as server:
+        server.settimeout(WAIT_S)
+        process = runtime.start_run(bundle, ["sh", "-ec", f"echo question | nc -w 60 10.8.0.1 "
+                                             f"{server.getsockname()[1]}; echo answer | nc -l -p 7000"])
+        peer, _ = server.accept()
+        with peer:
+            assert peer.makefile().readline() == "question\n"
+
+        def connect():
+            try:
+                return socket.create_connection(("10.8.0.7", 7000), timeout=1)
+            except OSError:
+                return None
+        deadline = 600
+        client = connect()
+        while client is None and deadline:
+            deadline -= 1
+            client = connect()
+        with client:
+            assert client.makefile().readline() == "answer\n"
+        process.popen.stdin.close()
+        assert process.wait(WAIT_S) == 0
+
+
+def test_bulk_arrives_whole(runtime, bundle, plain):
+    """Through segmentation offload, of more than a window's size."""
+    bundle.rootfs.write("bulk", os.urandom(1 << 20))
+    with socket.create_server(("fd00:8::1", 0), family=socket.AF_INET6) as server:
+        server.settimeout(WAIT_S)
+        process = runtime.start_run(bundle, ["sh", "-ec", f"nc -w 60 fd00:8::1 {server.getsockname()[1]} < /bulk"])
+        peer, _ = server.accept()
+        with peer:
+            peer.settimeout(WAIT_S)
+            got = b"".join(iter(lambda: peer.recv(1 << 16), b""))
+        process.wait(WAIT_S)
+    assert got == (bundle.rootfs / "bulk").read_bytes()
+
+
+def test_several_interfaces_tables_and_rules(runtime, bundle, plain):
+    """A second veth with a table of its own, and a macvlan over a device outside."""
+    plain.veth("net1", "10.9.0.7/24", outside=("10.9.0.1/24",))
+    plain.sh("ip route add default via 10.9.0.1 dev net1 table 100; ip rule add from 10.9.0.7 table 100 prio 512; "
+             "ip neigh add 10.9.0.9 lladdr 02:00:00:00:00:99 dev net1 nud permanent")
+    sh("ip link add o-low type veth peer name o-lower; ip link set o-low up; ip link set o-lower up; "
+       "ip addr add 10.10.0.1/24 dev o-lower; "
+       f"ip link add link o-low name net2 netns {plain.holder.pid} type macvlan mode bridge")
+    plain.outer.append("o-low")
+    plain.sh("ip link set net2 up; ip addr add 10.10.0.7/24 dev net2")
+
+    out = run(runtime, bundle, "for a in 10.8.0.1 10.9.0.1 10.10.0.1; do ping -c 1 -W 30 $a; done; "
+                               "ip route show table 100; ip rule; ip neigh; ls /sys/class/net")
+    assert out.count(" 0% packet loss") == 3
+    assert "default via 10.9.0.1 dev net1" in out and "512:\tfrom 10.9.0.7 lookup 100" in out
+    assert "02:00:00:00:00:99" in out and out.split()[-4:] == ["eth0", "lo", "net1", "net2"]
+
+
+def test_an_interface_has_a_queue_for_each_cpu(runtime, bundle, plain):
+    bundle.config["linux"].setdefault("resources", {})["cpu"] = {"quota": 200000, "period": 100000}
+
+    out = run(runtime, bundle, "nproc; ls /sys/class/net/eth0/queues; ping -c 1 -W 30 10.8.0.1")
+    last = int(out.split()[0]) - 1
+    assert f"rx-{last}" in out and f"tx-{last}" in out and " 0% packet loss" in out
+    assert last == min(2, len(os.sched_getaffinity(0))) - 1
+
+
+def test_names_are_looked_up_where_the_engine_says(runtime, bundle, plain, work_dir):
+    (work_dir / "resolv.conf").write_text("nameserver 10.8.0.53\n", encoding="ascii")
+    bundle.bind(work_dir / "resolv.conf", "/etc/resolv.conf", "ro")
+
+    assert run(runtime, bundle, "cat /etc/resolv.conf") == "nameserver 10.8.0.53\n"
+
+
+def test_a_new_namespace_has_a_loopback_alone(runtime, bundle):
+    bundle.namespace("network")
+    bundle.all_capabilities()
+
+    assert run(runtime, bundle, "ls /sys/class/net; ping -c 1 -W 30 127.0.0.1 > /dev/null").split() == ["lo"]
+
+
+@pytest.mark.parametrize("victim", ["monitor", "supervisor"])
+def test_nothing_stays_when_a_machine_is_killed(runtime, bundle, plain, victim, wait_for):
+    runtime.run_detached(bundle, timeout_s=WAIT_S)
+    assert "caisson0" in plain.sh("ip link")
+    pid = runtime.state(bundle).pid
+
+    os.kill(monitor_of(pid) if victim == "monitor" else pid, signal.SIGKILL)
+    wait_for(plain.is_clean, WAIT_S, "the tap and its redirects to go")
+    runtime.call("delete", "--force", bundle.id)
+    # The namespace is as good as new.
+    assert " 0% packet loss" in run(runtime, bundle, "ping -c 1 -W 30 10.8.0.1")
+
+
+def test_what_a_machine_cannot_have_is_refused_by_name(runtime, bundle, plain):
+    plain.sh("ip tuntap add wg0 mode tun; ip link set wg0 up")
+
+    refused = runtime.run(bundle, ["true"], check=False, timeout_s=WAIT_S)
+    assert refused.returncode != 0 and "network: wg0 (tun) is no Ethernet device" in refused.stderr
+    assert plain.is_clean()
+
+
+def test_two_machines_do_not_share_a_namespace(runtime, bundle, plain, make_bundle):
+    runtime.run_detached(bundle, timeout_s=WAIT_S)
+    other = make_bundle()
+    other.namespace("network", plain.path)
+
+    refused = runtime.run(other, ["true"], check=False, timeout_s=WAIT_S)
+    assert refused.returncode != 0 and "another machine's already" in refused.stderr
+    assert "caisson0" in plain.sh("ip link")
