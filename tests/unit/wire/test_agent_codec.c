@@ -106,9 +106,10 @@ static int encode(const struct sample *s, struct buf *b, struct err *err)
 	const struct agent_create create = sample_create();
 	const void *body = s->body;
 
-	if (!body)
-		body = s->number == AGENT_CREATE ? (const void *)&create
-						 : (const void *)sample_network();
+	if (!body && s->side == REQUEST && s->number == AGENT_CREATE)
+		body = &create;
+	if (!body && s->side == REQUEST && s->number == AGENT_NETWORK)
+		body = sample_network();
 	switch (s->side) {
 	case REQUEST:
 		return agent_request_encode(s->number, body, b, err);
@@ -240,6 +241,200 @@ static void no_text_is_written_as_an_empty_one(void **state)
 	assert_string_equal(got.cgroup, "");
 }
 
+/* ---- Limits: what the encoder does not write it is not possible to ask for ---- */
+
+static void is_not_written(enum side side, unsigned int number, const void *body, const char *words)
+{
+	AUTO_BUF struct buf b = { 0 };
+	struct err err = { 0 };
+	const struct sample s = { side, number, body };
+
+	assert_int_equal(buf_append(&b, "before", 6), 0);
+	assert_int_equal(encode(&s, &b, &err), -EINVAL);
+	assert_string_equal(err.msg, words);
+	assert_int_equal(b.len, 6);
+	assert_string_equal(b.data, "before");
+}
+
+static char long_text[AGENT_PATH_MAX + 1];
+
+static const char *text_of(size_t len_with_nul)
+{
+	memset(long_text, 'x', sizeof(long_text));
+	long_text[len_with_nul - 1] = '\0';
+	return long_text;
+}
+
+static void a_body_above_its_limits_is_not_written(void **state)
+{
+	struct agent_create c = sample_create();
+	struct agent_container box = { "" };
+	struct agent_exec e = exec_body;
+	struct agent_signal s = signal_body;
+	struct agent_resize r = resize_body;
+
+	(void)state;
+	is_not_written(REQUEST, AGENT_START, NULL, "agent: START: no body");
+	is_not_written(REQUEST, AGENT_START, &box, "agent: START: id: empty");
+	box.id = text_of(AGENT_NAME_MAX + 1);
+	is_not_written(REQUEST, AGENT_START, &box, "agent: START: id: too long");
+	c.config.len = 0;
+	is_not_written(REQUEST, AGENT_CREATE, &c, "agent: CREATE: config: empty");
+	c = sample_create();
+	c.seccomp.len = 15;
+	is_not_written(REQUEST, AGENT_CREATE, &c, "agent: CREATE: seccomp: not whole");
+	c.seccomp.len = AGENT_SECCOMP_MAX + 8;
+	is_not_written(REQUEST, AGENT_CREATE, &c, "agent: CREATE: seccomp: too long");
+	c = sample_create();
+	c.seccomp_flags = 64;
+	is_not_written(REQUEST, AGENT_CREATE, &c,
+		       "agent: CREATE: seccomp_flags: a flag that is not known");
+	c = sample_create();
+	c.io.in = 65536;
+	is_not_written(REQUEST, AGENT_CREATE, &c, "agent: CREATE: io.in: too large");
+	c = sample_create();
+	c.io.terminal = 2;
+	is_not_written(REQUEST, AGENT_CREATE, &c, "agent: CREATE: io.terminal: too large");
+	c = sample_create();
+	c.storages_len = AGENT_STORAGES_MAX + 1;
+	is_not_written(REQUEST, AGENT_CREATE, &c, "agent: CREATE: storages: too long");
+	c = sample_create();
+	c.storages[1].target = "run";
+	is_not_written(REQUEST, AGENT_CREATE, &c,
+		       "agent: CREATE: storages[1].target: not an absolute path");
+	c.storages[1].target = text_of(AGENT_PATH_MAX + 1);
+	is_not_written(REQUEST, AGENT_CREATE, &c, "agent: CREATE: storages[1].target: too long");
+	c = sample_create();
+	c.storages[0].flags = 2;
+	is_not_written(REQUEST, AGENT_CREATE, &c,
+		       "agent: CREATE: storages[0].flags: a flag that is not known");
+	e.cgroup = text_of(AGENT_PATH_MAX + 1);
+	is_not_written(REQUEST, AGENT_EXEC, &e, "agent: EXEC: cgroup: too long");
+	s.pid = -1;
+	is_not_written(REQUEST, AGENT_SIGNAL, &s, "agent: SIGNAL: pid: out of range");
+	s = signal_body;
+	s.signal = 65;
+	is_not_written(REQUEST, AGENT_SIGNAL, &s, "agent: SIGNAL: signal: too large");
+	s = signal_body;
+	s.flags = 4;
+	is_not_written(REQUEST, AGENT_SIGNAL, &s, "agent: SIGNAL: flags: a flag that is not known");
+	r.rows = 65536;
+	is_not_written(REQUEST, AGENT_RESIZE, &r, "agent: RESIZE: rows: too large");
+}
+
+static void an_answer_or_event_above_its_limits_is_not_written(void **state)
+{
+	static struct sentry_ps many[AGENT_PROCESSES_MAX + 1];
+	struct agent_pid pid = { 0 };
+	struct agent_exited e = exited_body;
+	struct agent_processes p = { many, AGENT_PROCESSES_MAX + 1 };
+	struct sentry_ps one = ps[0];
+	struct agent_online online = { 0 };
+	struct agent_reset reset = reset_body;
+
+	(void)state;
+	is_not_written(ANSWER, AGENT_EXEC, &pid, "agent: EXEC: pid: out of range");
+	e.code = 256;
+	is_not_written(EVENT, AGENT_EXITED, &e, "agent: EXITED: code: out of range");
+	e.code = -1;
+	is_not_written(EVENT, AGENT_EXITED, &e, "agent: EXITED: code: out of range");
+	is_not_written(ANSWER, AGENT_PS, &p, "agent: PS: items: too long");
+	p = (struct agent_processes){ &one, 1 };
+	memset(one.command, 'x', sizeof(one.command));
+	is_not_written(ANSWER, AGENT_PS, &p, "agent: PS: items: a text without an end");
+	one = ps[0];
+	one.state = '\n';
+	is_not_written(ANSWER, AGENT_PS, &p, "agent: PS: items: a state that is no letter");
+	is_not_written(REQUEST, AGENT_ONLINE, &online, "agent: ONLINE: cpus: 0");
+	reset.entropy.len = 31;
+	is_not_written(REQUEST, AGENT_RESET, &reset, "agent: RESET: entropy: too short");
+}
+
+static void a_network_that_does_not_fit_together_is_not_written(void **state)
+{
+	struct agent_network *n = sample_network();
+
+	(void)state;
+	n->links[0].name = text_of(17);
+	is_not_written(REQUEST, AGENT_NETWORK, n, "agent: NETWORK: links[0].name: too long");
+	n = sample_network();
+	n->addresses[0].link = 1;
+	is_not_written(REQUEST, AGENT_NETWORK, n,
+		       "agent: NETWORK: addresses[0].link: no such link");
+	n = sample_network();
+	n->addresses[0].ip.family = AF_UNIX;
+	is_not_written(REQUEST, AGENT_NETWORK, n,
+		       "agent: NETWORK: addresses[0].ip: not a known family");
+	n = sample_network();
+	n->addresses[0].ip.prefix = 33;
+	is_not_written(REQUEST, AGENT_NETWORK, n,
+		       "agent: NETWORK: addresses[0].ip: its prefix is too long");
+	n = sample_network();
+	n->addresses[0].peer.family = AF_UNIX;
+	is_not_written(REQUEST, AGENT_NETWORK, n,
+		       "agent: NETWORK: addresses[0].peer: not a known family");
+	n = sample_network();
+	n->routes[0].to.prefix = 129;
+	is_not_written(REQUEST, AGENT_NETWORK, n, "agent: NETWORK: routes[0].to.prefix: too large");
+	n = sample_network();
+	n->neighbours[0].link = 8;
+	is_not_written(REQUEST, AGENT_NETWORK, n, "agent: NETWORK: neighbours[0].link: too large");
+	n = sample_network();
+	n->rules[0].in_link = 2;
+	is_not_written(REQUEST, AGENT_NETWORK, n, "agent: NETWORK: rules[0].in_link: no such link");
+	n = sample_network();
+	n->routes_len = AGENT_ROUTES_MAX + 1;
+	is_not_written(REQUEST, AGENT_NETWORK, n, "agent: NETWORK: routes: too long");
+}
+
+/* Routes that lead nowhere need no link. */
+static void a_network_without_links_may_have_unreachable_routes(void **state)
+{
+	AUTO_BUF struct buf b = { 0 };
+	struct agent_network *n = sample_network();
+
+	(void)state;
+	n->links_len = n->addresses_len = n->neighbours_len = n->rules_len = 0;
+	assert_int_equal(agent_request_encode(AGENT_NETWORK, n, &b, NULL), 0);
+	assert_int_equal(agent_request_decode(AGENT_NETWORK, b.data, b.len, &room, NULL), 0);
+	assert_int_equal(room.network.routes_len, 1);
+}
+
+/* ---- The same by hand: what a decoder gets that no encoder writes ---- */
+
+static void a_number_in_the_bytes_is_refused(size_t at, uint32_t value, const char *words)
+{
+	AUTO_BUF struct buf b = { 0 };
+	const struct agent_create c = sample_create();
+	struct err err = { 0 };
+
+	assert_int_equal(agent_request_encode(AGENT_CREATE, &c, &b, NULL), 0);
+	assert_true(at + 4 <= b.len);
+	memcpy(b.data + at, &value, sizeof(value));
+	assert_int_equal(agent_request_decode(AGENT_CREATE, b.data, b.len, &room, &err), -EBADMSG);
+	assert_string_equal(err.msg, words);
+}
+
+static void lengths_that_lie_are_refused(void **state)
+{
+	(void)state;
+	/* id: 4 + "box"; config: 4 + 2; seccomp: 4 + 16; flags; io: 24; storages. */
+	a_number_in_the_bytes_is_refused(0, 0, "agent: CREATE: id: empty");
+	a_number_in_the_bytes_is_refused(0, 1, "agent: CREATE: id: empty");
+	a_number_in_the_bytes_is_refused(0, UINT32_MAX, "agent: CREATE: id: too long");
+	a_number_in_the_bytes_is_refused(0, 1000, "agent: CREATE: id: cut off");
+	a_number_in_the_bytes_is_refused(0, 3, "agent: CREATE: id: not a text");
+	a_number_in_the_bytes_is_refused(0, 5, "agent: CREATE: id: not a text");
+	a_number_in_the_bytes_is_refused(4, 0, "agent: CREATE: id: not a text");
+	a_number_in_the_bytes_is_refused(8, UINT32_MAX, "agent: CREATE: config: too long");
+	a_number_in_the_bytes_is_refused(8, AGENT_REQUEST_MAX, "agent: CREATE: config: cut off");
+	a_number_in_the_bytes_is_refused(14, AGENT_SECCOMP_MAX, "agent: CREATE: seccomp: cut off");
+	a_number_in_the_bytes_is_refused(14, 12, "agent: CREATE: seccomp: not whole");
+	a_number_in_the_bytes_is_refused(62, 65, "agent: CREATE: storages: too long");
+	a_number_in_the_bytes_is_refused(62, 64, "agent: CREATE: storages[2].source: cut off");
+	a_number_in_the_bytes_is_refused(62, 0, "agent: CREATE: 129 bytes are left over");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -248,6 +443,11 @@ int main(void)
 		cmocka_unit_test(a_message_that_is_not_known_is_refused),
 		cmocka_unit_test(every_body_comes_back_as_it_was),
 		cmocka_unit_test(what_is_decoded_points_into_the_bytes),
+		cmocka_unit_test(a_body_above_its_limits_is_not_written),
+		cmocka_unit_test(an_answer_or_event_above_its_limits_is_not_written),
+		cmocka_unit_test(a_network_that_does_not_fit_together_is_not_written),
+		cmocka_unit_test(a_network_without_links_may_have_unreachable_routes),
+		cmocka_unit_test(lengths_that_lie_are_refused),
 		cmocka_unit_test(no_text_is_written_as_an_empty_one),
 	};
 
