@@ -11,6 +11,7 @@
 #include "host/pidfd.h"
 #include "host/rdt.h"
 #include "runtime/container.h"
+#include "runtime/isolation.h"
 #include "runtime/life_hooks.h"
 #include "runtime/store.h"
 
@@ -98,6 +99,23 @@ static void remove_rdt(const struct container *c)
 		log_warning("container %s: %s", c->id, problem.msg);
 }
 
+/* What the class has left elsewhere; who has it (`forget`) looks it up in config.json. */
+static void forget(const struct container *c, const struct oci_spec *spec)
+{
+	const struct isolation_ops *ops;
+	struct oci_spec *loaded = NULL;
+	struct err problem = { 0 };
+
+	if (isolation_ops_get(c->isolation, &ops, &problem) < 0 || !ops->forget)
+		return;
+	if (!spec && container_load_spec(c, &loaded, &problem) < 0) {
+		log_warning("container %s: %s", c->id, problem.msg);
+		return;
+	}
+	ops->forget(c, spec ? spec : loaded);
+	oci_spec_free(loaded);
+}
+
 /* Failing poststop hooks are logged and the delete goes on (runtime-spec runtime.md#lifecycle). */
 static void run_poststop(const struct container *c, const struct oci_spec *spec)
 {
@@ -130,6 +148,7 @@ int container_destroy(struct container *c, const struct oci_spec *spec, struct e
 	if (r < 0)
 		return r;
 	remove_rdt(c);
+	forget(c, spec);
 	run_poststop(c, spec);
 	r = store_remove(c->root_fd, c->id, c->dir_fd, err);
 	if (r == 0)

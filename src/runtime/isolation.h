@@ -93,6 +93,11 @@ struct isolation_ops {
 	/* container_events(); NULL: there are none. */
 	int (*events)(struct container *c, uint32_t mask, container_event_fn *fn, void *arg,
 		      struct err *err);
+	/*
+	 * The container's processes are gone, and it is being deleted: what they may have left
+	 * outside of its directory and cgroups. Problems are logged. NULL: nothing.
+	 */
+	void (*forget)(const struct container *c, const struct oci_spec *spec);
 	/* Close what a process handle owns; the process itself lives on. Accepts an empty one. */
 	void (*process_done)(struct process *process);
 };

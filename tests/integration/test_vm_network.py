@@ -218,3 +218,44 @@ def test_two_machines_do_not_share_a_namespace(runtime, bundle, plain, make_bund
     refused = runtime.run(other, ["true"], check=False, timeout_s=WAIT_S)
     assert refused.returncode != 0 and "another machine's already" in refused.stderr
     assert "caisson0" in plain.sh("ip link")
+
+
+@pytest.mark.skipif(shutil.which("tc") is None, reason="needs tc(8): CAVEATS.md#unit-iproute2")
+def test_a_filter_that_a_machine_left_goes_with_its_container(runtime, bundle, plain):
+    """As an older kernel, which has no links, keeps it."""
+    runtime.run_detached(bundle, timeout_s=WAIT_S)
+    plain.sh("tc qdisc add dev eth0 ingress; tc filter add dev eth0 parent ffff: prio 51721 protocol all "
+             "u32 match u32 0 0 action mirred egress redirect dev caisson0")
+    runtime.call("delete", "--force", bundle.id, timeout_s=WAIT_S)
+
+    assert plain.is_clean()
+
+
+@pytest.mark.skipif(shutil.which("iptables-nft") is None, reason="needs iptables: CAVEATS.md#unit-iproute2")
+def test_the_rules_of_a_sidecar_hold_inside(runtime, bundle, plain):
+    """What a mesh's init container does, by nftables; what comes to port 80 is answered at 7000."""
+    for directory in ("/usr", "/lib", "/lib64", "/etc/alternatives"):
+        if os.path.isdir(directory):
+            bundle.bind(os.path.realpath(directory), directory, "ro")
+    bundle.mount("/run", "tmpfs", "tmpfs")
+    process = runtime.start_run(bundle, [
+        "sh", "-ec", "PATH=$PATH:/usr/sbin; i='iptables-nft -t nat'; $i -N IN; $i -A PREROUTING -p tcp -j IN; "
+        "$i -A IN -p tcp -m multiport --dports 80,81 -j REDIRECT --to-ports 7000; "
+        "$i -A OUTPUT -p tcp -m owner --uid-owner 1337 -j RETURN; $i -A POSTROUTING -o eth0 -j MASQUERADE; "
+        "iptables-nft -A INPUT -m conntrack --ctstate NEW,ESTABLISHED -m comment --comment x -j ACCEPT; "
+        "ip6tables-nft -A INPUT -p tcp --dport 9 -j REJECT; iptables-nft -S INPUT; echo ready; "
+        "echo answer | /bin/busybox nc -l -p 7000"])
+    lines = list(iter(process.read_line, "ready"))
+    assert any("--ctstate NEW,ESTABLISHED" in line for line in lines)
+
+    client = None
+    for _ in range(600):
+        try:
+            client = socket.create_connection(("10.8.0.7", 80), timeout=1)
+            break
+        except OSError:
+            continue
+    with client:
+        assert client.makefile().readline() == "answer\n"
+    process.popen.stdin.close()
+    assert process.wait(WAIT_S) == 0, process.errors

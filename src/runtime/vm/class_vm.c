@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "runtime/container.h"
 #include "runtime/creation.h"
@@ -17,6 +18,7 @@
 #include "runtime/sandbox/waiter.h"
 #include "runtime/vm/describe.h"
 #include "runtime/vm/launch.h"
+#include "runtime/vm/net.h"
 #include "wire/vmm_msg.h"
 
 /* Threads of QEMU (a vCPU each, block I/O), virtiofsd's pool, the supervisor, waiters. */
@@ -227,6 +229,16 @@ static int class_vm_debug(struct container *c, const char *what, struct buf *ret
 		       "debug: \"%.64s\" is none of console, metrics, tasks, mounts, dmesg", what);
 }
 
+/* A namespace that an engine made outlives the machine, and so does a filter in it. */
+static void class_vm_forget(const struct container *c, const struct oci_spec *spec)
+{
+	const char *netns = spec->linux.ns[OCI_NS_NETWORK].path;
+	struct err problem = { 0 };
+
+	if (netns && vm_net_forget(netns, &problem) < 0)
+		log_warning("container %s: %s", c->id, problem.msg);
+}
+
 static void class_vm_process_done(struct process *process)
 {
 	struct handle *h = process->data;
@@ -253,5 +265,6 @@ const struct isolation_ops class_vm = {
 	.update = class_vm_update,
 	.processes = client_processes,
 	.debug = class_vm_debug,
+	.forget = class_vm_forget,
 	.process_done = class_vm_process_done,
 };

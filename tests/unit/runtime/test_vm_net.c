@@ -173,6 +173,33 @@ static int hosts(void)
 	}
 }
 
+/* Without links a filter stays; here tc(8) makes the one of a machine that is gone. */
+static int filters(void)
+{
+	AUTO_VM_NET struct vm_net *n = NULL;
+	struct err err = { 0 };
+	const char *filter = "tc qdisc add dev eth0 ingress && ip tuntap add t0 mode tap && "
+			     "tc filter add dev eth0 parent ffff: prio 51721 protocol all "
+			     "u32 match u32 0 0 action mirred egress redirect dev t0 && "
+			     "ip link del t0";
+
+	if (!run(PAIR "true") || !run(filter))
+		return 1;
+	if (vm_net_forget("/proc/thread-self/ns/net", &err) < 0 || run("tc qdisc | grep ingress"))
+		return 2;
+	/* One that was never taken away does not stand before the next machine. */
+	if (!run(filter))
+		return 3;
+	n = vm_net_take(1, &err);
+	return n && !run("tc filter show dev eth0 ingress | grep -q 'device \\*'") ? 0 : 4;
+}
+
+static void a_filter_that_stayed_is_taken_away(void **state)
+{
+	NEED_ROOT();
+	assert_int_equal(in_child(filters), 0);
+}
+
 static void the_hosts_interfaces_stay_its_own(void **state)
 {
 	int r;
@@ -392,6 +419,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_machine_cannot_have_is_refused_by_name),
 		cmocka_unit_test(a_namespace_is_one_machines),
+		cmocka_unit_test(a_filter_that_stayed_is_taken_away),
 		cmocka_unit_test(the_hosts_interfaces_stay_its_own),
 		cmocka_unit_test(without_interfaces_there_is_nothing_to_do),
 		cmocka_unit_test(what_a_namespace_has_is_told),
