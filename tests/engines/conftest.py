@@ -60,16 +60,16 @@ def pytest_sessionfinish(session, exitstatus):
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what class sentry cannot do, by its row of CAVEATS.md; CAISSON_ENGINE_ALL=1 runs it all the same."""
-    name = os.path.basename(os.environ.get("CAISSON_RUNTIME", ""))
-    if name != "caisson-sentry" or os.environ.get("CAISSON_ENGINE_ALL") == "1":
+    """Skip what a class cannot do, by its row of CAVEATS.md; CAISSON_ENGINE_ALL=1 runs it all the same."""
+    name = os.path.basename(os.environ.get("CAISSON_RUNTIME", "")).removeprefix("caisson-")
+    if name not in ("sentry", "vm") or os.environ.get("CAISSON_ENGINE_ALL") == "1":
         return
-    with open(os.path.join(os.path.dirname(__file__), "caveats-sentry.txt"), encoding="utf-8") as f:
+    with open(os.path.join(os.path.dirname(__file__), "caveats-%s.txt" % name), encoding="utf-8") as f:
         rows = dict(line.split() for line in f if line.strip() and not line.startswith("#"))
     for item in items:
         anchor = rows.get("%s::%s" % (os.path.basename(str(item.fspath)), item.name))
         if anchor:
-            item.add_marker(pytest.mark.skip(reason="class sentry: CAVEATS.md#" + anchor))
+            item.add_marker(pytest.mark.skip(reason="class %s: CAVEATS.md#%s" % (name, anchor)))
 
 
 @pytest.fixture(scope="session")
