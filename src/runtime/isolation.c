@@ -59,6 +59,11 @@ void isolation_add_extras(const struct isolation_ops *ops, const struct containe
 	add(&limits->pids_limit, ops->extra_pids);
 	add(&limits->memory.limit, memory);
 	add(&limits->memory.swap, memory);
+	/* Where there are none, nobody enforces them (or an update leaves them as they are). */
+	if (ops->host_devices && limits->devices_len) {
+		limits->devices = (struct oci_device_rule *)ops->host_devices; /* only read */
+		limits->devices_len = ops->host_devices_len;
+	}
 }
 
 /* Entries of allowed_annotations are names or glob(7) patterns. */

@@ -81,6 +81,12 @@ struct isolation_ops {
 	unsigned int extra_pids;
 	/* Bytes that memory limits of the host's cgroup are higher. NULL: 0. */
 	uint64_t (*extra_memory)(const struct container *c);
+	/*
+	 * What the host's cgroup lets be opened instead of what the container's rules say, for a
+	 * class that has its own processes there alone. NULL: the container's rules.
+	 */
+	const struct oci_device_rule *host_devices;
+	size_t host_devices_len;
 	/* What the cgroup cannot tell, or tells of other processes. NULL: nothing. */
 	void (*stats)(struct container *c, struct cgroup_stats *stats);
 	/* After the cgroups were updated: what is shown inside. NULL: nothing to do. */
@@ -106,7 +112,7 @@ extern const struct isolation_ops class_ns;
 extern const struct isolation_ops class_sentry;
 extern const struct isolation_ops class_vm;
 
-/* What `limits` of the container's cgroup on the host are, with the two extras of its class. */
+/* What `limits` of the container's cgroup on the host are, with the extras of its class. */
 void isolation_add_extras(const struct isolation_ops *ops, const struct container *c,
 			  struct oci_resources *limits);
 

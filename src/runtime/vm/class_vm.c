@@ -251,6 +251,21 @@ static void class_vm_process_done(struct process *process)
 	*process = (struct process)PROCESS_INIT;
 }
 
+/*
+ * The container's devices are the guest's: its rules hold there. On the host supervisor, virtiofsd
+ * and QEMU live in the cgroup, which has each the nodes of its own root directory alone.
+ */
+static const struct oci_device_rule host_devices[] = {
+	{ false, 0, -1, -1, NULL },   { true, 'c', 1, 3, "rw" }, /* /dev/null */
+	{ true, 'c', 1, 9, "r" },				 /* /dev/urandom */
+	{ true, 'c', 5, 0, "rw" },				 /* /dev/tty */
+	{ true, 'c', 5, 2, "rw" },				 /* /dev/ptmx */
+	{ true, 'c', 136, -1, "rw" }, /* /dev/pts: the container's terminal */
+	{ true, 'c', 10, 200, "rw" }, /* /dev/net/tun */
+	{ true, 'c', 10, 232, "rw" }, /* /dev/kvm */
+	{ true, 'c', 10, 238, "rw" }, /* /dev/vhost-net */
+};
+
 const struct isolation_ops class_vm = {
 	.name = "vm",
 	.create = class_vm_create,
@@ -261,6 +276,8 @@ const struct isolation_ops class_vm = {
 	.signal = class_vm_signal,
 	.extra_pids = EXTRA_PIDS,
 	.extra_memory = class_vm_extra_memory,
+	.host_devices = host_devices,
+	.host_devices_len = ARRAY_LEN(host_devices),
 	.stats = class_vm_stats,
 	.update = class_vm_update,
 	.processes = client_processes,
