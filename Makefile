@@ -29,16 +29,16 @@ guest: $(BUILD)/build.ninja ## build kernel and image of class vm (the kernel on
 	@scripts/build-guest $(BUILD)/guest
 	ninja -C $(BUILD) guest/image
 
-run: setup all $(if $(filter vm,$(CLASS)),guest) ## the main job: twenty hostile acts and what stopped each [CLASS=vm; without: the default class]
+run: setup all ## the main job: twenty hostile acts and what stopped each [CLASS=vm; without: the default class]
 	@scripts/run-untrusted $(if $(filter command,$(firstword $(origin CLASS))),--isolation $(CLASS))
 
 check: all ## unit tests, fuzz corpora, layers, headers, sizes (seconds; no root)
 	meson test -C $(BUILD) --print-errorlogs --no-rebuild --quiet
 
-test: setup all guest ## every test
+test: setup all ## every test
 	@scripts/run-tests
 
-soak: setup all guest ## the same tests with full counts
+soak: setup all ## the same tests with full counts
 	@CAISSON_SOAK=1 scripts/run-tests
 
 itest: all ## life cycle suite of one class: make itest CLASS=ns [ARGS="-k create"]
