@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long a start takes, by stages: boot [TYPE [CPUS [MIB [RUNS [WORDS]]]]].
+ * How long a start takes, by stages: boot [TYPE [CPUS [MIB [RUNS [SLOTS [WORDS]]]]]].
  * QMP: from fork to the monitor's greeting; kernel: to the console's first byte; init: to
  * process 1.
  */
@@ -43,7 +43,8 @@ int main(int argc, char **argv)
 		vm.machine.type = argc > 1 ? (enum machine_type)atoi(argv[1]) : MACHINE_MICROVM;
 		vm.machine.cpus = argc > 2 ? (unsigned int)atoi(argv[2]) : 1;
 		vm.machine.memory = (argc > 3 ? (uint64_t)atoi(argv[3]) : 256) << 20;
-		vm.machine.words = argc > 5 ? argv[5] : NULL;
+		vm.machine.slots = argc > 5 ? (unsigned int)atoi(argv[5]) : 0;
+		vm.machine.words = argc > 6 ? argv[6] : NULL;
 		began = now_ms();
 		vm_start(&vm);
 		qmp = await(vm.monitor);
