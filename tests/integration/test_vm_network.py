@@ -182,6 +182,17 @@ def test_names_are_looked_up_where_the_engine_says(runtime, bundle, plain, work_
     assert run(runtime, bundle, "cat /etc/resolv.conf") == "nameserver 10.8.0.53\n"
 
 
+def test_sysctls_of_the_network_are_set_inside(runtime, bundle, plain):
+    """As Podman and containerd ask for them."""
+    bundle.linux["sysctl"] = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 0",
+                              "net.ipv4.conf.eth0.rp_filter": "2"}
+    outside = plain.sh("cat /proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+    out = run(runtime, bundle, "cd /proc/sys/net/ipv4; cat ip_unprivileged_port_start ping_group_range conf/eth0/rp_filter")
+    assert out.split() == ["0", "0", "0", "2"]
+    assert plain.sh("cat /proc/sys/net/ipv4/ip_unprivileged_port_start") == outside != "0\n"
+
+
 def test_a_new_namespace_has_a_loopback_alone(runtime, bundle):
     bundle.namespace("network")
     bundle.all_capabilities()
