@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Class vm: the interfaces of a pod's network namespace are its machine's, and nothing of that stays."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -270,3 +271,37 @@ def test_the_rules_of_a_sidecar_hold_inside(runtime, bundle, plain):
         assert client.makefile().readline() == "answer\n"
     process.popen.stdin.close()
     assert process.wait(WAIT_S) == 0, process.errors
+
+
+CNI = pathlib.Path("/usr/lib/cni")
+
+
+def cni(command, pod, interface, config):
+    """What an engine does with a plugin: ADD or DEL."""
+    env = {"CNI_COMMAND": command, "CNI_CONTAINERID": "it", "CNI_NETNS": pod.path, "CNI_IFNAME": interface,
+           "CNI_PATH": str(CNI), "PATH": os.environ["PATH"]}
+    config = {"cniVersion": "0.4.0", "name": f"net-{interface}", **config}
+    done = subprocess.run([CNI / config["type"]], input=json.dumps(config), env=env, capture_output=True, text=True,
+                          timeout=WAIT_S, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(not (CNI / "bridge").exists(), reason="needs CNI plugins: CAVEATS.md#unit-iproute2")
+def test_interfaces_of_cni_plugins(runtime, bundle, pod, work_dir):
+    """bridge with both families, and ptp, whose gateway is in no network of the pod's."""
+    bridge = {"type": "bridge", "bridge": "cni-it0", "isDefaultGateway": True, "ipam": {
+        "type": "host-local", "dataDir": str(work_dir / "ipam"),
+        "ranges": [[{"subnet": "10.11.0.0/24"}], [{"subnet": "fd00:11::/64"}]]}}
+    ptp = {"type": "ptp", "ipam": {"type": "host-local", "dataDir": str(work_dir / "ipam"), "subnet": "10.12.0.0/24",
+                                   "routes": [{"dst": "10.77.0.0/16"}]}}
+    pod.outer.append("cni-it0")
+    cni("ADD", pod, "eth0", bridge)
+    cni("ADD", pod, "net1", ptp)
+
+    out = run(runtime, bundle, "for a in 10.11.0.1 fd00:11::1 10.12.0.1; do ping -c 1 -W 30 $a; done; ip route")
+    assert out.count(" 0% packet loss") == 3
+    assert "default via 10.11.0.1 dev eth0" in out and "10.77.0.0/16 via 10.12.0.1 dev net1" in out
+    assert pod.is_clean()
+    cni("DEL", pod, "net1", ptp)
+    cni("DEL", pod, "eth0", bridge)
+    assert "eth0" not in pod.sh("ip link")
