@@ -285,8 +285,8 @@ class Runtime:
         return self.call("ps", *flags, name_of(bundle), **options)
 
     def inside(self, bundle):
-        """The processes of a container: the host's pids, of class sentry those inside."""
-        if self.isolation == "sentry":
+        """The processes of a container: the host's pids, of classes sentry and vm those inside."""
+        if self.isolation in ("sentry", "vm"):
             return set(self.ps(bundle, "--format", "json").json or [])
         return cgroups.pids(bundle.linux.cgroups_path)
 
