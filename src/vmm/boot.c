@@ -37,7 +37,9 @@ static void refused(struct vm *vm, enum agent_call call, int error, const char *
 	struct err err = { 0 };
 
 	/* Of the container itself the sentence is the user's. */
-	if (call == AGENT_CREATE || call == AGENT_START)
+	if (!text[0])
+		(void)err_sys(&err, error, "agent: %s", agent_call_name(call));
+	else if (call == AGENT_CREATE || call == AGENT_START)
 		(void)err_set(&err, error, "%s", text);
 	else
 		(void)err_set(&err, error, "agent: %s: %s", agent_call_name(call), text);

@@ -19,6 +19,8 @@
 
 #define OWN_CALLS 8u /* of AGENT_PENDING_MAX, for what cannot wait */
 
+#define OOM_LOGGED 8u /* a guest does not fill the log */
+
 /*
  * A timer that fires so much too late was not asleep but stopped (the freezer, a suspended host):
  * the guest was, too.
@@ -224,7 +226,7 @@ static void on_event(void *arg, enum agent_event event, const void *body, size_t
 	if (agent_event_decode(event, body, len, &e, &err) == 0) {
 		if (event == AGENT_EXITED)
 			(void)process_on_exited(c->vm, &e.exited, &err);
-		else
+		else if (c->counts.oom_kills++ < OOM_LOGGED)
 			log_warning("container %s: the kernel of its machine had too little "
 				    "memory and has killed a process",
 				    c->vm->id);

@@ -48,6 +48,6 @@ void channel_disown(struct channel *c, const void *arg);
 
 /* What has gone over it, for metrics. */
 struct channel_counts {
-	uint64_t calls, answers, events, frames_in, bytes_in;
+	uint64_t calls, answers, events, oom_kills, frames_in, bytes_in;
 };
 const struct channel_counts *channel_counts(const struct channel *c);

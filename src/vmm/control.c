@@ -288,7 +288,7 @@ int control_start(struct vm *vm, struct err *err)
 	return 0;
 }
 
-void control_flush(struct vm *vm, int code)
+void control_flush(struct vm *vm, int code, const char *sentence)
 {
 	struct client *c;
 
@@ -299,7 +299,9 @@ void control_flush(struct vm *vm, int code)
 		if (c->waits)
 			client_send(c, &(struct sentry_reply){ .type = SENTRY_WAIT, .value = code },
 				    NULL, 0);
-		if (c->process)
+		if (c->busy)
+			client_answer(c, 0, -ESRCH, sentence);
+		else if (c->process)
 			client_send(c,
 				    &(struct sentry_reply){ .type = SENTRY_EXITED,
 							    .value = VM_EXIT_LOST },

@@ -14,5 +14,5 @@ struct vm;
 int control_start(struct vm *vm, struct err *err);
 /* The agent can be asked again. */
 void control_go_on(struct vm *vm);
-/* The end: who waits is told the code. */
-void control_flush(struct vm *vm, int code);
+/* The end: who waits is told the code, who has asked the sentence. */
+void control_flush(struct vm *vm, int code, const char *sentence);

@@ -14,6 +14,8 @@
 /* A channel that ends is heard before the process that had its other end is reaped. */
 #define BEHIND_MS 500
 
+#define GONE "container not running"
+
 static struct {
 	bool failed;
 	struct err why; /* of the first that failed */
@@ -37,7 +39,7 @@ static void conclude(struct vm *vm, const struct err *sentence)
 	report_say(SENTRY_REPORT_FAILED, sentence);
 	if (!booting)
 		log_error("container %s: %s", vm->id, sentence->msg);
-	control_flush(vm, VM_EXIT_LOST);
+	control_flush(vm, VM_EXIT_LOST, sentence->msg);
 	loop_quit(vm->loop, booting ? VM_EXIT_BOOT : VM_EXIT_LOST);
 }
 
@@ -45,8 +47,9 @@ static void conclude(struct vm *vm, const struct err *sentence)
  */
 static void conclude_late(struct vm *vm, const struct err *sentence)
 {
+	report_say(SENTRY_REPORT_FAILED, sentence);
 	log_error("container %s: after its end: %s", vm->id, sentence->msg);
-	control_flush(vm, vm->code);
+	control_flush(vm, vm->code, GONE);
 	loop_quit(vm->loop, vm->code);
 }
 
@@ -115,7 +118,7 @@ static void on_deleted(void *arg, int error, const void *answer)
 	if (error)
 		log_warning("container %s: DELETE in its machine: %s", vm->id,
 			    (const char *)answer);
-	control_flush(vm, vm->code);
+	control_flush(vm, vm->code, GONE);
 	loop_quit(vm->loop, vm->code);
 }
 

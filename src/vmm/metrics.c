@@ -58,6 +58,8 @@ void metrics_show(const struct vm *vm, struct buf *b)
 	show(b, "agent_calls_total", "counter", "Calls of the agent.", n->calls);
 	show(b, "agent_answers_total", "counter", "Its answers.", n->answers);
 	show(b, "agent_events_total", "counter", "What it told unasked.", n->events);
+	show(b, "oom_kills_total", "counter", "Processes that the guest's kernel has killed.",
+	     n->oom_kills);
 	show(b, "stream_frames_total", "counter", "Frames of output that came.", n->frames_in);
 	show(b, "stream_bytes_total", "counter", "Bytes of output that came.", n->bytes_in);
 	show(b, "console_bytes_total", "counter", "What the guest's kernel said.",

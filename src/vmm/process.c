@@ -291,7 +291,7 @@ static void ask_kill(struct process *p)
 
 int process_set_pid(struct process *p, int32_t pid, struct err *err)
 {
-	if (pid <= 1 || process_find(p->vm, pid))
+	if (pid <= 0 || process_find(p->vm, pid))
 		return err_set(err, -EPROTO, "the agent calls a new process %d", pid);
 	p->pid = pid;
 	if (p->kill)

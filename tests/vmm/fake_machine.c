@@ -20,8 +20,8 @@
  *   late-end       tells EXITED before the END of the output
  *   stranger       tells the end of a process that nobody made
  *   twice          tells EXITED twice
- *   pid            calls every process 1
  *   garbage:CALL   its answer is not one
+ *   lie:NAME       the agent is $LYING_AGENT (vm/lies.h)
  */
 #include <errno.h>
 #include <poll.h>
@@ -224,7 +224,7 @@ static void create(uint32_t serial, enum agent_call call, const char *id,
 {
 	static int32_t next = FIRST_PID;
 	struct fake_process *p = processes;
-	struct agent_pid pid = { .pid = str_eq(mode, "pid") ? 1 : next++ };
+	struct agent_pid pid = { .pid = next++ };
 
 	while (p < processes + PROCESSES_MAX && p->pid)
 		p++;
@@ -425,6 +425,19 @@ static void serve_monitor(void)
 	}
 }
 
+/* It does not take the machine along when it goes. */
+static void hire_liar(const char *lie)
+{
+	if (fork() == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)execl(getenv("LYING_AGENT"), "lying-agent", "4", lie, NULL);
+		_exit(97);
+	}
+	(void)close(AGENT);
+	for (;;)
+		serve_monitor();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct mux_ops ops = { .hello = on_hello,
@@ -437,9 +450,11 @@ int main(int argc, char **argv)
 	mode = argc > 1 ? argv[1] : "honest";
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)signal(SIGPIPE, SIG_IGN);
-	must(mux_new(AGENT, MUX_AGENT, &ops, NULL, &mux) == 0, "mux_new");
 	dprintf(MONITOR, "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n");
 	dprintf(CONSOLE, "[    0.1] fake kernel\r\n");
+	if (str_after(mode, "lie:"))
+		hire_liar(str_after(mode, "lie:"));
+	must(mux_new(AGENT, MUX_AGENT, &ops, NULL, &mux) == 0, "mux_new");
 	for (;;) {
 		struct pollfd p[] = { { .fd = MONITOR, .events = POLLIN },
 				      { .fd = mux_fd(mux), .events = mux_events(mux) } };

@@ -20,7 +20,8 @@ struct harness {
 	const char *script; /* what the first process does; NULL: "hold" */
 	uint32_t boot_ms;   /* 0: PATIENCE_MS */
 	uint32_t flags;
-	bool terminal; /* 0, 1, 2 are `pty` */
+	bool impatient; /* the limits are those of a guest that is not emulated */
+	bool terminal;	/* 0, 1, 2 are `pty` */
 	bool with_network;
 	/* Ours afterwards. */
 	pid_t pid;
@@ -51,7 +52,9 @@ size_t harness_read(int fd, char *bytes, size_t size, const char *until);
 
 /* ---- A client of the control server ---- */
 
+/* -1: nobody listens any more. */
 int client_open(const struct harness *h);
+/* Whether anybody hears it, the reply tells. */
 void client_say(int sock, const struct sentry_request *request, const void *tail, size_t len,
 		const int *fds, size_t fds_len);
 /* The next reply; bytes behind it, NUL-terminated, into text (may be NULL). false: the end. */
