@@ -202,7 +202,7 @@ static int on_start(void *arg, pid_t pid, struct err *err)
 					 .id = cr->c->id,
 					 .status = OCI_CREATED,
 					 .pid = pid,
-					 .bundle = AGENT_TOP,
+					 .bundle = cr->call->bundle,
 					 .annotations = cr->spec.annotations };
 	AUTO_BUF struct buf text = { 0 };
 	struct hooks_io io = { .out_fd = -EBADF, .err_fd = -EBADF };

@@ -222,6 +222,7 @@ static const struct field create_fields[] = {
 	FLAGS(agent_create, seccomp_flags, SECCOMP_FLAGS),
 	STRUCT(agent_create, io, io, NULL),
 	LIST(agent_create, storages, AGENT_STORAGES_MAX, storage),
+	TEXT(agent_create, bundle, 1, AGENT_PATH_MAX),
 };
 TABLE(create);
 
@@ -395,7 +396,7 @@ TABLE(exited);
 SIZE_IS(container, 8);
 SIZE_IS(io, 24);
 SIZE_IS(storage, 48);
-SIZE_IS(create, 3152);
+SIZE_IS(create, 3160);
 SIZE_IS(exec, 80);
 SIZE_IS(pid, 4);
 SIZE_IS(signal, 24);

@@ -159,6 +159,7 @@ struct agent_create {
 	struct agent_io io;
 	struct agent_storage storages[AGENT_STORAGES_MAX];
 	uint32_t storages_len;
+	const char *bundle; /* what startContainer hooks are told: its path at the host */
 };
 
 struct agent_exec {

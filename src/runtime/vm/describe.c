@@ -230,7 +230,9 @@ static int make_guest(const struct describe_vm *d, struct guest_spec *g, struct 
 	take_linux(&from->linux, &g->spec.linux);
 	take_names(g, from);
 	g->spec.hooks = (struct oci_hooks){ .start_container = from->hooks.start_container };
-	g->spec.annotations = (struct oci_kvs){ 0 };
+	/* Of the state that these hooks get. */
+	if (g->spec.hooks.start_container.len == 0)
+		g->spec.annotations = (struct oci_kvs){ 0 };
 	if (str_printf(&g->cgroup, CGROUP_PREFIX "%s", d->id) < 0)
 		return err_sys(err, -ENOMEM, "linux.cgroupsPath");
 	g->spec.linux.cgroups_path = g->cgroup;
@@ -275,6 +277,7 @@ static int encode_create(const struct describe_vm *d, struct buf *ret, struct er
 	create->id = d->id;
 	create->config = (struct agent_bytes){ config.data, (uint32_t)config.len };
 	create->io = io_of(d);
+	create->bundle = d->bundle;
 	for (uint32_t i = 0; i < d->share->storages_len; i++)
 		create->storages[create->storages_len++] = d->share->storages[i];
 	return agent_request_encode(AGENT_CREATE, create, ret, err);

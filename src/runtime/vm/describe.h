@@ -23,6 +23,7 @@ int describe_vm_check_process(const struct oci_spec *spec, struct err *err);
 
 struct describe_vm {
 	const char *id;
+	const char *bundle; /* of a container; NULL of exec */
 	const struct oci_spec *spec;
 	const struct seccomp_program *seccomp; /* NULL: none */
 	const struct share *share;

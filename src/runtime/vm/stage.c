@@ -176,6 +176,7 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 {
 	const struct creation *cr = l->box.cr;
 	const struct describe_vm d = { .id = cr->c->id,
+				       .bundle = cr->c->bundle,
 				       .spec = &cr->spec,
 				       .seccomp = &cr->seccomp,
 				       .share = &p->share,

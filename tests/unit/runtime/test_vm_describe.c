@@ -151,7 +151,8 @@ static void what_the_host_has_done_is_not_in_the_text(void **state)
 	     "\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"network\",\"path\":\"/run/n\"}]}}");
 	spec = described(&g, &bytes);
 	assert_string_equal(spec->root.path, "/run/caisson/share/rootfs");
-	assert_int_equal(spec->annotations.len, 0);
+	/* The hook that runs inside gets a state with them. */
+	assert_int_equal(spec->annotations.len, 1);
 	assert_int_equal(spec->hooks.prestart.len + spec->hooks.poststop.len, 0);
 	assert_string_equal(spec->hooks.start_container.items[0].path, "/inside");
 	assert_string_equal(spec->linux.cgroups_path, "/caisson/box");
@@ -177,7 +178,7 @@ static void sources_of_mounts_are_the_guests_paths(void **state)
 	struct given g;
 
 	(void)state;
-	give(&g, HEAD PROC "\"mounts\":["
+	give(&g, HEAD PROC "\"annotations\":{\"secret\":\"x\"},\"mounts\":["
 			   "{\"destination\":\"/a\",\"source\":\"/srv/a\",\"options\":[\"rbind\","
 			   "\"ro\",\"idmap\",\"src-nofollow\"]},"
 			   "{\"destination\":\"/b\",\"type\":\"tmpfs\",\"options\":[\"size=1m\","
@@ -190,6 +191,7 @@ static void sources_of_mounts_are_the_guests_paths(void **state)
 	g.share.mounts[2] =
 		(struct share_mount){ SHARE_TREE, strdup("/run/caisson/share/2"), true };
 	spec = described(&g, &bytes);
+	assert_int_equal(spec->annotations.len, 0);
 	assert_string_equal(spec->mounts[0].source, "/run/caisson/share/0");
 	assert_int_equal(spec->mounts[0].options.len, 3);
 	assert_string_equal(spec->mounts[0].options.items[2], "src-nofollow");
