@@ -5,8 +5,10 @@
 #include <inttypes.h>
 #include <linux/kvm.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -174,6 +176,27 @@ static int make_channels(struct trial *t)
 	return r;
 }
 
+/* Where the caller has no rights, those of its own user namespace, as the runtime takes them. */
+static int become_root(struct err *err)
+{
+	const unsigned int uid = geteuid(), gid = getegid();
+	char uids[32], gids[32];
+	int r;
+
+	if (uid == 0)
+		return 0;
+	(void)snprintf(uids, sizeof(uids), "0 %u 1", uid);
+	(void)snprintf(gids, sizeof(gids), "0 %u 1", gid);
+	if (unshare(CLONE_NEWUSER) < 0)
+		return err_sys(err, -errno, "a user namespace for QEMU");
+	r = fd_write_file(AT_FDCWD, "/proc/self/setgroups", "deny");
+	if (r == 0)
+		r = fd_write_file(AT_FDCWD, "/proc/self/gid_map", gids);
+	if (r == 0)
+		r = fd_write_file(AT_FDCWD, "/proc/self/uid_map", uids);
+	return r < 0 ? err_sys(err, r, "a user namespace for QEMU: its ids") : 0;
+}
+
 static int start_trial(struct trial *t, const struct probe_plan *plan, struct err *err)
 {
 	const struct machine machine = { .accel = MACHINE_KVM,
@@ -197,7 +220,8 @@ static int start_trial(struct trial *t, const struct probe_plan *plan, struct er
 	if (t->pid < 0)
 		return err_sys(err, -errno, "probe KVM: fork");
 	if (t->pid == 0) {
-		(void)qemu_become(&qemu, &failure);
+		if (become_root(&failure) == 0)
+			(void)qemu_become(&qemu, &failure);
 		(void)fd_write_all(t->words[1], failure.msg, strlen(failure.msg));
 		_exit(1);
 	}
@@ -298,8 +322,9 @@ static int make_key(const struct probe_plan *plan, struct buf *b)
 
 	if (r < 0)
 		return r;
-	(void)buf_printf(b, "%.*s %u:%u", (int)strcspn(boot.data, "\n"), boot.data, plan->uid,
-			 plan->gid);
+	/* Any user but root is like the others. */
+	(void)buf_printf(b, "%.*s %u:%d", (int)strcspn(boot.data, "\n"), boot.data, geteuid(),
+			 plan->uid != 0);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		struct stat st;
 
@@ -341,6 +366,15 @@ static void remember(const char *path, struct buf *key, const struct probe *prob
 			 probe->reason);
 	if (!buf_error(key))
 		(void)fd_replace_file(AT_FDCWD, path, key->data, key->len, 0600);
+}
+
+const char *probe_memory(char path[static PATH_MAX])
+{
+	const char *dir = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
+
+	if (!dir || *dir != '/' || snprintf(path, PATH_MAX, "%s/caisson-kvm", dir) >= PATH_MAX)
+		return NULL;
+	return path;
 }
 
 int hypervisor_probe(const struct probe_plan *plan, struct probe *ret, struct err *err)

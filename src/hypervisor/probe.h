@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -32,10 +34,17 @@ struct probe {
 	bool remembered;
 };
 
+#define PROBE_LIMIT_MS 12000
+
+/*
+ * Where all that ask for one user keep their verdict: below /run, or the user's own runtime
+ * directory. NULL: there is none.
+ */
+const char *probe_memory(char path[static PATH_MAX]);
+
 /*
  * Takes up to PROBE_LIMIT_MS, once per boot of the host; without /dev/kvm no time at all. A verdict
  * that cannot be kept is none the worse. Clones; reaps only what it has cloned. -errno: no verdict
  * (no memory, no process); never for what KVM does.
  */
-#define PROBE_LIMIT_MS 12000
 int hypervisor_probe(const struct probe_plan *plan, struct probe *ret, struct err *err);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "hypervisor/probe.h"
 #include "hypervisor/qemu.h"
 #include "hypervisor/tsc.h"
 #include "runtime/container.h"
@@ -82,19 +83,45 @@ static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
 	return r < 0 ? r : sandbox_launch_open(&l->box, cr, err);
 }
 
+/*
+ * "auto" is KVM where it has run our kernel since the host booted; which is known for all roots of
+ * the runtime, as it has nothing to do with containers.
+ */
+static int choose_accel(struct launch_vm *l, struct err *err)
+{
+	char memory[PATH_MAX];
+	const struct probe_plan plan = { .program = l->qemu,
+					 .kernel = l->kernel,
+					 .uid = l->box.ids.guest,
+					 .gid = l->box.ids.guest,
+					 .memory = probe_memory(memory) };
+	struct probe probe = { .accel = MACHINE_KVM };
+	int r = 0;
+
+	if (!l->config.try_kvm)
+		probe.accel = MACHINE_TCG;
+	if (l->config.try_kvm && !l->config.only_kvm)
+		r = hypervisor_probe(&plan, &probe, err);
+	if (r == 0 && *probe.reason)
+		log_debug("class vm: machines are emulated in software: %s", probe.reason);
+	l->accel = probe.accel;
+	return r < 0 ? err_prefix(err, r, "class vm") : 0;
+}
+
 int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 {
 	AUTO(launch_done) struct launch_vm l = LAUNCH_INIT;
 	const struct oci_namespace *net = &cr->spec.linux.ns[OCI_NS_NETWORK];
-	const int r = prepare(&l, cr, err);
+	int r = prepare(&l, cr, err);
 
+	if (r == 0)
+		r = choose_accel(&l, err);
 	if (r < 0)
 		return r;
 	if (!net->set)
 		log_warning("class vm: a machine has no part in the host's network namespace; the "
 			    "container has a loopback device alone");
 	l.box.unshare = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (net->path ? 0 : CLONE_NEWNET);
-	l.accel = l.config.only_kvm ? MACHINE_KVM : MACHINE_TCG;
 	l.tsc_khz = hypervisor_tsc_khz();
 	return sandbox_launch_run(&l.box, stage_vm, &l, ret, err);
 }
