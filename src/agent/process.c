@@ -36,6 +36,8 @@ int process_stdio_open(const struct agent_io *io, struct process_stdio *ret, str
 		}
 		ret->theirs[i] = pair[i == 0 ? 0 : 1];
 		ret->ours[i] = pair[i == 0 ? 1 : 0];
+		/* Of our end alone: a pump is fastest so (wire/pump.h). */
+		(void)fcntl(ret->ours[i], F_SETFL, O_NONBLOCK);
 	}
 	return 0;
 }
@@ -173,6 +175,7 @@ static int add_terminal(struct process *p, const struct agent_io *io, int master
 	AUTO_CLOSE int first = master;
 	int r;
 
+	(void)fcntl(first, F_SETFL, O_RDWR | O_NONBLOCK);
 	p->master = fcntl(first, F_DUPFD_CLOEXEC, 3);
 	if (io->in && io->in != io->out)
 		second = fcntl(first, F_DUPFD_CLOEXEC, 3);
