@@ -117,6 +117,12 @@ int boot_prepare(struct err *err)
 		r = delegate_controllers(err);
 	if (r == 0)
 		r = netdev_loopback_up(err);
+	/*
+	 * What a container takes is limited by its cgroup. The kernel's guess would refuse one
+	 * allocation above the memory of a small machine where a large host grants it.
+	 */
+	if (r == 0)
+		r = fd_write_file(AT_FDCWD, "/proc/sys/vm/overcommit_memory", "1");
 	return r;
 }
 

@@ -95,6 +95,17 @@ def test_exec_in_a_paused_container_exits_255(runtime, running):
     exec_refused(runtime, runtime.exec(running, ["true"], check=False, timeout_s=5), "paused")
 
 
+@pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)
+@pytest.mark.classes("ns", "vm")
+def test_command_that_takes_more_memory_than_the_container_may_is_killed(runtime, bundle):
+    """Not refused: a machine as small as its container would guess that there is not so much."""
+    bundle.linux.resources.memory.limit = 32 << 20
+    runtime.run_detached(bundle)
+
+    assert runtime.exec(bundle, ["testinit", "memory", str(256 << 20)], check=False).returncode == 137
+    assert runtime.status(bundle) == "running"
+
+
 @pytest.mark.layouts("v1", "hybrid")
 @pytest.mark.beyond("crun", reason="no --ignore-paused")
 def test_ignore_paused_lets_exec_wait_for_the_thaw(runtime, running):
