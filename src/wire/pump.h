@@ -45,7 +45,7 @@ typedef void pump_done_fn(void *arg, struct pump *pump);
 int pump_new(struct loop *loop, struct mux *mux, uint32_t stream, int fd,
 	     enum pump_direction direction, pump_done_fn *done, void *arg, struct pump **ret,
 	     struct err *err);
-/* Closes descriptor and stream. Accepts NULL. */
+/* Closes descriptor and stream; before loop and mux are freed. Accepts NULL. */
 void pump_free(struct pump *pump);
 uint32_t pump_stream(const struct pump *pump);
 int pump_fd(const struct pump *pump); /* -EBADF once it was closed */

@@ -1054,6 +1054,93 @@ static void a_pipe_or_a_port_serves_as_well_as_a_socket(void **state)
 	mux_free(NULL);
 }
 
+static uint32_t next_random(uint32_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+static uint32_t sum_of(uint32_t sum, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		sum = sum * 31 + (uint8_t)bytes[i];
+	return sum;
+}
+
+/* What one end has sent, to compare with what the other got. */
+struct account {
+	size_t len;
+	uint32_t sum;
+};
+
+static void send_some(struct end *e, struct account *a, const char *bytes, size_t len)
+{
+	const ssize_t n = mux_send(e->mux, 5, bytes, len);
+
+	assert_true(n >= 0);
+	a->len += (size_t)n;
+	a->sum = sum_of(a->sum, bytes, (size_t)n);
+}
+
+/* Sockets that take a few bytes at a time tear frames everywhere, on both ways at once. */
+static void all_comes_whole_through_a_narrow_socket(void **state)
+{
+	static char bytes[200000];
+	struct world *w = both();
+	struct account from_host = { 0 }, from_agent = { 0 };
+	const int narrow = 1; /* the kernel takes its minimum */
+	uint32_t random = 1, serial;
+	int asked = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)next_random(&random);
+	w->host.use_up = w->agent.use_up = true;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(setsockopt(mux_fd(i ? w->host.mux : w->agent.mux), SOL_SOCKET,
+					    SO_SNDBUF, &narrow, sizeof(narrow)),
+				 0);
+	assert_int_equal(mux_open(w->host.mux, 5), 0);
+	assert_int_equal(mux_open(w->agent.mux, 5), 0);
+	for (int i = 0; i < 4000; i++) {
+		const uint32_t at = next_random(&random) % 1000;
+		const size_t len = next_random(&random) % (i % 50 ? 3000 : 190000);
+
+		switch (next_random(&random) % 4) {
+		case 0:
+			send_some(&w->host, &from_host, bytes + at, len);
+			break;
+		case 1:
+			send_some(&w->agent, &from_agent, bytes + at, len);
+			break;
+		case 2:
+			if (mux_ask(w->host.mux, AGENT_DEBUG, bytes + at, len, &serial, NULL) == 0)
+				asked++;
+			break;
+		default:
+			for (uint32_t n = next_random(&random) % 4; n > 0; n--) {
+				assert_true(ready(w, &w->host) >= 0);
+				assert_true(ready(w, &w->agent) >= 0);
+			}
+		}
+		if (w->agent.requests > w->agent.answers) {
+			w->agent.answers = w->agent.requests;
+			assert_int_equal(mux_answer(w->agent.mux, w->agent.serial, AGENT_DEBUG, 0,
+						    bytes, len),
+					 0);
+		}
+	}
+	assert_int_equal(turn(w), 0);
+	assert_int_equal(w->agent.requests, asked);
+	assert_true(asked > 10 && from_host.len > 1000000 && from_agent.len > 1000000);
+	assert_int_equal(w->agent.data_len, from_host.len);
+	assert_int_equal(w->agent.data_sum, from_host.sum);
+	assert_int_equal(w->host.data_len, from_agent.len);
+	assert_int_equal(w->host.data_sum, from_agent.sum);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, finish)
@@ -1085,6 +1172,7 @@ int main(void)
 		T(a_stream_ends_once_and_says_why),
 		T(a_stream_that_nobody_reads_does_not_stop_another),
 		T(whoever_polls_is_told_when_there_is_something_to_write),
+		T(all_comes_whole_through_a_narrow_socket),
 		T(a_pipe_or_a_port_serves_as_well_as_a_socket),
 	};
 
