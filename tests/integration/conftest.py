@@ -53,7 +53,8 @@ def skip_reason(item, kind):
     """What is missing here and in which row of CAVEATS.md it stands, or None."""
     classes = item.get_closest_marker("classes")
     if classes and ISOLATION not in classes.args:
-        return f"class {ISOLATION}: CAVEATS.md#{classes.kwargs['caveat']}"
+        row = classes.kwargs.get(f"{ISOLATION}_caveat", classes.kwargs["caveat"])
+        return f"class {ISOLATION}: CAVEATS.md#{row}"
     for marker in item.iter_markers("beyond"):
         if kind in marker.args and cgroups.layout() in marker.kwargs.get("layouts", cgroups.LAYOUTS):
             return f"stand-in {kind}: {marker.kwargs.get('reason', 'our contract differs')}"

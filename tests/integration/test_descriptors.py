@@ -43,12 +43,14 @@ def test_only_the_three_streams_are_open_after_create_and_start(runtime, bundle,
     assert sorted(runtime.outputs[bundle.id].report["fds"]) == ["0", "1", "2"]
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-descriptors")
 def test_preserve_fds_passes_as_many_as_it_says(runtime, bundle, pipes):
     report = runtime.run(bundle, REPORT, "--preserve-fds", "2", fds=pipes).report
 
     assert sorted(report["fds"]) == ["0", "1", "2", "3", "4"]
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-descriptors")
 @pytest.mark.parametrize("number,text", [(3, "one"), (4, "two"), (5, "three")])
 def test_preserved_descriptors_keep_their_numbers(runtime, bundle, pipes, number, text):
     result = runtime.run(bundle, ["testinit", "fd", number], "--preserve-fds", "3", fds=pipes)
@@ -56,6 +58,7 @@ def test_preserved_descriptors_keep_their_numbers(runtime, bundle, pipes, number
     assert result.stdout == text
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-descriptors")
 def test_preserve_fds_works_for_create(runtime, bundle, pipes):
     bundle.process.args = ["testinit", "fd", "3"]
 
@@ -82,6 +85,7 @@ def test_malformed_count_is_refused(runtime, bundle, value):
     assert runtime.container_ids() == []
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-descriptors")
 @pytest.mark.beyond("crun", reason="loses LISTEN_FDS")
 def test_listen_fds_pass_with_their_variables(runtime, bundle, pipes):
     report = runtime.run(bundle, REPORT, fds=pipes[:2], env={"LISTEN_FDS": "2"}).report
@@ -90,6 +94,7 @@ def test_listen_fds_pass_with_their_variables(runtime, bundle, pipes):
     assert "LISTEN_FDS=2" in report["env"] and "LISTEN_PID=1" in report["env"]
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-descriptors")
 def test_listen_fds_and_preserve_fds_add_up(runtime, bundle, pipes):
     report = runtime.run(bundle, REPORT, "--preserve-fds", "1", fds=pipes, env={"LISTEN_FDS": "2"}).report
 
@@ -135,6 +140,7 @@ def manager(work_dir):
     thread.stop()
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-sockets")
 @pytest.mark.beyond("crun", reason="never stops waiting")
 def test_ready_of_the_program_reaches_the_service_manager(runtime, bundle, manager):
     process = runtime.start_run(bundle, ["sh", "-c", "testinit notify READY=1; sleep 1000"],
@@ -145,6 +151,7 @@ def test_ready_of_the_program_reaches_the_service_manager(runtime, bundle, manag
     process.wait()
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-sockets")
 @pytest.mark.beyond("crun", reason="never stops waiting")
 def test_detached_run_tells_the_service_manager_the_main_pid(runtime, bundle, manager):
     runtime.run_detached(bundle, ["sh", "-c", "testinit notify READY=1; sleep 1000"],
@@ -161,6 +168,7 @@ def test_start_waits_for_nobody_without_a_manager(runtime, bundle):
     assert not [e for e in env if e.startswith("NOTIFY_SOCKET")]
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-sockets")
 @pytest.mark.beyond("crun", reason="hands the socket itself on")
 def test_only_known_notifications_pass(runtime, bundle, manager):
     process = runtime.start_run(bundle, ["sh", "-c", "testinit notify EVIL=1; testinit notify READY=1; sleep 1000"],

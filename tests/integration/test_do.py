@@ -115,6 +115,7 @@ def test_malformed_volume_is_refused(do, value):
     assert result.returncode == 1 and result.stderr
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-do-network")
 def test_there_is_no_network_by_default(do):
     links = do(["ls", "/sys/class/net"]).stdout.split()
     assert links in ([], ["lo"])
@@ -126,6 +127,7 @@ def test_there_is_no_network_by_default(do):
     assert result.returncode != 0
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-do-network")
 def test_network_host_reaches_the_callers_network(do):
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

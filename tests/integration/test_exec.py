@@ -284,7 +284,7 @@ def test_process_file_sets_the_descriptor_limit(runtime, running):
     assert runtime.call("exec", "--process", path, running.id).report["rlimits"]["RLIMIT_NOFILE"] == [66, 77]
 
 
-@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
+@pytest.mark.classes("ns", caveat="sentry-host-view", vm_caveat="vm-host-view")
 def test_process_file_detached_as_the_shim_calls_it(runtime, running):
     path = process_file(running, args=["sleep", "1000"])
     pid_file = running.path / "exec.pid"
@@ -320,7 +320,7 @@ def test_detached_exec_returns_while_the_command_runs(runtime, running, flag):
     assert pid in cgroups.pids(running.linux.cgroups_path)
 
 
-@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
+@pytest.mark.classes("ns", caveat="sentry-host-view", vm_caveat="vm-host-view")
 def test_command_joins_all_namespaces_of_the_container(runtime, running):
     report = runtime.exec(running, REPORT).report
     pid = runtime.state(running).pid
@@ -331,7 +331,7 @@ def test_command_joins_all_namespaces_of_the_container(runtime, running):
     assert report["pid"] > 1
 
 
-@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
+@pytest.mark.classes("ns", caveat="sentry-host-view", vm_caveat="vm-host-view")
 def test_command_joins_every_cgroup_of_the_container(runtime, running):
     report = runtime.exec(running, REPORT).report
     pid = runtime.state(running).pid
@@ -342,7 +342,7 @@ def test_command_joins_every_cgroup_of_the_container(runtime, running):
 
 @pytest.mark.layouts("v1", "hybrid")
 @pytest.mark.beyond("crun", reason="another form of --cgroup")
-@pytest.mark.classes("ns", "vm", caveat="sentry-one-cgroup")
+@pytest.mark.classes("ns", caveat="sentry-one-cgroup", vm_caveat="vm-one-cgroup")
 def test_cgroup_flag_puts_the_command_into_a_sub_cgroup(runtime, running):
     path = running.linux.cgroups_path
     for top in cgroups.hierarchies():
@@ -359,7 +359,7 @@ def test_cgroup_flag_puts_the_command_into_a_sub_cgroup(runtime, running):
 
 @pytest.mark.layouts("v1", "hybrid")
 @pytest.mark.beyond("crun", reason="another form of --cgroup")
-@pytest.mark.classes("ns", "vm", caveat="sentry-one-cgroup")
+@pytest.mark.classes("ns", caveat="sentry-one-cgroup", vm_caveat="vm-one-cgroup")
 def test_cgroup_flag_may_name_one_controller(runtime, running):
     path = running.linux.cgroups_path
     cgroups.cgroup_dir(path + "/sub", "pids").mkdir()
@@ -384,6 +384,7 @@ def test_cgroup_flag_never_leads_out_of_the_container(runtime, running, value):
         for line in result.report["cgroup"].splitlines()), str(result)
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-descriptors")
 def test_preserve_fds_hands_descriptors_on(runtime, running):
     read_end, write_end = os.pipe()
     os.write(write_end, b"through 3")

@@ -110,7 +110,7 @@ def test_host_side_hooks_run_in_the_runtimes_namespaces(runtime, bundle, record,
     assert (bundle.path / "ns").read_text().split() == own
 
 
-@pytest.mark.classes("ns", "vm", caveat="sentry-hooks")
+@pytest.mark.classes("ns", caveat="sentry-hooks", vm_caveat="vm-hooks")
 @pytest.mark.parametrize("kind", CONTAINER_SIDE)
 def test_container_side_hooks_run_in_the_containers_namespaces(runtime, bundle, record, kind):
     place = "/bundle" if kind == "startContainer" else bundle.path

@@ -120,7 +120,7 @@ def test_kill_leaves_no_orphan_in_a_shared_pid_namespace(runtime, bundle):
 
 
 @pytest.mark.beyond("crun", reason="tells that the container is not running")
-@pytest.mark.classes("ns", "vm", caveat="sentry-pid-namespace")
+@pytest.mark.classes("ns", caveat="sentry-pid-namespace", vm_caveat="vm-pid-namespace")
 def test_kill_ends_what_outlived_init_in_a_shared_pid_namespace(runtime, bundle):
     bundle.drop_namespace("pid")
     runtime.run_detached(bundle, ["testinit", "fork", "5"])
@@ -173,7 +173,7 @@ def test_stop_and_continue_reach_the_process(runtime, bundle):
     pid = runtime.state(bundle).pid
 
     def letter():
-        if runtime.isolation == "sentry":
+        if runtime.isolation in ("sentry", "vm"):
             return runtime.ps(bundle).stdout.splitlines()[1].split()[3]
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
             return file.read().rsplit(")", 1)[1].split()[0]

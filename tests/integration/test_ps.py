@@ -21,7 +21,7 @@ def test_json_lists_all_pids(runtime, forked, flag):
     pids = runtime.ps(forked, flag, "json").json
 
     assert set(pids) == runtime.inside(forked) and len(pids) == 4
-    if runtime.isolation != "sentry":
+    if runtime.isolation == "ns":
         assert runtime.state(forked).pid in pids
 
 
@@ -35,7 +35,7 @@ def test_table_is_that_of_ps_ef(runtime, forked):
 
 
 @pytest.mark.beyond("crun", reason="no ps options")
-@pytest.mark.classes("ns", "vm", caveat="sentry-ps")
+@pytest.mark.classes("ns", caveat="sentry-ps", vm_caveat="vm-ps")
 def test_options_after_the_id_go_to_ps(runtime, forked):
     result = runtime.call("ps", forked.id, "-e", "-o", "pid,comm")
 
@@ -45,7 +45,7 @@ def test_options_after_the_id_go_to_ps(runtime, forked):
 
 
 @pytest.mark.beyond("crun", reason="no ps options")
-@pytest.mark.classes("ns", "vm", caveat="sentry-ps")
+@pytest.mark.classes("ns", caveat="sentry-ps", vm_caveat="vm-ps")
 def test_options_without_a_pid_column_are_refused(runtime, forked):
     assert runtime.call("ps", forked.id, "-e", "-o", "comm", check=False).returncode == 1
 

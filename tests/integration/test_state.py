@@ -35,7 +35,7 @@ def test_state_has_runcs_own_fields(runtime, bundle):
     assert abs(age.total_seconds()) < 60
 
 
-@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
+@pytest.mark.classes("ns", caveat="sentry-host-view", vm_caveat="vm-host-view")
 def test_pid_is_the_process_in_the_runtimes_namespace(runtime, bundle):
     runtime.run_detached(bundle, ["sleep", "1000"])
 

@@ -11,6 +11,9 @@ from lib.runtime import refused
 
 pytestmark = [pytest.mark.classes("ns", "sentry", "vm"), pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)]
 MIB = 1 << 20
+# How much higher a limit of the host's cgroup is: CAVEATS.md#sentry-pids, CAVEATS.md#vm-limits
+EXTRA = {("sentry", "pids.max"): 64, ("vm", "pids.max"): 256, ("vm", "memory.limit_in_bytes"): 256 * MIB,
+         ("vm", "memory.memsw.limit_in_bytes"): 256 * MIB}
 NO_MINUS = pytest.mark.beyond("crun", reason="writes -1 as a very large number")
 
 
@@ -27,9 +30,8 @@ def limited(runtime, bundle):
 
 def read(bundle, name):
     text = cgroups.read_limit(bundle.linux.cgroups_path, name)
-    if name == "pids.max" and os.environ.get("CAISSON_CLASS") == "sentry" and text != "max":
-        text = str(int(text) - 64)  # CAVEATS.md#sentry-pids
-    return text
+    extra = EXTRA.get((os.environ.get("CAISSON_CLASS"), name), 0)
+    return str(int(text) - extra) if extra and text not in ("max", "-1") else text
 
 
 def test_limits_of_the_config_are_in_the_cgroup(limited):

@@ -27,6 +27,7 @@ struct guest_spec {
 	struct oci_spec spec;
 	struct oci_mount *mounts;
 	const char **words; /* of their options */
+	struct oci_kv *annotations;
 	char *cgroup;
 	struct utsname names;
 };
@@ -35,6 +36,7 @@ static void guest_spec_done(struct guest_spec *g)
 {
 	free(g->mounts);
 	free(g->words);
+	free(g->annotations);
 	free(g->cgroup);
 }
 
@@ -223,6 +225,24 @@ static void take_names(struct guest_spec *g, const struct oci_spec *from)
 	g->spec.hostname = g->names.nodename;
 }
 
+/* For the state that startContainer hooks get; not what tells a runtime of the host to do
+ * something.
+ */
+static int take_annotations(struct guest_spec *g, const struct oci_spec *from)
+{
+	g->annotations = calloc(from->annotations.len + 1, sizeof(*g->annotations));
+	if (!g->annotations)
+		return -ENOMEM;
+	g->spec.annotations = (struct oci_kvs){ .items = g->annotations };
+	for (size_t i = 0; i < from->annotations.len; i++) {
+		const struct oci_kv *kv = &from->annotations.items[i];
+
+		if (!str_after(kv->key, "run.oci.") && !str_after(kv->key, "io.caisson."))
+			g->annotations[g->spec.annotations.len++] = *kv;
+	}
+	return 0;
+}
+
 static int make_guest(const struct describe_vm *d, struct guest_spec *g, struct err *err)
 {
 	const struct oci_spec *from = d->spec;
@@ -233,9 +253,9 @@ static int make_guest(const struct describe_vm *d, struct guest_spec *g, struct 
 	take_linux(&from->linux, &g->spec.linux);
 	take_names(g, from);
 	g->spec.hooks = (struct oci_hooks){ .start_container = from->hooks.start_container };
-	/* Of the state that these hooks get. */
-	if (g->spec.hooks.start_container.len == 0)
-		g->spec.annotations = (struct oci_kvs){ 0 };
+	g->spec.annotations = (struct oci_kvs){ 0 };
+	if (from->hooks.start_container.len && take_annotations(g, from) < 0)
+		return err_sys(err, -ENOMEM, "annotations");
 	if (str_printf(&g->cgroup, CGROUP_PREFIX "%s", d->id) < 0)
 		return err_sys(err, -ENOMEM, "linux.cgroupsPath");
 	g->spec.linux.cgroups_path = g->cgroup;

@@ -287,6 +287,8 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 	r = enter_namespaces(l, err);
 	if (r == 0)
 		r = sandbox_stage_hooks(&l->box, err);
+	if (r == 0)
+		log_debug("container %s: namespaces are made", l->box.cr->c->id);
 	if (r == 0) {
 		p->net = vm_net_take(l->size.cpus, err);
 		r = p->net ? 0 : -EIO;

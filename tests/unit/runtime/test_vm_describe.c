@@ -141,7 +141,7 @@ static void what_the_host_has_done_is_not_in_the_text(void **state)
 
 	(void)state;
 	give(&g, HEAD PROC
-	     "\"annotations\":{\"secret\":\"x\"},"
+	     "\"annotations\":{\"key\":\"x\",\"run.oci.a\":\"1\"},"
 	     "\"hooks\":{\"prestart\":[{\"path\":\"/h\"}],\"poststop\":[{\"path\":\"/h\"}],"
 	     "\"startContainer\":[{\"path\":\"/inside\"}]},"
 	     "\"linux\":{\"cgroupsPath\":\"/pods/a\",\"netDevices\":{\"eth7\":{}},"
@@ -153,6 +153,7 @@ static void what_the_host_has_done_is_not_in_the_text(void **state)
 	assert_string_equal(spec->root.path, "/run/caisson/share/rootfs");
 	/* The hook that runs inside gets a state with them. */
 	assert_int_equal(spec->annotations.len, 1);
+	assert_string_equal(spec->annotations.items[0].key, "key");
 	assert_int_equal(spec->hooks.prestart.len + spec->hooks.poststop.len, 0);
 	assert_string_equal(spec->hooks.start_container.items[0].path, "/inside");
 	assert_string_equal(spec->linux.cgroups_path, "/caisson/box");
