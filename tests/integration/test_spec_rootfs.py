@@ -9,7 +9,7 @@ import pytest
 from lib import hostmount, seen
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns", "sentry")
+pytestmark = pytest.mark.classes("ns", "sentry", "vm")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 
 
@@ -230,6 +230,7 @@ def test_there_is_no_console_without_a_terminal(runtime, bundle):
     assert runtime.run(bundle, ["sh", "-c", "test -e /dev/console"], check=False).returncode == 1
 
 
+@pytest.mark.classes("ns", "sentry", caveat="vm-devices")
 def test_devices_of_the_config_are_made_as_it_says(runtime, bundle):
     bundle.linux.devices = [
         {"path": "/dev/odd", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 7, "gid": 8},
@@ -271,7 +272,7 @@ def test_device_of_the_config_replaces_the_default(runtime, bundle):
     assert (info["rdev"], info["mode"]) == ("1:3", "20600")
 
 
-@pytest.mark.classes("ns", caveat="sentry-nodes")
+@pytest.mark.classes("ns", "vm", caveat="sentry-nodes")
 def test_device_is_bound_from_the_host_in_a_user_namespace(runtime, bundle):
     bundle.user_namespace()
     bundle.linux.devices = [{"path": "/dev/zero", "type": "c", "major": 1, "minor": 5, "fileMode": 0o666}]

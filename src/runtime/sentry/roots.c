@@ -21,7 +21,7 @@
 #include "ns/mount_bind.h"
 #include "ns/mount_fs.h"
 #include "ns/mount_target.h"
-#include "runtime/sentry/submounts.h"
+#include "runtime/sandbox/submounts.h"
 #include "wire/gofer_msg.h"
 
 #define STATFS_NOSYMFOLLOW 0x2000 /* ST_NOSYMFOLLOW of the kernel */

@@ -15,9 +15,9 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "host/lsm.h"
-#include "host/mount_options.h"
 #include "oci/encode.h"
 #include "runtime/sandbox/sandbox.h"
+#include "runtime/vm/describe_mounts.h"
 #include "wire/agent_codec.h"
 
 #define CGROUP_PREFIX "/caisson/" /* of the guest's cgroup2 */
@@ -25,8 +25,7 @@
 /* The guest's specification, with the arrays that it owns. */
 struct guest_spec {
 	struct oci_spec spec;
-	struct oci_mount *mounts;
-	const char **words; /* of their options */
+	struct guest_mounts mounts;
 	struct oci_kv *annotations;
 	char *cgroup;
 	struct utsname names;
@@ -34,8 +33,7 @@ struct guest_spec {
 
 static void guest_spec_done(struct guest_spec *g)
 {
-	free(g->mounts);
-	free(g->words);
+	guest_mounts_done(&g->mounts);
 	free(g->annotations);
 	free(g->cgroup);
 }
@@ -165,58 +163,6 @@ static void take_linux(const struct oci_linux *from, struct oci_linux *to)
 	take_resources(&from->resources, &to->resources);
 }
 
-/* Maps of ids are the clone's on the host; what was made there has no data any more. */
-static bool is_for_guest(const char *word, bool made)
-{
-	if (str_after(word, "idmap") || str_after(word, "ridmap"))
-		return false;
-	for (const char *const *known = mount_options_known(); made && *known; known++) {
-		if (str_eq(*known, word))
-			return true;
-	}
-	return !made;
-}
-
-/* A mount whose source is in the share, or is the guest's own file. */
-static const char **take_bind(const struct share_mount *s, const struct oci_mount *from,
-			      struct oci_mount *m, const char **words)
-{
-	m->source = s->path;
-	m->uid_maps = m->gid_maps = (struct oci_id_maps){ 0 };
-	m->options = (struct oci_strs){ .items = words };
-	if (s->made) {
-		m->type = "bind";
-		words[m->options.len++] = "bind";
-	}
-	for (size_t i = 0; i < from->options.len; i++) {
-		if (is_for_guest(from->options.items[i], s->made))
-			words[m->options.len++] = from->options.items[i];
-	}
-	return words + m->options.len + 1;
-}
-
-static int take_mounts(struct guest_spec *g, const struct oci_spec *from, const struct share *share,
-		       struct err *err)
-{
-	size_t len = 1;
-	const char **words;
-
-	for (size_t i = 0; i < from->mounts_len; i++)
-		len += from->mounts[i].options.len + 2;
-	g->mounts = calloc(from->mounts_len + 1, sizeof(*g->mounts));
-	g->words = words = calloc(len, sizeof(*g->words));
-	if (!g->mounts || !g->words)
-		return err_sys(err, -ENOMEM, "mounts");
-	for (size_t i = 0; i < from->mounts_len; i++) {
-		g->mounts[i] = from->mounts[i];
-		if (share->mounts[i].kind != SHARE_NOTHING)
-			words = take_bind(&share->mounts[i], &from->mounts[i], &g->mounts[i],
-					  words);
-	}
-	g->spec.mounts = g->mounts;
-	return 0;
-}
-
 /* What the host's kernel is called, unless config.json says otherwise. */
 static void take_names(struct guest_spec *g, const struct oci_spec *from)
 {
@@ -246,6 +192,7 @@ static int take_annotations(struct guest_spec *g, const struct oci_spec *from)
 static int make_guest(const struct describe_vm *d, struct guest_spec *g, struct err *err)
 {
 	const struct oci_spec *from = d->spec;
+	int r;
 
 	g->spec = *from;
 	g->spec.root.path = d->share->root;
@@ -259,7 +206,10 @@ static int make_guest(const struct describe_vm *d, struct guest_spec *g, struct 
 	if (str_printf(&g->cgroup, CGROUP_PREFIX "%s", d->id) < 0)
 		return err_sys(err, -ENOMEM, "linux.cgroupsPath");
 	g->spec.linux.cgroups_path = g->cgroup;
-	return take_mounts(g, from, d->share, err);
+	r = describe_guest_mounts(from, d->share, &g->mounts, err);
+	g->spec.mounts = g->mounts.items;
+	g->spec.mounts_len = g->mounts.len;
+	return r;
 }
 
 static int take_seccomp(const struct seccomp_program *from, struct agent_bytes *ret,

@@ -88,8 +88,9 @@ static int add(char ***list, const char *fmt, ...)
 static int add_qemu_options(char ***list, const struct files_plan *plan)
 {
 	static const char *const options[] = {
-		"sandbox=namespace", "cache=auto",    "xattr",	  "announce_submounts",
-		"posix_acl",	     "no_posix_lock", "no_flock", "log_level=warn",
+		"sandbox=namespace",  "modcaps=-mknod", "cache=auto",	 "xattr",
+		"announce_submounts", "posix_acl",	"no_posix_lock", "no_flock",
+		"log_level=warn",
 	};
 	int r = strv_add(list, "-f");
 
@@ -106,8 +107,13 @@ static int add_qemu_options(char ***list, const struct files_plan *plan)
 static int add_rust_options(char ***list, const struct files_plan *plan)
 {
 	static const char *const options[] = {
-		"--sandbox=namespace",	"--cache=auto", "--xattr",
-		"--announce-submounts", "--posix-acl",	"--inode-file-handles=never",
+		"--sandbox=namespace",
+		"--modcaps=-mknod",
+		"--cache=auto",
+		"--xattr",
+		"--announce-submounts",
+		"--posix-acl",
+		"--inode-file-handles=never",
 		"--log-level=warn",
 	};
 	AUTO_FREE char *dir = NULL;
@@ -138,12 +144,15 @@ int files_args(const struct files_plan *plan, int listener, unsigned int descrip
 
 /* ---- the process ---------------------------------------------------------------------------- */
 
-/* Of who acts for others on files; and to make its namespaces and give all of this up. */
+/*
+ * Of who acts for others on files; and to make its namespaces and give all of this up. No device
+ * node reaches the host; whiteouts, fifos and sockets need no capability.
+ */
 static uint64_t capabilities(void)
 {
-	static const int caps[] = { CAP_CHOWN,	 CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,
-				    CAP_SETGID,	 CAP_SETUID,	   CAP_MKNOD,  CAP_SETFCAP,
-				    CAP_SETPCAP, CAP_SYS_ADMIN };
+	static const int caps[] = { CAP_CHOWN,	 CAP_DAC_OVERRIDE, CAP_FOWNER,
+				    CAP_FSETID,	 CAP_SETGID,	   CAP_SETUID,
+				    CAP_SETFCAP, CAP_SETPCAP,	   CAP_SYS_ADMIN };
 	uint64_t set = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(caps); i++)

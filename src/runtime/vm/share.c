@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "host/mount_options.h"
@@ -22,8 +23,10 @@
 
 void share_done(struct share *share)
 {
-	for (size_t i = 0; i < share->mounts_len; i++)
+	for (size_t i = 0; i < share->mounts_len; i++) {
 		free(share->mounts[i].path);
+		share_below_free(share->mounts[i].below, share->mounts[i].below_len);
+	}
 	for (unsigned int i = 0; i < share->disks_len; i++)
 		auto_close_p(&share->disks[i].fd);
 	free(share->mounts);
@@ -88,7 +91,7 @@ static int set_path(struct share_mount *m, enum share_kind kind, const char *pat
 	return m->path ? 0 : -ENOMEM;
 }
 
-static int put_mount(int top, const struct share_source *s, size_t index, struct share_mount *m)
+static int put_mount(int top, struct share_source *s, size_t index, struct share_mount *m)
 {
 	char name[NAME_MAX_BYTES], path[sizeof(SHARE_GUEST) + NAME_MAX_BYTES];
 	int r;
@@ -99,6 +102,10 @@ static int put_mount(int top, const struct share_source *s, size_t index, struct
 		r = symlinkat(s->link, top, name) < 0 ? -errno : 0;
 	else
 		r = put(top, name, s->fd, s->kind == SOURCE_DIRECTORY);
+	m->flags = s->flags;
+	m->below = TAKE_PTR(s->below);
+	m->below_len = s->below_len;
+	s->below_len = 0;
 	return r < 0 ? r : set_path(m, SHARE_TREE, path);
 }
 
@@ -262,9 +269,10 @@ static int open_image(const struct share_options *o, struct share *share, const 
 	return 0;
 }
 
-#define GUEST_LOWER   "/run/caisson/lower"
-#define GUEST_UPPER   "/run/caisson/upper"
-#define GUEST_ROOT    "/run/caisson/root"
+#define GUEST_LOWER "/run/caisson/lower"
+#define GUEST_UPPER "/run/caisson/upper"
+#define GUEST_ROOT  "/run/caisson/root"
+/* "rootfs/" with its slash: a mount of the host is one of the guest once it is entered. */
 #define OVERLAY_UPPER "upperdir=" GUEST_UPPER "/files,workdir=" GUEST_UPPER "/work"
 
 /* What the guest mounts: the share, and what makes its root file system of it or of a disk. */
@@ -289,7 +297,7 @@ static int add_storages(const struct share_options *o, const char *image_type, s
 		.type = "overlay",
 		.options = o->mode == SHARE_ROOTFS_BLOCK ? "lowerdir=" GUEST_LOWER "," OVERLAY_UPPER
 							 : "lowerdir=" SHARE_GUEST
-							   "/rootfs," OVERLAY_UPPER,
+							   "/rootfs/," OVERLAY_UPPER,
 	};
 	const bool shared = o->mode == SHARE_ROOTFS_SHARED;
 
@@ -369,6 +377,7 @@ int share_build(const struct share_options *o, struct share *ret, struct err *er
 {
 	const size_t len = o->spec->mounts_len;
 	AUTO_FREE struct share_source *sources = calloc(len ? len : 1, sizeof(*sources));
+	AUTO_BUF struct buf mountinfo = { 0 };
 	int r = 0;
 
 	ret->mounts = calloc(len ? len : 1, sizeof(*ret->mounts));
@@ -379,7 +388,8 @@ int share_build(const struct share_options *o, struct share *ret, struct err *er
 		sources[i].fd = -EBADF;
 	for (size_t i = 0; r == 0 && i < len; i++)
 		r = share_source_open(&o->spec->mounts[i], o->bundle,
-				      o->idmap_fds ? o->idmap_fds[i] : -1, &sources[i], err);
+				      o->idmap_fds ? o->idmap_fds[i] : -1, &mountinfo, &sources[i],
+				      err);
 	if (r == 0)
 		r = build(o, sources, ret, err);
 	for (size_t i = 0; i < len; i++)

@@ -38,11 +38,22 @@ enum share_kind {
 	SHARE_DISK,    /* share.disks */
 };
 
+/* A mount that lies below the source of a recursive bind mount and came along. */
+struct share_below {
+	char *place; /* owned: "a/b" */
+	uint64_t flags;
+};
+
+#define SHARE_BELOW_MAX 256u /* of one bind mount; what is beyond is part of what it lies in */
+
 struct share_mount {
 	enum share_kind kind;
 	char *path; /* owned: what the guest's bind mount has as its source; NULL of NOTHING */
 	bool made;  /* mounts[] asks for a file system, which the host has made: a bind mount in the
 		       guest, without data */
+	uint64_t flags;		   /* MS_* of a TREE's clone as source and options have it */
+	struct share_below *below; /* owned; parents first */
+	size_t below_len;
 };
 
 /* What holds the container's root file system: annotation SHARE_ROOTFS. */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -20,18 +21,31 @@
 #include "host/mount_options.h"
 #include "ns/mount_bind.h"
 #include "ns/mount_fs.h"
+#include "runtime/sandbox/submounts.h"
 
-#define GUARD_ATTRIBUTES (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
+#define STATFS_NOSYMFOLLOW 0x2000 /* ST_NOSYMFOLLOW of the kernel */
+#define GUARD_ATTRIBUTES   (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
 
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
 #ifndef MQUEUE_MAGIC
 #define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c */
 #endif
+
+void share_below_free(struct share_below *below, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		free(below[i].place);
+	free(below);
+}
 
 void share_source_done(struct share_source *source)
 {
 	auto_close_p(&source->fd);
 	free(source->link);
 	free(source->guest);
+	share_below_free(source->below, source->below_len);
 	*source = (struct share_source){ .fd = -EBADF };
 }
 
@@ -211,14 +225,77 @@ static int read_link(const struct oci_mount *m, const char *bundle, struct share
 	return s->link ? 0 : err_sys(err, -ENOMEM, "mount at %s", m->destination);
 }
 
-/* Writing, propagation and what else mount_setattr(2) knows; what is below is the guest's. */
-static int guard(const struct oci_mount *m, const struct mount_options *o, int fd, struct err *err)
+/* What the mount has of its source and of the options (mount(2) and statvfs(3) number alike). */
+static uint64_t flags_of(int fd)
+{
+	struct statvfs fs;
+	uint64_t flags = 0;
+
+	if (fstatvfs(fd, &fs) < 0)
+		return 0;
+	flags |= fs.f_flag & ST_RDONLY ? MS_RDONLY : 0;
+	flags |= fs.f_flag & ST_NOSUID ? MS_NOSUID : 0;
+	flags |= fs.f_flag & ST_NODEV ? MS_NODEV : 0;
+	flags |= fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0;
+	flags |= fs.f_flag & ST_NOATIME ? MS_NOATIME : 0;
+	flags |= fs.f_flag & ST_NODIRATIME ? MS_NODIRATIME : 0;
+	flags |= fs.f_flag & STATFS_NOSYMFOLLOW ? MS_NOSYMFOLLOW : 0;
+	return fs.f_flag & (ST_RELATIME | ST_NOATIME) ? flags : flags | MS_STRICTATIME;
+}
+
+/* Not one that another mount hides, and no namespace. */
+static bool is_mount_of_files(int fd)
+{
+	struct statx st;
+
+	return !is_namespace(fd) && statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) == 0 &&
+	       st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+static int find_below(const struct oci_mount *m, const char *bundle, struct buf *mountinfo,
+		      struct share_source *s)
+{
+	AUTO_STRV char **places = NULL;
+	AUTO_CLOSE int dir = -EBADF;
+	size_t len;
+	int r;
+
+	if (m->source[0] != '/')
+		dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = submounts_find(dir, m->source, mountinfo, &places);
+	len = strv_len(places);
+	if (r < 0 || len == 0)
+		return r == -ENOMEM ? r : 0;
+	s->below = calloc(len, sizeof(*s->below));
+	if (!s->below)
+		return -ENOMEM;
+	for (size_t i = 0; i < len && s->below_len < SHARE_BELOW_MAX; i++) {
+		AUTO_CLOSE int fd = fd_open_resolve(s->fd, places[i], O_PATH | O_CLOEXEC, 0,
+						    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+
+		if (fd < 0 || !is_mount_of_files(fd))
+			continue;
+		s->below[s->below_len].flags = flags_of(fd);
+		s->below[s->below_len].place = strdup(places[i]);
+		if (!s->below[s->below_len++].place)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Writing, propagation and what else mount_setattr(2) knows hold on the host, too. */
+static int apply_options(const struct oci_mount *m, const struct mount_options *o, int fd,
+			 struct err *err)
+{
+	const int r = mount_apply_options(fd, o, 0, err);
+
+	return r < 0 ? err_prefix(err, r, "mount %s at %s", m->source, m->destination) : 0;
+}
+
+static int guard(const struct oci_mount *m, int fd, struct err *err)
 {
 	struct mount_attr attr = { .attr_set = GUARD_ATTRIBUTES };
-	int r = mount_apply_options(fd, o, 0, err);
 
-	if (r < 0)
-		return err_prefix(err, r, "mount %s at %s", m->source, m->destination);
 	if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
 		return err_sys(err, -errno, "mount %s at %s: mount attributes",
 			       m->source ? m->source : m->type, m->destination);
@@ -226,7 +303,7 @@ static int guard(const struct oci_mount *m, const struct mount_options *o, int f
 }
 
 int share_source_open(const struct oci_mount *m, const char *bundle, int userns_fd,
-		      struct share_source *ret, struct err *err)
+		      struct buf *mountinfo, struct share_source *ret, struct err *err)
 {
 	AUTO_MOUNT_OPTIONS struct mount_options o = { 0 };
 	int r = mount_options_parse(&m->options, &o, err);
@@ -255,5 +332,12 @@ int share_source_open(const struct oci_mount *m, const char *bundle, int userns_
 	r = judge(m, &o, ret, err);
 	if (r < 0 || (ret->kind != SOURCE_DIRECTORY && ret->kind != SOURCE_FILE))
 		return r;
-	return guard(m, &o, ret->fd, err);
+	r = apply_options(m, &o, ret->fd, err);
+	if (r < 0)
+		return r;
+	ret->flags = flags_of(ret->fd);
+	if (ret->is_directory && !ret->made && (o.rbind || str_eq(m->type, "rbind")) &&
+	    find_below(m, bundle, mountinfo, ret) < 0)
+		return err_sys(err, -ENOMEM, "mount at %s", m->destination);
+	return guard(m, ret->fd, err);
 }

@@ -7,8 +7,10 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "oci/spec.h"
+#include "runtime/vm/share.h"
 
 enum source_kind {
 	SOURCE_NONE, /* not a bind mount, or a remount */
@@ -27,11 +29,18 @@ struct share_source {
 	char *guest; /* owned: path of GUESTS */
 	bool made;   /* a file system that the host made */
 	bool is_directory, readonly, remount, dest_nofollow;
+	uint64_t flags; /* MS_* of the clone, before it is nosuid and nodev for the host */
+	struct share_below *below; /* owned: mounts that came along */
+	size_t below_len;
 };
 
-/* userns_fd: of an idmapped mount, or -1. *ret is the caller's, also half-made. */
+/*
+ * userns_fd: of an idmapped mount, or -1. The text of /proc/self/mountinfo is read into an empty
+ * *mountinfo where it is needed. *ret is the caller's, also half-made.
+ */
 int share_source_open(const struct oci_mount *m, const char *bundle, int userns_fd,
-		      struct share_source *ret, struct err *err);
+		      struct buf *mountinfo, struct share_source *ret, struct err *err);
+void share_below_free(struct share_below *below, size_t len);
 void share_source_done(struct share_source *source);
 
 /*

@@ -143,7 +143,7 @@ static void below_body(struct fixture *fx)
 
 	make_dir(fx, "host/sub");
 	(void)snprintf(path, sizeof(path), "%s/host/sub", fx->dir);
-	EXPECT(mount("tmpfs", path, "tmpfs", 0, NULL) == 0);
+	EXPECT(mount("tmpfs", path, "tmpfs", MS_NOEXEC, NULL) == 0);
 	make_file(fx, "host/sub/file", "below");
 	EXPECT_OK(fx, build(fx,
 			    "{\"destination\":\"/a\",\"source\":\"host\",\"options\":[\"rbind\"]},"
@@ -154,7 +154,11 @@ static void below_body(struct fixture *fx)
 			    "\"ro\"]}",
 			    SHARE_ROOTFS_SHARED, &share));
 	EXPECT(has_text(in_tree(fx, "0/sub/file"), "below"));
-	EXPECT(!exists(in_tree(fx, "1/sub/file")));
+	EXPECT(share.mounts[0].below_len == 1 && str_eq(share.mounts[0].below[0].place, "sub"));
+	EXPECT(share.mounts[0].below[0].flags == MS_NOEXEC && share.mounts[0].flags == 0);
+	EXPECT(share.mounts[2].below[0].flags == (MS_NOEXEC | MS_RDONLY));
+	EXPECT(share.mounts[3].below[0].flags == MS_NOEXEC && share.mounts[3].flags == MS_RDONLY);
+	EXPECT(!exists(in_tree(fx, "1/sub/file")) && share.mounts[1].below_len == 0);
 	EXPECT(is_read_only(in_tree(fx, "2/sub/file")) && is_read_only(in_tree(fx, "2/x")));
 	EXPECT(!is_read_only(in_tree(fx, "3/sub/file")) && is_read_only(in_tree(fx, "3/x")));
 	share_done(&share);
@@ -290,7 +294,7 @@ static void overlay_body(struct fixture *fx)
 	EXPECT(is_read_only(in_tree(fx, "rootfs/new")) && !exists(in_tree(fx, "rootfs/a")));
 	EXPECT(str_eq(share.root, "/run/caisson/root") && share.storages_len == 3);
 	EXPECT(str_eq(share.storages[2].type, "overlay"));
-	EXPECT(strstr(share.storages[2].options, "lowerdir=/run/caisson/share/rootfs,"));
+	EXPECT(strstr(share.storages[2].options, "lowerdir=/run/caisson/share/rootfs/,"));
 	share_done(&share);
 }
 

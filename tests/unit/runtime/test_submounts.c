@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "lib/unit.h"
-#include "runtime/sentry/submounts.h"
+#include "runtime/sandbox/submounts.h"
 
 static const char mountinfo[] = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
 				"23 22 0:5 / /data rw shared:1 - tmpfs tmpfs rw\n"

@@ -5,6 +5,8 @@
 #include <linux/filter.h>
 #include <sys/mman.h>
 
+#include <sys/mount.h>
+
 #include "base/fd.h"
 #include "base/str.h"
 #include "runtime/vm/describe.h"
@@ -181,27 +183,43 @@ static void sources_of_mounts_are_the_guests_paths(void **state)
 	(void)state;
 	give(&g, HEAD PROC "\"annotations\":{\"secret\":\"x\"},\"mounts\":["
 			   "{\"destination\":\"/a\",\"source\":\"/srv/a\",\"options\":[\"rbind\","
-			   "\"ro\",\"idmap\",\"src-nofollow\"]},"
+			   "\"ro\",\"rslave\",\"idmap\",\"src-nofollow\"]},"
 			   "{\"destination\":\"/b\",\"type\":\"tmpfs\",\"options\":[\"size=1m\","
 			   "\"nosuid\"]},"
 			   "{\"destination\":\"/c\",\"type\":\"overlay\",\"source\":\"overlay\","
 			   "\"options\":[\"lowerdir=/x\",\"nodev\"]}],"
 			   "\"linux\":{\"namespaces\":[{\"type\":\"mount\"}]}}");
 	g.share.mounts[0] =
-		(struct share_mount){ SHARE_TREE, strdup("/run/caisson/share/0"), false };
-	g.share.mounts[2] =
-		(struct share_mount){ SHARE_TREE, strdup("/run/caisson/share/2"), true };
+		(struct share_mount){ .kind = SHARE_TREE, .path = strdup("/run/caisson/share/0") };
+	g.share.mounts[2] = (struct share_mount){ .kind = SHARE_TREE,
+						  .path = strdup("/run/caisson/share/2"),
+						  .made = true };
+	g.share.mounts[0].flags = MS_NOEXEC;
+	g.share.mounts[0].below = calloc(1, sizeof(*g.share.mounts[0].below));
+	assert_non_null(g.share.mounts[0].below);
+	g.share.mounts[0].below_len = 1;
+	g.share.mounts[0].below[0] =
+		(struct share_below){ .place = strdup("x/y"), .flags = MS_RDONLY };
 	spec = described(&g, &bytes);
 	assert_int_equal(spec->annotations.len, 0);
+	assert_int_equal(spec->mounts_len, 4);
 	assert_string_equal(spec->mounts[0].source, "/run/caisson/share/0");
-	assert_int_equal(spec->mounts[0].options.len, 3);
-	assert_string_equal(spec->mounts[0].options.items[2], "src-nofollow");
-	assert_string_equal(spec->mounts[1].options.items[0], "size=1m");
-	assert_null(spec->mounts[1].source);
-	assert_string_equal(spec->mounts[2].type, "bind");
-	assert_string_equal(spec->mounts[2].source, "/run/caisson/share/2");
-	assert_int_equal(spec->mounts[2].options.len, 2);
-	assert_string_equal(spec->mounts[2].options.items[1], "nodev");
+	assert_int_equal(spec->mounts[0].options.len, 5);
+	assert_string_equal(spec->mounts[0].options.items[4], "noexec");
+	/* What "rbind" brings along is a mount of its own. */
+	assert_string_equal(spec->mounts[1].source, "/run/caisson/share/0/x/y");
+	assert_string_equal(spec->mounts[1].destination, "/a/x/y");
+	assert_int_equal(spec->mounts[1].options.len, 3);
+	assert_string_equal(spec->mounts[1].options.items[0], "bind");
+	assert_string_equal(spec->mounts[1].options.items[1], "ro");
+	assert_string_equal(spec->mounts[1].options.items[2], "rslave");
+	assert_string_equal(spec->mounts[0].options.items[3], "src-nofollow");
+	assert_string_equal(spec->mounts[2].options.items[0], "size=1m");
+	assert_null(spec->mounts[2].source);
+	assert_string_equal(spec->mounts[3].type, "bind");
+	assert_string_equal(spec->mounts[3].source, "/run/caisson/share/2");
+	assert_int_equal(spec->mounts[3].options.len, 2);
+	assert_string_equal(spec->mounts[3].options.items[1], "nodev");
 	oci_spec_free(spec);
 	give_back(&g);
 }

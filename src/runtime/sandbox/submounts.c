@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/sentry/submounts.h"
+#include "runtime/sandbox/submounts.h"
 
 #include <errno.h>
 #include <fcntl.h>

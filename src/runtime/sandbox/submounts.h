@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * runtime/sentry/submounts.h - which mounts lie below a directory of this mount namespace.
+ * runtime/sandbox/submounts.h - which mounts lie below a directory of this mount namespace.
  *
  * What "rbind" brings along is a tree of mounts; inside, each of them is a mount of its own.
  */
