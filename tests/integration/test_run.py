@@ -172,7 +172,7 @@ def test_orphans_end_with_a_container_that_shares_the_pid_namespace(runtime, bun
     assert runtime.container_ids() == []
 
 
-@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
+@pytest.mark.classes("ns", caveat="sentry-host-view", vm_caveat="vm-host-view")
 def test_detached_run_keeps_no_process_of_the_runtime(runtime, bundle, wait_for):
     before = set(os.listdir("/proc"))
     runtime.run_detached(bundle)

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -294,6 +295,8 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 		r = p->net ? 0 : -EIO;
 	}
 	(void)prctl(PR_SET_NAME, "caisson:[2:files]");
+	/* Directories that are made from here on are for processes of other users. */
+	(void)umask(S_IWGRP | S_IWOTH);
 	if (r == 0)
 		r = build_share(l, p, err);
 	if (r == 0)
