@@ -25,12 +25,14 @@
 #define CARRIER_WAIT_MS 500 /* the host's device may have none */
 #define CARRIER_POLL_MS 1
 
+/* IFF_LOWER_UP of linux/if.h: it sends. IFF_RUNNING follows up to a second later (linkwatch). */
+#define LOWER_UP (1u << 16)
 /* Flags of a device that the host's may give; the others are states. */
 #define CARRIED_FLAGS (IFF_NOARP | IFF_PROMISC | IFF_ALLMULTI | IFF_MULTICAST)
 
 struct device {
 	int index;
-	bool up, running;
+	bool up, carrier;
 	char name[IFNAMSIZ];
 	uint8_t mac[6];
 };
@@ -59,7 +61,7 @@ static int take_device(uint16_t type, const void *body, size_t len, void *arg)
 	d = &devices->items[devices->len];
 	*d = (struct device){ .index = link->ifi_index,
 			      .up = link->ifi_flags & IFF_UP,
-			      .running = link->ifi_flags & IFF_RUNNING };
+			      .carrier = link->ifi_flags & LOWER_UP };
 	memcpy(d->name, name, strlen(name) + 1);
 	devices->len += rtnl_get(attrs[IFLA_ADDRESS], d->mac, sizeof(d->mac));
 	return 0;
@@ -213,12 +215,12 @@ static int apply_links(struct network *net, struct err *err)
 	return r;
 }
 
-static bool all_run(const struct agent_network *n, struct devices *devices)
+static bool all_have_carrier(const struct agent_network *n, struct devices *devices)
 {
 	for (uint32_t i = 0; i < n->links_len; i++) {
 		const struct device *d = find(devices, n->links[i].mac);
 
-		if (d && !d->running)
+		if (d && !d->carrier)
 			return false;
 	}
 	return true;
@@ -236,7 +238,7 @@ static int await_carrier(struct rtnl *c, const struct agent_network *n, struct e
 
 	for (int waited = 0; r == 0 && waited < CARRIER_WAIT_MS; waited += CARRIER_POLL_MS) {
 		r = list_devices(c, &devices, err);
-		if (r < 0 || all_run(n, &devices))
+		if (r < 0 || all_have_carrier(n, &devices))
 			break;
 		(void)nanosleep(&pause, NULL);
 	}
