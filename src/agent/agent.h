@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/list.h"
 #include "base/loop.h"
@@ -33,6 +34,7 @@ struct agent {
 	const char *cgroups; /* "/caisson": containers' cgroups lie below */
 	int gates;	     /* directory AGENT_GATES */
 	int null;	     /* /dev/null, for reading and writing */
+	struct buf network;  /* the body of the last NETWORK */
 	uint64_t kernel_ns;  /* CLOCK_BOOTTIME of main()'s first line */
 	struct list_head containers, processes;
 	unsigned int containers_len, numbered;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/boot.h"
+#include "agent/network.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -182,11 +183,30 @@ static int apply_oom_score(const struct oci_process *process, pid_t pid, struct 
 	return r < 0 ? err_sys(err, r, "process.oomScoreAdj: write %s to %s", text, path) : 0;
 }
 
+/* The devices of the machine, where they are to be the container's own. */
+static int give_network(const struct creation *cr, pid_t pid, struct err *err)
+{
+	const struct oci_namespace *net = &cr->spec.linux.ns[OCI_NS_NETWORK];
+	const struct buf *body = &cr->c->agent->network;
+	AUTO_FREE struct agent_network *network = NULL;
+	int r;
+
+	if (!net->set || net->path || body->len == 0)
+		return 0;
+	network = calloc(1, sizeof(*network));
+	if (!network)
+		return err_sys(err, -ENOMEM, "network");
+	r = agent_request_decode(AGENT_NETWORK, body->data, body->len, network, err);
+	return r < 0 ? r : agent_network_give(network, pid, err);
+}
+
 static int on_namespaces(void *arg, pid_t pid, struct err *err)
 {
 	struct creation *cr = arg;
 	int r = apply_oom_score(&cr->spec.process, pid, err);
 
+	if (r == 0)
+		r = give_network(cr, pid, err);
 	if (r == 0)
 		r = cgroup_create(cr->c->cgroup, err);
 	if (r == 0)

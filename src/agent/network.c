@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 #include "agent/network_routes.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "host/netdev.h"
 #include "host/rtnl.h"
 
 #define DEVICES_MAX	64   /* of the machine, its own included */
@@ -326,5 +328,33 @@ int agent_network_apply(const struct agent_network *network, struct err *err)
 		return 0;
 	r = apply_all(&net, err ? err : &own);
 	rtnl_done(&net.c);
+	return r;
+}
+
+int agent_network_give(const struct agent_network *network, pid_t pid, struct err *err)
+{
+	AUTO_CLOSE int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int there = -EBADF;
+	struct oci_net_device devices[AGENT_LINKS_MAX];
+	char path[64];
+	int r;
+
+	if (network->links_len == 0)
+		return 0;
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+	there = open(path, O_RDONLY | O_CLOEXEC);
+	if (home < 0 || there < 0)
+		return err_sys(err, -errno, "network: open the container's namespace");
+	for (uint32_t i = 0; i < network->links_len; i++)
+		devices[i] =
+			(struct oci_net_device){ network->links[i].name, network->links[i].name };
+	r = netdev_move(devices, network->links_len, there, err);
+	if (r < 0)
+		return r;
+	if (setns(there, CLONE_NEWNET) < 0)
+		return err_sys(err, -errno, "network: enter the container's namespace");
+	r = agent_network_apply(network, err);
+	if (setns(home, CLONE_NEWNET) < 0)
+		return err_sys(err, -errno, "network: leave the container's namespace");
 	return r;
 }

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/err.h"
 #include "wire/agent_msg.h"
 
@@ -12,3 +14,10 @@
  * what the kernel refused.
  */
 int agent_network_apply(const struct agent_network *network, struct err *err);
+
+/*
+ * The same in the network namespace of a process, where the devices are moved to from ours: that of
+ * a container with a user namespace of its own, which has no rights over ours. The caller has one
+ * thread and is in its own namespace again on return.
+ */
+int agent_network_give(const struct agent_network *network, pid_t pid, struct err *err);

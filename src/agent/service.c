@@ -186,6 +186,19 @@ static int serve_container(struct agent *a, uint32_t serial, enum agent_call cal
 	}
 }
 
+/* Set, and kept for a container that has a network namespace of its own. */
+static int take_network(struct agent *a, const struct agent_network *network, const void *body,
+			size_t len, struct err *err)
+{
+	int r = agent_network_apply(network, err);
+
+	if (r < 0)
+		return r;
+	buf_done(&a->network);
+	r = buf_append(&a->network, body, len);
+	return r < 0 ? err_sys(err, r, "network") : 0;
+}
+
 static int serve(struct agent *a, uint32_t serial, enum agent_call call, const union request *q,
 		 struct err *err)
 {
@@ -195,8 +208,6 @@ static int serve(struct agent *a, uint32_t serial, enum agent_call call, const u
 	case AGENT_CREATE:
 		return answer_pid(a, serial, call, container_create(a, &q->create, &pid, err),
 				  &pid);
-	case AGENT_NETWORK:
-		return agent_network_apply(&q->network, err);
 	case AGENT_ONLINE:
 		return machine_online(&q->online, err);
 	case AGENT_RESET:
@@ -221,7 +232,8 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 		  : err_sys(&err, -ENOMEM, "%s", agent_call_name(call));
 
 	if (r == 0)
-		r = serve(a, serial, call, q, &err);
+		r = call == AGENT_NETWORK ? take_network(a, &q->network, body, len, &err)
+					  : serve(a, serial, call, q, &err);
 	/* A child may have ended while its signal was not blocked (process_stdio_place()). */
 	process_reap_all(a);
 	if (r <= 0)

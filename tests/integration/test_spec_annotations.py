@@ -8,7 +8,7 @@ import pytest
 from lib.console import FdSocket
 from lib.runtime import refused
 
-pytestmark = [pytest.mark.classes("ns", "sentry"), pytest.mark.beyond("runc", reason="annotations of crun and our own")]
+pytestmark = [pytest.mark.classes("ns", "sentry", "vm"), pytest.mark.beyond("runc", reason="annotations of crun and our own")]
 WORDING = pytest.mark.beyond("crun", reason="our wording: the field and what is wrong with it")
 
 

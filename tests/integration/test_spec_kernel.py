@@ -8,7 +8,7 @@ import pytest
 
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns", "sentry")
+pytestmark = pytest.mark.classes("ns", "sentry", "vm")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 NEWER = pytest.mark.beyond("runc", reason="not in 1.1")
 

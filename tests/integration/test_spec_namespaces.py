@@ -11,12 +11,14 @@ import pytest
 from lib import seen
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns", "sentry")
+pytestmark = pytest.mark.classes("ns", "sentry", "vm")
 NO_TIME = pytest.mark.beyond("runc", reason="time namespaces came with 1.2")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 NO_MAPS = pytest.mark.beyond("runc", reason="1.1 asks for mappings even where a user namespace is joined")
 # What of these class sentry keeps to itself: a sandbox has its own, and joins none.
-OWN = pytest.mark.classes("ns", caveat="sentry-namespaces")
+NOT_VM = pytest.mark.classes("ns", "sentry", caveat="vm-namespaces")
+NO_CLOCKS = pytest.mark.classes("ns", "sentry", caveat="vm-clocks")
+OWN = pytest.mark.classes("ns", caveat="sentry-namespaces", vm_caveat="vm-namespaces")
 EVERY = ["pid", "network", "ipc", "uts", "mount", "cgroup", "user", pytest.param("time", marks=NO_TIME)]
 # A container without a mount namespace is refused: CAVEATS.md#ns-mountns.
 SHARED = ["pid", "network", "ipc", "uts", "cgroup", "user", "time"]
@@ -33,7 +35,7 @@ def add(bundle, kind, path=None):
         bundle.namespace(kind, path)
 
 
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
+@pytest.mark.classes("ns", caveat="sentry-namespaces", vm_caveat="vm-namespaces")
 def test_config_without_namespaces_but_mount_shares_them_all(runtime, bundle):
     bundle.linux.namespaces = [{"type": "mount"}]
     del bundle.node.hostname
@@ -63,7 +65,7 @@ def test_namespace_that_is_not_listed_is_the_runtimes(runtime, bundle, kind):
 
 
 @pytest.mark.parametrize("kind", [*own("pid", "network", "ipc", "uts", "cgroup"),
-                                  pytest.param("user", marks=[NO_MAPS, OWN]), pytest.param("time", marks=NO_TIME)])
+                                  pytest.param("user", marks=[NO_MAPS, OWN]), pytest.param("time", marks=[NO_TIME, NOT_VM])])
 def test_namespace_with_a_path_is_joined(runtime, bundle, make_bundle, kind):
     add(bundle, kind)
     runtime.run_detached(bundle)
@@ -84,7 +86,7 @@ def test_namespace_with_a_path_is_joined(runtime, bundle, make_bundle, kind):
                                                       seen.namespace("mount", pid))
 
 
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
+@pytest.mark.classes("ns", caveat="sentry-namespaces", vm_caveat="vm-namespaces")
 def test_joined_pid_namespace_shows_its_processes_and_takes_no_number_1(runtime, bundle, make_bundle):
     runtime.run_detached(bundle)
     other = make_bundle("joins")
@@ -94,6 +96,7 @@ def test_joined_pid_namespace_shows_its_processes_and_takes_no_number_1(runtime,
     assert report["pid"] > 1
 
 
+@NOT_VM
 def test_bound_file_is_a_path_too(runtime, bundle, work_dir):
     libc = ctypes.CDLL(None, use_errno=True)
     pinned = work_dir / "uts"
@@ -158,7 +161,7 @@ def test_network_namespace_has_only_a_loopback_that_is_up(runtime, bundle):
     assert len(lines) == 1 and " lo: " in lines[0] and "UP" in lines[0]
 
 
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
+@pytest.mark.classes("ns", caveat="sentry-namespaces", vm_caveat="vm-namespaces")
 def test_connection_to_the_hosts_port_fails_in_a_network_namespace(runtime, make_bundle):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -169,7 +172,7 @@ def test_connection_to_the_hosts_port_fails_in_a_network_namespace(runtime, make
     assert refusal.stdout == "errno ECONNREFUSED\n"
 
 
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
+@pytest.mark.classes("ns", caveat="sentry-namespaces", vm_caveat="vm-namespaces")
 def test_shared_memory_of_the_host_is_not_in_a_new_ipc_namespace(runtime, make_bundle):
     libc = ctypes.CDLL(None, use_errno=True)
     segment = libc.shmget(0x0CA15508, 4096, 0o1600)
@@ -191,7 +194,7 @@ def test_name_changed_inside_a_uts_namespace_stays_there(runtime, bundle):
     assert out == "other\n" and socket.gethostname() == before
 
 
-@pytest.mark.classes("ns", caveat="sentry-namespaces")
+@pytest.mark.classes("ns", caveat="sentry-namespaces", vm_caveat="vm-namespaces")
 def test_cgroup_namespace_makes_the_containers_cgroup_the_root(runtime, bundle, make_bundle):
     bundle.namespace("cgroup")
     inside = runtime.run(bundle, ["report"]).report["cgroup"].splitlines()
@@ -206,6 +209,7 @@ def test_cgroup_namespace_makes_the_containers_cgroup_the_root(runtime, bundle, 
 
 
 @NO_TIME
+@NO_CLOCKS
 def test_time_offsets_move_the_two_clocks(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = 7200
@@ -231,6 +235,7 @@ def test_time_offsets_are_written_to_the_nanosecond(runtime, bundle, clock):
 
 
 @NO_TIME
+@NO_CLOCKS
 def test_time_offset_may_be_negative(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = -5
@@ -250,6 +255,7 @@ def test_time_offset_before_the_boot_is_an_error_that_names_it(runtime, bundle):
 
 
 @NO_TIME
+@NO_CLOCKS
 def test_exec_sees_the_moved_clock(runtime, bundle):
     bundle.namespace("time")
     bundle.linux.time_offsets.monotonic.secs = 7200

@@ -9,8 +9,9 @@ import pytest
 from lib.bundle import cap_number, own_capabilities
 from lib.runtime import refused
 
-pytestmark = pytest.mark.classes("ns", "sentry")
+pytestmark = pytest.mark.classes("ns", "sentry", "vm")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
+ONE_CPU = pytest.mark.classes("ns", "sentry", caveat="vm-cpus")
 NEWER = pytest.mark.beyond("runc", reason="not in 1.1")
 SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 
@@ -120,7 +121,7 @@ def test_each_set_arrives_by_itself_and_exec_joins_them_as_the_kernel_says(runti
 
 
 @WORDING
-@pytest.mark.classes("ns", caveat="sentry-host-view")
+@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
 def test_created_process_has_the_permitted_and_effective_sets_of_the_config(runtime, bundle):
     bundle.process.user = {"uid": 1000, "gid": 1000}
     bundle.process.capabilities = {"bounding": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL", "CAP_CHOWN"],
@@ -160,7 +161,7 @@ def test_ambient_set_survives_the_exec_of_an_ordinary_user(runtime, bundle):
 
 
 @pytest.mark.beyond("runc", reason="1.1 fails with EPERM")
-@pytest.mark.classes("ns", caveat="sentry-host-view")
+@pytest.mark.classes("ns", caveat="sentry-host-view", vm_caveat="vm-own-limits")
 def test_capability_that_the_runtime_lacks_is_left_out_with_a_warning(runtime, bundle):
     missing = "CAP_SYS_RESOURCE"
     assert missing not in own_capabilities()
@@ -272,7 +273,7 @@ def test_a_low_limit_of_descriptors_is_the_programs_and_not_that_of_its_setup(ru
 
 
 @WORDING
-@pytest.mark.classes("ns", caveat="sentry-host-view")
+@pytest.mark.classes("ns", caveat="sentry-host-view", vm_caveat="vm-own-limits")
 def test_raising_a_hard_limit_without_privilege_is_an_error_that_names_it(runtime, bundle):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     bundle.process.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 10, "hard": hard + 1}]
@@ -340,7 +341,7 @@ def test_scheduler_has_policy_and_nice_value(runtime, bundle, policy, nice):
 
 
 @NEWER
-@pytest.mark.classes("ns", caveat="sentry-sched")
+@pytest.mark.classes("ns", "vm", caveat="sentry-sched")
 def test_scheduler_flag_resets_children(runtime, bundle):
     bundle.process.scheduler = {"policy": "SCHED_BATCH", "nice": -3, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}
 
@@ -350,7 +351,7 @@ def test_scheduler_flag_resets_children(runtime, bundle):
 
 
 @NEWER
-@pytest.mark.classes("ns", caveat="sentry-sched")
+@pytest.mark.classes("ns", "vm", caveat="sentry-sched")
 def test_deadline_scheduler_has_its_three_times(runtime, bundle):
     bundle.process.scheduler = {"policy": "SCHED_DEADLINE", "runtime": 1000000, "deadline": 5000000,
                                 "period": 20000000}
@@ -434,6 +435,7 @@ def test_malformed_io_priority_is_refused(runtime, bundle, value, text):
 
 
 @NEWER
+@ONE_CPU
 @pytest.mark.parametrize("affinity,wanted", [({"final": "1"}, [1]), ({"final": "0-1"}, [0, 1]),
                                              ({"initial": "1"}, [1]), ({"initial": "0", "final": "1"}, [1])])
 def test_exec_runs_on_the_processors_of_the_config_and_the_container_on_all(runtime, bundle, affinity, wanted):
@@ -447,6 +449,7 @@ def test_exec_runs_on_the_processors_of_the_config_and_the_container_on_all(runt
 
 
 @NEWER
+@ONE_CPU
 def test_affinity_of_a_process_file_goes_before_the_configs(runtime, bundle):
     bundle.process["execCPUAffinity"] = {"final": "0"}
     runtime.run_detached(bundle)
@@ -485,7 +488,7 @@ def policy_of(runtime, bundle):
     ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}, "bind=static:0"),
     ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_RELATIVE_NODES"]}, "bind=relative:0"),
 ])
-@pytest.mark.classes("ns", caveat="sentry-memory-policy")
+@pytest.mark.classes("ns", caveat="sentry-memory-policy", vm_caveat="vm-one-node")
 def test_memory_policy_is_that_of_the_program(runtime, bundle, policy, shown):
     bundle.linux.memory_policy = policy
 
@@ -501,7 +504,7 @@ def test_memory_policy_is_that_of_the_program(runtime, bundle, policy, shown):
     ({"mode": "MPOL_BIND", "nodes": "a"}, 'linux.memoryPolicy.nodes: "a" is no list'),
     ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"]}, "linux.memoryPolicy.flags[0]: unknown value"),
     pytest.param({"mode": "MPOL_BIND", "nodes": "900"}, "linux.memoryPolicy: set MPOL_BIND",
-                 marks=pytest.mark.classes("ns", caveat="sentry-memory-policy")),
+                 marks=pytest.mark.classes("ns", caveat="sentry-memory-policy", vm_caveat="vm-one-node")),
 ])
 def test_memory_policy_that_cannot_be_is_refused(runtime, bundle, policy, text):
     bundle.linux.memory_policy = policy

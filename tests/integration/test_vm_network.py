@@ -104,6 +104,15 @@ def test_interface_has_its_name_mac_mtu_addresses_and_routes(runtime, bundle, pl
     assert plain.is_clean()
 
 
+def test_user_namespace_has_the_interface_for_its_own(runtime, bundle, plain):
+    bundle.user_namespace()
+    out = run(runtime, bundle, "ping -c 2 -W 30 10.8.0.1; ping -6 -c 2 -W 30 fd00:8::1; ip route; ls /sys/class/net;"
+                               "ip link set eth0 mtu 1300; ip -o link show eth0")
+    assert out.count(" 0% packet loss") == 2
+    assert "default via 10.8.0.1 dev eth0" in out and "mtu 1300" in out
+    assert plain.is_clean()
+
+
 def test_packets_of_both_families_go_and_come_back(runtime, bundle, plain):
     out = run(runtime, bundle, "ping -c 2 -W 30 10.8.0.1; ping -6 -c 2 -W 30 fd00:8::1; "
                                "ping -c 1 -W 30 -s 1372 10.8.0.1; ip link show eth0")

@@ -143,17 +143,17 @@ static void take_process(const struct oci_spec *from, struct oci_process *to)
 
 /*
  * Network is the guest's one, which is joined, so that it is the container's as far as sysctls are
- * concerned; from a user namespace it can only be kept. Ipc and uts are the container's own,
- * whatever the host shares.
+ * concerned; a user namespace has rights over none but its own, which the agent gives the devices
+ * to. ipc and uts are the container's own, whatever the host shares.
  */
 static void take_linux(const struct oci_linux *from, struct oci_linux *to)
 {
 	static const char guests[] = "/proc/1/ns/net";
 
 	*to = *from;
-	to->ns[OCI_NS_NETWORK] = from->ns[OCI_NS_USER].set
-					 ? (struct oci_namespace){ .set = false }
-					 : (struct oci_namespace){ .set = true, .path = guests };
+	to->ns[OCI_NS_NETWORK] = (struct oci_namespace){ .set = true };
+	if (!from->ns[OCI_NS_USER].set)
+		to->ns[OCI_NS_NETWORK].path = guests;
 	to->ns[OCI_NS_IPC].set = true;
 	to->ns[OCI_NS_UTS].set = true;
 	to->net_devices_len = 0;

@@ -322,6 +322,8 @@ void stage_vm(void *launch)
 	struct parts p = { .slave = -EBADF, .machine.files = -EBADF };
 	struct err err = { 0 };
 
+	/* Directories that are made for others to enter; the container has a umask of its own. */
+	(void)umask(022);
 	(void)run_stages(l, &p, &err);
 	sandbox_stage_fail(&l->box, &err);
 }

@@ -161,6 +161,7 @@ static void what_the_host_has_done_is_not_in_the_text(void **state)
 	assert_string_equal(spec->linux.cgroups_path, "/caisson/box");
 	assert_int_equal(spec->linux.net_devices_len, 0);
 	assert_false(spec->linux.seccomp.set);
+	assert_true(spec->linux.ns[OCI_NS_NETWORK].set);
 	assert_string_equal(spec->linux.ns[OCI_NS_NETWORK].path, "/proc/1/ns/net");
 	assert_true(spec->linux.ns[OCI_NS_IPC].set && spec->linux.ns[OCI_NS_UTS].set);
 	assert_non_null(spec->hostname);
