@@ -11,6 +11,8 @@ import subprocess
 
 import pytest
 
+from lib.runtime import wait_until
+
 pytestmark = [pytest.mark.classes("vm"),
               pytest.mark.skipif(shutil.which("ip") is None, reason="needs ip(8): CAVEATS.md#unit-iproute2")]
 
@@ -85,6 +87,18 @@ def run(runtime, bundle, script):
     return runtime.run(bundle, ["sh", "-ec", script], timeout_s=WAIT_S).stdout
 
 
+def connect(port):
+    """To the container, which may not listen yet."""
+    def attempt():
+        try:
+            return socket.create_connection(("10.8.0.7", port), timeout=WAIT_S)
+        except OSError:
+            return None
+    client = wait_until(attempt, WAIT_S, f"an answer at port {port}")
+    client.settimeout(WAIT_S)
+    return client
+
+
 def monitor_of(pid):
     """The process of QEMU, a child of the supervisor."""
     for entry in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
@@ -127,18 +141,7 @@ def test_tcp_goes_both_ways(runtime, bundle, plain):
         peer, _ = server.accept()
         with peer:
             assert peer.makefile().readline() == "question\n"
-
-        def connect():
-            try:
-                return socket.create_connection(("10.8.0.7", 7000), timeout=1)
-            except OSError:
-                return None
-        deadline = 600
-        client = connect()
-        while client is None and deadline:
-            deadline -= 1
-            client = connect()
-        with client:
+        with connect(7000) as client:
             assert client.makefile().readline() == "answer\n"
         process.popen.stdin.close()
         assert process.wait(WAIT_S) == 0
@@ -218,7 +221,7 @@ def test_nothing_stays_when_a_machine_is_killed(runtime, bundle, plain, victim, 
 
     os.kill(monitor_of(pid) if victim == "monitor" else pid, signal.SIGKILL)
     wait_for(plain.is_clean, WAIT_S, "the tap and its redirects to go")
-    runtime.call("delete", "--force", bundle.id)
+    runtime.call("delete", "--force", bundle.id, timeout_s=WAIT_S)
     # The namespace is as good as new.
     assert " 0% packet loss" in run(runtime, bundle, "ping -c 1 -W 30 10.8.0.1")
 
@@ -266,17 +269,12 @@ def test_the_rules_of_a_sidecar_hold_inside(runtime, bundle, plain):
         "iptables-nft -A INPUT -m conntrack --ctstate NEW,ESTABLISHED -m comment --comment x -j ACCEPT; "
         "ip6tables-nft -A INPUT -p tcp --dport 9 -j REJECT; iptables-nft -S INPUT; echo ready; "
         "echo answer | /bin/busybox nc -l -p 7000"])
-    lines = list(iter(process.read_line, "ready"))
+    lines = []
+    while (line := process.read_line()) not in ("ready", ""):
+        lines.append(line)
     assert any("--ctstate NEW,ESTABLISHED" in line for line in lines)
 
-    client = None
-    for _ in range(600):
-        try:
-            client = socket.create_connection(("10.8.0.7", 80), timeout=1)
-            break
-        except OSError:
-            continue
-    with client:
+    with connect(80) as client:
         assert client.makefile().readline() == "answer\n"
     process.popen.stdin.close()
     assert process.wait(WAIT_S) == 0, process.errors
