@@ -367,7 +367,7 @@ def receive(listener):
     return fds, json.loads(data.rstrip(b"\0\n"))
 
 
-@pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-seccomp-notify")
+@pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-descriptors")
 def test_listener_gets_the_descriptor_and_the_process_state(runtime, bundle, listener):
     notify(bundle, listener, "getppid", listenerMetadata="opaque { text")
     bundle.annotations["org.example.key"] = "value"
@@ -401,7 +401,7 @@ def serve_one(listener, answer):
     return found, thread
 
 
-@pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-seccomp-notify")
+@pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-descriptors")
 def test_listener_answers_with_a_value_an_errno_or_lets_the_kernel_go_on(runtime, bundle, listener):
     notify(bundle, listener, "getppid", "umask", "uname")
     answers = {GETPPID: (4711, 0, 0), UNAME: (0, errno.EXDEV, 0), UMASK: (0, 0, 1)}
@@ -415,7 +415,7 @@ def test_listener_answers_with_a_value_an_errno_or_lets_the_kernel_go_on(runtime
     assert (UMASK, 7) in calls and (UNAME, 0) in calls
 
 
-@pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-seccomp-notify")
+@pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-descriptors")
 def test_exec_has_a_listener_of_its_own(runtime, bundle, listener):
     notify(bundle, listener, "getppid", listenerMetadata="m")
     found, thread = serve_one(listener, lambda number, args: (1, 0, 0))
@@ -434,7 +434,7 @@ def test_container_without_a_notify_rule_does_not_ask_the_listener(runtime, bund
     assert call(runtime, bundle, UNAME, 0) == "errno EPERM"
 
 
-@pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-seccomp-notify")
+@pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-descriptors")
 def test_listener_that_is_not_there_is_an_error_that_names_it(runtime, bundle):
     allow_but(bundle, rule("uname", "SCMP_ACT_NOTIFY"), listenerPath="/run/nowhere.sock")
 
@@ -443,7 +443,7 @@ def test_listener_that_is_not_there_is_an_error_that_names_it(runtime, bundle):
 
 
 @pytest.mark.beyond("runc", reason="1.1 does not know it")
-@pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-seccomp-notify")
+@pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-descriptors")
 def test_wait_killable_flag_goes_with_a_listener(runtime, bundle, listener):
     notify(bundle, listener, "getppid", flags=["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"])
     found, thread = serve_one(listener, lambda number, args: (3, 0, 0))
