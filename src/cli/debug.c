@@ -99,8 +99,8 @@ static int run_debug(struct cli *cli, const void *options, const struct option_a
 const struct verb verb_debug = {
 	.name = "debug",
 	.args = "collect <container-id> | decode <file> | <container-id> "
-		"tasks|stacks|mounts|vmas|fds|metrics|events",
-	.summary = "collect what a bug report needs, or look into a sentry",
+		"tasks|stacks|mounts|vmas|fds|metrics|events|console|dmesg",
+	.summary = "collect what a bug report needs, or look into a sentry or a machine",
 	.description = "The archive (default: caisson-debug-ID.tar) has the state, the "
 		       "specification, the tail of\n"
 		       "the log, the files of the cgroup, the status of the processes, the mounts, "
@@ -114,7 +114,9 @@ const struct verb verb_debug = {
 		       "mounts, areas\n"
 		       "of memory, descriptors, counters. \"events\" follows its event stream, and "
 		       "\"decode\" reads\n"
-		       "what --event-sink wrote: a line of JSON for each event (docs/EVENTS.md).",
+		       "what --event-sink wrote: a line of JSON for each event (docs/EVENTS.md).\n"
+		       "Of class vm tasks, mounts, metrics, and what its kernel says: the end of "
+		       "the console, dmesg.",
 	.options = table,
 	.min_args = 2,
 	.max_args = 2,
