@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host's processes of a container of class vm: whichever is killed, everything ends and the exit is reported;
+what they may and hold; what a machine is made of."""
+
+import os
+import pathlib
+import signal
+
+import pytest
+
+from lib import cgroups
+from lib.runtime import wait_until
+
+pytestmark = [pytest.mark.classes("vm"), pytest.mark.beyond("runc", "crun", reason="have no machines")]
+VICTIMS = ["caisson-vm", "virtiofsd", "qemu-system-x86"]
+WAIT_S = 30
+
+
+def status(pid):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def children(pid):
+    return list(map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()))
+
+
+def processes(runtime, bundle):
+    """{name: pid} of the supervisor and its children."""
+    supervisor = runtime.state(bundle).pid
+    return {status(pid)["Name"]: pid for pid in (supervisor, *children(supervisor))}
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_killing_one_process_of_a_machine_ends_all(runtime, bundle, victim):
+    runtime.run_detached(bundle)
+    path = bundle.linux.cgroups_path
+    os.kill(processes(runtime, bundle)[victim], signal.SIGKILL)
+
+    runtime.wait_for(bundle, "stopped", WAIT_S)
+    wait_until(lambda: not cgroups.pids(path), WAIT_S, "the cgroup is empty")
+    runtime.delete(bundle)
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_the_exit_of_a_killed_machine_is_reported(runtime, bundle, victim):
+    run = runtime.start_run(bundle, ["sleep", "1000"])
+    wait_until(lambda: runtime.status(bundle) == "running", WAIT_S)
+    os.kill(processes(runtime, bundle)[victim], signal.SIGKILL)
+
+    assert run.wait() == 137
+    if victim != "caisson-vm":
+        assert victim[:4] in run.errors.lower() and "killed by signal 9" in run.errors
+
+
+def test_a_killed_waiter_takes_its_process_along(runtime, bundle):
+    runtime.run_detached(bundle)
+    pid_file = bundle.path / "exec.pid"
+    runtime.exec(bundle, ["sleep", "1000"], "-d", "--pid-file", pid_file)
+    assert len(runtime.inside(bundle)) == 2
+
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+    wait_until(lambda: len(runtime.inside(bundle)) == 1, WAIT_S)
+
+
+def test_supervisor_and_qemu_have_no_power_and_ids_of_their_own(runtime, bundle):
+    runtime.run_detached(bundle)
+    pids = processes(runtime, bundle)
+    supervisor, qemu, files = (status(pids[name]) for name in ("caisson-vm", "qemu-system-x86", "virtiofsd"))
+
+    for process in (supervisor, qemu):
+        uid = process["Uid"].split()[0]
+        assert process["Uid"].split() == process["Gid"].split() == [uid] * 4 and int(uid) > 1 << 20
+        assert all(int(process[name], 16) == 0 for name in ("CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"))
+        assert process["NoNewPrivs"] == "1" and process["Seccomp"] == "2" and process["Groups"].strip() == ""
+    assert supervisor["Uid"] != qemu["Uid"]
+    assert files["NoNewPrivs"] == "1" and int(files["CapEff"], 16) & 1 << 21 == 0  # CAP_SYS_ADMIN
+    assert os.listdir(f"/proc/{pids['caisson-vm']}/root") == []
+
+
+def test_a_machine_has_the_memory_and_cpus_of_the_limits(runtime, bundle):
+    bundle.linux.resources.memory.limit = 128 << 20
+    inside = runtime.run(bundle, ["sh", "-c", "grep MemTotal /proc/meminfo; grep -c ^processor /proc/cpuinfo"]).stdout
+    total, cpus = int(inside.split()[1]), int(inside.split()[-1])
+
+    assert 128 << 10 < total < 192 << 10 and cpus == 1
+
+
+@pytest.mark.parametrize("key,value", [("memory", "lots"), ("cpus", "0"), ("machine", "pc"), ("kernel", "/no/such")])
+def test_a_setting_that_is_none_is_refused_by_its_name(runtime, bundle, work_dir, key, value):
+    config = work_dir / "caisson.json"
+    config.write_text('{"allowed_annotations": ["io.caisson.vm.*"]}')
+    bundle.annotations[f"io.caisson.vm.{key}"] = value
+
+    result = runtime.run(bundle, check=False, env={"CAISSON_CONFIG": str(config)})
+    assert result.returncode == 1 and f"vm.{key}" in result.stderr
+    assert runtime.container_ids() == []
+
+
+def test_an_annotation_that_is_not_allowed_is_refused(runtime, bundle):
+    bundle.annotations["io.caisson.vm.memory"] = "1G"
+
+    result = runtime.run(bundle, check=False)
+    assert result.returncode == 1 and "io.caisson.vm.memory" in result.stderr
+
+
+@pytest.mark.parametrize("what", ["console", "metrics", "tasks", "mounts", "dmesg"])
+def test_debug_shows_what_the_machine_knows(runtime, bundle, what):
+    runtime.run_detached(bundle)
+
+    out = runtime.call("debug", bundle.id, what).stdout
+    expected = {"metrics": "caisson_vm_cpus 1", "tasks": "caisson-agent", "mounts": "virtiofs", "dmesg": "Linux version"}
+    assert expected.get(what, "") in out and out.isprintable() is False
