@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * QEMU's side is played: answers lie in the socket before the question, as a client that has asked
+ * N questions numbers them from 1 on.
+ */
+#include "lib/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "hypervisor/control.h"
+
+static const struct hypervisor_ops *const ops = &hypervisor_qemu;
+
+struct played {
+	struct qmp *qmp;
+	int qemu;
+	int next; /* number of the next question */
+};
+
+static void play(struct played *p)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	*p = (struct played){ .qemu = pair[1], .next = 1 };
+	assert_int_equal(qmp_new(pair[0], NULL, NULL, &p->qmp), 0);
+}
+
+static void done(struct played *p)
+{
+	qmp_free(p->qmp);
+	(void)close(p->qemu);
+}
+
+static void say(struct played *p, const char *what)
+{
+	char line[512];
+
+	(void)snprintf(line, sizeof(line), "{%s, \"id\": %d}\n", what, p->next++);
+	assert_int_equal(fd_write_all(p->qemu, line, strlen(line)), 0);
+}
+
+static void agree(struct played *p, int times)
+{
+	while (times--)
+		say(p, "\"return\": {}");
+}
+
+static void refuse(struct played *p, const char *why)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text),
+		       "\"error\": {\"class\": \"GenericError\", \"desc\": \"%s\"}", why);
+	say(p, text);
+}
+
+/* All that was asked; *ret_fds: how many descriptors came along. */
+static const char *heard(struct played *p, size_t *ret_fds)
+{
+	static char text[8192];
+	size_t len = 0;
+
+	*ret_fds = 0;
+	for (;;) {
+		int fds[FD_PASS_MAX];
+		size_t n = FD_PASS_MAX;
+		ssize_t got;
+
+		if (recv(p->qemu, text + len, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+			break;
+		got = fd_recv(p->qemu, text + len, sizeof(text) - len - 1, fds, &n);
+		assert_true(got > 0);
+		len += (size_t)got;
+		*ret_fds += n;
+		while (n)
+			(void)close(fds[--n]);
+	}
+	text[len] = '\0';
+	return text;
+}
+
+static void a_fresh_machine_is_only_greeted(void **state)
+{
+	const struct machine m = { .role = MACHINE_FRESH };
+	struct err err = { 0 };
+	struct played p;
+	unsigned int asked = 0;
+	size_t fds;
+
+	(void)state;
+	play(&p);
+	assert_int_equal(ops->greet(p.qmp, &m, &asked, &err), 0);
+	assert_int_equal(asked, 1);
+	assert_null(strstr(heard(&p, &fds), "migrate"));
+	done(&p);
+}
+
+static void a_clone_is_set_going_without_waiting(void **state)
+{
+	const struct machine m = { .role = MACHINE_CLONE };
+	struct err err = { 0 };
+	struct played p;
+	unsigned int asked = 0;
+	const char *text;
+	size_t fds;
+
+	(void)state;
+	play(&p);
+	assert_int_equal(ops->greet(p.qmp, &m, &asked, &err), 0);
+	assert_int_equal(asked, 3);
+	text = heard(&p, &fds);
+	assert_non_null(strstr(text, "x-ignore-shared"));
+	assert_non_null(strstr(text, "\"fd:200\""));
+	assert_int_equal(fds, 0);
+	done(&p);
+}
+
+static void a_status_that_says_nothing_is_an_error(void **state)
+{
+	struct hypervisor_status status = { 0 };
+	struct err err = { 0 };
+	struct played p;
+
+	(void)state;
+	play(&p);
+	say(&p, "\"return\": {\"running\": true}");
+	assert_int_equal(ops->status(p.qmp, &status, &err), -EPROTO);
+	assert_false(status.running);
+	say(&p, "\"return\": {\"running\": false, \"status\": \"a-word-that-is-longer-than-any-"
+		"that-qemu-has-ever-had\"}");
+	assert_int_equal(ops->status(p.qmp, &status, &err), 0);
+	assert_int_equal(strlen(status.state), sizeof(status.state) - 1);
+	done(&p);
+}
+
+static void a_monitor_that_is_gone_has_stopped(void **state)
+{
+	struct err err = { 0 };
+	struct played p;
+
+	(void)state;
+	play(&p);
+	assert_int_equal(shutdown(p.qemu, SHUT_WR), 0);
+	assert_int_equal(ops->stop(p.qmp, &err), 0);
+	assert_true(ops->pause(p.qmp, true, &err) < 0);
+	done(&p);
+}
+
+static void the_first_refusal_is_the_sentence_and_all_answers_are_read(void **state)
+{
+	const struct machine_disk disk = { .fd = STDERR_FILENO, .readonly = true };
+	struct hypervisor_status status = { 0 };
+	struct err err = { 0 };
+	struct played p;
+	size_t fds;
+
+	(void)state;
+	play(&p);
+	agree(&p, 1);
+	refuse(&p, "no such file");
+	refuse(&p, "no such drive");
+	assert_int_equal(ops->plug_disk(p.qmp, 3, &disk, &err), -EREMOTEIO);
+	assert_says(err, "blockdev-add");
+	assert_says(err, "no such file");
+	(void)heard(&p, &fds);
+	assert_int_equal(fds, 1);
+	/* The next call has its own answer. */
+	say(&p, "\"return\": {\"running\": true, \"status\": \"running\"}");
+	assert_int_equal(ops->status(p.qmp, &status, &err), 0);
+	assert_true(status.running);
+	done(&p);
+}
+
+static void each_queue_is_a_descriptor(void **state)
+{
+	struct machine_nic nic = { .taps = { 0, 1, 2 },
+				   .taps_len = 3,
+				   .mac = { 2, 0, 0, 0, 0, 0xab } };
+	struct err err = { 0 };
+	const char *text;
+	struct played p;
+	size_t fds;
+
+	(void)state;
+	play(&p);
+	agree(&p, 5);
+	assert_int_equal(ops->plug_nic(p.qmp, 1, &nic, &err), 0);
+	text = heard(&p, &fds);
+	assert_int_equal(fds, 3);
+	assert_non_null(strstr(text, "\"fds\":\"tap1.0:tap1.1:tap1.2\""));
+	assert_non_null(strstr(text, "02:00:00:00:00:ab"));
+	assert_non_null(strstr(text, "\"mq\":true"));
+	nic.taps_len = 0;
+	assert_int_equal(ops->plug_nic(p.qmp, 1, &nic, &err), -EINVAL);
+	nic.taps_len = MACHINE_QUEUES_MAX + 1;
+	assert_int_equal(ops->plug_nic(p.qmp, 1, &nic, &err), -EINVAL);
+	nic.taps_len = 1;
+	assert_int_equal(ops->plug_nic(p.qmp, MACHINE_SLOTS_MAX, &nic, &err), -EINVAL);
+	done(&p);
+}
+
+/* Answers each question with the next of a list, whose last is for all that follow. */
+struct script {
+	struct played *played;
+	const char *const *answers;
+};
+
+static void *follow(void *arg)
+{
+	const struct script *script = arg;
+	const char *const *next = script->answers;
+	char byte;
+
+	while (recv(script->played->qemu, &byte, 1, 0) == 1) {
+		if (byte != '\n')
+			continue;
+		say(script->played, *next);
+		if (next[1])
+			next++;
+	}
+	return NULL;
+}
+
+/* The client's save() by the script; what it returned. */
+static int save_with(const char *const *answers, int timeout_ms, struct err *err)
+{
+	struct played p;
+	struct script script = { &p, answers };
+	pthread_t thread;
+	int r;
+
+	play(&p);
+	assert_int_equal(pthread_create(&thread, NULL, follow, &script), 0);
+	r = ops->save(p.qmp, STDERR_FILENO, timeout_ms, err);
+	qmp_free(p.qmp);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	(void)close(p.qemu);
+	return r;
+}
+
+#define AGREED "\"return\": {}"
+#define ACTIVE "\"return\": {\"status\": \"active\"}"
+
+static void a_save_is_done_when_qemu_says_so(void **state)
+{
+	static const char *const answers[] = { AGREED, AGREED,
+					       AGREED, ACTIVE,
+					       ACTIVE, "\"return\": {\"status\": \"completed\"}",
+					       NULL };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(save_with(answers, 30000, &err), 0);
+}
+
+static void a_save_that_fails_says_why(void **state)
+{
+	static const char *const failed[] = {
+		AGREED,
+		AGREED,
+		AGREED,
+		ACTIVE,
+		"\"return\": {\"status\": \"failed\", \"error-desc\": \"no space\"}",
+		NULL
+	};
+	static const char *const refused[] = {
+		AGREED, AGREED,
+		"\"error\": {\"class\": \"GenericError\", \"desc\": \"device does not migrate\"}",
+		NULL
+	};
+	static const char *const silent[] = { AGREED, NULL };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(save_with(failed, 30000, &err), -EREMOTEIO);
+	assert_says(err, "no space");
+	assert_int_equal(save_with(refused, 30000, &err), -EREMOTEIO);
+	assert_says(err, "device does not migrate");
+	assert_int_equal(save_with(silent, 30000, &err), -EPROTO);
+}
+
+static void a_save_has_an_end(void **state)
+{
+	static const char *const answers[] = { AGREED, AGREED, AGREED, ACTIVE, NULL };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(save_with(answers, 20, &err), -ETIMEDOUT);
+}
+
+/* ---- The files of a template ---- */
+
+static void a_copy_has_the_bytes_and_the_holes(void **state)
+{
+	char bytes[8192];
+	int memory = -EBADF, copy = -EBADF;
+	struct stat st;
+
+	(void)state;
+	memset(bytes, 'm', sizeof(bytes));
+	assert_int_equal(machine_memory(64u << 20, &memory), 0);
+	assert_int_equal(pwrite(memory, bytes, 8192, 4096), 8192);
+	assert_int_equal(pwrite(memory, bytes, 4096, (64 << 20) - 4096), 4096);
+	assert_int_equal(machine_seal(memory), 0);
+	assert_int_equal(pwrite(memory, "x", 1, 0), -1);
+	assert_int_equal(machine_copy(memory, &copy), 0);
+	assert_int_equal(fstat(copy, &st), 0);
+	assert_int_equal(st.st_size, 64 << 20);
+	assert_true(st.st_blocks <= 64);
+	memset(bytes, 0, sizeof(bytes));
+	assert_int_equal(pread(copy, bytes, 4096, 8192), 4096);
+	assert_int_equal(bytes[4095], 'm');
+	assert_int_equal(pread(copy, bytes, 4096, (64 << 20) - 4096), 4096);
+	assert_int_equal(bytes[0], 'm');
+	assert_int_equal(pread(copy, bytes, 4096, 0), 4096);
+	assert_int_equal(bytes[4095], 0);
+	/* It is the container's own. */
+	assert_int_equal(pwrite(copy, "x", 1, 0), 1);
+	(void)close(memory);
+	(void)close(copy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_fresh_machine_is_only_greeted),
+		cmocka_unit_test(a_clone_is_set_going_without_waiting),
+		cmocka_unit_test(a_status_that_says_nothing_is_an_error),
+		cmocka_unit_test(a_monitor_that_is_gone_has_stopped),
+		cmocka_unit_test(the_first_refusal_is_the_sentence_and_all_answers_are_read),
+		cmocka_unit_test(each_queue_is_a_descriptor),
+		cmocka_unit_test(a_save_is_done_when_qemu_says_so),
+		cmocka_unit_test(a_save_that_fails_says_why),
+		cmocka_unit_test(a_save_has_an_end),
+		cmocka_unit_test(a_copy_has_the_bytes_and_the_holes),
+	};
+
+	return cmocka_run_group_tests_name("hypervisor/control", tests, NULL, NULL);
+}
