@@ -57,37 +57,72 @@ static bool drain(int fd)
 	return read(fd, bytes, sizeof(bytes)) > 0;
 }
 
-/* Until the container ends: statistics every interval, OOM events as they come. */
-static int watch(struct container *c, uint64_t interval_ms, int pidfd, int oom_fd, struct err *err)
+/* What a container's events come from; all owned but for the container. */
+struct watched {
+	struct container *c;
+	int pidfd;
+	int oom_fd;	/* of the host's kernel; or negative */
+	int inner_fd;	/* of the container's own; or negative */
+	uint64_t kills; /* of the host's */
+};
+
+static void watched_done(struct watched *w)
 {
-	uint64_t next = (uint64_t)clock_ms() + interval_ms, kills = 0;
+	auto_close_p(&w->pidfd);
+	auto_close_p(&w->oom_fd);
+	auto_close_p(&w->inner_fd);
+}
+
+/* Out-of-memory events of both kernels. */
+static int serve_oom(struct watched *w, bool host, bool inner, struct err *err)
+{
 	int r = 0;
 
-	if (oom_fd >= 0)
-		(void)cgroup_oom_confirm(c->cgroup, &kills);
+	if (host && drain(w->oom_fd) && cgroup_oom_confirm(w->c->cgroup, &w->kills))
+		r = print_oom(w->c, err);
+	if (r < 0 || !inner)
+		return r;
+	if (drain(w->inner_fd))
+		return print_oom(w->c, err);
+	/* Its sandbox has ended, and so will the container. */
+	auto_close_p(&w->inner_fd);
+	w->inner_fd = -EBADF;
+	return 0;
+}
+
+/* Until the container ends: statistics every interval, OOM events as they come. */
+static int watch(struct watched *w, uint64_t interval_ms, struct err *err)
+{
+	uint64_t next = (uint64_t)clock_ms() + interval_ms;
+	int r = 0;
+
+	if (w->oom_fd >= 0)
+		(void)cgroup_oom_confirm(w->c->cgroup, &w->kills);
 
 	while (r == 0) {
 		struct pollfd fds[] = {
-			{ .fd = pidfd, .events = POLLIN },
-			{ .fd = oom_fd, .events = POLLIN },
+			{ .fd = w->pidfd, .events = POLLIN },
+			{ .fd = w->oom_fd, .events = POLLIN },
+			{ .fd = w->inner_fd, .events = POLLIN },
 		};
 		const uint64_t now = (uint64_t)clock_ms();
-		const int n = poll(fds, 2, next > now ? (int)(next - now) : 0);
+		const int n = poll(fds, 3, next > now ? (int)(next - now) : 0);
 
 		if (n < 0 && errno != EINTR)
 			return err_sys(err, -errno, "events: poll");
-		if (n > 0 && (fds[1].revents & POLLIN) && drain(oom_fd) && !fds[0].revents &&
-		    cgroup_oom_confirm(c->cgroup, &kills))
-			r = print_oom(c, err);
+		/* v1's descriptor fires at the end, too. */
+		if (n > 0)
+			r = serve_oom(w, (fds[1].revents & POLLIN) && !fds[0].revents,
+				      fds[2].revents, err);
 		if (n > 0 && fds[0].revents)
 			return 0;
 		if (r == 0 && (uint64_t)clock_ms() >= next) {
-			r = print_stats(c, err);
+			r = print_stats(w->c, err);
 			next += interval_ms;
 		}
 	}
 	/* It ended between two looks. */
-	return process_state(c->pid, c->start_time) == PROCESS_RUNNING ? r : 0;
+	return process_state(w->c->pid, w->c->start_time) == PROCESS_RUNNING ? r : 0;
 }
 
 static int run_events(struct cli *cli, const void *options, const struct option_args *args,
@@ -96,8 +131,8 @@ static int run_events(struct cli *cli, const void *options, const struct option_
 	const struct events_options *o = options;
 	const uint64_t interval = o->interval_ms ? o->interval_ms : DEFAULT_INTERVAL_MS;
 	AUTO_CONTAINER struct container *c = NULL;
-	AUTO_CLOSE int pidfd = -EBADF;
-	AUTO_CLOSE int oom_fd = -EBADF;
+	AUTO(watched_done)
+	struct watched w = { .pidfd = -EBADF, .oom_fd = -EBADF, .inner_fd = -EBADF };
 	struct err why = { 0 };
 	int r = cli_load(cli, args, false, &c, err);
 
@@ -109,14 +144,20 @@ static int run_events(struct cli *cli, const void *options, const struct option_
 		return err_set(err, -ESRCH, "container with id %s is not running", c->id);
 	if (o->stats)
 		return print_stats(c, err);
-	pidfd = pidfd_get(c->pid);
-	if (pidfd < 0)
-		return err_sys(err, pidfd, "events: the process of container %s", c->id);
-	oom_fd = c->cgroup ? cgroup_oom_fd(c->cgroup, &why) : -ENOTSUP;
-	if (oom_fd < 0)
+	w.c = c;
+	w.pidfd = pidfd_get(c->pid);
+	if (w.pidfd < 0)
+		return err_sys(err, w.pidfd, "events: the process of container %s", c->id);
+	w.oom_fd = c->cgroup ? cgroup_oom_fd(c->cgroup, &why) : -ENOTSUP;
+	if (w.oom_fd < 0)
 		log_warning("events: no OOM notifications: %s",
 			    why.msg[0] ? why.msg : "the container has no cgroup");
-	return watch(c, interval, pidfd, oom_fd, err);
+	/* A frozen sandbox does not answer. */
+	w.inner_fd = c->status == OCI_PAUSED ? -EAGAIN : container_oom_fd(c, &why);
+	if (w.inner_fd < 0 && w.inner_fd != -ENOTSUP)
+		log_warning("events: no OOM notifications of the container's kernel: %s",
+			    w.inner_fd == -EAGAIN ? "it is paused" : why.msg);
+	return watch(&w, interval, err);
 }
 
 const struct verb verb_events = {

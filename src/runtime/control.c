@@ -208,6 +208,20 @@ int container_debug(struct container *c, const char *what, struct buf *ret, stru
 	return c->pid ? ops->debug(c, what, ret, err) : not_running(err);
 }
 
+int container_oom_fd(struct container *c, struct err *err)
+{
+	const struct isolation_ops *ops;
+	const int r = isolation_ops_get(c->isolation, &ops, err);
+
+	if (r < 0)
+		return r;
+	if (!ops->oom_fd)
+		return err_set(err, -ENOTSUP,
+			       "container %s is of class %s, which has no kernel of its own", c->id,
+			       ops->name);
+	return c->pid ? ops->oom_fd(c, err) : not_running(err);
+}
+
 int container_events(struct container *c, uint32_t mask, container_event_fn *fn, void *arg,
 		     struct err *err)
 {

@@ -96,6 +96,8 @@ struct isolation_ops {
 			 struct err *err);
 	/* container_debug(); NULL: there is nothing to ask. */
 	int (*debug)(struct container *c, const char *what, struct buf *ret, struct err *err);
+	/* container_oom_fd(); NULL: the container has no kernel of its own that would do it. */
+	int (*oom_fd)(struct container *c, struct err *err);
 	/* container_events(); NULL: there are none. */
 	int (*events)(struct container *c, uint32_t mask, container_event_fn *fn, void *arg,
 		      struct err *err);

@@ -204,6 +204,13 @@ int container_pids(struct container *c, pid_t **ret, size_t *ret_len, struct err
 int container_debug(struct container *c, const char *what, struct buf *ret, struct err *err);
 
 /*
+ * A socket that has a message whenever the container's own kernel has killed one of its processes
+ * for want of memory, and an end with the container; the caller's. -ENOTSUP for a class without
+ * one: the host's kernel does it then, and cgroup_oom_fd() tells.
+ */
+int container_oom_fd(struct container *c, struct err *err);
+
+/*
  * Follow its event stream (docs/EVENTS.md): fn gets every record of a type in `mask` until the
  * container ends (0) or fn fails. -ENOTSUP for a class without one, -ESRCH when it does not run.
  */

@@ -226,7 +226,9 @@ static void on_event(void *arg, enum agent_event event, const void *body, size_t
 	if (agent_event_decode(event, body, len, &e, &err) == 0) {
 		if (event == AGENT_EXITED)
 			(void)process_on_exited(c->vm, &e.exited, &err);
-		else if (c->counts.oom_kills++ < OOM_LOGGED)
+		else
+			control_tell_oom(c->vm);
+		if (event == AGENT_OOM && c->counts.oom_kills++ < OOM_LOGGED)
 			log_warning("container %s: the kernel of its machine had too little "
 				    "memory and has killed a process",
 				    c->vm->id);

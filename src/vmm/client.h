@@ -26,6 +26,7 @@ struct client {
 	struct list_head out;	 /* messages that the socket has not taken */
 	bool busy;		 /* a request of its is not answered: the next one is not read */
 	bool stalled;		 /* ... nor before the agent can be asked again */
+	bool watches;		 /* it is told of AGENT_OOM */
 	bool waits;		 /* a WAIT for the first process is unanswered */
 	bool gone;		 /* to be closed */
 	bool is_exec;		 /* its pid 0 is its EXEC's process */

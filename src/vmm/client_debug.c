@@ -85,6 +85,10 @@ int client_debug(struct client *c, uint32_t what)
 		return ask(c, "mounts", on_text);
 	case VMM_DEBUG_DMESG:
 		return ask(c, "dmesg", on_text);
+	case VMM_DEBUG_OOM:
+		c->watches = true;
+		client_answer(c, 0, 0, NULL);
+		return 0;
 	default:
 		client_answer(c, 0, -ENOTSUP, "debug: class vm does not know this");
 		return 0;

@@ -288,6 +288,21 @@ int control_start(struct vm *vm, struct err *err)
 	return 0;
 }
 
+void control_tell_oom(struct vm *vm)
+{
+	const struct sentry_reply reply = { .type = SENTRY_DEBUG };
+	struct client *c;
+
+	if (!vm->control)
+		return;
+	list_for_each(c, &vm->control->clients, node)
+	{
+		/* Who has not read the last one knows enough. */
+		if (c->watches && !c->gone && list_empty(&c->out))
+			client_send(c, &reply, NULL, 0);
+	}
+}
+
 void control_flush(struct vm *vm, int code, const char *sentence)
 {
 	struct client *c;

@@ -14,5 +14,7 @@ struct vm;
 int control_start(struct vm *vm, struct err *err);
 /* The agent can be asked again. */
 void control_go_on(struct vm *vm);
+/* The guest's kernel has killed a process of the container for want of memory. */
+void control_tell_oom(struct vm *vm);
 /* The end: who waits is told the code, who has asked the sentence. */
 void control_flush(struct vm *vm, int code, const char *sentence);

@@ -73,4 +73,10 @@ enum vmm_debug {
 	VMM_DEBUG_TASKS,	    /* this and what follows: AGENT_DEBUG */
 	VMM_DEBUG_MOUNTS,
 	VMM_DEBUG_DMESG,
+	/*
+	 * A reply with count 0 at once, and one more whenever the guest's kernel has killed a
+	 * process for want of memory, until one side closes: not a message each where the peer does
+	 * not read.
+	 */
+	VMM_DEBUG_OOM,
 };

@@ -229,6 +229,20 @@ static int class_vm_debug(struct container *c, const char *what, struct buf *ret
 		       "debug: \"%.64s\" is none of console, metrics, tasks, mounts, dmesg", what);
 }
 
+static int class_vm_oom_fd(struct container *c, struct err *err)
+{
+	const struct client_call call = { .request = { .type = SENTRY_DEBUG,
+						       .value = VMM_DEBUG_OOM } };
+	struct sentry_reply reply;
+	AUTO_CLOSE int sock = client_connect(c, err);
+	int r;
+
+	if (sock < 0)
+		return sock;
+	r = client_call(sock, &call, &reply, NULL, NULL, err);
+	return r < 0 ? r : TAKE_FD(sock);
+}
+
 /* A namespace that an engine made outlives the machine, and so does a filter in it. */
 static void class_vm_forget(const struct container *c, const struct oci_spec *spec)
 {
@@ -282,6 +296,7 @@ const struct isolation_ops class_vm = {
 	.update = class_vm_update,
 	.processes = client_processes,
 	.debug = class_vm_debug,
+	.oom_fd = class_vm_oom_fd,
 	.forget = class_vm_forget,
 	.process_done = class_vm_process_done,
 };
