@@ -80,7 +80,7 @@ static int append(struct mux *m, const void *bytes, size_t len)
 	if (len == 0)
 		return 0;
 	/* What has gone makes room before the buffer grows. */
-	if (m->out_at > 0 && m->out.len + len >= m->out.cap) {
+	if (m->out_at > 0 && (m->out.len + len >= m->out.cap || m->out.len + len > m->out.max)) {
 		m->out.len -= m->out_at;
 		memmove(m->out.data, m->out.data + m->out_at, m->out.len);
 		m->out_at = 0;

@@ -254,7 +254,8 @@ void pump_data(struct pump *p, const void *bytes, size_t len)
 	if (queued(p) == 0)
 		n = write_many(p, bytes, len);
 	if (!no_more(p) && n < len) {
-		if (p->queue_at > 0 && p->queue.len + len - n > p->queue.cap) {
+		if (p->queue_at > 0 && (p->queue.len + len - n > p->queue.cap ||
+					p->queue.len + len - n > p->queue.max)) {
 			p->queue.len -= p->queue_at;
 			memmove(p->queue.data, p->queue.data + p->queue_at, p->queue.len);
 			p->queue_at = 0;

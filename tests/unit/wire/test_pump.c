@@ -560,6 +560,37 @@ static void what_a_program_said_before_it_went_is_read_though_it_left_keys_unrea
 	(void)close(t.user);
 }
 
+/* The user stops to read for a while, then goes on: so does the program. */
+static void a_terminal_that_was_full_goes_on(void **state)
+{
+	struct world *w = *state;
+	struct terminals t = open_terminals(w);
+	size_t said = 0, n = 0;
+
+	fill_sent();
+	for (int quiet = 0; quiet < 100;) {
+		const ssize_t r = write(t.program, sent + said, sizeof(sent) - said);
+
+		quiet = r > 0 ? 0 : quiet + 1;
+		said += r > 0 ? (size_t)r : 0;
+		assert_int_equal(loop_once(w->loop, 1), 0);
+	}
+	assert_in_range(said, AGENT_STREAM_CREDIT, sizeof(sent) - 1);
+	for (const int64_t end = clock_ms() + 60000; n < sizeof(got) && clock_ms() < end;) {
+		ssize_t r = said < sizeof(sent) ? write(t.program, sent + said, sizeof(sent) - said)
+						: 0;
+
+		said += r > 0 ? (size_t)r : 0;
+		assert_int_equal(loop_once(w->loop, 1), 0);
+		r = read(t.user, got + n, sizeof(got) - n);
+		n += r > 0 ? (size_t)r : 0;
+	}
+	assert_int_equal(n, sizeof(got));
+	assert_memory_equal(got, sent, sizeof(got));
+	(void)close(t.program);
+	(void)close(t.user);
+}
+
 static void draining_a_terminal_takes_its_last_words(void **state)
 {
 	struct world *w = *state;
@@ -645,6 +676,37 @@ static void what_is_written_at_one_end_comes_out_at_the_other(void **state)
 	(void)close(out);
 }
 
+/* The queue is never empty and its beginning moves on. */
+static void a_reader_in_small_sips_gets_all(void **state)
+{
+	struct world *w = *state;
+	int from, to, in, out;
+	size_t at = 0, n = 0;
+
+	fill_sent();
+	pipe_in(&from, &in, 0);
+	pipe_in(&out, &to, O_NONBLOCK);
+	assert_int_equal(fcntl(in, F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(fcntl(to, F_SETFL, O_NONBLOCK), 0);
+	add(&w->agent, 1, from, PUMP_IN);
+	add(&w->host, 1, to, PUMP_OUT);
+	for (const int64_t end = clock_ms() + 60000; n < sizeof(got) && clock_ms() < end;) {
+		ssize_t r;
+
+		do {
+			r = at < sizeof(sent) ? write(in, sent + at, sizeof(sent) - at) : 0;
+			at += r > 0 ? (size_t)r : 0;
+			assert_int_equal(loop_once(w->loop, 0), 0);
+		} while (r > 0);
+		r = read(out, got + n, sizeof(got) - n < 5000 ? sizeof(got) - n : 5000);
+		n += r > 0 ? (size_t)r : 0;
+	}
+	assert_int_equal(n, sizeof(got));
+	assert_memory_equal(got, sent, sizeof(sent));
+	(void)close(in);
+	(void)close(out);
+}
+
 static void a_reader_that_is_gone_is_told_to_the_writer(void **state)
 {
 	struct world *w = *state;
@@ -723,8 +785,10 @@ int main(void)
 		T(a_terminal_speaks_both_ways_until_its_program_goes),
 		T(a_user_that_goes_hangs_the_program_up),
 		T(what_a_program_said_before_it_went_is_read_though_it_left_keys_unread),
+		T(a_terminal_that_was_full_goes_on),
 		T(draining_a_terminal_takes_its_last_words),
 		T(a_pipe_that_blocks_does_not_block_us),
+		T(a_reader_in_small_sips_gets_all),
 		T(a_reader_that_is_gone_is_told_to_the_writer),
 		T(a_stream_that_nobody_reads_stops_alone),
 		T(what_is_written_at_one_end_comes_out_at_the_other),
