@@ -10,7 +10,7 @@ import pytest
 
 from lib.runtime import refused
 
-pytestmark = [pytest.mark.classes("ns"),
+pytestmark = [pytest.mark.classes("ns", "vm"),
               pytest.mark.beyond("runc", "crun", reason="network devices came with the specification 1.3"),
               pytest.mark.skipif(shutil.which("ip") is None, reason="needs ip(8): CAVEATS.md#unit-iproute2")]
 

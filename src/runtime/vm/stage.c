@@ -290,10 +290,6 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 		r = sandbox_stage_hooks(&l->box, err);
 	if (r == 0)
 		log_debug("container %s: namespaces are made", l->box.cr->c->id);
-	if (r == 0) {
-		p->net = vm_net_take(l->size.cpus, err);
-		r = p->net ? 0 : -EIO;
-	}
 	(void)prctl(PR_SET_NAME, "caisson:[2:files]");
 	/* Directories that are made from here on are for processes of other users. */
 	(void)umask(S_IWGRP | S_IWOTH);
@@ -305,6 +301,11 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 		r = sandbox_stage_terminal(&l->box, &p->slave, err);
 	if (r == 0)
 		r = sandbox_stage_place(&l->box, err);
+	/* Devices that config.json names (netDevices) are here now. */
+	if (r == 0) {
+		p->net = vm_net_take(l->size.cpus, err);
+		r = p->net ? 0 : -EIO;
+	}
 	if (r == 0)
 		r = start_all(l, p, err);
 	if (r < 0)
