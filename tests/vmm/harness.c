@@ -38,7 +38,7 @@ static int sealed(const void *bytes, size_t len)
 	return fd;
 }
 
-static int describe(const struct harness *h, pid_t machine)
+static int describe(const struct harness *h, pid_t machine, pid_t files)
 {
 	static struct agent_network network;
 	const char *script = h->script ? h->script : "hold";
@@ -53,6 +53,7 @@ static int describe(const struct harness *h, pid_t machine)
 	struct vmm_head head = { .magic = VMM_MSG_MAGIC,
 				 .version = VMM_MSG_VERSION,
 				 .qemu_pid = machine,
+				 .files_pid = files,
 				 .accel = h->impatient ? MACHINE_KVM : MACHINE_TCG,
 				 .cpus = 1,
 				 .memory = 256ull << 20,
@@ -105,6 +106,19 @@ static pid_t start_machine(const struct harness *h, const int *ends)
 	_exit(97);
 }
 
+/* It does nothing, but can be killed. */
+static pid_t start_files(const struct harness *h)
+{
+	const pid_t pid = h->with_files ? fork() : 0;
+
+	if (pid != 0 || !h->with_files)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)close_range(0, ~0u, 0);
+	for (;;)
+		(void)pause();
+}
+
 struct given {
 	int control, report, log, stdio[3];
 };
@@ -127,10 +141,11 @@ __attribute__((noreturn)) static void become_supervisor(const struct harness *h,
 		_exit(98);
 	const int ends[] = { high(monitor[1]), high(agent[1]), high(console[1]), high(words[1]) };
 	const pid_t machine = start_machine(h, ends);
+	const pid_t files = start_files(h);
 
 	for (int i = 0; i < VMM_FDS; i++)
 		fd[i] = null;
-	fd[VMM_FD_DESCRIPTION] = describe(h, machine);
+	fd[VMM_FD_DESCRIPTION] = describe(h, machine, files);
 	fd[VMM_FD_CONTROL] = g->control;
 	fd[VMM_FD_REPORT] = g->report;
 	fd[VMM_FD_LOG] = g->log;
@@ -288,7 +303,7 @@ int harness_wait(struct harness *h)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-pid_t harness_machine(const struct harness *h)
+static pid_t child_of(const struct harness *h, unsigned int index)
 {
 	char path[64];
 	int child = 0;
@@ -297,9 +312,20 @@ pid_t harness_machine(const struct harness *h)
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", h->pid, h->pid);
 	f = fopen(path, "re");
 	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &child), 1);
+	for (unsigned int i = 0; i <= index; i++)
+		assert_int_equal(fscanf(f, "%d", &child), 1);
 	(void)fclose(f);
 	return child;
+}
+
+pid_t harness_machine(const struct harness *h)
+{
+	return child_of(h, 0);
+}
+
+pid_t harness_files(const struct harness *h)
+{
+	return child_of(h, 1);
 }
 
 const char *harness_log(struct harness *h)

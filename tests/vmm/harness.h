@@ -23,6 +23,7 @@ struct harness {
 	bool impatient; /* the limits are those of a guest that is not emulated */
 	bool terminal;	/* 0, 1, 2 are `pty` */
 	bool with_network;
+	bool with_files; /* a second child, which stands for virtiofsd */
 	/* Ours afterwards. */
 	pid_t pid;
 	int report;
@@ -42,8 +43,9 @@ void harness_go(struct harness *h, char go);
 void harness_run(struct harness *h, char go);
 /* Its exit code; signals as 128 + n. */
 int harness_wait(struct harness *h);
-/* The machine's process, by /proc. */
+/* The machine's process, by /proc, and the one behind it. */
 pid_t harness_machine(const struct harness *h);
+pid_t harness_files(const struct harness *h);
 /* What stands in the log. */
 const char *harness_log(struct harness *h);
 

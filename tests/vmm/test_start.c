@@ -2,6 +2,7 @@
 /* How a machine starts, and what is said when it does not. */
 #include "vmm/harness.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -249,6 +250,52 @@ static void a_killed_machine_ends_the_container(void **state)
 	harness_stop(&h);
 }
 
+static void a_killed_virtiofsd_ends_the_container(void **state)
+{
+	struct harness h = { .with_files = true };
+
+	harness_start(&h);
+	harness_run(&h, SENTRY_GO_START);
+	assert_int_equal(kill(harness_files(&h), SIGKILL), 0);
+	assert_int_equal(harness_wait(&h), 137);
+	assert_non_null(strstr(harness_log(&h), "virtiofsd was killed by signal 9"));
+	harness_stop(&h);
+}
+
+/* As the freezer does, or a host that sleeps: longer than any answer is waited for. */
+static bool survives_a_stop(void)
+{
+	struct harness h = { .impatient = true, .mode = "honest" };
+	const struct sentry_request request = { .type = SENTRY_STATS };
+	struct sentry_reply reply;
+	pid_t machine;
+	int sock;
+
+	harness_start(&h);
+	harness_run(&h, SENTRY_GO_RELEASE);
+	machine = harness_machine(&h);
+	assert_int_equal(kill(machine, SIGSTOP), 0);
+	sock = client_open(&h);
+	client_say(sock, &request, NULL, 0, NULL, 0);
+	(void)usleep(500000); /* it has asked; if it has not, the test is easier */
+	assert_int_equal(kill(h.pid, SIGSTOP), 0);
+	(void)usleep(8000000);
+	assert_int_equal(kill(h.pid, SIGCONT), 0);
+	(void)usleep(200000); /* it sees its timer before the answer */
+	assert_int_equal(kill(machine, SIGCONT), 0);
+	if (!client_hear(sock, &reply, NULL, 0))
+		reply.error = -EPIPE;
+	(void)close(sock);
+	harness_stop(&h);
+	return reply.error == 0;
+}
+
+/* A machine so busy that the agent did not run for seconds afterwards gets another try. */
+static void time_in_which_all_were_stopped_does_not_count(void **state)
+{
+	assert_true(survives_a_stop() || survives_a_stop() || survives_a_stop());
+}
+
 /* Each ends in a sentence, and never in a hang. */
 static void lies_about_the_end_end_the_machine(void **state)
 {
@@ -311,6 +358,8 @@ int main(void)
 		cmocka_unit_test(signals_of_ours_are_the_containers),
 		cmocka_unit_test(a_machine_that_ends_under_the_container_stands_in_the_log),
 		cmocka_unit_test(a_killed_machine_ends_the_container),
+		cmocka_unit_test(a_killed_virtiofsd_ends_the_container),
+		cmocka_unit_test(time_in_which_all_were_stopped_does_not_count),
 		cmocka_unit_test(lies_about_the_end_end_the_machine),
 		cmocka_unit_test(a_silent_agent_is_named_with_the_call),
 		cmocka_unit_test(a_silent_delete_does_not_change_the_code),
