@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "hypervisor/control.h"
 #include "hypervisor/qmp.h"
 #include "vmm/end.h"
 #include "vmm/text.h"
@@ -18,7 +19,6 @@
 
 #define READ_BYTES 4096u
 #define READ_MAX   64u /* reads of one round: who floods us keeps nobody waiting */
-#define QMP_MS	   1000
 
 /* A descriptor that is read into a ring until its end. */
 struct listener {
@@ -106,7 +106,7 @@ static void on_qmp(void *arg, int fd, uint32_t events)
 	struct err err = { 0 };
 	int r = qmp_pump(m->qmp, &err);
 
-	if (r == 0 && qmp_has_answer(m->qmp)) {
+	while (r == 0 && qmp_has_answer(m->qmp)) {
 		r = qmp_answer(m->qmp, 0, NULL, &err);
 		if (!m->vm->times.monitor)
 			m->vm->times.monitor = vm_now_ns();
@@ -118,8 +118,13 @@ static void on_qmp(void *arg, int fd, uint32_t events)
 	end_lost(m->vm, &err);
 }
 
+/* A clone is set going by its greeting: its template's state is read then. */
 static int connect_qmp(struct monitor *m, struct err *err)
 {
+	const struct machine machine = {
+		.role = m->vm->head.flags & VMM_RESTORED ? MACHINE_CLONE : MACHINE_FRESH,
+	};
+	unsigned int asked;
 	int r = qmp_new(VMM_FD_MONITOR, on_event, m, &m->qmp);
 
 	if (r < 0)
@@ -127,7 +132,7 @@ static int connect_qmp(struct monitor *m, struct err *err)
 	r = loop_add_fd(m->vm->loop, qmp_fd(m->qmp), EPOLLIN, on_qmp, m, &m->qmp_source);
 	if (r < 0)
 		return err_sys(err, r, "talk to QEMU");
-	return qmp_ask(m->qmp, "qmp_capabilities", NULL, QMP_MS, err);
+	return hypervisor_qemu.greet(m->qmp, &machine, &asked, err);
 }
 
 /* ---- Children ---- */
