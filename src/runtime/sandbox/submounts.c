@@ -62,7 +62,7 @@ static void sort_once(char **list)
 	const size_t len = strv_len(list);
 	size_t kept = 0;
 
-	if (len == 0)
+	if (!list || len == 0)
 		return;
 	qsort(list, len, sizeof(*list), compare);
 	for (size_t i = 1; i < len; i++) {

@@ -291,7 +291,7 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 	if (r == 0)
 		log_debug("container %s: namespaces are made", l->box.cr->c->id);
 	(void)prctl(PR_SET_NAME, "caisson:[2:files]");
-	/* Directories that are made from here on are for processes of other users. */
+	/* Directories that are made from here on are for processes of other users to enter. */
 	(void)umask(S_IWGRP | S_IWOTH);
 	if (r == 0)
 		r = build_share(l, p, err);
@@ -323,8 +323,6 @@ void stage_vm(void *launch)
 	struct parts p = { .slave = -EBADF, .machine.files = -EBADF };
 	struct err err = { 0 };
 
-	/* Directories that are made for others to enter; the container has a umask of its own. */
-	(void)umask(022);
 	(void)run_stages(l, &p, &err);
 	sandbox_stage_fail(&l->box, &err);
 }
