@@ -60,7 +60,6 @@ def test_events_end_when_the_container_is_deleted(runtime, bundle):
     assert process.wait() == 0
 
 
-@pytest.mark.classes("ns", "sentry", caveat="vm-oom-event")
 @pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)
 def test_out_of_memory_is_an_event(runtime, bundle):
     bundle.linux.resources.memory.limit = 32 * MIB
