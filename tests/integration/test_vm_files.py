@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Class vm: where a root file system lies, what of the host's files a machine sees and may change."""
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lib.runtime import refused
+
+pytestmark = pytest.mark.classes("vm")
+
+WAIT_S = 60
+ROOTFS = "io.caisson.vm.rootfs"
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def image(bundle, kind):
+    """The bundle's root file system as an image, in its place."""
+    tree, path = bundle.path / "rootfs", bundle.path / "rootfs.img"
+    if kind == "erofs":
+        tool = ["mkfs.erofs", str(path), str(tree)]
+    else:
+        with open(path, "wb") as f:
+            f.truncate(64 << 20)
+        tool = ["mkfs.ext4", "-q", "-d", str(tree), str(path)]
+    if shutil.which(tool[0]) is None:
+        pytest.skip(f"needs {tool[0]}: CAVEATS.md#vm-images")
+    subprocess.run(tool, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=WAIT_S)
+    bundle.root.path = "rootfs.img"
+    return path
+
+
+def test_writes_of_an_overlay_stay_in_the_machine(runtime, bundle):
+    bundle.annotations[ROOTFS] = "overlay"
+    bundle.rootfs.write("etc/kept", "host")
+
+    out = runtime.run(bundle, ["sh", "-c", "echo new > /etc/kept; echo new > /etc/made; cat /etc/kept /etc/made"])
+    assert out.stdout == "new\nnew\n"
+    assert (bundle.rootfs / "etc/kept").read_text() == "host"
+    assert not bundle.rootfs.exists("etc/made")
+
+
+@pytest.mark.parametrize("kind", ["erofs", "ext4"])
+def test_image_is_a_disk_that_nothing_is_written_to(runtime, bundle, kind):
+    bundle.rootfs.write("etc/kept", "image")
+    path = image(bundle, kind)
+    before = digest(path)
+
+    out = runtime.run(bundle, ["sh", "-c", "cat /etc/kept; echo new > /etc/kept; cat /etc/kept"])
+    assert out.stdout == "imagenew\n"
+    assert digest(path) == before
+
+
+def test_file_that_is_no_image_is_refused(runtime, bundle):
+    (bundle.path / "rootfs.img").write_text("nothing")
+    bundle.root.path = "rootfs.img"
+
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "neither erofs nor ext4")
+
+
+def test_unknown_place_of_a_root_file_system_is_refused(runtime, bundle):
+    bundle.annotations[ROOTFS] = "elsewhere"
+
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "is not shared, overlay or block")
+
+
+@pytest.mark.parametrize("kind", ["socket", "fifo"])
+def test_source_that_leads_into_no_machine_is_refused_by_name(runtime, bundle, work_dir, kind):
+    path = work_dir / "source"
+    sock = socket.socket(socket.AF_UNIX)
+    if kind == "socket":
+        sock.bind(str(path))
+    else:
+        os.mkfifo(path)
+    bundle.bind(path, "/there")
+
+    refused(runtime, runtime.run(bundle, ["true"], check=False), f"mount {path} at /there: a {kind}")
+    sock.close()
+
+
+def test_device_of_a_volume_is_the_guests_own(runtime, bundle, work_dir):
+    os.mknod(work_dir / "nothing", 0o20666, os.makedev(1, 3))
+    bundle.bind(work_dir / "nothing", "/nothing")
+
+    out = runtime.run(bundle, ["sh", "-c", "echo lost > /nothing; cat /nothing; echo read"])
+    assert out.stdout == "read\n"
+
+
+def test_read_only_volume_stays_so_whatever_the_guest_does(runtime, bundle, work_dir):
+    (work_dir / "volume").mkdir()
+    bundle.bind(work_dir / "volume", "/volume", "ro")
+    bundle.all_capabilities()
+
+    # MS_REMOUNT | MS_BIND: inside it is writable then, on the host it is not.
+    out = runtime.run(bundle, ["sh", "-c", f"testinit mount none /volume none {32 | 4096}; echo x > /volume/x"],
+                      check=False)
+    assert "ok" in out.stdout
+    assert "Read-only file system" in out.stderr
+    assert not (work_dir / "volume/x").exists()
+
+
+def test_member_of_a_group_makes_files_in_its_directory(runtime, bundle, work_dir):
+    """virtiofsd knows the ids of who makes a file, not the groups."""
+    volume = work_dir / "volume"
+    volume.mkdir()
+    os.chown(volume, 0, 500)
+    volume.chmod(0o770)
+    bundle.bind(volume, "/volume")
+    bundle.process.user = {"uid": 78, "gid": 77, "additionalGids": [500]}
+    bundle.capabilities()
+
+    runtime.run(bundle, ["sh", "-c", "echo x > /volume/file"])
+    info = (volume / "file").stat()
+    assert (info.st_uid, info.st_gid) == (78, 77)
+
+
+def test_no_device_node_reaches_the_host(runtime, bundle, work_dir):
+    (work_dir / "volume").mkdir()
+    bundle.bind(work_dir / "volume", "/volume")
+    bundle.all_capabilities()
+
+    out = runtime.run(bundle, ["testinit", "mknod", "/volume/disk", "b", "8", "0"], check=False)
+    assert "EPERM" in out.stdout
+    assert not (work_dir / "volume/disk").exists()
+
+
+def test_what_the_host_changes_is_seen_inside(runtime, bundle, work_dir):
+    volume = work_dir / "volume"
+    volume.mkdir()
+    (volume / "file").write_text("old")
+    bundle.bind(volume, "/volume")
+    runtime.run_detached(bundle)
+    assert runtime.exec(bundle, ["cat", "/volume/file"]).stdout == "old"
+
+    (volume / "new").write_text("new")
+    os.rename(volume / "new", volume / "file")
+    end = time.monotonic() + WAIT_S
+    while runtime.exec(bundle, ["cat", "/volume/file"]).stdout != "new":
+        assert time.monotonic() < end
+    runtime.stop(bundle)
