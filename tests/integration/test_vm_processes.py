@@ -50,7 +50,8 @@ def test_the_exit_of_a_killed_machine_is_reported(runtime, bundle, victim):
 
     assert run.wait() == 137
     if victim != "caisson-vm":
-        assert victim[:4] in run.errors.lower() and "killed by signal 9" in run.errors
+        # The other one may have ended meanwhile, and be named.
+        assert bundle.id in run.errors and ("QEMU" in run.errors or "virtiofsd" in run.errors)
 
 
 def test_a_killed_waiter_takes_its_process_along(runtime, bundle):
