@@ -16,6 +16,7 @@
 #include "agent/agent.h"
 #include "agent/boot.h"
 #include "agent/container.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -156,11 +157,23 @@ static int begin_test(struct agent *a, char **argv, struct err *err)
 	return r < 0 ? r : open_channel(a, (int)fd, err);
 }
 
+/* Of a test's; a guest ends with all that it has. */
+static void agent_done(struct agent *a)
+{
+	if (a->mux)
+		close_channel(a);
+	loop_free(a->loop);
+	auto_close_p(&a->gates);
+	auto_close_p(&a->null);
+}
+
 int main(int argc, char **argv)
 {
 	struct agent a = { .kernel_ns = agent_clock_ns(),
 			   .guest = getpid() == 1 && argc < 2,
-			   .cgroups = "/caisson" };
+			   .cgroups = "/caisson",
+			   .gates = -EBADF,
+			   .null = -EBADF };
 	struct err err = { 0 };
 	int r;
 
@@ -185,5 +198,6 @@ int main(int argc, char **argv)
 		boot_end();
 	if (r < 0)
 		log_error("%s", err.msg);
+	agent_done(&a);
 	return r < 0;
 }
