@@ -24,7 +24,7 @@ class Result:
     def __init__(self, done):
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
 
-    def __str__(self):
+    def __repr__(self):
         return f"exit status {self.code}\n--- stdout\n{self.out[-8000:]}\n--- stderr\n{self.err[-8000:]}"
 
 

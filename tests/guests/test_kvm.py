@@ -29,10 +29,11 @@ def test_a_container_of_class_vm_runs_under_kvm(guest):
     # As udev leaves the device: a group of its own may open it.
     done = guest(*with_kernel(), "--memory", "1536", script=(
         "chown 0:78 /dev/kvm && chmod 660 /dev/kvm && mkdir -p /etc/caisson && "
-        "echo '{\"vm.accel\": \"kvm\", \"vm.memory\": \"192M\"}' >/etc/caisson/caisson.json && "
+        "echo '{\"vm.accel\": \"kvm\", \"vm.memory\": \"192M\", \"vm.boot_timeout\": \"300\"}' >/etc/caisson/caisson.json && "
         "build/bin/caisson --isolation vm do -- /bin/sh -c '"
         "cat /sys/devices/system/clocksource/clocksource0/current_clocksource; uname -r; exit 5'; "
         "echo $?; uname -r"))
     assert done.code == 0, done
+    assert len(done.out.split()) == 4, done
     clock, inner, status, outer = done.out.split()
     assert (clock, status) == ("kvm-clock", "5") and inner != outer and "cloud" in outer, done
