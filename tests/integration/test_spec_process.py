@@ -121,7 +121,7 @@ def test_each_set_arrives_by_itself_and_exec_joins_them_as_the_kernel_says(runti
 
 
 @WORDING
-@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
+@pytest.mark.classes("ns", caveat="sentry-host-view", vm_caveat="vm-host-view")
 def test_created_process_has_the_permitted_and_effective_sets_of_the_config(runtime, bundle):
     bundle.process.user = {"uid": 1000, "gid": 1000}
     bundle.process.capabilities = {"bounding": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL", "CAP_CHOWN"],
@@ -270,6 +270,16 @@ def test_a_low_limit_of_descriptors_is_the_programs_and_not_that_of_its_setup(ru
     assert runtime.run(bundle, ["sh", "-c", "ulimit -n"]).stdout == "4\n"
     runtime.run_detached(bundle, ["sleep", "1000"])
     assert runtime.exec(bundle, ["sh", "-c", "ulimit -n"]).stdout == "4\n"
+
+
+@pytest.mark.beyond("runc", "crun", reason="they are not judged by limits this low")
+def test_a_low_limit_of_descriptors_leaves_the_gate_one(runtime, bundle):
+    bundle.process.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 4, "hard": 4}]
+    bundle.process.args = ["sh", "-c", "ulimit -n"]
+
+    runtime.create(bundle)
+    runtime.start(bundle)
+    runtime.wait_for_output(bundle, "4\n")
 
 
 @WORDING

@@ -315,7 +315,7 @@ def test_calls_newer_than_the_filter_are_enosys_and_older_ones_denied(runtime, b
     assert call(runtime, bundle, GETPPID) == "errno EPERM"
 
 
-@pytest.mark.classes("ns", "vm", caveat="sentry-seccomp-arch")
+@pytest.mark.classes("ns", caveat="sentry-seccomp-arch", vm_caveat="vm-kernel")
 def test_calls_newer_than_an_allowing_filter_reach_the_kernel(runtime, bundle):
     allow_but(bundle, rule("uname"))
 
