@@ -240,7 +240,7 @@ struct process *process_find(const struct agent *a, const struct container *c, p
 		return c->init;
 	list_for_each(p, &a->processes, node)
 	{
-		if (p->container == c && p->pid == pid)
+		if (p->container == c && p->pid == pid && !p->exited)
 			return p;
 	}
 	return NULL;

@@ -85,13 +85,14 @@ static int list_addresses(struct rtnl *c, struct address_list *list, struct err 
 {
 	const struct ifaddrmsg all = { .ifa_family = AF_UNSPEC };
 	struct rtnl_request q;
+	int tries = 0;
 	int r;
 
 	do {
 		list->len = 0;
 		rtnl_start(&q, RTM_GETADDR, 0, &all, sizeof(all));
 		r = rtnl_dump(c, &q, keep_address, list, err);
-	} while (r == -EAGAIN);
+	} while (r == -EAGAIN && ++tries < RTNL_TRIES);
 	return r;
 }
 

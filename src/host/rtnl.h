@@ -67,8 +67,10 @@ int rtnl_ask(struct rtnl *c, struct rtnl_request *q, rtnl_take *take, void *arg,
 
 /*
  * Ask for a list. All of it is read, whatever `take` says, whose first error is the result.
- * -EAGAIN: it changed while it was read; ask again.
+ * -EAGAIN: it changed while it was read; ask again, up to RTNL_TRIES times, as somebody who changes
+ * it without end would hold us for ever.
  */
+#define RTNL_TRIES 64
 int rtnl_dump(struct rtnl *c, struct rtnl_request *q, rtnl_take *take, void *arg, struct err *err);
 
 /*

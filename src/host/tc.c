@@ -209,13 +209,14 @@ static int has_filters(struct rtnl *c, int index, bool *ret, struct err *err)
 {
 	const struct tcmsg msg = at_ingress(index);
 	struct rtnl_request q;
+	int tries = 0;
 	int r;
 
 	do {
 		*ret = false;
 		rtnl_start(&q, RTM_GETTFILTER, 0, &msg, sizeof(msg));
 		r = rtnl_dump(c, &q, take_any, ret, err);
-	} while (r == -EAGAIN);
+	} while (r == -EAGAIN && ++tries < RTNL_TRIES);
 	return r;
 }
 

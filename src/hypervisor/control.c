@@ -191,8 +191,9 @@ static int plug_disk(struct qmp *monitor, unsigned int slot, const struct machin
 	ask_with(&b, "add-fd", json_pack("{s:i}", "fdset-id", set), disk->fd);
 	ask(&b, "blockdev-add",
 	    json_pack("{s:s, s:s, s:b, s:{s:s, s:s, s:s, s:b}}", "driver", "raw", "node-name", node,
-		      "read-only", disk->readonly, "file", "driver", "file", "filename", file,
-		      "locking", "off", "read-only", disk->readonly));
+		      "read-only", disk->readonly, "file", "driver",
+		      disk->device ? "host_device" : "file", "filename", file, "locking", "off",
+		      "read-only", disk->readonly));
 	ask(&b, "device_add",
 	    json_pack("{s:s, s:s, s:s, s:s}", "driver", "virtio-blk-pci", "id", id, "drive", node,
 		      "bus", bus));

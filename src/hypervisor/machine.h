@@ -47,6 +47,7 @@ enum machine_role {
 struct machine_disk {
 	int fd; /* of a file or block device, opened as `readonly` says */
 	bool readonly;
+	bool device; /* a block device, for which QEMU has another driver */
 };
 
 /* A network device; eth0 ... in the order of the table. */

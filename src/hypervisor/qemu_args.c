@@ -160,12 +160,12 @@ static void add_disk(struct args *a, const struct machine *m, unsigned int i)
 	add(a, "-add-fd");
 	add(a, "fd=%d,set=%u", disk->fd, i);
 	add(a, "-blockdev");
-	add(a, "driver=file,node-name=file%u,filename=/dev/fdset/%u,read-only=%s,locking=off", i, i,
-	    readonly);
+	add(a, "driver=%s,node-name=file%u,filename=/dev/fdset/%u,read-only=%s,locking=off",
+	    disk->device ? "host_device" : "file", i, i, readonly);
 	add(a, "-blockdev");
 	add(a, "driver=raw,node-name=disk%u,file=file%u,read-only=%s", i, i, readonly);
 	add(a, "-device");
-	add(a, "virtio-blk-%s,drive=disk%u", bus(m), i);
+	add(a, "virtio-blk-%s,drive=disk%u,werror=report,rerror=report", bus(m), i);
 }
 
 static void add_nic(struct args *a, const struct machine *m, unsigned int i)

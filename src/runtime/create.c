@@ -309,15 +309,18 @@ void creation_done(struct creation *cr)
 static int move_network_devices(const struct creation *cr, pid_t pid, struct err *err)
 {
 	const struct oci_linux *linux_spec = &cr->spec.linux;
+	/* A machine's process joins it meanwhile, and is in ours until then. */
+	const char *joined =
+		cr->c->isolation == ISOLATION_VM ? linux_spec->ns[OCI_NS_NETWORK].path : NULL;
 	AUTO_CLOSE int netns = -EBADF;
 	char path[64];
 
 	if (linux_spec->net_devices_len == 0)
 		return 0;
 	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	netns = open(path, O_RDONLY | O_CLOEXEC);
+	netns = open(joined ? joined : path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (netns < 0)
-		return err_sys(err, -errno, "open %s", path);
+		return err_sys(err, -errno, "open %s", joined ? joined : path);
 	return netdev_move(linux_spec->net_devices, linux_spec->net_devices_len, netns, err);
 }
 

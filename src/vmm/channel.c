@@ -50,6 +50,9 @@ struct channel {
 
 static int limit_ms(const struct vm *vm, enum agent_call call)
 {
+	/* Hooks have timeouts of their own, or none. */
+	if (call == AGENT_START && vm->head.flags & VMM_START_HOOKS)
+		return VM_HOOKS_MS;
 	return vm_limit_ms(vm, call == AGENT_CREATE ? VM_CREATE_MS : VM_ANSWER_MS);
 }
 

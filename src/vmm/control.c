@@ -316,10 +316,12 @@ void control_flush(struct vm *vm, int code, const char *sentence)
 				    NULL, 0);
 		if (c->busy)
 			client_answer(c, 0, -ESRCH, sentence);
-		else if (c->process)
+		if (c->process && c->process->pid)
 			client_send(c,
 				    &(struct sentry_reply){ .type = SENTRY_EXITED,
-							    .value = VM_EXIT_LOST },
+							    .value = c->process->exited
+									     ? c->process->code
+									     : VM_EXIT_LOST },
 				    NULL, 0);
 	}
 }

@@ -8,6 +8,7 @@
 #include "vmm/control.h"
 #include "vmm/failure.h"
 #include "vmm/monitor.h"
+#include "vmm/process.h"
 #include "vmm/report.h"
 #include "vmm/vm.h"
 
@@ -34,13 +35,15 @@ bool end_has_failed(const struct vm *vm)
 static void conclude(struct vm *vm, const struct err *sentence)
 {
 	const bool booting = vm->phase == VM_BOOTS;
+	/* Its output may still have been on its way. */
+	const int code = vm->init && vm->init->exited ? vm->init->code : VM_EXIT_LOST;
 
 	vm->phase = VM_ENDS;
 	report_say(SENTRY_REPORT_FAILED, sentence);
 	if (!booting)
 		log_error("container %s: %s", vm->id, sentence->msg);
-	control_flush(vm, VM_EXIT_LOST, sentence->msg);
-	loop_quit(vm->loop, booting ? VM_EXIT_BOOT : VM_EXIT_LOST);
+	control_flush(vm, code, sentence->msg);
+	loop_quit(vm->loop, booting ? VM_EXIT_BOOT : code);
 }
 
 /* The code is known, and the container's files are with virtiofsd or lost: too late to change it.

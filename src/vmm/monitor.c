@@ -34,6 +34,7 @@ struct monitor {
 	struct loop_source *qmp_source;
 	struct listener console, words;
 	struct failure_facts facts;
+	bool stopped; /* by QEMU, after an error of its own: nobody here asks for it */
 };
 
 /* ---- Console and standard error ---- */
@@ -96,6 +97,8 @@ static void on_event(void *arg, const char *name, const json_t *data)
 
 	if (strcmp(name, "GUEST_PANICKED") == 0)
 		m->facts.panicked = true;
+	if (strcmp(name, "STOP") == 0)
+		m->stopped = true;
 	if (strcmp(name, "SHUTDOWN") == 0 && reason)
 		text_printable(m->facts.reason, sizeof(m->facts.reason), reason, strlen(reason));
 }
@@ -111,6 +114,8 @@ static void on_qmp(void *arg, int fd, uint32_t events)
 		if (!m->vm->times.monitor)
 			m->vm->times.monitor = vm_now_ns();
 	}
+	if (r == 0 && m->stopped)
+		r = err_set(&err, -EIO, "QEMU has stopped the machine");
 	if (r == 0)
 		return;
 	loop_remove(m->qmp_source);

@@ -273,7 +273,7 @@ struct process *process_find(const struct vm *vm, int32_t pid)
 
 	list_for_each(p, &vm->processes, node)
 	{
-		if (p->pid == pid && pid > 0)
+		if (p->pid == pid && pid > 0 && !p->exited)
 			return p;
 	}
 	return NULL;

@@ -66,6 +66,10 @@ static void on_signal(void *arg, const struct signalfd_siginfo *info)
 
 	if (info->ssi_signo == SIGCHLD)
 		monitor_reap(vm->monitor);
+	/* Of our own writes: what is blocked is queued although it is ignored. */
+	else if (info->ssi_signo == SIGPIPE || info->ssi_signo == SIGURG ||
+		 info->ssi_signo == SIGXFSZ)
+		return;
 	/* The host's terminal is raw: its window changes, or it hangs up. */
 	else if (info->ssi_signo == SIGWINCH && info->ssi_code == SI_KERNEL)
 		resize_waits = true;

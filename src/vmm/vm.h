@@ -25,6 +25,7 @@
  * times as much: a second of it may take many of a busy host.
  */
 #define VM_ANSWER_MS  5000
+#define VM_HOOKS_MS   86400000 /* START with startContainer hooks: a day */
 #define VM_CREATE_MS  10000
 #define VM_TCG_FACTOR 6
 

@@ -64,6 +64,7 @@ enum vmm_flags {
 	VMM_RESTORED = 1u << 0,	     /* a clone of a template: AGENT_RESET goes first */
 	VMM_DEBUG_CONSOLE = 1u << 1, /* the configuration allows VMM_DEBUG_SHELL */
 	VMM_LOG_JSON = 1u << 2,	     /* lines of VMM_FD_LOG: base/log.h's JSON form */
+	VMM_START_HOOKS = 1u << 4,   /* START takes as long as the container's hooks do */
 	VMM_LOG_DEBUG = 1u << 3,     /* ... and those of level debug, too */
 };
 

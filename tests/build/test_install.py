@@ -67,7 +67,8 @@ class Install(unittest.TestCase):
             self.assertEqual((self.root / "share/doc/caisson" / name).read_bytes(), (SOURCE / name).read_bytes())
 
     def test_nothing_else_is_installed(self):
-        allowed = {"bin", "libexec/caisson", "share/man/man5", "share/man/man8", "share/doc/caisson"}
+        allowed = {"bin", "libexec/caisson", "libexec/caisson/guest", "share/man/man5", "share/man/man8",
+                   "share/doc/caisson"}
         for path in self.top.rglob("*"):
             if not path.is_dir():
                 self.assertIn(path.parent.relative_to(self.root).as_posix(), allowed, path)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import time
 
@@ -38,11 +39,26 @@ def image(bundle, kind):
     return path
 
 
-def test_writes_of_an_overlay_stay_in_the_machine(runtime, bundle):
+@pytest.fixture
+def allowing(work_dir):
+    """The environment of a configuration that allows the annotation."""
+    config = work_dir / "caisson.json"
+    config.write_text(f'{{"allowed_annotations": ["{ROOTFS}"]}}')
+    return {"CAISSON_CONFIG": str(config)}
+
+
+def test_place_of_a_root_file_system_needs_leave(runtime, bundle):
+    bundle.annotations[ROOTFS] = "overlay"
+
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "allowed_annotations does not list it")
+
+
+def test_writes_of_an_overlay_stay_in_the_machine(runtime, bundle, allowing):
     bundle.annotations[ROOTFS] = "overlay"
     bundle.rootfs.write("etc/kept", "host")
 
-    out = runtime.run(bundle, ["sh", "-c", "echo new > /etc/kept; echo new > /etc/made; cat /etc/kept /etc/made"])
+    out = runtime.run(bundle, ["sh", "-c", "echo new > /etc/kept; echo new > /etc/made; cat /etc/kept /etc/made"],
+                      env=allowing)
     assert out.stdout == "new\nnew\n"
     assert (bundle.rootfs / "etc/kept").read_text() == "host"
     assert not bundle.rootfs.exists("etc/made")
@@ -66,10 +82,41 @@ def test_file_that_is_no_image_is_refused(runtime, bundle):
     refused(runtime, runtime.run(bundle, ["true"], check=False), "neither erofs nor ext4")
 
 
-def test_unknown_place_of_a_root_file_system_is_refused(runtime, bundle):
+def test_unknown_place_of_a_root_file_system_is_refused(runtime, bundle, allowing):
     bundle.annotations[ROOTFS] = "elsewhere"
 
-    refused(runtime, runtime.run(bundle, ["true"], check=False), "is not shared, overlay or block")
+    refused(runtime, runtime.run(bundle, ["true"], check=False, env=allowing), "is not shared, overlay or block")
+
+
+def test_block_device_that_config_json_denies_is_no_disk(runtime, bundle, work_dir):
+    """Who may make nodes on a volume could otherwise have the host's disks opened by the runtime."""
+    node = work_dir / "node"
+    os.mknod(node, 0o600 | stat.S_IFBLK, os.makedev(259, 4095))
+    bundle.bind(node, "/disk", "bind")
+    bundle.linux.resources.devices = [{"allow": False, "access": "rwm"}]
+
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "linux.resources.devices does not allow")
+
+
+def test_host_kernel_below_a_volume_is_covered(runtime, bundle, work_dir):
+    """virtiofsd is the host's root: nothing of procfs may lie in what it serves."""
+    volume = work_dir / "volume"
+    for name in ("proc", "plain"):
+        (volume / name).mkdir(parents=True)
+    subprocess.run(["mount", "-t", "proc", "proc", volume / "proc"], check=True)
+    try:
+        bundle.bind(volume, "/volume", "rbind")
+        out = runtime.run(bundle, ["sh", "-c", "ls /volume; ls -A /volume/proc | wc -l"])
+        assert out.stdout.split() == ["plain", "proc", "0"]
+    finally:
+        subprocess.run(["umount", volume / "proc"], check=True)
+
+
+def test_host_kernel_by_a_relative_path_is_refused(runtime, bundle):
+    (bundle.path / "p").symlink_to("/proc")
+    bundle.bind("p", "/volume", "bind")
+
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "a file system of the host's kernel")
 
 
 @pytest.mark.parametrize("kind", ["socket", "fifo"])

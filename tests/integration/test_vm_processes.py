@@ -5,6 +5,7 @@ what they may and hold; what a machine is made of."""
 import os
 import pathlib
 import signal
+import subprocess
 
 import pytest
 
@@ -111,4 +112,17 @@ def test_debug_shows_what_the_machine_knows(runtime, bundle, what):
 
     out = runtime.call("debug", bundle.id, what).stdout
     expected = {"metrics": "caisson_vm_cpus 1", "tasks": "caisson-agent", "mounts": "virtiofs", "dmesg": "Linux version"}
-    assert expected.get(what, "") in out and out.isprintable() is False
+    assert expected.get(what, "") in out
+    assert all(c.isprintable() or c in "\n\t" for c in out)
+
+
+def test_reader_that_goes_away_is_no_signal_for_the_container(runtime, bundle):
+    runtime.run_detached(bundle, ["sh", "-c", "trap 'echo got PIPE' PIPE; echo ready; "
+                                              "while ! test -e /tmp/end; do sleep 0.1; done; echo ended"])
+    runtime.wait_for_output(bundle, "ready")
+    command = f"{runtime.path} --root {runtime.root} exec {bundle.id} sh -c 'while echo y; do :; done' | head -n 1"
+    assert subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True, timeout=60).stdout == "y\n"
+
+    runtime.exec(bundle, ["touch", "/tmp/end"])
+    runtime.wait_for_output(bundle, "ended")
+    assert "PIPE" not in runtime.outputs[bundle.id].stdout

@@ -156,6 +156,9 @@ static void take_linux(const struct oci_linux *from, struct oci_linux *to)
 		to->ns[OCI_NS_NETWORK].path = guests;
 	to->ns[OCI_NS_IPC].set = true;
 	to->ns[OCI_NS_UTS].set = true;
+	/* The agent is nobody's neighbour. */
+	to->ns[OCI_NS_PID].set = true;
+	to->ns[OCI_NS_CGROUP].set = true;
 	to->net_devices_len = 0;
 	to->seccomp = (struct oci_seccomp){ 0 };
 	to->intel_rdt = (struct oci_intel_rdt){ 0 };

@@ -75,7 +75,7 @@ static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
 	if (r == 0)
 		r = vm_size_get(&l->config, &cr->spec, &l->size, err);
 	if (r == 0)
-		r = share_rootfs_mode(&cr->spec, cr->c->rootfs, &l->rootfs, err);
+		r = share_rootfs_mode(cr->rt, &cr->spec, cr->c->rootfs, &l->rootfs, err);
 	if (r == 0)
 		r = open_programs(l, cr->rt, err);
 	if (r == 0)

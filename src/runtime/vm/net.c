@@ -2,13 +2,16 @@
 #include "runtime/vm/net.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <net/if_arp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "host/rtnl.h"
@@ -279,14 +282,26 @@ static int forget_inside(struct err *err)
 
 int vm_net_forget(const char *netns, struct err *err)
 {
-	AUTO_CLOSE int there = open(netns, O_RDONLY | O_CLOEXEC);
+	/* Looked at before it is opened: a fifo or a device may lie there by now. */
+	AUTO_CLOSE int found = open(netns, O_PATH | O_CLOEXEC);
 	AUTO_CLOSE int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int there = -EBADF;
+	char path[FD_PATH_MAX];
+	struct stat theirs, ours;
+	struct statfs fs;
 	int r;
 
-	if (there < 0)
+	if (found < 0 || fstatfs(found, &fs) < 0 || fs.f_type != NSFS_MAGIC)
 		return 0;
 	if (home < 0)
 		return err_sys(err, -errno, "open the own network namespace");
+	/* Nor is it to be the host's, where a creation was refused. */
+	if (fstat(found, &theirs) < 0 || fstat(home, &ours) < 0 ||
+	    (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino))
+		return 0;
+	there = open(fd_path(found, path), O_RDONLY | O_CLOEXEC);
+	if (there < 0)
+		return 0;
 	/* The file may be an ordinary one by now. */
 	if (setns(there, CLONE_NEWNET) < 0)
 		return 0;

@@ -132,13 +132,14 @@ int net_read_devices(struct rtnl *c, struct net_devices *ret, struct err *err)
 {
 	const struct ifinfomsg all = { .ifi_family = AF_UNSPEC };
 	struct rtnl_request q;
+	int tries = 0;
 	int r;
 
 	do {
 		ret->len = 0;
 		rtnl_start(&q, RTM_GETLINK, 0, &all, sizeof(all));
 		r = rtnl_dump(c, &q, take_device, ret, err);
-	} while (r == -EAGAIN);
+	} while (r == -EAGAIN && ++tries < RTNL_TRIES);
 	if (r == -E2BIG)
 		return err_set(err, r, "more than %d network devices", NET_DEVICES_MAX);
 	if (r < 0)
@@ -418,12 +419,13 @@ static int read_list(struct rtnl *c, struct reader *r, struct rtnl_request *q, r
 		     uint32_t *len, struct err *err)
 {
 	const uint32_t before = *len;
+	int tries = 0;
 	int result;
 
 	do {
 		*len = before;
 		result = rtnl_dump(c, q, take, r, err);
-	} while (result == -EAGAIN);
+	} while (result == -EAGAIN && ++tries < RTNL_TRIES);
 	return result;
 }
 

@@ -16,6 +16,7 @@
 #include "ns/mount_bind.h"
 #include "ns/mount_fs.h"
 #include "ns/mount_target.h"
+#include "runtime/sandbox/sandbox.h"
 #include "runtime/vm/share_source.h"
 
 #define GUARD_ATTRIBUTES (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
@@ -112,15 +113,21 @@ static int put_mount(int top, struct share_source *s, size_t index, struct share
 /* The next disk, "/dev/vda" and so on. */
 static int add_disk(struct share *share, int fd, bool readonly, char path[static 16])
 {
+	struct stat st;
+
 	if (share->disks_len == MACHINE_DISKS_MAX)
 		return -E2BIG;
+	if (fstat(fd, &st) < 0)
+		return -errno;
 	(void)snprintf(path, 16, "/dev/vd%c", (char)('a' + share->disks_len));
-	share->disks[share->disks_len++] = (struct machine_disk){ .fd = fd, .readonly = readonly };
+	share->disks[share->disks_len++] = (struct machine_disk){ .fd = fd,
+								  .readonly = readonly,
+								  .device = S_ISBLK(st.st_mode) };
 	return 0;
 }
 
 static int take_mount(const struct share_options *o, int top, struct share_source *s, size_t index,
-		      struct share *share, struct err *err)
+		      struct buf *mountinfo, struct share *share, struct err *err)
 {
 	struct share_mount *m = &share->mounts[index];
 	char disk[16];
@@ -142,6 +149,10 @@ static int take_mount(const struct share_options *o, int top, struct share_sourc
 		break;
 	default:
 		r = put_mount(top, s, index, m);
+		/* Whatever came along; a made one has nothing below. */
+		if (r == 0 && s->is_directory && !s->made && !s->link)
+			return share_cover_kernels(s->fd, o->spec->mounts[index].source, o->bundle,
+						   mountinfo, err);
 	}
 	return r < 0 ? err_sys(err, r, "mount %s at %s", o->spec->mounts[index].source,
 			       o->spec->mounts[index].destination)
@@ -251,21 +262,33 @@ static void add_storage(struct share *share, const struct agent_storage *storage
 static int open_image(const struct share_options *o, struct share *share, const char **ret_type,
 		      struct err *err)
 {
-	AUTO_CLOSE int fd = open(o->rootfs, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char path[16];
+	/* Looked at before it is opened: to open a device may do something. */
+	AUTO_CLOSE int found = open(o->rootfs, O_PATH | O_CLOEXEC);
+	AUTO_CLOSE int fd = -EBADF;
+	char path[16], self[FD_PATH_MAX];
 	struct stat st;
+	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (found < 0 || fstat(found, &st) < 0)
 		return err_sys(err, -errno, "root file system %s", o->rootfs);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return err_set(err, -EINVAL, "root file system %s: no image: not a file",
 			       o->rootfs);
+	r = share_disk_allowed(o->spec, &st, true, err);
+	if (r < 0)
+		return err_prefix(err, r, "root file system %s", o->rootfs);
+	fd = open(fd_path(found, self), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return err_sys(err, -errno, "root file system %s", o->rootfs);
 	*ret_type = image_type(fd);
 	if (!*ret_type)
 		return err_set(err, -EINVAL,
 			       "root file system %s: the image is neither erofs nor ext4",
 			       o->rootfs);
-	(void)add_disk(share, TAKE_FD(fd), true, path); /* the first one, "/dev/vda" */
+	r = add_disk(share, fd, true, path); /* the first one, "/dev/vda" */
+	if (r < 0)
+		return err_sys(err, r, "root file system %s", o->rootfs);
+	(void)TAKE_FD(fd);
 	return 0;
 }
 
@@ -312,8 +335,8 @@ static int add_storages(const struct share_options *o, const char *image_type, s
 	return share->root ? 0 : -ENOMEM;
 }
 
-int share_rootfs_mode(const struct oci_spec *spec, const char *rootfs, enum share_rootfs *ret,
-		      struct err *err)
+int share_rootfs_mode(const struct runtime *rt, const struct oci_spec *spec, const char *rootfs,
+		      enum share_rootfs *ret, struct err *err)
 {
 	static const struct {
 		const char *word;
@@ -323,9 +346,12 @@ int share_rootfs_mode(const struct oci_spec *spec, const char *rootfs, enum shar
 		{ "overlay", SHARE_ROOTFS_OVERLAY },
 		{ "block", SHARE_ROOTFS_BLOCK },
 	};
-	const char *word = oci_annotation(spec, SHARE_ROOTFS);
+	const char *word = NULL;
 	struct stat st;
+	int r = sandbox_setting(rt, spec, SHARE_ROOTFS, NULL, &word, err);
 
+	if (r < 0)
+		return r;
 	if (!word) {
 		const bool file = stat(rootfs, &st) == 0 && !S_ISDIR(st.st_mode);
 
@@ -345,8 +371,8 @@ int share_rootfs_mode(const struct oci_spec *spec, const char *rootfs, enum shar
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 /* Sources are open: the tree may cover what they were found by. */
-static int build(const struct share_options *o, struct share_source *sources, struct share *ret,
-		 struct err *err)
+static int build(const struct share_options *o, struct share_source *sources, struct buf *mountinfo,
+		 struct share *ret, struct err *err)
 {
 	const char *image = NULL;
 	AUTO_CLOSE int rootfs = -EBADF;
@@ -362,8 +388,12 @@ static int build(const struct share_options *o, struct share_source *sources, st
 	r = rootfs >= 0 ? put(top, "rootfs", rootfs, true) : 0;
 	if (r < 0)
 		return err_sys(err, r, "root file system %s", o->rootfs);
+	if (rootfs >= 0)
+		r = share_cover_kernels(rootfs, o->rootfs, o->bundle, mountinfo, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; r == 0 && i < o->spec->mounts_len; i++)
-		r = take_mount(o, top, &sources[i], i, ret, err);
+		r = take_mount(o, top, &sources[i], i, mountinfo, ret, err);
 	if (r < 0)
 		return r;
 	/* Of the tmpfs alone: entries of the tree are not the guest's to make. */
@@ -385,13 +415,13 @@ int share_build(const struct share_options *o, struct share *ret, struct err *er
 		return err_sys(err, -ENOMEM, "mounts");
 	ret->mounts_len = len;
 	for (size_t i = 0; i < len; i++)
-		sources[i].fd = -EBADF;
+		sources[i] = (struct share_source){ .fd = -EBADF, .spec = o->spec };
 	for (size_t i = 0; r == 0 && i < len; i++)
 		r = share_source_open(&o->spec->mounts[i], o->bundle,
 				      o->idmap_fds ? o->idmap_fds[i] : -1, &mountinfo, &sources[i],
 				      err);
 	if (r == 0)
-		r = build(o, sources, ret, err);
+		r = build(o, sources, &mountinfo, ret, err);
 	for (size_t i = 0; i < len; i++)
 		share_source_done(&sources[i]);
 	return r;

@@ -27,6 +27,7 @@
 #include "base/err.h"
 #include "hypervisor/machine.h"
 #include "oci/spec.h"
+#include "runtime/runtime.h"
 #include "wire/agent_msg.h"
 
 #define SHARE_GUEST "/run/caisson/share" /* where the guest has the tree */
@@ -86,10 +87,10 @@ struct share {
 
 /*
  * What the annotation says and the root file system is. Absent: BLOCK for a file, else SHARED.
- * -EINVAL for another word.
+ * -EINVAL for another word; -EPERM where the configuration does not allow the annotation.
  */
-int share_rootfs_mode(const struct oci_spec *spec, const char *rootfs, enum share_rootfs *ret,
-		      struct err *err);
+int share_rootfs_mode(const struct runtime *rt, const struct oci_spec *spec, const char *rootfs,
+		      enum share_rootfs *ret, struct err *err);
 
 /*
  * Build the tree at o->dir. "mount /src at /data: No such file or directory". *ret is the caller's,

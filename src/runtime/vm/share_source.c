@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "host/cgroup_devices.h"
 #include "host/mount_options.h"
 #include "ns/mount_bind.h"
 #include "ns/mount_fs.h"
@@ -28,6 +29,9 @@
 
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256
+#endif
+#ifndef CONFIGFS_MAGIC
+#define CONFIGFS_MAGIC 0x62656570 /* fs/configfs/mount.c */
 #endif
 #ifndef MQUEUE_MAGIC
 #define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c */
@@ -92,6 +96,13 @@ static bool is_of_kernel(int fd)
 	case TRACEFS_MAGIC:
 	case SECURITYFS_MAGIC:
 	case BPF_FS_MAGIC:
+	case BINFMTFS_MAGIC:
+	case CONFIGFS_MAGIC:
+	case EFIVARFS_MAGIC:
+	case PSTOREFS_MAGIC:
+	case RDTGROUP_SUPER_MAGIC:
+	case SELINUX_MAGIC:
+	case SMACK_MAGIC:
 		return true;
 	default:
 		return false;
@@ -105,10 +116,12 @@ static bool is_namespace(int fd)
 	return fstatfs(fd, &fs) == 0 && fs.f_type == NSFS_MAGIC;
 }
 
-/* devtmpfs is a tmpfs to statfs(2): the one at /dev is meant. */
-static bool is_host_dev(const struct oci_mount *m)
+/* devtmpfs is a tmpfs to statfs(2): the directory /dev is meant, by whatever name. */
+static bool is_host_dev(const struct stat *st)
 {
-	return str_eq(m->source, "/dev") || str_eq(m->source, "/dev/");
+	struct stat dev;
+
+	return stat("/dev", &dev) == 0 && dev.st_dev == st->st_dev && dev.st_ino == st->st_ino;
 }
 
 static int take_guests(const char *path, struct share_source *s)
@@ -121,14 +134,17 @@ static int take_guests(const char *path, struct share_source *s)
 }
 
 static int take_disk(const struct oci_mount *m, const struct mount_options *o,
-		     struct share_source *s, struct err *err)
+		     const struct stat *st, struct share_source *s, struct err *err)
 {
 	struct statvfs fs;
 	char path[FD_PATH_MAX];
-	int fd;
+	int fd, r;
 
-	s->readonly = o->attr_set & MOUNT_ATTR_RDONLY ||
+	s->readonly = (o->attr_set | o->rec_attr_set) & MOUNT_ATTR_RDONLY ||
 		      (fstatvfs(s->fd, &fs) == 0 && fs.f_flag & ST_RDONLY);
+	r = share_disk_allowed(s->spec, st, s->readonly, err);
+	if (r < 0)
+		return err_prefix(err, r, "mount %s at %s", m->source, m->destination);
 	fd = open(fd_path(s->fd, path), (s->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return err_sys(err, -errno, "mount %s at %s", m->source, m->destination);
@@ -163,7 +179,7 @@ static int judge(const struct oci_mount *m, const struct mount_options *o, struc
 	if (S_ISCHR(st.st_mode))
 		return take_device(m, &st, s, err);
 	if (S_ISBLK(st.st_mode))
-		return take_disk(m, o, s, err);
+		return take_disk(m, o, &st, s, err);
 	if (S_ISSOCK(st.st_mode))
 		return refuse(m, err,
 			      "a socket of the host cannot be reached from a virtual machine");
@@ -171,8 +187,11 @@ static int judge(const struct oci_mount *m, const struct mount_options *o, struc
 		return refuse(m, err, "a fifo does not lead into a virtual machine");
 	if (is_namespace(s->fd))
 		return refuse(m, err, "a namespace of the host is none in a virtual machine");
-	if (!s->made && m->source[0] == '/' && (is_of_kernel(s->fd) || is_host_dev(m)))
-		return take_guests(m->source, s);
+	if (!s->made && is_host_dev(&st))
+		return take_guests("/dev", s);
+	if (!s->made && is_of_kernel(s->fd))
+		return m->source[0] == '/' ? take_guests(m->source, s)
+					   : refuse(m, err, "a file system of the host's kernel");
 	s->kind = s->is_directory ? SOURCE_DIRECTORY : SOURCE_FILE;
 	return 0;
 }
@@ -281,6 +300,71 @@ static int find_below(const struct oci_mount *m, const char *bundle, struct buf 
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+static int cover(int fd, struct err *err)
+{
+	const struct mount_fs fs = { .type = "tmpfs",
+				     .data = "mode=755,size=4k",
+				     .attr = MOUNT_ATTR_RDONLY };
+	AUTO_CLOSE int empty = -EBADF;
+	const int r = mount_fs_create(&fs, &empty, err);
+
+	if (r < 0)
+		return r;
+	return move_mount(empty, "", fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+		       ? -errno
+		       : 0;
+}
+
+int share_cover_kernels(int top, const char *source, const char *bundle, struct buf *mountinfo,
+			struct err *err)
+{
+	AUTO_STRV char **places = NULL;
+	AUTO_CLOSE int dir = -EBADF;
+	int r = 0;
+
+	if (source[0] != '/')
+		dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = submounts_find(dir, source, mountinfo, &places);
+	for (size_t i = 0; r == 0 && places && places[i]; i++) {
+		AUTO_CLOSE int fd = fd_open_resolve(top, places[i], O_PATH | O_CLOEXEC, 0,
+						    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+
+		/* Below one that is covered already, or hidden by another. */
+		if (fd < 0 || !is_of_kernel(fd))
+			continue;
+		r = cover(fd, err);
+	}
+	return r < 0 ? err_sys(err, r, "%s: cover what is of the host's kernel", source) : 0;
+}
+
+int share_disk_allowed(const struct oci_spec *spec, const struct stat *st, bool readonly,
+		       struct err *err)
+{
+	const struct oci_resources *res = &spec->linux.resources;
+	const unsigned int wanted = DEVICE_READ | (readonly ? 0u : DEVICE_WRITE);
+	const int64_t device_major = major(st->st_rdev), device_minor = minor(st->st_rdev);
+	struct device_policy policy = { 0 };
+	unsigned int met = 0;
+	int r;
+
+	if (!S_ISBLK(st->st_mode) || res->devices_len == 0)
+		return 0;
+	r = device_policy_build(res->devices, res->devices_len, &policy, err);
+	for (size_t i = 0; r == 0 && i < policy.len; i++) {
+		const struct device_exception *e = &policy.items[i];
+
+		if (e->type == 'b' && (e->major < 0 || e->major == device_major) &&
+		    (e->minor < 0 || e->minor == device_minor))
+			met |= e->access;
+	}
+	if (r == 0 && (policy.default_allow ? met & wanted : wanted & ~met))
+		r = err_set(err, -EPERM,
+			    "linux.resources.devices does not allow the block device %u:%u",
+			    major(st->st_rdev), minor(st->st_rdev));
+	device_policy_done(&policy);
+	return r;
 }
 
 /* Writing, propagation and what else mount_setattr(2) knows hold on the host, too. */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -22,6 +23,7 @@ enum source_kind {
 };
 
 struct share_source {
+	const struct oci_spec *spec; /* borrowed, set by the caller: whose devices' rules hold */
 	enum source_kind kind;
 	int fd;	     /* owned: a detached clone, with the options that concern the host; of a disk:
 			opened for reading, or for both */
@@ -40,6 +42,20 @@ struct share_source {
  */
 int share_source_open(const struct oci_mount *m, const char *bundle, int userns_fd,
 		      struct buf *mountinfo, struct share_source *ret, struct err *err);
+/*
+ * Whether linux.resources.devices lets the container read (and write) the block device of `st`:
+ * what config.json denies nobody opens in the container's name. Other files are allowed, and
+ * everything is without rules, as in class ns. -EPERM with the device's numbers.
+ */
+int share_disk_allowed(const struct oci_spec *spec, const struct stat *st, bool readonly,
+		       struct err *err);
+/*
+ * Cover what lies mounted below `top` (an attached clone of `source`, absolute or below `bundle`)
+ * and is of the host's kernel, procfs and the like, by an empty directory: who serves files is the
+ * host's root.
+ */
+int share_cover_kernels(int top, const char *source, const char *bundle, struct buf *mountinfo,
+			struct err *err);
 void share_below_free(struct share_below *below, size_t len);
 void share_source_done(struct share_source *source);
 

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "hypervisor/qemu.h"
 #include "jail/jail.h"
+#include "ns/rootfs_enter.h"
 #include "ns/stage.h"
 #include "runtime/container.h"
 #include "runtime/sandbox/creds.h"
@@ -54,11 +55,15 @@ static int lift(int fd)
 
 static int enter_namespaces(const struct launch_vm *l, struct err *err)
 {
+	const unsigned long word =
+		rootfs_propagation_flags(l->box.cr->spec.linux.rootfs_propagation);
+	const unsigned long closed = word & (MS_PRIVATE | MS_UNBINDABLE) ? MS_PRIVATE : MS_SLAVE;
 	int r = sandbox_stage_begin(&l->box, err);
 
 	if (r == 0)
 		r = namespace_enter(&l->box.joined, OCI_NS_NETWORK, err);
-	if (r == 0 && mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+	/* Of what the host mounts later nothing comes in where config.json says so. */
+	if (r == 0 && mount(NULL, "/", NULL, closed | MS_REC, NULL) < 0)
 		r = err_sys(err, -errno, "propagation of /");
 	return r;
 }
@@ -165,7 +170,8 @@ static int start_qemu(const struct launch_vm *l, struct parts *p, struct err *er
 	struct err failure = { 0 };
 
 	describe_machine(l, p);
-	p->qemu_pid = stage_clone(0, -EBADF, NULL);
+	/* Taps and links are descriptors: it has no business with the pod's sockets. */
+	p->qemu_pid = stage_clone(CLONE_NEWNET, -EBADF, NULL);
 	if (p->qemu_pid == 0) {
 		(void)qemu_become(&plan, &failure);
 		stage_fail(l->box.stage[1], &failure);
@@ -192,6 +198,7 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 		.memory = l->size.memory,
 		.boot_ms = l->config.boot_ms,
 		.flags = (l->config.debug_console ? VMM_DEBUG_CONSOLE : 0u) |
+			 (cr->spec.hooks.start_container.len ? VMM_START_HOOKS : 0u) |
 			 (log_is_json() ? VMM_LOG_JSON : 0u) |
 			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),
 		.begin_ns = l->begin_ns,

@@ -15,6 +15,9 @@
 #include "runtime/vm/share.h"
 
 /* The tree is made over "tree". */
+static const char *const allowed[] = { "io.caisson.vm.rootfs", NULL };
+static const struct runtime allowing = { .allowed_annotations = allowed };
+
 static int build(struct fixture *fx, const char *mounts, enum share_rootfs mode, struct share *ret)
 {
 	static char dir[96];
@@ -320,7 +323,7 @@ static void image_body(struct fixture *fx)
 	(void)snprintf(path, sizeof(path), "%s/rootfs", fx->dir);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	EXPECT(pwrite(fd, &magic, sizeof(magic), 1024) == sizeof(magic));
-	EXPECT_OK(fx, share_rootfs_mode(fx->spec, fx->root, &mode, &fx->err));
+	EXPECT_OK(fx, share_rootfs_mode(&allowing, fx->spec, fx->root, &mode, &fx->err));
 	EXPECT(mode == SHARE_ROOTFS_BLOCK);
 	EXPECT_OK(fx, build(fx, "", mode, &share));
 	EXPECT(share.disks_len == 1 && share.disks[0].readonly);
@@ -341,13 +344,17 @@ static void annotation_body(struct fixture *fx)
 	enum share_rootfs mode;
 
 	given(fx, "");
-	EXPECT_OK(fx, share_rootfs_mode(fx->spec, fx->root, &mode, &fx->err));
+	EXPECT_OK(fx, share_rootfs_mode(&allowing, fx->spec, fx->root, &mode, &fx->err));
 	EXPECT(mode == SHARE_ROOTFS_SHARED);
 	given(fx, "\"annotations\":{\"io.caisson.vm.rootfs\":\"overlay\"}");
-	EXPECT_OK(fx, share_rootfs_mode(fx->spec, fx->root, &mode, &fx->err));
+	EXPECT_OK(fx, share_rootfs_mode(&allowing, fx->spec, fx->root, &mode, &fx->err));
 	EXPECT(mode == SHARE_ROOTFS_OVERLAY);
+	EXPECT_ERROR(fx,
+		     share_rootfs_mode(&(const struct runtime){ .root = "/" }, fx->spec, fx->root,
+				       &mode, &fx->err),
+		     -EPERM, "allowed_annotations");
 	given(fx, "\"annotations\":{\"io.caisson.vm.rootfs\":\"local\"}");
-	EXPECT_ERROR(fx, share_rootfs_mode(fx->spec, fx->root, &mode, &fx->err), -EINVAL,
+	EXPECT_ERROR(fx, share_rootfs_mode(&allowing, fx->spec, fx->root, &mode, &fx->err), -EINVAL,
 		     "\"local\" is not shared, overlay or block");
 }
 

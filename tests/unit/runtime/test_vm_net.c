@@ -173,6 +173,19 @@ static int hosts(void)
 	}
 }
 
+/* Our namespace is forgotten from another one, as its path: the caller's own is left alone. */
+static int forget_ours(void)
+{
+	char path[64];
+	struct err err = { 0 };
+	int status;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)getpid());
+	if (fork() == 0)
+		_exit(unshare(CLONE_NEWNET) < 0 ? 98 : vm_net_forget(path, &err) < 0);
+	return wait(&status) > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 99;
+}
+
 /* Without links a filter stays; here tc(8) makes the one of a machine that is gone. */
 static int filters(void)
 {
@@ -185,7 +198,9 @@ static int filters(void)
 
 	if (!run(PAIR "true") || !run(filter))
 		return 1;
-	if (vm_net_forget("/proc/thread-self/ns/net", &err) < 0 || run("tc qdisc | grep ingress"))
+	if (vm_net_forget("/proc/thread-self/ns/net", &err) < 0 || !run("tc qdisc | grep ingress"))
+		return 5;
+	if (forget_ours() || run("tc qdisc | grep ingress"))
 		return 2;
 	/* One that was never taken away does not stand before the next machine. */
 	if (!run(filter))
@@ -400,7 +415,7 @@ static int frames(void)
 			break;
 	}
 	vm_net_free(n);
-	if (vm_net_forget("/proc/thread-self/ns/net", &err) < 0)
+	if (forget_ours())
 		return 5;
 	if (!run("! ip link show caisson0 2>/dev/null && ! tc qdisc | grep -q ingress"))
 		return 6;
