@@ -588,6 +588,9 @@ int container_delete(struct container *c, struct err *err)
 	int r, unmounted;
 
 	gate_name(c, name);
+	/* Its first process has ended: who starts it has the result, or will in a moment. */
+	if (c->starter && !c->init)
+		on_started(c, c->starter_fd, EPOLLIN);
 	(void)unlinkat(a->gates, name, 0);
 	if (c->init && !c->init->exited)
 		(void)pidfd_kill(c->init->pidfd, SIGKILL);

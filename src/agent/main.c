@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,9 @@
 #include "base/str.h"
 
 #define PORT "org.caisson.agent" /* MACHINE_AGENT_PORT of hypervisor/machine.h */
+
+#define FILES_SOFT 1024	      /* as everywhere: select(2) */
+#define FILES_HARD (1u << 20) /* /proc/sys/fs/nr_open */
 
 uint64_t agent_clock_ns(void)
 {
@@ -126,11 +130,23 @@ static int open_places(struct agent *a, struct err *err)
 	return 0;
 }
 
+/* What config.json does not set a container has from us; 4096 descriptors are few for a server. */
+static int raise_files(struct err *err)
+{
+	const struct rlimit files = { FILES_SOFT, FILES_HARD };
+
+	return setrlimit(RLIMIT_NOFILE, &files) < 0
+		       ? err_sys(err, -errno, "setrlimit RLIMIT_NOFILE")
+		       : 0;
+}
+
 static int begin_guest(struct agent *a, struct err *err)
 {
 	int r = boot_early(err);
 	int fd;
 
+	if (r == 0)
+		r = raise_files(err);
 	if (r == 0)
 		r = open_places(a, err);
 	if (r < 0)

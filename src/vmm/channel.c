@@ -203,6 +203,7 @@ static void on_answer(void *arg, uint32_t serial, enum agent_call call, int erro
 	if (p.fn)
 		p.fn(p.arg, error, value);
 	signals_go_on(c->vm);
+	process_go_on(c->vm);
 	control_go_on(c->vm);
 }
 

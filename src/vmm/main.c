@@ -41,7 +41,12 @@ static int begin(struct vm *vm, struct err *err)
 		r = monitor_new(vm, &vm->monitor, err);
 	if (r == 0)
 		r = channel_new(vm, VMM_FD_AGENT, &vm->channel, err);
-	return r < 0 ? r : boot_begin(vm, err);
+	if (r == 0)
+		r = boot_begin(vm, err);
+	/* Who ended before signals were waited for has left none. */
+	if (r == 0)
+		monitor_reap(vm->monitor);
+	return r;
 }
 
 int main(int argc, char **argv)

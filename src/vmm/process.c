@@ -285,8 +285,23 @@ static void ask_kill(struct process *p)
 	const struct channel_call call = { .call = AGENT_SIGNAL, .request = &request };
 	struct err err = { 0 };
 
+	if (!channel_has_room(p->vm->channel))
+		return; /* process_go_on() */
 	if (channel_ask(p->vm->channel, &call, &err) < 0)
 		log_warning("container %s: kill process %d: %s", p->vm->id, p->pid, err.msg);
+	else
+		p->killed = true;
+}
+
+void process_go_on(struct vm *vm)
+{
+	struct process *p;
+
+	list_for_each(p, &vm->processes, node)
+	{
+		if (p->kill && !p->killed && p->pid > 0 && !p->exited)
+			ask_kill(p);
+	}
 }
 
 int process_set_pid(struct process *p, int32_t pid, struct err *err)

@@ -24,7 +24,8 @@ struct process {
 	uint32_t waits_for;	     /* bits of PROCESS_OUT...: the agent has not ended them */
 	bool terminal;
 	bool exited;
-	bool kill; /* as soon as its pid is known: nobody wants it any more */
+	bool kill;   /* as soon as its pid is known: nobody wants it any more */
+	bool killed; /* ... and the agent was asked to */
 	int code;
 	struct loop_source *drain; /* the end of the patience with a terminal's reader */
 	process_end_fn *fn;	   /* or NULL */
@@ -45,6 +46,8 @@ void process_free(struct process *p);
 int process_set_pid(struct process *p, int32_t pid, struct err *err);
 /* Killed, and its words are no longer waited for; nobody is told. It goes by itself. */
 void process_abandon(struct process *p);
+/* Kills that had to wait for room among the calls. */
+void process_go_on(struct vm *vm);
 /* By its pid; NULL: none. */
 struct process *process_find(const struct vm *vm, int32_t pid);
 
