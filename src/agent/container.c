@@ -154,20 +154,10 @@ static void creation_done(struct creation *cr)
 static int add_default_devices(struct creation *cr, struct err *err)
 {
 	struct oci_resources *resources = &cr->spec.linux.resources;
-	size_t len;
-	const struct oci_device_rule *defaults = cgroup_default_devices(&len);
+	int r;
 
-	cr->devices = calloc(resources->devices_len + len, sizeof(*cr->devices));
-	if (!cr->devices)
-		return err_sys(err, -ENOMEM, "linux.resources.devices");
-	for (size_t i = 0; i < resources->devices_len; i++)
-		cr->devices[i] = resources->devices[i];
-	for (size_t i = 0; i < len; i++)
-		cr->devices[resources->devices_len + i] = defaults[i];
-	resources->devices = cr->devices;
-	resources->devices_len += len;
-	resources->set = true;
-	return 0;
+	r = cgroup_add_default_devices(resources, &cr->devices);
+	return r < 0 ? err_sys(err, r, "linux.resources.devices") : 0;
 }
 
 static int apply_oom_score(const struct oci_process *process, pid_t pid, struct err *err)

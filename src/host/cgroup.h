@@ -153,6 +153,8 @@ int cgroup_apply(const struct cgroup *cg, const struct oci_resources *resources,
  * mknod of all): rules to put after the spec's, as runc and crun do. Borrowed.
  */
 const struct oci_device_rule *cgroup_default_devices(size_t *ret_len);
+/* Put them behind the rules of `resources`; the new list is the caller's to free. 0, -ENOMEM. */
+int cgroup_add_default_devices(struct oci_resources *resources, struct oci_device_rule **ret);
 
 /* Freeze or thaw and wait until it is so. -ENOTSUP without a freezer. */
 int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err);

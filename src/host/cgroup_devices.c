@@ -40,6 +40,24 @@ const struct oci_device_rule *cgroup_default_devices(size_t *ret_len)
 	return default_rules;
 }
 
+int cgroup_add_default_devices(struct oci_resources *resources, struct oci_device_rule **ret)
+{
+	const size_t added = ARRAY_LEN(default_rules);
+	struct oci_device_rule *list = calloc(resources->devices_len + added, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < resources->devices_len; i++)
+		list[i] = resources->devices[i];
+	for (size_t i = 0; i < added; i++)
+		list[resources->devices_len + i] = default_rules[i];
+	resources->devices = list;
+	resources->devices_len += added;
+	resources->set = true;
+	*ret = list;
+	return 0;
+}
+
 void device_policy_done(struct device_policy *policy)
 {
 	free(policy->items);

@@ -80,24 +80,14 @@ static int judge(struct creation *cr, struct err *err)
 static int add_default_devices(struct creation *cr, struct err *err)
 {
 	struct oci_resources *resources = &cr->spec.linux.resources;
-	size_t len;
-	const struct oci_device_rule *defaults = cgroup_default_devices(&len);
+	int r;
 
 	/* Where nobody asked and nobody enforces, there is nothing to say. */
 	if (!resources->devices_len && cgroup_layout() != CGROUP_LAYOUT_V2 &&
 	    !cgroup_path(cr->c->cgroup, "devices"))
 		return 0;
-	cr->devices = calloc(resources->devices_len + len, sizeof(*cr->devices));
-	if (!cr->devices)
-		return err_sys(err, -ENOMEM, "linux.resources.devices");
-	for (size_t i = 0; i < resources->devices_len; i++)
-		cr->devices[i] = resources->devices[i];
-	for (size_t i = 0; i < len; i++)
-		cr->devices[resources->devices_len + i] = defaults[i];
-	resources->devices = cr->devices;
-	resources->devices_len += len;
-	resources->set = true;
-	return 0;
+	r = cgroup_add_default_devices(resources, &cr->devices);
+	return r < 0 ? err_sys(err, r, "linux.resources.devices") : 0;
 }
 
 static int set_cgroup(struct creation *cr, struct err *err)
@@ -230,6 +220,7 @@ int creation_make(struct creation *cr, const struct runtime *rt,
 				 .config = { .max = OCI_CONFIG_MAX },
 				 .terminal = { .console_socket = -EBADF },
 				 .gate_fd = -EBADF,
+				 .netns = -EBADF,
 				 .process = PROCESS_INIT };
 	r = container_id_check(options->id, err);
 	if (r < 0)
@@ -309,19 +300,19 @@ void creation_done(struct creation *cr)
 static int move_network_devices(const struct creation *cr, pid_t pid, struct err *err)
 {
 	const struct oci_linux *linux_spec = &cr->spec.linux;
-	/* A machine's process joins it meanwhile, and is in ours until then. */
-	const char *joined =
-		cr->c->isolation == ISOLATION_VM ? linux_spec->ns[OCI_NS_NETWORK].path : NULL;
-	AUTO_CLOSE int netns = -EBADF;
+	AUTO_CLOSE int own = -EBADF;
 	char path[64];
 
 	if (linux_spec->net_devices_len == 0)
 		return 0;
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	netns = open(joined ? joined : path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (netns < 0)
-		return err_sys(err, -errno, "open %s", joined ? joined : path);
-	return netdev_move(linux_spec->net_devices, linux_spec->net_devices_len, netns, err);
+	if (cr->netns < 0) {
+		(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
+		own = open(path, O_RDONLY | O_CLOEXEC);
+		if (own < 0)
+			return err_sys(err, -errno, "open %s", path);
+	}
+	return netdev_move(linux_spec->net_devices, linux_spec->net_devices_len,
+			   cr->netns >= 0 ? cr->netns : own, err);
 }
 
 static int join_rdt(struct creation *cr, pid_t pid, struct err *err)

@@ -39,6 +39,7 @@ struct creation {
 	struct process_terminal terminal; /* console_socket is owned */
 	unsigned int preserve_fds;	  /* LISTEN_FDS and --preserve-fds together */
 	int gate_fd;			  /* owned: the listening socket, or -EBADF */
+	int netns; /* borrowed: a network namespace that the process has yet to join, or -EBADF */
 	bool has_directory;
 	struct process process;
 };

@@ -13,7 +13,7 @@
 #include "runtime/creation.h"
 #include "runtime/isolation.h"
 #include "runtime/sandbox/client.h"
-#include "runtime/sandbox/waiter.h"
+#include "runtime/sandbox/process.h"
 #include "runtime/sentry/describe.h"
 #include "runtime/sentry/inner_hooks.h"
 #include "runtime/sentry/launch.h"
@@ -23,63 +23,21 @@
 /* Threads of the sentry, the gofer, the zygote and stubs in store, with room for births. */
 #define EXTRA_PIDS 64
 
-/* One of the two. */
-struct handle {
-	bool is_exec;
-	struct sandbox sandbox;
-	struct waiter waiter;
-};
-
-static struct handle *handle_new(struct err *err)
-{
-	struct handle *h = malloc(sizeof(*h));
-
-	if (!h) {
-		(void)err_sys(err, -ENOMEM, "make a process");
-		return NULL;
-	}
-	*h = (struct handle){ .sandbox = SANDBOX_INIT, .waiter = WAITER_INIT };
-	return h;
-}
-
 static int class_sentry_create(struct creation *cr, struct err *err)
 {
-	struct handle *h = handle_new(err);
-	int r;
-
-	if (!h)
-		return -ENOMEM;
-	/* Whatever config.json says of pid namespaces: the sandbox has one, and ends with it. */
-	cr->c->private_pid = true;
-	r = launch_sandbox(cr, &h->sandbox, err);
-	if (r < 0) {
-		free(h);
-		return r;
-	}
-	cr->process.data = h;
-	cr->process.pid = h->sandbox.pid;
-	cr->process.pidfd = h->sandbox.pidfd;
-	cr->process.master = h->sandbox.master;
-	return 0;
-}
-
-static int class_sentry_release(struct process *process, struct err *err)
-{
-	struct handle *h = process->data;
-
-	return sandbox_go(&h->sandbox, SENTRY_GO_RELEASE, err);
+	return sandbox_process_create(cr, launch_sandbox, err);
 }
 
 static int class_sentry_open(struct process *process, const struct oci_spec *spec,
 			     struct container *c, struct err *err)
 {
-	struct handle *h = process->data;
+	struct sandbox_process *p = process->data;
 	int r;
 
-	if (h->is_exec)
-		return waiter_open(&h->waiter, err);
+	if (p->is_exec)
+		return waiter_open(&p->waiter, err);
 	r = inner_hooks_run(c, spec, err);
-	return r < 0 ? r : sandbox_go(&h->sandbox, SENTRY_GO_START, err);
+	return r < 0 ? r : sandbox_go(&p->sandbox, SENTRY_GO_START, err);
 }
 
 static int class_sentry_start(struct container *c, struct err *err)
@@ -108,7 +66,6 @@ static int class_sentry_exec(struct container *c, const struct exec_request *req
 						  .preserve_fds = request->preserve_fds,
 						  .is_exec = true };
 	AUTO_CLOSE int description = -EBADF;
-	struct handle *h;
 	int r = describe_check(request->spec, err);
 
 	if (r < 0)
@@ -124,20 +81,7 @@ static int class_sentry_exec(struct container *c, const struct exec_request *req
 	description = describe_exec(&process, err);
 	if (description < 0)
 		return description;
-	h = handle_new(err);
-	if (!h)
-		return -ENOMEM;
-	h->is_exec = true;
-	r = waiter_make(c, request, description, &h->waiter, err);
-	if (r < 0) {
-		free(h);
-		return r;
-	}
-	ret->data = h;
-	ret->pid = h->waiter.pid;
-	ret->pidfd = h->waiter.pidfd;
-	ret->master = h->waiter.master;
-	return 0;
+	return sandbox_process_exec(c, request, description, ret, err);
 }
 
 /* SIGKILL ends the sandbox and needs nobody's help; the rest is for the guest's processes. */
@@ -276,22 +220,10 @@ static int class_sentry_events(struct container *c, uint32_t mask, container_eve
 	return r == -EPIPE ? 0 : r;
 }
 
-static void class_sentry_process_done(struct process *process)
-{
-	struct handle *h = process->data;
-
-	if (h) {
-		sandbox_done(&h->sandbox);
-		waiter_done(&h->waiter);
-	}
-	free(h);
-	*process = (struct process)PROCESS_INIT;
-}
-
 const struct isolation_ops class_sentry = {
 	.name = "sentry",
 	.create = class_sentry_create,
-	.release = class_sentry_release,
+	.release = sandbox_process_release,
 	.open = class_sentry_open,
 	.start = class_sentry_start,
 	.exec = class_sentry_exec,
@@ -302,5 +234,5 @@ const struct isolation_ops class_sentry = {
 	.processes = client_processes,
 	.debug = class_sentry_debug,
 	.events = class_sentry_events,
-	.process_done = class_sentry_process_done,
+	.process_done = sandbox_process_done,
 };

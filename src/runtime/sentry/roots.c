@@ -21,6 +21,7 @@
 #include "ns/mount_bind.h"
 #include "ns/mount_fs.h"
 #include "ns/mount_target.h"
+#include "runtime/sandbox/host_mount.h"
 #include "runtime/sandbox/submounts.h"
 #include "wire/gofer_msg.h"
 
@@ -153,36 +154,6 @@ int roots_link_text(const struct oci_mount *m, const char *bundle, char **ret, s
 	return *ret ? 0 : err_sys(err, -ENOMEM, "mount at %s", m->destination);
 }
 
-/* A file system that the host makes: an overlay, whose directories are the host's, and with idmap.
- */
-static int make_on_host(const struct roots_options *o, size_t index,
-			const struct mount_options *options, int *ret_fd, struct err *err)
-{
-	const struct oci_mount *m = &o->spec->mounts[index];
-	const int userns = o->idmap_fds ? o->idmap_fds[index] : -1;
-	const struct mount_fs fs = {
-		.type = m->type,
-		.source = m->source,
-		.data = options->data,
-		.flags = options->flags,
-		.attr = options->attr_set,
-	};
-	int r;
-
-	if (userns >= 0 && !str_eq(m->type, "tmpfs"))
-		return err_set(err, -EINVAL, "mount %s at %s: idmap: Invalid argument", m->type,
-			       m->destination);
-	if (userns < 0 && !str_eq(m->type, "overlay"))
-		return 0;
-	if (!mount_fs_is_plain(&fs))
-		return err_set(err, -E2BIG, "mount %s at %s: an option of 256 bytes or more",
-			       m->type, m->destination);
-	r = mount_fs_create(&fs, ret_fd, err);
-	if (r == 0 && userns >= 0)
-		r = mount_apply_idmap(*ret_fd, userns, false, err);
-	return r < 0 ? err_prefix(err, r, "mount %s at %s", m->type, m->destination) : 0;
-}
-
 /* The clone of a bind mount's source or what the host made; -EBADF in *ret_fd for other mounts. */
 static int open_source(const struct roots_options *o, size_t index,
 		       const struct mount_options *options, int *ret_fd, struct err *err)
@@ -194,7 +165,8 @@ static int open_source(const struct roots_options *o, size_t index,
 	if (options->remount)
 		return 0;
 	if (!mount_is_bind(m, options))
-		return make_on_host(o, index, options, ret_fd, err);
+		return host_mount_make(&o->spec->mounts[index], options,
+				       o->idmap_fds ? o->idmap_fds[index] : -1, ret_fd, err);
 	if (!m->source || !*m->source)
 		return err_set(err, -EINVAL, "mount bind at %s: a bind mount needs a source",
 			       m->destination);

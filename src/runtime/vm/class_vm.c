@@ -15,7 +15,7 @@
 #include "runtime/creation.h"
 #include "runtime/isolation.h"
 #include "runtime/sandbox/client.h"
-#include "runtime/sandbox/waiter.h"
+#include "runtime/sandbox/process.h"
 #include "runtime/vm/describe.h"
 #include "runtime/vm/launch.h"
 #include "runtime/vm/net.h"
@@ -24,63 +24,21 @@
 /* Threads of QEMU (a vCPU each, block I/O), virtiofsd's pool, the supervisor, waiters. */
 #define EXTRA_PIDS 256
 
-/* One of the two. */
-struct handle {
-	bool is_exec;
-	struct sandbox sandbox;
-	struct waiter waiter;
-};
-
-static struct handle *handle_new(struct err *err)
-{
-	struct handle *h = malloc(sizeof(*h));
-
-	if (!h) {
-		(void)err_sys(err, -ENOMEM, "make a process");
-		return NULL;
-	}
-	*h = (struct handle){ .sandbox = SANDBOX_INIT, .waiter = WAITER_INIT };
-	return h;
-}
-
 static int class_vm_create(struct creation *cr, struct err *err)
 {
-	struct handle *h = handle_new(err);
-	int r;
-
-	if (!h)
-		return -ENOMEM;
-	/* Whatever config.json says of pid namespaces: the machine has one, and ends with it. */
-	cr->c->private_pid = true;
-	r = launch_vm(cr, &h->sandbox, err);
-	if (r < 0) {
-		free(h);
-		return r;
-	}
-	cr->process.data = h;
-	cr->process.pid = h->sandbox.pid;
-	cr->process.pidfd = h->sandbox.pidfd;
-	cr->process.master = h->sandbox.master;
-	return 0;
-}
-
-static int class_vm_release(struct process *process, struct err *err)
-{
-	struct handle *h = process->data;
-
-	return sandbox_go(&h->sandbox, SENTRY_GO_RELEASE, err);
+	return sandbox_process_create(cr, launch_vm, err);
 }
 
 /* startContainer hooks are the agent's to run, as a part of the container's start. */
 static int class_vm_open(struct process *process, const struct oci_spec *spec, struct container *c,
 			 struct err *err)
 {
-	struct handle *h = process->data;
+	struct sandbox_process *p = process->data;
 
 	(void)spec;
 	(void)c;
-	return h->is_exec ? waiter_open(&h->waiter, err)
-			  : sandbox_go(&h->sandbox, SENTRY_GO_START, err);
+	return p->is_exec ? waiter_open(&p->waiter, err)
+			  : sandbox_go(&p->sandbox, SENTRY_GO_START, err);
 }
 
 static int class_vm_start(struct container *c, struct err *err)
@@ -104,7 +62,6 @@ static int class_vm_exec(struct container *c, const struct exec_request *request
 				       .cols = request->terminal.cols };
 	const char *const *cgroups = request->cgroups;
 	AUTO_CLOSE int description = -EBADF;
-	struct handle *h;
 	int r = describe_vm_check_process(request->spec, err);
 
 	if (r < 0)
@@ -119,20 +76,7 @@ static int class_vm_exec(struct container *c, const struct exec_request *request
 	description = describe_vm_exec(&d, cgroups && cgroups[0] ? cgroups[0] : "", err);
 	if (description < 0)
 		return description;
-	h = handle_new(err);
-	if (!h)
-		return -ENOMEM;
-	h->is_exec = true;
-	r = waiter_make(c, request, description, &h->waiter, err);
-	if (r < 0) {
-		free(h);
-		return r;
-	}
-	ret->data = h;
-	ret->pid = h->waiter.pid;
-	ret->pidfd = h->waiter.pidfd;
-	ret->master = h->waiter.master;
-	return 0;
+	return sandbox_process_exec(c, request, description, ret, err);
 }
 
 /* SIGKILL ends the machine and needs nobody's help; the rest is for the guest's processes. */
@@ -253,18 +197,6 @@ static void class_vm_forget(const struct container *c, const struct oci_spec *sp
 		log_warning("container %s: %s", c->id, problem.msg);
 }
 
-static void class_vm_process_done(struct process *process)
-{
-	struct handle *h = process->data;
-
-	if (h) {
-		sandbox_done(&h->sandbox);
-		waiter_done(&h->waiter);
-	}
-	free(h);
-	*process = (struct process)PROCESS_INIT;
-}
-
 /*
  * The container's devices are the guest's: its rules hold there. On the host supervisor, virtiofsd
  * and QEMU live in the cgroup, which has each the nodes of its own root directory alone.
@@ -283,7 +215,7 @@ static const struct oci_device_rule host_devices[] = {
 const struct isolation_ops class_vm = {
 	.name = "vm",
 	.create = class_vm_create,
-	.release = class_vm_release,
+	.release = sandbox_process_release,
 	.open = class_vm_open,
 	.start = class_vm_start,
 	.exec = class_vm_exec,
@@ -298,5 +230,5 @@ const struct isolation_ops class_vm = {
 	.debug = class_vm_debug,
 	.oom_fd = class_vm_oom_fd,
 	.forget = class_vm_forget,
-	.process_done = class_vm_process_done,
+	.process_done = sandbox_process_done,
 };

@@ -123,5 +123,7 @@ int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 			    "container has a loopback device alone");
 	l.box.unshare = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (net->path ? 0 : CLONE_NEWNET);
 	l.tsc_khz = hypervisor_tsc_khz();
+	/* The staged child joins it while we move devices there. */
+	cr->netns = l.box.joined.fd[OCI_NS_NETWORK];
 	return sandbox_launch_run(&l.box, stage_vm, &l, ret, err);
 }

@@ -22,6 +22,7 @@
 #include "host/mount_options.h"
 #include "ns/mount_bind.h"
 #include "ns/mount_fs.h"
+#include "runtime/sandbox/host_mount.h"
 #include "runtime/sandbox/submounts.h"
 
 #define STATFS_NOSYMFOLLOW 0x2000 /* ST_NOSYMFOLLOW of the kernel */
@@ -194,34 +195,6 @@ static int judge(const struct oci_mount *m, const struct mount_options *o, struc
 					   : refuse(m, err, "a file system of the host's kernel");
 	s->kind = s->is_directory ? SOURCE_DIRECTORY : SOURCE_FILE;
 	return 0;
-}
-
-/* An overlay, whose directories are the host's, and what is idmapped. */
-static int make_on_host(const struct oci_mount *m, const struct mount_options *o, int userns,
-			struct share_source *s, struct err *err)
-{
-	const struct mount_fs fs = {
-		.type = m->type,
-		.source = m->source,
-		.data = o->data,
-		.flags = o->flags,
-		.attr = o->attr_set,
-	};
-	int r;
-
-	if (userns >= 0 && !str_eq(m->type, "tmpfs"))
-		return err_set(err, -EINVAL, "mount %s at %s: idmap: Invalid argument", m->type,
-			       m->destination);
-	if (userns < 0 && !str_eq(m->type, "overlay"))
-		return 0;
-	if (!mount_fs_is_plain(&fs))
-		return err_set(err, -E2BIG, "mount %s at %s: an option of 256 bytes or more",
-			       m->type, m->destination);
-	r = mount_fs_create(&fs, &s->fd, err);
-	if (r == 0 && userns >= 0)
-		r = mount_apply_idmap(s->fd, userns, false, err);
-	s->made = r == 0;
-	return r < 0 ? err_prefix(err, r, "mount %s at %s", m->type, m->destination) : 0;
 }
 
 static int read_link(const struct oci_mount *m, const char *bundle, struct share_source *s,
@@ -400,7 +373,8 @@ int share_source_open(const struct oci_mount *m, const char *bundle, int userns_
 	if (o.remount)
 		return 0;
 	if (!mount_is_bind(m, &o)) {
-		r = make_on_host(m, &o, userns_fd, ret, err);
+		r = host_mount_make(m, &o, userns_fd, &ret->fd, err);
+		ret->made = r == 0 && ret->fd >= 0;
 	} else {
 		if (!m->source || !*m->source)
 			return err_set(err, -EINVAL,

@@ -2,6 +2,7 @@
 /*
  * One end is a mux, the other a second mux or bytes written by hand. Nothing waits: turn() lets
  * both ends read and write until nothing more happens.
+ * More than 800 lines: both ends of one protocol, whose few helpers every case shares.
  */
 #include "lib/unit.h"
 
