@@ -59,6 +59,8 @@ static const struct {
 	[CONFIG_VM_OVERHEAD] = { .name = "vm.overhead" },
 	[CONFIG_VM_BOOT_TIMEOUT] = { .name = "vm.boot_timeout" },
 	[CONFIG_VM_DEBUG_CONSOLE] = { .name = "vm.debug_console", .words = { "false", "true" } },
+	[CONFIG_VM_TEMPLATES] = { .name = "vm.templates", .words = { "off", "on" } },
+	[CONFIG_VM_TEMPLATE_DIR] = { .name = "vm.template_dir", .absolute = true },
 };
 
 const char *config_key_name(enum config_key key)

@@ -383,6 +383,7 @@ static const struct {
 	{ CONFIG_VM_OVERHEAD, "64M" },
 	{ CONFIG_VM_BOOT_TIMEOUT, "30" },
 	{ CONFIG_VM_DEBUG_CONSOLE, "false" },
+	{ CONFIG_VM_TEMPLATES, "off" },
 };
 
 static int add_defaults(struct cli *cli, struct err *err)
@@ -451,6 +452,8 @@ static void set_up_vm(const struct config *config, struct vm_settings *s)
 		.overhead = config_text(config, CONFIG_VM_OVERHEAD),
 		.boot_timeout = config_text(config, CONFIG_VM_BOOT_TIMEOUT),
 		.debug_console = config_text(config, CONFIG_VM_DEBUG_CONSOLE),
+		.templates = config_text(config, CONFIG_VM_TEMPLATES),
+		.template_dir = config_text(config, CONFIG_VM_TEMPLATE_DIR),
 	};
 }
 

@@ -228,3 +228,20 @@ int qemu_become(const struct qemu_plan *plan, struct err *err)
 	strv_free(argv);
 	return r;
 }
+
+int qemu_print(const struct machine *m, struct buf *b, struct err *err)
+{
+	struct machine plain = *m;
+	char **argv = NULL;
+	int r;
+
+	plain.kernel = plain.monitor = plain.agent = plain.console = STDERR_FILENO + 1;
+	plain.memory_file = plain.state = STDERR_FILENO + 1;
+	if (plain.initrd >= 0)
+		plain.initrd = STDERR_FILENO + 1;
+	r = qemu_args("qemu", &plain, &argv, err);
+	for (size_t i = 0; r == 0 && argv[i]; i++)
+		(void)buf_printf(b, "%s\n", argv[i]);
+	strv_free(argv);
+	return r < 0 || !buf_error(b) ? r : err_sys(err, buf_error(b), "QEMU's command line");
+}

@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "hypervisor/machine.h"
 
@@ -29,6 +30,13 @@ struct qemu_plan {
  * caller's affair. Returns on failure only: -errno with a sentence. Uses /proc until then.
  */
 int qemu_become(const struct qemu_plan *plan, struct err *err);
+
+/*
+ * Append QEMU's arguments for `m`, a line each, with numbers of no meaning for its descriptors:
+ * what two machines have to have in common when one goes on where the other was saved. Descriptors
+ * need not be open. -EINVAL of machine_check().
+ */
+int qemu_print(const struct machine *m, struct buf *b, struct err *err);
 
 /*
  * An O_PATH descriptor of the program, the caller's: `path`, or, where that is NULL or empty, where

@@ -12,6 +12,9 @@
  *   overhead           what a machine has besides the container's limit; default 64M
  *   boot_timeout       seconds until the agent must have said HELLO; default 30
  *   debug_console      true: `caisson debug ID console` is allowed; default false
+ *   templates          on: a start takes a template that exists (template.h); default off
+ *
+ * vm.template_dir is the configuration's alone.
  */
 #pragma once
 
@@ -37,6 +40,7 @@ struct vm_config {
 	uint32_t cpus;
 	uint32_t boot_ms;
 	bool debug_console;
+	bool templates;
 };
 
 /*

@@ -19,6 +19,7 @@ static const struct vm_settings plain = {
 	.overhead = "64M",
 	.boot_timeout = "30",
 	.debug_console = "false",
+	.templates = "off",
 };
 
 static const char *const all[] = { "io.caisson.vm.*", NULL };
@@ -45,7 +46,7 @@ static void a_value_that_is_none_is_refused_by_its_key(void **state)
 		{ "memory", "1M" },	 { "memory", "2048G" },	    { "cpus", "0" },
 		{ "cpus", "65" },	 { "cpus", "1.5" },	    { "overhead", "-1" },
 		{ "boot_timeout", "0" }, { "boot_timeout", "601" }, { "debug_console", "yes" },
-		{ "kernel", "vmlinux" }, { "qemu", "bin/qemu" },
+		{ "kernel", "vmlinux" }, { "qemu", "bin/qemu" },    { "templates", "yes" },
 	};
 	struct vm_config config;
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime/vm/template.h - machines that were booted once, saved, and go on as clones.
+ *
+ * A template is two memfds, sealed against writing, that a process of its own holds open
+ * (src/holder): it answers on DIR/HASH/socket and gives them to root. DIR is vm.template_dir, and
+ * HASH that of the key, a text that says everything a clone must have in common with what was
+ * saved: the boot of the host, the files of QEMU, kernel and image, and QEMU's arguments. A changed
+ * file or flag is another key; the old template is nobody's then, until `remove` ends it.
+ *
+ * Only who may make templates reads them: DIR belongs to the caller, and nobody else may write
+ * there.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "hypervisor/machine.h"
+#include "runtime/runtime.h"
+#include "wire/template_msg.h"
+
+/* Ports of a template, into which a clone's disks, network devices and files are plugged. */
+#define TEMPLATE_SLOTS	 8u
+#define TEMPLATE_TAKE_MS 1000 /* for the answer of a holder */
+
+/* What decides; descriptors are borrowed. */
+struct template_plan {
+	enum machine_accel accel;
+	unsigned int cpus;
+	uint64_t memory;	 /* bytes */
+	int qemu, kernel, image; /* as struct qemu_plan and struct machine have them */
+	uint64_t tsc_khz;	 /* hypervisor_tsc_khz(); no part of the key: one boot has one */
+	uint32_t uid, gid;	 /* of QEMU while a template is made; else of no meaning */
+};
+
+/*
+ * A machine as template and clones have it: role FRESH, no descriptors but kernel and image, no
+ * disks, no nics. The caller says the role and adds monitor, agent, console, memory_file, state.
+ * What a container has by itself is plugged, into slots 0 to TEMPLATE_SLOTS - 1.
+ *
+ * With more than one CPU a template is saved while all but the first are off line
+ * (AGENT_ONLINE { 1 }), so that its clone's agent is asked, after AGENT_RESET, for
+ * AGENT_ONLINE { cpus }.
+ */
+void template_machine(const struct template_plan *plan, struct machine *ret);
+
+#define TEMPLATE_HASH 17u /* 16 hexadecimal digits and NUL */
+
+struct template_key {
+	char *text; /* owned; lines */
+	char hash[TEMPLATE_HASH];
+};
+void template_key_done(struct template_key *key);
+#define AUTO_TEMPLATE_KEY AUTO(template_key_done)
+
+/* -EINVAL of machine_check(); -errno of the files. */
+int template_key(const struct template_plan *plan, struct template_key *ret, struct err *err);
+
+/* The descriptors of a template, sealed; owned. Whoever reopens them has positions of his own. */
+struct template
+{
+	int memory, state;
+	int64_t created_ns; /* CLOCK_REALTIME */
+};
+#define TEMPLATE_INIT                              \
+	{                                          \
+		.memory = -EBADF, .state = -EBADF, \
+	}
+void template_done(struct template *t);
+#define AUTO_TEMPLATE AUTO(template_done)
+
+/*
+ * The template of a plan. -ENOENT: there is none, or whoever should hold it is gone, does not
+ * answer within TEMPLATE_TAKE_MS, or says what is not so (a line of the log, level debug, tells
+ * which): the start is a cold one then. Every other error is a failure of our own.
+ */
+int template_take(const struct runtime *rt, const struct template_plan *plan, struct template *ret,
+		  struct err *err);
+
+/* vm.template_dir, or its default ROOT/@templates ('@' is in no container's id). */
+int template_dir(const struct runtime *rt, char ret[static PATH_MAX], struct err *err);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire/template_msg.h - what the holder of a machine's template (src/holder) says to whoever
+ * connects to it, a root process of its host: one message, two descriptors, the end.
+ *
+ * The socket is SOCK_SEQPACKET. The message is struct template_head and the key's text, without
+ * NUL. The descriptors (SCM_RIGHTS) are memfds that are sealed against writing, growing and
+ * shrinking: the guest's memory, then the state of its devices. Nothing is ever read from the
+ * other end.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define TEMPLATE_MAGIC	  0x31544d50u /* "PMT1" */
+#define TEMPLATE_TEXT_MAX 8192u	      /* bytes of a key */
+
+struct template_head {
+	uint32_t magic;
+	uint32_t text_len;  /* of what follows; 1 to TEMPLATE_TEXT_MAX */
+	uint64_t memory;    /* bytes of the guest's */
+	int64_t created_ns; /* CLOCK_REALTIME */
+};
+_Static_assert(sizeof(struct template_head) == 24, "wire");
+
+enum template_fd { TEMPLATE_FD_MEMORY, TEMPLATE_FD_STATE, TEMPLATE_FDS };
