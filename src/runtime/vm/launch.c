@@ -1,30 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/vm/launch.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <time.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "hypervisor/probe.h"
-#include "hypervisor/qemu.h"
 #include "hypervisor/tsc.h"
 #include "runtime/container.h"
 #include "runtime/vm/describe.h"
 
-#define LAUNCH_INIT                                                                              \
-	{                                                                                        \
-		.box = SANDBOX_LAUNCH_INIT, .program = -EBADF, .qemu = -EBADF, .kernel = -EBADF, \
-		.image = -EBADF                                                                  \
+#define LAUNCH_INIT                                                                      \
+	{                                                                                \
+		.box = SANDBOX_LAUNCH_INIT, .program = -EBADF, .from = VM_PROGRAMS_INIT, \
 	}
 
 static void launch_done(struct launch_vm *l)
 {
 	auto_close_p(&l->program);
-	auto_close_p(&l->qemu);
-	auto_close_p(&l->kernel);
-	auto_close_p(&l->image);
+	vm_programs_done(&l->from);
 	idmap_fds_done(&l->idmaps);
 	sandbox_launch_done(&l->box);
 }
@@ -37,12 +31,6 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static int open_guest_file(const char *key, const char *path, int *ret, struct err *err)
-{
-	*ret = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	return *ret < 0 ? err_sys(err, -errno, "class vm: vm.%s %s", key, path) : 0;
-}
-
 static int open_programs(struct launch_vm *l, const struct runtime *rt, struct err *err)
 {
 	int r;
@@ -50,14 +38,10 @@ static int open_programs(struct launch_vm *l, const struct runtime *rt, struct e
 	l->program = sandbox_program(rt, "caisson-vm", err);
 	if (l->program < 0)
 		return err_prefix(err, l->program, "class vm");
-	l->qemu = qemu_find(l->config.qemu, err);
-	if (l->qemu < 0)
-		return err_prefix(err, l->qemu, "class vm");
 	r = files_find(l->config.virtiofsd, &l->files, err);
 	if (r < 0)
 		return err_prefix(err, r, "class vm");
-	r = open_guest_file("kernel", l->config.kernel, &l->kernel, err);
-	return r < 0 ? r : open_guest_file("image", l->config.image, &l->image, err);
+	return vm_programs_open(&l->config, &l->from, err);
 }
 
 static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
@@ -83,31 +67,6 @@ static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
 	return r < 0 ? r : sandbox_launch_open(&l->box, cr, err);
 }
 
-/*
- * "auto" is KVM where it has run our kernel since the host booted; which is known for all roots of
- * the runtime, as it has nothing to do with containers.
- */
-static int choose_accel(struct launch_vm *l, struct err *err)
-{
-	char memory[PATH_MAX];
-	const struct probe_plan plan = { .program = l->qemu,
-					 .kernel = l->kernel,
-					 .uid = l->box.ids.guest,
-					 .gid = l->box.ids.guest,
-					 .memory = probe_memory(memory) };
-	struct probe probe = { .accel = MACHINE_KVM };
-	int r = 0;
-
-	if (!l->config.try_kvm)
-		probe.accel = MACHINE_TCG;
-	if (l->config.try_kvm && !l->config.only_kvm)
-		r = hypervisor_probe(&plan, &probe, err);
-	if (r == 0 && *probe.reason)
-		log_debug("class vm: machines are emulated in software: %s", probe.reason);
-	l->accel = probe.accel;
-	return r < 0 ? err_prefix(err, r, "class vm") : 0;
-}
-
 int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 {
 	AUTO(launch_done) struct launch_vm l = LAUNCH_INIT;
@@ -115,7 +74,7 @@ int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 	int r = prepare(&l, cr, err);
 
 	if (r == 0)
-		r = choose_accel(&l, err);
+		r = vm_accel_choose(&l.config, &l.from, l.box.ids.guest, &l.accel, err);
 	if (r < 0)
 		return r;
 	if (!net->set)

@@ -15,6 +15,7 @@
 #include "runtime/creation.h"
 #include "runtime/sandbox/launch.h"
 #include "runtime/vm/files.h"
+#include "runtime/vm/programs.h"
 #include "runtime/vm/settings.h"
 #include "runtime/vm/share.h"
 #include "runtime/vm/size.h"
@@ -27,8 +28,8 @@ struct launch_vm {
 	enum machine_accel accel;
 	struct files_program files;
 	enum share_rootfs rootfs;
-	int program, qemu; /* owned, O_PATH: caisson-vm, QEMU */
-	int kernel, image; /* owned */
+	int program; /* owned, O_PATH: caisson-vm */
+	struct vm_programs from;
 	struct idmap_fds idmaps;
 	uint64_t tsc_khz;
 	uint64_t begin_ns; /* CLOCK_MONOTONIC */

@@ -149,8 +149,8 @@ static void describe_machine(const struct launch_vm *l, struct parts *p)
 	m->type = l->config.type;
 	m->cpus = l->size.cpus;
 	m->memory = l->size.memory;
-	m->kernel = l->kernel;
-	m->initrd = l->image;
+	m->kernel = l->from.kernel;
+	m->initrd = l->from.image;
 	m->tsc_khz = l->tsc_khz;
 	m->disks_len = p->share.disks_len;
 	for (unsigned int i = 0; i < m->disks_len; i++)
@@ -163,7 +163,7 @@ static void describe_machine(const struct launch_vm *l, struct parts *p)
 static int start_qemu(const struct launch_vm *l, struct parts *p, struct err *err)
 {
 	const struct qemu_plan plan = { .machine = &p->machine,
-					.program = l->qemu,
+					.program = l->from.qemu,
 					.uid = l->box.ids.guest,
 					.gid = l->box.ids.guest,
 					.words = p->words };
