@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * caisson-template HASH: holds the two files of a machine's template and gives them to root
- * processes that connect, until it is ended. holder.h says what it inherits; whoever starts it has
- * given it an empty root directory, a user of its own and a session. HASH is for ps(1).
+ * processes that connect, until it is ended. wire/template_msg.h says what it inherits; whoever
+ * starts it has given it an empty root directory, a user of its own and a session. HASH is for
+ * ps(1).
  *
  * It reads nothing but the byte of its birth, and opens nothing. It wakes up for connections alone.
  */

@@ -24,3 +24,15 @@ struct template_head {
 _Static_assert(sizeof(struct template_head) == 24, "wire");
 
 enum template_fd { TEMPLATE_FD_MEMORY, TEMPLATE_FD_STATE, TEMPLATE_FDS };
+
+/* What the holder, caisson-template, is started with; it has no other descriptors. */
+enum holder_fd {
+	HOLDER_FD_SOCKET, /* listens: wire/template_msg.h */
+	HOLDER_FD_MEMORY,
+	HOLDER_FD_STATE,
+	/* A byte says that the template is finished; an end without one, that nobody wants it. */
+	HOLDER_FD_BIRTH,
+	HOLDER_FD_HELD,	   /* the lock on its user id; only held */
+	HOLDER_FD_MESSAGE, /* struct template_head and the text, as they are sent */
+	HOLDER_FDS,
+};

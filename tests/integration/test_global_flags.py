@@ -40,7 +40,7 @@ def test_help_names_every_verb(runtime, flag):
 
 
 VERBS = ["create", "start", "run", "state", "kill", "delete", "exec", "list", "ps", "pause", "resume", "update",
-         "events", "spec", "features", "do", "check", "config", "wait", "debug"]
+         "events", "spec", "features", "do", "check", "config", "wait", "debug", "template"]
 
 
 @pytest.mark.beyond("runc", "crun", reason="lack our own verbs")

@@ -10,10 +10,14 @@
 #pragma once
 
 #include "base/err.h"
+#include "host/cgroup.h"
 #include "runtime/vm/template.h"
 
 #define HOLDER_SOCKET "socket"
 #define HOLDER_CGROUP "cgroup"
+/* Behind the name while it is made: nobody else's business, and garbage if its maker has died. */
+#define HOLDER_MAKING	".making"
+#define HOLDER_NAME_MAX (TEMPLATE_HASH + sizeof(HOLDER_MAKING))
 
 /* What was asked for and came; all owned. */
 struct holder {
@@ -37,11 +41,42 @@ void holder_done(struct holder *h);
 int holder_open_dir(const struct runtime *rt, bool make, struct err *err);
 
 /*
- * Ask the holder of DIR/hash. -ENOENT: no such directory or no socket in it; -ECONNREFUSED: nobody
+ * Only who holds it makes or removes directories. `wait`: for as long as it takes; else -EAGAIN,
+ * without a sentence, when somebody else has it. It goes with the last copy of the descriptor.
+ */
+int holder_lock_dir(int dir_fd, bool wait, struct err *err);
+
+/*
+ * Ask the holder of DIR/name. -ENOENT: no such directory or no socket in it; -ECONNREFUSED: nobody
  * listens; -ETIMEDOUT: no answer within TEMPLATE_TAKE_MS; -EPROTO: it says what is not so. Where it
  * could be known *ret has pid and pidfd of whoever listens also then.
  */
-int holder_ask(int dir_fd, const char *hash, struct holder *ret, struct err *err);
+int holder_ask(int dir_fd, const char *name, struct holder *ret, struct err *err);
 
 /* The answer to a connected socket, of holder_ask() and its tests. */
 int holder_receive(int sock, struct holder *ret, struct err *err);
+
+/*
+ * End whoever holds DIR/name and remove the directory and the cgroup. With the lock. 0 when nothing
+ * was there; -EBUSY when its process does not end.
+ */
+int holder_discard(int dir_fd, const char *name, struct err *err);
+
+/* What a holder is started with; descriptors are borrowed. */
+struct holder_start {
+	const struct template_key *key;
+	uint64_t memory_bytes;
+	int program; /* O_PATH: caisson-template */
+	int memory, state;
+	uint32_t uid;			/* and gid */
+	int held;			/* lock on the uid */
+	int cgroup_fd;			/* as of stage_clone() */
+	const struct cgroup_join *join; /* or NULL */
+};
+
+/*
+ * Start it on the socket of DIR/making_dir, an open directory of the name HASH.making; when it has
+ * proved itself that becomes HASH. With the lock. On failure no process is left; the directory is
+ * the caller's to discard.
+ */
+int holder_start(int dir_fd, const struct holder_start *start, struct err *err);

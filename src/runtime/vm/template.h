@@ -15,6 +15,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -83,3 +84,54 @@ int template_take(const struct runtime *rt, const struct template_plan *plan, st
 
 /* vm.template_dir, or its default ROOT/@templates ('@' is in no container's id). */
 int template_dir(const struct runtime *rt, char ret[static PATH_MAX], struct err *err);
+
+/* What a template is made for. */
+struct template_wish {
+	uint64_t memory;   /* bytes; 0: vm.memory */
+	unsigned int cpus; /* 0: vm.cpus */
+};
+
+/*
+ * Make the template of a wish under the settings of `rt`, or find that it is there (*ret_made
+ * false). Waits for whoever makes another in the same directory. Takes as long as a machine's
+ * start; a failure has QEMU's words and what the guest said last, and leaves nothing. -EPERM
+ * without root.
+ */
+int template_make(const struct runtime *rt, const struct template_wish *wish,
+		  char ret_hash[static TEMPLATE_HASH], bool *ret_made, struct err *err);
+
+/* The hash that a start of these settings would ask for; nothing is made. */
+int template_wanted(const struct runtime *rt, const struct template_wish *wish,
+		    char ret_hash[static TEMPLATE_HASH], struct err *err);
+
+enum template_state {
+	TEMPLATE_READY,	 /* may be taken */
+	TEMPLATE_SILENT, /* its holder does not answer as it should */
+	TEMPLATE_STALE,	 /* its holder is gone */
+};
+
+struct template_info {
+	char hash[TEMPLATE_HASH];
+	enum template_state state;
+	pid_t pid;	       /* of its holder; 0: not known */
+	uint64_t memory;       /* bytes of the guest's */
+	uint64_t resident;     /* ... of which the host has pages */
+	uint64_t device_state; /* bytes */
+	int64_t created_ns;    /* CLOCK_REALTIME */
+	char *text;	       /* of the key; owned; NULL unless ready */
+};
+
+/*
+ * The templates of vm.template_dir, sorted by hash; the caller's (template_list_free()). What dead
+ * holders and makers have left is removed first, unless somebody makes a template right now.
+ */
+int template_list(const struct runtime *rt, struct template_info **ret, size_t *ret_len,
+		  struct err *err);
+void template_list_free(struct template_info *list, size_t len);
+
+/*
+ * End one, or all with NULL (*ret_removed of them). Clones go on: they have its files open. -ENOENT
+ * when there is none of the name.
+ */
+int template_remove(const struct runtime *rt, const char *hash, size_t *ret_removed,
+		    struct err *err);

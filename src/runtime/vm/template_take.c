@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -68,6 +69,17 @@ int holder_open_dir(const struct runtime *rt, bool make, struct err *err)
 			       "%04o, where it must be the caller's, and nobody else may write",
 			       path, st.st_uid, st.st_mode & 07777);
 	return TAKE_FD(fd);
+}
+
+int holder_lock_dir(int dir_fd, bool wait, struct err *err)
+{
+	while (flock(dir_fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK)
+			return -EAGAIN;
+		if (errno != EINTR)
+			return err_sys(err, -errno, "lock the directory of templates");
+	}
+	return 0;
 }
 
 /* ---- The answer ---- */
@@ -137,7 +149,7 @@ int holder_receive(int sock, struct holder *ret, struct err *err)
 
 /* ---- Asking ---- */
 
-static int dial(int dir_fd, const char *hash, struct err *err)
+static int dial(int dir_fd, const char *name, struct err *err)
 {
 	const struct timeval limit = { .tv_sec = TEMPLATE_TAKE_MS / 1000,
 				       .tv_usec = TEMPLATE_TAKE_MS % 1000 * 1000 };
@@ -147,7 +159,7 @@ static int dial(int dir_fd, const char *hash, struct err *err)
 	if (sock < 0)
 		return err_sys(err, -errno, "socket");
 	(void)snprintf(address.sun_path, sizeof(address.sun_path),
-		       "/proc/self/fd/%d/%.16s/" HOLDER_SOCKET, dir_fd, hash);
+		       "/proc/self/fd/%d/%.32s/" HOLDER_SOCKET, dir_fd, name);
 	/* unix(7): connect(2) waits for a place in the backlog as long as SO_SNDTIMEO says. */
 	(void)setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	while (connect(sock, (struct sockaddr *)&address, sizeof(address)) < 0) {
@@ -156,7 +168,7 @@ static int dial(int dir_fd, const char *hash, struct err *err)
 				       TEMPLATE_TAKE_MS);
 		if (errno != EINTR)
 			return err_sys(err, errno == ENOENT ? -ENOENT : -ECONNREFUSED,
-				       "connect to %.16s", hash);
+				       "connect to %s", name);
 	}
 	return TAKE_FD(sock);
 }
@@ -167,7 +179,7 @@ static int dial(int dir_fd, const char *hash, struct err *err)
  */
 static int identify(int sock, struct holder *ret, struct err *err)
 {
-	struct pollfd p = { .fd = sock };
+	struct pollfd p = { .fd = sock, .events = POLLIN };
 	struct ucred peer = { 0 };
 	socklen_t len = sizeof(peer);
 	int fd;
@@ -186,9 +198,9 @@ static int identify(int sock, struct holder *ret, struct err *err)
 	return 0;
 }
 
-int holder_ask(int dir_fd, const char *hash, struct holder *ret, struct err *err)
+int holder_ask(int dir_fd, const char *name, struct holder *ret, struct err *err)
 {
-	AUTO_CLOSE int sock = dial(dir_fd, hash, err);
+	AUTO_CLOSE int sock = dial(dir_fd, name, err);
 	int r;
 
 	if (sock < 0)
