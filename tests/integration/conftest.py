@@ -16,6 +16,7 @@ from lib import cgroups, faults, leaks, programs  # noqa: E402
 from lib.bundle import Bundle  # noqa: E402
 from lib.console import FdSocket  # noqa: E402
 from lib.runtime import Runtime, probe, wait_until  # noqa: E402
+from lib.users import USER, ids  # noqa: E402
 
 WORK = pathlib.Path("/run/caisson-it")
 SOAK = os.environ.get("CAISSON_SOAK") == "1"
@@ -180,6 +181,28 @@ def make_bundle(runtime, work_dir, template_rootfs):
 def bundle(make_bundle):
     """A bundle whose container runs `true`."""
     return make_bundle()
+
+
+@pytest.fixture
+def as_user(runtime, bundle):
+    """Hands the bundle and --root to an ordinary user. Returns options for the verbs."""
+    for directory in (bundle.path, runtime.root):
+        directory.mkdir(exist_ok=True)
+        os.chown(directory, USER, USER)
+    for directory, directories, files in os.walk(bundle.rootfs):
+        for name in [*directories, *files, "."]:
+            path = os.path.join(directory, name)
+            if os.path.isdir(path) or os.lstat(path).st_nlink == 1:
+                os.lchown(path, USER, USER)
+    bundle.drop_namespace("network")
+    bundle.namespace("user")
+    bundle.linux.uid_mappings = ids((0, USER, 1))
+    bundle.linux.gid_mappings = ids((0, USER, 1))
+    bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["type"] not in ("sysfs", "devpts")]
+    bundle.linux.readonly_paths, bundle.linux.masked_paths = [], []
+    del bundle.linux.resources
+    del bundle.linux.cgroups_path
+    return {"prefix": ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]}
 
 
 @pytest.fixture

@@ -8,14 +8,11 @@ import pytest
 
 from lib import seen
 from lib.runtime import refused
+from lib.users import USER, ids
 
 pytestmark = pytest.mark.classes("ns")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 libc = ctypes.CDLL(None, use_errno=True)
-
-
-def ids(*ranges):
-    return [{"containerID": inside, "hostID": outside, "size": size} for inside, outside, size in ranges]
 
 
 def numbers(text):
@@ -155,31 +152,6 @@ def test_mappings_that_overlap_are_an_error_that_names_them(runtime, bundle, kin
 
 
 # ------------------------------------------------------------------------------------- an ordinary user
-
-USER = 65534  # newuidmap(1) wants a user that has a name
-
-
-@pytest.fixture
-def as_user(runtime, bundle):
-    """Hands the bundle and --root to an ordinary user. Returns options for the verbs."""
-    for directory in (bundle.path, runtime.root):
-        directory.mkdir(exist_ok=True)
-        os.chown(directory, USER, USER)
-    for directory, directories, files in os.walk(bundle.rootfs):
-        for name in [*directories, *files, "."]:
-            path = os.path.join(directory, name)
-            if os.path.isdir(path) or os.lstat(path).st_nlink == 1:
-                os.lchown(path, USER, USER)
-    bundle.drop_namespace("network")
-    bundle.namespace("user")
-    bundle.linux.uid_mappings = ids((0, USER, 1))
-    bundle.linux.gid_mappings = ids((0, USER, 1))
-    bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["type"] not in ("sysfs", "devpts")]
-    bundle.linux.readonly_paths, bundle.linux.masked_paths = [], []
-    del bundle.linux.resources
-    del bundle.linux.cgroups_path
-    return {"prefix": ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]}
-
 
 @pytest.fixture
 def subids(work_dir):

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from lib.runtime import refused
+from lib.users import USER
 
 pytestmark = pytest.mark.classes("vm")
 
@@ -193,3 +194,111 @@ def test_what_the_host_changes_is_seen_inside(runtime, bundle, work_dir):
     while runtime.exec(bundle, ["cat", "/volume/file"]).stdout != "new":
         assert time.monotonic() < end
     runtime.stop(bundle)
+
+
+# ------------------------------------------------------------------------------- who serves the files
+
+def status(pid):
+    lines = open(f"/proc/{pid}/status", encoding="ascii").read().splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def servers(runtime, bundle):
+    """The processes that are virtiofsd, parents first."""
+    found, level = [], [runtime.state(bundle).pid]
+    while level:
+        children = [int(p) for parent in level
+                    for p in open(f"/proc/{parent}/task/{parent}/children", encoding="ascii").read().split()]
+        found += [p for p in children if status(p)["Name"].startswith("virtiofsd")]
+        level = children
+    return found
+
+
+# CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, SETFCAP: capabilities(7)
+FILES_CAPS = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 31
+
+
+def test_server_of_files_has_no_more_than_it_takes(runtime, bundle):
+    runtime.run_detached(bundle)
+
+    outer, inner = servers(runtime, bundle)
+    for pid in (outer, inner):
+        now = status(pid)
+        assert "0" not in now["Uid"].split() + now["Gid"].split() and now["Groups"] == ""
+        assert int(now["CapPrm"], 16) & ~FILES_CAPS == 0 and int(now["CapAmb"], 16) == 0
+        assert now["NoNewPrivs"] == "1"
+    assert status(inner)["Seccomp"] == "2"
+    assert int(status(inner)["CapBnd"], 16) & ~FILES_CAPS == 0
+    for kind in ("mnt", "net", "pid"):
+        assert os.readlink(f"/proc/{inner}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")
+    assert "rootfs" in os.listdir(f"/proc/{inner}/root") and "etc" not in os.listdir(f"/proc/{inner}/root")
+    limit = next(line for line in open(f"/proc/{inner}/limits", encoding="ascii") if line.startswith("Max open files"))
+    assert int(limit.split()[4]) <= 1 << 19
+    runtime.stop(bundle)
+
+
+def test_server_of_a_user_namespace_has_only_its_ids(runtime, bundle, work_dir):
+    """A machine whose kernel has been taken over must not be the host's root in what it shares."""
+    bundle.user_namespace(100000, 1000)
+    volume = work_dir / "volume"
+    volume.mkdir()
+    os.chown(volume, 100000, 100000)
+    (volume / "of-root").write_text("secret")
+    (volume / "of-root").chmod(0o600)
+    (volume / "open").write_text("everybody's")
+    bundle.bind(volume, "/volume")
+    runtime.run_detached(bundle)
+
+    for pid in servers(runtime, bundle):
+        assert os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user")
+        for kind in ("uid", "gid"):
+            assert open(f"/proc/{pid}/{kind}_map", encoding="ascii").read().split() == ["100000", "100000", "1000"]
+            assert set(status(pid)[kind.capitalize()].split()) == {"100000"}
+    out = runtime.exec(bundle, ["sh", "-c", "echo x > /volume/made; cat /volume/open; cat /volume/of-root"], check=False)
+    assert out.stdout == "everybody's" and "Permission denied" in out.stderr
+    assert (volume / "made").stat().st_uid == 100000
+    runtime.stop(bundle)
+
+
+def test_more_files_than_the_server_may_have_are_an_error_inside(runtime, bundle, work_dir):
+    """The limit of who starts the machine is the server's, which has one for each file that is known inside."""
+    volume = work_dir / "volume"
+    volume.mkdir()
+    for i in range(1000):
+        (volume / str(i)).touch()
+    bundle.bind(volume, "/volume")
+    runtime.run_detached(bundle, prefix=["prlimit", "--nofile=600:600"])
+
+    out = runtime.exec(bundle, ["sh", "-c", "cat /volume/*"], check=False)
+    assert "open files" in out.stderr
+    assert runtime.state(bundle).status == "running"
+    assert any("sleep" in line for line in runtime.ps(bundle).stdout.splitlines())
+    runtime.stop(bundle)
+
+
+def test_file_in_a_directory_of_another_group_is_not_set_group_id(runtime, bundle, work_dir):
+    """CVE-2022-0358"""
+    volume = work_dir / "volume"
+    volume.mkdir()
+    os.chown(volume, 0, 500)
+    volume.chmod(0o2777)
+    bundle.bind(volume, "/volume")
+    bundle.process.user = {"uid": 78, "gid": 77}
+    bundle.capabilities()
+
+    runtime.run(bundle, ["sh", "-c", "umask 0; echo x > /volume/file; chmod 2777 /volume/file"], check=False)
+    info = (volume / "file").stat()
+    assert (info.st_uid, info.st_gid) == (78, 500) and not info.st_mode & stat.S_ISGID
+
+
+def test_machine_of_an_ordinary_user_maps_ids_once(runtime, bundle, as_user):
+    bundle.rootfs.mkdir("tmp", 0o1777)
+    volume = bundle.path / "volume"
+    volume.mkdir()
+    os.chown(volume, USER, USER)
+    bundle.bind(volume, "/volume")
+
+    out = runtime.run(bundle, ["sh", "-c", "echo x > /volume/made; testinit stat /volume/made; testinit report"],
+                      **as_user)
+    info = (volume / "made").stat()
+    assert "uid=0 gid=0" in out.stdout and (info.st_uid, info.st_gid) == (USER, USER)

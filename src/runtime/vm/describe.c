@@ -27,6 +27,7 @@ struct guest_spec {
 	struct oci_spec spec;
 	struct guest_mounts mounts;
 	struct oci_kv *annotations;
+	struct oci_id_map *ids; /* of users, then of groups */
 	char *cgroup;
 	struct utsname names;
 };
@@ -35,6 +36,7 @@ static void guest_spec_done(struct guest_spec *g)
 {
 	guest_mounts_done(&g->mounts);
 	free(g->annotations);
+	free(g->ids);
 	free(g->cgroup);
 }
 
@@ -166,6 +168,27 @@ static void take_linux(const struct oci_linux *from, struct oci_linux *to)
 	take_resources(&from->resources, &to->resources);
 }
 
+/* The map of the host's user namespace is that of the files already: inside each id is itself. */
+static int take_own_ids(struct guest_spec *g, const struct oci_linux *from)
+{
+	const struct oci_id_maps *maps[] = { &from->uid_maps, &from->gid_maps };
+	struct oci_id_maps *to[] = { &g->spec.linux.uid_maps, &g->spec.linux.gid_maps };
+	struct oci_id_map *next;
+
+	next = g->ids = calloc(maps[0]->len + maps[1]->len + 1, sizeof(*g->ids));
+	if (!next)
+		return -ENOMEM;
+	for (size_t k = 0; k < ARRAY_LEN(maps); k++) {
+		*to[k] = (struct oci_id_maps){ .items = next, .len = maps[k]->len };
+		for (size_t i = 0; i < maps[k]->len; i++) {
+			*next = maps[k]->items[i];
+			next->host_id = next->container_id;
+			next++;
+		}
+	}
+	return 0;
+}
+
 /* What the host's kernel is called, unless config.json says otherwise. */
 static void take_names(struct guest_spec *g, const struct oci_spec *from)
 {
@@ -201,6 +224,8 @@ static int make_guest(const struct describe_vm *d, struct guest_spec *g, struct 
 	g->spec.root.path = d->share->root;
 	take_process(from, &g->spec.process);
 	take_linux(&from->linux, &g->spec.linux);
+	if (d->unprivileged && take_own_ids(g, &from->linux) < 0)
+		return err_sys(err, -ENOMEM, "linux.uidMappings");
 	take_names(g, from);
 	g->spec.hooks = (struct oci_hooks){ .start_container = from->hooks.start_container };
 	g->spec.annotations = (struct oci_kvs){ 0 };

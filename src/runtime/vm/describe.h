@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "host/seccomp.h"
@@ -29,6 +31,7 @@ struct describe_vm {
 	const struct share *share;
 	const struct agent_network *network;
 	unsigned short rows, cols;
+	bool unprivileged; /* files have the container's own ids, which a user namespace maps */
 };
 
 /*

@@ -2,8 +2,10 @@
 #include "runtime/vm/files.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -16,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "host/ids.h"
 #include "ns/mount_fs.h"
 #include "runtime/sandbox/creds.h"
 #include "runtime/sandbox/launch.h"
@@ -142,6 +145,85 @@ int files_args(const struct files_plan *plan, int listener, unsigned int descrip
 	return 0;
 }
 
+/* ---- who it is ------------------------------------------------------------------------------ */
+
+/* The host's ids of a map under their own numbers; behind `extra` that is 0 inside, if not 0. */
+static int same_ids(const struct oci_id_maps *from, uint32_t extra, struct oci_id_map *items,
+		    struct oci_id_maps *ret)
+{
+	*ret = (struct oci_id_maps){ .items = items };
+	if (from->len == 0 || from->len > IDS_MAPS_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < from->len; i++) {
+		const struct oci_id_map *m = &from->items[i];
+
+		if (m->host_id == 0)
+			extra = 0;
+		items[ret->len++] = (struct oci_id_map){ m->host_id, m->host_id, m->size };
+	}
+	if (extra && ret->len < IDS_MAPS_MAX)
+		items[ret->len++] = (struct oci_id_map){ 0, extra, 1 };
+	return 0;
+}
+
+int files_ids(const struct files_program *program, const struct oci_linux *from, uint32_t own,
+	      struct files_plan *ret, struct err *err)
+{
+	/* virtiofsd 1.x makes its namespaces as root alone. */
+	const bool root = program->kind == FILES_RUST;
+	struct oci_id_map uid_items[IDS_MAPS_MAX], gid_items[IDS_MAPS_MAX];
+	struct oci_id_maps uids, gids;
+
+	*ret = (struct files_plan){ .program = *program, .userns = -EBADF };
+	if (from->uid_maps.len == 0 && from->gid_maps.len == 0) {
+		ret->uid = ret->gid = root ? 0 : own;
+		return 0;
+	}
+	if (same_ids(&from->uid_maps, root ? own : 0, uid_items, &uids) < 0 ||
+	    same_ids(&from->gid_maps, root ? own : 0, gid_items, &gids) < 0)
+		return err_set(err, -EINVAL,
+			       "linux.uidMappings, linux.gidMappings: no or too many");
+	ret->userns = ids_userns_open(&uids, &gids, err);
+	if (ret->userns < 0)
+		return err_prefix(err, ret->userns, "virtiofsd");
+	if (!root) {
+		ret->uid = uids.items[0].host_id;
+		ret->gid = gids.items[0].host_id;
+	}
+	return 0;
+}
+
+/*
+ * Directories above the share are closed to everybody but the host's root: it moves to one that
+ * every host has and that is of no use here.
+ */
+#define OPEN_PLACE "/sys"
+
+static int enter_userns(struct files_plan *plan, struct err *err)
+{
+	AUTO_CLOSE int tree =
+		open_tree(AT_FDCWD, plan->dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+	if (tree < 0 || move_mount(tree, "", AT_FDCWD, OPEN_PLACE, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_sys(err, -errno, "move the share to " OPEN_PLACE);
+	plan->dir = OPEN_PLACE;
+	if (setns(plan->userns, CLONE_NEWUSER) < 0)
+		return err_sys(err, -errno, "enter virtiofsd's user namespace");
+	return 0;
+}
+
+/* The capabilities stay permitted. */
+static int take_ids(const struct files_plan *plan, struct err *err)
+{
+	if (!plan->uid && !plan->gid && plan->userns < 0)
+		return 0;
+	if (prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L) < 0 || setgroups(0, NULL) < 0 ||
+	    setresgid(plan->gid, plan->gid, plan->gid) < 0 ||
+	    setresuid(plan->uid, plan->uid, plan->uid) < 0)
+		return err_sys(err, -errno, "become virtiofsd's user %u:%u", plan->uid, plan->gid);
+	return 0;
+}
+
 /* ---- the process ---------------------------------------------------------------------------- */
 
 /*
@@ -208,8 +290,10 @@ static int limit_descriptors(unsigned int *ret, struct err *err)
 	return 0;
 }
 
-int files_become(const struct files_plan *plan, struct err *err)
+int files_become(const struct files_plan *wanted, struct err *err)
 {
+	struct files_plan copy = *wanted;
+	const struct files_plan *plan = &copy;
 	const struct rlimit no_core = { 1, 1 };
 	AUTO_STRV char **argv = NULL;
 	char *const envp[] = { NULL };
@@ -218,12 +302,18 @@ int files_become(const struct files_plan *plan, struct err *err)
 
 	if (r < 0)
 		return r;
+	if (plan->userns >= 0)
+		r = enter_userns(&copy, err);
+	if (r < 0)
+		return r;
 	r = files_args(plan, LISTENER, descriptors, &argv);
 	if (r < 0)
 		return err_sys(err, r, "arguments of virtiofsd");
 	r = lay_out(plan, err);
 	if (r == 0 && setrlimit(RLIMIT_CORE, &no_core) < 0 && errno != EPERM)
 		r = err_sys(err, -errno, "setrlimit RLIMIT_CORE");
+	if (r == 0)
+		r = take_ids(plan, err);
 	if (r == 0)
 		r = creds_become(0, capabilities(), CREDS_ALL, err);
 	if (r == 0)

@@ -3,13 +3,20 @@
  * runtime/vm/files.h - virtiofsd, which serves the share (share.h) to one virtual machine.
  *
  * A process that was cloned for it becomes virtiofsd. It makes mount, network and pid namespaces of
- * its own, whose root is the share; it has the capabilities that acting for others on files takes
- * and no more, no_new_privs, a bounded number of descriptors, and dies with its parent. Of its
- * socket nobody else ever knew a name.
+ * its own, whose root is the share; it has a user of its own, the capabilities that acting for
+ * others on files takes and no more, no_new_privs, a bounded number of descriptors, and dies with
+ * its parent. Of its socket nobody else ever knew a name.
+ *
+ * Where config.json maps ids, it is in a user namespace that has the host's ids of that map and no
+ * others, under their own numbers: the guest's kernel maps them for the container, and says the
+ * host's ids. Of files of others it may do what everybody may.
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/err.h"
+#include "oci/spec.h"
 
 #define FILES_DESCRIPTORS (1u << 19) /* one for each file that the guest knows */
 
@@ -35,11 +42,22 @@ struct files_plan {
 	const char *dir; /* the share, in this mount namespace */
 	int listener;	 /* of files_socketpair() */
 	int words;	 /* becomes standard error */
+	/* Who it is; numbers of `userns` where that is entered first. 0: who we are. */
+	uint32_t uid, gid;
+	int userns; /* -EBADF: none */
 };
 
 /*
- * In a process that was cloned with CLONE_NEWNS and is root of its user namespace. Returns on
- * failure only: -errno with a sentence.
+ * User namespace and ids of a container with these maps; with none of them the host's id `own`
+ * (sandbox/ids.h; 0: the runtime's). *ret has program and ids; userns is the caller's. -EINVAL,
+ * -ENOTSUP with a sentence.
+ */
+int files_ids(const struct files_program *program, const struct oci_linux *from, uint32_t own,
+	      struct files_plan *ret, struct err *err);
+
+/*
+ * In a process that was cloned with CLONE_NEWNS and is root of its user namespace; of its mount
+ * namespace nothing else is needed any more. Returns on failure only: -errno with a sentence.
  */
 int files_become(const struct files_plan *plan, struct err *err);
 

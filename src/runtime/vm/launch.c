@@ -13,12 +13,16 @@
 #define LAUNCH_INIT                                                                      \
 	{                                                                                \
 		.box = SANDBOX_LAUNCH_INIT, .program = -EBADF, .from = VM_PROGRAMS_INIT, \
+		.files = {                                                               \
+			.userns = -EBADF                                                 \
+		}                                                                        \
 	}
 
 static void launch_done(struct launch_vm *l)
 {
 	auto_close_p(&l->program);
 	vm_programs_done(&l->from);
+	auto_close_p(&l->files.userns);
 	idmap_fds_done(&l->idmaps);
 	sandbox_launch_done(&l->box);
 }
@@ -38,10 +42,19 @@ static int open_programs(struct launch_vm *l, const struct runtime *rt, struct e
 	l->program = sandbox_program(rt, "caisson-vm", err);
 	if (l->program < 0)
 		return err_prefix(err, l->program, "class vm");
-	r = files_find(l->config.virtiofsd, &l->files, err);
+	r = files_find(l->config.virtiofsd, &l->files.program, err);
 	if (r < 0)
 		return err_prefix(err, r, "class vm");
 	return vm_programs_open(&l->config, &l->from, err);
+}
+
+/* Without root everything is in the one user namespace, whose root serves the files. */
+static int choose_ids(struct launch_vm *l, const struct oci_linux *spec, struct err *err)
+{
+	const struct files_program program = l->files.program;
+
+	return l->box.unprivileged ? 0
+				   : files_ids(&program, spec, l->box.ids.files, &l->files, err);
 }
 
 static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
@@ -64,7 +77,9 @@ static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
 		r = open_programs(l, cr->rt, err);
 	if (r == 0)
 		r = idmap_fds_open(&cr->spec, &l->idmaps, err);
-	return r < 0 ? r : sandbox_launch_open(&l->box, cr, err);
+	if (r == 0)
+		r = sandbox_launch_open(&l->box, cr, err);
+	return r < 0 ? r : choose_ids(l, &cr->spec.linux, err);
 }
 
 int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)

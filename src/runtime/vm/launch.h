@@ -26,7 +26,7 @@ struct launch_vm {
 	struct vm_config config;
 	struct vm_size size;
 	enum machine_accel accel;
-	struct files_program files;
+	struct files_plan files; /* userns is owned */
 	enum share_rootfs rootfs;
 	int program; /* owned, O_PATH: caisson-vm */
 	struct vm_programs from;

@@ -98,11 +98,12 @@ static int start_files(const struct launch_vm *l, struct parts *p, struct err *e
 		return err_sys(err, p->machine.files, "virtiofsd's socket");
 	p->files_pid = stage_clone(CLONE_NEWNS, -EBADF, NULL);
 	if (p->files_pid == 0) {
-		const struct files_plan plan = {
-			.program = l->files, .dir = p->dir, .listener = listener, .words = p->words
-		};
+		struct files_plan plan = l->files;
 		struct err failure = { 0 };
 
+		plan.dir = p->dir;
+		plan.listener = listener;
+		plan.words = p->words;
 		(void)files_become(&plan, &failure);
 		stage_fail(l->box.stage[1], &failure);
 	}
@@ -188,6 +189,7 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 				       .seccomp = &cr->seccomp,
 				       .share = &p->share,
 				       .network = &p->net->network,
+				       .unprivileged = l->box.unprivileged,
 				       .rows = cr->terminal.rows,
 				       .cols = cr->terminal.cols };
 	const struct vmm_head head = {

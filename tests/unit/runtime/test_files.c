@@ -38,7 +38,8 @@ static void what_is_not_there_is_named(void **state)
 
 static void arguments_fit_the_kind_of_program(void **state)
 {
-	struct files_plan plan = { .program = { "/x/qemu/virtiofsd", FILES_QEMU },
+	struct files_plan plan = { .userns = -EBADF,
+				   .program = { "/x/qemu/virtiofsd", FILES_QEMU },
 				   .dir = "/a,b\\c" };
 	char **list;
 
@@ -134,7 +135,7 @@ static void expect_caged(pid_t pid)
 
 static void real_body(struct fixture *fx)
 {
-	struct files_plan plan = { .dir = fx->root };
+	struct files_plan plan = { .dir = fx->root, .userns = -EBADF };
 	int client = -1, words[2], status;
 	pid_t pid;
 
