@@ -56,6 +56,8 @@ static const struct {
 				.words = { "microvm", "microvm-pci", "q35" } },
 	[CONFIG_VM_MEMORY] = { .name = "vm.memory" },
 	[CONFIG_VM_CPUS] = { .name = "vm.cpus" },
+	[CONFIG_VM_MAX_MEMORY] = { .name = "vm.max_memory" },
+	[CONFIG_VM_MAX_CPUS] = { .name = "vm.max_cpus" },
 	[CONFIG_VM_OVERHEAD] = { .name = "vm.overhead" },
 	[CONFIG_VM_BOOT_TIMEOUT] = { .name = "vm.boot_timeout" },
 	[CONFIG_VM_DEBUG_CONSOLE] = { .name = "vm.debug_console", .words = { "false", "true" } },

@@ -287,15 +287,31 @@ int cgroup_open_dir(const struct cgroup *cg, const char *controller)
 	return fd < 0 ? -errno : fd;
 }
 
-int cgroup_memory_stat_fd(const struct cgroup *cg)
+static int memory_fd(const struct cgroup *cg, const char *name_v1, const char *name_v2)
 {
-	AUTO_CLOSE int dir = cgroup_open_dir(cg, cgroup_is_v2(cg) ? "" : "memory");
+	const bool v2 = cgroup_is_v2(cg);
+	AUTO_CLOSE int dir = cgroup_open_dir(cg, v2 ? "" : "memory");
 	int fd;
 
 	if (dir < 0)
 		return dir;
-	fd = openat(dir, "memory.stat", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(dir, v2 ? name_v2 : name_v1, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
+}
+
+int cgroup_memory_stat_fd(const struct cgroup *cg)
+{
+	return memory_fd(cg, "memory.stat", "memory.stat");
+}
+
+int cgroup_memory_events_fd(const struct cgroup *cg)
+{
+	return memory_fd(cg, "memory.oom_control", "memory.events");
+}
+
+int cgroup_memory_limit_fd(const struct cgroup *cg)
+{
+	return memory_fd(cg, "memory.limit_in_bytes", "memory.max");
 }
 
 /* -------------------------------------------------------------------------------- creation */

@@ -182,8 +182,13 @@ int cgroup_signal_all(const struct cgroup *cg, int sig, struct err *err);
  */
 int cgroup_remove(const struct cgroup *cg, struct err *err);
 
-/* memory.stat for reading, again and again from offset 0; -ENOENT without that controller. */
+/*
+ * A file for reading, again and again from offset 0; -ENOENT without that controller. memory.stat;
+ * memory.events of v2 and memory.oom_control of v1, which count oom_kill; the limit.
+ */
 int cgroup_memory_stat_fd(const struct cgroup *cg);
+int cgroup_memory_events_fd(const struct cgroup *cg);
+int cgroup_memory_limit_fd(const struct cgroup *cg);
 
 /*
  * A descriptor that becomes readable when the container meets its memory limit and a task is

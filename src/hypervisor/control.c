@@ -274,6 +274,83 @@ static int unplug(struct qmp *monitor, unsigned int slot, struct err *err)
 	return answers(&b);
 }
 
+/* ---- Memory and CPUs ---- */
+
+#define ROOM_PATH "/machine/peripheral/" QEMU_ROOM
+
+static int plug_memory(struct qmp *monitor, uint64_t bytes, struct err *err)
+{
+	json_t *arguments;
+
+	if (bytes % MACHINE_MEMORY_GRAIN || bytes > MACHINE_MEMORY_MAX)
+		return err_set(err, -EINVAL, "memory of a machine: %llu bytes more",
+			       (unsigned long long)bytes);
+	arguments = json_pack("{s:s, s:s, s:I}", "path", ROOM_PATH, "property", "requested-size",
+			      "value", (json_int_t)bytes);
+	return arguments ? qmp_call(monitor, "qom-set", arguments, HYPERVISOR_MS, NULL, err)
+			 : err_set(err, -ENOMEM, "QMP qom-set: no memory");
+}
+
+static int plugged_memory(struct qmp *monitor, uint64_t *ret, struct err *err)
+{
+	AUTO_JSON json_t *answer = NULL;
+	json_t *arguments = json_pack("{s:s, s:s}", "path", ROOM_PATH, "property", "size");
+	int r = arguments ? qmp_call(monitor, "qom-get", arguments, HYPERVISOR_MS, &answer, err)
+			  : err_set(err, -ENOMEM, "QMP qom-get: no memory");
+
+	if (r < 0)
+		return r;
+	if (!json_is_integer(answer) || json_integer_value(answer) < 0)
+		return err_set(err, -EPROTO, "QMP qom-get: no size");
+	*ret = (uint64_t)json_integer_value(answer);
+	return 0;
+}
+
+/* One of query-hotpluggable-cpus that is not there yet. */
+static int plug_cpu(struct qmp *monitor, const json_t *slot, unsigned int number, struct err *err)
+{
+	const char *driver = json_string_value(json_object_get(slot, "type"));
+	const json_t *where = json_object_get(slot, "props");
+	AUTO_JSON json_t *arguments = json_is_object(where) ? json_deep_copy(where) : NULL;
+	char id[NAME_MAX_BYTES];
+
+	if (!driver || !arguments)
+		return err_set(err, -EPROTO, "QMP query-hotpluggable-cpus: a CPU without a place");
+	(void)snprintf(id, sizeof(id), "cpu%u", number);
+	if (json_object_set_new(arguments, "driver", json_string(driver)) < 0 ||
+	    json_object_set_new(arguments, "id", json_string(id)) < 0)
+		return err_set(err, -ENOMEM, "QMP device_add: no memory");
+	return qmp_call(monitor, "device_add", json_incref(arguments), HYPERVISOR_MS, NULL, err);
+}
+
+/* QEMU lists the last place first. */
+static int plug_cpus(struct qmp *monitor, unsigned int cpus, struct err *err)
+{
+	AUTO_JSON json_t *answer = NULL;
+	int r = qmp_call(monitor, "query-hotpluggable-cpus", NULL, HYPERVISOR_MS, &answer, err);
+	size_t places, there = 0;
+
+	if (r < 0)
+		return r;
+	places = json_array_size(answer);
+	if (places > MACHINE_CPUS_MAX)
+		return err_set(err, -EPROTO, "QMP query-hotpluggable-cpus: %zu CPUs", places);
+	for (size_t i = 0; i < places; i++)
+		there += json_object_get(json_array_get(answer, i), "qom-path") != NULL;
+	if (cpus > places)
+		return err_set(err, -EINVAL, "CPUs of a machine: %u, where %zu can be", cpus,
+			       places);
+	for (size_t i = places; r == 0 && there < cpus && i-- > 0;) {
+		const json_t *slot = json_array_get(answer, i);
+
+		if (json_object_get(slot, "qom-path"))
+			continue;
+		r = plug_cpu(monitor, slot, (unsigned int)there, err);
+		there++;
+	}
+	return r;
+}
+
 const struct hypervisor_ops hypervisor_qemu = {
 	.name = "qemu",
 	.greet = greet,
@@ -284,5 +361,8 @@ const struct hypervisor_ops hypervisor_qemu = {
 	.plug_disk = plug_disk,
 	.plug_nic = plug_nic,
 	.plug_files = plug_files,
+	.plug_memory = plug_memory,
+	.plugged_memory = plugged_memory,
+	.plug_cpus = plug_cpus,
 	.unplug = unplug,
 };

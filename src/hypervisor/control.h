@@ -53,6 +53,18 @@ struct hypervisor_ops {
 	int (*plug_nic)(struct qmp *monitor, unsigned int slot, const struct machine_nic *nic,
 			struct err *err);
 	int (*plug_files)(struct qmp *monitor, unsigned int slot, int files, struct err *err);
+	/*
+	 * Of a machine with memory_max: the guest is asked to have so many bytes besides its first
+	 * memory, a multiple of MACHINE_MEMORY_GRAIN, and follows some time after, or does not.
+	 * plugged_memory(): how much it has of it.
+	 */
+	int (*plug_memory)(struct qmp *monitor, uint64_t bytes, struct err *err);
+	int (*plugged_memory)(struct qmp *monitor, uint64_t *ret, struct err *err);
+	/*
+	 * Of a machine with cpus_max: CPUs until it has so many; those that are there stay. The
+	 * guest sees them some time after and has to take them on line.
+	 */
+	int (*plug_cpus)(struct qmp *monitor, unsigned int cpus, struct err *err);
 	/* The guest is asked to let it go; DEVICE_DELETED with the name comes when it has. */
 	int (*unplug)(struct qmp *monitor, unsigned int slot, struct err *err);
 };

@@ -31,6 +31,26 @@ static int check_size(const struct machine *m, struct err *err)
 	return 0;
 }
 
+static int check_room(const struct machine *m, struct err *err)
+{
+	if (m->type != MACHINE_Q35 || m->role != MACHINE_FRESH) {
+		if (m->cpus_max || m->memory_max)
+			return err_set(err, -EINVAL,
+				       "virtual machine: CPUs and memory can be plugged into a "
+				       "fresh one of type q35 alone");
+		return 0;
+	}
+	if (m->cpus_max && (m->cpus_max < m->cpus || m->cpus_max > MACHINE_CPUS_MAX))
+		return err_set(err, -EINVAL, "virtual machine: %u CPUs of at most %u", m->cpus,
+			       m->cpus_max);
+	if (m->memory_max && (m->memory_max < m->memory || m->memory_max > MACHINE_MEMORY_MAX ||
+			      (m->memory_max - m->memory) % MACHINE_MEMORY_GRAIN))
+		return err_set(err, -EINVAL,
+			       "virtual machine: %" PRIu64 " bytes of memory of at most %" PRIu64,
+			       m->memory, m->memory_max);
+	return 0;
+}
+
 static int check_kernel(const struct machine *m, struct err *err)
 {
 	if (m->type >= MACHINE_TYPES)
@@ -113,6 +133,8 @@ int machine_check(const struct machine *m, struct err *err)
 {
 	int r = check_size(m, err);
 
+	if (r == 0)
+		r = check_room(m, err);
 	if (r == 0)
 		r = check_kernel(m, err);
 	if (r == 0)

@@ -19,10 +19,14 @@
 /* Bytes; with less the kernel and the agent do not start. */
 #define MACHINE_MEMORY_MIN (48ull << 20)
 #define MACHINE_MEMORY_MAX (1ull << 40)
-#define MACHINE_DISKS_MAX  16u
-#define MACHINE_NICS_MAX   8u
-#define MACHINE_SLOTS_MAX  16u
-#define MACHINE_QUEUES_MAX 8u /* of one network device */
+/* Bytes: memory that is plugged is a multiple (the block size of virtio-mem). */
+#define MACHINE_MEMORY_GRAIN (2ull << 20)
+/* So many times its first memory a machine may get: the kernel's tables of the rest lie in it. */
+#define MACHINE_MEMORY_GROWTH 16u
+#define MACHINE_DISKS_MAX     16u
+#define MACHINE_NICS_MAX      8u
+#define MACHINE_SLOTS_MAX     16u
+#define MACHINE_QUEUES_MAX    8u /* of one network device */
 /* Devices that MACHINE_MICROVM has places for; three are the machine's own. */
 #define MACHINE_MICROVM_DEVICES 24u
 #define MACHINE_WORDS_MAX	2048u /* bytes of a kernel's command line (COMMAND_LINE_SIZE) */
@@ -63,7 +67,10 @@ struct machine {
 	enum machine_accel accel;
 	enum machine_type type;
 	unsigned int cpus;
-	uint64_t memory;   /* bytes */
+	uint64_t memory; /* bytes */
+	/* Of MACHINE_Q35: what may be plugged later, all together; 0: nothing. */
+	unsigned int cpus_max;
+	uint64_t memory_max;
 	int kernel;	   /* a vmlinux with a PVH entry; O_PATH is enough */
 	int initrd;	   /* the image, likewise; -EBADF: none */
 	const char *words; /* of the kernel's command line besides those of the machine; or NULL */

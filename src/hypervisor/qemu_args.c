@@ -71,6 +71,29 @@ static void add_memory(struct args *a, const struct machine *m)
 	}
 }
 
+/* What may be plugged; and of the command line what says how much that is. */
+static bool has_room(const struct machine *m)
+{
+	return m->memory_max > m->memory;
+}
+
+/*
+ * A device whose memory the host holds only as far as the guest has been given it. Shared with who
+ * serves files from the beginning, so that its table of the guest's memory stays as it is.
+ */
+static void add_room(struct args *a, const struct machine *m)
+{
+	if (!has_room(m))
+		return;
+	add(a, "-object");
+	add(a, "memory-backend-%s,id=room,size=%" PRIu64 "B,share=%s",
+	    m->files >= 0 ? "memfd" : "ram", m->memory_max - m->memory,
+	    m->files >= 0 ? "on" : "off");
+	add(a, "-device");
+	add(a, "virtio-mem-pci,id=" QEMU_ROOM ",memdev=room,requested-size=0,block-size=%lluB",
+	    MACHINE_MEMORY_GRAIN);
+}
+
 static void add_type(struct args *a, const struct machine *m)
 {
 	/*
@@ -88,15 +111,24 @@ static void add_type(struct args *a, const struct machine *m)
 		    "memory-backend=memory",
 		    legacy, legacy, legacy, has_pci(m) ? "on" : "off");
 	add(a, "-accel");
-	add(a, m->accel == MACHINE_KVM ? "kvm" : "tcg");
+	if (m->accel == MACHINE_KVM)
+		add(a, "kvm");
+	else
+		add(a, "tcg,tb-size=%u", QEMU_TRANSLATED_MIB);
 	add(a, "-cpu");
 	/* Emulated, "rep stosb" goes byte by byte, and the kernel prefers it when it counts as
 	 * fast. */
 	add(a, m->accel == MACHINE_KVM ? "host" : "max,-erms,-fsrm");
 	add(a, "-smp");
-	add(a, "%u", m->cpus);
+	if (m->cpus_max > m->cpus)
+		add(a, "cpus=%u,maxcpus=%u", m->cpus, m->cpus_max);
+	else
+		add(a, "%u", m->cpus);
 	add(a, "-m");
-	add(a, "%" PRIu64 "B", m->memory);
+	if (has_room(m))
+		add(a, "size=%" PRIu64 "B,maxmem=%" PRIu64 "B", m->memory, m->memory_max);
+	else
+		add(a, "%" PRIu64 "B", m->memory);
 	add_memory(a, m);
 	/* virtiofsd speaks virtio 1 alone. */
 	add(a, "-global");
@@ -200,7 +232,10 @@ int qemu_words(const struct machine *m, char **ret)
 		if (m->tsc_khz)
 			(void)buf_printf(&words, " tsc_early_khz=%" PRIu64, m->tsc_khz);
 	}
-	if (m->cpus == 1)
+	/* What is plugged can be taken away again where the kernel puts nothing of its own. */
+	if (has_room(m))
+		(void)buf_puts(&words, " memhp_default_state=online_movable");
+	if (m->cpus == 1 && m->cpus_max <= 1)
 		(void)buf_puts(&words, " noreplace-smp");
 	if (m->words && *m->words)
 		(void)buf_printf(&words, " %s", m->words);
@@ -252,6 +287,7 @@ int qemu_args(const char *program, const struct machine *m, char ***ret, struct 
 	add_type(&a, m);
 	add_channels(&a, m);
 	add_slots(&a, m);
+	add_room(&a, m);
 	add_files(&a, m);
 	for (unsigned int i = 0; i < m->disks_len; i++)
 		add_disk(&a, m, i);

@@ -8,6 +8,13 @@
 /* Where the monitor finds them (qemu.c). */
 #define QEMU_KERNEL "/kernel"
 #define QEMU_IMAGE  "/image"
+/*
+ * Translated code of an emulated guest: what is full is emptied and translated again. Without a
+ * bound it grows to a gigabyte.
+ */
+#define QEMU_TRANSLATED_MIB 64u
+/* The device that has the memory of machine.memory_max. */
+#define QEMU_ROOM "room0"
 /* Of a template and its clones: its own /proc/self/fd, and the numbers that its files have. */
 #define QEMU_FDS       "/fd"
 #define QEMU_STATE_FD  200

@@ -134,6 +134,8 @@ int container_update(struct container *c, const struct oci_resources *resources,
 	r = isolation_ops_get(c->isolation, &ops, err);
 	if (r < 0)
 		return r;
+	if (ops->resize)
+		return ops->resize(c, &limits, err);
 	isolation_add_extras(ops, c, &limits);
 	r = cgroup_apply(c->cgroup, &limits, true, err);
 	if (r == 0 && ops->update)

@@ -54,11 +54,10 @@ static void add(struct oci_opt_i64 *limit, uint64_t extra)
 void isolation_add_extras(const struct isolation_ops *ops, const struct container *c,
 			  struct oci_resources *limits)
 {
-	const uint64_t memory = ops->extra_memory ? ops->extra_memory(c) : 0;
-
-	add(&limits->pids_limit, ops->extra_pids);
-	add(&limits->memory.limit, memory);
-	add(&limits->memory.swap, memory);
+	if (ops->host_limits)
+		ops->host_limits(c, limits);
+	else
+		add(&limits->pids_limit, ops->extra_pids);
 	/* Where there are none, nobody enforces them (or an update leaves them as they are). */
 	if (ops->host_devices && limits->devices_len) {
 		limits->devices = (struct oci_device_rule *)ops->host_devices; /* only read */

@@ -79,8 +79,11 @@ struct isolation_ops {
 	/* Tasks of the host that a container of this class has besides its own: pids.max is that
 	 * much higher. */
 	unsigned int extra_pids;
-	/* Bytes that memory limits of the host's cgroup are higher. NULL: 0. */
-	uint64_t (*extra_memory)(const struct container *c);
+	/*
+	 * Instead of it: the limits of the host's cgroup for the container's, changed in place,
+	 * limits->unified.items too. NULL: they are the same.
+	 */
+	void (*host_limits)(const struct container *c, struct oci_resources *limits);
 	/*
 	 * What the host's cgroup lets be opened instead of what the container's rules say, for a
 	 * class that has its own processes there alone. NULL: the container's rules.
@@ -89,6 +92,11 @@ struct isolation_ops {
 	size_t host_devices_len;
 	/* What the cgroup cannot tell, or tells of other processes. NULL: nothing. */
 	void (*stats)(struct container *c, struct cgroup_stats *stats);
+	/*
+	 * Instead of container_update()'s order, cgroups first: the whole of it, undone as far as
+	 * it fails. NULL: update().
+	 */
+	int (*resize)(struct container *c, const struct oci_resources *resources, struct err *err);
 	/* After the cgroups were updated: what is shown inside. NULL: nothing to do. */
 	int (*update)(struct container *c, const struct oci_resources *resources, struct err *err);
 	/* container_processes(); NULL: they are the host's. */

@@ -57,8 +57,9 @@ struct sentry_settings {
 struct vm_settings {
 	const char *kernel, *image, *qemu, *virtiofsd; /* absolute paths; "": where they belong */
 	const char *accel, *machine, *memory, *cpus, *overhead, *boot_timeout, *debug_console;
-	const char *templates;	  /* "off", "on" */
-	const char *template_dir; /* absolute; "": in root. No annotation changes it */
+	const char *max_memory, *max_cpus; /* "": as much as the host has */
+	const char *templates;		   /* "off", "on" */
+	const char *template_dir;	   /* absolute; "": in root. No annotation changes it */
 };
 
 /* Settings of one invocation, after flags, configuration files and defaults were merged

@@ -15,6 +15,7 @@
 #include "vmm/client.h"
 #include "vmm/end.h"
 #include "vmm/process.h"
+#include "vmm/resize.h"
 #include "vmm/vm.h"
 
 struct control {
@@ -143,6 +144,7 @@ static void close_client(struct client *c)
 		process_abandon(c->process);
 	channel_disown(c->vm->channel, c);
 	boot_forget(c);
+	resize_forget(c);
 	loop_remove(c->source);
 	(void)close(c->fd);
 	while (!list_empty(&c->out)) {

@@ -63,6 +63,11 @@ static int check_head(const struct vmm_head *h, size_t len, struct err *err)
 	if (h->memory < MACHINE_MEMORY_MIN || h->memory > MACHINE_MEMORY_MAX)
 		return err_set(err, -EBADMSG, "description: %llu bytes of memory",
 			       (unsigned long long)h->memory);
+	if (h->cpus_max < h->cpus || h->cpus_max > MACHINE_CPUS_MAX || h->reserved ||
+	    h->memory_max < h->memory || h->memory_max > MACHINE_MEMORY_MAX ||
+	    (h->memory_max - h->memory) % MACHINE_MEMORY_GRAIN)
+		return err_set(err, -EBADMSG, "description: at most %u CPUs and %llu bytes",
+			       h->cpus_max, (unsigned long long)h->memory_max);
 	if (h->boot_ms == 0 || h->boot_ms > BOOT_MS_MAX)
 		return err_set(err, -EBADMSG, "description: %u ms to boot", h->boot_ms);
 	if (h->flags & ~FLAGS)

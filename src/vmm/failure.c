@@ -2,12 +2,15 @@
 #include "vmm/failure.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "base/str.h"
+#include "wire/vmm_msg.h"
 
 #define CONSOLE_MAX 240u /* bytes of what the guest said, NUL included */
 #define WORDS_MAX   160u /* ... and of what QEMU said */
@@ -23,9 +26,31 @@ __attribute__((format(printf, 2, 3))) static void add(struct err *ret, const cha
 	va_end(ap);
 }
 
-static void add_status(struct err *ret, const char *program, int status)
+static uint64_t mib(uint64_t bytes)
 {
-	if (WIFSIGNALED(status))
+	return bytes >> 20;
+}
+
+/* What the host's kernel did, why, and who can change it. */
+static void add_starved(struct err *ret, const char *program, const struct failure_facts *f)
+{
+	add(ret,
+	    "the host has killed %s for want of memory: a machine of %" PRIu64
+	    " MiB needs up to %" PRIu64 " MiB of the host, and ",
+	    program, mib(f->memory), mib(f->memory + VMM_HOST_OVERHEAD));
+	if (f->host_limit < f->memory + VMM_HOST_OVERHEAD)
+		add(ret, "the limit of its cgroup is %" PRIu64 " MiB", mib(f->host_limit));
+	else
+		add(ret, "a cgroup above its own, or the host, has less: raise that limit, or "
+			 "lower the container's or vm.memory");
+}
+
+static void add_status(struct err *ret, const char *program, int status,
+		       const struct failure_facts *f)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && f->starved)
+		add_starved(ret, program, f);
+	else if (WIFSIGNALED(status))
 		add(ret, "%s was killed by signal %d", program, WTERMSIG(status));
 	else
 		add(ret, "%s ended with status %d", program, WEXITSTATUS(status));
@@ -57,9 +82,9 @@ void failure_compose(const struct err *why, const struct failure_facts *f, struc
 	else if (f->panicked && may_be_panic(why))
 		add(ret, "the guest's kernel has panicked");
 	else if (is_files_fault(f))
-		add_status(ret, "virtiofsd", f->files_status);
+		add_status(ret, "virtiofsd", f->files_status, f);
 	else if (f->qemu_ended)
-		add_status(ret, "QEMU", f->qemu_status);
+		add_status(ret, "QEMU", f->qemu_status, f);
 	else
 		add(ret, "%s", why->msg);
 	if (f->qemu_ended && f->reason[0] && !panic)

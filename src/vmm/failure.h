@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "hypervisor/console.h"
@@ -14,6 +15,8 @@ struct failure_facts {
 	bool qemu_ended, files_ended;
 	int qemu_status, files_status;	 /* of wait(2) */
 	bool panicked;			 /* QEMU said GUEST_PANICKED */
+	bool starved;			 /* the host has killed one of them for want of memory */
+	uint64_t memory, host_limit;	 /* bytes: of the machine; of the cgroup, or UINT64_MAX */
 	char reason[FAILURE_REASON_MAX]; /* of its SHUTDOWN; "": none came */
 	struct vm_console console;	 /* of the guest's kernel */
 	struct vm_console words;	 /* standard error of QEMU and virtiofsd */

@@ -29,6 +29,8 @@ static int begin(struct vm *vm, struct err *err)
 	if (r < 0)
 		return r;
 	vm->head = vm->description->head;
+	vm->memory = vm->head.memory;
+	vm->cpus_there = vm->cpus_online = vm->head.cpus;
 	log_setup(VMM_FD_LOG, vm->head.flags & VMM_LOG_JSON,
 		  vm->head.flags & VMM_LOG_DEBUG ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	r = loop_new(&vm->loop);

@@ -51,8 +51,10 @@ void metrics_show(const struct vm *vm, struct buf *b)
 	list_for_each(p, &vm->processes, node) processes++;
 	show(b, "emulated", "gauge", "Whether the guest's CPUs are emulated (1) or KVM's (0).",
 	     vm->head.accel == MACHINE_TCG);
-	show(b, "cpus", "gauge", "CPUs of the machine.", vm->head.cpus);
-	show(b, "memory_bytes", "gauge", "Memory of the machine.", vm->head.memory);
+	show(b, "cpus", "gauge", "CPUs of the machine that are on line.", vm->cpus_online);
+	show(b, "cpus_max", "gauge", "How many it may get.", vm->head.cpus_max);
+	show(b, "memory_bytes", "gauge", "Memory of the machine.", vm->memory);
+	show(b, "memory_max_bytes", "gauge", "How much it may get.", vm->head.memory_max);
 	show_start(b, vm);
 	show(b, "processes", "gauge", "The first process and those of exec that run.", processes);
 	show(b, "agent_calls_total", "counter", "Calls of the agent.", n->calls);

@@ -14,6 +14,7 @@
 #include "hypervisor/control.h"
 #include "hypervisor/qmp.h"
 #include "vmm/end.h"
+#include "vmm/host_memory.h"
 #include "vmm/text.h"
 #include "vmm/vm.h"
 
@@ -34,7 +35,8 @@ struct monitor {
 	struct loop_source *qmp_source;
 	struct listener console, words;
 	struct failure_facts facts;
-	bool stopped; /* by QEMU, after an error of its own: nobody here asks for it */
+	uint64_t kills; /* of the host, before any of ours */
+	bool stopped;	/* by QEMU, after an error of its own: nobody here asks for it */
 };
 
 /* ---- Console and standard error ---- */
@@ -123,6 +125,28 @@ static void on_qmp(void *arg, int fd, uint32_t events)
 	end_lost(m->vm, &err);
 }
 
+struct qmp *monitor_qmp(struct monitor *m)
+{
+	return m->qmp_source && m->vm->times.monitor ? m->qmp : NULL;
+}
+
+int monitor_called(struct monitor *m, int r, const struct err *err)
+{
+	struct err why = { .code = -EIO };
+
+	/* An event may have come on the way. */
+	if (m->stopped)
+		(void)err_set(&why, -EIO, "QEMU has stopped the machine");
+	else if (r == -EPIPE || r == -EPROTO || r == -ETIMEDOUT)
+		why = *err;
+	else
+		return r;
+	loop_remove(m->qmp_source);
+	m->qmp_source = NULL;
+	end_lost(m->vm, &why);
+	return r < 0 ? r : -EIO;
+}
+
 /* A clone is set going by its greeting: its template's state is read then. */
 static int connect_qmp(struct monitor *m, struct err *err)
 {
@@ -162,6 +186,9 @@ static void on_child(struct monitor *m, pid_t pid, int status)
 	} else {
 		return; /* an orphan */
 	}
+	m->facts.starved = host_memory_kills(VMM_FD_EVENTS) > m->kills;
+	m->facts.host_limit = host_memory_limit(VMM_FD_LIMIT);
+	m->facts.memory = m->vm->memory;
 	end_lost(m->vm, &err);
 }
 
@@ -190,6 +217,7 @@ int monitor_new(struct vm *vm, struct monitor **ret, struct err *err)
 	if (!m)
 		return err_sys(err, -ENOMEM, "watch the machine");
 	m->vm = vm;
+	m->kills = host_memory_kills(VMM_FD_EVENTS);
 	/* From here on: what fails later is told with what they say. */
 	*ret = m;
 	r = listen_to(m, &m->console, VMM_FD_CONSOLE, &m->facts.console);

@@ -13,6 +13,7 @@
 
 struct vm;
 struct monitor;
+struct qmp;
 
 int monitor_new(struct vm *vm, struct monitor **ret, struct err *err);
 void monitor_free(struct monitor *m); /* accepts NULL */
@@ -23,4 +24,11 @@ void monitor_reap(struct monitor *m);
 bool monitor_has_ended(const struct monitor *m);
 /* What lies in console, standard error and monitor. */
 void monitor_read_all(struct monitor *m);
+/*
+ * The client for one call of hypervisor_ops, or NULL while QEMU has not answered its first
+ * question or is gone; then monitor_called() with what it returned, which it returns: a client that
+ * is of no more use ends the machine.
+ */
+struct qmp *monitor_qmp(struct monitor *m);
+int monitor_called(struct monitor *m, int r, const struct err *err);
 const struct failure_facts *monitor_facts(const struct monitor *m);

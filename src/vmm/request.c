@@ -8,6 +8,7 @@
 #include "vmm/channel.h"
 #include "vmm/client.h"
 #include "vmm/process.h"
+#include "vmm/resize.h"
 #include "vmm/text.h"
 #include "vmm/vm.h"
 #include "wire/agent_codec.h"
@@ -45,6 +46,11 @@ static void on_done(void *arg, int error, const void *answer)
 }
 
 static void on_started(void *arg, int error, const char *text)
+{
+	client_answer(arg, 0, error, text);
+}
+
+static void on_resized(void *arg, int error, const char *text)
 {
 	client_answer(arg, 0, error, text);
 }
@@ -164,13 +170,17 @@ static int do_resize(struct client *c, const struct sentry_request *head)
 
 static int do_update(struct client *c, const struct request *request)
 {
-	struct agent_update update;
+	struct vmm_update size;
 	struct err err = { 0 };
 
-	if (agent_request_decode(AGENT_UPDATE, request->tail, request->tail_len, &update, &err) < 0)
+	if (request->tail_len < sizeof(size))
+		return -EPROTO;
+	memcpy(&size, request->tail, sizeof(size));
+	c->busy = true;
+	if (resize_begin(c->vm, &size, request->tail + sizeof(size),
+			 request->tail_len - sizeof(size), on_resized, c, &err) < 0)
 		return refuse(c, err.code, err.msg);
-	update.id = c->vm->id;
-	return ask(c, AGENT_UPDATE, &update, on_done);
+	return 0;
 }
 
 static int do_start(struct client *c)

@@ -27,6 +27,7 @@
 #define VM_ANSWER_MS  5000
 #define VM_HOOKS_MS   86400000 /* START with startContainer hooks: a day */
 #define VM_CREATE_MS  10000
+#define VM_RESIZE_MS  5000 /* a guest takes memory and CPUs, or lets them go */
 #define VM_TCG_FACTOR 6
 
 #define VM_EXIT_BOOT 125 /* ended before the container was at its gate */
@@ -68,6 +69,9 @@ struct vm {
 	int code;		    /* of the first process, once it has ended */
 	struct agent_hello hello;   /* checked */
 	struct vm_times times;
+	/* What the machine has now (resize.h). */
+	uint64_t memory;
+	uint32_t cpus_there, cpus_online;
 };
 
 static inline uint64_t vm_now_ns(void)

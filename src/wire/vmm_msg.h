@@ -14,7 +14,7 @@
  * VMM_FD_REPORT and VMM_FD_CONTROL speak wire/sentry_msg.h: READY when the agent has made the
  * container, then one byte, then the control server, with these differences:
  *   SENTRY_EXEC    the memfd holds the body of an AGENT_EXEC request (its id and io as above)
- *   SENTRY_UPDATE  behind the request the body of an AGENT_UPDATE request
+ *   SENTRY_UPDATE  behind the request struct vmm_update, and the body of an AGENT_UPDATE request
  *   SENTRY_STATS   behind the reply struct agent_stats
  *   SENTRY_DEBUG   value is an enum vmm_debug
  * Process numbers are those of AGENT_CREATE's and AGENT_EXEC's answers.
@@ -30,7 +30,7 @@
 #include "wire/sentry_msg.h"
 
 #define VMM_MSG_MAGIC	0x4d564943u /* "CIVM" */
-#define VMM_MSG_VERSION 1u
+#define VMM_MSG_VERSION 2u
 
 enum vmm_fd {
 	/* 0, 1 and 2 are /dev/null. */
@@ -43,6 +43,8 @@ enum vmm_fd {
 	VMM_FD_CONSOLE, /* what the guest's kernel says, connected */
 	VMM_FD_WORDS,	/* pipe: standard error of QEMU and virtiofsd */
 	VMM_FD_HELD,	/* its open file description holds the sandbox's user ids (flock) */
+	VMM_FD_EVENTS,	/* memory.events or memory.oom_control of the host's cgroup; or /dev/null */
+	VMM_FD_LIMIT,	/* memory.max or memory.limit_in_bytes of it; or /dev/null */
 	VMM_FD_STDIO,	/* the container's 0, 1, 2; closed ones stay so */
 	VMM_FDS = VMM_FD_STDIO + 3,
 };
@@ -57,8 +59,26 @@ struct vmm_head {
 	uint32_t flags;			  /* enum vmm_flags */
 	uint32_t network_len, create_len; /* bytes of the two bodies */
 	uint64_t begin_ns; /* CLOCK_MONOTONIC when the runtime began, for the times it reports */
+	/* Into what the machine may grow; its own size where it cannot. */
+	uint64_t memory_max;
+	uint32_t cpus_max, reserved; /* 0 */
 };
-_Static_assert(sizeof(struct vmm_head) == 56, "wire");
+_Static_assert(sizeof(struct vmm_head) == 72, "wire");
+
+/*
+ * What the machine shall have from now on, all of it; 0: as it is. More than it can have is
+ * what it can have, but a limit above that is refused (-ENOTSUP). Before the container's limits
+ * where the machine grows, behind them where it shrinks; what fails is undone.
+ */
+struct vmm_update {
+	uint64_t memory;	 /* bytes */
+	uint64_t limit;		 /* of the container; 0: none, or as it is */
+	uint32_t cpus, reserved; /* 0 */
+};
+_Static_assert(sizeof(struct vmm_update) == 24, "wire");
+
+/* Bytes that QEMU and virtiofsd need besides the guest's memory. */
+#define VMM_HOST_OVERHEAD (192ull << 20)
 
 enum vmm_flags {
 	VMM_RESTORED = 1u << 0,	     /* a clone of a template: AGENT_RESET goes first */

@@ -11,6 +11,7 @@
  *   ping N                            N datagrams to 192.0.2.1 port 7 and back
  *   wait PATH | gone PATH             until it is there, or not
  *   wait-mount TYPE SOURCE FLAGS      mount, until it works
+ *   fill N | drop                     N MiB of memory are written; and given back
  *   sleep N                           N milliseconds
  *   exit | oom | off                  how it may end
  */
@@ -204,6 +205,21 @@ static void eat_memory(void)
 	}
 }
 
+static char *filled;
+static size_t filled_len;
+
+static void do_fill(size_t mib)
+{
+	filled_len = mib << 20;
+	filled = mmap(NULL, filled_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (filled == MAP_FAILED) {
+		say_error("fill");
+		return;
+	}
+	memset(filled, 'f', filled_len);
+	say("ok");
+}
+
 static void obey(char *line)
 {
 	char *word = strtok(line, " "), *a = strtok(NULL, " "), *b = strtok(NULL, " "),
@@ -237,7 +253,12 @@ static void obey(char *line)
 		do_wait(a, 1);
 	else if (!strcmp(word, "gone") && a)
 		do_wait(a, 0);
-	else if (!strcmp(word, "sleep") && a) {
+	else if (!strcmp(word, "fill") && a)
+		do_fill((size_t)atoi(a));
+	else if (!strcmp(word, "drop") && filled) {
+		(void)munmap(filled, filled_len);
+		say("ok");
+	} else if (!strcmp(word, "sleep") && a) {
 		usleep((useconds_t)atoi(a) * 1000);
 		say("ok");
 	} else if (!strcmp(word, "exit"))

@@ -57,6 +57,8 @@ static int describe(const struct harness *h, pid_t machine, pid_t files)
 				 .accel = h->impatient ? MACHINE_KVM : MACHINE_TCG,
 				 .cpus = 1,
 				 .memory = 256ull << 20,
+				 .memory_max = 256ull << 20,
+				 .cpus_max = 1,
 				 .boot_ms = h->boot_ms ? h->boot_ms : PATIENCE_MS,
 				 .flags = h->flags,
 				 .begin_ns = 1 };

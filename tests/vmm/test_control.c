@@ -10,6 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "wire/agent_codec.h"
+
 static char text[4u << 20];
 
 static void start(struct harness *h)
@@ -388,6 +391,76 @@ static void more_calls_than_the_channel_takes_are_served(void **state)
 	kill_it(&h);
 }
 
+/* ---- UPDATE ---- */
+
+static struct sentry_reply update(const struct harness *h, const struct vmm_update *size)
+{
+	const struct sentry_request request = { .type = SENTRY_UPDATE };
+	const struct agent_update inside = { .id = "other", .config = { "{}", 2 } };
+	const int sock = client_open(h);
+	AUTO_BUF struct buf tail = { 0 };
+	struct sentry_reply reply = { 0 };
+
+	(void)buf_append(&tail, size, sizeof(*size));
+	assert_int_equal(agent_request_encode(AGENT_UPDATE, &inside, &tail, NULL), 0);
+	client_say(sock, &request, tail.data, tail.len, NULL, 0);
+	assert_true(client_hear(sock, &reply, text, sizeof(text)));
+	(void)close(sock);
+	return reply;
+}
+
+static void an_update_that_is_none_is_refused(void **state)
+{
+	const struct sentry_request request = { .type = SENTRY_UPDATE };
+	const struct vmm_update none = { 0 };
+	struct harness h = { .script = "hold" };
+	struct sentry_reply reply;
+	int sock;
+
+	start(&h);
+	sock = client_open(&h);
+	client_say(sock, &request, &none, sizeof(none) - 1, NULL, 0);
+	assert_false(client_hear(sock, &reply, NULL, 0));
+	(void)close(sock);
+	sock = client_open(&h);
+	client_say(sock, &request, &none, sizeof(none), NULL, 0);
+	assert_true(client_hear(sock, &reply, NULL, 0));
+	assert_true(reply.error < 0);
+	(void)close(sock);
+	assert_int_equal(update(&h, &(struct vmm_update){ .reserved = 1 }).error, -EPROTO);
+	assert_int_equal(update(&h, &(struct vmm_update){ .memory = 1 }).error, -EPROTO);
+	kill_it(&h);
+}
+
+static void an_update_above_the_machine_is_refused_and_below_it_is_none(void **state)
+{
+	struct harness h = { .script = "hold" };
+
+	start(&h);
+	assert_int_equal(update(&h, &(struct vmm_update){ .limit = 257ull << 20 }).error, -ENOTSUP);
+	assert_non_null(strstr(text, "more than the machine has or can get (268435456"));
+	assert_int_equal(update(&h, &(struct vmm_update){ .memory = 512ull << 20,
+							  .limit = 256ull << 20,
+							  .cpus = 7 })
+				 .error,
+			 0);
+	assert_int_equal(update(&h, &(struct vmm_update){ .memory = 64ull << 20 }).error, 0);
+	kill_it(&h);
+}
+
+static void an_update_that_fails_inside_has_the_agents_sentence(void **state)
+{
+	const struct vmm_update none = { 0 };
+	struct harness h = { .script = "hold", .mode = "refuse:6" };
+
+	start(&h);
+	assert_int_equal(update(&h, &none).error, -EINVAL);
+	assert_non_null(strstr(text, "no such luck"));
+	/* Nothing of it is left under way. */
+	assert_int_equal(update(&h, &none).error, -EINVAL);
+	kill_it(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +480,9 @@ int main(void)
 		cmocka_unit_test(who_does_not_read_stops_nobody),
 		cmocka_unit_test(connections_have_a_limit_and_others_wait),
 		cmocka_unit_test(more_calls_than_the_channel_takes_are_served),
+		cmocka_unit_test(an_update_that_is_none_is_refused),
+		cmocka_unit_test(an_update_above_the_machine_is_refused_and_below_it_is_none),
+		cmocka_unit_test(an_update_that_fails_inside_has_the_agents_sentence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,10 +19,8 @@
 #include "runtime/vm/describe.h"
 #include "runtime/vm/launch.h"
 #include "runtime/vm/net.h"
+#include "runtime/vm/resize.h"
 #include "wire/vmm_msg.h"
-
-/* Threads of QEMU (a vCPU each, block I/O), virtiofsd's pool, the supervisor, waiters. */
-#define EXTRA_PIDS 256
 
 static int class_vm_create(struct creation *cr, struct err *err)
 {
@@ -109,8 +107,8 @@ static void class_vm_stats(struct container *c, struct cgroup_stats *stats)
 	AUTO_CLOSE int sock = -EBADF;
 	struct sentry_reply reply;
 
-	if (stats->pids.limit > EXTRA_PIDS && stats->pids.limit != UINT64_MAX)
-		stats->pids.limit -= EXTRA_PIDS;
+	if (stats->pids.limit > VM_HOST_PIDS && stats->pids.limit != UINT64_MAX)
+		stats->pids.limit -= VM_HOST_PIDS;
 	/* A frozen supervisor does not answer. */
 	if (c->status == OCI_PAUSED)
 		return;
@@ -127,34 +125,16 @@ static void class_vm_stats(struct container *c, struct cgroup_stats *stats)
 	stats->memory.events.oom_kill += or_zero(inside.oom_kills);
 }
 
-static int class_vm_update(struct container *c, const struct oci_resources *resources,
-			   struct err *err)
-{
-	AUTO_BUF struct buf body = { .max = SENTRY_FRAME_MAX };
-	struct client_call call = { .request = { .type = SENTRY_UPDATE } };
-	struct sentry_reply reply;
-	AUTO_CLOSE int sock = -EBADF;
-	int r = describe_vm_update(c->id, resources, &body, err);
-
-	if (r < 0)
-		return r;
-	call.tail = body.data;
-	call.tail_len = body.len;
-	if (c->status == OCI_PAUSED)
-		return client_post(c, &call, err);
-	sock = client_connect(c, err);
-	return sock < 0 ? sock : client_call(sock, &call, &reply, NULL, NULL, err);
-}
-
-/* What the machine has besides the container's limit, and what its processes need on the host. */
-static uint64_t class_vm_extra_memory(const struct container *c)
+/* Of a start that has looked at all of it before. */
+static void class_vm_host_limits(const struct container *c, struct oci_resources *limits)
 {
 	struct err ignored = { 0 };
 	struct vm_config config;
+	struct vm_size size;
 
-	if (vm_settings_get(c->runtime, c->annotations, &config, &ignored) < 0)
-		return VM_HOST_OVERHEAD;
-	return config.overhead + VM_HOST_OVERHEAD;
+	if (vm_settings_get(c->runtime, c->annotations, &config, &ignored) == 0 &&
+	    vm_size_get(&config, c->annotations, limits, &size, &ignored) == 0)
+		vm_size_host_limits(&config, &size, limits);
 }
 
 static int class_vm_debug(struct container *c, const char *what, struct buf *ret, struct err *err)
@@ -220,12 +200,11 @@ const struct isolation_ops class_vm = {
 	.start = class_vm_start,
 	.exec = class_vm_exec,
 	.signal = class_vm_signal,
-	.extra_pids = EXTRA_PIDS,
-	.extra_memory = class_vm_extra_memory,
+	.host_limits = class_vm_host_limits,
 	.host_devices = host_devices,
 	.host_devices_len = ARRAY_LEN(host_devices),
 	.stats = class_vm_stats,
-	.update = class_vm_update,
+	.resize = vm_resize,
 	.processes = client_processes,
 	.debug = class_vm_debug,
 	.oom_fd = class_vm_oom_fd,

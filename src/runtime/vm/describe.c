@@ -18,6 +18,7 @@
 #include "oci/encode.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/vm/describe_mounts.h"
+#include "runtime/vm/size.h"
 #include "wire/agent_codec.h"
 
 #define CGROUP_PREFIX "/caisson/" /* of the guest's cgroup2 */
@@ -28,6 +29,7 @@ struct guest_spec {
 	struct guest_mounts mounts;
 	struct oci_kv *annotations;
 	struct oci_id_map *ids; /* of users, then of groups */
+	struct oci_kv *unified;
 	char *cgroup;
 	struct utsname names;
 };
@@ -37,6 +39,7 @@ static void guest_spec_done(struct guest_spec *g)
 	guest_mounts_done(&g->mounts);
 	free(g->annotations);
 	free(g->ids);
+	free(g->unified);
 	free(g->cgroup);
 }
 
@@ -120,9 +123,17 @@ int describe_vm_check(const struct oci_spec *spec, struct err *err)
 
 /* ---- What is said inside ---- */
 
-/* Of the container's own kernel; what concerns the host's devices and nodes holds on the host. */
-static void take_resources(const struct oci_resources *from, struct oci_resources *to)
+/*
+ * Of the container's own kernel; what concerns the host's devices and nodes holds on the host.
+ * *ret_unified is the caller's.
+ */
+static int take_resources(const struct oci_resources *from, struct oci_resources *to,
+			  struct oci_kv **ret_unified)
 {
+	struct oci_kv *unified = calloc(from->unified.len + 1, sizeof(*unified));
+
+	if (!unified)
+		return -ENOMEM;
 	*to = (struct oci_resources){ .set = from->set,
 				      .devices = from->devices,
 				      .devices_len = from->devices_len,
@@ -134,6 +145,12 @@ static void take_resources(const struct oci_resources *from, struct oci_resource
 	to->cpu.quota = from->cpu.quota;
 	to->cpu.burst = from->cpu.burst;
 	to->cpu.idle = from->cpu.idle;
+	to->unified.items = *ret_unified = unified;
+	for (size_t i = 0; i < from->unified.len; i++) {
+		if (vm_size_is_inside(from->unified.items[i].key))
+			unified[to->unified.len++] = from->unified.items[i];
+	}
+	return 0;
 }
 
 static void take_process(const struct oci_spec *from, struct oci_process *to)
@@ -148,7 +165,8 @@ static void take_process(const struct oci_spec *from, struct oci_process *to)
  * concerned; a user namespace has rights over none but its own, which the agent gives the devices
  * to. ipc and uts are the container's own, whatever the host shares.
  */
-static void take_linux(const struct oci_linux *from, struct oci_linux *to)
+static int take_linux(const struct oci_linux *from, struct oci_linux *to,
+		      struct oci_kv **ret_unified)
 {
 	static const char guests[] = "/proc/1/ns/net";
 
@@ -165,7 +183,7 @@ static void take_linux(const struct oci_linux *from, struct oci_linux *to)
 	to->seccomp = (struct oci_seccomp){ 0 };
 	to->intel_rdt = (struct oci_intel_rdt){ 0 };
 	to->mount_label = NULL;
-	take_resources(&from->resources, &to->resources);
+	return take_resources(&from->resources, &to->resources, ret_unified);
 }
 
 /* The map of the host's user namespace is that of the files already: inside each id is itself. */
@@ -223,7 +241,8 @@ static int make_guest(const struct describe_vm *d, struct guest_spec *g, struct 
 	g->spec = *from;
 	g->spec.root.path = d->share->root;
 	take_process(from, &g->spec.process);
-	take_linux(&from->linux, &g->spec.linux);
+	if (take_linux(&from->linux, &g->spec.linux, &g->unified) < 0)
+		return err_sys(err, -ENOMEM, "linux.resources");
 	if (d->unprivileged && take_own_ids(g, &from->linux) < 0)
 		return err_sys(err, -ENOMEM, "linux.uidMappings");
 	take_names(g, from);
@@ -334,6 +353,7 @@ int describe_vm_exec(const struct describe_vm *d, const char *cgroup, struct err
 int describe_vm_update(const char *id, const struct oci_resources *resources, struct buf *ret,
 		       struct err *err)
 {
+	AUTO_FREE struct oci_kv *unified = NULL;
 	AUTO_BUF struct buf config = { .max = SENTRY_FRAME_MAX / 2 };
 	struct agent_update update = { .id = id };
 	struct oci_spec spec = { .version = OCI_VERSION_MIN, .root.path = "/" };
@@ -341,7 +361,8 @@ int describe_vm_update(const char *id, const struct oci_resources *resources, st
 
 	spec.has_linux = true;
 	spec.linux.ns[OCI_NS_MOUNT].set = true;
-	take_resources(resources, &spec.linux.resources);
+	if (take_resources(resources, &spec.linux.resources, &unified) < 0)
+		return err_sys(err, -ENOMEM, "linux.resources");
 	spec.linux.resources.devices_len = 0;
 	spec.linux.resources.set = true;
 	r = oci_spec_write(&spec, &config, err);

@@ -70,7 +70,10 @@ static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
 	if (r == 0)
 		r = vm_settings_get(cr->rt, cr->c->annotations, &l->config, err);
 	if (r == 0)
-		r = vm_size_get(&l->config, &cr->spec, &l->size, err);
+		r = vm_size_get(&l->config, cr->c->annotations, &cr->spec.linux.resources, &l->size,
+				err);
+	if (r == 0)
+		l->room = vm_size_room(&l->config, &l->size);
 	if (r == 0)
 		r = share_rootfs_mode(cr->rt, &cr->spec, cr->c->rootfs, &l->rootfs, err);
 	if (r == 0)

@@ -24,7 +24,7 @@
 struct launch_vm {
 	struct sandbox_launch box;
 	struct vm_config config;
-	struct vm_size size;
+	struct vm_size size, room;
 	enum machine_accel accel;
 	struct files_plan files; /* userns is owned */
 	enum share_rootfs rootfs;

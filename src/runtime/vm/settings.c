@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "base/str.h"
 #include "runtime/isolation.h"
@@ -62,8 +63,13 @@ static int number(const struct source *s, const char *key, const char *otherwise
 
 	if (r < 0)
 		return r;
-	if (str_to_u64(value, max, &n) < 0 || n == 0)
-		return bad(key, value, "a number in its range", err);
+	if (str_to_u64(value, max, &n) < 0 || n == 0) {
+		char wanted[64];
+
+		(void)snprintf(wanted, sizeof(wanted), "a number from 1 to %llu",
+			       (unsigned long long)max);
+		return bad(key, value, wanted, err);
+	}
 	*ret = (uint32_t)n;
 	return 0;
 }
@@ -76,8 +82,13 @@ static int size(const struct source *s, const char *key, const char *otherwise, 
 
 	if (r < 0)
 		return r;
-	if (str_to_size(value, ret) < 0 || *ret < min || *ret > MACHINE_MEMORY_MAX)
-		return bad(key, value, "a size in its range", err);
+	if (str_to_size(value, ret) < 0 || *ret < min || *ret > MACHINE_MEMORY_MAX) {
+		char wanted[64];
+
+		(void)snprintf(wanted, sizeof(wanted), "a size from %lluM to %lluM",
+			       (unsigned long long)min >> 20, MACHINE_MEMORY_MAX >> 20);
+		return bad(key, value, wanted, err);
+	}
 	return 0;
 }
 
@@ -133,6 +144,38 @@ static int take_kind(const struct source *s, struct vm_config *c, struct err *er
 	return r;
 }
 
+/* What nobody bounds is bounded by the host. */
+static int take_bounds(const struct source *s, struct vm_config *c, struct err *err)
+{
+	const struct vm_settings *o = &s->rt->vm;
+	const int cpus = get_nprocs();
+	const char *value;
+	struct sysinfo info;
+	int r;
+
+	c->max_cpus = cpus > 0 && (unsigned int)cpus < MACHINE_CPUS_MAX ? (uint32_t)cpus
+									: MACHINE_CPUS_MAX;
+	c->host_memory =
+		sysinfo(&info) < 0 ? MACHINE_MEMORY_MAX : (uint64_t)info.totalram * info.mem_unit;
+	c->max_memory = c->host_memory;
+	r = text(s, "max_memory", o->max_memory, &value, err);
+	if (r == 0 && *value) {
+		uint64_t bytes = 0;
+
+		r = size(s, "max_memory", o->max_memory, MACHINE_MEMORY_MIN, &bytes, err);
+		c->max_memory = bytes < c->max_memory ? bytes : c->max_memory;
+	}
+	if (r == 0)
+		r = text(s, "max_cpus", o->max_cpus, &value, err);
+	if (r == 0 && *value) {
+		uint32_t n = 0;
+
+		r = number(s, "max_cpus", o->max_cpus, MACHINE_CPUS_MAX, &n, err);
+		c->max_cpus = n < c->max_cpus ? n : c->max_cpus;
+	}
+	return r;
+}
+
 int vm_settings_get(const struct runtime *rt, const json_t *annotations, struct vm_config *ret,
 		    struct err *err)
 {
@@ -156,6 +199,8 @@ int vm_settings_get(const struct runtime *rt, const json_t *annotations, struct 
 		r = size(&s, "overhead", o->overhead, 0, &c.overhead, err);
 	if (r == 0)
 		r = number(&s, "cpus", o->cpus, MACHINE_CPUS_MAX, &c.cpus, err);
+	if (r == 0)
+		r = take_bounds(&s, &c, err);
 	if (r == 0)
 		r = number(&s, "boot_timeout", o->boot_timeout, VM_BOOT_MAX_S, &seconds, err);
 	if (r < 0)

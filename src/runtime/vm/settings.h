@@ -9,6 +9,9 @@
  *   machine            microvm, microvm-pci, q35
  *   memory             of a machine whose container has no limit; default 512M
  *   cpus               likewise; default 1
+ *   max_memory         what a machine may have at most, whatever limits and annotations ask for,
+ *                      overhead included; default: the host's
+ *   max_cpus           likewise; default: the host's
  *   overhead           what a machine has besides the container's limit; default 64M
  *   boot_timeout       seconds until the agent must have said HELLO; default 30
  *   debug_console      true: `caisson debug ID console` is allowed; default false
@@ -38,6 +41,8 @@ struct vm_config {
 	enum machine_type type;
 	uint64_t memory, overhead; /* bytes */
 	uint32_t cpus;
+	uint64_t max_memory, host_memory; /* bytes; the first is never more than the second */
+	uint32_t max_cpus;
 	uint32_t boot_ms;
 	bool debug_console;
 	bool templates;

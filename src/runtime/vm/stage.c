@@ -150,6 +150,10 @@ static void describe_machine(const struct launch_vm *l, struct parts *p)
 	m->type = l->config.type;
 	m->cpus = l->size.cpus;
 	m->memory = l->size.memory;
+	if (m->type == MACHINE_Q35) {
+		m->cpus_max = l->room.cpus;
+		m->memory_max = l->room.memory;
+	}
 	m->kernel = l->from.kernel;
 	m->initrd = l->from.image;
 	m->tsc_khz = l->tsc_khz;
@@ -204,6 +208,8 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 			 (log_is_json() ? VMM_LOG_JSON : 0u) |
 			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),
 		.begin_ns = l->begin_ns,
+		.memory_max = l->room.memory,
+		.cpus_max = l->room.cpus,
 	};
 
 	return describe_vm(&d, &head, err);
@@ -286,6 +292,17 @@ static int start_all(struct launch_vm *l, struct parts *p, struct err *err)
 	return r < 0 ? r : 0;
 }
 
+/* Who kills QEMU for want of memory is asked by the supervisor, which can open nothing. */
+static void watch_memory(const struct launch_vm *l, struct parts *p)
+{
+	const struct cgroup *cg = l->box.cr->c->cgroup;
+	const int events = cg ? cgroup_memory_events_fd(cg) : -ENOENT;
+	const int limit = cg ? cgroup_memory_limit_fd(cg) : -ENOENT;
+
+	p->fd[VMM_FD_EVENTS] = events >= 0 ? events : p->null;
+	p->fd[VMM_FD_LIMIT] = limit >= 0 ? limit : p->null;
+}
+
 static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 {
 	int r;
@@ -323,6 +340,7 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 	p->fd[VMM_FD_REPORT] = l->box.report[1];
 	p->fd[VMM_FD_LOG] = log_fd() >= 0 ? log_fd() : p->null;
 	p->fd[VMM_FD_HELD] = l->box.ids.held_fd;
+	watch_memory(l, p);
 	return become_supervisor(l, p, err);
 }
 

@@ -110,27 +110,29 @@ static void every_class_has_a_table_of_its_name(void **state)
 	}
 }
 
-static uint64_t much(const struct container *c)
+static void more(const struct container *c, struct oci_resources *limits)
 {
 	(void)c;
-	return 100;
+	limits->pids_limit.v++;
 }
 
 static void limits_of_the_host_are_higher_by_what_the_class_needs(void **state)
 {
-	const struct isolation_ops ops = { .extra_pids = 5, .extra_memory = much };
+	const struct isolation_ops ops = { .extra_pids = 5 };
+	const struct isolation_ops own = { .extra_pids = 5, .host_limits = more };
 	struct oci_resources limits = { .pids_limit = { 3, true } };
 
 	(void)state;
-	limits.memory.limit = (struct oci_opt_i64){ -1, true };
-	limits.memory.swap = (struct oci_opt_i64){ INT64_MAX - 1, true };
 	isolation_add_extras(&ops, NULL, &limits);
 	assert_int_equal(limits.pids_limit.v, 8);
-	assert_int_equal(limits.memory.limit.v, -1);
-	assert_int_equal(limits.memory.swap.v, INT64_MAX);
-	limits.memory.limit.v = 7;
+	isolation_add_extras(&own, NULL, &limits);
+	assert_int_equal(limits.pids_limit.v, 9);
+	limits.pids_limit = (struct oci_opt_i64){ -1, true };
 	isolation_add_extras(&ops, NULL, &limits);
-	assert_int_equal(limits.memory.limit.v, 107);
+	assert_int_equal(limits.pids_limit.v, -1);
+	limits.pids_limit.v = INT64_MAX - 1;
+	isolation_add_extras(&ops, NULL, &limits);
+	assert_int_equal(limits.pids_limit.v, INT64_MAX);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a machine is made of and how big it is (runtime/vm/settings.h, size.h). */
+/* What a machine is made of (runtime/vm/settings.h). */
 #include "runtimetest.h"
 
 #include <sys/sysinfo.h>
@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "runtime/vm/settings.h"
-#include "runtime/vm/size.h"
 
 #define MIB (1ull << 20)
 
@@ -17,6 +16,8 @@ static const struct vm_settings plain = {
 	.memory = "512M",
 	.cpus = "1",
 	.overhead = "64M",
+	.max_memory = "",
+	.max_cpus = "",
 	.boot_timeout = "30",
 	.debug_console = "false",
 	.templates = "off",
@@ -45,6 +46,7 @@ static void a_value_that_is_none_is_refused_by_its_key(void **state)
 		{ "accel", "xen" },	 { "machine", "pc" },	    { "memory", "much" },
 		{ "memory", "1M" },	 { "memory", "2048G" },	    { "cpus", "0" },
 		{ "cpus", "65" },	 { "cpus", "1.5" },	    { "overhead", "-1" },
+		{ "max_memory", "8K" },	 { "max_memory", "all" },   { "max_cpus", "0" },
 		{ "boot_timeout", "0" }, { "boot_timeout", "601" }, { "debug_console", "yes" },
 		{ "kernel", "vmlinux" }, { "qemu", "bin/qemu" },    { "templates", "yes" },
 	};
@@ -108,61 +110,33 @@ static void accelerator_and_paths_are_taken(void **state)
 	assert_true(config.try_kvm && config.only_kvm);
 }
 
-static struct vm_size size_of(const struct oci_spec *spec)
+static void nothing_may_be_above_the_host(void **state)
 {
+	struct vm_settings settings = plain;
 	struct vm_config config;
-	struct vm_size size;
+	struct sysinfo info;
 	struct err err = { 0 };
-
-	assert_int_equal(get(&plain, NULL, NULL, NULL, &config, &err), 0);
-	assert_int_equal(vm_size_get(&config, spec, &size, &err), 0);
-	return size;
-}
-
-static void memory_is_the_limit_and_the_overhead(void **state)
-{
-	struct oci_spec spec = { 0 };
+	uint64_t host;
 
 	(void)state;
-	assert_int_equal(size_of(&spec).memory, 512 * MIB);
-	spec.linux.resources.memory.limit = (struct oci_opt_i64){ -1, true };
-	assert_int_equal(size_of(&spec).memory, 512 * MIB);
-	spec.linux.resources.memory.limit = (struct oci_opt_i64){ 100 * MIB + 1, true };
-	assert_int_equal(size_of(&spec).memory, 166 * MIB);
-	spec.linux.resources.memory.limit = (struct oci_opt_i64){ INT64_MAX, true };
-	assert_int_equal(size_of(&spec).memory, 512 * MIB);
-}
-
-static void the_pods_limits_come_before_the_containers(void **state)
-{
-	struct oci_kv kvs[] = { { "io.kubernetes.cri.sandbox-memory", "268435456" },
-				{ "io.kubernetes.cri.sandbox-cpu-quota", "0" } };
-	struct oci_spec spec = { .annotations = { kvs, 2 } };
-
-	(void)state;
-	spec.linux.resources.memory.limit = (struct oci_opt_i64){ 100 * MIB, true };
-	assert_int_equal(size_of(&spec).memory, 320 * MIB);
-	assert_int_equal(size_of(&spec).cpus, 1);
-	kvs[0].value = "lots";
-	assert_int_equal(size_of(&spec).memory, 164 * MIB);
-}
-
-static void vcpus_are_the_quotas_and_never_more_than_the_hosts(void **state)
-{
-	const uint32_t host = (uint32_t)get_nprocs();
-	struct oci_spec spec = { 0 };
-
-	(void)state;
-	spec.linux.resources.cpu.quota = (struct oci_opt_i64){ 50000, true };
-	assert_int_equal(size_of(&spec).cpus, 1);
-	spec.linux.resources.cpu.quota.v = 100001;
-	assert_int_equal(size_of(&spec).cpus, host < 2 ? host : 2);
-	spec.linux.resources.cpu.period = (struct oci_opt_u64){ 10000, true };
-	assert_int_equal(size_of(&spec).cpus, host < 11 ? host : 11);
-	spec.linux.resources.cpu.quota.v = INT64_MAX;
-	assert_int_equal(size_of(&spec).cpus, host < MACHINE_CPUS_MAX ? host : MACHINE_CPUS_MAX);
-	spec.linux.resources.cpu.quota.v = -1;
-	assert_int_equal(size_of(&spec).cpus, 1);
+	assert_int_equal(sysinfo(&info), 0);
+	host = (uint64_t)info.totalram * info.mem_unit;
+	assert_int_equal(get(&settings, NULL, NULL, NULL, &config, &err), 0);
+	assert_int_equal(config.max_memory, host);
+	assert_int_equal(config.max_cpus, get_nprocs() < 64 ? get_nprocs() : 64);
+	settings.max_memory = "900G";
+	settings.max_cpus = "64";
+	assert_int_equal(get(&settings, NULL, NULL, NULL, &config, &err), 0);
+	assert_int_equal(config.max_memory, host);
+	assert_true(config.max_cpus <= (uint32_t)get_nprocs());
+	settings.max_memory = "128M";
+	settings.max_cpus = "1";
+	assert_int_equal(get(&settings, NULL, NULL, NULL, &config, &err), 0);
+	assert_int_equal(config.max_memory, 128 * MIB);
+	assert_int_equal(config.max_cpus, 1);
+	/* What is refused says what would not be. */
+	assert_int_equal(get(&plain, "io.caisson.vm.memory", "1M", all, &config, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "a size from 48M to"));
 }
 
 int main(void)
@@ -172,9 +146,7 @@ int main(void)
 		cmocka_unit_test(an_annotation_counts_only_where_it_is_allowed),
 		cmocka_unit_test(what_nobody_says_is_the_default),
 		cmocka_unit_test(accelerator_and_paths_are_taken),
-		cmocka_unit_test(memory_is_the_limit_and_the_overhead),
-		cmocka_unit_test(the_pods_limits_come_before_the_containers),
-		cmocka_unit_test(vcpus_are_the_quotas_and_never_more_than_the_hosts),
+		cmocka_unit_test(nothing_may_be_above_the_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,8 @@ static int setup(void **state)
 				  .accel = MACHINE_TCG,
 				  .cpus = 1,
 				  .memory = 256u << 20,
+				  .memory_max = 512u << 20,
+				  .cpus_max = 2,
 				  .boot_ms = 1000 };
 	assert_int_equal(agent_request_encode(AGENT_NETWORK, &net, &network, NULL), 0);
 	assert_int_equal(agent_request_encode(AGENT_CREATE, &c, &create, NULL), 0);
@@ -112,6 +114,12 @@ static void each_number_of_the_head_has_its_limits(void **state)
 	REFUSED(cpus, 0, "0 CPUs");
 	REFUSED(cpus, 100000, "100000 CPUs");
 	REFUSED(memory, 1, "1 bytes of memory");
+	REFUSED(cpus_max, 0, "at most 0 CPUs");
+	REFUSED(cpus_max, 65, "at most 65 CPUs");
+	REFUSED(memory_max, (256u << 20) - 4096, "at most 2 CPUs and");
+	REFUSED(memory_max, (256u << 20) + 4096, "at most 2 CPUs and");
+	REFUSED(memory_max, UINT64_MAX, "at most 2 CPUs and");
+	REFUSED(reserved, 1, "at most 2 CPUs");
 	REFUSED(boot_ms, 0, "0 ms to boot");
 	REFUSED(flags, 1u << 31, "flags 0x80000000");
 }

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Steps one after the other, of which most have nothing to do. Between them the loop runs: a guest
+ * that takes memory, or lets it go, needs its time, and gets no more than VM_RESIZE_MS.
+ */
+#include "vmm/resize.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "hypervisor/control.h"
+#include "vmm/channel.h"
+#include "vmm/monitor.h"
+#include "vmm/vm.h"
+#include "wire/agent_codec.h"
+
+#define LOOK_MS 20 /* between two looks at what the guest has taken */
+
+enum step {
+	GROW_MEMORY,
+	GROW_CPUS,
+	INSIDE,
+	SHRINK_CPUS,
+	SHRINK_MEMORY,
+	DONE,
+};
+
+static struct {
+	struct vm *vm; /* NULL: none is under way */
+	struct vmm_update want;
+	uint64_t was_memory;
+	uint32_t was_cpus;
+	char *body; /* owned */
+	size_t len;
+	resize_done_fn *fn;
+	void *arg;
+	enum step step;
+	int64_t deadline; /* clock_ms() */
+	struct loop_source *timer;
+} u;
+
+static void go_on(void);
+
+static void done(int error, const char *text)
+{
+	resize_done_fn *fn = u.fn;
+	void *arg = u.arg;
+
+	loop_remove(u.timer);
+	free(u.body);
+	memset(&u, 0, sizeof(u));
+	if (fn)
+		fn(arg, error, text);
+}
+
+/* ---- The machine ---- */
+
+static int ask_memory(uint64_t memory, struct err *err)
+{
+	struct qmp *qmp = monitor_qmp(u.vm->monitor);
+
+	if (!qmp)
+		return err_set(err, -EAGAIN, "QEMU does not answer");
+	return monitor_called(u.vm->monitor,
+			      hypervisor_qemu.plug_memory(qmp, memory - u.vm->head.memory, err),
+			      err);
+}
+
+static int look_at_memory(uint64_t *ret, struct err *err)
+{
+	struct qmp *qmp = monitor_qmp(u.vm->monitor);
+	int r;
+
+	if (!qmp)
+		return err_set(err, -EAGAIN, "QEMU does not answer");
+	r = monitor_called(u.vm->monitor, hypervisor_qemu.plugged_memory(qmp, ret, err), err);
+	*ret += r == 0 ? u.vm->head.memory : 0;
+	return r;
+}
+
+static int ask_online(uint32_t cpus, channel_answer_fn *fn, struct err *err)
+{
+	const struct agent_online request = { .cpus = cpus };
+	const struct channel_call call = {
+		.call = AGENT_ONLINE, .request = &request, .fn = fn, .arg = &u
+	};
+
+	return channel_ask(u.vm->channel, &call, err);
+}
+
+/* As it was, as far as that goes without anybody's waiting. */
+static void undo(void)
+{
+	struct err err = { 0 };
+	int r = 0;
+
+	if (u.vm->memory != u.was_memory)
+		r = ask_memory(u.was_memory, &err);
+	u.vm->memory = u.was_memory;
+	if (r == 0 && u.vm->cpus_online != u.was_cpus)
+		r = ask_online(u.was_cpus, NULL, &err);
+	u.vm->cpus_online = u.was_cpus;
+	if (r < 0)
+		log_warning("container %s: an update that failed is not undone: %s", u.vm->id,
+			    err.msg);
+}
+
+static void fail(const struct err *why)
+{
+	undo();
+	done(why->code, why->msg);
+}
+
+static void wait_begins(void)
+{
+	u.deadline = clock_ms() + vm_limit_ms(u.vm, VM_RESIZE_MS);
+}
+
+static void look_again(void)
+{
+	(void)loop_set_timer(u.timer, LOOK_MS);
+}
+
+static void next(void)
+{
+	u.step++;
+	u.deadline = 0;
+	go_on();
+}
+
+/* ---- Steps ---- */
+
+/* Ask once, then look until the guest has followed. */
+static void change_memory(uint64_t memory)
+{
+	struct err err = { 0 };
+	uint64_t there = 0;
+	int r = 0;
+
+	if (!u.deadline) {
+		wait_begins();
+		r = ask_memory(memory, &err);
+		u.vm->memory = memory;
+	}
+	if (r == 0)
+		r = look_at_memory(&there, &err);
+	if (r == 0 && there != memory && clock_ms() > u.deadline)
+		r = err_set(&err, -EBUSY,
+			    "the machine's kernel does not follow: it has %llu bytes of memory "
+			    "where %llu are asked for",
+			    (unsigned long long)there, (unsigned long long)memory);
+	if (r < 0)
+		fail(&err);
+	else if (there == memory)
+		next();
+	else
+		look_again();
+}
+
+/* A CPU that was plugged is seen inside some time after. */
+static void on_online(void *arg, int error, const void *answer)
+{
+	struct err err = { .code = error };
+
+	if (error == -ENOENT && clock_ms() < u.deadline) {
+		look_again();
+		return;
+	}
+	if (error) {
+		(void)err_set(&err, error, "%s", (const char *)answer);
+		fail(&err);
+		return;
+	}
+	u.vm->cpus_online = u.want.cpus;
+	next();
+}
+
+static void change_cpus(void)
+{
+	struct qmp *qmp = monitor_qmp(u.vm->monitor);
+	struct err err = { 0 };
+	int r = 0;
+
+	if (!u.deadline) {
+		wait_begins();
+		if (u.want.cpus > u.vm->cpus_there) {
+			r = qmp ? monitor_called(u.vm->monitor,
+						 hypervisor_qemu.plug_cpus(qmp, u.want.cpus, &err),
+						 &err)
+				: err_set(&err, -EAGAIN, "QEMU does not answer");
+			u.vm->cpus_there = r == 0 ? u.want.cpus : u.vm->cpus_there;
+		}
+	}
+	if (r == 0)
+		r = ask_online(u.want.cpus, on_online, &err);
+	if (r < 0)
+		fail(&err);
+}
+
+static void on_inside(void *arg, int error, const void *answer)
+{
+	struct err err = { .code = error };
+
+	if (!error) {
+		next();
+		return;
+	}
+	(void)err_set(&err, error, "%s", (const char *)answer);
+	fail(&err);
+}
+
+static void change_limits(void)
+{
+	struct agent_update update;
+	struct err err = { 0 };
+	const struct channel_call call = {
+		.call = AGENT_UPDATE, .request = &update, .fn = on_inside, .arg = &u
+	};
+	int r = agent_request_decode(AGENT_UPDATE, u.body, u.len, &update, &err);
+
+	update.id = u.vm->id;
+	if (r == 0)
+		r = channel_ask(u.vm->channel, &call, &err);
+	if (r < 0)
+		fail(&err);
+}
+
+static void go_on(void)
+{
+	const struct vm *vm = u.vm;
+	const uint64_t memory = u.want.memory;
+	const uint32_t cpus = u.want.cpus;
+
+	if (u.step == GROW_MEMORY && (u.deadline || memory > vm->memory))
+		change_memory(memory);
+	else if (u.step == GROW_CPUS && cpus > vm->cpus_online)
+		change_cpus();
+	else if (u.step == INSIDE)
+		change_limits();
+	else if (u.step == SHRINK_CPUS && cpus < vm->cpus_online)
+		change_cpus();
+	else if (u.step == SHRINK_MEMORY && (u.deadline || memory < vm->memory))
+		change_memory(memory);
+	else if (u.step == DONE)
+		done(0, "");
+	else
+		next();
+}
+
+static void on_timer(void *arg)
+{
+	go_on();
+}
+
+/* ---- From outside ---- */
+
+/* What the machine can have of what is wanted. */
+static void bound(const struct vm *vm, struct vmm_update *want)
+{
+	if (want->memory == 0)
+		want->memory = vm->memory;
+	if (want->memory < vm->head.memory)
+		want->memory = vm->head.memory;
+	if (want->memory > vm->head.memory_max)
+		want->memory = vm->head.memory_max;
+	if (want->cpus == 0)
+		want->cpus = vm->cpus_online;
+	if (want->cpus > vm->head.cpus_max)
+		want->cpus = vm->head.cpus_max;
+}
+
+int resize_begin(struct vm *vm, const struct vmm_update *want, const void *body, size_t len,
+		 resize_done_fn *fn, void *arg, struct err *err)
+{
+	struct agent_update update;
+	int r = agent_request_decode(AGENT_UPDATE, body, len, &update, err);
+
+	if (r < 0)
+		return r;
+	if (want->reserved || want->memory % MACHINE_MEMORY_GRAIN)
+		return err_set(err, -EPROTO, "an update of %llu bytes of memory",
+			       (unsigned long long)want->memory);
+	if (want->limit > vm->head.memory_max)
+		return err_set(err, -ENOTSUP,
+			       "linux.resources.memory.limit: %llu bytes are more than the machine "
+			       "has or can get (%llu, vm.machine and vm.max_memory)",
+			       (unsigned long long)want->limit,
+			       (unsigned long long)vm->head.memory_max);
+	if (u.vm)
+		return err_set(err, -EBUSY, "another update is under way");
+	u.body = malloc(len);
+	r = u.body ? loop_add_timer(vm->loop, -1, on_timer, NULL, &u.timer) : -ENOMEM;
+	if (r < 0) {
+		free(u.body);
+		u.body = NULL;
+		return err_sys(err, r, "update");
+	}
+	memcpy(u.body, body, len);
+	u.vm = vm;
+	u.len = len;
+	u.want = *want;
+	u.fn = fn;
+	u.arg = arg;
+	u.was_memory = vm->memory;
+	u.was_cpus = vm->cpus_online;
+	bound(vm, &u.want);
+	go_on();
+	return 0;
+}
+
+void resize_forget(const void *arg)
+{
+	if (u.arg == arg) {
+		u.fn = NULL;
+		u.arg = NULL;
+	}
+}
