@@ -23,6 +23,8 @@
 #define AGENT_TOP	     "/run/caisson" /* storages lie below */
 #define AGENT_GATES	     "/run/agent"   /* start sockets, by a container's number */
 #define AGENT_CONTAINERS_MAX 256u
+/* A word of the kernel's command line, which it gives its process 1 as an environment variable. */
+#define AGENT_TEMPLATE "caisson_template"
 
 struct agent {
 	struct loop *loop;

@@ -3,16 +3,15 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/devices.h"
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -167,29 +166,6 @@ static int open_named(const char *name)
 	return fd;
 }
 
-/* The kernel's words about devices (uevents), for the wait. */
-static int listen_for_devices(void)
-{
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			NETLINK_KOBJECT_UEVENT);
-
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		auto_close_p(&fd);
-	return fd;
-}
-
-static void await_device(int events)
-{
-	struct pollfd p = { .fd = events, .events = POLLIN };
-	char word[2048];
-
-	if (poll(&p, 1, PORT_WAIT_MS) > 0) {
-		while (recv(events, word, sizeof(word), 0) > 0)
-			;
-	}
-}
-
 /* Until the host's end is there, the port is hung up. */
 static void await_host(int port)
 {
@@ -205,9 +181,9 @@ int boot_open_port(const char *name, struct err *err)
 	int fd = open_named(name);
 
 	if (fd == -ENOENT) {
-		events = listen_for_devices();
+		events = devices_listen();
 		while ((fd = open_named(name)) == -ENOENT)
-			await_device(events);
+			devices_hear(events, PORT_WAIT_MS);
 	}
 	if (fd < 0)
 		return err_sys(err, fd, "open the port %s", name);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -17,6 +18,7 @@
 #include "agent/agent.h"
 #include "agent/boot.h"
 #include "agent/container.h"
+#include "agent/devices.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -145,10 +147,16 @@ static int begin_guest(struct agent *a, struct err *err)
 	int r = boot_early(err);
 	int fd;
 
+	devices_are_ours();
 	if (r == 0)
 		r = raise_files(err);
 	if (r == 0)
 		r = open_places(a, err);
+	/* Of a template, whose clones find it done. */
+	if (r == 0 && getenv(AGENT_TEMPLATE)) {
+		r = boot_prepare(err);
+		a->prepared = r == 0;
+	}
 	if (r < 0)
 		return r;
 	fd = boot_open_port(PORT, err);

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/devices.h"
 #include "agent/network_routes.h"
 #include "base/fd.h"
 #include "base/str.h"
@@ -22,8 +23,6 @@
 #include "host/rtnl.h"
 
 #define DEVICES_MAX	64   /* of the machine, its own included */
-#define DEVICE_WAIT_MS	3000 /* for devices that were plugged just now */
-#define DEVICE_POLL_MS	10
 #define CARRIER_WAIT_MS 500 /* the host's device may have none */
 #define CARRIER_POLL_MS 1
 
@@ -103,22 +102,34 @@ static const struct agent_link *first_missing(const struct agent_network *n,
 	return NULL;
 }
 
+struct wanted {
+	struct rtnl *c;
+	const struct agent_network *n;
+	struct devices *devices;
+	const struct agent_link *missing;
+	struct err *err;
+};
+
+static int all_are_there(void *arg)
+{
+	struct wanted *w = arg;
+	const int r = list_devices(w->c, w->devices, w->err);
+
+	if (r < 0)
+		return r;
+	w->missing = first_missing(w->n, w->devices);
+	return !w->missing;
+}
+
 static int await_devices(struct rtnl *c, const struct agent_network *n, struct devices *devices,
 			 struct err *err)
 {
-	const struct timespec pause = { .tv_nsec = DEVICE_POLL_MS * 1000000L };
-	const struct agent_link *missing = NULL;
+	struct wanted wanted = { .c = c, .n = n, .devices = devices, .err = err };
+	const int r = devices_await(all_are_there, &wanted);
+	const struct agent_link *missing = wanted.missing;
 
-	for (int waited = 0; waited <= DEVICE_WAIT_MS; waited += DEVICE_POLL_MS) {
-		const int r = list_devices(c, devices, err);
-
-		if (r < 0)
-			return r;
-		missing = first_missing(n, devices);
-		if (!missing)
-			return 0;
-		(void)nanosleep(&pause, NULL);
-	}
+	if (r != -ENODEV || !missing)
+		return r;
 	return err_set(err, -ENODEV,
 		       "network: %s: the machine has no device "
 		       "%02x:%02x:%02x:%02x:%02x:%02x",

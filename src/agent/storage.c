@@ -5,6 +5,7 @@
  */
 #include "agent/storage.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/devices.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
@@ -151,6 +153,41 @@ static int mount_at(const struct agent_storage *s, int target)
 	return 0;
 }
 
+#define FILES_DRIVER "/sys/bus/virtio/drivers/virtiofs"
+
+/* Some device has the driver: its entry is a link to the device. */
+static int files_are_there(void *arg)
+{
+	DIR *dir = opendir(FILES_DRIVER);
+	const struct dirent *e;
+	int found = 0;
+
+	(void)arg;
+	while (dir && !found && (e = readdir(dir)) != NULL)
+		found = str_after(e->d_name, "virtio") != NULL;
+	if (dir)
+		(void)closedir(dir);
+	return found;
+}
+
+static int disk_is_there(void *arg)
+{
+	return access(arg, F_OK) == 0;
+}
+
+/* Devices of a machine that has just been given them. */
+static int await_source(const struct agent_storage *s, struct err *err)
+{
+	int r = 0;
+
+	if (str_eq(s->type, "virtiofs"))
+		r = devices_await(files_are_there, NULL);
+	else if (str_after(s->source, "/dev/"))
+		r = devices_await(disk_is_there, (void *)(uintptr_t)s->source);
+	/* The mount's own sentence is better where nothing is to come. */
+	return r == 0 || r == -ENODEV ? 0 : err_sys(err, r, "wait for %s", s->source);
+}
+
 static int mount_one(int top, const struct agent_storage *s, struct storage_list *list,
 		     struct err *err)
 {
@@ -166,6 +203,9 @@ static int mount_one(int top, const struct agent_storage *s, struct storage_list
 		return err_set(err, -EINVAL, "%s: not below " AGENT_TOP, s->target);
 	if (!copy)
 		return err_sys(err, -ENOMEM, "%s", s->target);
+	r = await_source(s, err);
+	if (r < 0)
+		return r;
 	is_file = is_bind(s) && stat(s->source, &st) == 0 && !S_ISDIR(st.st_mode);
 	target = make_path(top, below, is_file);
 	if (target < 0)

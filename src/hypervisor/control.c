@@ -242,24 +242,41 @@ static int plug_nic(struct qmp *monitor, unsigned int slot, const struct machine
 	return answers(&b);
 }
 
-static int plug_files(struct qmp *monitor, unsigned int slot, int files, struct err *err)
+static int put_files(struct batch *b, unsigned int slot, int files)
 {
-	struct batch b = { .monitor = monitor, .err = err };
 	char bus[NAME_MAX_BYTES], id[NAME_MAX_BYTES], name[NAME_MAX_BYTES];
 
-	if (check_slot(slot, err) < 0)
+	if (check_slot(slot, b->err) < 0)
 		return -EINVAL;
 	(void)snprintf(bus, sizeof(bus), "slot%u", slot);
 	(void)snprintf(id, sizeof(id), "plug%u", slot);
 	(void)snprintf(name, sizeof(name), "plugfiles%u", slot);
-	ask_with(&b, "getfd", json_pack("{s:s}", "fdname", name), files);
-	ask(&b, "chardev-add",
+	ask_with(b, "getfd", json_pack("{s:s}", "fdname", name), files);
+	ask(b, "chardev-add",
 	    json_pack("{s:s, s:{s:s, s:{s:{s:s, s:{s:s}}, s:b}}}", "id", name, "backend", "type",
 		      "socket", "data", "addr", "type", "fd", "data", "str", name, "server", 0));
-	ask(&b, "device_add",
+	ask(b, "device_add",
 	    json_pack("{s:s, s:s, s:s, s:s, s:s}", "driver", "vhost-user-fs-pci", "id", id,
 		      "chardev", name, "tag", MACHINE_FILES_TAG, "bus", bus));
-	return answers(&b);
+	return b->error;
+}
+
+static int plug_files(struct qmp *monitor, unsigned int slot, int files, struct err *err)
+{
+	struct batch b = { .monitor = monitor, .err = err };
+	const int r = put_files(&b, slot, files);
+
+	return r == -EINVAL && !b.asked ? r : answers(&b);
+}
+
+static int ask_files(struct qmp *monitor, unsigned int slot, int files, unsigned int *ret_asked,
+		     struct err *err)
+{
+	struct batch b = { .monitor = monitor, .err = err };
+	const int r = put_files(&b, slot, files);
+
+	*ret_asked = b.asked;
+	return r;
 }
 
 static int unplug(struct qmp *monitor, unsigned int slot, struct err *err)
@@ -364,5 +381,6 @@ const struct hypervisor_ops hypervisor_qemu = {
 	.plug_memory = plug_memory,
 	.plugged_memory = plugged_memory,
 	.plug_cpus = plug_cpus,
+	.ask_files = ask_files,
 	.unplug = unplug,
 };

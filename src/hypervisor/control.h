@@ -65,6 +65,10 @@ struct hypervisor_ops {
 	 * guest sees them some time after and has to take them on line.
 	 */
 	int (*plug_cpus)(struct qmp *monitor, unsigned int cpus, struct err *err);
+	/* The questions of plug_files() alone, for who has a loop: greet()'s words about `asked`.
+	 */
+	int (*ask_files)(struct qmp *monitor, unsigned int slot, int files, unsigned int *ret_asked,
+			 struct err *err);
 	/* The guest is asked to let it go; DEVICE_DELETED with the name comes when it has. */
 	int (*unplug)(struct qmp *monitor, unsigned int slot, struct err *err);
 };

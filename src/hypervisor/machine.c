@@ -55,7 +55,7 @@ static int check_kernel(const struct machine *m, struct err *err)
 {
 	if (m->type >= MACHINE_TYPES)
 		return err_set(err, -EINVAL, "virtual machine: machine type %d", (int)m->type);
-	if (m->kernel < 0)
+	if (m->kernel < 0 && (m->role == MACHINE_FRESH || m->role == MACHINE_TEMPLATE))
 		return err_set(err, -EINVAL, "virtual machine: no kernel");
 	if (m->words && strlen(m->words) >= MACHINE_WORDS_MAX)
 		return err_set(err, -EINVAL,
@@ -119,6 +119,11 @@ static int check_role(const struct machine *m, struct err *err)
 			       m->type == MACHINE_MICROVM ? 0 : MACHINE_SLOTS_MAX);
 	if (m->role == MACHINE_FRESH)
 		return 0;
+	if (m->role == MACHINE_TEMPLATE && (m->disks_len || m->nics_len))
+		return err_set(err, -EINVAL, "virtual machine: a template with devices of its own");
+	if (m->disks_len && (!m->disks[0].readonly || m->disks[0].device))
+		return err_set(err, -EINVAL,
+			       "virtual machine: the first disk of a clone is no read-only file");
 	if (m->memory_file < 0 || (saved && m->state < 0))
 		return err_set(err, -EINVAL, "virtual machine: no file of its %s",
 			       m->memory_file < 0 ? "memory" : "state");
@@ -169,12 +174,10 @@ static int copy_part(int source, int target, off_t from, off_t to)
 	return 0;
 }
 
-int machine_copy(int memory_file, int *ret)
+int machine_copy_into(int memory_file, int copy)
 {
-	AUTO_CLOSE int copy = -EBADF;
 	off_t from, to = 0;
-	struct stat st;
-	int r = fstat(memory_file, &st) < 0 ? -errno : machine_memory((uint64_t)st.st_size, &copy);
+	int r = 0;
 
 	while (r == 0) {
 		from = lseek(memory_file, to, SEEK_DATA);
@@ -183,6 +186,17 @@ int machine_copy(int memory_file, int *ret)
 		to = from < 0 ? from : lseek(memory_file, from, SEEK_HOLE);
 		r = to < 0 ? -errno : copy_part(memory_file, copy, from, to);
 	}
+	return r;
+}
+
+int machine_copy(int memory_file, int *ret)
+{
+	AUTO_CLOSE int copy = -EBADF;
+	struct stat st;
+	int r = fstat(memory_file, &st) < 0 ? -errno : machine_memory((uint64_t)st.st_size, &copy);
+
+	if (r == 0)
+		r = machine_copy_into(memory_file, copy);
 	if (r == 0)
 		*ret = TAKE_FD(copy);
 	return r;

@@ -27,6 +27,8 @@
 #define MACHINE_NICS_MAX      8u
 #define MACHINE_SLOTS_MAX     16u
 #define MACHINE_QUEUES_MAX    8u /* of one network device */
+/* What a template's first disk seems to have, and a clone's in its place. */
+#define MACHINE_SPARE_BYTES (16ull << 40)
 /* Devices that MACHINE_MICROVM has places for; three are the machine's own. */
 #define MACHINE_MICROVM_DEVICES 24u
 #define MACHINE_WORDS_MAX	2048u /* bytes of a kernel's command line (COMMAND_LINE_SIZE) */
@@ -46,6 +48,13 @@ enum machine_role {
 	MACHINE_CLONE,	  /* goes on where a template was saved; what it writes is its own */
 	MACHINE_COPY,	  /* the same; memory_file is a copy, and files may be plugged */
 };
+
+/*
+ * A template has one disk, of nothing, which its guest's kernel knows: a clone's first disk, a
+ * read-only file, takes its place, or else it stays. What more a clone has than its template, other
+ * disks and network devices, its guest finds when it looks at the PCI buses again
+ * (/sys/bus/pci/rescan). Kernel and image are in a clone's memory: it needs no files of them.
+ */
 
 /* A block device of the guest; vda, vdb ... in the order of the table. */
 struct machine_disk {
@@ -102,10 +111,12 @@ struct machine {
 
 /*
  * Files for memory_file and state of a template: memfds, the caller's. -ENOMEM, -EMFILE.
- * machine_copy(): a copy of a template's memory, without its holes, for MACHINE_COPY.
+ * machine_copy(): a copy of a template's memory, without its holes, for MACHINE_COPY; into a memfd
+ * of the caller's, whose monitor may have been started already but not been greeted.
  */
 int machine_memory(uint64_t bytes, int *ret);
 int machine_copy(int memory_file, int *ret);
+int machine_copy_into(int memory_file, int copy);
 /* After the template's monitor has ended (-EBUSY while it still maps the memory). */
 int machine_seal(int fd);
 

@@ -184,6 +184,21 @@ static void add_files(struct args *a, const struct machine *m)
 	add(a, "vhost-user-fs-%s,chardev=files,tag=" MACHINE_FILES_TAG, bus(m));
 }
 
+/*
+ * The first disk of a template and of its clones. The guest keeps what it has seen of a template's,
+ * its size above all: so it is larger than any file of a clone.
+ */
+static void add_first_disk(struct args *a, const struct machine *m)
+{
+	if (m->role != MACHINE_FRESH && m->disks_len == 0) {
+		add(a, "-blockdev");
+		add(a, "driver=null-co,node-name=disk0,size=%llu,read-zeroes=on,read-only=on",
+		    MACHINE_SPARE_BYTES);
+		add(a, "-device");
+		add(a, "virtio-blk-%s,drive=disk0,werror=report,rerror=report", bus(m));
+	}
+}
+
 static void add_disk(struct args *a, const struct machine *m, unsigned int i)
 {
 	const struct machine_disk *disk = &m->disks[i];
@@ -237,6 +252,9 @@ int qemu_words(const struct machine *m, char **ret)
 		(void)buf_puts(&words, " memhp_default_state=online_movable");
 	if (m->cpus == 1 && m->cpus_max <= 1)
 		(void)buf_puts(&words, " noreplace-smp");
+	/* The agent does before it is saved what its clones need. */
+	if (m->role != MACHINE_FRESH)
+		(void)buf_puts(&words, " caisson_template=1");
 	if (m->words && *m->words)
 		(void)buf_printf(&words, " %s", m->words);
 	if (buf_error(&words))
@@ -289,11 +307,14 @@ int qemu_args(const char *program, const struct machine *m, char ***ret, struct 
 	add_slots(&a, m);
 	add_room(&a, m);
 	add_files(&a, m);
+	add_first_disk(&a, m);
 	for (unsigned int i = 0; i < m->disks_len; i++)
 		add_disk(&a, m, i);
 	for (unsigned int i = 0; i < m->nics_len; i++)
 		add_nic(&a, m, i);
-	add_kernel(&a, m);
+	/* A clone's is in its memory. */
+	if (m->role == MACHINE_FRESH || m->role == MACHINE_TEMPLATE)
+		add_kernel(&a, m);
 	if (a.error) {
 		strv_free(a.list);
 		return err_sys(err, a.error, "QEMU's command line");

@@ -218,9 +218,11 @@ static int make_plan(struct plan *p, int program, const struct machine *m, struc
 	static const char *const libraries[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib64" };
 	static const char *const data[] = { "/etc/ld.so.cache", "/usr/share/qemu",
 					    "/usr/share/seabios" };
-	int r = plan_file(p, QEMU_KERNEL, m->kernel, err);
+	/* A clone has both in its memory. */
+	const bool boots = m->role == MACHINE_FRESH || m->role == MACHINE_TEMPLATE;
+	int r = boots ? plan_file(p, QEMU_KERNEL, m->kernel, err) : 0;
 
-	if (r == 0 && m->initrd >= 0)
+	if (r == 0 && boots && m->initrd >= 0)
 		r = plan_file(p, QEMU_IMAGE, m->initrd, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(libraries); i++)
 		r = plan_libraries(p, libraries[i], err);

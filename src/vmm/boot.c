@@ -221,12 +221,30 @@ static void set_network(struct vm *vm)
 		end_refused(vm, &err);
 }
 
-static void on_reset(void *arg, int error, const void *answer)
+static void on_online(void *arg, int error, const void *answer)
 {
 	if (error)
-		refused(arg, AGENT_RESET, error, answer);
+		refused(arg, AGENT_ONLINE, error, answer);
 	else
 		set_network(arg);
+}
+
+/* A template is saved with one CPU on line. */
+static void on_reset(void *arg, int error, const void *answer)
+{
+	struct vm *vm = arg;
+	const struct agent_online request = { .cpus = vm->head.cpus };
+	const struct channel_call call = {
+		.call = AGENT_ONLINE, .request = &request, .fn = on_online, .arg = vm
+	};
+	struct err err = { 0 };
+
+	if (error)
+		refused(vm, AGENT_RESET, error, answer);
+	else if (vm->head.cpus == 1)
+		set_network(vm);
+	else if (channel_ask(vm->channel, &call, &err) < 0)
+		end_refused(vm, &err);
 }
 
 /* A clone has the template's time, and its random numbers. */

@@ -16,7 +16,9 @@
 #define SEALS	    (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define BYTES_MAX   (sizeof(struct vmm_head) + 2 * AGENT_REQUEST_MAX)
 #define BOOT_MS_MAX 3600000u
-#define FLAGS	    (VMM_RESTORED | VMM_DEBUG_CONSOLE | VMM_LOG_JSON | VMM_LOG_DEBUG | VMM_START_HOOKS)
+#define FLAGS                                                                                \
+	(VMM_RESTORED | VMM_DEBUG_CONSOLE | VMM_LOG_JSON | VMM_LOG_DEBUG | VMM_START_HOOKS | \
+	 VMM_PLUG_FILES)
 
 int description_read_sealed(int fd, const char *what, size_t max, char **ret, size_t *ret_len,
 			    struct err *err)
@@ -70,7 +72,7 @@ static int check_head(const struct vmm_head *h, size_t len, struct err *err)
 			       h->cpus_max, (unsigned long long)h->memory_max);
 	if (h->boot_ms == 0 || h->boot_ms > BOOT_MS_MAX)
 		return err_set(err, -EBADMSG, "description: %u ms to boot", h->boot_ms);
-	if (h->flags & ~FLAGS)
+	if (h->flags & ~FLAGS || (h->flags & (VMM_PLUG_FILES | VMM_RESTORED)) == VMM_PLUG_FILES)
 		return err_set(err, -EBADMSG, "description: flags %#x", h->flags);
 	if (h->network_len > AGENT_REQUEST_MAX || h->create_len > AGENT_REQUEST_MAX ||
 	    len != sizeof(*h) + h->network_len + h->create_len)

@@ -32,6 +32,7 @@ static void show_start(struct buf *b, const struct vm *vm)
 			  "container, by the host's clock.\n# TYPE caisson_vm_start_ns gauge\n");
 	show_time(b, vm, "supervisor", t->entered);
 	show_time(b, vm, "monitor", t->monitor);
+	show_time(b, vm, "restored", t->restored);
 	show_time(b, vm, "agent", t->hello);
 	show_time(b, vm, "created", t->created);
 	show_time(b, vm, "started", t->started);

@@ -18,6 +18,7 @@
 #include "vmm/text.h"
 #include "vmm/vm.h"
 
+#define FILES_SLOT 0
 #define READ_BYTES 4096u
 #define READ_MAX   64u /* reads of one round: who floods us keeps nobody waiting */
 
@@ -37,6 +38,8 @@ struct monitor {
 	struct failure_facts facts;
 	uint64_t kills; /* of the host, before any of ours */
 	bool stopped;	/* by QEMU, after an error of its own: nobody here asks for it */
+	bool resumed;	/* a clone runs: its state has been read */
+	bool plugged;
 };
 
 /* ---- Console and standard error ---- */
@@ -101,8 +104,27 @@ static void on_event(void *arg, const char *name, const json_t *data)
 		m->facts.panicked = true;
 	if (strcmp(name, "STOP") == 0)
 		m->stopped = true;
+	if (strcmp(name, "RESUME") == 0)
+		m->resumed = true;
 	if (strcmp(name, "SHUTDOWN") == 0 && reason)
 		text_printable(m->facts.reason, sizeof(m->facts.reason), reason, strlen(reason));
+}
+
+/* Not before: what is plugged while a state is read is no part of it, and QEMU refuses it. */
+static int plug_files(struct monitor *m, struct err *err)
+{
+	unsigned int asked;
+	int r;
+
+	if (!(m->vm->head.flags & VMM_RESTORED) || !m->resumed || m->plugged)
+		return 0;
+	m->plugged = true;
+	m->vm->times.restored = vm_now_ns();
+	if (!(m->vm->head.flags & VMM_PLUG_FILES))
+		return 0;
+	r = hypervisor_qemu.ask_files(m->qmp, FILES_SLOT, VMM_FD_FILES, &asked, err);
+	(void)close(VMM_FD_FILES);
+	return r;
 }
 
 static void on_qmp(void *arg, int fd, uint32_t events)
@@ -116,6 +138,8 @@ static void on_qmp(void *arg, int fd, uint32_t events)
 		if (!m->vm->times.monitor)
 			m->vm->times.monitor = vm_now_ns();
 	}
+	if (r == 0)
+		r = plug_files(m, &err);
 	if (r == 0 && m->stopped)
 		r = err_set(&err, -EIO, "QEMU has stopped the machine");
 	if (r == 0)

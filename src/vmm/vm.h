@@ -48,9 +48,10 @@ enum vm_phase {
 
 /* CLOCK_MONOTONIC, ns; 0: not yet. */
 struct vm_times {
-	uint64_t entered; /* main() */
-	uint64_t monitor; /* QEMU's first answer */
-	uint64_t hello;	  /* the agent's */
+	uint64_t entered;  /* main() */
+	uint64_t monitor;  /* QEMU's first answer */
+	uint64_t restored; /* a clone runs */
+	uint64_t hello;	   /* the agent's */
 	uint64_t created, started;
 };
 

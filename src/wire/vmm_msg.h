@@ -42,6 +42,7 @@ enum vmm_fd {
 	VMM_FD_AGENT,	/* the agent's channel, connected */
 	VMM_FD_CONSOLE, /* what the guest's kernel says, connected */
 	VMM_FD_WORDS,	/* pipe: standard error of QEMU and virtiofsd */
+	VMM_FD_FILES,	/* with VMM_PLUG_FILES: virtiofsd's socket, connected; else nothing */
 	VMM_FD_HELD,	/* its open file description holds the sandbox's user ids (flock) */
 	VMM_FD_EVENTS,	/* memory.events or memory.oom_control of the host's cgroup; or /dev/null */
 	VMM_FD_LIMIT,	/* memory.max or memory.limit_in_bytes of it; or /dev/null */
@@ -81,11 +82,17 @@ _Static_assert(sizeof(struct vmm_update) == 24, "wire");
 #define VMM_HOST_OVERHEAD (192ull << 20)
 
 enum vmm_flags {
-	VMM_RESTORED = 1u << 0,	     /* a clone of a template: AGENT_RESET goes first */
+	/*
+	 * A clone of a template: AGENT_RESET goes first, then, with more than one CPU,
+	 * AGENT_ONLINE.
+	 */
+	VMM_RESTORED = 1u << 0,
 	VMM_DEBUG_CONSOLE = 1u << 1, /* the configuration allows VMM_DEBUG_SHELL */
 	VMM_LOG_JSON = 1u << 2,	     /* lines of VMM_FD_LOG: base/log.h's JSON form */
 	VMM_START_HOOKS = 1u << 4,   /* START takes as long as the container's hooks do */
 	VMM_LOG_DEBUG = 1u << 3,     /* ... and those of level debug, too */
+	/* Of a clone: VMM_FD_FILES is plugged into slot 0 when it runs. */
+	VMM_PLUG_FILES = 1u << 5,
 };
 
 enum vmm_debug {

@@ -488,6 +488,7 @@ static const struct {
 	{ "unix", cmd_unix },	    { "notify", cmd_notify },  { "tcp", cmd_tcp },
 	{ "getenv", cmd_getenv },   { "await", cmd_await },    { "winsize", cmd_winsize },
 	{ "spin", cmd_spin },	    { "report", report_main }, { "uds", uds_main },
+	{ "draw", draw_main },
 };
 
 int main(int argc, char **argv)

@@ -9,3 +9,6 @@ int report_main(int argc, char **argv);
 
 /* testinit_uds.c: unix sockets by their names. */
 int uds_main(int argc, char **argv);
+
+/* testinit_draw.c: what chance and the clocks of its machine are. */
+int draw_main(int argc, char **argv);

@@ -105,7 +105,7 @@ static void plug(struct vm *vm, struct qmp *qmp)
 	int ns, echo;
 
 	check(hypervisor_qemu.plug_disk(qmp, 0, &disk, &err), &err);
-	(void)vm_ask(vm, "wait /dev/vda");
+	(void)vm_ask(vm, "wait /dev/vdb");
 	disk_ms = now_ms() - began;
 	make_net(&ns, &nic.taps[0], &echo);
 	began = now_ms();

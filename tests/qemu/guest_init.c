@@ -119,6 +119,19 @@ static void do_write(const char *path, const char *text)
 		close(fd);
 }
 
+/* What the machine has that was not there when it was saved. */
+static void do_rescan(void)
+{
+	const int fd = open("/sys/bus/pci/rescan", O_WRONLY);
+
+	if (fd < 0 || write(fd, "1", 1) != 1)
+		say_error("rescan");
+	else
+		say("ok");
+	if (fd >= 0)
+		close(fd);
+}
+
 static void do_net(const char *name)
 {
 	const int sock = socket(AF_INET, SOCK_DGRAM, 0);
@@ -251,6 +264,8 @@ static void obey(char *line)
 		do_ping(atoi(a));
 	else if (!strcmp(word, "wait") && a)
 		do_wait(a, 1);
+	else if (!strcmp(word, "rescan"))
+		do_rescan();
 	else if (!strcmp(word, "gone") && a)
 		do_wait(a, 0);
 	else if (!strcmp(word, "fill") && a)

@@ -149,6 +149,48 @@ static void what_a_clone_writes_no_other_sees(void **unused)
 	vm_done(&two);
 }
 
+/* The first takes the place of the template's, the others are found when somebody looks. */
+static void a_clone_has_devices_that_its_template_had_not(void **unused)
+{
+	struct machine_nic nic = { .taps_len = 1, .mac = { 2, 0, 0, 0, 0, 0xfe } };
+	struct qmp *qmp;
+	int ns, echo;
+	struct vm vm;
+	pid_t pid;
+
+	(void)unused;
+	describe(&vm, MACHINE_CLONE);
+	make_net(&ns, &nic.taps[0], &echo);
+	vm.machine.disks_len = 2;
+	for (int i = 0; i < 2; i++)
+		vm.machine.disks[i] = (struct machine_disk){ .fd = make_disk("ext4", O_RDONLY),
+							     .readonly = true };
+	vm.machine.nics_len = 1;
+	vm.machine.nics[0] = nic;
+	pid = start_echo(echo);
+	vm_start(&vm);
+	qmp = greet(&vm);
+	(void)vm_ask(&vm, "mount ext4 /dev/vda ro");
+	assert_string_equal(vm_ask(&vm, "read /mnt/greeting 17"), "hello from a disk");
+	(void)vm_ask(&vm, "umount");
+	(void)vm_ask(&vm, "gone /dev/vdb");
+	(void)vm_ask(&vm, "rescan");
+	(void)vm_ask(&vm, "wait /dev/vdb");
+	(void)vm_ask(&vm, "mount ext4 /dev/vdb ro");
+	assert_string_equal(vm_ask(&vm, "read /mnt/greeting 17"), "hello from a disk");
+	assert_string_equal(vm_ask(&vm, "net eth0"), "02:00:00:00:00:fe");
+	(void)vm_ask(&vm, "ping 5");
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	for (int i = 0; i < 2; i++)
+		(void)close(vm.machine.disks[i].fd);
+	(void)close(ns);
+	(void)close(echo);
+	(void)close(nic.taps[0]);
+	qmp_free(qmp);
+	vm_done(&vm);
+}
+
 static void a_disk_is_plugged_into_a_clone(void **unused)
 {
 	struct err err = { 0 };
@@ -161,8 +203,8 @@ static void a_disk_is_plugged_into_a_clone(void **unused)
 	disk = (struct machine_disk){ .fd = make_disk("ext4", O_RDONLY), .readonly = true };
 	if (ops->plug_disk(qmp, 0, &disk, &err) < 0)
 		fail_msg("%s", err.msg);
-	(void)vm_ask(&vm, "wait /dev/vda");
-	(void)vm_ask(&vm, "mount ext4 /dev/vda ro");
+	(void)vm_ask(&vm, "wait /dev/vdb");
+	(void)vm_ask(&vm, "mount ext4 /dev/vdb ro");
 	assert_string_equal(vm_ask(&vm, "read /mnt/greeting 17"), "hello from a disk");
 	(void)vm_ask(&vm, "umount");
 	/* The place is taken, and QEMU says so. */
@@ -171,7 +213,7 @@ static void a_disk_is_plugged_into_a_clone(void **unused)
 	assert_int_equal(ops->plug_disk(qmp, SLOTS, &disk, &err), -EREMOTEIO);
 	assert_says(err, "slot4");
 	assert_int_equal(ops->unplug(qmp, 0, &err), 0);
-	(void)vm_ask(&vm, "gone /dev/vda");
+	(void)vm_ask(&vm, "gone /dev/vdb");
 	(void)close(disk.fd);
 	qmp_free(qmp);
 	vm_done(&vm);
@@ -267,6 +309,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_clone_goes_on_where_its_template_was),
 		cmocka_unit_test(what_a_clone_writes_no_other_sees),
+		cmocka_unit_test(a_clone_has_devices_that_its_template_had_not),
 		cmocka_unit_test(a_disk_is_plugged_into_a_clone),
 		cmocka_unit_test(a_network_device_is_plugged_into_a_clone),
 		cmocka_unit_test(files_are_plugged_into_a_copy),

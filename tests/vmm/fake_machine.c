@@ -22,6 +22,9 @@
  *   twice          tells EXITED twice
  *   garbage:CALL   its answer is not one
  *   lie:NAME       the agent is $LYING_AGENT (vm/lies.h)
+ *   no-room        QEMU refuses what is plugged
+ * A clone runs when its state has been asked for. Of a device that is plugged the descriptor that
+ * came before gets the word "plugged".
  */
 #include <errno.h>
 #include <poll.h>
@@ -30,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -193,7 +197,8 @@ static bool misbehave(uint32_t serial, enum agent_call call)
 {
 	const char *rest;
 
-	if (mode_is("silent", call, NULL))
+	/* Its container waits for its files. */
+	if (mode_is("silent", call, NULL) || (str_eq(mode, "no-room") && call == AGENT_CREATE))
 		return true;
 	if (mode_is("refuse", call, NULL)) {
 		refuse(serial, call, -EINVAL, "no such luck");
@@ -404,12 +409,51 @@ static void on_room(void *arg, uint32_t stream)
 	}
 }
 
+static int given = -1; /* by getfd */
+
+/* read(2) of the monitor; a descriptor that comes along is kept. */
+static ssize_t read_monitor(char *bytes, size_t size)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { bytes, size };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	const ssize_t n = recvmsg(MONITOR, &msg, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *head = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+	if (head && head->cmsg_type == SCM_RIGHTS)
+		memcpy(&given, CMSG_DATA(head), sizeof(given));
+	return n;
+}
+
+static void answer_monitor(const char *line, int id)
+{
+	const bool plug = strstr(line, "\"device_add\"");
+
+	if (plug && str_eq(mode, "no-room"))
+		dprintf(MONITOR,
+			"{\"error\": {\"class\": \"GenericError\", \"desc\": \"no room\"}, "
+			"\"id\": %d}\r\n",
+			id);
+	else
+		dprintf(MONITOR, "{\"return\": {}, \"id\": %d}\r\n", id);
+	if (plug && given >= 0)
+		dprintf(given, "plugged");
+	if (strstr(line, "\"migrate-incoming\""))
+		dprintf(MONITOR, "{\"event\": \"RESUME\"}\r\n");
+}
+
 /* Every command is done. */
 static void serve_monitor(void)
 {
 	static char line[4096];
 	static size_t len;
-	const ssize_t n = read(MONITOR, line + len, sizeof(line) - len - 1);
+	const ssize_t n = read_monitor(line + len, sizeof(line) - len - 1);
 	char *end;
 
 	if (n <= 0)
@@ -419,7 +463,8 @@ static void serve_monitor(void)
 	while ((end = strchr(line, '\n'))) {
 		const char *id = strstr(line, "\"id\":");
 
-		dprintf(MONITOR, "{\"return\": {}, \"id\": %d}\r\n", id ? atoi(id + 5) : 0);
+		*end = '\0';
+		answer_monitor(line, id ? atoi(id + 5) : 0);
 		len -= (size_t)(end + 1 - line);
 		memmove(line, end + 1, len + 1);
 	}

@@ -55,7 +55,7 @@ static int describe(const struct harness *h, pid_t machine, pid_t files)
 				 .qemu_pid = machine,
 				 .files_pid = files,
 				 .accel = h->impatient ? MACHINE_KVM : MACHINE_TCG,
-				 .cpus = 1,
+				 .cpus = h->cpus ? h->cpus : 1,
 				 .memory = 256ull << 20,
 				 .memory_max = 256ull << 20,
 				 .cpus_max = 1,
@@ -155,6 +155,8 @@ __attribute__((noreturn)) static void become_supervisor(const struct harness *h,
 	fd[VMM_FD_AGENT] = agent[0];
 	fd[VMM_FD_CONSOLE] = console[0];
 	fd[VMM_FD_WORDS] = words[0];
+	if (h->flags & VMM_PLUG_FILES)
+		fd[VMM_FD_FILES] = h->files;
 	for (int i = 0; i < 3; i++)
 		fd[VMM_FD_STDIO + i] = g->stdio[i];
 	for (int i = 0; i < VMM_FDS; i++)

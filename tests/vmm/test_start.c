@@ -86,6 +86,43 @@ static void a_clone_is_reset_first(void **state)
 	assert_fails(&h, "agent: RESET: no such luck");
 }
 
+static void more_cpus_come_after_the_reset(void **state)
+{
+	struct harness h = { .mode = "refuse:13", .flags = VMM_RESTORED, .cpus = 2 };
+
+	harness_start(&h);
+	assert_fails(&h, "agent: ONLINE: no such luck");
+}
+
+/* What the fake machine gets is the socket itself. */
+static void a_clone_gets_its_files_when_it_runs(void **state)
+{
+	struct harness h = { .script = "exit:7", .flags = VMM_RESTORED | VMM_PLUG_FILES };
+	char text[16];
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	h.files = pair[1];
+	harness_start(&h);
+	(void)close(pair[1]);
+	assert_int_equal(harness_read(pair[0], text, sizeof(text), "plugged"), 7);
+	harness_run(&h, SENTRY_GO_START);
+	assert_int_equal(harness_wait(&h), 7);
+	assert_string_equal(harness_log(&h), "");
+	(void)close(pair[0]);
+	harness_stop(&h);
+}
+
+static void files_that_qemu_refuses_end_the_clone_in_its_words(void **state)
+{
+	struct harness h = { .mode = "no-room",
+			     .files = STDERR_FILENO,
+			     .flags = VMM_RESTORED | VMM_PLUG_FILES };
+
+	harness_start(&h);
+	assert_fails(&h, "QMP device_add: GenericError: no room");
+}
+
 static void an_answer_that_is_none_ends_the_machine(void **state)
 {
 	struct harness h = { .mode = "garbage:1" };
@@ -346,6 +383,9 @@ int main(void)
 		cmocka_unit_test(what_the_agent_refuses_is_told_in_its_words),
 		cmocka_unit_test(a_network_that_is_refused_is_named),
 		cmocka_unit_test(a_clone_is_reset_first),
+		cmocka_unit_test(more_cpus_come_after_the_reset),
+		cmocka_unit_test(a_clone_gets_its_files_when_it_runs),
+		cmocka_unit_test(files_that_qemu_refuses_end_the_clone_in_its_words),
 		cmocka_unit_test(an_answer_that_is_none_ends_the_machine),
 		cmocka_unit_test(a_runtime_that_goes_before_its_word_takes_the_machine_along),
 		cmocka_unit_test(a_start_that_fails_is_told_to_run),

@@ -13,7 +13,7 @@
 #define LAUNCH_INIT                                                                      \
 	{                                                                                \
 		.box = SANDBOX_LAUNCH_INIT, .program = -EBADF, .from = VM_PROGRAMS_INIT, \
-		.files = {                                                               \
+		.template = TEMPLATE_INIT, .files = {                                    \
 			.userns = -EBADF                                                 \
 		}                                                                        \
 	}
@@ -23,6 +23,7 @@ static void launch_done(struct launch_vm *l)
 	auto_close_p(&l->program);
 	vm_programs_done(&l->from);
 	auto_close_p(&l->files.userns);
+	template_done(&l->template);
 	idmap_fds_done(&l->idmaps);
 	sandbox_launch_done(&l->box);
 }
@@ -85,6 +86,39 @@ static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
 	return r < 0 ? r : choose_ids(l, &cr->spec.linux, err);
 }
 
+/* Where there is none the machine boots. */
+static int take_template(struct launch_vm *l, const struct runtime *rt, struct err *err)
+{
+	const struct template_plan plan = launch_plan(l);
+	struct err why = { 0 };
+	int r = -ENOENT;
+
+	if (!l->config.templates)
+		return 0;
+	if (l->config.type == MACHINE_Q35)
+		(void)err_set(&why, r, "a machine of type q35 boots");
+	else
+		r = template_take(rt, &plan, &l->template, &why);
+	if (r == -ENOENT)
+		log_debug("class vm: no clone of a template: %s", why.msg);
+	if (r < 0 && r != -ENOENT)
+		*err = why;
+	return r == -ENOENT ? 0 : r;
+}
+
+struct template_plan launch_plan(const struct launch_vm *l)
+{
+	return (struct template_plan){
+		.accel = l->accel,
+		.cpus = l->size.cpus,
+		.memory = l->size.memory,
+		.qemu = l->from.qemu,
+		.kernel = l->from.kernel,
+		.image = l->from.image,
+		.tsc_khz = l->tsc_khz,
+	};
+}
+
 int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 {
 	AUTO(launch_done) struct launch_vm l = LAUNCH_INIT;
@@ -100,6 +134,9 @@ int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 			    "container has a loopback device alone");
 	l.box.unshare = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (net->path ? 0 : CLONE_NEWNET);
 	l.tsc_khz = hypervisor_tsc_khz();
+	r = take_template(&l, cr->rt, err);
+	if (r < 0)
+		return r;
 	/* The staged child joins it while we move devices there. */
 	cr->netns = l.box.joined.fd[OCI_NS_NETWORK];
 	return sandbox_launch_run(&l.box, stage_vm, &l, ret, err);

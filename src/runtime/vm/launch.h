@@ -19,6 +19,7 @@
 #include "runtime/vm/settings.h"
 #include "runtime/vm/share.h"
 #include "runtime/vm/size.h"
+#include "runtime/vm/template.h"
 
 /* What parent and staged child share; the child has the parent's memory at the clone. */
 struct launch_vm {
@@ -32,6 +33,7 @@ struct launch_vm {
 	struct vm_programs from;
 	struct idmap_fds idmaps;
 	uint64_t tsc_khz;
+	struct template template; /* owned; memory -EBADF: the machine boots */
 	uint64_t begin_ns; /* CLOCK_MONOTONIC */
 };
 
@@ -40,6 +42,9 @@ struct launch_vm {
  * lives and the sentence is that of whoever failed.
  */
 int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err);
+
+/* What its template is known by. */
+struct template_plan launch_plan(const struct launch_vm *l);
 
 /* In the clone. */
 __attribute__((noreturn)) void stage_vm(void *launch);

@@ -324,7 +324,11 @@ static int add_storages(const struct share_options *o, const char *image_type, s
 	};
 	const bool shared = o->mode == SHARE_ROOTFS_SHARED;
 
-	add_storage(share, &files);
+	share->files = o->mode != SHARE_ROOTFS_BLOCK;
+	for (size_t i = 0; i < share->mounts_len; i++)
+		share->files = share->files || share->mounts[i].kind == SHARE_TREE;
+	if (share->files)
+		add_storage(share, &files);
 	if (o->mode == SHARE_ROOTFS_BLOCK)
 		add_storage(share, &image);
 	if (!shared) {

@@ -83,6 +83,7 @@ struct share {
 	/* What the agent mounts before it makes the container. Texts are static or `lower`. */
 	struct agent_storage storages[4];
 	uint32_t storages_len;
+	bool files; /* something of the tree is asked for: virtiofsd has work */
 };
 
 /*

@@ -40,6 +40,8 @@ struct parts {
 	struct share share;
 	struct vm_net *net;
 	pid_t files_pid, qemu_pid;
+	bool restored; /* the machine is a clone */
+	bool plugged;  /* ... that gets its files when it runs */
 	char dir[PATH_MAX]; /* of the share */
 };
 
@@ -89,13 +91,18 @@ static int start_files(const struct launch_vm *l, struct parts *p, struct err *e
 {
 	AUTO_CLOSE int listener = -EBADF;
 	int client = -EBADF;
-	int r = files_socketpair(&listener, &client, err);
+	int r;
 
+	if (!p->share.files)
+		return 0;
+	r = files_socketpair(&listener, &client, err);
 	if (r < 0)
 		return r;
-	p->machine.files = lift(client);
-	if (p->machine.files < 0)
-		return err_sys(err, p->machine.files, "virtiofsd's socket");
+	p->plugged = p->restored;
+	client = lift(client);
+	*(p->plugged ? &p->fd[VMM_FD_FILES] : &p->machine.files) = client;
+	if (client < 0)
+		return err_sys(err, client, "virtiofsd's socket");
 	p->files_pid = stage_clone(CLONE_NEWNS, -EBADF, NULL);
 	if (p->files_pid == 0) {
 		struct files_plan plan = l->files;
@@ -142,6 +149,39 @@ static int join_all(struct parts *p, struct err *err)
 		       : 0;
 }
 
+/*
+ * Nobody else sees what a clone has of its template's memory: who serves files maps a copy of it,
+ * which is made while QEMU starts (copy_memory()).
+ */
+static int describe_clone(const struct launch_vm *l, struct parts *p, struct err *err)
+{
+	const struct template_plan plan = launch_plan(l);
+	struct machine *m = &p->machine, base;
+	int r = 0;
+
+	template_machine(&plan, &base);
+	m->type = base.type;
+	m->slots = base.slots;
+	m->role = p->plugged ? MACHINE_COPY : MACHINE_CLONE;
+	m->memory_file = lift(fcntl(l->template.memory, F_DUPFD_CLOEXEC, 0));
+	m->state = lift(fcntl(l->template.state, F_DUPFD_CLOEXEC, 0));
+	if (p->plugged) {
+		(void)close(m->memory_file);
+		r = machine_memory(m->memory, &m->memory_file);
+		m->memory_file = r < 0 ? r : lift(m->memory_file);
+	}
+	return m->memory_file < 0 || m->state < 0 ? err_set(err, -EMFILE, "a template's files") : 0;
+}
+
+/* Before caisson-vm, who sets the machine going. */
+static int copy_memory(const struct launch_vm *l, const struct parts *p, struct err *err)
+{
+	const int r = p->plugged ? machine_copy_into(l->template.memory, p->machine.memory_file)
+				 : 0;
+
+	return r < 0 ? err_sys(err, r, "copy a template's memory") : 0;
+}
+
 static void describe_machine(const struct launch_vm *l, struct parts *p)
 {
 	struct machine *m = &p->machine;
@@ -175,6 +215,8 @@ static int start_qemu(const struct launch_vm *l, struct parts *p, struct err *er
 	struct err failure = { 0 };
 
 	describe_machine(l, p);
+	if (p->restored && describe_clone(l, p, err) < 0)
+		return err->code;
 	/* Taps and links are descriptors: it has no business with the pod's sockets. */
 	p->qemu_pid = stage_clone(CLONE_NEWNET, -EBADF, NULL);
 	if (p->qemu_pid == 0) {
@@ -203,7 +245,8 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 		.cpus = l->size.cpus,
 		.memory = l->size.memory,
 		.boot_ms = l->config.boot_ms,
-		.flags = (l->config.debug_console ? VMM_DEBUG_CONSOLE : 0u) |
+		.flags = (p->restored ? VMM_RESTORED : 0u) | (p->plugged ? VMM_PLUG_FILES : 0u) |
+			 (l->config.debug_console ? VMM_DEBUG_CONSOLE : 0u) |
 			 (cr->spec.hooks.start_container.len ? VMM_START_HOOKS : 0u) |
 			 (log_is_json() ? VMM_LOG_JSON : 0u) |
 			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),
@@ -227,7 +270,9 @@ static int lay_out(const struct launch_vm *l, const struct parts *p, int *ret_im
 
 	*ret_image = fcntl(l->program, F_DUPFD_CLOEXEC, VMM_FDS);
 	for (int i = 0; i < VMM_FD_STDIO; i++) {
-		lifted[i] = fcntl(i < 3 ? p->null : p->fd[i], F_DUPFD_CLOEXEC, VMM_FDS);
+		const bool nothing = i < 3 || (i == VMM_FD_FILES && !p->plugged);
+
+		lifted[i] = fcntl(nothing ? p->null : p->fd[i], F_DUPFD_CLOEXEC, VMM_FDS);
 		if (lifted[i] < 0)
 			r = -errno;
 	}
@@ -281,10 +326,17 @@ static int start_all(struct launch_vm *l, struct parts *p, struct err *err)
 {
 	int r = join_all(p, err);
 
+	/* The first disk of a clone takes the place of one whose size its kernel has seen. */
+	p->restored = l->template.memory >= 0 &&
+		      (!p->share.disks_len || l->rootfs == SHARE_ROOTFS_BLOCK);
+	if (l->template.memory >= 0 && !p->restored)
+		log_debug("class vm: no clone of a template: a volume is a block device");
 	if (r == 0)
 		r = start_files(l, p, err);
 	if (r == 0)
 		r = start_qemu(l, p, err);
+	if (r == 0)
+		r = copy_memory(l, p, err);
 	if (r < 0)
 		return r;
 	oom_go_last(l->box.oom_score);

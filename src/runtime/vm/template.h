@@ -24,8 +24,8 @@
 #include "runtime/runtime.h"
 #include "wire/template_msg.h"
 
-/* Ports of a template, into which a clone's disks, network devices and files are plugged. */
-#define TEMPLATE_SLOTS	 8u
+/* Ports of a template: a clone's files are plugged. Its disks and network devices are not. */
+#define TEMPLATE_SLOTS	 1u
 #define TEMPLATE_TAKE_MS 1000 /* for the answer of a holder */
 
 /* What decides; descriptors are borrowed. */
@@ -41,7 +41,8 @@ struct template_plan {
 /*
  * A machine as template and clones have it: role FRESH, no descriptors but kernel and image, no
  * disks, no nics. The caller says the role and adds monitor, agent, console, memory_file, state.
- * What a container has by itself is plugged, into slots 0 to TEMPLATE_SLOTS - 1.
+ * Files are plugged into slot 0; what else a container has by itself its machine begins with
+ * (hypervisor/machine.h).
  *
  * With more than one CPU a template is saved while all but the first are off line
  * (AGENT_ONLINE { 1 }), so that its clone's agent is asked, after AGENT_RESET, for

@@ -211,11 +211,28 @@ static void a_clone_is_its_template_but_for_whose_memory_it_is(void **state)
 	has(&m, "id=slot8,chassis=9,slot=9,addr=0x1d.0,multifunction=on");
 	has_not(&m, "incoming");
 	has_not(&m, "balloon");
+	has(&m, "driver=null-co,node-name=disk0,size=17592186044416,read-zeroes=on,read-only=on "
+		"-device virtio-blk-pci,drive=disk0,");
+	has(&m, " caisson_template=1");
+	m.disks_len = 1;
+	m.disks[0] = (struct machine_disk){ .fd = 30, .readonly = true };
+	refused(&m, "a template with devices of its own");
+	m.disks_len = 0;
 	m.role = MACHINE_CLONE;
 	m.state = -EBADF;
 	refused(&m, "no file of its state");
 	m.state = 21;
 	has(&m, "mem-path=/fd/201,share=off -incoming defer");
+	/* Both are in its memory. */
+	m.kernel = m.initrd = -EBADF;
+	has_not(&m, "-kernel");
+	has(&m, "null-co");
+	m.disks_len = 1;
+	has(&m, "node-name=disk0,file=file0,read-only=on -device virtio-blk-pci,drive=disk0,");
+	has_not(&m, "null-co");
+	m.disks[0].readonly = false;
+	refused(&m, "the first disk of a clone is no read-only file");
+	m.disks_len = 0;
 	m.role = MACHINE_COPY;
 	has(&m, "mem-path=/fd/201,share=on -incoming defer");
 	m.files = 22;

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Class vm: containers in clones of a template are machines of their own, and start, serve and end as any other."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from lib.runtime import CLEAN_ENV, refused
+from test_vm_files import ROOTFS, image
+
+pytestmark = [pytest.mark.classes("vm"), pytest.mark.beyond("runc", "crun", reason="have no machines")]
+WAIT_S = 120
+ALLOWED = [ROOTFS, "io.caisson.vm.templates", "io.caisson.vm.cpus", "io.caisson.vm.memory"]
+DRAWN = ("getrandom", "urandom", "at_random", "stack", "map", "sequence")
+
+
+@pytest.fixture(scope="module")
+def clones(request):
+    """The environment of a configuration with templates, one of which is there."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="caisson-clones-", dir="/run"))
+    config = directory / "caisson.json"
+    config.write_text(json.dumps({"vm.templates": "on", "vm.template_dir": str(directory / "templates"),
+                                  "allowed_annotations": ALLOWED}))
+
+    def template(*words):
+        subprocess.run([request.config.runtime_path, "--root", directory / "root", "template", *words], check=True,
+                       env={**CLEAN_ENV, "CAISSON_CONFIG": str(config)}, timeout=WAIT_S, stdout=subprocess.DEVNULL)
+
+    try:
+        template("create")
+        template("create", "--cpus", "2", "--memory", "256M")
+        yield {"CAISSON_CONFIG": str(config)}
+    finally:
+        template("remove", "--all")
+        shutil.rmtree(directory)
+
+
+def starts(runtime, bundle):
+    """{stage: nanoseconds} of a running container."""
+    text = runtime.call("debug", bundle.id, "metrics").stdout
+    return {stage: int(at) for stage, at in re.findall(r'start_ns{until="(\w+)"} (\d+)', text)}
+
+
+def start_clone(runtime, bundle, env):
+    runtime.run_detached(bundle, env=env, timeout_s=WAIT_S)
+    assert "restored" in starts(runtime, bundle), "it booted"
+
+
+def draw(runtime, bundle):
+    before = time.time()
+    drawn = runtime.exec(bundle, ["testinit", "draw"]).json
+    assert before - 1 <= drawn["realtime_ns"] / 1e9 <= time.time() + 1
+    assert 0.05 <= drawn["slept_ns"] / 1e9 < 10, "timers"
+    assert 0 < drawn["monotonic_ns"] <= drawn["boottime_ns"] < 600e9
+    return drawn
+
+
+@pytest.mark.parametrize("mode", ["shared", "overlay", "block"])
+def test_two_clones_are_two_machines(runtime, make_bundle, clones, mode):
+    drawn, boot_ids = [], set()
+    for name in ("one", "two"):
+        bundle = make_bundle(name)
+        bundle.process.capabilities = {kind: ["CAP_NET_RAW", "CAP_NET_BIND_SERVICE"]
+                                       for kind in ("bounding", "effective", "permitted")}
+        if mode == "block":
+            image(bundle, "erofs")
+        else:
+            bundle.annotations[ROOTFS] = mode
+        start_clone(runtime, bundle, clones)
+        drawn.append(draw(runtime, bundle))
+        boot_ids.add(runtime.exec(bundle, ["cat", "/proc/sys/kernel/random/boot_id"]).stdout)
+
+    assert len(boot_ids) == 2
+    for name in DRAWN:
+        assert drawn[0][name] and drawn[0][name] != drawn[1][name], name
+    # One of 28,000 pairs has one port; the sequence numbers above have no such luck.
+    assert all(1023 < d["port"] < 65536 for d in drawn)
+
+
+def test_clone_serves_its_volumes(runtime, bundle, clones, work_dir):
+    volume = work_dir / "volume"
+    volume.mkdir()
+    (volume / "note").write_text("host")
+    bundle.bind(volume, "/volume", "rbind")
+    image(bundle, "erofs")
+    start_clone(runtime, bundle, clones)
+
+    assert runtime.exec(bundle, ["cat", "/volume/note"]).stdout == "host"
+    runtime.exec(bundle, ["testinit", "write", "/volume/made", "guest"])
+    assert (volume / "made").read_text().strip() == "guest"
+    runtime.stop(bundle)
+
+
+def test_clone_has_the_cpus_of_its_template(runtime, bundle, clones):
+    bundle.annotations["io.caisson.vm.cpus"] = "2"
+    bundle.annotations["io.caisson.vm.memory"] = "256M"
+    start_clone(runtime, bundle, clones)
+
+    assert runtime.exec(bundle, ["testinit", "report"]).report["affinity"] == [0, 1]
+
+
+def test_machine_of_another_size_boots(runtime, bundle, clones):
+    bundle.annotations["io.caisson.vm.memory"] = "260M"
+    runtime.run_detached(bundle, env=clones, timeout_s=WAIT_S)
+
+    assert "restored" not in starts(runtime, bundle)
+
+
+def test_annotation_takes_no_template(runtime, bundle, clones):
+    bundle.annotations["io.caisson.vm.templates"] = "off"
+    runtime.run_detached(bundle, env=clones, timeout_s=WAIT_S)
+
+    assert "restored" not in starts(runtime, bundle)
+
+
+def test_annotation_that_is_not_allowed_is_refused(runtime, bundle):
+    bundle.annotations["io.caisson.vm.templates"] = "on"
+
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "allowed_annotations does not list it")
