@@ -19,6 +19,7 @@
 #include "agent/boot.h"
 #include "agent/container.h"
 #include "agent/devices.h"
+#include "agent/warm.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -156,6 +157,8 @@ static int begin_guest(struct agent *a, struct err *err)
 	if (r == 0 && getenv(AGENT_TEMPLATE)) {
 		r = boot_prepare(err);
 		a->prepared = r == 0;
+		if (r == 0)
+			warm_up(a);
 	}
 	if (r < 0)
 		return r;

@@ -22,7 +22,7 @@
 #include "host/netdev.h"
 #include "host/rtnl.h"
 
-#define DEVICES_MAX	64   /* of the machine, its own included */
+#define DEVICES_MAX	64  /* of the machine, its own included */
 #define CARRIER_WAIT_MS 500 /* the host's device may have none */
 #define CARRIER_POLL_MS 1
 

@@ -48,7 +48,12 @@ void agent_tell(struct agent *a, enum agent_event event, const void *body)
 {
 	AUTO_BUF struct buf b = { .max = AGENT_ANSWER_MAX };
 	struct err problem = { 0 };
-	int r = agent_event_encode(event, body, &b, &problem);
+	int r;
+
+	/* Nobody listens yet (warm.c). */
+	if (!a->mux)
+		return;
+	r = agent_event_encode(event, body, &b, &problem);
 
 	if (r == 0)
 		r = mux_tell(a->mux, event, b.data, b.len);

@@ -119,7 +119,8 @@ int draw_main(int argc, char **argv)
 	before = now_ns(CLOCK_MONOTONIC);
 	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	monotonic = now_ns(CLOCK_MONOTONIC);
-	printf("\"slept_ns\":%lld,\"monotonic_ns\":%lld,\"boottime_ns\":%lld,\"realtime_ns\":%lld}\n",
+	printf("\"slept_ns\":%lld,\"monotonic_ns\":%lld,\"boottime_ns\":%lld,\"realtime_ns\":%lld}"
+	       "\n",
 	       (long long)(monotonic - before), (long long)monotonic,
 	       (long long)now_ns(CLOCK_BOOTTIME), (long long)now_ns(CLOCK_REALTIME));
 	return 0;

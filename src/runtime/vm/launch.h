@@ -34,7 +34,7 @@ struct launch_vm {
 	struct idmap_fds idmaps;
 	uint64_t tsc_khz;
 	struct template template; /* owned; memory -EBADF: the machine boots */
-	uint64_t begin_ns; /* CLOCK_MONOTONIC */
+	uint64_t begin_ns;	  /* CLOCK_MONOTONIC */
 };
 
 /*

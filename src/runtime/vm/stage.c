@@ -40,8 +40,8 @@ struct parts {
 	struct share share;
 	struct vm_net *net;
 	pid_t files_pid, qemu_pid;
-	bool restored; /* the machine is a clone */
-	bool plugged;  /* ... that gets its files when it runs */
+	bool restored;	    /* the machine is a clone */
+	bool plugged;	    /* ... that gets its files when it runs */
 	char dir[PATH_MAX]; /* of the share */
 };
 
@@ -176,8 +176,8 @@ static int describe_clone(const struct launch_vm *l, struct parts *p, struct err
 /* Before caisson-vm, who sets the machine going. */
 static int copy_memory(const struct launch_vm *l, const struct parts *p, struct err *err)
 {
-	const int r = p->plugged ? machine_copy_into(l->template.memory, p->machine.memory_file)
-				 : 0;
+	const int r =
+		p->plugged ? machine_copy_into(l->template.memory, p->machine.memory_file) : 0;
 
 	return r < 0 ? err_sys(err, r, "copy a template's memory") : 0;
 }
@@ -327,8 +327,8 @@ static int start_all(struct launch_vm *l, struct parts *p, struct err *err)
 	int r = join_all(p, err);
 
 	/* The first disk of a clone takes the place of one whose size its kernel has seen. */
-	p->restored = l->template.memory >= 0 &&
-		      (!p->share.disks_len || l->rootfs == SHARE_ROOTFS_BLOCK);
+	p->restored =
+		l->template.memory >= 0 && (!p->share.disks_len || l->rootfs == SHARE_ROOTFS_BLOCK);
 	if (l->template.memory >= 0 && !p->restored)
 		log_debug("class vm: no clone of a template: a volume is a block device");
 	if (r == 0)

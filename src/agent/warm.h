@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent/warm.h - what a template does before it is saved.
+ */
+#pragma once
+
+#include "agent/agent.h"
+
+/*
+ * Make, run and delete a container that does nothing: whatever the kernel and the agent do once, at
+ * the first container, is done for all clones. Nothing of it stays. What fails is logged, and the
+ * template is a slower one.
+ */
+void warm_up(struct agent *a);
