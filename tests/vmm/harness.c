@@ -58,7 +58,7 @@ static int describe(const struct harness *h, pid_t machine, pid_t files)
 				 .cpus = h->cpus ? h->cpus : 1,
 				 .memory = 256ull << 20,
 				 .memory_max = 256ull << 20,
-				 .cpus_max = 1,
+				 .cpus_max = h->cpus ? h->cpus : 1,
 				 .boot_ms = h->boot_ms ? h->boot_ms : PATIENCE_MS,
 				 .flags = h->flags,
 				 .begin_ns = 1 };
