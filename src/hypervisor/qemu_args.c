@@ -111,10 +111,14 @@ static void add_type(struct args *a, const struct machine *m)
 		    "memory-backend=memory",
 		    legacy, legacy, legacy, has_pci(m) ? "on" : "off");
 	add(a, "-accel");
+	/*
+	 * QEMU 7.2 translates code while another processor rewrites it, and then runs what was
+	 * half written: a guest's kernel that patches itself panics. One thread for all of them.
+	 */
 	if (m->accel == MACHINE_KVM)
 		add(a, "kvm");
 	else
-		add(a, "tcg,tb-size=%u", QEMU_TRANSLATED_MIB);
+		add(a, "tcg,thread=single,tb-size=%u", QEMU_TRANSLATED_MIB);
 	add(a, "-cpu");
 	/* Emulated, "rep stosb" goes byte by byte, and the kernel prefers it when it counts as
 	 * fast. */

@@ -87,6 +87,30 @@ def test_a_machine_has_the_memory_and_cpus_of_the_limits(runtime, bundle):
     assert 128 << 10 < total < 192 << 10 and cpus == 1
 
 
+PATCHES = r"""
+    mkdir /cg/me /cg/t; echo 0 >/cg/me/cgroup.procs; echo +cpu >/cg/cgroup.subtree_control
+    (while :; do :; done) & (while :; do :; done) &
+    i=0
+    while [ $i -lt ROUNDS ]; do echo "50000 100000" >/cg/t/cpu.max; echo max >/cg/t/cpu.max; i=$((i+1)); done
+    grep -c ^processor /proc/cpuinfo; kill %1 %2; echo patched
+"""
+
+
+def test_two_processors_outlive_patches_of_their_kernel(runtime, bundle, work_dir, scaled):
+    """The first quota and the end of the last one each rewrite code of the guest's kernel that the other processor
+    runs."""
+    config = work_dir / "caisson.json"
+    config.write_text('{"allowed_annotations": ["io.caisson.vm.*"]}')
+    bundle.annotations["io.caisson.vm.cpus"] = "2"
+    bundle.namespace("cgroup")
+    bundle.capabilities("CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE")
+    bundle.mount("/cg", "cgroup", "cgroup", ["rw"])
+
+    out = runtime.run(bundle, ["sh", "-ec", PATCHES.replace("ROUNDS", str(scaled(200, 20)))], timeout_s=300,
+                      env={"CAISSON_CONFIG": str(config)}).stdout
+    assert out.split() == ["2", "patched"]
+
+
 @pytest.mark.parametrize("key,value", [("memory", "lots"), ("cpus", "0"), ("machine", "pc"), ("kernel", "/no/such")])
 def test_a_setting_that_is_none_is_refused_by_its_name(runtime, bundle, work_dir, key, value):
     config = work_dir / "caisson.json"

@@ -62,7 +62,8 @@ def machine_args(options, kernel, accel):
     cpu = options.cpu or ("host" if accel == "kvm" else "max")
     return bus, [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-machine", machine + ",memory-backend=memory", "-accel", accel, "-cpu", cpu, "-smp", str(options.cpus),
+        "-machine", machine + ",memory-backend=memory", "-accel", "kvm" if accel == "kvm" else "tcg,thread=single",
+        "-cpu", cpu, "-smp", str(options.cpus),
         "-m", f"{options.memory}M", "-object", f"memory-backend-memfd,id=memory,size={options.memory}M,share=on",
         "-global", "virtio-mmio.force-legacy=off", "-object", "rng-builtin,id=entropy",
         "-device", f"virtio-rng-{bus},rng=entropy", "-device", f"virtio-serial-{bus},max_ports=4",

@@ -148,7 +148,7 @@ static void an_emulated_machine_keeps_what_its_clocks_need(void **state)
 	(void)state;
 	m.tsc_khz = 2600000;
 	has(&m, "rtc=on,pit=on,pic=on,acpi=on,pcie=off");
-	has(&m, "-accel tcg");
+	has(&m, "-accel tcg,thread=single");
 	has(&m, "-cpu max,-erms,-fsrm");
 	has(&m, "lapic_hz=1000000000 tsc_early_khz=2600000");
 	m.accel = MACHINE_KVM;
