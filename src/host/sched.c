@@ -56,6 +56,36 @@ int ioprio_apply(const struct oci_ioprio *ioprio, struct err *err)
 	return 0;
 }
 
+static int rlimit_refused(const struct oci_rlimit *l, int error, const struct rlimit64 *present,
+			  struct err *err)
+{
+	return err_sys(err, error,
+		       "process.rlimits: set %s to soft %llu, hard %llu (hard limit now %llu)",
+		       l->name, (unsigned long long)l->soft, (unsigned long long)l->hard,
+		       (unsigned long long)present->rlim_max);
+}
+
+int rlimits_check(const struct oci_rlimit *rlimits, size_t len, struct err *err)
+{
+	for (size_t i = 0; i < len; i++) {
+		const struct oci_rlimit *l = &rlimits[i];
+		const __rlimit_resource_t type = (__rlimit_resource_t)l->type;
+		struct rlimit64 present, higher;
+
+		if (prlimit64(0, type, NULL, &present) < 0)
+			return rlimit_refused(l, -errno, &(struct rlimit64){ 0 }, err);
+		if (l->hard <= present.rlim_max)
+			continue;
+		/* Raised and at once taken back, which anybody may; the soft limit never moves. */
+		higher = present;
+		higher.rlim_max = l->hard;
+		if (prlimit64(0, type, &higher, NULL) < 0)
+			return rlimit_refused(l, -errno, &present, err);
+		(void)prlimit64(0, type, &present, NULL);
+	}
+	return 0;
+}
+
 int rlimits_apply(const struct oci_rlimit *rlimits, size_t len, pid_t pid, struct err *err)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -68,11 +98,7 @@ int rlimits_apply(const struct oci_rlimit *rlimits, size_t len, pid_t pid, struc
 			continue;
 		r = -errno;
 		(void)prlimit64(pid, (enum __rlimit_resource)l->type, NULL, &present);
-		return err_sys(err, r,
-			       "process.rlimits: set %s to soft %llu, hard %llu (hard limit now "
-			       "%llu)",
-			       l->name, (unsigned long long)l->soft, (unsigned long long)l->hard,
-			       (unsigned long long)present.rlim_max);
+		return rlimit_refused(l, r, &present, err);
 	}
 	return 0;
 }

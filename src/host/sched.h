@@ -26,6 +26,12 @@ int ioprio_apply(const struct oci_ioprio *ioprio, struct err *err);
  * ones. */
 int rlimits_apply(const struct oci_rlimit *rlimits, size_t len, pid_t pid, struct err *err);
 
+/*
+ * Whether this process might set them: the same error where a hard limit is above its own and it
+ * has no right to raise it. Its limits are as before.
+ */
+int rlimits_check(const struct oci_rlimit *rlimits, size_t len, struct err *err);
+
 /* Pin `pid` (0: the caller) to a cpulist ("0-3,7"); NULL or "" does nothing. */
 int affinity_apply(pid_t pid, const char *cpulist, struct err *err);
 

@@ -105,6 +105,15 @@ static int bind_device(const struct place *p, const struct oci_device *d)
 		       : 0;
 }
 
+/* What an earlier start has bound a device on, in a root file system that takes no nodes. */
+static bool is_empty_place(const struct place *p)
+{
+	struct stat st;
+
+	return fstatat(p->dir_fd, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_mode == S_IFREG && st.st_size == 0;
+}
+
 static int make_node(const struct place *p, const struct oci_device *d)
 {
 	const mode_t mode = d->file_mode.set ? (mode_t)d->file_mode.v & 07777 : MODE_DEFAULT;
@@ -128,7 +137,9 @@ static int make_device(const struct rootfs *rootfs, const struct oci_device *d, 
 	if (r < 0)
 		return err_prefix(err, r, "device %s", d->path);
 	r = rootfs->new_userns && d->type != 'p' ? -EPERM : make_node(&p, d);
-	if (r == -EEXIST)
+	if (r == -EEXIST && d->type != 'p' && is_empty_place(&p))
+		r = bind_device(&p, d);
+	else if (r == -EEXIST)
 		r = accept_existing(&p, d);
 	else if (r == -EPERM && d->type != 'p')
 		r = bind_device(&p, d);

@@ -66,40 +66,17 @@ static uint32_t put_strings(struct buf *b, const struct oci_strs *list, const ch
 	return off;
 }
 
-/*
- * What this process can give. The specification: a capability that cannot be granted is logged, and
- * the container starts without it (config.md, process.capabilities).
- */
-static uint64_t grantable_caps(void)
+static void put_caps(struct init_msg *msg, const struct oci_caps *want)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
+	const struct oci_caps caps = caps_grant(want);
 
-	if (syscall(SYS_capget, &header, data) < 0)
-		return 0;
-	return data[0].permitted | (uint64_t)data[1].permitted << 32;
-}
-
-static void put_caps(struct init_msg *msg, const struct oci_caps *caps)
-{
-	const uint64_t can = grantable_caps();
-	const uint64_t want = caps->bounding | caps->permitted | caps->effective |
-			      caps->inheritable | caps->ambient;
-
-	for (unsigned int cap = 0; cap < 64; cap++) {
-		const char *name = want & ~can & 1ull << cap ? oci_cap_name(cap) : NULL;
-
-		if (name)
-			log_warning("capability %s cannot be granted: the runtime does not have it",
-				    name);
-	}
 	msg->flags |= INIT_CAPS;
 	msg->cap_last = caps_last();
-	msg->cap_bounding = caps->bounding & can;
-	msg->cap_permitted = caps->permitted & can;
-	msg->cap_effective = caps->effective & msg->cap_permitted;
-	msg->cap_inheritable = caps->inheritable & can;
-	msg->cap_ambient = caps->ambient & msg->cap_permitted & msg->cap_inheritable;
+	msg->cap_bounding = caps.bounding;
+	msg->cap_permitted = caps.permitted;
+	msg->cap_effective = caps.effective;
+	msg->cap_inheritable = caps.inheritable;
+	msg->cap_ambient = caps.ambient;
 }
 
 static void put_seccomp(struct buf *b, struct init_msg *msg, const struct seccomp_program *program)
@@ -125,7 +102,7 @@ static bool may_setgroups(void)
 	if (len < 0 || !groups || getgroups(len, groups) != len)
 		return true;
 	return setgroups((size_t)len, groups) == 0 || errno != EPERM ||
-	       !(grantable_caps() & 1ull << CAP_SETGID);
+	       !(caps_own() & 1ull << CAP_SETGID);
 }
 
 int message_build(struct buf *b, const struct message_options *o)

@@ -75,7 +75,7 @@ int bundle_load(struct creation *cr, struct err *err)
 int bundle_add_environment(struct creation *cr, unsigned int listen, struct err *err)
 {
 	struct oci_strs *env = &cr->spec.process.env;
-	const bool notify = notify_host() != NULL;
+	const bool notify = notify_host() && !cr->ops->ready_when_started;
 	size_t len = env->len;
 
 	if (listen == 0 && !notify)

@@ -189,7 +189,7 @@ static int make_directory(struct creation *cr, struct err *err)
 	r = fd_replace_file(c->dir_fd, STORE_CONFIG, cr->config.data, cr->config.len, 0600);
 	if (r < 0)
 		return err_sys(err, r, "copy config.json of container %s", c->id);
-	if (notify_host()) {
+	if (notify_host() && !cr->ops->ready_when_started) {
 		r = notify_make_dir(c->dir_fd, err);
 		if (r == 0)
 			r = bundle_add_notify(cr, err);

@@ -76,6 +76,11 @@ struct isolation_ops {
 	 * (NULL) the host's processes are signalled.
 	 */
 	int (*signal)(struct container *c, int sig, bool all, struct err *err);
+	/*
+	 * Its program reaches no socket of the host: whoever waits for sd_notify(3) is told when it
+	 * runs.
+	 */
+	bool ready_when_started;
 	/* Tasks of the host that a container of this class has besides its own: pids.max is that
 	 * much higher. */
 	unsigned int extra_pids;

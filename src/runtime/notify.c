@@ -142,6 +142,11 @@ static int tell_host(pid_t pid, bool wait, struct err *err)
 	return wait ? barrier(sock, err) : 0;
 }
 
+int notify_started(pid_t pid, bool wait, struct err *err)
+{
+	return tell_host(pid, wait, err);
+}
+
 int notify_serve(int sock, pid_t pid, bool wait, struct err *err)
 {
 	char text[DATAGRAM_MAX];

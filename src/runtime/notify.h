@@ -38,5 +38,11 @@ bool notify_is_ready(const char *text, size_t len);
  */
 int notify_serve(int sock, pid_t pid, bool wait, struct err *err);
 
+/*
+ * For a class whose program has no such socket (isolation.h, ready_when_started): tell the
+ * supervisor that it runs. 0 also where nobody wants to know.
+ */
+int notify_started(pid_t pid, bool wait, struct err *err);
+
 /* Serve until the program is ready or the process of pidfd has ended. */
 int notify_wait(int sock, pid_t pid, int pidfd, struct err *err);

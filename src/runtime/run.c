@@ -13,6 +13,7 @@
 /* Between made and running; on failure everything is undone by the caller. */
 static int begin(struct creation *cr, struct foreground *fg, struct err *err)
 {
+	struct err problem = { 0 };
 	int r;
 
 	log_debug("container %s: process %d is made", cr->c->id, (int)cr->process.pid);
@@ -21,7 +22,7 @@ static int begin(struct creation *cr, struct foreground *fg, struct err *err)
 		if (fg->signals < 0)
 			return fg->signals;
 	}
-	if (notify_host()) {
+	if (notify_host() && !cr->ops->ready_when_started) {
 		fg->notify = notify_bind(cr->c->dir_fd, err);
 		if (fg->notify < 0)
 			return fg->notify;
@@ -37,6 +38,9 @@ static int begin(struct creation *cr, struct foreground *fg, struct err *err)
 	container_unlock(cr->c);
 	if (r == 0)
 		r = start_poststart(cr->c, &cr->spec, err);
+	if (r == 0 && cr->ops->ready_when_started &&
+	    notify_started(cr->process.pid, cr->detached, &problem) < 0)
+		log_warning("%s", problem.msg);
 	return r;
 }
 

@@ -64,7 +64,7 @@ int container_start(struct container *c, struct err *err)
 		r = isolation_ops_get(c->isolation, &ops, err);
 	if (r < 0)
 		return r;
-	if (notify_host()) {
+	if (notify_host() && !ops->ready_when_started) {
 		notify = notify_bind(c->dir_fd, err);
 		if (notify < 0 && notify != -ENOENT)
 			return notify;
@@ -93,5 +93,7 @@ int container_start(struct container *c, struct err *err)
 			log_warning("stop container %s: %s", c->id, problem.msg);
 		return r;
 	}
+	if (ops->ready_when_started)
+		return notify_started(c->pid, true, err);
 	return notify >= 0 ? notify_wait(notify, c->pid, pidfd, err) : 0;
 }

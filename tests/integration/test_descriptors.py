@@ -140,7 +140,6 @@ def manager(work_dir):
     thread.stop()
 
 
-@pytest.mark.classes("ns", "sentry", caveat="vm-sockets")
 @pytest.mark.beyond("crun", reason="never stops waiting")
 def test_ready_of_the_program_reaches_the_service_manager(runtime, bundle, manager):
     process = runtime.start_run(bundle, ["sh", "-c", "testinit notify READY=1; sleep 1000"],
@@ -151,7 +150,6 @@ def test_ready_of_the_program_reaches_the_service_manager(runtime, bundle, manag
     process.wait()
 
 
-@pytest.mark.classes("ns", "sentry", caveat="vm-sockets")
 @pytest.mark.beyond("crun", reason="never stops waiting")
 def test_detached_run_tells_the_service_manager_the_main_pid(runtime, bundle, manager):
     runtime.run_detached(bundle, ["sh", "-c", "testinit notify READY=1; sleep 1000"],
@@ -168,7 +166,6 @@ def test_start_waits_for_nobody_without_a_manager(runtime, bundle):
     assert not [e for e in env if e.startswith("NOTIFY_SOCKET")]
 
 
-@pytest.mark.classes("ns", "sentry", caveat="vm-sockets")
 @pytest.mark.beyond("crun", reason="hands the socket itself on")
 def test_only_known_notifications_pass(runtime, bundle, manager):
     process = runtime.start_run(bundle, ["sh", "-c", "testinit notify EVIL=1; testinit notify READY=1; sleep 1000"],

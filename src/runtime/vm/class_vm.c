@@ -200,6 +200,7 @@ const struct isolation_ops class_vm = {
 	.start = class_vm_start,
 	.exec = class_vm_exec,
 	.signal = class_vm_signal,
+	.ready_when_started = true,
 	.host_limits = class_vm_host_limits,
 	.host_devices = host_devices,
 	.host_devices_len = ARRAY_LEN(host_devices),

@@ -14,7 +14,9 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "host/caps.h"
 #include "host/lsm.h"
+#include "host/sched.h"
 #include "oci/encode.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/vm/describe_mounts.h"
@@ -30,6 +32,7 @@ struct guest_spec {
 	struct oci_kv *annotations;
 	struct oci_id_map *ids; /* of users, then of groups */
 	struct oci_kv *unified;
+	uint32_t *groups;
 	char *cgroup;
 	struct utsname names;
 };
@@ -40,6 +43,7 @@ static void guest_spec_done(struct guest_spec *g)
 	free(g->annotations);
 	free(g->ids);
 	free(g->unified);
+	free(g->groups);
 	free(g->cgroup);
 }
 
@@ -95,8 +99,11 @@ static int refuse_devices(const struct oci_linux *from, struct err *err)
 int describe_vm_check_process(const struct oci_spec *spec, struct err *err)
 {
 	const struct oci_process *p = &spec->process;
-	const int r = lsm_check(p, &spec->linux, err);
+	int r = lsm_check(p, &spec->linux, err);
 
+	/* The machine's kernel would give what the caller has no right to. */
+	if (r == 0)
+		r = rlimits_check(p->rlimits, p->rlimits_len, err);
 	if (r < 0)
 		return r;
 	/* They are for processes of the host's kernel. */
@@ -156,8 +163,22 @@ static int take_resources(const struct oci_resources *from, struct oci_resources
 static void take_process(const struct oci_spec *from, struct oci_process *to)
 {
 	*to = from->process;
+	to->caps = caps_grant(&from->process.caps);
 	to->apparmor_profile = NULL;
 	to->selinux_label = NULL;
+}
+
+/* run.oci.keep_original_groups: those of the caller, not those of config.json. */
+static int keep_groups(struct guest_spec *g, struct err *err)
+{
+	const int len = getgroups(0, NULL);
+
+	g->groups = len < 0 ? NULL : calloc((size_t)len + 1, sizeof(*g->groups));
+	if (!g->groups || getgroups(len, g->groups) != len)
+		return err_sys(err, -ENOMEM, "process.user.additionalGids: the caller's groups");
+	g->spec.process.user.additional_gids = g->groups;
+	g->spec.process.user.additional_gids_len = (size_t)len;
+	return 0;
 }
 
 /*
@@ -253,6 +274,8 @@ static int make_guest(const struct describe_vm *d, struct guest_spec *g, struct 
 	if (str_printf(&g->cgroup, CGROUP_PREFIX "%s", d->id) < 0)
 		return err_sys(err, -ENOMEM, "linux.cgroupsPath");
 	g->spec.linux.cgroups_path = g->cgroup;
+	if (oci_annotation_is_set(from, "run.oci.keep_original_groups") && keep_groups(g, err) < 0)
+		return -ENOMEM;
 	r = describe_guest_mounts(from, d->share, &g->mounts, err);
 	g->spec.mounts = g->mounts.items;
 	g->spec.mounts_len = g->mounts.len;

@@ -47,6 +47,40 @@ static void last_is_what_the_kernel_says(void **state)
 	assert_int_equal(caps_last(), last); /* cached */
 }
 
+static int want_what_is_gone(void *arg)
+{
+	const uint64_t kill = 1 << CAP_KILL, chown = 1 << CAP_CHOWN;
+	const struct oci_caps want = { .set = true,
+				       .bounding = kill | chown,
+				       .permitted = kill | chown,
+				       .effective = kill | chown,
+				       .inheritable = chown,
+				       .ambient = chown };
+	struct oci_caps got = caps_grant(&want);
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { .permitted = (uint32_t)kill,
+						    .effective = (uint32_t)kill } };
+
+	if (got.bounding != want.bounding || got.effective != want.effective ||
+	    got.ambient != want.ambient)
+		return 1;
+	if (capset(&header, data) < 0 || caps_own() != kill)
+		return 2;
+	/* The warning is no part of the test. */
+	(void)close(STDERR_FILENO);
+	got = caps_grant(&want);
+	return got.set && got.bounding == kill && got.permitted == kill && got.effective == kill &&
+			       got.inheritable == 0 && got.ambient == 0
+		       ? 0
+		       : 3;
+}
+
+static void what_the_process_lacks_is_not_granted(void **state)
+{
+	NEED_ROOT();
+	assert_int_equal(in_child(want_what_is_gone, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -54,6 +88,7 @@ int main(void)
 		cmocka_unit_test(numbers_without_a_name_give_null),
 		cmocka_unit_test(names_agree_with_libcap_both_ways),
 		cmocka_unit_test(last_is_what_the_kernel_says),
+		cmocka_unit_test(what_the_process_lacks_is_not_granted),
 	};
 
 	return cmocka_run_group_tests_name("host/caps", tests, NULL, NULL);

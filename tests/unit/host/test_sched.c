@@ -113,6 +113,33 @@ static void a_refused_limit_is_named(void **state)
 	assert_int_equal(in_child(raise_a_limit_without_privilege, NULL), 0);
 }
 
+/* Goal: what would be refused is, and the judge's own limits stay. */
+static int ask_for_a_limit_without_privilege(void *arg)
+{
+	const struct oci_rlimit limits[] = { { RLIMIT_CORE, "RLIMIT_CORE", 0, 0 },
+					     { RLIMIT_NOFILE, "RLIMIT_NOFILE", 100, 200 },
+					     { RLIMIT_NOFILE, "RLIMIT_NOFILE", 100, 300 } };
+	const struct rlimit own = { 150, 200 };
+	struct err err = { 0 };
+	struct rlimit now;
+
+	if (setrlimit(RLIMIT_NOFILE, &own) < 0 || setresuid(1234, 1234, 1234) < 0)
+		return 1;
+	if (rlimits_check(limits, 2, &err) != 0)
+		return 2;
+	if (rlimits_check(limits, 3, &err) != -EPERM || !strstr(err.msg, "RLIMIT_NOFILE") ||
+	    !strstr(err.msg, "300") || !strstr(err.msg, "now 200"))
+		return 3;
+	getrlimit(RLIMIT_NOFILE, &now);
+	return now.rlim_cur == 150 && now.rlim_max == 200 ? 0 : 4;
+}
+
+static void a_limit_that_would_be_refused_is_named(void **state)
+{
+	NEED_ROOT();
+	assert_int_equal(in_child(ask_for_a_limit_without_privilege, NULL), 0);
+}
+
 static void limits_of_another_process_are_set(void **state)
 {
 	const struct oci_rlimit limits[] = { { RLIMIT_NOFILE, "RLIMIT_NOFILE", 10, 20 } };
@@ -269,6 +296,7 @@ int main(void)
 		cmocka_unit_test(lists_become_bits),
 		cmocka_unit_test(a_process_is_pinned_to_the_list),
 		cmocka_unit_test(a_refused_limit_is_named),
+		cmocka_unit_test(a_limit_that_would_be_refused_is_named),
 		cmocka_unit_test(limits_of_another_process_are_set),
 		cmocka_unit_test(scheduling_is_set_or_named),
 		cmocka_unit_test(io_priority_is_set),
