@@ -59,9 +59,20 @@ def pytest_sessionfinish(session, exitstatus):
         shutil.rmtree(session.config.artifacts, ignore_errors=True)
 
 
+def class_name():
+    """By the name of the runtime's program."""
+    return os.path.basename(os.environ.get("CAISSON_RUNTIME") or "caisson-ns").removeprefix("caisson-")
+
+
+@pytest.fixture(scope="session")
+def isolation():
+    """The class that is tested."""
+    return class_name()
+
+
 def pytest_collection_modifyitems(items):
     """Skip what a class cannot do, by its row of CAVEATS.md; CAISSON_ENGINE_ALL=1 runs it all the same."""
-    name = os.path.basename(os.environ.get("CAISSON_RUNTIME", "")).removeprefix("caisson-")
+    name = class_name()
     if name not in ("sentry", "vm") or os.environ.get("CAISSON_ENGINE_ALL") == "1":
         return
     with open(os.path.join(os.path.dirname(__file__), "caveats-%s.txt" % name), encoding="utf-8") as f:

@@ -165,11 +165,10 @@ def test_exec_status_output_and_user(containerd):
 def test_exec_killed_alone(containerd):
     name = containerd.start("/bin/sleep", "1000")
     containerd.ctr("tasks", "exec", "--detach", "--exec-id", "e1", name, "/bin/sleep", "2000")
-    pid = command.eventually(lambda: [p for p, line in census.processes().items()
-                                      if line == "/bin/sleep 2000"], what="the process")[0]
-    assert census.cgroup_of("pids", pid) == census.cgroup_of("pids", containerd.task(name)[0])
+    running = lambda: "sleep\0002000" in inside(containerd, name, *sh("cat /proc/[0-9]*/cmdline"))
+    command.eventually(running, what="the process")
     containerd.ctr("tasks", "kill", "--exec-id", "e1", "--signal", "KILL", name)
-    command.eventually(lambda: pid not in census.processes(), what="end of the exec process")
+    command.eventually(lambda: not running(), what="end of the exec process")
     assert containerd.task(name)[1] == "RUNNING"
 
 
@@ -196,10 +195,19 @@ def test_run_on_a_terminal(containerd):
         assert term.wait() == 13
 
 
+def inside(containerd, name, *argv):
+    """What a command of an exec prints."""
+    inside.count += 1
+    return containerd.ctr("tasks", "exec", "--exec-id", "look%d" % inside.count, name, *argv).out
+
+
+inside.count = 0
+
+
 def test_kill_signals_and_wait(containerd):
     name = containerd.start("/bin/probe", "polite")
-    command.eventually(lambda: census.catches(containerd.task(name)[0], signal.SIGTERM),
-                       what="the handler of SIGTERM")
+    command.eventually(lambda: int(command.fields(inside(containerd, name, "/bin/cat", "/proc/1/status"))["SigCgt"], 16)
+                       >> (signal.SIGTERM - 1) & 1, what="the handler of SIGTERM")
     containerd.ctr("tasks", "kill", "--signal", "SIGTERM", name)
     command.eventually(lambda: containerd.task(name)[1] == "STOPPED", what="STOPPED")
     assert containerd.ctr("tasks", "delete", name, rc=None).rc in (0, 42)
@@ -208,11 +216,13 @@ def test_kill_signals_and_wait(containerd):
 
 def test_kill_all(containerd):
     name = containerd.start(*sh("sleep 2001 & sleep 2002 & wait"))
-    command.eventually(lambda: sum("sleep 200" in line for line in census.processes().values()
-                                   if line.startswith("sleep")) == 2, what="both children")
+    pid = containerd.task(name)[0]
+    command.eventually(lambda: inside(containerd, name, *sh("cat /proc/[0-9]*/cmdline")).count("sleep\0200") == 2,
+                       what="both children")
     containerd.ctr("tasks", "kill", "--all", "--signal", "KILL", name)
     command.eventually(lambda: containerd.task(name)[1] == "STOPPED", what="STOPPED")
     assert not [line for line in census.processes().values() if line.startswith("sleep 200")]
+    assert pid not in census.processes() or census.processes()[pid] == "[Z]"
 
 
 def test_pause_and_resume(containerd):

@@ -41,11 +41,16 @@ def pytest_report_header(config):
             f"class {ISOLATION}, stub profile {PROFILE or 'default'}, cgroup layout {cgroups.layout()}, soak {SOAK}")
 
 
+def caveat_of(classes):
+    """The row of CAVEATS.md that a mark names for this class, or None."""
+    return classes.kwargs.get(f"{ISOLATION}_caveat", classes.kwargs.get("caveat"))
+
+
 def is_elsewhere(item):
     """The test belongs to another run: other classes, another layout of the lane, or make soak."""
     classes = item.get_closest_marker("classes")
     layouts = item.get_closest_marker("layouts")
-    return (classes and ISOLATION not in classes.args and "caveat" not in classes.kwargs
+    return (classes and ISOLATION not in classes.args and not caveat_of(classes)
             or layouts and cgroups.layout() not in layouts.args
             or layouts and layouts.kwargs.get("controllers") == (not cgroups.has_controller("memory"))
             or item.get_closest_marker("soak") and not SOAK)
@@ -55,7 +60,10 @@ def skip_reason(item, kind):
     """What is missing here and in which row of CAVEATS.md it stands, or None."""
     classes = item.get_closest_marker("classes")
     if classes and ISOLATION not in classes.args:
-        row = classes.kwargs.get(f"{ISOLATION}_caveat", classes.kwargs["caveat"])
+        row = caveat_of(classes)
+        other = {"sentry": "vm", "vm": "sentry"}.get(ISOLATION)
+        if row.startswith(f"{other}-"):
+            raise pytest.UsageError(f"{item.nodeid}: {row} is no row of class {ISOLATION}: {ISOLATION}_caveat=")
         return f"class {ISOLATION}: CAVEATS.md#{row}"
     for marker in item.iter_markers("beyond"):
         if kind in marker.args and cgroups.layout() in marker.kwargs.get("layouts", cgroups.LAYOUTS):

@@ -115,7 +115,6 @@ def test_malformed_volume_is_refused(do, value):
     assert result.returncode == 1 and result.stderr
 
 
-@pytest.mark.classes("ns", "sentry", caveat="vm-do-network")
 def test_there_is_no_network_by_default(do):
     links = do(["ls", "/sys/class/net"]).stdout.split()
     assert links in ([], ["lo"])

@@ -10,7 +10,6 @@ from lib.runtime import refused
 
 pytestmark = [pytest.mark.classes("ns", "sentry", "vm"), pytest.mark.beyond("runc", reason="annotations of crun and our own")]
 WORDING = pytest.mark.beyond("crun", reason="our wording: the field and what is wrong with it")
-NOT_VM = pytest.mark.classes("ns", "sentry", caveat="vm-own-limits")
 
 
 # ------------------------------------------------------------------------------------ io.caisson.isolation
@@ -53,7 +52,7 @@ def test_hook_output_that_cannot_be_opened_is_an_error_that_names_the_annotation
     refused(runtime, runtime.create(bundle, check=False), "annotation run.oci.hooks.stdout: open /nowhere/file")
 
 
-@pytest.mark.parametrize("value,kept", [pytest.param("1", True, marks=NOT_VM), ("0", False), (None, False)])
+@pytest.mark.parametrize("value,kept", [("1", True), ("0", False), (None, False)])
 def test_original_groups_are_kept_where_the_annotation_says_so(runtime, bundle, value, kept):
     if value is not None:
         bundle.annotations["run.oci.keep_original_groups"] = value

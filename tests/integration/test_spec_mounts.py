@@ -240,7 +240,7 @@ def test_opposite_clears_a_flag_that_the_source_of_a_bind_has(runtime, bundle, w
     assert word not in seen.mount(report, "/cleared").options
 
 
-@pytest.mark.classes("ns", caveat="sentry-devices")
+@pytest.mark.classes("ns", caveat="sentry-devices", vm_caveat="vm-files")
 def test_flags_do_what_they_say(runtime, bundle):
     for name, option in (("ro", "ro"), ("noexec", "noexec"), ("nodev", "nodev")):
         bundle.bind(bundle.rootfs / "bin", f"/{name}", option)
@@ -417,7 +417,7 @@ def test_private_mount_of_a_shared_source_does_not(runtime, bundle, shared_sourc
 
 
 @pytest.mark.parametrize("propagation,arrives", [
-    pytest.param("shared", True, marks=pytest.mark.classes("ns", caveat="sentry-propagation")),
+    pytest.param("shared", True, marks=pytest.mark.classes("ns", caveat="sentry-propagation", vm_caveat="vm-propagation")),
     (None, False)])
 def test_mount_in_the_container_reaches_the_host_only_from_a_shared_root(runtime, bundle, shared_source,
                                                                         propagation, arrives):

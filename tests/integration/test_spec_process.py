@@ -11,7 +11,6 @@ from lib.runtime import refused
 
 pytestmark = pytest.mark.classes("ns", "sentry", "vm")
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
-ONE_CPU = pytest.mark.classes("ns", "sentry", caveat="vm-cpus")
 NEWER = pytest.mark.beyond("runc", reason="not in 1.1")
 SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
 
@@ -161,7 +160,7 @@ def test_ambient_set_survives_the_exec_of_an_ordinary_user(runtime, bundle):
 
 
 @pytest.mark.beyond("runc", reason="1.1 fails with EPERM")
-@pytest.mark.classes("ns", caveat="sentry-host-view", vm_caveat="vm-own-limits")
+@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
 def test_capability_that_the_runtime_lacks_is_left_out_with_a_warning(runtime, bundle):
     missing = "CAP_SYS_RESOURCE"
     assert missing not in own_capabilities()
@@ -283,7 +282,7 @@ def test_a_low_limit_of_descriptors_leaves_the_gate_one(runtime, bundle):
 
 
 @WORDING
-@pytest.mark.classes("ns", caveat="sentry-host-view", vm_caveat="vm-own-limits")
+@pytest.mark.classes("ns", "vm", caveat="sentry-host-view")
 def test_raising_a_hard_limit_without_privilege_is_an_error_that_names_it(runtime, bundle):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     bundle.process.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 10, "hard": hard + 1}]
@@ -444,11 +443,17 @@ def test_malformed_io_priority_is_refused(runtime, bundle, value, text):
 # --------------------------------------------------------------------------------------- execCPUAffinity
 
 
+def two_processors(runtime, bundle):
+    """A machine has one, unless there is a limit of more."""
+    if runtime.isolation == "vm":
+        bundle.linux.resources.cpu.quota, bundle.linux.resources.cpu.period = 200000, 100000
+
+
 @NEWER
-@ONE_CPU
 @pytest.mark.parametrize("affinity,wanted", [({"final": "1"}, [1]), ({"final": "0-1"}, [0, 1]),
                                              ({"initial": "1"}, [1]), ({"initial": "0", "final": "1"}, [1])])
 def test_exec_runs_on_the_processors_of_the_config_and_the_container_on_all(runtime, bundle, affinity, wanted):
+    two_processors(runtime, bundle)
     bundle.process["execCPUAffinity"] = affinity
     bundle.process.args = ["sh", "-c", "report; sleep 100"]
     runtime.run(bundle, None, "-d")
@@ -459,8 +464,8 @@ def test_exec_runs_on_the_processors_of_the_config_and_the_container_on_all(runt
 
 
 @NEWER
-@ONE_CPU
 def test_affinity_of_a_process_file_goes_before_the_configs(runtime, bundle):
+    two_processors(runtime, bundle)
     bundle.process["execCPUAffinity"] = {"final": "0"}
     runtime.run_detached(bundle)
     process = {**bundle.config["process"], "args": ["report"], "execCPUAffinity": {"final": "1"}}

@@ -230,6 +230,17 @@ def test_there_is_no_console_without_a_terminal(runtime, bundle):
     assert runtime.run(bundle, ["sh", "-c", "test -e /dev/console"], check=False).returncode == 1
 
 
+@pytest.mark.classes("ns", "vm", caveat="sentry-nodes")
+def test_devices_below_a_dev_of_the_image_are_there_at_every_start(runtime, bundle):
+    """Without a mount at /dev the devices are nodes of the root file system, or bound there where it takes none."""
+    bundle.node.mounts = [m for m in bundle.config["mounts"] if not m["destination"].startswith("/dev")]
+
+    for _ in range(2):
+        out = runtime.run(bundle, ["testinit", "stat", "/dev/null", "/dev/zero", "/dev/urandom"]).stdout
+        assert [word for line in out.splitlines() for word in line.split() if word.startswith("rdev=")] == [
+            "rdev=1:3", "rdev=1:5", "rdev=1:9"]
+
+
 @pytest.mark.classes("ns", "sentry", caveat="vm-devices")
 def test_devices_of_the_config_are_made_as_it_says(runtime, bundle):
     bundle.linux.devices = [

@@ -112,7 +112,7 @@ int main(void)
 	if (!vm_possible())
 		return 77;
 	if (access(VM_BUILD "/guest/image", R_OK) < 0) {
-		print_message("skipped: no image (make guest)\n");
+		print_message("skipped: no image (make guest): CAVEATS.md#vm-guest\n");
 		return 77;
 	}
 	return cmocka_run_group_tests_name("qemu/agent_clone", tests, make_template, NULL);

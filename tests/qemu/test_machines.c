@@ -90,8 +90,10 @@ static void a_guest_reads_an_erofs_image(void **state)
 	struct vm vm;
 
 	(void)state;
-	if (access("/usr/bin/mkfs.erofs", X_OK) < 0)
+	if (access("/usr/bin/mkfs.erofs", X_OK) < 0) {
+		print_message("needs mkfs.erofs: CAVEATS.md#vm-images\n");
 		skip();
+	}
 	vm_init(&vm);
 	vm.machine.disks[0].fd = make_disk("erofs", O_RDONLY);
 	vm.machine.disks[0].readonly = true;
@@ -174,8 +176,10 @@ static void a_guest_shares_files(enum machine_type type)
 static void files_are_those_of_virtiofsd(void **state)
 {
 	(void)state;
-	if (!has_virtiofsd())
+	if (!has_virtiofsd()) {
+		print_message("needs virtiofsd: CAVEATS.md#vm-guest\n");
 		skip();
+	}
 	a_guest_shares_files(MACHINE_MICROVM);
 	a_guest_shares_files(MACHINE_MICROVM_PCI);
 }

@@ -256,8 +256,10 @@ static void files_are_plugged_into_a_copy(void **unused)
 	int files;
 
 	(void)unused;
-	if (!has_virtiofsd())
+	if (!has_virtiofsd()) {
+		print_message("needs virtiofsd: CAVEATS.md#vm-guest\n");
 		skip();
+	}
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(file, sizeof(file), "%s/note", dir);
 	qmp = start_clone(&vm, MACHINE_COPY);

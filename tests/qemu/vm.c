@@ -34,13 +34,14 @@ bool vm_possible(void)
 	const int program = qemu_find(NULL, &err);
 
 	if (program < 0) {
-		print_message("skipped: %s\n", err.msg);
+		print_message("skipped: %s: CAVEATS.md#vm-guest\n", err.msg);
 		return false;
 	}
 	(void)close(program);
 	if (access(kernel_path(), R_OK) == 0 && geteuid() == 0)
 		return true;
-	print_message("skipped: no %s (make guest), or not root\n", kernel_path());
+	print_message("skipped: no %s (make guest), or not root: CAVEATS.md#vm-guest\n",
+		      kernel_path());
 	return false;
 }
 

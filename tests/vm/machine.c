@@ -32,7 +32,8 @@ bool guest_is_possible(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
 		if (access(needed[i], R_OK) < 0) {
-			print_message("%s is not there (make guest)\n", needed[i]);
+			print_message("%s is not there (make guest): CAVEATS.md#vm-guest\n",
+				      needed[i]);
 			return false;
 		}
 	}

@@ -21,8 +21,10 @@ static void the_rate_is_that_of_the_counter(void **state)
 	uint64_t ticks, inner;
 
 	(void)state;
-	if (!khz)
+	if (!khz) {
+		print_message("no constant rate: CAVEATS.md#unit-tsc\n");
 		skip();
+	}
 	inner = now_ns();
 	while (now_ns() - outer < 50000000)
 		;
@@ -37,8 +39,10 @@ static void the_rate_is_always_the_same(void **state)
 	const uint64_t first = hypervisor_tsc_khz();
 
 	(void)state;
-	if (!first)
+	if (!first) {
+		print_message("no constant rate: CAVEATS.md#unit-tsc\n");
 		skip();
+	}
 	for (int i = 0; i < 3; i++) {
 		const uint64_t again = hypervisor_tsc_khz();
 
