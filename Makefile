@@ -47,7 +47,7 @@ itest: all ## life cycle suite of one class: make itest CLASS=ns [ARGS="-k creat
 engines: all ## real engines: Podman, containerd, Docker
 	@tests/run-engines $(ARGS)
 
-asan: all ## unit tests, system call programs and life cycle tests with AddressSanitizer and UBSan (own build directory)
+asan: all ## unit tests, system call programs, life cycle of classes ns and vm with AddressSanitizer and UBSan (own build directories)
 	@scripts/run-sanitized address,undefined
 
 tsan: ## unit tests and system call programs with ThreadSanitizer

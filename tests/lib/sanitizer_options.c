@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/lib/sanitizer_options.c - part of `caisson` in sanitizer builds only: tests run it with an
- * environment of their own, so that its options cannot come from there. A report goes to a file
- * (standard error may be the container's) and ends the process with status 99, which is nobody
- * else's.
+ * tests/lib/sanitizer_options.c - part of `caisson` and `caisson-vm` in sanitizer builds only: they
+ * run with an environment of their own, so that their options cannot come from there. A report goes
+ * to a file (standard error may be the container's) and ends the process with status 99, which is
+ * nobody else's.
  */
 #define COMMON "exitcode=99:log_path=" REPORTS "/report:handle_abort=0:"
 
