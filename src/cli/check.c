@@ -16,6 +16,7 @@
 #include "hypervisor/probe.h"
 #include "hypervisor/qemu.h"
 #include "runtime/vm/files.h"
+#include "runtime/vm/template.h"
 
 /* Whom the probe's monitor runs as, for root: anybody without rights. */
 #define PROBE_USER 65534
@@ -163,7 +164,19 @@ static json_t *kvm_item(const char *dir, int qemu)
 			  "and /dev/kvm readable and writable for its group");
 }
 
-static json_t *vm_class(bool namespaces_work)
+/* Nobody's need. */
+static json_t *templates_item(const struct runtime *rt)
+{
+	char dir[PATH_MAX], text[PATH_MAX + 64];
+
+	if (!str_eq(rt->vm.templates, "on") || template_dir(rt, dir, NULL) < 0)
+		return check_item("templates", true, false,
+				  "off (vm.templates): a start boots its machine", NULL);
+	(void)snprintf(text, sizeof(text), "on: a start takes one of %s, if it is there", dir);
+	return check_item("templates", true, false, text, NULL);
+}
+
+static json_t *vm_class(const struct runtime *rt, bool namespaces_work)
 {
 	json_t *checks = json_array();
 	struct files_program files = { .path = "" };
@@ -188,10 +201,12 @@ static json_t *vm_class(bool namespaces_work)
 	works &= add_found(checks, "virtiofsd", r, files.path, &err,
 			   "install virtiofsd (Debian 12: qemu-system-common)");
 	(void)json_array_append_new(checks, kvm_item(dir, qemu));
+	if (rt)
+		(void)json_array_append_new(checks, templates_item(rt));
 	return json_pack("{s:b, s:o}", "works", works, "checks", checks);
 }
 
-json_t *check_document(bool *ret_ns_works)
+json_t *check_document(const struct runtime *rt, bool *ret_ns_works)
 {
 	bool works;
 	AUTO_JSON json_t *checks = run_probes(&works);
@@ -201,7 +216,7 @@ json_t *check_document(bool *ret_ns_works)
 	if (ret_ns_works)
 		*ret_ns_works = works;
 	return json_pack("{s:{s:{s:b, s:O}, s:o, s:o}}", "classes", "ns", "works", works, "checks",
-			 checks, "sentry", sentry_class(works), "vm", vm_class(works));
+			 checks, "sentry", sentry_class(works), "vm", vm_class(rt, works));
 }
 
 static void print_class(const char *name, json_t *class, struct buf *out)
@@ -228,7 +243,8 @@ static int run_check(struct cli *cli, const void *options, const struct option_a
 {
 	const struct check_options *o = options;
 	AUTO_BUF struct buf out = { 0 };
-	bool works = false;
+	struct err ignored = { 0 };
+	bool works = false, configured;
 	AUTO_JSON json_t *root = NULL;
 	const char *name;
 	json_t *class;
@@ -238,7 +254,9 @@ static int run_check(struct cli *cli, const void *options, const struct option_a
 		buf_printf(&out, "%s", seccomp_lists);
 		return out_flush(&out, err);
 	}
-	root = check_document(&works);
+	/* A configuration that is wrong is no fault of the host. */
+	configured = globals_setup_runtime(cli, &ignored) == 0;
+	root = check_document(configured ? &cli->runtime : NULL, &works);
 	if (!root)
 		return err_sys(err, -ENOMEM, "check");
 	if (o->json) {

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "base/json.h"
+#include "runtime/runtime.h"
 
 #define CHECK_TEXT_MAX 400
 
@@ -37,9 +38,10 @@ extern const struct check_probe check_probes[];
 
 /*
  * {"classes": {"ns": {"works": ..., "checks": [...]}, "sentry": ..., "vm": ...}}; a new reference,
- * NULL when out of memory. *ret_ns_works may be NULL.
+ * NULL when out of memory. `rt` has the settings, or is NULL where nobody has read them;
+ * *ret_ns_works may be NULL.
  */
-json_t *check_document(bool *ret_ns_works);
+json_t *check_document(const struct runtime *rt, bool *ret_ns_works);
 
 const char *check_result_name(enum check_result result);
 

@@ -259,7 +259,7 @@ static int add_host(struct collect *c, struct err *err)
 
 static int add_facts(struct collect *c, struct err *err)
 {
-	AUTO_JSON json_t *check = check_document(NULL);
+	AUTO_JSON json_t *check = check_document(&c->cli->runtime, NULL);
 	AUTO_JSON json_t *config = config_document(&c->cli->config);
 	AUTO_JSON json_t *view = container_view(c->container, "");
 	AUTO_BUF struct buf version = { 0 };

@@ -13,6 +13,7 @@
 #include "vm/host.h"
 
 static int memory = -EBADF, state = -EBADF;
+static unsigned int cpus = 1;
 
 static void describe(struct vm *vm, enum machine_role role)
 {
@@ -22,6 +23,7 @@ static void describe(struct vm *vm, enum machine_role role)
 	assert_true(vm->machine.initrd > 2);
 	vm->machine.type = MACHINE_MICROVM_PCI;
 	vm->machine.slots = 4;
+	vm->machine.cpus = cpus;
 	vm->machine.role = role;
 	vm->machine.memory_file = memory;
 	vm->machine.state = state;
@@ -49,21 +51,23 @@ static void open_host(struct host *host, struct vm *vm)
 	vm->agent = -EBADF;
 }
 
-static int make_template(void **unused)
+static void make(void)
 {
+	const struct agent_online one = { .cpus = 1 };
 	const int64_t begin = clock_ms();
 	struct err err = { 0 };
 	struct host host;
 	struct qmp *qmp;
 	struct vm vm;
 
-	(void)unused;
 	assert_int_equal(machine_memory(256ull << 20, &memory), 0);
 	assert_int_equal(machine_memory(0, &state), 0);
 	describe(&vm, MACHINE_TEMPLATE);
 	vm_start(&vm);
 	open_host(&host, &vm);
 	print_message("HELLO after %lld ms\n", (long long)(clock_ms() - begin));
+	if (cpus > 1)
+		host_must(&host, AGENT_ONLINE, &one, NULL);
 	qmp = greet(&vm);
 	if (hypervisor_qemu.save(qmp, state, VM_PATIENCE_MS, &err) < 0)
 		fail_msg("%s", err.msg);
@@ -72,6 +76,12 @@ static int make_template(void **unused)
 	vm_done(&vm);
 	assert_int_equal(machine_seal(memory), 0);
 	assert_int_equal(machine_seal(state), 0);
+}
+
+static int make_template(void **unused)
+{
+	(void)unused;
+	make();
 	return 0;
 }
 
@@ -103,10 +113,42 @@ static void an_agent_that_was_saved_answers_a_new_host(void **unused)
 	}
 }
 
+/* All but one were taken off line before the machine was saved, or nobody would start them again.
+ */
+static void cpus_that_were_off_line_come_back_in_a_clone(void **unused)
+{
+	const struct agent_online one = { .cpus = 1 };
+	struct agent_online all;
+
+	(void)unused;
+	(void)close(memory);
+	(void)close(state);
+	cpus = 3;
+	all.cpus = cpus;
+	make();
+	for (int i = 0; i < 2; i++) {
+		struct host host;
+		struct qmp *qmp;
+		struct vm vm;
+
+		describe(&vm, MACHINE_CLONE);
+		vm_start(&vm);
+		qmp = greet(&vm);
+		open_host(&host, &vm);
+		host_must(&host, AGENT_ONLINE, &all, NULL);
+		host_must(&host, AGENT_ONLINE, &one, NULL);
+		host_must(&host, AGENT_ONLINE, &all, NULL);
+		host_close(&host);
+		qmp_free(qmp);
+		vm_done(&vm);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_agent_that_was_saved_answers_a_new_host),
+		cmocka_unit_test(cpus_that_were_off_line_come_back_in_a_clone),
 	};
 
 	if (!vm_possible())
