@@ -67,6 +67,7 @@ coverage: all ## line coverage per room
 
 bench: all ## speed against Debian's runc and crun, ratios in one run
 	@tests/bench/run
+	@tests/bench/many.py
 
 install: all ## install below DESTDIR and the configured prefix
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --strip

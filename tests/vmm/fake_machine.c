@@ -20,6 +20,7 @@
  *   late-end       tells EXITED before the END of the output
  *   stranger       tells the end of a process that nobody made
  *   twice          tells EXITED twice
+ *   no-memory, stubborn   its memory does not grow, or not as asked; nothing is given back
  *   garbage:CALL   its answer is not one
  *   lie:NAME       the agent is $LYING_AGENT (vm/lies.h)
  *   no-room        QEMU refuses what is plugged
@@ -431,10 +432,51 @@ static ssize_t read_monitor(char *bytes, size_t size)
 	return n;
 }
 
+/* The memory and the CPUs of a machine that may grow; whether that was the question. */
+static bool answer_size(const char *line, int id)
+{
+	static unsigned long long requested, size;
+	static int cpus = 1;
+	const char *value = strstr(line, "\"value\":");
+
+	if (strstr(line, "\"qom-set\"") && value && str_eq(mode, "no-memory")) {
+		dprintf(MONITOR,
+			"{\"error\": {\"class\": \"GenericError\", \"desc\": \"no memory\"}, "
+			"\"id\": %d}\r\n",
+			id);
+	} else if (strstr(line, "\"qom-set\"") && value) {
+		requested = strtoull(value + 8, NULL, 10);
+		/* Who is stubborn takes a part, and gives nothing back. */
+		if (!str_eq(mode, "stubborn"))
+			size = requested;
+		else if (size == 0)
+			size = requested / 2;
+		dprintf(WORDS, "asked for %llu\n", requested >> 20);
+		dprintf(MONITOR, "{\"return\": {}, \"id\": %d}\r\n", id);
+	} else if (strstr(line, "\"qom-get\"")) {
+		dprintf(MONITOR, "{\"return\": %llu, \"id\": %d}\r\n", size, id);
+	} else if (strstr(line, "\"query-hotpluggable-cpus\"")) {
+		dprintf(MONITOR, "{\"return\": [");
+		for (int i = 3; i >= 0; i--)
+			dprintf(MONITOR, "{\"type\": \"cpu\", \"props\": {\"core-id\": %d}%s}%s", i,
+				i < cpus ? ", \"qom-path\": \"/x\"" : "", i ? "," : "");
+		dprintf(MONITOR, "], \"id\": %d}\r\n", id);
+	} else if (strstr(line, "\"core-id\"")) {
+		cpus++;
+		dprintf(WORDS, "plugged CPU %d\n", cpus);
+		dprintf(MONITOR, "{\"return\": {}, \"id\": %d}\r\n", id);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 static void answer_monitor(const char *line, int id)
 {
 	const bool plug = strstr(line, "\"device_add\"");
 
+	if (answer_size(line, id))
+		return;
 	if (plug && str_eq(mode, "no-room"))
 		dprintf(MONITOR,
 			"{\"error\": {\"class\": \"GenericError\", \"desc\": \"no room\"}, "

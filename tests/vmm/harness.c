@@ -57,8 +57,10 @@ static int describe(const struct harness *h, pid_t machine, pid_t files)
 				 .accel = h->impatient ? MACHINE_KVM : MACHINE_TCG,
 				 .cpus = h->cpus ? h->cpus : 1,
 				 .memory = 256ull << 20,
-				 .memory_max = 256ull << 20,
-				 .cpus_max = h->cpus ? h->cpus : 1,
+				 .memory_max = h->grows ? 1ull << 30 : 256ull << 20,
+				 .cpus_max = h->grows  ? 4
+					     : h->cpus ? h->cpus
+						       : 1,
 				 .boot_ms = h->boot_ms ? h->boot_ms : PATIENCE_MS,
 				 .flags = h->flags,
 				 .begin_ns = 1 };

@@ -23,6 +23,7 @@ struct harness {
 	bool impatient; /* the limits are those of a guest that is not emulated */
 	bool terminal;	/* 0, 1, 2 are `pty` */
 	bool with_network;
+	bool grows;	 /* to 1 GiB and four CPUs */
 	uint32_t cpus;	 /* 0: one */
 	bool with_files; /* a second child, which stands for virtiofsd */
 	int files;	 /* with VMM_PLUG_FILES: its socket */

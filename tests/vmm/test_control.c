@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -461,6 +462,73 @@ static void an_update_that_fails_inside_has_the_agents_sentence(void **state)
 	kill_it(&h);
 }
 
+static uint64_t metric(const struct harness *h, const char *name)
+{
+	const struct sentry_request request = { .type = SENTRY_DEBUG, .value = VMM_DEBUG_METRICS };
+	const int sock = client_open(h);
+	struct sentry_reply reply = client_ask(sock, request, text, sizeof(text));
+	char line[64];
+	const char *at;
+
+	(void)close(sock);
+	assert_int_equal(reply.error, 0);
+	(void)snprintf(line, sizeof(line), "\ncaisson_vm_%s ", name);
+	at = strstr(text, line);
+	assert_non_null(at);
+	return strtoull(at + strlen(line), NULL, 10);
+}
+
+#define MIB (1ull << 20)
+
+static void a_machine_that_can_grows_and_shrinks(void **state)
+{
+	struct harness h = { .script = "hold", .grows = true };
+
+	start(&h);
+	assert_int_equal(
+		update(&h, &(struct vmm_update){ .memory = 512 * MIB, .limit = 1, .cpus = 3 })
+			.error,
+		0);
+	assert_int_equal(metric(&h, "memory_bytes"), 512 * MIB);
+	assert_int_equal(metric(&h, "cpus"), 3);
+	/* What it can have of what is asked for; and never less than it began with. */
+	assert_int_equal(update(&h, &(struct vmm_update){ .memory = 8192 * MIB, .cpus = 9 }).error,
+			 0);
+	assert_int_equal(metric(&h, "memory_bytes"), 1024 * MIB);
+	assert_int_equal(metric(&h, "cpus"), 4);
+	assert_int_equal(update(&h, &(struct vmm_update){ .memory = 2 * MIB, .cpus = 1 }).error, 0);
+	assert_int_equal(metric(&h, "memory_bytes"), 256 * MIB);
+	assert_int_equal(metric(&h, "cpus"), 1);
+	kill_it(&h);
+}
+
+static void a_machine_that_does_not_follow_is_an_error_and_stays(void **state)
+{
+	static const struct {
+		const char *mode, *says;
+	} rows[] = {
+		{ "no-memory", "no memory" },
+		{ "stubborn", "does not follow: it has 402653184 bytes" },
+		{ "refuse:6", "no such luck" },	 /* UPDATE, behind the memory */
+		{ "refuse:13", "no such luck" }, /* ONLINE */
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct harness h = {
+			.script = "hold", .grows = true, .mode = rows[i].mode, .impatient = true
+		};
+
+		start(&h);
+		assert_true(
+			update(&h, &(struct vmm_update){ .memory = 512 * MIB, .cpus = 2 }).error <
+			0);
+		assert_non_null(strstr(text, rows[i].says));
+		assert_int_equal(metric(&h, "memory_bytes"), 256 * MIB);
+		assert_int_equal(metric(&h, "cpus"), 1);
+		kill_it(&h);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -483,6 +551,8 @@ int main(void)
 		cmocka_unit_test(an_update_that_is_none_is_refused),
 		cmocka_unit_test(an_update_above_the_machine_is_refused_and_below_it_is_none),
 		cmocka_unit_test(an_update_that_fails_inside_has_the_agents_sentence),
+		cmocka_unit_test(a_machine_that_can_grows_and_shrinks),
+		cmocka_unit_test(a_machine_that_does_not_follow_is_an_error_and_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
