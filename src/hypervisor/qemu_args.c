@@ -247,7 +247,7 @@ int qemu_words(const struct machine *m, char **ret)
 			       "dummy.numdummies=0");
 	if (m->accel == MACHINE_TCG) {
 		/* An emulated APIC's timer has this rate; it is not worth 100 ms of measuring. */
-		(void)buf_puts(&words, " no_timer_check mitigations=off lapic_hz=1000000000");
+		(void)buf_puts(&words, " no_timer_check lapic_hz=1000000000");
 		if (m->tsc_khz)
 			(void)buf_printf(&words, " tsc_early_khz=%" PRIu64, m->tsc_khz);
 	}
