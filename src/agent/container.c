@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/boot.h"
+#include "agent/disks.h"
 #include "agent/network.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -78,6 +79,7 @@ static void container_free(struct container *c)
 	for (size_t i = 0; i < c->storages.len; i++)
 		free(c->storages.targets[i]);
 	c->agent->containers_len--;
+	volumes_done(&c->volumes);
 	free(c->id);
 	free(c);
 }
@@ -138,6 +140,7 @@ struct creation {
 	struct oci_spec *loaded;	 /* owned */
 	struct oci_spec spec;		 /* *loaded with default devices */
 	struct oci_device_rule *devices; /* owned */
+	struct disks disks;
 	struct process_stdio stdio;
 	int gate; /* owned */
 };
@@ -148,6 +151,7 @@ static void creation_done(struct creation *cr)
 	auto_close_p(&cr->gate);
 	oci_spec_free(cr->loaded);
 	free(cr->devices);
+	disks_done(&cr->disks);
 }
 
 /* Every container may use the default devices, whatever its own rules say, as on the host. */
@@ -333,11 +337,15 @@ static int create_in(struct creation *cr, struct err *err)
 	cr->c->hooks = cr->spec.hooks.start_container.len > 0;
 	if (cr->spec.root.path[0] != '/')
 		return err_set(err, -EINVAL, "root.path: %s is not absolute", cr->spec.root.path);
-	r = add_default_devices(cr, err);
-	if (r == 0)
-		r = cgroup_check_free(cr->c->cgroup, err);
+	r = cgroup_check_free(cr->c->cgroup, err);
 	if (r == 0)
 		r = storage_mount_all(call->storages, call->storages_len, &cr->c->storages, err);
+	if (r == 0)
+		r = volumes_fill(call->storages, call->storages_len, &cr->c->volumes, err);
+	if (r == 0)
+		r = disks_take(call->storages, call->storages_len, &cr->spec, &cr->disks, err);
+	if (r == 0)
+		r = add_default_devices(cr, err);
 	if (r == 0)
 		r = process_stdio_open(&call->io, &cr->stdio, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "agent/process.h"
 #include "agent/storage.h"
+#include "agent/volumes.h"
 #include "host/cgroup.h"
 
 struct container {
@@ -19,6 +20,7 @@ struct container {
 	bool hooks;	      /* it has startContainer hooks */
 	bool started;
 	struct storage_list storages;
+	struct volumes volumes;
 	struct loop_source *oom; /* owned, with its descriptor */
 	int oom_fd;
 	uint64_t oom_kills;

@@ -186,6 +186,8 @@ static int serve_container(struct agent *a, uint32_t serial, enum agent_call cal
 		return cgroup_freeze(c->cgroup, call == AGENT_PAUSE, err);
 	case AGENT_DELETE:
 		return container_delete(c, err);
+	case AGENT_REFRESH:
+		return volumes_refresh(&c->volumes, err);
 	default:
 		return err_set(err, -ENOSYS, "call %s is not known", agent_call_name(call));
 	}

@@ -147,8 +147,11 @@ static int mount_at(const struct agent_storage *s, int target)
 	char path[FD_PATH_MAX];
 
 	(void)fd_path(target, path);
-	if (mount(s->source, path, is_bind(s) ? NULL : s->type, flags, is_bind(s) ? NULL : data) <
-	    0)
+	if (mount(s->source, path,
+		  is_bind(s)				? NULL
+		  : str_eq(s->type, AGENT_STORAGE_COPY) ? "tmpfs"
+							: s->type,
+		  flags, is_bind(s) ? NULL : data) < 0)
 		return -errno;
 	return 0;
 }
@@ -199,6 +202,8 @@ static int mount_one(int top, const struct agent_storage *s, struct storage_list
 	bool is_file;
 	int r = 0;
 
+	if (str_eq(s->type, AGENT_STORAGE_DEVICE))
+		return 0;
 	if (!below)
 		return err_set(err, -EINVAL, "%s: not below " AGENT_TOP, s->target);
 	if (!copy)

@@ -17,6 +17,7 @@
 #include "vmm/report.h"
 #include "vmm/text.h"
 #include "vmm/vm.h"
+#include "vmm/watch.h"
 #include "wire/agent_codec.h"
 
 #define ENTROPY_BYTES 64
@@ -157,6 +158,8 @@ static void on_created(void *arg, int error, const void *answer)
 	vm->times.created = vm_now_ns();
 	vm->phase = VM_WAITS;
 	r = control_start(vm, &err);
+	if (r == 0)
+		r = watch_start(vm, &err);
 	if (r == 0)
 		r = loop_add_fd(vm->loop, VMM_FD_REPORT, EPOLLIN, on_go, vm, &go_source);
 	if (r < 0 && !err.code)

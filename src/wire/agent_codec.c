@@ -434,6 +434,7 @@ static const struct call calls[AGENT_CALLS] = {
 	[AGENT_PAUSE] = { "PAUSE", &container_table, &nothing_table },
 	[AGENT_RESUME] = { "RESUME", &container_table, &nothing_table },
 	[AGENT_DELETE] = { "DELETE", &container_table, &nothing_table },
+	[AGENT_REFRESH] = { "REFRESH", &container_table, &nothing_table },
 	[AGENT_NETWORK] = { "NETWORK", &network_table, &nothing_table },
 	[AGENT_ONLINE] = { "ONLINE", &online_table, &nothing_table },
 	[AGENT_RESET] = { "RESET", &reset_table, &nothing_table },

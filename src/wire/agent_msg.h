@@ -93,6 +93,9 @@ enum agent_call {
 	AGENT_RESET,	/* struct agent_reset -> nothing: of a clone, before anything else */
 	AGENT_DEBUG,	/* struct agent_debug -> struct agent_text */
 	AGENT_SHUTDOWN, /* nothing -> nothing; then the machine is powered off */
+	AGENT_REFRESH,	/* struct agent_container -> nothing: copies of volumes are brought up to
+			 * date
+			 */
 	AGENT_CALLS,
 };
 
@@ -150,6 +153,16 @@ struct agent_storage {
 	uint32_t flags;
 };
 #define AGENT_STORAGE_SHARED 1u
+/*
+ * A type of its own: nothing is mounted. `options` is "MAJOR:MINOR", by which the configuration
+ * (linux.devices, linux.resources.devices) means the disk `source`.
+ */
+#define AGENT_STORAGE_DEVICE "device"
+/*
+ * A tmpfs with a copy of the directory `source`; `options` are the tmpfs's. AGENT_REFRESH says that
+ * the source has changed.
+ */
+#define AGENT_STORAGE_COPY "copy"
 
 struct agent_create {
 	const char *id;

@@ -46,7 +46,8 @@ enum vmm_fd {
 	VMM_FD_HELD,	/* its open file description holds the sandbox's user ids (flock) */
 	VMM_FD_EVENTS,	/* memory.events or memory.oom_control of the host's cgroup; or /dev/null */
 	VMM_FD_LIMIT,	/* memory.max or memory.limit_in_bytes of it; or /dev/null */
-	VMM_FD_STDIO,	/* the container's 0, 1, 2; closed ones stay so */
+	VMM_FD_WATCH, /* inotify(7): volumes that the host changes; without VMM_WATCHES /dev/null */
+	VMM_FD_STDIO, /* the container's 0, 1, 2; closed ones stay so */
 	VMM_FDS = VMM_FD_STDIO + 3,
 };
 
@@ -93,6 +94,7 @@ enum vmm_flags {
 	VMM_LOG_DEBUG = 1u << 3,     /* ... and those of level debug, too */
 	/* Of a clone: VMM_FD_FILES is plugged into slot 0 when it runs. */
 	VMM_PLUG_FILES = 1u << 5,
+	VMM_WATCHES = 1u << 6, /* VMM_FD_WATCH has watches */
 };
 
 enum vmm_debug {

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from lib.loops import Loop
 from lib.runtime import refused
 from lib.users import USER
 
@@ -196,6 +197,28 @@ def test_what_the_host_changes_is_seen_inside(runtime, bundle, work_dir):
     runtime.stop(bundle)
 
 
+def test_trusted_attributes_are_the_guests_own(runtime, bundle, work_dir):
+    """setxattr(2) is call 188, getxattr(2) 191, listxattr(2) 194 of x86-64."""
+    volume = work_dir / "volume"
+    volume.mkdir()
+    (volume / "file").touch()
+    os.setxattr(volume / "file", "trusted.hosts", b"secret")
+    bundle.bind(volume, "/volume")
+    bundle.all_capabilities()
+    script = ("testinit syscall 188 @/volume/file @trusted.inside @value 5 0; "
+              "testinit syscall 191 @/volume/file @trusted.inside 0 0; "
+              "testinit syscall 188 @/volume/file @user.virtiofs.trusted.inside @other 5 0; "
+              "testinit syscall 188 @/volume/file @user.plain @text 4 0; "
+              "testinit syscall 191 @/volume/file @trusted.hosts 0 0")
+
+    out = runtime.run(bundle, ["sh", "-c", script], check=False)
+    assert out.stdout.split("\n")[:4] == ["ret 0", "ret 5", "errno EPERM", "ret 0"]
+    assert "errno ENODATA" in out.stdout
+    assert os.getxattr(volume / "file", "user.virtiofs.trusted.inside") == b"value"
+    assert os.getxattr(volume / "file", "user.plain") == b"text"
+    assert os.getxattr(volume / "file", "trusted.hosts") == b"secret"
+
+
 # ------------------------------------------------------------------------------- who serves the files
 
 def status(pid):
@@ -302,3 +325,333 @@ def test_machine_of_an_ordinary_user_maps_ids_once(runtime, bundle, as_user):
                       **as_user)
     info = (volume / "made").stat()
     assert "uid=0 gid=0" in out.stdout and (info.st_uid, info.st_gid) == (USER, USER)
+
+
+# -------------------------------------------------------------------------------------- block devices
+
+@pytest.fixture
+def loop(work_dir):
+    """loop(): a block device of 8 MiB with an attribute `file`, its bytes."""
+    made = []
+
+    def make(file=None):
+        if not os.path.exists("/dev/loop-control"):
+            pytest.skip("needs loop devices: CAVEATS.md#test-loop")
+        if file is None:
+            file = work_dir / f"disk{len(made)}"
+            with open(file, "wb") as f:
+                f.truncate(8 << 20)
+        made.append(Loop(file, f"/dev/loop-of-test{len(made)}"))  # a lane's other directories are nodev
+        made[-1].file = file
+        return made[-1]
+
+    yield make
+    for device in made:
+        device.free()
+
+
+def give(bundle, device, access="rwm", path="/dev/xvdz", **more):
+    """As engines do it: the device, and a rule."""
+    bundle.linux.devices = [*(bundle.linux.devices or []), {"type": "b", "path": path, "major": device.major,
+                                                             "minor": device.minor, **more}]
+    allow(bundle, device, access)
+
+
+def allow(bundle, device, access="rwm"):
+    rules = bundle.linux.resources.devices or [{"allow": False, "access": "rwm"}]
+    bundle.linux.resources.devices = [*rules, {"allow": True, "type": "b", "major": device.major,
+                                               "minor": device.minor, "access": access}]
+
+
+def test_more_block_devices_than_a_machine_has_disks_are_refused(runtime, bundle, loop):
+    device = loop()
+    for i in range(17):
+        give(bundle, device, path=f"/dev/many{i}")
+
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "/dev/many16: a machine has 16 disks at most")
+
+
+def test_block_device_that_is_not_there_is_refused(runtime, bundle, loop):
+    device = loop()
+    device.free()
+    device.free = lambda: None
+    device.major = 251
+    give(bundle, device, "rw")
+
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "linux.devices: /dev/xvdz: ")
+
+
+def test_block_device_is_a_disk_of_the_machine(runtime, bundle, loop):
+    device = loop()
+    device.file.write_bytes(b"before".ljust(8 << 20))
+    give(bundle, device, fileMode=0o640, uid=0, gid=6)
+
+    out = runtime.run(bundle, ["sh", "-c", "head -c 6 /dev/xvdz; testinit stat /dev/xvdz; echo after > /dev/xvdz"])
+    assert out.stdout.startswith("before") and "uid=0 gid=6" in out.stdout and "640" in out.stdout
+    assert device.file.read_bytes()[:6] == b"after\n"
+
+
+def test_block_device_of_a_user_namespace_is_a_disk_of_the_machine(runtime, bundle, loop):
+    device = loop()
+    device.file.write_bytes(b"before".ljust(8 << 20))
+    bundle.user_namespace(100000)
+    give(bundle, device, fileMode=0o660, uid=100000, gid=100000)
+
+    assert runtime.run(bundle, ["head", "-c", "6", "/dev/xvdz"]).stdout == "before"
+
+
+def test_block_device_without_the_right_to_write_is_a_read_only_disk(runtime, bundle, loop):
+    device = loop()
+    give(bundle, device, "rm")
+
+    out = runtime.run(bundle, ["sh", "-c", "cat /sys/block/vda/ro; echo x > /dev/xvdz"], check=False)
+    assert out.stdout == "1\n" and "not permitted" in out.stderr
+    assert device.file.read_bytes()[:1] == b"\0"
+
+
+def test_rules_of_other_devices_of_the_host_mean_nothing_inside(runtime, bundle, loop):
+    """254:0 is the machine's first disk, whatever the host has under these numbers."""
+    first, second = loop(), loop()
+    give(bundle, first, "rwm", path="/dev/first")
+    give(bundle, second, "r", path="/dev/second")
+    bundle.linux.resources.devices += [{"allow": True, "type": "b", "major": m, "minor": n, "access": "rwm"}
+                                       for m in (252, 253, 254) for n in (0, 16, 32)]
+
+    out = runtime.run(bundle, ["sh", "-c", "echo x > /dev/first && echo written; echo x > /dev/second"], check=False)
+    assert out.stdout == "written\n" and "not permitted" in out.stderr
+
+
+def file_system(device):
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("needs mkfs.ext4: CAVEATS.md#vm-images")
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(device.file)], check=True, timeout=WAIT_S)
+
+
+def test_file_system_of_a_block_device_is_mounted_by_the_machine(runtime, bundle, loop, work_dir):
+    file = work_dir / "ext4"
+    with open(file, "wb") as f:
+        f.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(file)], check=True, timeout=WAIT_S)
+    device = loop(file)
+    bundle.mount("/data", device.node, "ext4", ["noatime"])
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "does not allow the block device")
+    allow(bundle, device)
+
+    out = runtime.run(bundle, ["sh", "-c", "echo kept > /data/made; grep /data /proc/mounts"])
+    assert "ext4" in out.stdout and "noatime" in out.stdout
+    place = work_dir / "place"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "ext4", device.node, str(place)], check=True, timeout=WAIT_S)
+    try:
+        assert (place / "made").read_text() == "kept\n"
+        refused(runtime, runtime.run(bundle, ["true"], check=False), "has mounted it")
+    finally:
+        subprocess.run(["umount", str(place)], check=True, timeout=WAIT_S)
+
+
+def test_read_only_file_system_of_a_block_device_stays_so(runtime, bundle, loop):
+    device = loop()
+    file_system(device)
+    before = digest(device.file)
+    bundle.mount("/data", device.node, "ext4", ["ro"])
+    allow(bundle, device, "r")
+
+    out = runtime.run(bundle, ["sh", "-c", "cat /sys/block/vda/ro; echo x > /data/made"], check=False)
+    assert out.stdout == "1\n" and "Read-only file system" in out.stderr
+    assert digest(device.file) == before
+
+
+@pytest.mark.parametrize("kind", ["erofs", "ext4"])
+def test_root_file_system_is_an_image_on_a_block_device(runtime, bundle, loop, kind):
+    bundle.rootfs.write("etc/kept", "image")
+    device = loop(image(bundle, kind))
+    bundle.root.path = device.node
+    allow(bundle, device, "r")
+    before = digest(device.file)
+
+    out = runtime.run(bundle, ["sh", "-c", "cat /etc/kept; echo new > /etc/kept; cat /etc/kept"])
+    assert out.stdout == "imagenew\n"
+    assert digest(device.file) == before
+
+
+# ----------------------------------------------------------------------- volumes that the host changes
+
+WATCH = "io.caisson.vm.watch"
+LARGE = 2 << 20
+
+
+def write_atomically(volume, number, **files):
+    """As kubelet's AtomicWriter does: a new directory, and a link that comes to lead there."""
+    fresh = volume / f"..{number}"
+    fresh.mkdir(parents=True)
+    for name, text in files.items():
+        (fresh / name).write_text(text)
+    old = os.readlink(volume / "..data") if (volume / "..data").is_symlink() else None
+    (volume / "..data_tmp").symlink_to(fresh.name)
+    os.rename(volume / "..data_tmp", volume / "..data")
+    for name in files:
+        if not (volume / name).is_symlink():
+            (volume / name).symlink_to(f"..data/{name}")
+    if old:
+        shutil.rmtree(volume / old)
+
+
+def watch(runtime, bundle, wait_for, volume, change):
+    """Events that a program inside gets; it waits for ..data and reads `key` then."""
+    out = bundle.path / "out"
+    out.mkdir()
+    bundle.bind(out, "/out")
+    script = "testinit inotify /conf ..data > /out/events; cat /conf/key > /out/key.new; mv /out/key.new /out/key"
+    runtime.run_detached(bundle, ["sh", "-c", script])
+    wait_for(lambda: (out / "events").exists() and "watching" in (out / "events").read_text(), WAIT_S, "a watch")
+    change()
+    wait_for((out / "key").exists, WAIT_S, "the change inside")
+    runtime.wait_for(bundle, "stopped")
+    return (out / "events").read_text(), (out / "key").read_text()
+
+
+def test_program_inside_is_told_of_a_new_config_map(runtime, bundle, work_dir, wait_for):
+    volume = work_dir / "volumes/kubernetes.io~configmap/conf"
+    write_atomically(volume, 1, key="old")
+    bundle.bind(volume, "/conf", "ro")
+
+    events, key = watch(runtime, bundle, wait_for, volume, lambda: write_atomically(volume, 2, key="new"))
+    assert key == "new"
+    assert "..2\n" in events  # the directory came first
+
+
+def test_copy_of_a_volume_follows_all_its_changes(runtime, bundle, work_dir, wait_for):
+    volume = work_dir / "volumes/kubernetes.io~projected/conf"
+    write_atomically(volume, 0, key="0", other="0")
+    (volume / "..0/key").chmod(0o640)
+    os.chown(volume / "..0/key", 5, 6)
+    bundle.bind(volume, "/conf", "ro")
+    runtime.run_detached(bundle)
+    assert "uid=5 gid=6" in runtime.exec(bundle, ["testinit", "stat", "/conf/..0/key"]).stdout
+
+    for i in range(1, 6):
+        write_atomically(volume, i, key=str(i))
+    (volume / "other").unlink()
+    wait_for(lambda: runtime.exec(bundle, ["sh", "-c", "cat /conf/key; ls -a /conf | tr '\\n' ' '"]).stdout
+             == "5. .. ..5 ..data key ", WAIT_S, "the last change")
+    runtime.stop(bundle)
+
+
+def test_volume_that_is_too_large_for_a_copy_is_shared(runtime, bundle, work_dir):
+    volume = work_dir / "volumes/kubernetes.io~secret/conf"
+    write_atomically(volume, 1, key="x" * LARGE)
+    bundle.bind(volume, "/conf", "ro")
+
+    assert " virtiofs " in runtime.run(bundle, ["sh", "-c", "grep ' /conf ' /proc/mounts"]).stdout
+
+
+def test_volume_that_grows_too_large_keeps_what_it_had(runtime, bundle, work_dir, wait_for):
+    volume = work_dir / "volumes/kubernetes.io~secret/conf"
+    write_atomically(volume, 1, key="old")
+    bundle.bind(volume, "/conf", "ro")
+    runtime.run_detached(bundle)
+    write_atomically(volume, 2, key="x" * 8 * LARGE)
+
+    wait_for(lambda: "not up to date" in runtime.call("debug", bundle.id, "dmesg").stdout, WAIT_S, "a line in the log")
+    assert runtime.exec(bundle, ["cat", "/conf/key"]).stdout == "old"
+    write_atomically(volume, 3, key="small")
+    wait_for(lambda: runtime.exec(bundle, ["cat", "/conf/key"]).stdout == "small", WAIT_S, "the next change")
+    runtime.stop(bundle)
+
+
+def test_volume_that_may_be_written_is_no_copy(runtime, bundle, work_dir):
+    volume = work_dir / "volumes/kubernetes.io~configmap/conf"
+    write_atomically(volume, 1, key="old")
+    bundle.bind(volume, "/conf")
+
+    runtime.run(bundle, ["sh", "-c", "echo new > /conf/made"])
+    assert (volume / "made").read_text() == "new\n"
+
+
+def test_annotation_names_other_volumes_to_watch(runtime, bundle, work_dir, wait_for):
+    config = work_dir / "caisson.json"
+    config.write_text(f'{{"allowed_annotations": ["{WATCH}"]}}')
+    volume = work_dir / "plain"
+    volume.mkdir()
+    (volume / "key").write_text("old")
+    bundle.bind(volume, "/conf", "ro")
+    bundle.annotations[WATCH] = "/other,/conf"
+    refused(runtime, runtime.run(bundle, ["true"], check=False), "allowed_annotations does not list it")
+
+    runtime.run_detached(bundle, env={"CAISSON_CONFIG": str(config)})
+    assert " tmpfs " in runtime.exec(bundle, ["grep", " /conf ", "/proc/mounts"]).stdout
+    (volume / "key").write_text("new")
+    wait_for(lambda: runtime.exec(bundle, ["cat", "/conf/key"]).stdout == "new", WAIT_S, "the change")
+    runtime.stop(bundle)
+
+
+# ------------------------------------------------------------------------------------------ full disks
+
+@pytest.fixture
+def small(work_dir):
+    """small(name, options): a tmpfs of the host."""
+    places = []
+
+    def make(place, options):
+        place.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "small", str(place)], check=True)
+        places.append(place)
+        return place
+
+    yield make
+    for place in places:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+FILL = "cat /dev/zero > {0}/fill; rm {0}/fill; echo again > {0}/made && cat {0}/made"
+
+
+def test_full_volume_is_an_error_inside_and_the_machine_goes_on(runtime, bundle, small, work_dir):
+    volume = small(work_dir / "volume", "size=2m")
+    bundle.bind(volume, "/volume")
+    runtime.run_detached(bundle)
+
+    out = runtime.exec(bundle, ["sh", "-c", FILL.format("/volume")], check=False)
+    assert out.stdout == "again\n" and "No space left" in out.stderr
+    assert (volume / "made").read_text() == "again\n"
+    (volume / "fill").write_bytes(bytes((2 << 20) - 8192))
+    runtime.stop(bundle)
+
+
+def test_full_root_file_system_is_an_error_inside_and_delete_works(runtime, bundle, small, work_dir):
+    root = small(work_dir / "full", "size=64m") / "rootfs"
+    shutil.copytree(bundle.path / "rootfs", root, symlinks=True)
+    bundle.root.path = str(root)
+    runtime.run_detached(bundle)
+
+    out = runtime.exec(bundle, ["sh", "-c", "cat /dev/zero > /fill; echo more > /more; echo goes on"], check=False)
+    assert out.stdout == "goes on\n" and "No space left" in out.stderr
+    runtime.stop(bundle)
+    assert bundle.id not in runtime.container_ids()
+
+
+def test_full_file_system_of_a_block_device_is_an_error_inside(runtime, bundle, loop):
+    device = loop()
+    file_system(device)
+    bundle.mount("/data", device.node, "ext4")
+    allow(bundle, device)
+
+    out = runtime.run(bundle, ["sh", "-c", FILL.format("/data")], check=False)
+    assert out.stdout == "again\n" and "No space left" in out.stderr
+
+
+@pytest.mark.parametrize("options", ["mode=700,size=4k,nr_inodes=64", "mode=700,size=1m,nr_inodes=3"])
+def test_full_state_directory_is_told_and_nothing_stays(runtime, bundle, small, options):
+    place = small(runtime.root, options)
+    for i in range(64):  # until nothing fits
+        try:
+            (place / f"{i}").write_bytes(bytes(4096))
+        except OSError:
+            break
+
+    result = runtime.create(bundle, check=False)
+    assert result.returncode == 1 and "No space left on device" in result.stderr
+    for entry in place.iterdir():
+        if entry.is_file():
+            entry.unlink()
+    assert runtime.container_ids() == []

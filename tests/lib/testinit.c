@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -67,6 +68,34 @@ static void die_by_signals(void)
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		signal(numbers[i], on_ending_signal);
+}
+
+/* One line "MASK NAME" for each event, until a name is moved there. */
+static int cmd_inotify(int argc, char **argv)
+{
+	const int fd = inotify_init1(IN_CLOEXEC);
+	char buffer[4096];
+
+	if (argc != 3)
+		return usage("inotify DIR UNTIL");
+	if (fd < 0 ||
+	    inotify_add_watch(fd, argv[1],
+			      IN_ALL_EVENTS & ~(IN_ACCESS | IN_OPEN | IN_CLOSE_NOWRITE)) < 0)
+		return fail("inotify");
+	dprintf(STDOUT_FILENO, "watching\n");
+	for (;;) {
+		const ssize_t n = read(fd, buffer, sizeof(buffer));
+		const struct inotify_event *e;
+
+		if (n <= 0)
+			return fail("read");
+		for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*e) + e->len)) {
+			e = (const void *)(buffer + at);
+			dprintf(STDOUT_FILENO, "%x %s\n", e->mask, e->len ? e->name : "");
+			if (e->mask & IN_MOVED_TO && !strcmp(e->name, argv[2]))
+				return 0;
+		}
+	}
 }
 
 static int cmd_true(int argc, char **argv)
@@ -477,18 +506,18 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "true", cmd_true },	    { "false", cmd_false },    { "exit", cmd_exit },
-	{ "echo", cmd_echo },	    { "cat", cmd_cat },	       { "write", cmd_write },
-	{ "append", cmd_append },   { "sleep", cmd_sleep },    { "raise", cmd_raise },
-	{ "segv", cmd_segv },	    { "trap", cmd_trap },      { "ignore", cmd_ignore },
-	{ "syscall", cmd_syscall }, { "memory", cmd_memory },  { "fork", cmd_fork },
-	{ "orphan", cmd_orphan },   { "reap", cmd_reap },      { "stat", cmd_stat },
-	{ "open", cmd_open },	    { "mknod", cmd_mknod },    { "mount", cmd_mount },
-	{ "umount", cmd_umount },   { "ptrace", cmd_ptrace },  { "fd", cmd_fd },
-	{ "unix", cmd_unix },	    { "notify", cmd_notify },  { "tcp", cmd_tcp },
-	{ "getenv", cmd_getenv },   { "await", cmd_await },    { "winsize", cmd_winsize },
-	{ "spin", cmd_spin },	    { "report", report_main }, { "uds", uds_main },
-	{ "draw", draw_main },
+	{ "true", cmd_true },	    { "false", cmd_false },	{ "exit", cmd_exit },
+	{ "echo", cmd_echo },	    { "cat", cmd_cat },		{ "write", cmd_write },
+	{ "append", cmd_append },   { "sleep", cmd_sleep },	{ "raise", cmd_raise },
+	{ "segv", cmd_segv },	    { "trap", cmd_trap },	{ "ignore", cmd_ignore },
+	{ "syscall", cmd_syscall }, { "memory", cmd_memory },	{ "fork", cmd_fork },
+	{ "orphan", cmd_orphan },   { "reap", cmd_reap },	{ "stat", cmd_stat },
+	{ "open", cmd_open },	    { "mknod", cmd_mknod },	{ "mount", cmd_mount },
+	{ "umount", cmd_umount },   { "ptrace", cmd_ptrace },	{ "fd", cmd_fd },
+	{ "unix", cmd_unix },	    { "notify", cmd_notify },	{ "tcp", cmd_tcp },
+	{ "getenv", cmd_getenv },   { "await", cmd_await },	{ "winsize", cmd_winsize },
+	{ "spin", cmd_spin },	    { "report", report_main },	{ "uds", uds_main },
+	{ "draw", draw_main },	    { "inotify", cmd_inotify },
 };
 
 int main(int argc, char **argv)

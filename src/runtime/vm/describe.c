@@ -64,7 +64,9 @@ static int refuse_namespaces(const struct oci_linux *from, struct err *err)
 	return 0;
 }
 
-/* Devices that the guest's kernel has under the same numbers (Documentation/admin-guide/devices).
+/*
+ * Devices that the guest's kernel has under the same numbers (Documentation/admin-guide/devices).
+ * Block devices become disks of the machine (share.h).
  */
 static bool guest_has(const struct oci_device *d)
 {
@@ -73,7 +75,7 @@ static bool guest_has(const struct oci_device *d)
 	} known[] = { { 1, 3 }, { 1, 5 }, { 1, 7 }, { 1, 8 },	 { 1, 9 },
 		      { 5, 0 }, { 5, 1 }, { 5, 2 }, { 10, 200 }, { 10, 229 } };
 
-	if (d->type == 'p')
+	if (d->type == 'p' || d->type == 'b')
 		return true;
 	for (size_t i = 0; d->type == 'c' && i < ARRAY_LEN(known); i++) {
 		if (d->major == known[i].major && d->minor == known[i].minor)
@@ -89,8 +91,8 @@ static int refuse_devices(const struct oci_linux *from, struct err *err)
 
 		if (!guest_has(d))
 			return err_set(err, -ENOTSUP,
-				       "linux.devices: %s (%c %lld:%lld): class vm gives no device "
-				       "of the host to a container",
+				       "linux.devices: %s (%c %lld:%lld): class vm gives no "
+				       "character device of the host to a container",
 				       d->path, d->type, (long long)d->major, (long long)d->minor);
 	}
 	return 0;

@@ -83,6 +83,15 @@ static int add(char ***list, const char *fmt, ...)
 }
 
 /*
+ * The guest's trusted attributes are the host's user.virtiofs.trusted ones: nobody gets trusted
+ * ones of the host, and no user of the guest writes these by their own name.
+ */
+#define ATTRIBUTES                             \
+	":prefix:all:trusted.:user.virtiofs.:" \
+	":bad:client:user.virtiofs.::"         \
+	":ok:all:::"
+
+/*
  * What both have in common: names and attributes are trusted for a second (cache=auto), as
  * close-to-open is what containers of one volume expect of each other; extended attributes and
  * access control lists are the host's; each mount of the host is one in the guest, so that inode
@@ -91,9 +100,11 @@ static int add(char ***list, const char *fmt, ...)
 static int add_qemu_options(char ***list, const struct files_plan *plan)
 {
 	static const char *const options[] = {
-		"sandbox=namespace",  "modcaps=-mknod", "cache=auto",	 "xattr",
-		"announce_submounts", "posix_acl",	"no_posix_lock", "no_flock",
-		"log_level=warn",
+		"sandbox=namespace",  "modcaps=-mknod",
+		"cache=auto",	      "xattr",
+		"announce_submounts", "posix_acl",
+		"no_posix_lock",      "no_flock",
+		"log_level=warn",     "xattrmap=" ATTRIBUTES,
 	};
 	int r = strv_add(list, "-f");
 
@@ -114,6 +125,7 @@ static int add_rust_options(char ***list, const struct files_plan *plan)
 		"--modcaps=-mknod",
 		"--cache=auto",
 		"--xattr",
+		"--xattrmap=" ATTRIBUTES,
 		"--announce-submounts",
 		"--posix-acl",
 		"--inode-file-handles=never",

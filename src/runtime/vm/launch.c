@@ -78,6 +78,8 @@ static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
 	if (r == 0)
 		r = share_rootfs_mode(cr->rt, &cr->spec, cr->c->rootfs, &l->rootfs, err);
 	if (r == 0)
+		r = sandbox_setting(cr->rt, &cr->spec, SHARE_WATCH, NULL, &l->watch, err);
+	if (r == 0)
 		r = open_programs(l, cr->rt, err);
 	if (r == 0)
 		r = idmap_fds_open(&cr->spec, &l->idmaps, err);

@@ -29,7 +29,8 @@ struct launch_vm {
 	enum machine_accel accel;
 	struct files_plan files; /* userns is owned */
 	enum share_rootfs rootfs;
-	int program; /* owned, O_PATH: caisson-vm */
+	const char *watch; /* borrowed: annotation SHARE_WATCH, or NULL */
+	int program;	   /* owned, O_PATH: caisson-vm */
 	struct vm_programs from;
 	struct idmap_fds idmaps;
 	uint64_t tsc_khz;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -18,18 +19,26 @@
 #include "ns/mount_target.h"
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/vm/share_source.h"
+#include "runtime/vm/share_watch.h"
 
 #define GUARD_ATTRIBUTES (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
-#define NAME_MAX_BYTES	 24 /* "rootfs", an index */
+#define GUEST_COPIES	 "/run/caisson/copies"
+/* Twice the largest ConfigMap and more: old and new are there together for a moment. */
+#define COPY_OPTIONS   "mode=755,size=8m,nr_inodes=4k"
+#define TOO_MANY_DISKS "a machine has %u disks at most"
+#define NAME_MAX_BYTES 24 /* "rootfs", an index */
 
 void share_done(struct share *share)
 {
 	for (size_t i = 0; i < share->mounts_len; i++) {
 		free(share->mounts[i].path);
+		free(share->mounts[i].from);
 		share_below_free(share->mounts[i].below, share->mounts[i].below_len);
 	}
 	for (unsigned int i = 0; i < share->disks_len; i++)
 		auto_close_p(&share->disks[i].fd);
+	if (share->watches)
+		auto_close_p(&share->watch);
 	free(share->mounts);
 	free(share->root);
 	*share = (struct share){ 0 };
@@ -110,16 +119,36 @@ static int put_mount(int top, struct share_source *s, size_t index, struct share
 	return r < 0 ? r : set_path(m, SHARE_TREE, path);
 }
 
-/* The next disk, "/dev/vda" and so on. */
-static int add_disk(struct share *share, int fd, bool readonly, char path[static 16])
+/* Of a volume whose changes are to be seen the guest has a copy. */
+static int watch_mount(const struct share_options *o, const struct share_source *s, size_t index,
+		       struct share *share)
 {
+	struct share_mount *m = &share->mounts[index];
+	const struct oci_mount *mount = &o->spec->mounts[index];
+
+	if (s->kind != SOURCE_DIRECTORY || s->made || s->link || m->below_len ||
+	    !(s->flags & MS_RDONLY) || !share_watch_wanted(mount, o->watch) ||
+	    !share_watch_add(share, mount, s->fd))
+		return 0;
+	m->from = TAKE_PTR(m->path);
+	share->copies_len++;
+	return str_printf(&m->path, GUEST_COPIES "/%zu", index);
+}
+
+/* The next disk, "/dev/vda" and so on; `named`: the container knows it by the host's numbers. */
+static int add_disk(struct share *share, int fd, bool readonly, bool named)
+{
+	struct share_disk_name *name = &share->names[share->disks_len];
 	struct stat st;
 
 	if (share->disks_len == MACHINE_DISKS_MAX)
 		return -E2BIG;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	(void)snprintf(path, 16, "/dev/vd%c", (char)('a' + share->disks_len));
+	(void)snprintf(name->path, sizeof(name->path), "/dev/vd%c", (char)('a' + share->disks_len));
+	if (named && S_ISBLK(st.st_mode))
+		(void)snprintf(name->numbers, sizeof(name->numbers), "%u:%u", major(st.st_rdev),
+			       minor(st.st_rdev));
 	share->disks[share->disks_len++] = (struct machine_disk){ .fd = fd,
 								  .readonly = readonly,
 								  .device = S_ISBLK(st.st_mode) };
@@ -130,7 +159,6 @@ static int take_mount(const struct share_options *o, int top, struct share_sourc
 		      struct buf *mountinfo, struct share *share, struct err *err)
 {
 	struct share_mount *m = &share->mounts[index];
-	char disk[16];
 	int r = 0;
 
 	m->made = s->made;
@@ -141,14 +169,20 @@ static int take_mount(const struct share_options *o, int top, struct share_sourc
 		r = set_path(m, SHARE_GUESTS, s->guest);
 		break;
 	case SOURCE_DISK:
-		r = add_disk(share, s->fd, s->readonly, disk);
+		r = add_disk(share, s->fd, s->readonly, true);
+		if (r == -E2BIG)
+			return err_set(err, r, "mount %s at %s: " TOO_MANY_DISKS,
+				       o->spec->mounts[index].source,
+				       o->spec->mounts[index].destination, MACHINE_DISKS_MAX);
 		if (r == 0) {
 			s->fd = -EBADF;
-			r = set_path(m, SHARE_DISK, disk);
+			r = set_path(m, SHARE_DISK, share->names[share->disks_len - 1].path);
 		}
 		break;
 	default:
 		r = put_mount(top, s, index, m);
+		if (r == 0)
+			r = watch_mount(o, s, index, share);
 		/* Whatever came along; a made one has nothing below. */
 		if (r == 0 && s->is_directory && !s->made && !s->link)
 			return share_cover_kernels(s->fd, o->spec->mounts[index].source, o->bundle,
@@ -194,8 +228,9 @@ static int make_places(const struct share_options *o, int root, const struct sha
 		AUTO_MOUNT_TARGET struct mount_target target = MOUNT_TARGET_INIT;
 		const struct oci_mount *m = &o->spec->mounts[i];
 		const struct share_source *s = &sources[i];
-		const bool is_file = s->kind == SOURCE_FILE || s->kind == SOURCE_DISK ||
-				     (s->kind == SOURCE_GUESTS && !s->is_directory);
+		const bool is_file =
+			s->kind == SOURCE_FILE ||
+			((s->kind == SOURCE_GUESTS || s->kind == SOURCE_DISK) && !s->is_directory);
 		bool covered = s->link || s->remount;
 		int r;
 
@@ -254,6 +289,31 @@ static const char *image_type(int fd)
 	return NULL;
 }
 
+/* linux.devices: engines name block volumes there. */
+static int take_devices(const struct share_options *o, struct share *share, struct err *err)
+{
+	for (size_t i = 0; i < o->spec->linux.devices_len; i++) {
+		const struct oci_device *d = &o->spec->linux.devices[i];
+		AUTO_CLOSE int fd = -EBADF;
+		bool readonly = false;
+		int r;
+
+		if (d->type != 'b')
+			continue;
+		fd = share_device_open(o->spec, d, &readonly, err);
+		if (fd < 0)
+			return err_prefix(err, fd, "linux.devices: %s", d->path);
+		r = add_disk(share, fd, readonly, true);
+		if (r == -E2BIG)
+			return err_set(err, r, "linux.devices: %s: " TOO_MANY_DISKS, d->path,
+				       MACHINE_DISKS_MAX);
+		if (r < 0)
+			return err_sys(err, r, "linux.devices: %s", d->path);
+		(void)TAKE_FD(fd);
+	}
+	return 0;
+}
+
 static void add_storage(struct share *share, const struct agent_storage *storage)
 {
 	share->storages[share->storages_len++] = *storage;
@@ -265,7 +325,7 @@ static int open_image(const struct share_options *o, struct share *share, const 
 	/* Looked at before it is opened: to open a device may do something. */
 	AUTO_CLOSE int found = open(o->rootfs, O_PATH | O_CLOEXEC);
 	AUTO_CLOSE int fd = -EBADF;
-	char path[16], self[FD_PATH_MAX];
+	char self[FD_PATH_MAX];
 	struct stat st;
 	int r;
 
@@ -285,7 +345,7 @@ static int open_image(const struct share_options *o, struct share *share, const 
 		return err_set(err, -EINVAL,
 			       "root file system %s: the image is neither erofs nor ext4",
 			       o->rootfs);
-	r = add_disk(share, fd, true, path); /* the first one, "/dev/vda" */
+	r = add_disk(share, fd, true, false); /* the first one, "/dev/vda" */
 	if (r < 0)
 		return err_sys(err, r, "root file system %s", o->rootfs);
 	(void)TAKE_FD(fd);
@@ -334,6 +394,25 @@ static int add_storages(const struct share_options *o, const char *image_type, s
 	if (!shared) {
 		add_storage(share, &upper);
 		add_storage(share, &overlay);
+	}
+	for (size_t i = 0; i < share->mounts_len; i++) {
+		const struct agent_storage copy = { .source = share->mounts[i].from,
+						    .target = share->mounts[i].path,
+						    .type = AGENT_STORAGE_COPY,
+						    .options = COPY_OPTIONS,
+						    .mount_flags = MS_NOSUID | MS_NODEV };
+
+		if (copy.source)
+			add_storage(share, &copy);
+	}
+	for (unsigned int i = 0; i < share->disks_len; i++) {
+		const struct agent_storage disk = { .source = share->names[i].path,
+						    .target = GUEST_LOWER,
+						    .type = AGENT_STORAGE_DEVICE,
+						    .options = share->names[i].numbers };
+
+		if (*share->names[i].numbers)
+			add_storage(share, &disk);
 	}
 	share->root = strdup(shared ? SHARE_GUEST "/rootfs" : GUEST_ROOT);
 	return share->root ? 0 : -ENOMEM;
@@ -398,6 +477,9 @@ static int build(const struct share_options *o, struct share_source *sources, st
 		return r;
 	for (size_t i = 0; r == 0 && i < o->spec->mounts_len; i++)
 		r = take_mount(o, top, &sources[i], i, mountinfo, ret, err);
+	if (r < 0)
+		return r;
+	r = take_devices(o, ret, err);
 	if (r < 0)
 		return r;
 	/* Of the tmpfs alone: entries of the tree are not the guest's to make. */

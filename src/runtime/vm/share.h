@@ -14,7 +14,7 @@
  *   a link (copy-symlink)	the same link in the tree
  *   a device that every Linux has (null, zero, full, random, urandom, tty, tun, fuse), and files of
  *   proc, sysfs, cgroupfs, devpts, devtmpfs, mqueue: the guest's own of the same name
- *   a block device		a disk of the machine
+ *   a block device		a disk of the machine; block devices of linux.devices, too
  *   a socket, a fifo, another device, a namespace: refused by name
  */
 #pragma once
@@ -36,7 +36,7 @@ enum share_kind {
 	SHARE_NOTHING, /* not a bind mount: the guest makes it */
 	SHARE_TREE,    /* an entry of the tree */
 	SHARE_GUESTS,  /* the guest's own file */
-	SHARE_DISK,    /* share.disks */
+	SHARE_DISK,    /* share.disks; a device, or what a mount of mounts[] is made of */
 };
 
 /* A mount that lies below the source of a recursive bind mount and came along. */
@@ -50,6 +50,7 @@ struct share_below {
 struct share_mount {
 	enum share_kind kind;
 	char *path; /* owned: what the guest's bind mount has as its source; NULL of NOTHING */
+	char *from; /* owned: the entry of the tree that `path` is a copy of; NULL: it is none */
 	bool made;  /* mounts[] asks for a file system, which the host has made: a bind mount in the
 		       guest, without data */
 	uint64_t flags;		   /* MS_* of a TREE's clone as source and options have it */
@@ -64,13 +65,22 @@ enum share_rootfs {
 	SHARE_ROOTFS_BLOCK,   /* an image (erofs, ext4) as a disk, below a tmpfs of the guest */
 };
 #define SHARE_ROOTFS "io.caisson.vm.rootfs"
+/* Destinations, separated by commas, of mounts whose changes are told inside (share_watch.h). */
+#define SHARE_WATCH	 "io.caisson.vm.watch"
+#define SHARE_COPIES_MAX 16u
 
 struct share_options {
 	const struct oci_spec *spec;
 	const char *bundle, *rootfs; /* absolute */
 	const int *idmap_fds;	     /* one per mounts[], or NULL */
 	const char *dir;	     /* covered by the tree in this mount namespace */
+	const char *watch;	     /* SHARE_WATCH, or NULL */
 	enum share_rootfs mode;
+};
+
+/* How the guest calls a disk, and how config.json does: "/dev/vdb", "8:16". */
+struct share_disk_name {
+	char path[16], numbers[24]; /* numbers: "": it is not the container's by itself */
 };
 
 struct share {
@@ -79,11 +89,16 @@ struct share {
 	char *root; /* owned: root.path of the guest */
 	/* Disks of the machine, the first ones of its table; descriptors are owned. */
 	struct machine_disk disks[MACHINE_DISKS_MAX];
+	struct share_disk_name names[MACHINE_DISKS_MAX];
 	unsigned int disks_len;
-	/* What the agent mounts before it makes the container. Texts are static or `lower`. */
-	struct agent_storage storages[4];
+	/* What the agent mounts before it makes the container. Texts are static or of this struct.
+	 */
+	struct agent_storage storages[4 + MACHINE_DISKS_MAX + SHARE_COPIES_MAX];
 	uint32_t storages_len;
-	bool files; /* something of the tree is asked for: virtiofsd has work */
+	bool files;		 /* something of the tree is asked for: virtiofsd has work */
+	unsigned int copies_len; /* mounts that have a `from` */
+	bool watches;
+	int watch; /* with `watches` owned: inotify(7) of what the copies are made of */
 };
 
 /*

@@ -340,6 +340,100 @@ int share_disk_allowed(const struct oci_spec *spec, const struct stat *st, bool 
 	return r;
 }
 
+/* A node of our own in a file system of our own: where the host has one does not matter. */
+static int open_node(const struct oci_device *d, dev_t rdev, struct err *err)
+{
+	const struct mount_fs fs = { .type = "tmpfs", .data = "mode=700,nr_inodes=4" };
+	AUTO_CLOSE int dir = -EBADF;
+	struct stat st;
+	int fd = -EBADF, r = mount_fs_create(&fs, &dir, err);
+
+	if (r == 0)
+		r = mknodat(dir, "d", S_IFBLK | 0600, rdev) < 0 ? -errno : 0;
+	if (r == 0)
+		fd = openat(dir, "d", O_PATH | O_CLOEXEC);
+	/* Without the right to make nodes the host's own is as good. */
+	else if (r == -EPERM)
+		fd = open(d->path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, r < 0 && r != -EPERM ? r : -errno, "block device %u:%u",
+			       major(rdev), minor(rdev));
+	if (fstat(fd, &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == rdev)
+		return fd;
+	(void)close(fd);
+	return err_set(err, -ENODEV, "the host has another device there than %u:%u", major(rdev),
+		       minor(rdev));
+}
+
+int share_device_open(const struct oci_spec *spec, const struct oci_device *d, bool *ret_readonly,
+		      struct err *err)
+{
+	const struct stat st = { .st_mode = S_IFBLK,
+				 .st_rdev =
+					 makedev((unsigned int)d->major, (unsigned int)d->minor) };
+	AUTO_CLOSE int node = -EBADF;
+	struct err ignored = { 0 };
+	char path[FD_PATH_MAX];
+	int fd, r = share_disk_allowed(spec, &st, true, err);
+
+	if (r < 0)
+		return r;
+	*ret_readonly = share_disk_allowed(spec, &st, false, &ignored) < 0;
+	node = open_node(d, st.st_rdev, err);
+	if (node < 0)
+		return node;
+	(void)fd_path(node, path);
+	fd = open(path, (*ret_readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 && !*ret_readonly && (errno == EROFS || errno == EACCES)) {
+		*ret_readonly = true;
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	}
+	return fd < 0 ? err_sys(err, -errno, "block device %u:%u", major(st.st_rdev),
+				minor(st.st_rdev))
+		      : fd;
+}
+
+/*
+ * A file system of a block device that the guest's kernel knows: it mounts the device itself. Two
+ * kernels that write to one file system destroy it: what the host has mounted is refused.
+ */
+static int take_file_system(const struct oci_mount *m, const struct mount_options *o,
+			    struct share_source *s, struct err *err)
+{
+	static const char *const types[] = { "ext4", "ext3", "erofs" };
+	AUTO_CLOSE int found = -EBADF;
+	char path[FD_PATH_MAX];
+	bool known = false;
+	struct stat st;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		known = known || (m->type && str_eq(m->type, types[i]));
+	if (!known || !m->source || m->source[0] != '/')
+		return 0;
+	found = open(m->source, O_PATH | O_CLOEXEC);
+	if (found < 0 || fstat(found, &st) < 0)
+		return err_sys(err, -errno, "mount %s at %s", m->source, m->destination);
+	if (!S_ISBLK(st.st_mode))
+		return err_sys(err, -ENOTBLK, "mount %s at %s", m->source, m->destination);
+	if (s->spec && s->spec->linux.ns[OCI_NS_USER].set)
+		return refuse(m, err, "in a user namespace no file system of a device is mounted");
+	s->readonly = o->attr_set & MOUNT_ATTR_RDONLY || str_eq(m->type, "erofs");
+	/* As of a process that mounts it, which the device cgroup would ask. */
+	r = s->spec ? share_disk_allowed(s->spec, &st, s->readonly, err) : 0;
+	if (r < 0)
+		return err_prefix(err, r, "mount %s at %s", m->source, m->destination);
+	s->fd = open(fd_path(found, path),
+		     (s->readonly ? O_RDONLY : O_RDWR | O_EXCL) | O_CLOEXEC | O_NONBLOCK);
+	if (s->fd < 0 && errno == EBUSY)
+		return refuse(m, err, "the host or another machine has mounted it");
+	if (s->fd < 0)
+		return err_sys(err, -errno, "mount %s at %s", m->source, m->destination);
+	s->kind = SOURCE_DISK;
+	s->is_directory = true;
+	return 0;
+}
+
 /* Writing, propagation and what else mount_setattr(2) knows hold on the host, too. */
 static int apply_options(const struct oci_mount *m, const struct mount_options *o, int fd,
 			 struct err *err)
@@ -375,6 +469,11 @@ int share_source_open(const struct oci_mount *m, const char *bundle, int userns_
 	if (!mount_is_bind(m, &o)) {
 		r = host_mount_make(m, &o, userns_fd, &ret->fd, err);
 		ret->made = r == 0 && ret->fd >= 0;
+		if (r == 0 && !ret->made) {
+			r = take_file_system(m, &o, ret, err);
+			if (r < 0 || ret->kind == SOURCE_DISK)
+				return r;
+		}
 	} else {
 		if (!m->source || !*m->source)
 			return err_set(err, -EINVAL,

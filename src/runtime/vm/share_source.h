@@ -19,7 +19,7 @@ enum source_kind {
 	SOURCE_FILE, /* or a link that is not followed */
 	SOURCE_LINK,
 	SOURCE_GUESTS, /* the guest has its own */
-	SOURCE_DISK,
+	SOURCE_DISK, /* a block device; or, where is_directory, one that holds the mount's files */
 };
 
 struct share_source {
@@ -49,6 +49,12 @@ int share_source_open(const struct oci_mount *m, const char *bundle, int userns_
  */
 int share_disk_allowed(const struct oci_spec *spec, const struct stat *st, bool readonly,
 		       struct err *err);
+/*
+ * The device of linux.devices; the caller's. Read-only where the rules, or the device itself, do
+ * not let the container write.
+ */
+int share_device_open(const struct oci_spec *spec, const struct oci_device *device,
+		      bool *ret_readonly, struct err *err);
 /*
  * Cover what lies mounted below `top` (an attached clone of `source`, absolute or below `bundle`)
  * and is of the host's kernel, procfs and the like, by an empty directory: who serves files is the

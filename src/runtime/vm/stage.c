@@ -79,6 +79,7 @@ static int build_share(const struct launch_vm *l, struct parts *p, struct err *e
 					       .rootfs = cr->c->rootfs,
 					       .idmap_fds = l->idmaps.fds,
 					       .dir = p->dir,
+					       .watch = l->watch,
 					       .mode = l->rootfs };
 
 	if (snprintf(p->dir, sizeof(p->dir), "%s/%s", cr->rt->root, cr->c->id) >=
@@ -248,6 +249,7 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 		.flags = (p->restored ? VMM_RESTORED : 0u) | (p->plugged ? VMM_PLUG_FILES : 0u) |
 			 (l->config.debug_console ? VMM_DEBUG_CONSOLE : 0u) |
 			 (cr->spec.hooks.start_container.len ? VMM_START_HOOKS : 0u) |
+			 (p->share.watches ? VMM_WATCHES : 0u) |
 			 (log_is_json() ? VMM_LOG_JSON : 0u) |
 			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),
 		.begin_ns = l->begin_ns,
@@ -327,8 +329,9 @@ static int start_all(struct launch_vm *l, struct parts *p, struct err *err)
 	int r = join_all(p, err);
 
 	/* The first disk of a clone takes the place of one whose size its kernel has seen. */
-	p->restored =
-		l->template.memory >= 0 && (!p->share.disks_len || l->rootfs == SHARE_ROOTFS_BLOCK);
+	p->restored = l->template.memory >= 0 &&
+		      (!p->share.disks_len ||
+		       (p->share.disks_len == 1 && l->rootfs == SHARE_ROOTFS_BLOCK));
 	if (l->template.memory >= 0 && !p->restored)
 		log_debug("class vm: no clone of a template: a volume is a block device");
 	if (r == 0)
@@ -393,6 +396,7 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 	p->fd[VMM_FD_LOG] = log_fd() >= 0 ? log_fd() : p->null;
 	p->fd[VMM_FD_HELD] = l->box.ids.held_fd;
 	watch_memory(l, p);
+	p->fd[VMM_FD_WATCH] = p->share.watches ? p->share.watch : p->null;
 	return become_supervisor(l, p, err);
 }
 

@@ -95,8 +95,8 @@ static void what_a_guest_cannot_have_is_refused_by_name(void **state)
 			    "\"path\":\"/proc/1/ns/ipc\"}]}}",
 		  "/proc/1/ns/ipc: class vm joins no ipc namespace" },
 		{ HEAD PROC "\"linux\":{\"namespaces\":[{\"type\":\"mount\"}],\"devices\":[{"
-			    "\"path\":\"/dev/sda\",\"type\":\"b\",\"major\":8,\"minor\":0}]}}",
-		  "linux.devices: /dev/sda (b 8:0)" },
+			    "\"path\":\"/dev/ttyS0\",\"type\":\"c\",\"major\":4,\"minor\":64}]}}",
+		  "linux.devices: /dev/ttyS0 (c 4:64)" },
 		{ HEAD PROC "\"linux\":{\"namespaces\":[{\"type\":\"mount\"}],\"memoryPolicy\":{"
 			    "\"mode\":\"MPOL_BIND\",\"nodes\":\"0\"}}}",
 		  "linux.memoryPolicy" },

@@ -88,6 +88,7 @@ static const struct sample samples[] = {
 	{ REQUEST, AGENT_PAUSE, &container },
 	{ REQUEST, AGENT_RESUME, &container },
 	{ REQUEST, AGENT_DELETE, &container },
+	{ REQUEST, AGENT_REFRESH, &container },
 	{ REQUEST, AGENT_ONLINE, &online_body },
 	{ REQUEST, AGENT_RESET, &reset_body },
 	{ REQUEST, AGENT_DEBUG, &debug_body },

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent/volumes.h - small volumes that the host changes (ConfigMaps), as copies in the guest's
+ * memory: inotify(7) tells of what happens in the guest's own kernel alone.
+ *
+ * A copy (AGENT_STORAGE_COPY) is a tmpfs that is filled from the share and brought up to date when
+ * the host says so: what is new first, then links, by rename(2), then what is gone goes, so that a
+ * directory that is replaced as a whole by a link's new target (as kubelet does it) is whole at any
+ * time here, too.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "wire/agent_msg.h"
+
+#define VOLUMES_MAX	    16u	 /* of one container */
+#define VOLUMES_ENTRIES_MAX 1024 /* of one volume */
+#define VOLUMES_DEPTH_MAX   8
+
+struct volumes {
+	struct {
+		char *source, *target; /* owned */
+	} items[VOLUMES_MAX];
+	size_t len;
+};
+void volumes_done(struct volumes *volumes);
+
+/*
+ * Fill the copies among storages that are mounted. One that cannot be a copy (too large, an entry
+ * that nobody may read) becomes a bind mount of its source, with a line in the log.
+ */
+int volumes_fill(const struct agent_storage *storages, size_t len, struct volumes *ret,
+		 struct err *err);
+
+/*
+ * Make `target` what `source` is. 0 or -errno: -E2BIG, -ENOSPC; what was copied until then stays,
+ * nothing was removed. For tests.
+ */
+int volumes_copy(const char *source, const char *target);
+
+/* Bring all up to date, in a process of its own, so that slow files hold up nobody. */
+int volumes_refresh(const struct volumes *volumes, struct err *err);
