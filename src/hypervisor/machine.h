@@ -75,6 +75,7 @@ struct machine_nic {
 struct machine {
 	enum machine_accel accel;
 	enum machine_type type;
+	bool nested; /* the guest's processors can run machines, too */
 	unsigned int cpus;
 	uint64_t memory; /* bytes */
 	/* Of MACHINE_Q35: what may be plugged later, all together; 0: nothing. */

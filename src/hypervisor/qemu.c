@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What needs a right goes before what takes it away: root directory, bounding set, ids, the rest of
- * the capabilities. QEMU then adds its own filter of system calls (-sandbox).
+ * What needs a right goes before what takes it away: limits, root directory, bounding set, ids, the
+ * rest of the capabilities, system calls. QEMU then adds a filter of its own (-sandbox).
  */
 #include "hypervisor/qemu.h"
 
@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "host/caps.h"
 #include "hypervisor/qemu_args.h"
+#include "hypervisor/qemu_filter.h"
 #include "hypervisor/qemu_root.h"
 #include "jail/jail.h"
 
@@ -61,14 +62,17 @@ int qemu_find(const char *path, struct err *err)
 
 /* ---- Who it is ---- */
 
-/* The group that may open /dev/kvm, or 0: none is needed. Looked at before the host is left. */
-static gid_t group_of_kvm(const struct machine *m)
+/* Whether a group is needed to open /dev/kvm, and which. Looked at before the host is left. */
+static bool group_of_kvm(const struct machine *m, gid_t *ret)
 {
 	struct stat st;
 
-	if (m->accel != MACHINE_KVM || stat("/dev/kvm", &st) < 0 || !(st.st_mode & S_IRGRP))
-		return 0;
-	return st.st_gid;
+	if (m->accel != MACHINE_KVM || stat("/dev/kvm", &st) < 0 ||
+	    (st.st_mode & (S_IROTH | S_IWOTH)) == (S_IROTH | S_IWOTH) ||
+	    (st.st_mode & (S_IRGRP | S_IWGRP)) != (S_IRGRP | S_IWGRP))
+		return false;
+	*ret = st.st_gid;
+	return true;
 }
 
 static int drop_bounding(void)
@@ -80,7 +84,8 @@ static int drop_bounding(void)
 	return 0;
 }
 
-static int become_user(const struct qemu_plan *plan, gid_t kvm, struct err *err)
+/* `kvm` or NULL: the only supplementary group. */
+static int become_user(const struct qemu_plan *plan, const gid_t *kvm, struct err *err)
 {
 	int r = drop_bounding();
 
@@ -88,8 +93,11 @@ static int become_user(const struct qemu_plan *plan, gid_t kvm, struct err *err)
 		return err_sys(err, r, "QEMU: the bounding set of capabilities");
 	if (prctl(PR_SET_SECUREBITS, (unsigned long)BITS, 0L, 0L, 0L) < 0 && errno != EPERM)
 		return err_sys(err, -errno, "QEMU: prctl PR_SET_SECUREBITS");
-	/* Denied in a user namespace that a user mapped alone. */
-	if (setgroups(kvm ? 1 : 0, &kvm) < 0 && errno != EPERM && errno != EINVAL)
+	/*
+	 * EPERM: a user namespace that a user mapped alone. EINVAL: one that does not map the group
+	 * of /dev/kvm: the user's own groups stay, which may have it, and open nothing else there.
+	 */
+	if (setgroups(kvm ? 1 : 0, kvm) < 0 && errno != EPERM && (!kvm || errno != EINVAL))
 		return err_sys(err, -errno, "QEMU: setgroups");
 	if (plan->gid && setresgid(plan->gid, plan->gid, plan->gid) < 0)
 		return err_sys(err, -errno, "QEMU: become group %u", plan->gid);
@@ -180,7 +188,7 @@ static int keep_template(const struct machine *m)
 	return r < 0 ? r : reopen(m->memory_file, O_RDWR, QEMU_MEMORY_FD);
 }
 
-/* *ret_program: where the program's descriptor is then, above 2 and closed by its exec. */
+/* *ret_program: where the program's descriptor is then (qemu_filter.h). */
 static int lay_out(const struct qemu_plan *plan, int *ret_program, struct err *err)
 {
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -202,14 +210,15 @@ static int lay_out(const struct qemu_plan *plan, int *ret_program, struct err *e
 		r = keep_all(plan->machine);
 	if (r == 0)
 		r = keep_template(plan->machine);
-	*ret_program = program;
-	return r < 0 ? err_sys(err, r, "QEMU: the machine's descriptors") : 0;
+	return r < 0 ? err_sys(err, r, "QEMU: the machine's descriptors")
+		     : qemu_filter_lift(program, ret_program, err);
 }
 
 int qemu_become(const struct qemu_plan *plan, struct err *err)
 {
 	const struct machine *m = plan->machine;
-	const gid_t kvm = group_of_kvm(m);
+	gid_t kvm;
+	const bool grouped = group_of_kvm(m, &kvm);
 	/* A few threads that allocate little need no heap of 64 MiB each. */
 	char arenas[] = "MALLOC_ARENA_MAX=1";
 	char *const envp[] = { arenas, NULL };
@@ -222,7 +231,9 @@ int qemu_become(const struct qemu_plan *plan, struct err *err)
 	if (r == 0)
 		r = qemu_root_enter(program, m, err);
 	if (r == 0)
-		r = become_user(plan, kvm, err);
+		r = become_user(plan, grouped ? &kvm : NULL, err);
+	if (r == 0)
+		r = qemu_filter(m, program, err);
 	if (r == 0) {
 		(void)syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
 		r = err_sys(err, -errno, "execute QEMU");

@@ -10,6 +10,11 @@
 #include "base/buf.h"
 #include "base/str.h"
 
+/*
+ * Of every machine: its pages are not merged with others' of the same content (who measures how
+ * long a write takes would learn what they have), and are in no core dump.
+ */
+#define MEMORY ",mem-merge=off,dump-guest-core=off,memory-backend=memory"
 /* Behind all that the machine may have by itself. */
 #define SLOTS_ADDRESS 0x1cu
 
@@ -104,11 +109,11 @@ static void add_type(struct args *a, const struct machine *m)
 
 	add(a, "-machine");
 	if (m->type == MACHINE_Q35)
-		add(a, "q35,graphics=off,smbus=off,sata=off,usb=off,memory-backend=memory");
+		add(a, "q35,graphics=off,smbus=off,sata=off,usb=off" MEMORY);
 	else
 		add(a,
-		    "microvm,x-option-roms=off,isa-serial=on,rtc=%s,pit=%s,pic=%s,acpi=on,pcie=%s,"
-		    "memory-backend=memory",
+		    "microvm,x-option-roms=off,isa-serial=on,rtc=%s,pit=%s,pic=%s,acpi=on,pcie=%"
+		    "s" MEMORY,
 		    legacy, legacy, legacy, has_pci(m) ? "on" : "off");
 	add(a, "-accel");
 	/*
@@ -122,7 +127,10 @@ static void add_type(struct args *a, const struct machine *m)
 	add(a, "-cpu");
 	/* Emulated, "rep stosb" goes byte by byte, and the kernel prefers it when it counts as
 	 * fast. */
-	add(a, m->accel == MACHINE_KVM ? "host" : "max,-erms,-fsrm");
+	if (m->accel == MACHINE_TCG)
+		add(a, "max,-erms,-fsrm%s", m->nested ? "" : ",-svm");
+	else
+		add(a, "host,pmu=off%s", m->nested ? "" : ",vmx=off,svm=off");
 	add(a, "-smp");
 	if (m->cpus_max > m->cpus)
 		add(a, "cpus=%u,maxcpus=%u", m->cpus, m->cpus_max);

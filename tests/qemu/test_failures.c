@@ -215,6 +215,7 @@ static void the_monitor_sees_little_and_may_nothing(void **state)
 	status_has(vm.pid, "CapBnd:\t0000000000000000");
 	status_has(vm.pid, "NoNewPrivs:\t1");
 	status_has(vm.pid, "Seccomp:\t2");
+	status_has(vm.pid, "Seccomp_filters:\t4"); /* three of ours and its own */
 	for (size_t i = 0; i < sizeof(hidden) / sizeof(*hidden); i++) {
 		(void)snprintf(path, sizeof(path), "/proc/%d/root/%s", (int)vm.pid, hidden[i]);
 		if (access(path, F_OK) == 0)

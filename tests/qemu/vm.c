@@ -140,7 +140,7 @@ void vm_start(struct vm *vm)
 	if (vm->pid == 0) {
 		const struct qemu_plan plan = {
 			.machine = &vm->machine,
-			.program = qemu_find(NULL, &err),
+			.program = qemu_find(vm->program, &err),
 			.uid = 61234,
 			.gid = 61234,
 			.words = words[1],

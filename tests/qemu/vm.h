@@ -20,6 +20,7 @@ struct vm {
 	struct machine machine;		    /* filled by vm_init(); its sockets are QEMU's ends */
 	pid_t pid;			    /* 0: none */
 	int monitor, agent, console, words; /* our ends, owned; monitor -EBADF once QMP has it */
+	const char *program;		    /* in QEMU's place; NULL: QEMU */
 	int netns;			    /* where QEMU runs; -EBADF: ours */
 	struct vm_console said;		    /* by the kernel */
 	struct vm_console complained;	    /* by QEMU */

@@ -126,7 +126,7 @@ static int take_kind(const struct source *s, struct vm_config *c, struct err *er
 	static const char *const yes[] = { "false", "true", NULL };
 	static const char *const on[] = { "off", "on", NULL };
 	const struct vm_settings *o = &s->rt->vm;
-	unsigned int accel = 0, type = 0, console = 0, templates = 0;
+	unsigned int accel = 0, type = 0, console = 0, templates = 0, nested = 0;
 	int r = word(s, "accel", o->accel, accels, "auto, kvm or tcg", &accel, err);
 
 	if (r == 0)
@@ -136,11 +136,14 @@ static int take_kind(const struct source *s, struct vm_config *c, struct err *er
 		r = word(s, "debug_console", o->debug_console, yes, "true or false", &console, err);
 	if (r == 0)
 		r = word(s, "templates", o->templates, on, "off or on", &templates, err);
+	if (r == 0)
+		r = word(s, "nested", o->nested, yes, "true or false", &nested, err);
 	c->try_kvm = accel != 2;
 	c->only_kvm = accel == 1;
 	c->type = (enum machine_type)type;
 	c->debug_console = console == 1;
 	c->templates = templates == 1;
+	c->nested = nested == 1;
 	return r;
 }
 

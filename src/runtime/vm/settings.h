@@ -16,6 +16,7 @@
  *   boot_timeout       seconds until the agent must have said HELLO; default 30
  *   debug_console      true: `caisson debug ID console` is allowed; default false
  *   templates          on: a start takes a template that exists (template.h); default off
+ *   nested             true: the guest's processors can run virtual machines; default false
  *
  * vm.template_dir is the configuration's alone.
  */
@@ -46,6 +47,7 @@ struct vm_config {
 	uint32_t boot_ms;
 	bool debug_console;
 	bool templates;
+	bool nested;
 };
 
 /*

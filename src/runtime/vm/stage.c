@@ -189,6 +189,7 @@ static void describe_machine(const struct launch_vm *l, struct parts *p)
 
 	m->accel = l->accel;
 	m->type = l->config.type;
+	m->nested = l->config.nested;
 	m->cpus = l->size.cpus;
 	m->memory = l->size.memory;
 	if (m->type == MACHINE_Q35) {

@@ -21,6 +21,7 @@ static const struct vm_settings plain = {
 	.boot_timeout = "30",
 	.debug_console = "false",
 	.templates = "off",
+	.nested = "false",
 };
 
 static const char *const all[] = { "io.caisson.vm.*", NULL };
@@ -49,6 +50,7 @@ static void a_value_that_is_none_is_refused_by_its_key(void **state)
 		{ "max_memory", "8K" },	 { "max_memory", "all" },   { "max_cpus", "0" },
 		{ "boot_timeout", "0" }, { "boot_timeout", "601" }, { "debug_console", "yes" },
 		{ "kernel", "vmlinux" }, { "qemu", "bin/qemu" },    { "templates", "yes" },
+		{ "nested", "1" },
 	};
 	struct vm_config config;
 
@@ -89,7 +91,7 @@ static void what_nobody_says_is_the_default(void **state)
 	assert_string_equal(config.kernel, "/opt/caisson/guest/vmlinux");
 	assert_string_equal(config.image, "/opt/caisson/guest/image");
 	assert_string_equal(config.qemu, "");
-	assert_true(config.try_kvm && !config.only_kvm && !config.debug_console);
+	assert_true(config.try_kvm && !config.only_kvm && !config.debug_console && !config.nested);
 	assert_int_equal(config.boot_ms, 30000);
 }
 
