@@ -31,6 +31,7 @@
 /* What decides; descriptors are borrowed. */
 struct template_plan {
 	enum machine_accel accel;
+	bool nested; /* vm.nested */
 	unsigned int cpus;
 	uint64_t memory;	 /* bytes */
 	int qemu, kernel, image; /* as struct qemu_plan and struct machine have them */

@@ -24,6 +24,7 @@ void template_machine(const struct template_plan *plan, struct machine *ret)
 {
 	*ret = (struct machine){
 		.accel = plan->accel,
+		.nested = plan->nested,
 		.type = MACHINE_MICROVM_PCI,
 		.cpus = plan->cpus,
 		.memory = plan->memory,

@@ -88,6 +88,7 @@ static int make_plan(const struct runtime *rt, const struct template_wish *wish,
 		r = take_ids(rt, look, m, err);
 	m->plan = (struct template_plan){ .cpus = wish->cpus ? wish->cpus : m->config.cpus,
 					  .memory = wish->memory ? wish->memory : m->config.memory,
+					  .nested = m->config.nested,
 					  .qemu = m->from.qemu,
 					  .kernel = m->from.kernel,
 					  .image = m->from.image,
