@@ -88,6 +88,9 @@ __attribute__((noreturn)) void __stack_chk_fail(void)
 }
 
 /* The initial stack: argc, argv, NULL, envp, NULL, auxv (System V ABI, process initialisation). */
+/* AT_RANDOM points to bytes, wherever they are. */
+typedef uint64_t __attribute__((aligned(1), may_alias)) random_bytes;
+
 __attribute__((noreturn)) void bare_start(const uintptr_t *stack);
 NO_CANARY void bare_start(const uintptr_t *stack)
 {
@@ -100,7 +103,7 @@ NO_CANARY void bare_start(const uintptr_t *stack)
 		p++;
 	for (p++; p[0] != AT_NULL; p += 2) {
 		if (p[0] == AT_RANDOM)
-			canary = *(const uint64_t *)p[1] & ~(uint64_t)0xff;
+			canary = *(const random_bytes *)p[1] & ~(uint64_t)0xff;
 	}
 	set_canary(canary);
 	bare_main((int)argc, argv);
