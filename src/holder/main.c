@@ -107,16 +107,17 @@ static void serve_one(void)
 }
 
 /* The runtime that started us has finished what it does, or has gone. */
-static void be_born(void)
+static bool be_born(void)
 {
 	char byte;
 	const long n = SYS3(SYS_read, HOLDER_FD_BIRTH, &byte, 1);
 
 	if (n == -EINTR || n == -EAGAIN)
-		return;
+		return false;
 	if (n != 1)
 		leave(1);
 	(void)SYS1(SYS_close, HOLDER_FD_BIRTH);
+	return true;
 }
 
 void bare_main(int argc, const char *const *argv)
@@ -133,10 +134,8 @@ void bare_main(int argc, const char *const *argv)
 
 		if (n < 0 && n != -EINTR)
 			leave(1);
-		if (n > 0 && !born && p[1].revents) {
-			be_born();
-			born = true;
-		}
+		if (n > 0 && !born && p[1].revents)
+			born = be_born();
 		if (n > 0 && p[0].revents)
 			serve_one();
 	}
