@@ -65,12 +65,15 @@ format: ## clang-format over all C sources
 coverage: all ## line coverage per room
 	@scripts/coverage
 
-bench: all ## speed against Debian's runc and crun, ratios in one run
+bench: all ## speed against Debian's runc and crun, of machines against a bare QEMU and the host: ratios
 	@tests/bench/run
+	@tests/bench/machines.py
+	@tests/bench/files.py
+	@tests/bench/network.py
 	@tests/bench/many.py
 
 install: all ## install below DESTDIR and the configured prefix
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --strip
 
 clean: ## remove build directories
-	rm -rf build build-asan build-tsan build-fuzz build-coverage
+	rm -rf build build-asan build-tsan build-traps build-fuzz build-coverage
