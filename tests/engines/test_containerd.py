@@ -217,7 +217,7 @@ def test_kill_signals_and_wait(containerd):
 def test_kill_all(containerd):
     name = containerd.start(*sh("sleep 2001 & sleep 2002 & wait"))
     pid = containerd.task(name)[0]
-    command.eventually(lambda: inside(containerd, name, *sh("cat /proc/[0-9]*/cmdline")).count("sleep\0200") == 2,
+    command.eventually(lambda: inside(containerd, name, *sh("cat /proc/[0-9]*/cmdline")).count("sleep\000200") == 2,
                        what="both children")
     containerd.ctr("tasks", "kill", "--all", "--signal", "KILL", name)
     command.eventually(lambda: containerd.task(name)[1] == "STOPPED", what="STOPPED")

