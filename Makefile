@@ -24,10 +24,15 @@ all: $(BUILD)/build.ninja ## build; the program is build/bin/caisson (and the ke
 	ninja -C $(BUILD)
 	@scripts/build-guest --if-possible $(BUILD)/guest
 
-guest: $(BUILD)/build.ninja ## build kernel and image of class vm (the kernel once: minutes; kept outside of the tree)
+guest: $(BUILD)/build.ninja ## build kernel and image of class vm (the kernel once: minutes; GUEST_KERNEL=debian: none is built)
 	@scripts/setup --guest
+ifeq ($(GUEST_KERNEL),debian)
+	ninja -C $(BUILD) src/agent/caisson-agent
+	@scripts/build-guest-debian $(BUILD)/guest/debian $(BUILD)/src/agent/caisson-agent
+else
 	@scripts/build-guest $(BUILD)/guest
 	ninja -C $(BUILD) guest/image
+endif
 
 run: setup all ## the main job: twenty hostile acts and what stopped each [CLASS=vm; without: the default class]
 	@scripts/run-untrusted $(if $(filter command,$(firstword $(origin CLASS))),--isolation $(CLASS))

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/devices.h"
@@ -18,6 +20,7 @@
 #include "base/str.h"
 #include "host/netdev.h"
 
+#define MODULES	     "/modules"
 #define PORTS	     "/sys/class/virtio-ports"
 #define PORT_NAME    64	 /* bytes of a port's name */
 #define PORT_WAIT_MS 100 /* between two looks, should the kernel's word have been missed */
@@ -84,6 +87,44 @@ int boot_early(struct err *err)
 		log_setup(log, false, LOG_LEVEL_INFO);
 	return mount_at("sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, err);
 }
+
+/* ---- Modules -------------------------------------------------------------------------------- */
+
+static int load_module(int dir, const char *name, struct err *err)
+{
+	AUTO_CLOSE int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	int r = 0;
+
+	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0) < 0)
+		r = -errno;
+	/* Built in, or of a device that this machine has not. */
+	if (r < 0 && r != -EEXIST && r != -ENODEV)
+		return err_sys(err, r, "load the module %s", name);
+	(void)unlinkat(dir, name, 0);
+	return 0;
+}
+
+int boot_load_modules(struct err *err)
+{
+	AUTO_CLOSE int dir = open(MODULES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent **names = NULL;
+	int n, r = 0;
+
+	if (dir < 0)
+		return errno == ENOENT ? 0 : err_sys(err, -errno, "open " MODULES);
+	n = scandir(MODULES, &names, NULL, alphasort);
+	if (n < 0)
+		return err_sys(err, -errno, "read " MODULES);
+	for (int i = 0; i < n; i++) {
+		if (r == 0 && names[i]->d_name[0] != '.')
+			r = load_module(dir, names[i]->d_name, err);
+		free(names[i]);
+	}
+	free(names);
+	return r;
+}
+
+/* ---- Before the first container ------------------------------------------------------------- */
 
 /* Every controller that the kernel has may be used below the top. */
 static int delegate_controllers(struct err *err)

@@ -3,7 +3,8 @@
  * agent/boot.h - the machine around the agent: file systems, the port to the host, the end.
  *
  * What stands between the kernel's exec of /init and the first word to the host is boot_early()
- * and boot_open_port(), and nothing else; the rest is made when the first container is.
+ * boot_load_modules() and boot_open_port(), and nothing else; the rest is made when the first
+ * container is.
  */
 #pragma once
 
@@ -14,6 +15,12 @@
  * /dev/kmsg, standard streams to /dev/null.
  */
 int boot_early(struct err *err);
+
+/*
+ * Load the modules that the image has, in the order of their names, and take their files away: the
+ * kernel of a distribution is bare without them, ours has none. The first failure is told.
+ */
+int boot_load_modules(struct err *err);
 
 /*
  * Open the virtio port with this name (MACHINE_AGENT_PORT), waiting for the device and for the host

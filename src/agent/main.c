@@ -150,6 +150,8 @@ static int begin_guest(struct agent *a, struct err *err)
 
 	devices_are_ours();
 	if (r == 0)
+		r = boot_load_modules(err);
+	if (r == 0)
 		r = raise_files(err);
 	if (r == 0)
 		r = open_places(a, err);

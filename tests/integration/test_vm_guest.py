@@ -219,3 +219,29 @@ def test_rules_with_sets_are_taken_and_count(runtime, bundle):
                     "iptables-nft -A INPUT -p tcp -m set --match-set p dst -m set --match-set l src -m comment "
                     "--comment counted\ncounted 7000 7000; iptables-nft -vnxL INPUT")
     assert packets(listing) > 0
+
+
+# ---- What ends it ----
+
+EAT = "dd if=/dev/zero of=/dev/null count=1 bs="
+
+
+def test_a_panic_of_the_kernel_is_told_by_its_words(runtime, bundle):
+    """A container that may write below /proc/sys makes its own machine's kernel panic, and no other's."""
+    bundle.all_capabilities()
+    bundle.linux.readonly_paths = []
+    bundle.linux.resources.memory.limit = 64 << 20
+    process = runtime.start_run(bundle, ["sh", "-c", f"echo 2 >/proc/sys/vm/panic_on_oom && echo set; {EAT}128M"])
+
+    assert process.wait(WAIT_S) == 137, process.errors
+    assert process.read_line() == "set"
+    assert "the guest's kernel has panicked: Out of memory: compulsory panic_on_oom is enabled" in process.errors
+
+
+def test_a_machine_without_memory_kills_what_eats_it(runtime, bundle):
+    """No limit of the container's: the memory of the machine ends. Its agent goes on."""
+    runtime.run_detached(bundle, ["sh", "-c", f"{EAT}4G; echo status $?; exec sleep 1000"])
+    runtime.wait_for_output(bundle, "status 137", WAIT_S)
+
+    assert runtime.exec(bundle, ["echo", "alive"]).stdout == "alive\n"
+    runtime.stop(bundle)

@@ -20,6 +20,8 @@ from lib import cgroups
 
 CLEAN_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
              "LANG": "C.UTF-8"}
+if "CAISSON_TEST_CONFIG" in os.environ:  # of all calls that have none of their own
+    CLEAN_ENV["CAISSON_CONFIG"] = os.environ["CAISSON_TEST_CONFIG"]
 CALL_TIMEOUT_S = float(os.environ.get("CAISSON_CALL_TIMEOUT", "15"))
 
 
