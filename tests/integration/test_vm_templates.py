@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import stat
+import time
 
 import pytest
 
@@ -237,14 +238,19 @@ def test_the_holder_has_no_rights_and_little_memory(templates):
 def test_the_holder_wakes_up_for_nothing(templates):
     templates.create()
     pid = templates.list()[0]["pid"]
-    woken = field(pid, "voluntary_ctxt_switches")
 
-    wait_until(lambda: pathlib.Path(f"/proc/{pid}/wchan").read_text(encoding="ascii") != "0", WAIT_S)
-    for _ in range(3):
-        os.sched_yield()
-    assert field(pid, "voluntary_ctxt_switches") == woken
+    def woken(after_s):
+        """How often it has gone to sleep: before, and so much later."""
+        before = field(pid, "voluntary_ctxt_switches")
+        time.sleep(after_s)
+        return before, field(pid, "voluntary_ctxt_switches")
+
+    # It may still be on its way to sleep after the last answer.
+    wait_until(lambda: len(set(map(tuple, woken(0.05)))) == 1, WAIT_S, "it sleeps")
+    before, after = woken(0.7)
+    assert before == after
     templates.list()
-    assert field(pid, "voluntary_ctxt_switches") != woken
+    wait_until(lambda: field(pid, "voluntary_ctxt_switches") != before, WAIT_S, "a question wakes it up")
 
 
 @pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)
