@@ -190,6 +190,7 @@ table inet t {
 	}
 	chain c_post { type nat hook postrouting priority 100; oifname "eth9" masquerade; }
 }
+table netdev d { chain c { type filter hook ingress device lo priority 0; ip saddr 192.0.2.1 drop; }; }
 table bridge b { chain c { type filter hook forward priority 0; ether type arp accept; }; }
 table arp a { chain c { type filter hook input priority 0; arp operation request accept; }; }
 END
