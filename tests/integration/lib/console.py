@@ -21,7 +21,7 @@ class Terminal:
     def send(self, text):
         os.write(self.fd, text.encode())
 
-    def expect(self, wanted, timeout_s=5.0):
+    def expect(self, wanted, timeout_s=30.0):
         """Read until `wanted` has come. Returns the text up to its end, which is then used up."""
         deadline = time.monotonic() + timeout_s
         while wanted not in self.text:
@@ -39,7 +39,7 @@ class Terminal:
         seen, self.text = self.text[:end], self.text[end:]
         return seen
 
-    def read_all(self, timeout_s=5.0):
+    def read_all(self, timeout_s=30.0):
         """Read until the other side is closed. Returns what expect() has not used up."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

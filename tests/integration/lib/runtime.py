@@ -23,6 +23,7 @@ CLEAN_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 if "CAISSON_TEST_CONFIG" in os.environ:  # of all calls that have none of their own
     CLEAN_ENV["CAISSON_CONFIG"] = os.environ["CAISSON_TEST_CONFIG"]
 CALL_TIMEOUT_S = float(os.environ.get("CAISSON_CALL_TIMEOUT", "15"))
+PATIENCE_S = 30.0  # for what must happen, on a machine with other work
 
 
 class CallFailed(AssertionError):
@@ -105,7 +106,7 @@ def name_of(target):
     return target if isinstance(target, str) else target.id
 
 
-def wait_until(condition, timeout_s=5.0, what=None):
+def wait_until(condition, timeout_s=PATIENCE_S, what=None):
     """Poll until condition() is true. Returns its value."""
     deadline = time.monotonic() + timeout_s
     pause_s = 0.0005
@@ -222,7 +223,7 @@ class Runtime:
         """What the container has written to standard output so far."""
         return self.outputs[name_of(bundle)].stdout
 
-    def wait_for_output(self, bundle, text, timeout_s=5.0):
+    def wait_for_output(self, bundle, text, timeout_s=PATIENCE_S):
         wait_until(lambda: text in self.output(bundle), timeout_s,
                    f"{text!r} in the output of {name_of(bundle)}")
         return self.output(bundle)
@@ -315,7 +316,7 @@ class Runtime:
 
     # -------------------------------------------------------------------------- helpers
 
-    def wait_for(self, bundle, status, timeout_s=5.0):
+    def wait_for(self, bundle, status, timeout_s=PATIENCE_S):
         """Until `state` says so; status None means: until there is no such container."""
         wait_until(lambda: self.status(bundle) == status, timeout_s,
                    f"{name_of(bundle)} is {status!r}, last {self.status(bundle)!r}")
