@@ -386,6 +386,7 @@ static const struct {
 	{ CONFIG_VM_BOOT_TIMEOUT, "30" },
 	{ CONFIG_VM_DEBUG_CONSOLE, "false" },
 	{ CONFIG_VM_TEMPLATES, "off" },
+	{ CONFIG_VM_CACHE, "auto" },
 	{ CONFIG_VM_NESTED, "false" },
 };
 
@@ -458,6 +459,7 @@ static void set_up_vm(const struct config *config, struct vm_settings *s)
 		.boot_timeout = config_text(config, CONFIG_VM_BOOT_TIMEOUT),
 		.debug_console = config_text(config, CONFIG_VM_DEBUG_CONSOLE),
 		.templates = config_text(config, CONFIG_VM_TEMPLATES),
+		.cache = config_text(config, CONFIG_VM_CACHE),
 		.template_dir = config_text(config, CONFIG_VM_TEMPLATE_DIR),
 		.nested = config_text(config, CONFIG_VM_NESTED),
 	};

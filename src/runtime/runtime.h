@@ -59,6 +59,7 @@ struct vm_settings {
 	const char *accel, *machine, *memory, *cpus, *overhead, *boot_timeout, *debug_console;
 	const char *max_memory, *max_cpus; /* "": as much as the host has */
 	const char *templates;		   /* "off", "on" */
+	const char *cache;		   /* "auto", "always", "none" */
 	const char *template_dir;	   /* absolute; "": in root. No annotation changes it */
 	const char *nested;
 };

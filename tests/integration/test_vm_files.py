@@ -219,6 +219,24 @@ def test_trusted_attributes_are_the_guests_own(runtime, bundle, work_dir):
     assert os.getxattr(volume / "file", "trusted.hosts") == b"secret"
 
 
+def test_machine_that_remembers_always_sees_its_own_changes_at_once(runtime, bundle, work_dir):
+    config = work_dir / "caisson.json"
+    config.write_text('{"vm.cache": "sometimes"}')
+    refused(runtime, runtime.run(bundle, ["true"], check=False, env={"CAISSON_CONFIG": str(config)}), "vm.cache")
+
+    config.write_text('{"vm.cache": "always"}')
+    volume = work_dir / "volume"
+    volume.mkdir()
+    bundle.bind(volume, "/volume")
+    runtime.run_detached(bundle, env={"CAISSON_CONFIG": str(config)})
+    out = runtime.exec(bundle, ["sh", "-c", "cd /volume; echo a > x; mv x y; ls; echo b > z; rm y; ls; cat z"])
+    assert out.stdout == "y\nz\nb\n"
+    assert (volume / "z").read_text() == "b\n"
+    inner = servers(runtime, bundle)[-1]
+    assert "cache=always" in open(f"/proc/{inner}/cmdline", encoding="utf-8").read()
+    runtime.stop(bundle)
+
+
 # ------------------------------------------------------------------------------- who serves the files
 
 def status(pid):
@@ -290,6 +308,7 @@ def test_more_files_than_the_server_may_have_are_an_error_inside(runtime, bundle
     for i in range(1000):
         (volume / str(i)).touch()
     bundle.bind(volume, "/volume")
+    bundle.process.rlimits = []
     runtime.run_detached(bundle, prefix=["prlimit", "--nofile=600:600"])
 
     out = runtime.exec(bundle, ["sh", "-c", "cat /volume/*"], check=False)
@@ -375,7 +394,7 @@ def test_block_device_that_is_not_there_is_refused(runtime, bundle, loop):
     device = loop()
     device.free()
     device.free = lambda: None
-    device.major = 251
+    device.major = 4000  # nobody has it
     give(bundle, device, "rw")
 
     refused(runtime, runtime.run(bundle, ["true"], check=False), "linux.devices: /dev/xvdz: ")

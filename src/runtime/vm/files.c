@@ -92,7 +92,7 @@ static int add(char ***list, const char *fmt, ...)
 	":ok:all:::"
 
 /*
- * What both have in common: names and attributes are trusted for a second (cache=auto), as
+ * What both have in common: names and attributes are trusted for a second (FILES_CACHE_AUTO), as
  * close-to-open is what containers of one volume expect of each other; extended attributes and
  * access control lists are the host's; each mount of the host is one in the guest, so that inode
  * numbers are unique per device. Locks are the guest's own.
@@ -100,13 +100,17 @@ static int add(char ***list, const char *fmt, ...)
 static int add_qemu_options(char ***list, const struct files_plan *plan)
 {
 	static const char *const options[] = {
-		"sandbox=namespace",  "modcaps=-mknod",
-		"cache=auto",	      "xattr",
-		"announce_submounts", "posix_acl",
-		"no_posix_lock",      "no_flock",
-		"log_level=warn",     "xattrmap=" ATTRIBUTES,
+		"sandbox=namespace",  "modcaps=-mknod", "xattr",
+		"announce_submounts", "posix_acl",	"no_posix_lock",
+		"no_flock",	      "log_level=warn", "xattrmap=" ATTRIBUTES,
 	};
+	static const char *const caches[] = { "auto", "always", "none" };
 	int r = strv_add(list, "-f");
+
+	if (r == 0)
+		r = strv_add(list, "-o");
+	if (r == 0)
+		r = add(list, "cache=%s", caches[plan->cache]);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(options); i++) {
 		r = strv_add(list, "-o");
@@ -121,18 +125,16 @@ static int add_qemu_options(char ***list, const struct files_plan *plan)
 static int add_rust_options(char ***list, const struct files_plan *plan)
 {
 	static const char *const options[] = {
-		"--sandbox=namespace",
-		"--modcaps=-mknod",
-		"--cache=auto",
-		"--xattr",
-		"--xattrmap=" ATTRIBUTES,
-		"--announce-submounts",
-		"--posix-acl",
-		"--inode-file-handles=never",
-		"--log-level=warn",
+		"--sandbox=namespace",	      "--modcaps=-mknod",     "--xattr",
+		"--xattrmap=" ATTRIBUTES,     "--announce-submounts", "--posix-acl",
+		"--inode-file-handles=never", "--log-level=warn",
 	};
+	static const char *const caches[] = { "auto", "always", "never" };
 	AUTO_FREE char *dir = NULL;
 	int r = str_printf(&dir, "--shared-dir=%s", plan->dir);
+
+	if (r == 0)
+		r = add(list, "--cache=%s", caches[plan->cache]);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(options); i++)
 		r = strv_add(list, options[i]);

@@ -37,11 +37,19 @@ struct files_program {
  */
 int files_find(const char *configured, struct files_program *ret, struct err *err);
 
+/* What the guest's kernel may remember of names, attributes and pages. */
+enum files_cache {
+	FILES_CACHE_AUTO,   /* for a second, and pages until the file is opened again */
+	FILES_CACHE_ALWAYS, /* until it needs the memory: nobody else changes the files */
+	FILES_CACHE_NONE,
+};
+
 struct files_plan {
 	struct files_program program;
 	const char *dir; /* the share, in this mount namespace */
 	int listener;	 /* of files_socketpair() */
 	int words;	 /* becomes standard error */
+	enum files_cache cache;
 	/* Who it is; numbers of `userns` where that is entered first. 0: who we are. */
 	uint32_t uid, gid;
 	int userns; /* -EBADF: none */

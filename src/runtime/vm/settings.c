@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "runtime/isolation.h"
+#include "runtime/vm/files.h"
 
 struct source {
 	const struct runtime *rt;
@@ -125,6 +126,10 @@ static int take_kind(const struct source *s, struct vm_config *c, struct err *er
 					     NULL };
 	static const char *const yes[] = { "false", "true", NULL };
 	static const char *const on[] = { "off", "on", NULL };
+	static const char *const caches[] = { [FILES_CACHE_AUTO] = "auto",
+					      [FILES_CACHE_ALWAYS] = "always",
+					      [FILES_CACHE_NONE] = "none",
+					      NULL };
 	const struct vm_settings *o = &s->rt->vm;
 	unsigned int accel = 0, type = 0, console = 0, templates = 0, nested = 0;
 	int r = word(s, "accel", o->accel, accels, "auto, kvm or tcg", &accel, err);
@@ -138,6 +143,8 @@ static int take_kind(const struct source *s, struct vm_config *c, struct err *er
 		r = word(s, "templates", o->templates, on, "off or on", &templates, err);
 	if (r == 0)
 		r = word(s, "nested", o->nested, yes, "true or false", &nested, err);
+	if (r == 0)
+		r = word(s, "cache", o->cache, caches, "auto, always or none", &c->cache, err);
 	c->try_kvm = accel != 2;
 	c->only_kvm = accel == 1;
 	c->type = (enum machine_type)type;

@@ -15,6 +15,7 @@
  *   overhead           what a machine has besides the container's limit; default 64M
  *   boot_timeout       seconds until the agent must have said HELLO; default 30
  *   debug_console      true: `caisson debug ID console` is allowed; default false
+ *   cache              auto, always, none: what a guest may remember of the host's files (files.h)
  *   templates          on: a start takes a template that exists (template.h); default off
  *   nested             true: the guest's processors can run virtual machines; default false
  *
@@ -47,6 +48,7 @@ struct vm_config {
 	uint32_t boot_ms;
 	bool debug_console;
 	bool templates;
+	unsigned int cache; /* enum files_cache */
 	bool nested;
 };
 

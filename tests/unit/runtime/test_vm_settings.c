@@ -21,6 +21,7 @@ static const struct vm_settings plain = {
 	.boot_timeout = "30",
 	.debug_console = "false",
 	.templates = "off",
+	.cache = "auto",
 	.nested = "false",
 };
 
@@ -50,7 +51,7 @@ static void a_value_that_is_none_is_refused_by_its_key(void **state)
 		{ "max_memory", "8K" },	 { "max_memory", "all" },   { "max_cpus", "0" },
 		{ "boot_timeout", "0" }, { "boot_timeout", "601" }, { "debug_console", "yes" },
 		{ "kernel", "vmlinux" }, { "qemu", "bin/qemu" },    { "templates", "yes" },
-		{ "nested", "1" },
+		{ "cache", "metadata" }, { "nested", "1" },
 	};
 	struct vm_config config;
 
