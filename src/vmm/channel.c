@@ -233,9 +233,11 @@ static void on_event(void *arg, enum agent_event event, const void *body, size_t
 		else
 			control_tell_oom(c->vm);
 		if (event == AGENT_OOM && c->counts.oom_kills++ < OOM_LOGGED)
-			log_warning("container %s: the kernel of its machine had too little "
-				    "memory and has killed a process",
-				    c->vm->id);
+			log_warning("container %s: the kernel of its machine has killed a process "
+				    "for want of memory: what the container may have "
+				    "(linux.resources.memory.limit), or the machine's %llu MiB, "
+				    "was too little",
+				    c->vm->id, (unsigned long long)c->vm->memory >> 20);
 	}
 	if (err.code)
 		end_failed(c->vm, &err);
