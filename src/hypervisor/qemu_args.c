@@ -215,12 +215,15 @@ static void add_disk(struct args *a, const struct machine *m, unsigned int i)
 {
 	const struct machine_disk *disk = &m->disks[i];
 	const char *readonly = disk->readonly ? "on" : "off";
+	/* A clone takes its files for those of another host, and would make this one forget them.
+	 */
+	const char *more = m->role == MACHINE_FRESH ? "" : ",drop-cache=off";
 
 	add(a, "-add-fd");
 	add(a, "fd=%d,set=%u", disk->fd, i);
 	add(a, "-blockdev");
-	add(a, "driver=%s,node-name=file%u,filename=/dev/fdset/%u,read-only=%s,locking=off",
-	    disk->device ? "host_device" : "file", i, i, readonly);
+	add(a, "driver=%s,node-name=file%u,filename=/dev/fdset/%u,read-only=%s,locking=off%s",
+	    disk->device ? "host_device" : "file", i, i, readonly, more);
 	add(a, "-blockdev");
 	add(a, "driver=raw,node-name=disk%u,file=file%u,read-only=%s", i, i, readonly);
 	add(a, "-device");

@@ -30,6 +30,7 @@ static void show_start(struct buf *b, const struct vm *vm)
 
 	(void)buf_puts(b, "# HELP caisson_vm_start_ns Time since the runtime began with the "
 			  "container, by the host's clock.\n# TYPE caisson_vm_start_ns gauge\n");
+	show_time(b, vm, "machine", vm->head.machine_ns);
 	show_time(b, vm, "supervisor", t->entered);
 	show_time(b, vm, "monitor", t->monitor);
 	show_time(b, vm, "restored", t->restored);

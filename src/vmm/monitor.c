@@ -185,7 +185,12 @@ static int connect_qmp(struct monitor *m, struct err *err)
 	r = loop_add_fd(m->vm->loop, qmp_fd(m->qmp), EPOLLIN, on_qmp, m, &m->qmp_source);
 	if (r < 0)
 		return err_sys(err, r, "talk to QEMU");
-	return hypervisor_qemu.greet(m->qmp, &machine, &asked, err);
+	r = hypervisor_qemu.greet(m->qmp, &machine, &asked, err);
+	if (r != -EPIPE && r != -ECONNRESET)
+		return r;
+	/* It has ended already: how it did is told when it is reaped. */
+	end_lost(m->vm, err);
+	return 0;
 }
 
 /* ---- Children ---- */

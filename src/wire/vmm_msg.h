@@ -60,12 +60,13 @@ struct vmm_head {
 	uint32_t boot_ms;		  /* so long the agent may take for its HELLO */
 	uint32_t flags;			  /* enum vmm_flags */
 	uint32_t network_len, create_len; /* bytes of the two bodies */
-	uint64_t begin_ns; /* CLOCK_MONOTONIC when the runtime began, for the times it reports */
+	/* CLOCK_MONOTONIC when the runtime began and when it made QEMU's process, for metrics. */
+	uint64_t begin_ns, machine_ns;
 	/* Into what the machine may grow; its own size where it cannot. */
 	uint64_t memory_max;
 	uint32_t cpus_max, reserved; /* 0 */
 };
-_Static_assert(sizeof(struct vmm_head) == 72, "wire");
+_Static_assert(sizeof(struct vmm_head) == 80, "wire");
 
 /*
  * What the machine shall have from now on, all of it; 0: as it is. More than it can have is

@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RUNTIME = str(ROOT / "build/bin/caisson")
 BARE = ROOT / "build/tests/qemu/qemu_boot"
 BUSYBOX = pathlib.Path("/bin/busybox")
-STAGES = ("supervisor", "monitor", "restored", "agent", "created", "started")
+STAGES = ("machine", "supervisor", "monitor", "restored", "agent", "created", "started")
 # Of a start: what is printed, the configuration, the root file system, mounts.
 STARTS = (("cold, virtio-fs", "off", "rootfs", True), ("cold, image disk", "off", "rootfs.img", False),
           ("clone, virtio-fs", "on", "rootfs", True), ("clone, image disk", "on", "rootfs.img", False))
@@ -104,8 +104,7 @@ class Machines:
                 times[stage] = int(found[1]) / 1e6
                 self.note(f"{kind}:   to {stage}", times[stage] - before)
                 before = times[stage]
-        # The supervisor is there when QEMU has been started.
-        self.note(f"{kind}: from QEMU's start to the agent", times["agent"] - times["supervisor"])
+        self.note(f"{kind}: from QEMU's start to the agent", times["agent"] - times["machine"])
         self.note(f"{kind}: from the runtime's start to the first process", times["started"])
         for name in ("kernel", "agent") if "restored" not in times else ():
             self.note(f"{kind}:   guest's clock at the {name}",

@@ -6,7 +6,9 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -15,13 +17,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from lib import cgroups, faults, leaks, programs  # noqa: E402
 from lib.bundle import Bundle  # noqa: E402
 from lib.console import FdSocket  # noqa: E402
-from lib.runtime import Runtime, probe, wait_until  # noqa: E402
+from lib.runtime import CLEAN_ENV, Runtime, probe, wait_until  # noqa: E402
 from lib.users import USER, ids  # noqa: E402
 
 WORK = pathlib.Path("/run/caisson-it")
 SOAK = os.environ.get("CAISSON_SOAK") == "1"
 ISOLATION = os.environ.get("CAISSON_CLASS", "ns")
 PROFILE = os.environ.get("CAISSON_STUB_PROFILE")  # of class sentry; without it the runtime's default
+TEMPLATES = os.environ.get("CAISSON_VM_TEMPLATES") == "on"  # of class vm: machines of the default size are clones
 PART = os.environ.get("CAISSON_PART")  # "2/3": every third test, from the second on; all of them if unset
 outcome = pytest.StashKey()
 
@@ -96,6 +99,30 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.when == "call":
         item.stash[outcome] = report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def templates(request):
+    """A template for every call that has no configuration of its own, where CAISSON_VM_TEMPLATES asks for it."""
+    if ISOLATION != "vm" or not TEMPLATES:
+        yield
+        return
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="caisson-templates-", dir="/run"))
+    directory.chmod(0o755)  # some calls are an ordinary user's
+    config = directory / "caisson.json"
+    config.write_text(json.dumps({"vm.templates": "on", "vm.template_dir": str(directory / "templates")}))
+    CLEAN_ENV["CAISSON_CONFIG"] = str(config)
+
+    def call(*words):
+        subprocess.run([request.config.runtime_path, "--root", directory / "root", "template", *words], check=True,
+                       env=CLEAN_ENV, stdout=subprocess.DEVNULL, timeout=300)
+
+    try:
+        call("create")
+        yield
+    finally:
+        call("remove", "--all")
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

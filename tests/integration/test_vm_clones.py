@@ -2,16 +2,19 @@
 """Class vm: containers in clones of a template are machines of their own, and start, serve and end as any other."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 
 import pytest
 
-from lib.runtime import CLEAN_ENV, refused
+from lib import cgroups
+from lib.runtime import CLEAN_ENV, refused, wait_until
 from test_vm_files import ROOTFS, image
 
 pytestmark = [pytest.mark.classes("vm"), pytest.mark.beyond("runc", "crun", reason="have no machines")]
@@ -103,6 +106,41 @@ def test_clone_has_the_cpus_of_its_template(runtime, bundle, clones):
     start_clone(runtime, bundle, clones)
 
     assert runtime.exec(bundle, ["testinit", "report"]).report["affinity"] == [0, 1]
+
+
+def pids(bundle):
+    try:
+        return cgroups.pids(bundle.linux.cgroups_path)
+    except OSError:  # it goes meanwhile
+        return set()
+
+
+def process_of(bundle, name):
+    """The pid of a process of the container's cgroup, once it has this name."""
+    for pid in pids(bundle):
+        try:
+            if pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() == name:
+                return pid
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return None
+
+
+@pytest.mark.parametrize("victim", ["qemu-system-x86", "virtiofsd"])
+def test_clone_that_is_killed_on_its_way_leaves_nothing(runtime, make_bundle, clones, victim):
+    """Before its state is read, while it is, with the agent at work and after the start."""
+    for number, pause_s in enumerate((0, 0.03, 0.06, 0.12, 0.3)):
+        bundle = make_bundle(f"k{number}")
+        run = runtime.start_run(bundle, ["sleep", "1000"], env=clones)
+        pid = wait_until(lambda b=bundle: process_of(b, victim), WAIT_S, f"{victim} runs")
+        time.sleep(pause_s)
+        os.kill(pid, signal.SIGKILL)
+
+        assert run.wait(WAIT_S) != 0
+        # The other one may have ended meanwhile, and be named.
+        assert "QEMU" in run.errors or "virtiofsd" in run.errors
+        assert runtime.status(bundle) is None
+        wait_until(lambda b=bundle: not pids(b), WAIT_S, "the cgroup is empty")
 
 
 def test_machine_of_another_size_boots(runtime, bundle, clones):

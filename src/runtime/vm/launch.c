@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -28,7 +29,7 @@ static void launch_done(struct launch_vm *l)
 	sandbox_launch_done(&l->box);
 }
 
-static uint64_t now_ns(void)
+uint64_t launch_now_ns(void)
 {
 	struct timespec now = { 0 };
 
@@ -62,7 +63,7 @@ static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
 {
 	int r = namespaces_open(&cr->spec.linux, &l->box.joined, err);
 
-	l->begin_ns = now_ns();
+	l->begin_ns = launch_now_ns();
 	if (r == 0)
 		r = describe_vm_check(&cr->spec, err);
 	if (r == 0 && cr->preserve_fds > 0)
@@ -97,7 +98,9 @@ static int take_template(struct launch_vm *l, const struct runtime *rt, struct e
 
 	if (!l->config.templates)
 		return 0;
-	if (l->config.type == MACHINE_Q35)
+	if (geteuid() != 0)
+		(void)err_set(&why, r, "templates are root's");
+	else if (l->config.type == MACHINE_Q35)
 		(void)err_set(&why, r, "a machine of type q35 boots");
 	else
 		r = template_take(rt, &plan, &l->template, &why);
@@ -118,6 +121,7 @@ struct template_plan launch_plan(const struct launch_vm *l)
 		.kernel = l->from.kernel,
 		.image = l->from.image,
 		.tsc_khz = l->tsc_khz,
+		.nested = l->config.nested,
 	};
 }
 

@@ -44,6 +44,8 @@ struct launch_vm {
  */
 int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err);
 
+uint64_t launch_now_ns(void); /* CLOCK_MONOTONIC */
+
 /* What its template is known by. */
 struct template_plan launch_plan(const struct launch_vm *l);
 

@@ -40,9 +40,10 @@ struct parts {
 	struct share share;
 	struct vm_net *net;
 	pid_t files_pid, qemu_pid;
-	bool restored;	    /* the machine is a clone */
-	bool plugged;	    /* ... that gets its files when it runs */
-	char dir[PATH_MAX]; /* of the share */
+	uint64_t machine_ns; /* when QEMU's process was made */
+	bool restored;	     /* the machine is a clone */
+	bool plugged;	     /* ... that gets its files when it runs */
+	char dir[PATH_MAX];  /* of the share */
 };
 
 /* A descriptor that is none of 0, 1 and 2, which the container may have closed. */
@@ -220,6 +221,7 @@ static int start_qemu(const struct launch_vm *l, struct parts *p, struct err *er
 	describe_machine(l, p);
 	if (p->restored && describe_clone(l, p, err) < 0)
 		return err->code;
+	p->machine_ns = launch_now_ns();
 	/* Taps and links are descriptors: it has no business with the pod's sockets. */
 	p->qemu_pid = stage_clone(CLONE_NEWNET, -EBADF, NULL);
 	if (p->qemu_pid == 0) {
@@ -255,6 +257,7 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 			 (log_is_json() ? VMM_LOG_JSON : 0u) |
 			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),
 		.begin_ns = l->begin_ns,
+		.machine_ns = p->machine_ns,
 		.memory_max = l->room.memory,
 		.cpus_max = l->room.cpus,
 	};

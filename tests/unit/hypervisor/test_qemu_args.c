@@ -231,6 +231,7 @@ static void a_clone_is_its_template_but_for_whose_memory_it_is(void **state)
 	m.disks_len = 1;
 	has(&m, "node-name=disk0,file=file0,read-only=on -device virtio-blk-pci,drive=disk0,");
 	has_not(&m, "null-co");
+	has(&m, "node-name=file0,filename=/dev/fdset/0,read-only=on,locking=off,drop-cache=off ");
 	m.disks[0].readonly = false;
 	refused(&m, "the first disk of a clone is no read-only file");
 	m.disks_len = 0;
