@@ -84,6 +84,11 @@ static int check_devices(const struct machine *m, struct err *err)
 	for (unsigned int i = 0; i < m->disks_len; i++) {
 		if (m->disks[i].fd < 0)
 			return err_set(err, -EINVAL, "virtual machine: disk %u is not open", i);
+		if (m->disks[i].pmem &&
+		    (m->type != MACHINE_Q35 || m->role != MACHINE_FRESH || !m->disks[i].readonly ||
+		     m->disks[i].device || m->disks[i].pmem % MACHINE_PMEM_GRAIN))
+			return err_set(err, -EINVAL,
+				       "virtual machine: disk %u cannot be persistent memory", i);
 	}
 	for (unsigned int i = 0; i < m->nics_len; i++) {
 		const struct machine_nic *nic = &m->nics[i];

@@ -31,6 +31,7 @@
 #define MACHINE_SPARE_BYTES (16ull << 40)
 /* Devices that MACHINE_MICROVM has places for; three are the machine's own. */
 #define MACHINE_MICROVM_DEVICES 24u
+#define MACHINE_PMEM_GRAIN	(2ull << 20) /* of persistent memory in the guest's kernel */
 #define MACHINE_WORDS_MAX	2048u /* bytes of a kernel's command line (COMMAND_LINE_SIZE) */
 
 enum machine_accel { MACHINE_TCG, MACHINE_KVM };
@@ -61,6 +62,12 @@ struct machine_disk {
 	int fd; /* of a file or block device, opened as `readonly` says */
 	bool readonly;
 	bool device; /* a block device, for which QEMU has another driver */
+	/*
+	 * Of a fresh MACHINE_Q35, if not 0: the file's bytes, a multiple of MACHINE_PMEM_GRAIN. The
+	 * guest has it as persistent memory, pmem0, pmem1 ..., whose pages are those of the host's
+	 * page cache, read-only. The monitor's user opens the file once more, for reading.
+	 */
+	uint64_t pmem;
 };
 
 /* A network device; eth0 ... in the order of the table. */

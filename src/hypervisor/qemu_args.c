@@ -99,6 +99,16 @@ static void add_room(struct args *a, const struct machine *m)
 	    MACHINE_MEMORY_GRAIN);
 }
 
+/* Addresses that images are mapped at, each aligned. */
+static uint64_t pmem_bytes(const struct machine *m)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < m->disks_len; i++)
+		sum += m->disks[i].pmem ? m->disks[i].pmem + MACHINE_PMEM_GRAIN : 0;
+	return sum;
+}
+
 static void add_type(struct args *a, const struct machine *m)
 {
 	/*
@@ -137,8 +147,9 @@ static void add_type(struct args *a, const struct machine *m)
 	else
 		add(a, "%u", m->cpus);
 	add(a, "-m");
-	if (has_room(m))
-		add(a, "size=%" PRIu64 "B,maxmem=%" PRIu64 "B", m->memory, m->memory_max);
+	if (has_room(m) || pmem_bytes(m))
+		add(a, "size=%" PRIu64 "B,maxmem=%" PRIu64 "B", m->memory,
+		    (has_room(m) ? m->memory_max : m->memory) + pmem_bytes(m));
 	else
 		add(a, "%" PRIu64 "B", m->memory);
 	add_memory(a, m);
@@ -219,6 +230,16 @@ static void add_disk(struct args *a, const struct machine *m, unsigned int i)
 	 */
 	const char *more = m->role == MACHINE_FRESH ? "" : ",drop-cache=off";
 
+	if (disk->pmem) {
+		add(a, "-object");
+		add(a,
+		    "memory-backend-file,id=image%u,size=%" PRIu64 "B,mem-path=" QEMU_FDS
+		    "/%d,share=on,readonly=on",
+		    i, disk->pmem, disk->fd);
+		add(a, "-device");
+		add(a, "virtio-pmem-pci,memdev=image%u", i);
+		return;
+	}
 	add(a, "-add-fd");
 	add(a, "fd=%d,set=%u", disk->fd, i);
 	add(a, "-blockdev");

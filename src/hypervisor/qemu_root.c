@@ -213,6 +213,16 @@ static int plan_descriptors(struct plan *p, struct err *err)
 		      : plan_tree(p, QEMU_FDS + 1, fd, true, err);
 }
 
+/* What QEMU takes no descriptor for it opens by the descriptor's name. */
+static bool opens_descriptors(const struct machine *m)
+{
+	bool opens = m->role != MACHINE_FRESH;
+
+	for (unsigned int i = 0; i < m->disks_len; i++)
+		opens = opens || m->disks[i].pmem;
+	return opens;
+}
+
 static int make_plan(struct plan *p, int program, const struct machine *m, struct err *err)
 {
 	static const char *const libraries[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib64" };
@@ -234,7 +244,7 @@ static int make_plan(struct plan *p, int program, const struct machine *m, struc
 		r = plan_path(p, "/dev/null", DEVICE, err);
 	if (r == 0 && m->accel == MACHINE_KVM)
 		r = plan_path(p, "/dev/kvm", DEVICE, err);
-	return r < 0 || m->role == MACHINE_FRESH ? r : plan_descriptors(p, err);
+	return r < 0 || !opens_descriptors(m) ? r : plan_descriptors(p, err);
 }
 
 /* ---- The root directory ---- */

@@ -674,3 +674,60 @@ def test_full_state_directory_is_told_and_nothing_stays(runtime, bundle, small, 
         if entry.is_file():
             entry.unlink()
     assert runtime.container_ids() == []
+
+
+# ------------------------------------------------------------------------- an image as persistent memory
+
+def shares(runtime, bundle, name):
+    """(Rss, Pss) in KiB of what the container's QEMU has mapped of a file."""
+    sums = {"Rss": 0, "Pss": 0}
+    for pid in open(f"/proc/{runtime.state(bundle).pid}/task/{runtime.state(bundle).pid}/children", encoding="ascii").read().split():
+        inside = False
+        for line in open(f"/proc/{pid}/smaps", encoding="utf-8"):
+            words = line.split()
+            if "-" in words[0] and not words[0].endswith(":"):
+                inside = len(words) > 5 and words[5].endswith(name)
+            elif inside and words[0][:-1] in sums:
+                sums[words[0][:-1]] += int(words[1])
+    return sums["Rss"], sums["Pss"]
+
+
+def grain(path):
+    """A multiple of 2 MiB, as persistent memory must be."""
+    with open(path, "r+b") as f:
+        f.truncate(-(-path.stat().st_size // (2 << 20)) * (2 << 20))
+
+
+def test_pages_of_an_image_are_there_once_for_eight_machines(runtime, make_bundle, work_dir):
+    config = work_dir / "caisson.json"
+    config.write_text('{"vm.machine": "q35", "vm.memory": "128M"}')
+    first = make_bundle()
+    (first.path / "rootfs/large").write_bytes(os.urandom(8 << 20))
+    path = image(first, "erofs")
+    grain(path)
+    before = digest(path)
+    bundles = [first] + [make_bundle() for _ in range(7)]
+    for b in bundles:
+        b.root.path = str(path)
+        runtime.run_detached(b, env={"CAISSON_CONFIG": str(config)})
+
+    for b in bundles:
+        out = runtime.exec(b, ["sh", "-c", "cat /large | wc -c; grep -c 'pmem0.*dax' /proc/mounts; cat /proc/mounts"])
+        assert out.stdout.split()[0] == str(8 << 20), out.stdout
+    rss, pss = zip(*(shares(runtime, b, path.name) for b in bundles))
+    assert min(rss) >= 8 << 10
+    assert sum(pss) <= path.stat().st_size >> 10  # who has which page does not matter: each counts once
+    assert digest(path) == before
+    for b in bundles:
+        runtime.stop(b)
+
+
+def test_image_of_another_size_is_a_disk_of_a_q35(runtime, bundle, work_dir):
+    config = work_dir / "caisson.json"
+    config.write_text('{"vm.machine": "q35"}')
+    path = image(bundle, "ext4")
+    with open(path, "r+b") as f:
+        f.truncate(path.stat().st_size + 4096)
+
+    out = runtime.run(bundle, ["sh", "-c", "ls /sys/block"], env={"CAISSON_CONFIG": str(config)})
+    assert "vda" in out.stdout and "pmem" not in out.stdout

@@ -139,13 +139,16 @@ static int watch_mount(const struct share_options *o, const struct share_source 
 static int add_disk(struct share *share, int fd, bool readonly, bool named)
 {
 	struct share_disk_name *name = &share->names[share->disks_len];
+	char letter = 'a';
 	struct stat st;
 
 	if (share->disks_len == MACHINE_DISKS_MAX)
 		return -E2BIG;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	(void)snprintf(name->path, sizeof(name->path), "/dev/vd%c", (char)('a' + share->disks_len));
+	for (unsigned int i = 0; i < share->disks_len; i++)
+		letter = (char)(letter + (share->disks[i].pmem ? 0 : 1));
+	(void)snprintf(name->path, sizeof(name->path), "/dev/vd%c", letter);
 	if (named && S_ISBLK(st.st_mode))
 		(void)snprintf(name->numbers, sizeof(name->numbers), "%u:%u", major(st.st_rdev),
 			       minor(st.st_rdev));
@@ -319,6 +322,22 @@ static void add_storage(struct share *share, const struct agent_storage *storage
 	share->storages[share->storages_len++] = *storage;
 }
 
+/*
+ * Mapped as it is, by a user who is nobody's: whole pages of the guest's, blocks of one page, a
+ * file that everybody may read.
+ */
+static bool image_can_be_memory(int fd, const struct stat *st, const char *type)
+{
+	const bool erofs = str_eq(type, "erofs");
+	uint8_t bits = 0; /* s_blkszbits; s_log_block_size counts from 1024 */
+
+	if (!S_ISREG(st->st_mode) || !(st->st_mode & S_IROTH) || st->st_size == 0 ||
+	    (uint64_t)st->st_size % MACHINE_PMEM_GRAIN)
+		return false;
+	return pread(fd, &bits, 1, erofs ? 1024 + 12 : 1024 + 24) == 1 &&
+	       bits + (erofs ? 0 : 10) == 12;
+}
+
 static int open_image(const struct share_options *o, struct share *share, const char **ret_type,
 		      struct err *err)
 {
@@ -348,6 +367,10 @@ static int open_image(const struct share_options *o, struct share *share, const 
 	r = add_disk(share, fd, true, false); /* the first one, "/dev/vda" */
 	if (r < 0)
 		return err_sys(err, r, "root file system %s", o->rootfs);
+	if (o->pmem && image_can_be_memory(fd, &st, *ret_type)) {
+		share->disks[0].pmem = (uint64_t)st.st_size;
+		(void)snprintf(share->names[0].path, sizeof(share->names[0].path), "/dev/pmem0");
+	}
 	(void)TAKE_FD(fd);
 	return 0;
 }
@@ -366,10 +389,11 @@ static int add_storages(const struct share_options *o, const char *image_type, s
 					     .type = "virtiofs",
 					     .options = "",
 					     .flags = AGENT_STORAGE_SHARED };
-	const struct agent_storage image = { .source = "/dev/vda",
+	const bool pmem = share->disks_len && share->disks[0].pmem;
+	const struct agent_storage image = { .source = pmem ? "/dev/pmem0" : "/dev/vda",
 					     .target = GUEST_LOWER,
 					     .type = image_type,
-					     .options = "",
+					     .options = pmem ? "dax" : "",
 					     .mount_flags = MS_RDONLY };
 	const struct agent_storage upper = {
 		.source = "tmpfs", .target = GUEST_UPPER, .type = "tmpfs", .options = "mode=755"

@@ -75,6 +75,7 @@ struct share_options {
 	const int *idmap_fds;	     /* one per mounts[], or NULL */
 	const char *dir;	     /* covered by the tree in this mount namespace */
 	const char *watch;	     /* SHARE_WATCH, or NULL */
+	bool pmem;		     /* the machine may have images as persistent memory */
 	enum share_rootfs mode;
 };
 

@@ -81,6 +81,8 @@ static int build_share(const struct launch_vm *l, struct parts *p, struct err *e
 					       .idmap_fds = l->idmaps.fds,
 					       .dir = p->dir,
 					       .watch = l->watch,
+					       .pmem = l->config.type == MACHINE_Q35 &&
+						       l->template.memory < 0,
 					       .mode = l->rootfs };
 
 	if (snprintf(p->dir, sizeof(p->dir), "%s/%s", cr->rt->root, cr->c->id) >=

@@ -102,6 +102,14 @@ static void what_is_out_of_its_limits_is_named(void **state)
 	m.disks_len = 1;
 	m.disks[0].fd = -EBADF;
 	refused(&m, "disk 0 is not open");
+	m.disks[0] = (struct machine_disk){ .fd = 20, .readonly = true, .pmem = 4 << 20 };
+	refused(&m, "disk 0 cannot be persistent memory");
+	m.type = MACHINE_Q35;
+	m.disks[0].pmem++;
+	refused(&m, "disk 0 cannot be persistent memory");
+	m.disks[0].pmem--;
+	m.disks[0].readonly = false;
+	refused(&m, "disk 0 cannot be persistent memory");
 	m = small();
 	m.nics_len = 1;
 	refused(&m, "0 queues");
@@ -195,6 +203,21 @@ static void devices_come_in_their_order(void **state)
 		"virtio-net-device,netdev=net1,mac=00:00:00:00:00:00,mq=on");
 }
 
+static void an_image_is_persistent_memory_that_is_only_read(void **state)
+{
+	struct machine m = small();
+
+	(void)state;
+	m.type = MACHINE_Q35;
+	m.disks_len = 2;
+	m.disks[0] = (struct machine_disk){ .fd = 20, .readonly = true, .pmem = 4 << 20 };
+	m.disks[1] = (struct machine_disk){ .fd = 21, .readonly = true };
+	has(&m, "-object memory-backend-file,id=image0,size=4194304B,mem-path=/fd/20,share=on,"
+		"readonly=on -device virtio-pmem-pci,memdev=image0");
+	has(&m, "-m size=268435456B,maxmem=");
+	has(&m, "fd=21,set=1");
+}
+
 static void a_clone_is_its_template_but_for_whose_memory_it_is(void **state)
 {
 	struct machine m = small();
@@ -278,6 +301,7 @@ int main(void)
 		cmocka_unit_test(an_emulated_machine_keeps_what_its_clocks_need),
 		cmocka_unit_test(files_share_the_memory),
 		cmocka_unit_test(devices_come_in_their_order),
+		cmocka_unit_test(an_image_is_persistent_memory_that_is_only_read),
 		cmocka_unit_test(a_clone_is_its_template_but_for_whose_memory_it_is),
 		cmocka_unit_test(most_devices_fit),
 	};
