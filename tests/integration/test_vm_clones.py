@@ -19,7 +19,7 @@ from test_vm_files import ROOTFS, image
 
 pytestmark = [pytest.mark.classes("vm"), pytest.mark.beyond("runc", "crun", reason="have no machines")]
 WAIT_S = 120
-ALLOWED = [ROOTFS, "io.caisson.vm.templates", "io.caisson.vm.cpus", "io.caisson.vm.memory"]
+ALLOWED = [ROOTFS, *(f"io.caisson.vm.{key}" for key in ("templates", "cpus", "memory", "nested"))]
 DRAWN = ("getrandom", "urandom", "at_random", "stack", "map", "sequence")
 
 
@@ -62,6 +62,15 @@ def draw(runtime, bundle):
     assert 0.05 <= drawn["slept_ns"] / 1e9 < 10, "timers"
     assert 0 < drawn["monotonic_ns"] <= drawn["boottime_ns"] < 600e9
     return drawn
+
+
+def test_machine_that_may_run_machines_is_no_clone_of_one_that_may_not(runtime, bundle, clones):
+    bundle.annotations["io.caisson.vm.nested"] = "true"
+
+    runtime.run_detached(bundle, env=clones, timeout_s=WAIT_S)
+    assert "restored" not in starts(runtime, bundle)
+    flags = runtime.exec(bundle, ["grep", "-m1", "flags", "/proc/cpuinfo"]).stdout.split()
+    assert "svm" in flags or "vmx" in flags
 
 
 @pytest.mark.parametrize("mode", ["shared", "overlay", "block"])
