@@ -353,6 +353,15 @@ int rtnl_link_index(struct rtnl *c, const char *name, struct err *err)
 	return r < 0 ? r : index;
 }
 
+int rtnl_link_delete(struct rtnl *c, int index, struct err *err)
+{
+	const struct ifinfomsg link = { .ifi_index = index };
+	struct rtnl_request q;
+
+	rtnl_start(&q, RTM_DELLINK, 0, &link, sizeof(link));
+	return rtnl_ask(c, &q, NULL, NULL, err);
+}
+
 int rtnl_link_set_up(struct rtnl *c, int index, bool up, struct err *err)
 {
 	const struct ifinfomsg link = {

@@ -90,5 +90,7 @@ size_t rtnl_len(const struct rtattr *a);
 
 /* The index of a device by its name: -ENODEV. */
 int rtnl_link_index(struct rtnl *c, const char *name, struct err *err);
+/* Of a kind that is made by users: it is no more. */
+int rtnl_link_delete(struct rtnl *c, int index, struct err *err);
 /* Take it up or down. */
 int rtnl_link_set_up(struct rtnl *c, int index, bool up, struct err *err);

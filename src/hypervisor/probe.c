@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -46,6 +47,13 @@ static const char *const step_words[STEPS] = {
 	"KVM makes no virtual processor",
 	"KVM runs no instruction",
 	"KVM fails on a single instruction",
+};
+
+/* What a process tells who waits for it, also where nobody gets its status. */
+struct outcome {
+	bool told;
+	enum step step;
+	int error; /* of its last call */
 };
 
 /* In a process of its own, which may hang in it. */
@@ -85,14 +93,15 @@ static enum step run_instruction(void)
 	return run->exit_reason == KVM_EXIT_HLT ? STEP_OK : STEP_EXIT;
 }
 
-/* Until it has ended by itself, or it is killed; *ret_status as wait(2). False: it was too slow. */
-static bool await_end(pid_t pid, int64_t deadline, int *ret_status)
+/* Until it has ended by itself, or it is killed. False: it was too slow. */
+static bool await_end(pid_t pid, int64_t deadline)
 {
 	bool in_time = true;
 
 	for (;;) {
-		const pid_t got = waitpid(pid, ret_status, in_time ? WNOHANG : 0);
+		const pid_t got = waitpid(pid, NULL, in_time ? WNOHANG : 0);
 
+		/* ECHILD: who ignores SIGCHLD has no status of anybody, only the end. */
 		if (got == pid || (got < 0 && errno != EINTR))
 			return in_time;
 		if (clock_ms() >= deadline) {
@@ -104,26 +113,69 @@ static bool await_end(pid_t pid, int64_t deadline, int *ret_status)
 	}
 }
 
-static int probe_instruction(struct probe *ret, struct err *err)
+/*
+ * What the host is short of, or a cgroup of the caller's forbids: another time it may be otherwise.
+ * Who may open the device is a part of what is remembered (make_key()).
+ */
+static bool is_passing(const struct outcome *o)
 {
-	int status = 0;
-	const pid_t pid = fork();
-
-	if (pid < 0)
-		return err_sys(err, -errno, "probe KVM: fork");
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(run_instruction());
+	switch (o->error) {
+	case EPERM:
+	case ENOMEM:
+	case EAGAIN:
+	case EBUSY:
+	case EINTR:
+	case EMFILE:
+	case ENFILE:
+		return true;
+	default:
+		return o->step == STEP_OPEN && o->error != EACCES;
 	}
-	if (!await_end(pid, clock_ms() + INSTRUCTION_LIMIT_MS, &status))
+}
+
+static void judge_instruction(const struct outcome *o, bool in_time, struct probe *ret)
+{
+	ret->passing = true;
+	if (!in_time) {
 		(void)snprintf(ret->reason, sizeof(ret->reason),
 			       "KVM does not end a single instruction");
-	else if (!WIFEXITED(status) || WEXITSTATUS(status) >= STEPS)
+	} else if (!o->told) {
 		(void)snprintf(ret->reason, sizeof(ret->reason),
-			       "KVM ends who tries a single instruction");
-	else
-		(void)snprintf(ret->reason, sizeof(ret->reason), "%s",
-			       step_words[WEXITSTATUS(status)]);
+			       "who tried a single instruction was ended");
+	} else if (o->step != STEP_OK) {
+		ret->passing = is_passing(o);
+		(void)snprintf(ret->reason, sizeof(ret->reason), "%s%s%s", step_words[o->step],
+			       o->error ? ": " : "", o->error ? strerror(o->error) : "");
+	} else {
+		ret->passing = false;
+	}
+}
+
+static int probe_instruction(struct probe *ret, struct err *err)
+{
+	struct outcome *o =
+		mmap(NULL, sizeof(*o), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool in_time;
+	pid_t pid;
+
+	if (o == MAP_FAILED)
+		return err_sys(err, -errno, "probe KVM: memory");
+	pid = fork();
+	if (pid < 0) {
+		(void)munmap(o, sizeof(*o));
+		return err_sys(err, -errno, "probe KVM: fork");
+	}
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		errno = 0;
+		o->step = run_instruction();
+		o->error = o->step == STEP_OK || o->step == STEP_EXIT ? 0 : errno;
+		o->told = true;
+		_exit(0);
+	}
+	in_time = await_end(pid, clock_ms() + INSTRUCTION_LIMIT_MS);
+	judge_instruction(o, in_time, ret);
+	(void)munmap(o, sizeof(*o));
 	return 0;
 }
 
@@ -255,13 +307,49 @@ static bool says(const struct vm_console *console, const char *word)
 }
 
 /*
+ * Whether QEMU's end says nothing of KVM: it was killed, or has told of something that the host is
+ * short of or a cgroup forbids. Who may open the device is a part of what is remembered.
+ */
+static bool ended_by_others(struct trial *t)
+{
+	static const char *const words[] = { "Cannot allocate memory", "Operation not permitted",
+					     "Resource temporarily unavailable",
+					     "Too many open files", "Device or resource busy" };
+	const int64_t deadline = clock_ms() + INSTRUCTION_LIMIT_MS;
+	int status = 0;
+	pid_t got;
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (says(&t->complained, words[i]))
+			return true;
+	}
+	while ((got = waitpid(t->pid, &status, WNOHANG)) == 0 && clock_ms() < deadline)
+		(void)poll(NULL, 0, 1);
+	if (got == t->pid)
+		t->pid = 0;
+	return got == 0 || (got > 0 && WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT) ||
+	       (t->complained.total == 0 && t->said.total == 0);
+}
+
+static void explain(const struct trial *t, struct probe *ret)
+{
+	char why[160];
+
+	if (vm_console_tail(&t->complained, why, sizeof(why)) == 0)
+		(void)vm_console_telling(&t->said, why, sizeof(why));
+	for (char *c = why; *c; c++)
+		*c = *c == '\n' ? (c[1] ? ' ' : '\0') : *c;
+	(void)snprintf(ret->reason, sizeof(ret->reason), "KVM does not run a kernel: %s",
+		       *why ? why : "QEMU ended without a word");
+}
+
+/*
  * A kernel without an image ends in a panic, and that ends QEMU; one that KVM cannot run stops with
  * a word of QEMU's and nothing else.
  */
 static void watch(struct trial *t, struct probe *ret)
 {
 	const int64_t deadline = clock_ms() + KERNEL_LIMIT_MS;
-	char why[160];
 
 	while (t->console[0] >= 0 || t->words[0] >= 0) {
 		struct pollfd p[] = { { .fd = t->console[0], .events = POLLIN },
@@ -269,6 +357,7 @@ static void watch(struct trial *t, struct probe *ret)
 		const int64_t left = deadline - clock_ms();
 
 		if (left <= 0) {
+			ret->passing = true;
 			(void)snprintf(ret->reason, sizeof(ret->reason),
 				       "a kernel under KVM says nothing within %d s",
 				       KERNEL_LIMIT_MS / 1000);
@@ -283,15 +372,13 @@ static void watch(struct trial *t, struct probe *ret)
 		if (says(&t->said, "Kernel panic - not syncing: VFS:"))
 			return;
 		if (says(&t->complained, "internal error") ||
-		    says(&t->complained, "kvm run failed"))
-			break;
+		    says(&t->complained, "kvm run failed")) {
+			explain(t, ret);
+			return;
+		}
 	}
-	if (vm_console_tail(&t->complained, why, sizeof(why)) == 0)
-		(void)vm_console_telling(&t->said, why, sizeof(why));
-	for (char *c = why; *c; c++)
-		*c = *c == '\n' ? (c[1] ? ' ' : '\0') : *c;
-	(void)snprintf(ret->reason, sizeof(ret->reason), "KVM does not run a kernel: %s",
-		       *why ? why : "QEMU ended without a word");
+	ret->passing = ended_by_others(t);
+	explain(t, ret);
 }
 
 static int probe_kernel(const struct probe_plan *plan, struct probe *ret, struct err *err)
@@ -313,11 +400,12 @@ static int probe_kernel(const struct probe_plan *plan, struct probe *ret, struct
 
 /* ---- What is remembered ---- */
 
-/* The boot of the host and the two files, which a new version replaces. */
+/* The boot of the host, the two files, which a new version replaces, and who may open KVM. */
 static int make_key(const struct probe_plan *plan, struct buf *b)
 {
 	AUTO_BUF struct buf boot = { .max = BOOT_ID_MAX };
 	const int fds[] = { plan->program, plan->kernel };
+	struct stat kvm;
 	int r = fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &boot);
 
 	if (r < 0)
@@ -334,8 +422,25 @@ static int make_key(const struct probe_plan *plan, struct buf *b)
 				 (uintmax_t)st.st_ino, (intmax_t)st.st_size,
 				 (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 	}
-	(void)buf_puts(b, "\n");
+	if (stat("/dev/kvm", &kvm) < 0)
+		return -errno;
+	(void)buf_printf(b, " %o:%u:%u:%jd.%09ld:%d\n", kvm.st_mode, kvm.st_uid, kvm.st_gid,
+			 (intmax_t)kvm.st_ctim.tv_sec, kvm.st_ctim.tv_nsec,
+			 access("/dev/kvm", R_OK | W_OK) == 0);
 	return buf_error(b);
+}
+
+/* Only what we alone can have written. */
+static int read_own(const char *path, struct buf *text)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
+		return -EPERM;
+	return fd_read_all(fd, text);
 }
 
 /* key, "kvm" or "tcg REASON", each a line. */
@@ -344,7 +449,7 @@ static bool recall(const char *path, const struct buf *key, struct probe *ret)
 	AUTO_BUF struct buf text = { .max = MEMORY_MAX };
 	const char *verdict;
 
-	if (fd_read_file(AT_FDCWD, path, &text) < 0 || text.len <= key->len ||
+	if (read_own(path, &text) < 0 || text.len <= key->len ||
 	    memcmp(text.data, key->data, key->len) != 0)
 		return false;
 	verdict = text.data + key->len;
@@ -377,32 +482,81 @@ const char *probe_memory(char path[static PATH_MAX])
 	return path;
 }
 
+/* ---- One at a time ---- */
+
+static int open_lock(const char *memory)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s.lock", memory) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+}
+
+/* False: another one has it for longer than a probe takes. Without a file there is no lock. */
+static bool lock(int fd)
+{
+	const int64_t deadline = clock_ms() + PROBE_LIMIT_MS + INSTRUCTION_LIMIT_MS;
+
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return true;
+		if (clock_ms() >= deadline)
+			return false;
+		(void)poll(NULL, 0, 10);
+	}
+	return true;
+}
+
+static int try_all(const struct probe_plan *plan, struct probe *ret, struct err *err)
+{
+	int r = probe_instruction(ret, err);
+
+	if (r == 0 && !*ret->reason)
+		r = probe_kernel(plan, ret, err);
+	ret->accel = *ret->reason ? MACHINE_TCG : MACHINE_KVM;
+	return r;
+}
+
+static int probe_locked(const struct probe_plan *plan, struct buf *key, struct probe *ret,
+			struct err *err)
+{
+	AUTO_CLOSE int fd = open_lock(plan->memory);
+	int r;
+
+	if (!lock(fd)) {
+		ret->passing = true;
+		(void)snprintf(ret->reason, sizeof(ret->reason),
+			       "another probe of KVM does not come to its end");
+		return 0;
+	}
+	/* Who had the lock has found it out. */
+	if (!plan->again && recall(plan->memory, key, ret)) {
+		ret->remembered = true;
+		return 0;
+	}
+	r = try_all(plan, ret, err);
+	if (r == 0 && !ret->passing)
+		remember(plan->memory, key, ret);
+	return r;
+}
+
 int hypervisor_probe(const struct probe_plan *plan, struct probe *ret, struct err *err)
 {
 	AUTO_BUF struct buf key = { .max = MEMORY_MAX };
 	struct probe probe = { .accel = MACHINE_TCG };
-	bool keyed;
-	int r;
+	int r = 0;
 
 	if (access("/dev/kvm", F_OK) < 0) {
 		(void)snprintf(probe.reason, sizeof(probe.reason), "there is no /dev/kvm");
-		*ret = probe;
-		return 0;
-	}
-	keyed = plan->memory && make_key(plan, &key) == 0;
-	if (keyed && !plan->again && recall(plan->memory, &key, &probe)) {
+	} else if (!plan->memory || make_key(plan, &key) < 0) {
+		r = try_all(plan, &probe, err);
+	} else if (!plan->again && recall(plan->memory, &key, &probe)) {
 		probe.remembered = true;
-		*ret = probe;
-		return 0;
+	} else {
+		r = probe_locked(plan, &key, &probe, err);
 	}
-	r = probe_instruction(&probe, err);
-	if (r == 0 && !*probe.reason)
-		r = probe_kernel(plan, &probe, err);
-	if (r < 0)
-		return r;
-	probe.accel = *probe.reason ? MACHINE_TCG : MACHINE_KVM;
-	if (keyed)
-		remember(plan->memory, &key, &probe);
-	*ret = probe;
-	return 0;
+	if (r == 0)
+		*ret = probe;
+	return r;
 }

@@ -32,6 +32,7 @@ struct probe {
 	enum machine_accel accel;
 	char reason[256]; /* why not MACHINE_KVM, for a sentence; "" with it */
 	bool remembered;
+	bool passing; /* the reason is no verdict (rights, memory, time): it is not kept */
 };
 
 #define PROBE_LIMIT_MS 12000
@@ -43,8 +44,10 @@ struct probe {
 const char *probe_memory(char path[static PATH_MAX]);
 
 /*
- * Takes up to PROBE_LIMIT_MS, once per boot of the host; without /dev/kvm no time at all. A verdict
- * that cannot be kept is none the worse. Clones; reaps only what it has cloned. -errno: no verdict
- * (no memory, no process); never for what KVM does.
+ * Takes up to PROBE_LIMIT_MS, once per boot of the host; without /dev/kvm no time at all. Of all
+ * who ask for one `memory` one tries (its .lock), the others wait for that, no longer than it may
+ * take. Only a verdict is kept, in a file that is the caller's own and that nobody else can write;
+ * one that cannot be kept is none the worse. Clones; reaps only what it has cloned. -errno: no
+ * verdict (no memory, no process); never for what KVM does.
  */
 int hypervisor_probe(const struct probe_plan *plan, struct probe *ret, struct err *err);

@@ -17,8 +17,10 @@
 #include "base/err.h"
 #include "base/json.h"
 
-#define QMP_LINE_MAX	(1u << 20) /* bytes of one line of QEMU's */
-#define QMP_PENDING_MAX 16u	   /* questions without an answer */
+/* Bytes of one line of QEMU's; parsed it may take forty times as much of the supervisor's memory.
+ */
+#define QMP_LINE_MAX	(128u << 10)
+#define QMP_PENDING_MAX 16u /* questions without an answer */
 
 struct qmp;
 

@@ -21,17 +21,18 @@ struct vm;
 struct client {
 	struct list_head node;
 	struct vm *vm;
-	int fd; /* owned */
-	struct loop_source *source;
-	struct list_head out;	 /* messages that the socket has not taken */
-	bool busy;		 /* a request of its is not answered: the next one is not read */
-	bool stalled;		 /* ... nor before the agent can be asked again */
-	bool watches;		 /* it is told of AGENT_OOM */
-	bool waits;		 /* a WAIT for the first process is unanswered */
-	bool gone;		 /* to be closed */
-	bool is_exec;		 /* its pid 0 is its EXEC's process */
-	uint32_t asked;		 /* type of the request that is not answered */
-	struct process *process; /* of its EXEC, until that has ended */
+	int fd;			    /* owned */
+	struct loop_source *source; /* NULL: its peer has gone, and the agent cannot be asked */
+	uint64_t since;		    /* vm_now_ns() of its last request, or of its beginning */
+	struct list_head out;	    /* messages that the socket has not taken */
+	bool busy;		    /* a request of its is not answered: the next one is not read */
+	bool stalled;		    /* ... nor before the agent can be asked again */
+	bool watches;		    /* it is told of AGENT_OOM */
+	bool waits;		    /* a WAIT for the first process is unanswered */
+	bool gone;		    /* to be closed */
+	bool is_exec;		    /* its pid 0 is its EXEC's process */
+	uint32_t asked;		    /* type of the request that is not answered */
+	struct process *process;    /* of its EXEC, until that has ended */
 };
 
 /* A request with what came along. The descriptors are owned; taken ones are -EBADF. */

@@ -18,9 +18,16 @@
 #include "vmm/resize.h"
 #include "vmm/vm.h"
 
+/* A connection that has nothing asked and nothing to be told is closed after this. */
+#define IDLE_MS 120000
+/* Until the next try, when the host or our limit has no descriptor for a connection. */
+#define SHORT_MS 500
+
 struct control {
 	struct vm *vm;
 	struct loop_source *source;
+	struct loop_source *idle;  /* a timer, off without connections */
+	struct loop_source *retry; /* a timer, off unless one was not taken */
 	struct list_head clients;
 	unsigned int clients_len;
 	uid_t owner; /* of the runtime that made us */
@@ -39,6 +46,8 @@ static void watch(struct client *c)
 {
 	const bool reads = !c->busy && !c->stalled && list_empty(&c->out);
 
+	if (!c->source)
+		return;
 	(void)loop_set_events(c->source, (reads ? (uint32_t)EPOLLIN : 0) |
 						 (list_empty(&c->out) ? 0 : (uint32_t)EPOLLOUT));
 }
@@ -183,29 +192,62 @@ static bool receive(struct client *c)
 		r = -EPROTO;
 	if (r == 0) {
 		c->asked = request.head.type;
+		c->since = vm_now_ns();
 		r = request_serve(c, &request);
 	}
 	drop_descriptors(&request);
 	return r == 0;
 }
 
-/* The peer's end does not wait for the answer to what it has asked; what it asked is read first. */
+/*
+ * The peer's end does not wait for the answer to what it has asked; what it asked is read first.
+ * While nothing can be read its end would be told again and again: then nobody listens until
+ * control_go_on().
+ */
 static void on_client(void *arg, int fd, uint32_t events)
 {
+	const uint32_t ends = events & (EPOLLHUP | EPOLLERR);
 	struct client *c = arg;
 
 	if (events & EPOLLOUT)
 		flush(c);
 	c->stalled = !channel_has_room(c->vm->channel);
-	if (events & EPOLLIN && !c->gone && !c->busy && !c->stalled && list_empty(&c->out) &&
-	    !receive(c))
+	if (!c->gone && !c->busy && !c->stalled && list_empty(&c->out)) {
+		c->gone = events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !receive(c);
+	} else if (!c->gone && ends && (c->busy || !list_empty(&c->out))) {
 		c->gone = true;
-	else if (!(events & EPOLLIN) && !c->stalled && events & (EPOLLHUP | EPOLLERR))
-		c->gone = true;
+	} else if (!c->gone && ends) {
+		loop_remove(c->source);
+		c->source = NULL;
+	}
 	if (c->gone)
 		close_client(c);
 	else
 		watch(c);
+}
+
+/* Nothing is asked of it and nothing told, and nothing has come that is not read yet. */
+static bool is_idle(const struct client *c)
+{
+	char byte;
+
+	return !c->busy && !c->process && !c->waits && !c->watches && list_empty(&c->out) &&
+	       c->source && recv(c->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       errno == EAGAIN;
+}
+
+static void on_idle(void *arg)
+{
+	struct control *k = arg;
+	const uint64_t now = vm_now_ns();
+	struct client *c, *next;
+
+	list_for_each_safe(c, next, &k->clients, node)
+	{
+		if (is_idle(c) && now - c->since >= IDLE_MS * 1000000ull)
+			close_client(c);
+	}
+	(void)loop_set_timer(k->idle, k->clients_len ? IDLE_MS : -1);
 }
 
 void control_go_on(struct vm *vm)
@@ -217,6 +259,9 @@ void control_go_on(struct vm *vm)
 	list_for_each(c, &vm->control->clients, node)
 	{
 		c->stalled = !channel_has_room(vm->channel);
+		if (!c->source && !c->stalled &&
+		    loop_add_fd(vm->loop, c->fd, EPOLLIN, on_client, c, &c->source) < 0)
+			c->source = NULL;
 		watch(c);
 	}
 }
@@ -238,7 +283,7 @@ static void add_client(struct control *k, int fd)
 		(void)close(fd);
 		return;
 	}
-	*c = (struct client){ .vm = k->vm, .fd = fd };
+	*c = (struct client){ .vm = k->vm, .fd = fd, .since = vm_now_ns() };
 	list_init(&c->out);
 	if (loop_add_fd(k->vm->loop, fd, EPOLLIN, on_client, c, &c->source) < 0) {
 		(void)close(fd);
@@ -246,7 +291,13 @@ static void add_client(struct control *k, int fd)
 		return;
 	}
 	list_add_tail(&c->node, &k->clients);
-	k->clients_len++;
+	if (k->clients_len++ == 0)
+		(void)loop_set_timer(k->idle, IDLE_MS);
+}
+
+static void on_retry(void *arg)
+{
+	set_full(arg, false);
 }
 
 /* More wait in the socket's queue. */
@@ -257,9 +308,17 @@ static void on_connection(void *arg, int fd, uint32_t events)
 	while (k->clients_len < SENTRY_CLIENTS_MAX) {
 		const int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (client < 0)
+		if (client >= 0) {
+			add_client(k, client);
+			continue;
+		}
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (errno == EAGAIN)
 			return;
-		add_client(k, client);
+		/* It would be told again at once. */
+		(void)loop_set_timer(k->retry, SHORT_MS);
+		break;
 	}
 	set_full(k, true);
 }
@@ -280,6 +339,10 @@ int control_start(struct vm *vm, struct err *err)
 	if (getsockopt(VMM_FD_REPORT, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
 		k->owner = peer.uid;
 	r = flags < 0 || fcntl(VMM_FD_CONTROL, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+	if (r == 0)
+		r = loop_add_timer(vm->loop, -1, on_idle, k, &k->idle);
+	if (r == 0)
+		r = loop_add_timer(vm->loop, -1, on_retry, k, &k->retry);
 	if (r == 0)
 		r = loop_add_fd(vm->loop, VMM_FD_CONTROL, EPOLLIN, on_connection, k, &k->source);
 	if (r < 0) {

@@ -22,6 +22,7 @@ static struct {
 	struct err why; /* of the first that failed */
 	struct loop_source *timer;
 	bool deleting;
+	bool over; /* the loop ends: nothing that is still under way changes the code */
 } end;
 
 bool end_has_failed(const struct vm *vm)
@@ -39,6 +40,7 @@ static void conclude(struct vm *vm, const struct err *sentence)
 	const int code = vm->init && vm->init->exited ? vm->init->code : VM_EXIT_LOST;
 
 	vm->phase = VM_ENDS;
+	end.over = true;
 	report_say(SENTRY_REPORT_FAILED, sentence);
 	if (!booting)
 		log_error("container %s: %s", vm->id, sentence->msg);
@@ -50,6 +52,7 @@ static void conclude(struct vm *vm, const struct err *sentence)
  */
 static void conclude_late(struct vm *vm, const struct err *sentence)
 {
+	end.over = true;
 	report_say(SENTRY_REPORT_FAILED, sentence);
 	log_error("container %s: after its end: %s", vm->id, sentence->msg);
 	control_flush(vm, vm->code, GONE);
@@ -118,6 +121,9 @@ static void on_deleted(void *arg, int error, const void *answer)
 {
 	struct vm *vm = arg;
 
+	if (end.over)
+		return;
+	end.over = true;
 	if (error)
 		log_warning("container %s: DELETE in its machine: %s", vm->id,
 			    (const char *)answer);
@@ -133,6 +139,8 @@ void end_exited(struct vm *vm, int code)
 	};
 	struct err err = { 0 };
 
+	if (end.over || end.deleting)
+		return;
 	vm->phase = VM_ENDS;
 	vm->code = code;
 	end.deleting = true;

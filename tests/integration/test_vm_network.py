@@ -244,6 +244,17 @@ def test_two_machines_do_not_share_a_namespace(runtime, bundle, plain, make_bund
     assert "caisson0" in plain.sh("ip link")
 
 
+def test_a_tap_that_a_fallen_qemu_left_is_removed(runtime, bundle, plain, wait_for):
+    """By the next start, and by delete."""
+    plain.sh("ip tuntap add caisson0 mode tap")
+    runtime.run_detached(bundle, timeout_s=WAIT_S)
+    os.kill(runtime.state(bundle).pid, signal.SIGKILL)
+    wait_for(plain.is_clean, WAIT_S, "the tap to go with its machine")
+    plain.sh("ip tuntap add caisson1 mode tap")
+    runtime.call("delete", "--force", bundle.id, timeout_s=WAIT_S)
+    assert plain.is_clean()
+
+
 @pytest.mark.skipif(shutil.which("tc") is None, reason="needs tc(8): CAVEATS.md#unit-iproute2")
 def test_a_filter_that_a_machine_left_goes_with_its_container(runtime, bundle, plain):
     """As an older kernel, which has no links, keeps it."""

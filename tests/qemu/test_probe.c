@@ -2,7 +2,9 @@
 /* What is said of KVM holds: a verdict always comes, and KVM only when a kernel has run. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +23,16 @@ static struct probe_plan plan_of(const char *memory)
 	return (struct probe_plan){ .program = qemu_find(NULL, &err),
 				    .kernel = vm_kernel(),
 				    .memory = memory };
+}
+
+/* With its lock. */
+static void forget(const char *path)
+{
+	char lock[64];
+
+	(void)snprintf(lock, sizeof(lock), "%s.lock", path);
+	(void)unlink(lock);
+	(void)unlink(path);
 }
 
 static void a_verdict_comes_in_time_and_is_remembered(void **state)
@@ -56,7 +68,7 @@ static void a_verdict_comes_in_time_and_is_remembered(void **state)
 	(void)close(plan.program);
 	(void)close(plan.kernel);
 	(void)close(fd);
-	(void)unlink(path);
+	forget(path);
 }
 
 /* A kernel that nobody can run is no reason to believe in KVM. */
@@ -92,7 +104,73 @@ static void what_is_torn_is_not_believed(void **state)
 	(void)close(plan.program);
 	(void)close(plan.kernel);
 	(void)close(fd);
-	(void)unlink(path);
+	forget(path);
+}
+
+static void what_others_can_write_is_not_believed(void **state)
+{
+	char path[] = "/tmp/caisson-test-probe-XXXXXX";
+	const int fd = mkstemp(path);
+	struct probe_plan plan = plan_of(path);
+	struct probe probe = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(hypervisor_probe(&plan, &probe, &err), 0);
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(hypervisor_probe(&plan, &probe, &err), 0);
+	assert_false(probe.remembered);
+	(void)close(plan.program);
+	(void)close(plan.kernel);
+	(void)close(fd);
+	forget(path);
+}
+
+/* The kernel reaps for it then, and there is no status of anybody. */
+static void who_ignores_its_children_has_the_same_verdict(void **state)
+{
+	struct probe_plan plan = plan_of(NULL);
+	struct probe probe = { 0 }, other = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(hypervisor_probe(&plan, &probe, &err), 0);
+	(void)signal(SIGCHLD, SIG_IGN);
+	assert_int_equal(hypervisor_probe(&plan, &other, &err), 0);
+	(void)signal(SIGCHLD, SIG_DFL);
+	assert_int_equal(probe.accel, other.accel);
+	assert_string_equal(probe.reason, other.reason);
+	(void)close(plan.program);
+	(void)close(plan.kernel);
+}
+
+/* Two at a time: one tries, the other one waits for its verdict. */
+static void of_two_that_ask_one_tries(void **state)
+{
+	char path[] = "/tmp/caisson-test-probe-XXXXXX";
+	const int fd = mkstemp(path);
+	struct probe_plan plan = plan_of(path);
+	struct probe probe = { 0 };
+	struct err err = { 0 };
+	int status = 0;
+	pid_t pid;
+
+	(void)state;
+	if (access("/dev/kvm", F_OK) < 0)
+		skip();
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(hypervisor_probe(&plan, &probe, &err) < 0 ? 2 : probe.remembered);
+	assert_int_equal(hypervisor_probe(&plan, &probe, &err), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+	if (!probe.passing)
+		assert_int_equal(probe.remembered + WEXITSTATUS(status), 1);
+	(void)close(plan.program);
+	(void)close(plan.kernel);
+	(void)close(fd);
+	forget(path);
 }
 
 int main(void)
@@ -101,6 +179,9 @@ int main(void)
 		cmocka_unit_test(a_verdict_comes_in_time_and_is_remembered),
 		cmocka_unit_test(no_kernel_no_kvm),
 		cmocka_unit_test(what_is_torn_is_not_believed),
+		cmocka_unit_test(what_others_can_write_is_not_believed),
+		cmocka_unit_test(who_ignores_its_children_has_the_same_verdict),
+		cmocka_unit_test(of_two_that_ask_one_tries),
 	};
 
 	if (!vm_possible())

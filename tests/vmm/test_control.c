@@ -8,10 +8,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/fd.h"
 #include "wire/agent_codec.h"
 
 static char text[4u << 20];
@@ -392,6 +394,71 @@ static void more_calls_than_the_channel_takes_are_served(void **state)
 	kill_it(&h);
 }
 
+/* A client that has said its word and gone, while the agent cannot be asked. */
+static void a_posted_request_waits_for_the_channel(void **state)
+{
+	const struct sentry_request stats = { .type = SENTRY_STATS };
+	const struct sentry_request term = { .type = SENTRY_SIGNAL, .value = SIGTERM };
+	struct harness h = { .script = "hold" };
+	int socks[100], sock;
+
+	start(&h);
+	assert_int_equal(kill(harness_machine(&h), SIGSTOP), 0);
+	for (size_t i = 0; i < 100; i++) {
+		socks[i] = client_open(&h);
+		client_say(socks[i], &stats, NULL, 0, NULL, 0);
+	}
+	sock = client_open(&h);
+	client_say(sock, &term, NULL, 0, NULL, 0);
+	(void)close(sock);
+	assert_int_equal(kill(harness_machine(&h), SIGCONT), 0);
+	assert_int_equal(harness_wait(&h), 128 + SIGTERM);
+	for (size_t i = 0; i < 100; i++)
+		(void)close(socks[i]);
+	harness_stop(&h);
+}
+
+/* Of the process, in ticks. */
+static unsigned long cpu_of(pid_t pid)
+{
+	AUTO_BUF struct buf b = { 0 };
+	unsigned long user = 0, system = 0;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	assert_int_equal(fd_read_file(AT_FDCWD, path, &b), 0);
+	assert_int_equal(sscanf(strrchr(b.data, ')'),
+				") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+				&system),
+			 2);
+	return user + system;
+}
+
+static void without_descriptors_a_connection_waits_and_nothing_spins(void **state)
+{
+	const struct sentry_request stats = { .type = SENTRY_STATS };
+	struct harness h = { .script = "hold" };
+	struct sentry_reply reply;
+	struct rlimit old, none;
+	unsigned long before;
+	int sock;
+
+	start(&h);
+	assert_int_equal(prlimit(h.pid, RLIMIT_NOFILE, NULL, &old), 0);
+	none = (struct rlimit){ .rlim_cur = 3, .rlim_max = old.rlim_max };
+	assert_int_equal(prlimit(h.pid, RLIMIT_NOFILE, &none, NULL), 0);
+	sock = client_open(&h);
+	client_say(sock, &stats, NULL, 0, NULL, 0);
+	before = cpu_of(h.pid);
+	(void)sleep(1);
+	assert_true(cpu_of(h.pid) - before < (unsigned long)sysconf(_SC_CLK_TCK) / 2);
+	assert_int_equal(prlimit(h.pid, RLIMIT_NOFILE, &old, NULL), 0);
+	assert_true(client_hear(sock, &reply, NULL, 0));
+	assert_int_equal(reply.count, 1);
+	(void)close(sock);
+	kill_it(&h);
+}
+
 /* ---- UPDATE ---- */
 
 static struct sentry_reply update(const struct harness *h, const struct vmm_update *size)
@@ -548,6 +615,8 @@ int main(void)
 		cmocka_unit_test(who_does_not_read_stops_nobody),
 		cmocka_unit_test(connections_have_a_limit_and_others_wait),
 		cmocka_unit_test(more_calls_than_the_channel_takes_are_served),
+		cmocka_unit_test(a_posted_request_waits_for_the_channel),
+		cmocka_unit_test(without_descriptors_a_connection_waits_and_nothing_spins),
 		cmocka_unit_test(an_update_that_is_none_is_refused),
 		cmocka_unit_test(an_update_above_the_machine_is_refused_and_below_it_is_none),
 		cmocka_unit_test(an_update_that_fails_inside_has_the_agents_sentence),

@@ -124,10 +124,37 @@ static void add_link(struct taker *t, const struct net_device *d)
 	memcpy(link->mac, d->mac, sizeof(d->mac));
 }
 
+/*
+ * Taps of ours that nobody has open any more, as only a QEMU that has fallen to its guest can leave
+ * them (TUNSETPERSIST).
+ */
+static int remove_left(struct rtnl *c, struct net_devices *devices, struct err *err)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < devices->len; i++) {
+		const struct net_device *d = &devices->items[i];
+		int r;
+
+		if (!tap_is_ours(d->kind, d->name) || !d->no_carrier) {
+			devices->items[kept++] = *d;
+			continue;
+		}
+		log_warning("class vm: %s, which a machine has left behind, is removed", d->name);
+		r = rtnl_link_delete(c, d->index, err);
+		if (r < 0 && r != -ENODEV)
+			return err_prefix(err, r, "network: remove %s", d->name);
+	}
+	devices->len = kept;
+	return 0;
+}
+
 static int choose_devices(struct taker *t, struct err *err)
 {
 	int r = net_read_devices(&t->c, &t->devices, err);
 
+	if (r == 0)
+		r = remove_left(&t->c, &t->devices, err);
 	if (r < 0)
 		return err_prefix(err, r, "network");
 	for (size_t i = 0; i < t->devices.len; i++) {
@@ -270,6 +297,8 @@ static int forget_inside(struct err *err)
 
 	if (r == 0)
 		r = net_read_devices(&c, &devices, err);
+	if (r == 0)
+		r = remove_left(&c, &devices, err);
 	/* A machine has the namespace now. */
 	for (size_t i = 0; r == 0 && i < devices.len; i++) {
 		if (tap_is_ours(devices.items[i].kind, devices.items[i].name))

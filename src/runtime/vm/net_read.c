@@ -93,6 +93,7 @@ static int take_device(uint16_t type, const void *body, size_t len, void *arg)
 	const char *name, *kind;
 	uint32_t parent = 0, master = 0;
 	struct net_device *d;
+	uint8_t carrier = 1;
 
 	if (rtnl_parse(body, len, sizeof(*link), attrs, IFLA_LINK_NETNSID + 1) < 0 ||
 	    rtnl_parse_nest(attrs[IFLA_LINKINFO], info, IFLA_INFO_KIND + 1) < 0)
@@ -118,6 +119,8 @@ static int take_device(uint16_t type, const void *body, size_t len, void *arg)
 		d->parent = (int)parent;
 	d->has_mac = rtnl_get(attrs[IFLA_ADDRESS], d->mac, sizeof(d->mac));
 	d->no_ipv6 = has_no_ipv6(attrs[IFLA_AF_SPEC]);
+	if (rtnl_get(attrs[IFLA_CARRIER], &carrier, sizeof(carrier)))
+		d->no_carrier = carrier == 0;
 	return 0;
 }
 

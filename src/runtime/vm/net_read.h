@@ -21,6 +21,7 @@ struct net_device {
 	uint32_t mtu;
 	uint8_t mac[6];
 	bool has_mac, no_ipv6;
+	bool no_carrier; /* of a tap: nobody has it open */
 	char name[IFNAMSIZ], kind[16];
 };
 
