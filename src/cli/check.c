@@ -4,11 +4,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "cli/cli.h"
@@ -19,7 +27,9 @@
 #include "runtime/vm/template.h"
 
 /* Whom the probe's monitor runs as, for root: anybody without rights. */
-#define PROBE_USER 65534
+#define PROBE_USER	65534
+#define VERSION_MS	5000 /* for what a program says of its version */
+#define KERNEL_WORD_MAX 64   /* bytes of "Linux version N" */
 
 struct check_options {
 	bool json;
@@ -138,27 +148,120 @@ static bool add_found(json_t *checks, const char *name, int r, const char *found
 	return r >= 0;
 }
 
-/* Not required: what KVM does not run is emulated. */
-static json_t *kvm_item(const char *dir, int qemu)
+/* ---- Class vm ---- */
+
+/* Until its end, its first whole line or the time limit: what it says to --version. */
+static void read_version(int fd, char *text, size_t size)
 {
-	char path[PATH_MAX + 32], memory[PATH_MAX], text[512];
+	const int64_t deadline = clock_ms() + VERSION_MS;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	size_t len = 0;
+
+	while (len < size - 1 && !memchr(text, '\n', len)) {
+		const int64_t left = deadline - clock_ms();
+		ssize_t n;
+
+		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
+			break;
+		n = read(fd, text + len, size - 1 - len);
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	text[len] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	for (char *c = text; *c; c++)
+		*c = *c >= ' ' && *c <= '~' ? *c : '?';
+}
+
+/* "PATH (VERSION)"; of a program that does not say it, the path. As nobody, with nothing open. */
+static void add_version(const char *path, char *text, size_t size)
+{
+	char *const argv[] = { (char *)(uintptr_t)path, (char *)(uintptr_t) "--version", NULL };
+	char *const envp[] = { NULL };
+	char version[128] = "";
+	int fds[2];
+	pid_t pid;
+
+	(void)snprintf(text, size, "%s", path);
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		if (dup2(fds[1], STDOUT_FILENO) < 0 || chdir("/") < 0 ||
+		    (geteuid() == 0 &&
+		     (setgroups(0, NULL) < 0 || setgid(PROBE_USER) < 0 || setuid(PROBE_USER) < 0)))
+			_exit(1);
+		(void)execve(path, argv, envp);
+		_exit(1);
+	}
+	(void)close(fds[1]);
+	if (pid > 0) {
+		read_version(fds[0], version, sizeof(version));
+		(void)kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	(void)close(fds[0]);
+	if (*version)
+		(void)snprintf(text, size, "%s (%s)", path, version);
+}
+
+/* "PATH (Linux version N)"; of what is no kernel, or a compressed one, the path. */
+static void add_kernel_version(const char *path, char *text, size_t size)
+{
+	static const char word[] = "Linux version ";
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const char *found = NULL;
+	void *bytes = MAP_FAILED;
+	struct stat st;
+
+	(void)snprintf(text, size, "%s", path);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+		bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (bytes == MAP_FAILED)
+		return;
+	found = memmem(bytes, (size_t)st.st_size, word, strlen(word));
+	if (found && found + KERNEL_WORD_MAX < (char *)bytes + st.st_size)
+		(void)snprintf(text, size, "%s (%.*s)", path,
+			       (int)(strlen(word) + strcspn(found + strlen(word), " \n")), found);
+	(void)munmap(bytes, (size_t)st.st_size);
+}
+
+/* A file of the guest: the configuration's, or where it lies. */
+static bool add_guest_file(json_t *checks, const char *name, const char *path, bool kernel)
+{
+	const bool ok = access(path, R_OK) == 0;
+	char text[PATH_MAX + 128];
+
+	(void)snprintf(text, sizeof(text), "%s", path);
+	if (ok && kernel)
+		add_kernel_version(path, text, sizeof(text));
+	(void)json_array_append_new(checks,
+				    check_item(name, ok, true, text, "make guest builds it"));
+	return ok;
+}
+
+/* Not required: what KVM does not run is emulated. */
+static json_t *kvm_item(const char *path, int qemu)
+{
+	char memory[PATH_MAX], text[512];
 	struct probe_plan plan = { .program = qemu, .memory = probe_memory(memory) };
 	struct probe probe = { .reason = "no guest was run" };
 	AUTO_CLOSE int kernel = -EBADF;
 	struct err err = { 0 };
 	bool runs;
 
-	(void)snprintf(path, sizeof(path), "%s/guest/vmlinux", dir);
-	kernel = open(path, O_RDONLY | O_CLOEXEC);
+	kernel = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	plan.kernel = kernel;
 	plan.uid = plan.gid = geteuid() == 0 ? PROBE_USER : 0;
 	if (kernel >= 0 && qemu >= 0 && hypervisor_probe(&plan, &probe, &err) < 0)
 		(void)snprintf(probe.reason, sizeof(probe.reason), "%.250s", err.msg);
 	runs = !*probe.reason;
-	(void)snprintf(text, sizeof(text), "%s%s",
+	(void)snprintf(text, sizeof(text), "%s%s%s",
 		       runs ? "our kernel has run under KVM"
 			    : "machines are emulated in software: ",
-		       probe.reason);
+		       probe.reason, probe.passing ? " (asked again at the next start)" : "");
 	return check_item("kvm", runs, false, text,
 			  "the module kvm_intel or kvm_amd (in a machine: nested virtualization), "
 			  "and /dev/kvm readable and writable for its group");
@@ -176,31 +279,55 @@ static json_t *templates_item(const struct runtime *rt)
 	return check_item("templates", true, false, text, NULL);
 }
 
+static void guest_path(const char *configured, const char *dir, const char *name,
+		       char path[static PATH_MAX + 32])
+{
+	if (configured && *configured)
+		(void)snprintf(path, PATH_MAX, "%s", configured);
+	else
+		(void)snprintf(path, PATH_MAX + 32, "%s/guest/%s", dir, name);
+}
+
+static bool add_programs(json_t *checks, const struct runtime *rt, int *ret_qemu)
+{
+	struct files_program files = { .path = "" };
+	char link[FD_PATH_MAX], path[PATH_MAX] = "", text[PATH_MAX + 160] = "";
+	struct err err = { 0 };
+	bool works;
+	int r;
+
+	*ret_qemu = qemu_find(rt ? rt->vm.qemu : NULL, &err);
+	if (*ret_qemu >= 0) {
+		(void)!readlink(fd_path(*ret_qemu, link), path, sizeof(path) - 1);
+		add_version(path, text, sizeof(text));
+	}
+	works = add_found(checks, "qemu", *ret_qemu, text, &err, "install qemu-system-x86");
+	r = files_find(rt ? rt->vm.virtiofsd : NULL, &files, &err);
+	if (r >= 0)
+		add_version(files.path, text, sizeof(text));
+	works &= add_found(checks, "virtiofsd", r, text, &err,
+			   "install virtiofsd (Debian 12: qemu-system-common)");
+	return works;
+}
+
 static json_t *vm_class(const struct runtime *rt, bool namespaces_work)
 {
 	json_t *checks = json_array();
-	struct files_program files = { .path = "" };
-	struct err err = { 0 };
-	char dir[PATH_MAX], link[FD_PATH_MAX], path[PATH_MAX] = "";
+	char dir[PATH_MAX], kernel[PATH_MAX + 32], image[PATH_MAX + 32];
 	bool works = namespaces_work;
 	AUTO_CLOSE int qemu = -EBADF;
-	int r;
 
 	cli_default_libexec(dir);
+	guest_path(rt ? rt->vm.kernel : NULL, dir, "vmlinux", kernel);
+	guest_path(rt ? rt->vm.image : NULL, dir, "image", image);
 	(void)json_array_append_new(checks,
 				    check_item("namespaces", works, true,
 					       works ? "as class ns" : "see class ns", NULL));
 	works &= add_file(checks, "programs", dir, "caisson-vm", X_OK, NULL);
-	works &= add_file(checks, "kernel", dir, "guest/vmlinux", R_OK, "make guest builds it");
-	works &= add_file(checks, "image", dir, "guest/image", R_OK, "make guest builds it");
-	qemu = qemu_find(NULL, &err);
-	if (qemu >= 0)
-		(void)!readlink(fd_path(qemu, link), path, sizeof(path) - 1);
-	works &= add_found(checks, "qemu", qemu, path, &err, "install qemu-system-x86");
-	r = files_find(NULL, &files, &err);
-	works &= add_found(checks, "virtiofsd", r, files.path, &err,
-			   "install virtiofsd (Debian 12: qemu-system-common)");
-	(void)json_array_append_new(checks, kvm_item(dir, qemu));
+	works &= add_guest_file(checks, "kernel", kernel, true);
+	works &= add_guest_file(checks, "image", image, false);
+	works &= add_programs(checks, rt, &qemu);
+	(void)json_array_append_new(checks, kvm_item(kernel, qemu));
 	if (rt)
 		(void)json_array_append_new(checks, templates_item(rt));
 	return json_pack("{s:b, s:o}", "works", works, "checks", checks);
