@@ -296,6 +296,63 @@ static void a_save_has_an_end(void **state)
 	assert_int_equal(save_with(answers, 20, &err), -ETIMEDOUT);
 }
 
+/* ---- Memory and CPUs ---- */
+
+static void memory_is_asked_for_in_whole_blocks(void **state)
+{
+	struct err err = { 0 };
+	struct played p;
+	uint64_t there = 7;
+	size_t fds;
+
+	(void)state;
+	play(&p);
+	assert_int_equal(ops->plug_memory(p.qmp, 1, &err), -EINVAL);
+	assert_int_equal(ops->plug_memory(p.qmp, UINT64_MAX - MACHINE_MEMORY_GRAIN + 1, &err),
+			 -EINVAL);
+	agree(&p, 1);
+	assert_int_equal(ops->plug_memory(p.qmp, 6 * MACHINE_MEMORY_GRAIN, &err), 0);
+	assert_non_null(strstr(heard(&p, &fds), "\"value\":12582912"));
+	refuse(&p, "no room");
+	assert_int_equal(ops->plug_memory(p.qmp, 0, &err), -EREMOTEIO);
+	assert_says(err, "no room");
+	say(&p, "\"return\": \"much\"");
+	assert_int_equal(ops->plugged_memory(p.qmp, &there, &err), -EPROTO);
+	say(&p, "\"return\": -1");
+	assert_int_equal(ops->plugged_memory(p.qmp, &there, &err), -EPROTO);
+	assert_int_equal(there, 7);
+	say(&p, "\"return\": 2097152");
+	assert_int_equal(ops->plugged_memory(p.qmp, &there, &err), 0);
+	assert_int_equal(there, 2097152);
+	done(&p);
+}
+
+static void a_machine_has_places_for_so_many_cpus(void **state)
+{
+	static const char places[] =
+		"\"return\": [{\"type\": \"t\", \"props\": {\"core-id\": 2}}, "
+		"{\"type\": \"t\", \"props\": {\"core-id\": 1}}, "
+		"{\"type\": \"t\", \"props\": {\"core-id\": 0}, \"qom-path\": \"/m\"}]";
+	struct err err = { 0 };
+	struct played p;
+	size_t fds;
+
+	(void)state;
+	play(&p);
+	say(&p, places);
+	assert_int_equal(ops->plug_cpus(p.qmp, 4, &err), -EINVAL);
+	say(&p, "\"return\": [{\"type\": \"t\"}]");
+	assert_int_equal(ops->plug_cpus(p.qmp, 1, &err), -EPROTO);
+	say(&p, "\"return\": 5");
+	assert_int_equal(ops->plug_cpus(p.qmp, 1, &err), -EINVAL);
+	(void)heard(&p, &fds);
+	/* Those that are there stay. */
+	say(&p, places);
+	assert_int_equal(ops->plug_cpus(p.qmp, 1, &err), 0);
+	assert_null(strstr(heard(&p, &fds), "device_add"));
+	done(&p);
+}
+
 /* ---- The files of a template ---- */
 
 static void a_copy_has_the_bytes_and_the_holes(void **state)
@@ -340,6 +397,8 @@ int main(void)
 		cmocka_unit_test(a_save_is_done_when_qemu_says_so),
 		cmocka_unit_test(a_save_that_fails_says_why),
 		cmocka_unit_test(a_save_has_an_end),
+		cmocka_unit_test(memory_is_asked_for_in_whole_blocks),
+		cmocka_unit_test(a_machine_has_places_for_so_many_cpus),
 		cmocka_unit_test(a_copy_has_the_bytes_and_the_holes),
 	};
 

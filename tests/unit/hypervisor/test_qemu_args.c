@@ -270,6 +270,34 @@ static void a_clone_is_its_template_but_for_whose_memory_it_is(void **state)
 	refused(&m, "17 slots");
 }
 
+static void a_machine_that_may_grow_has_room(void **state)
+{
+	struct machine m = small();
+
+	(void)state;
+	has(&m, ",tb-size=64 ");
+	has(&m, " -smp 1 -m 268435456B ");
+	m.memory_max = 1ull << 30;
+	refused(&m, "a fresh one of type q35 alone");
+	m.type = MACHINE_Q35;
+	has(&m, " -m size=268435456B,maxmem=1073741824B ");
+	has(&m, "memory-backend-ram,id=room,size=805306368B,share=off ");
+	has(&m, "virtio-mem-pci,id=room0,memdev=room,requested-size=0,block-size=2097152B ");
+	has(&m, "memhp_default_state=online_movable");
+	m.files = 7;
+	has(&m, "memory-backend-memfd,id=room,size=805306368B,share=on ");
+	m.memory_max = (1ull << 30) + 4096;
+	refused(&m, "of at most 1073745920");
+	m.memory_max = m.memory;
+	has_not(&m, "id=room");
+	m.cpus_max = 4;
+	has(&m, " -smp cpus=1,maxcpus=4 ");
+	/* More than one may come. */
+	has_not(&m, "noreplace-smp");
+	m.cpus = 5;
+	refused(&m, "5 CPUs of at most 4");
+}
+
 static void most_devices_fit(void **state)
 {
 	struct machine m = small();
@@ -303,6 +331,7 @@ int main(void)
 		cmocka_unit_test(devices_come_in_their_order),
 		cmocka_unit_test(an_image_is_persistent_memory_that_is_only_read),
 		cmocka_unit_test(a_clone_is_its_template_but_for_whose_memory_it_is),
+		cmocka_unit_test(a_machine_that_may_grow_has_room),
 		cmocka_unit_test(most_devices_fit),
 	};
 
