@@ -334,7 +334,7 @@ def test_check_prints_every_list_with_its_reasons(runtime):
         at = printed.index(f"== {path.name}") + 1
         lines = path.read_text(encoding="ascii").splitlines()
         assert printed[at:at + len(lines)] == lines
-    assert sum(line.startswith("== ") for line in printed) == len(list(lists.iterdir())) == 5
+    assert sum(line.startswith("== ") for line in printed) == len(list(lists.iterdir())) > 0
 
 
 PR_SCHED_CORE, GET, SCOPE_THREAD = 62, 0, 0
