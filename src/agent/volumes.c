@@ -25,10 +25,12 @@
 
 #define TEMPORARY ".caisson-copy"
 #define STEP	  (1u << 20)
+#define LOOKS_MAX 8
 
 /* One copy under way. */
 struct work {
 	unsigned int entries;
+	unsigned int copied; /* files, of this look */
 };
 
 void volumes_done(struct volumes *volumes)
@@ -181,8 +183,12 @@ static int take_new(struct work *w, int from, int to, const char *name, int dept
 			return r;
 		there = false;
 	}
-	if (S_ISREG(st.st_mode))
-		return there && is_same(&st, &old) ? 0 : copy_file(from, to, name, &st);
+	if (S_ISREG(st.st_mode)) {
+		if (there && is_same(&st, &old))
+			return 0;
+		w->copied++;
+		return copy_file(from, to, name, &st);
+	}
 	if (!S_ISDIR(st.st_mode))
 		return S_ISLNK(st.st_mode) ? 0 : -EINVAL;
 	if (!there && mkdirat(to, name, 0700) < 0)
@@ -221,7 +227,17 @@ static int copy_directory(struct work *w, int from, int to, int depth)
 
 	if (depth > VOLUMES_DEPTH_MAX)
 		return -E2BIG;
-	r = each(w, from, from, to, depth, take_new);
+	/*
+	 * A file that is still being written is copied as far as it is: only when a look has found
+	 * nothing more to copy may a link lead there.
+	 */
+	for (int i = 0; i < (depth == 0 ? LOOKS_MAX : 1); i++) {
+		if (depth == 0)
+			*w = (struct work){ 0 };
+		r = each(w, from, from, to, depth, take_new);
+		if (r < 0 || !w->copied)
+			break;
+	}
 	if (r == 0)
 		r = each(w, from, from, to, depth, take_links);
 	if (r == 0)
