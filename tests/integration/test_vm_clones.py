@@ -29,7 +29,7 @@ def clones(request):
     directory = pathlib.Path(tempfile.mkdtemp(prefix="caisson-clones-", dir="/run"))
     config = directory / "caisson.json"
     config.write_text(json.dumps({"vm.templates": "on", "vm.template_dir": str(directory / "templates"),
-                                  "allowed_annotations": ALLOWED}))
+                                  "vm.boot_timeout": "120", "allowed_annotations": ALLOWED}))
 
     def template(*words):
         subprocess.run([request.config.runtime_path, "--root", directory / "root", "template", *words], check=True,
@@ -59,7 +59,7 @@ def draw(runtime, bundle):
     before = time.time()
     drawn = runtime.exec(bundle, ["testinit", "draw"]).json
     assert before - 1 <= drawn["realtime_ns"] / 1e9 <= time.time() + 1
-    assert 0.05 <= drawn["slept_ns"] / 1e9 < 10, "timers"
+    assert 0.05 <= drawn["slept_ns"] / 1e9 < 60, "timers"
     assert 0 < drawn["monotonic_ns"] <= drawn["boottime_ns"] < 600e9
     return drawn
 
