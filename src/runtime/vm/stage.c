@@ -338,9 +338,10 @@ static int start_all(struct launch_vm *l, struct parts *p, struct err *err)
 	/* The first disk of a clone takes the place of one whose size its kernel has seen. */
 	p->restored = l->template.memory >= 0 &&
 		      (!p->share.disks_len ||
-		       (p->share.disks_len == 1 && l->rootfs == SHARE_ROOTFS_BLOCK));
+		       (p->share.disks_len == 1 && l->rootfs == SHARE_ROOTFS_BLOCK &&
+			!p->share.disks[0].device));
 	if (l->template.memory >= 0 && !p->restored)
-		log_debug("class vm: no clone of a template: a volume is a block device");
+		log_debug("class vm: no clone of a template: a disk is a block device");
 	if (r == 0)
 		r = start_files(l, p, err);
 	if (r == 0)
