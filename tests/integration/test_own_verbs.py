@@ -73,7 +73,8 @@ def test_config_names_the_file_that_a_value_comes_from(runtime, work_dir):
     script = (f"mount -t overlay none -o lowerdir=/etc,upperdir={work_dir}/upper,workdir={work_dir}/work /etc && "
               "mkdir -p /etc/caisson && echo '{\"log_level\": \"warning\"}' > /etc/caisson/caisson.json && exec \"$@\"")
 
-    answer = runtime.call(raw=["unshare", "-m", "sh", "-c", script, "etc", *runtime.argv("config", "--json")]).json
+    answer = runtime.call(raw=["unshare", "-m", "env", "-u", "CAISSON_CONFIG", "sh", "-c", script, "etc",
+                               *runtime.argv("config", "--json")]).json
     assert answer["log_level"]["value"] == "warning"
     assert "/etc/caisson/caisson.json" in answer["log_level"]["source"]
 
