@@ -3,7 +3,8 @@
  * agent/agent.h - caisson-agent, process 1 of a virtual machine: what its files share.
  *
  * One thread, one event loop, one channel to the host (wire/agent_msg.h). It makes containers with
- * the rooms that make them on the host in class ns, and reaps every process of the machine. What
+ * the rooms that make them on the host in class ns, in processes of their own where that may wait
+ * (worker.h), and reaps every process of the machine. What
  * the host says is believed, and yet checked where a slip would hit the machine itself: paths of
  * what is mounted, ids that become names of cgroups.
  */
@@ -38,8 +39,8 @@ struct agent {
 	int null;	     /* /dev/null, for reading and writing */
 	struct buf network;  /* the body of the last NETWORK */
 	uint64_t kernel_ns;  /* CLOCK_BOOTTIME of main()'s first line */
-	struct list_head containers, processes;
-	unsigned int containers_len, numbered;
+	struct list_head containers, processes, workers;
+	unsigned int containers_len, workers_len, numbered;
 };
 
 /* main.c */

@@ -17,31 +17,33 @@ struct container {
 	unsigned int number; /* its start socket is AGENT_GATES/NUMBER */
 	struct cgroup *cgroup;
 	struct process *init; /* borrowed; NULL once the host was told of its end */
-	bool hooks;	      /* it has startContainer hooks */
 	bool started;
+	bool deleting; /* DELETE is asked */
+	bool cleaned;  /* ... and under way */
 	struct storage_list storages;
 	struct volumes volumes;
 	struct loop_source *oom; /* owned, with its descriptor */
 	int oom_fd;
 	uint64_t oom_kills;
-	struct loop_source *starter; /* owned: a START under way; its pipe is starter_fd */
-	int starter_fd;
-	uint32_t starter_serial;
+	uint32_t start_serial, delete_serial; /* of the requests that are to be answered */
 };
 
 /* The container with this id, or NULL with -ENOENT and a sentence. */
 struct container *container_find(const struct agent *a, const char *id, struct err *err);
 void container_forget_process(struct container *c, const struct process *p);
 
-int container_create(struct agent *a, const struct agent_create *call, struct agent_pid *ret,
+/*
+ * 1: a worker (worker.h) answers `serial` later. An error is the caller's to answer.
+ */
+int container_create(struct agent *a, uint32_t serial, const struct agent_create *call,
 		     struct err *err);
-/* 1: started by another process, which answers `serial` later. */
 int container_start(struct container *c, uint32_t serial, struct err *err);
-int container_exec(struct container *c, const struct agent_exec *call, struct agent_pid *ret,
+int container_exec(struct container *c, uint32_t serial, const struct agent_exec *call,
 		   struct err *err);
-int container_update(struct container *c, const struct agent_update *call, struct err *err);
+int container_update(struct container *c, uint32_t serial, const struct agent_update *call,
+		     struct err *err);
 /* End all its processes and remove what it had; the container is gone also after a failure. */
-int container_delete(struct container *c, struct err *err);
+int container_delete(struct container *c, uint32_t serial, struct err *err);
 
 /* stats.c */
 int container_stats(const struct container *c, struct agent_stats *ret, struct err *err);

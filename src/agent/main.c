@@ -209,6 +209,7 @@ int main(int argc, char **argv)
 	(void)prctl(PR_SET_NAME, "caisson-agent");
 	list_init(&a.containers);
 	list_init(&a.processes);
+	list_init(&a.workers);
 	r = loop_new(&a.loop);
 	if (r == 0)
 		r = loop_on_signals(a.loop, on_signal, &a);

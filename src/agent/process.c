@@ -2,13 +2,13 @@
 #include "agent/process.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/container.h"
+#include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -53,17 +53,12 @@ void process_stdio_done(struct process_stdio *stdio)
 
 int process_stdio_place(const struct agent *a, const struct process_stdio *stdio, struct err *err)
 {
-	sigset_t mask;
-
 	for (int i = 0; i < 3; i++) {
 		const int fd = stdio && stdio->theirs[i] >= 0 ? stdio->theirs[i] : a->null;
 
 		if (dup2(fd, i) < 0)
 			return err_sys(err, -errno, "duplicate a standard stream");
 	}
-	/* The loop has all signals blocked; exec(2) would keep that. */
-	(void)(stdio ? sigemptyset(&mask) : sigfillset(&mask));
-	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	return 0;
 }
 
@@ -138,8 +133,13 @@ void process_reap_all(struct agent *a)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0 || (pid < 0 && errno == EINTR)) {
-		struct process *p = pid > 0 ? find_pid(a, pid) : NULL;
+		struct process *p;
 
+		if (pid < 0)
+			continue;
+		/* It may be what a worker has made. */
+		worker_hear_all(a);
+		p = worker_ended(a, pid) ? NULL : find_pid(a, pid);
 		if (p)
 			process_ended(p, status);
 	}
@@ -165,36 +165,25 @@ static int add_pump(struct process *p, uint32_t stream, int fd, enum pump_direct
 {
 	if (!stream)
 		return 0;
+	if (fd < 0)
+		return pump_new_open(p->agent->loop, p->agent->mux, stream, direction, pump_is_done,
+				     p, ret, err);
 	return pump_new(p->agent->loop, p->agent->mux, stream, fd, direction, pump_is_done, p, ret,
 			err);
 }
 
-static int add_terminal(struct process *p, const struct agent_io *io, int master, struct err *err)
-{
-	AUTO_CLOSE int second = -EBADF;
-	AUTO_CLOSE int first = master;
-	int r;
-
-	(void)fcntl(first, F_SETFL, O_RDWR | O_NONBLOCK);
-	p->master = fcntl(first, F_DUPFD_CLOEXEC, 3);
-	if (io->in && io->in != io->out)
-		second = fcntl(first, F_DUPFD_CLOEXEC, 3);
-	if (p->master < 0 || (io->in && io->in != io->out && second < 0))
-		return err_sys(err, -errno, "duplicate the terminal");
-	r = add_pump(p, io->out, TAKE_FD(first), io->in == io->out ? PUMP_BOTH : PUMP_IN, &p->out,
-		     err);
-	if (r == 0 && second >= 0)
-		r = add_pump(p, io->in, TAKE_FD(second), PUMP_OUT, &p->in, err);
-	return r;
-}
-
 static int add_streams(struct process *p, const struct agent_io *io, struct process_stdio *stdio,
-		       int master, struct err *err)
+		       struct err *err)
 {
 	int r;
 
-	if (io->terminal)
-		return add_terminal(p, io, master, err);
+	if (io->terminal) {
+		r = add_pump(p, io->out, -EBADF, io->in == io->out ? PUMP_BOTH : PUMP_IN, &p->out,
+			     err);
+		return r == 0 && io->in != io->out
+			       ? add_pump(p, io->in, -EBADF, PUMP_OUT, &p->in, err)
+			       : r;
+	}
 	r = add_pump(p, io->in, TAKE_FD(stdio->ours[0]), PUMP_OUT, &p->in, err);
 	if (r == 0)
 		r = add_pump(p, io->out, TAKE_FD(stdio->ours[1]), PUMP_IN, &p->out, err);
@@ -204,30 +193,52 @@ static int add_streams(struct process *p, const struct agent_io *io, struct proc
 }
 
 int process_new(struct agent *a, struct container *c, const struct agent_io *io,
-		struct process_stdio *stdio, struct ns_child *child, struct process **ret,
-		struct err *err)
+		struct process_stdio *stdio, struct process **ret, struct err *err)
 {
 	struct process *p = calloc(1, sizeof(*p));
 	int r;
 
 	if (!p)
 		return err_sys(err, -ENOMEM, "a process");
-	list_init(&p->node);
 	p->agent = a;
-	p->pid = child->pid;
 	p->pidfd = p->master = -EBADF;
+	p->container = c;
+	list_add_tail(&p->node, &a->processes);
 	p->id = strdup(c->id);
-	r = p->id ? add_streams(p, io, stdio, TAKE_FD(child->master), err)
-		  : err_sys(err, -ENOMEM, "a process");
+	r = p->id ? add_streams(p, io, stdio, err) : err_sys(err, -ENOMEM, "a process");
 	if (r < 0) {
 		process_free(p);
 		return r;
 	}
-	p->pidfd = TAKE_FD(child->pidfd);
-	p->container = c;
-	list_add_tail(&p->node, &a->processes);
 	*ret = p;
 	return 0;
+}
+
+/* The pumps may be gone already: a new host has forgotten them. */
+static int attach_terminal(struct process *p, int master, struct err *err)
+{
+	struct pump *const pumps[] = { p->out, p->in };
+	AUTO_CLOSE int own = master;
+	int r = 0;
+
+	(void)fcntl(own, F_SETFL, O_RDWR | O_NONBLOCK);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(pumps); i++) {
+		const int fd = pumps[i] ? fcntl(own, F_DUPFD_CLOEXEC, 3) : -EBADF;
+
+		if (pumps[i] && fd < 0)
+			r = err_sys(err, -errno, "duplicate the terminal");
+		else if (pumps[i])
+			r = pump_attach(pumps[i], fd, err);
+	}
+	p->master = TAKE_FD(own);
+	return r;
+}
+
+int process_made(struct process *p, struct ns_child *child, struct err *err)
+{
+	p->pid = child->pid;
+	p->pidfd = TAKE_FD(child->pidfd);
+	return child->master >= 0 ? attach_terminal(p, TAKE_FD(child->master), err) : 0;
 }
 
 /* ---- Calls ---------------------------------------------------------------------------------- */
@@ -285,7 +296,7 @@ int process_signal(struct process *p, int signal, bool foreground, struct err *e
 	pid_t group = 0;
 	int r;
 
-	if (p->exited)
+	if (p->exited || p->pid == 0)
 		return err_set(err, -ESRCH, "process %d has ended", (int)p->pid);
 	if (foreground && (p->master < 0 || ioctl(p->master, TIOCGPGRP, &group) < 0 || group <= 0))
 		return err_set(err, -ENOTTY, "process %d has no terminal with a foreground group",

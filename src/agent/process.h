@@ -3,7 +3,8 @@
  * agent/process.h - a process that the host asked for: a container's first one or one of exec, its
  * streams, and its end.
  *
- * A process lives here until the host was told AGENT_EXITED, which is when it is reaped and its
+ * Its record is there before the process is, so that what comes for its streams is kept; it lives
+ * until the host was told AGENT_EXITED, which is when it is reaped and its
  * output streams have ended: what lay in its pipes has then been sent. Children that it left behind
  * with its pipes do not delay that.
  */
@@ -20,9 +21,10 @@ struct process {
 	struct agent *agent;
 	struct container *container; /* borrowed; NULL once that is deleted */
 	char *id;		     /* owned: the container's */
-	pid_t pid;
-	int pidfd;  /* owned */
-	int master; /* owned: the terminal's, for its size and foreground group; or -EBADF */
+	pid_t pid;		     /* 0: it is being made */
+	int pidfd;		     /* owned, or -EBADF */
+	int master;	 /* owned: the terminal's, for its size and foreground group; or -EBADF */
+	uint32_t serial; /* of the request that is to be answered with its pid */
 	bool exited;
 	int code;		     /* exit code or 128 + signal */
 	struct pump *in, *out, *err; /* owned; NULL: none, or over. Of a terminal `out` is both
@@ -37,20 +39,15 @@ struct process_stdio {
 /* Pipes for the streams of `io` (none for a terminal's). */
 int process_stdio_open(const struct agent_io *io, struct process_stdio *ret, struct err *err);
 void process_stdio_done(struct process_stdio *stdio);
-/*
- * Around ns_create() and ns_exec(), whose process inherits 0, 1, 2 and the signal mask: with
- * `stdio`, and back again with NULL.
- */
+/* 0, 1, 2 of who calls ns_create() or ns_exec(), whose process inherits them; NULL: /dev/null. */
 int process_stdio_place(const struct agent *a, const struct process_stdio *stdio, struct err *err);
 
-/*
- * Take over a process that ns made (its pidfd and master) and start its streams. On failure
- * nothing is kept, and the process is the caller's to end.
- */
+/* A process that is to be made, with its streams: our ends of `stdio` are taken. */
 int process_new(struct agent *a, struct container *c, const struct agent_io *io,
-		struct process_stdio *stdio, struct ns_child *child, struct process **ret,
-		struct err *err);
-void process_free(struct process *p);
+		struct process_stdio *stdio, struct process **ret, struct err *err);
+/* ns has made it: its pidfd and master are taken. On failure it is the caller's to end. */
+int process_made(struct process *p, struct ns_child *child, struct err *err);
+void process_free(struct process *p); /* accepts NULL */
 
 /* The process of a container by its number; 0: the first one. NULL: none. */
 struct process *process_find(const struct agent *a, const struct container *c, pid_t pid);

@@ -10,6 +10,7 @@
 #include "agent/agent.h"
 #include "agent/container.h"
 #include "agent/network.h"
+#include "agent/worker.h"
 #include "base/buf.h"
 #include "base/log.h"
 
@@ -24,6 +25,7 @@ union request {
 	struct agent_online online;
 	struct agent_reset reset;
 	struct agent_debug debug;
+	struct agent_cancel cancel;
 };
 
 void agent_answer(struct agent *a, uint32_t serial, enum agent_call call, int r, const void *body,
@@ -32,6 +34,9 @@ void agent_answer(struct agent *a, uint32_t serial, enum agent_call call, int r,
 	AUTO_BUF struct buf b = { .max = AGENT_ANSWER_MAX };
 	struct err problem = { 0 };
 
+	/* Nobody listens yet (warm.c). */
+	if (!a->mux)
+		return;
 	if (r == 0) {
 		r = agent_answer_encode(call, body, &b, &problem);
 		err = &problem;
@@ -78,14 +83,6 @@ static void on_hello(void *arg, const struct agent_hello *host)
 }
 
 /* ---- Calls that have an answer with a body, or none at once --------------------------------- */
-
-static int answer_pid(struct agent *a, uint32_t serial, enum agent_call call, int r,
-		      const struct agent_pid *pid)
-{
-	if (r == 0)
-		agent_answer(a, serial, call, 0, pid, NULL);
-	return r < 0 ? r : 1;
-}
 
 static int answer_stats(struct agent *a, uint32_t serial, const struct container *c,
 			struct err *err)
@@ -162,21 +159,22 @@ static int serve_container(struct agent *a, uint32_t serial, enum agent_call cal
 			   const union request *q, struct err *err)
 {
 	struct container *c = container_of_call(a, q, err);
-	struct agent_pid pid = { 0 };
 
 	if (!c)
 		return -ENOENT;
+	if (c->deleting)
+		return err_set(err, -ESRCH, "container %s has ended", c->id);
 	switch (call) {
 	case AGENT_START:
 		return container_start(c, serial, err);
 	case AGENT_EXEC:
-		return answer_pid(a, serial, call, container_exec(c, &q->exec, &pid, err), &pid);
+		return container_exec(c, serial, &q->exec, err);
 	case AGENT_SIGNAL:
 		return signal_container(c, &q->signal, err);
 	case AGENT_RESIZE:
 		return resize(c, &q->resize, err);
 	case AGENT_UPDATE:
-		return container_update(c, &q->update, err);
+		return container_update(c, serial, &q->update, err);
 	case AGENT_STATS:
 		return answer_stats(a, serial, c, err);
 	case AGENT_PS:
@@ -185,7 +183,7 @@ static int serve_container(struct agent *a, uint32_t serial, enum agent_call cal
 	case AGENT_RESUME:
 		return cgroup_freeze(c->cgroup, call == AGENT_PAUSE, err);
 	case AGENT_DELETE:
-		return container_delete(c, err);
+		return container_delete(c, serial, err);
 	case AGENT_REFRESH:
 		return volumes_refresh(&c->volumes, err);
 	default:
@@ -209,12 +207,14 @@ static int take_network(struct agent *a, const struct agent_network *network, co
 static int serve(struct agent *a, uint32_t serial, enum agent_call call, const union request *q,
 		 struct err *err)
 {
-	struct agent_pid pid = { 0 };
-
 	switch (call) {
+	case AGENT_PING:
+		return 0;
+	case AGENT_CANCEL:
+		worker_cancel(a, AGENT_EXEC, q->cancel.serial);
+		return 0;
 	case AGENT_CREATE:
-		return answer_pid(a, serial, call, container_create(a, &q->create, &pid, err),
-				  &pid);
+		return container_create(a, serial, &q->create, err);
 	case AGENT_ONLINE:
 		return machine_online(&q->online, err);
 	case AGENT_RESET:
@@ -241,8 +241,6 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 	if (r == 0)
 		r = call == AGENT_NETWORK ? take_network(a, &q->network, body, len, &err)
 					  : serve(a, serial, call, q, &err);
-	/* A child may have ended while its signal was not blocked (process_stdio_place()). */
-	process_reap_all(a);
 	if (r <= 0)
 		agent_answer(a, serial, call, r, NULL, &err);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -275,6 +277,35 @@ static int use_share(const struct agent_storage *s, int why, struct err *err)
 	return 0;
 }
 
+static int add(struct volumes *list, const struct agent_storage *s, struct err *err)
+{
+	list->items[list->len].source = strdup(s->source);
+	list->items[list->len].target = strdup(s->target);
+	if (!list->items[list->len].source || !list->items[list->len++].target)
+		return err_sys(err, -ENOMEM, "%s", s->source);
+	return 0;
+}
+
+int volumes_list(const struct agent_storage *storages, size_t len, struct volumes *ret,
+		 struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < len && ret->len < VOLUMES_MAX; i++) {
+		if (str_eq(storages[i].type, AGENT_STORAGE_COPY))
+			r = add(ret, &storages[i], err);
+	}
+	return r;
+}
+
+/* A share in its place has its changes by itself. */
+static bool is_copy(const char *target)
+{
+	struct statfs fs;
+
+	return statfs(target, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 int volumes_fill(const struct agent_storage *storages, size_t len, struct volumes *ret,
 		 struct err *err)
 {
@@ -291,10 +322,9 @@ int volumes_fill(const struct agent_storage *storages, size_t len, struct volume
 				return r;
 			continue;
 		}
-		ret->items[ret->len].source = strdup(s->source);
-		ret->items[ret->len].target = strdup(s->target);
-		if (!ret->items[ret->len].source || !ret->items[ret->len++].target)
-			return err_sys(err, -ENOMEM, "%s", s->source);
+		r = add(ret, s, err);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -309,7 +339,8 @@ int volumes_refresh(const struct volumes *volumes, struct err *err)
 		return 0;
 	for (size_t i = 0; i < volumes->len; i++) {
 		const char *source = volumes->items[i].source;
-		const int r = volumes_copy(source, volumes->items[i].target);
+		const char *target = volumes->items[i].target;
+		const int r = is_copy(target) ? volumes_copy(source, target) : 0;
 
 		if (r < 0)
 			log_warning("%s: its copy in memory is not up to date: %s", source,

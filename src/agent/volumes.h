@@ -27,6 +27,11 @@ struct volumes {
 };
 void volumes_done(struct volumes *volumes);
 
+/* The copies among storages, for volumes_refresh(): what does not become one is left alone there.
+ */
+int volumes_list(const struct agent_storage *storages, size_t len, struct volumes *ret,
+		 struct err *err);
+
 /*
  * Fill the copies among storages that are mounted. One that cannot be a copy (too large, an entry
  * that nobody may read) becomes a bind mount of its source, with a line in the log.

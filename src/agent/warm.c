@@ -63,32 +63,59 @@ static const struct agent_create request = {
 	.bundle = "",
 };
 
-static int run(struct agent *a, struct container **ret, struct err *err)
+enum state { MADE, ENDED, GONE };
+
+/* Of a container that failed as well. */
+static bool is(const struct agent *a, enum state state)
+{
+	struct err ignored = { 0 };
+	const struct container *c = container_find(a, ID, &ignored);
+
+	if (!c)
+		return a->workers_len == 0;
+	return (state == MADE && c->init) || (state == ENDED && !c->init);
+}
+
+static int await(struct agent *a, enum state state, struct container **ret, struct err *err)
 {
 	const int64_t deadline = clock_ms() + WAIT_MS;
-	struct agent_pid pid;
-	int r = container_create(a, &request, &pid, err);
+	int r = 0;
+
+	while (r == 0 && !is(a, state)) {
+		if (clock_ms() > deadline)
+			return err_set(err, -ETIMEDOUT, "a container hangs");
+		r = loop_once(a->loop, 100);
+	}
+	if (r < 0)
+		return err_sys(err, r, "the event loop");
+	if (state == GONE)
+		return 0;
+	*ret = container_find(a, ID, err);
+	return *ret ? 0 : -ENOENT;
+}
+
+static int run(struct agent *a, struct err *err)
+{
+	struct container *c;
+	int r = container_create(a, 0, &request, err);
 
 	if (r < 0)
 		return r;
-	*ret = container_find(a, ID, err);
-	r = *ret ? container_start(*ret, 0, err) : -ENOENT;
-	while (r == 0 && (*ret)->init) {
-		if (clock_ms() > deadline)
-			return err_set(err, -ETIMEDOUT, "it does not end");
-		r = loop_once(a->loop, 100);
-	}
-	return r;
+	r = await(a, MADE, &c, err);
+	if (r == 0)
+		r = container_start(c, 0, err);
+	return r < 0 ? r : await(a, ENDED, &c, err);
 }
 
 void warm_up(struct agent *a)
 {
-	struct container *c = NULL;
-	struct err err = { 0 };
-	int r = run(a, &c, &err);
+	struct err err = { 0 }, ignored = { 0 };
+	struct container *c;
+	int r = run(a, &err);
 
-	if (r < 0)
-		log_warning("before the template is saved: %s", err.msg);
-	if (c && container_delete(c, &err) < 0)
+	c = container_find(a, ID, &ignored);
+	if (c && container_delete(c, 0, &err) > 0)
+		r = await(a, GONE, &c, &err) < 0 ? err.code : r;
+	if (r < 0 || container_find(a, ID, &ignored))
 		log_warning("before the template is saved: %s", err.msg);
 }

@@ -13,6 +13,7 @@
 #include "vmm/control.h"
 #include "vmm/description.h"
 #include "vmm/end.h"
+#include "vmm/patience.h"
 #include "vmm/process.h"
 #include "vmm/report.h"
 #include "vmm/text.h"
@@ -21,7 +22,6 @@
 #include "wire/agent_codec.h"
 
 #define ENTROPY_BYTES 64
-#define STOPPED_MS    2000 /* as of channel.c: so late a timer was stopped with the machine */
 
 static struct loop_source *patience; /* with HELLO */
 static uint64_t patience_due;	     /* vm_now_ns() */
@@ -117,16 +117,16 @@ static void on_go(void *arg, int fd, uint32_t events)
 		return;
 	loop_remove(go_source);
 	go_source = NULL;
-	if (n == 1 && go == SENTRY_GO_RELEASE) {
+	if (n == 1 && go == SENTRY_GO_RELEASE && vm->phase == VM_WAITS) {
 		report_close();
 		return;
 	}
-	if (n == 1 && go == SENTRY_GO_START) {
+	if (n == 1 && go == SENTRY_GO_START && vm->phase == VM_WAITS) {
 		if (boot_start(vm, on_run, vm, &err) < 0)
 			end_refused(vm, &err);
 		return;
 	}
-	/* Nobody wants the container any more. */
+	/* Nobody wants the container any more, or it is spoken for before it is there. */
 	report_close();
 	(void)err_set(&err, -ECANCELED, "the runtime has gone during the start");
 	end_refused(vm, &err);
@@ -160,10 +160,6 @@ static void on_created(void *arg, int error, const void *answer)
 	r = control_start(vm, &err);
 	if (r == 0)
 		r = watch_start(vm, &err);
-	if (r == 0)
-		r = loop_add_fd(vm->loop, VMM_FD_REPORT, EPOLLIN, on_go, vm, &go_source);
-	if (r < 0 && !err.code)
-		(void)err_sys(&err, r, "wait for the runtime's word");
 	if (r < 0) {
 		end_refused(vm, &err);
 		return;
@@ -309,7 +305,7 @@ static void on_patience(void *arg)
 	const uint64_t now = vm_now_ns();
 	struct err err = { 0 };
 
-	if (now > patience_due + STOPPED_MS * 1000000ull) {
+	if (now > patience_due + PATIENCE_STOPPED_MS * 1000000ull) {
 		patience_due = now + vm->head.boot_ms * 1000000ull;
 		(void)loop_set_timer(patience, vm->head.boot_ms);
 		return;
@@ -326,5 +322,8 @@ int boot_begin(struct vm *vm, struct err *err)
 
 	patience_due = vm_now_ns() + vm->head.boot_ms * 1000000ull;
 	r = loop_add_timer(vm->loop, vm->head.boot_ms, on_patience, vm, &patience);
-	return r < 0 ? err_sys(err, r, "wait for the machine") : 0;
+	if (r < 0)
+		return err_sys(err, r, "wait for the machine");
+	r = loop_add_fd(vm->loop, VMM_FD_REPORT, EPOLLIN, on_go, vm, &go_source);
+	return r < 0 ? err_sys(err, r, "wait for the runtime's word") : 0;
 }

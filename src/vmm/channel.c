@@ -12,25 +12,25 @@
 #include "vmm/boot.h"
 #include "vmm/control.h"
 #include "vmm/end.h"
+#include "vmm/patience.h"
 #include "vmm/process.h"
 #include "vmm/signals.h"
 #include "vmm/vm.h"
 #include "wire/agent_codec.h"
 
-#define OWN_CALLS 8u /* of AGENT_PENDING_MAX, for what cannot wait */
+#define OWN_CALLS     8u  /* of AGENT_PENDING_MAX, for what cannot wait */
+#define WAITING_CALLS 40u /* ... may wait for the container's files */
 
 #define OOM_LOGGED 8u /* a guest does not fill the log */
 
-/*
- * A timer that fires so much too late was not asleep but stopped (the freezer, a suspended host):
- * the guest was, too.
- */
-#define STOPPED_MS 2000
+#define TICK_FIRST_MS 1000 /* most answers have come by then */
+#define TICK_MS	      250
 
 struct pending {
 	uint32_t serial;
 	enum agent_call call;
-	int64_t deadline; /* clock_ms() */
+	int64_t since;	/* clock_ms() */
+	int64_t waited; /* what counts of the time since then (patience.h), ms */
 	channel_answer_fn *fn;
 	void *arg;
 };
@@ -41,6 +41,10 @@ struct channel {
 	struct loop_source *source, *timer;
 	uint32_t events;   /* of the source */
 	int64_t timer_due; /* 0: off */
+	int64_t counted;   /* clock_ms(): so far the patience is counted */
+	int64_t cpu;	   /* of the monitor at that time */
+	int64_t heard;	   /* clock_ms(): the agent's last answer */
+	bool pinged;	   /* a PING is not answered */
 	struct pending pending[AGENT_PENDING_MAX];
 	unsigned int pending_len;
 	struct channel_counts counts;
@@ -48,53 +52,89 @@ struct channel {
 
 /* ---- Patience ---- */
 
-static int limit_ms(const struct vm *vm, enum agent_call call)
+/* 0: none. What waits for the container's files is bounded by who asked for it. */
+static int64_t limit_ms(enum agent_call call)
 {
-	/* Hooks have timeouts of their own, or none. */
-	if (call == AGENT_START && vm->head.flags & VMM_START_HOOKS)
-		return VM_HOOKS_MS;
-	return vm_limit_ms(vm, call == AGENT_CREATE ? VM_CREATE_MS : VM_ANSWER_MS);
+	if (call == AGENT_DELETE)
+		return VM_DELETE_MS;
+	if (call == AGENT_PING)
+		return VM_PING_MS;
+	return agent_call_waits(call) ? 0 : VM_ANSWER_MS;
+}
+
+static bool is_over(const struct vm *vm, const struct pending *p, int64_t now)
+{
+	const int64_t limit = limit_ms(p->call);
+
+	return limit && (p->waited >= limit || now - p->since >= vm_limit_ms(vm, limit));
+}
+
+static void count(struct channel *c, int64_t now)
+{
+	/* Whoever comes first after a stop: the timer is late all the same. */
+	const int64_t late = c->timer_due && now > c->timer_due ? now - c->timer_due : 0;
+	const int64_t cpu = patience_cpu_ms(c->vm->head.qemu_pid);
+	const struct patience_tick tick = { .wall_ms = now - c->counted,
+					    .late_ms = late,
+					    .cpu_ms = cpu < 0 || c->cpu < 0 ? -1 : cpu - c->cpu };
+	const int64_t counts = patience_counts(&tick);
+
+	for (unsigned int i = 0; i < c->pending_len; i++) {
+		if (patience_was_stopped(&tick))
+			c->pending[i].since = now;
+		c->pending[i].waited += counts;
+	}
+	c->counted = now;
+	c->cpu = cpu;
 }
 
 /* Off when nothing is waited for: an idle machine wakes nobody. */
-static void set_timer(struct channel *c)
+static void set_timer(struct channel *c, int64_t ms)
 {
-	int64_t due = 0, left;
+	const int64_t now = clock_ms();
 
-	for (unsigned int i = 0; i < c->pending_len; i++) {
-		if (due == 0 || c->pending[i].deadline < due)
-			due = c->pending[i].deadline;
+	if (c->pending_len == 0) {
+		(void)loop_set_timer(c->timer, -1);
+		c->timer_due = 0;
+	} else if (c->timer_due == 0) {
+		(void)loop_set_timer(c->timer, ms);
+		c->timer_due = now + ms;
 	}
-	if (due == c->timer_due)
-		return;
-	left = due - clock_ms();
-	(void)loop_set_timer(c->timer, due == 0 ? -1 : left > 0 ? left : 0);
-	c->timer_due = due;
+}
+
+static void ping(struct channel *c)
+{
+	const struct channel_call call = { .call = AGENT_PING };
+	struct err ignored = { 0 };
+
+	c->pinged = channel_ask(c, &call, &ignored) == 0;
 }
 
 static void on_timer(void *arg)
 {
 	struct channel *c = arg;
 	const int64_t now = clock_ms();
-	const bool stopped = now > c->timer_due + STOPPED_MS;
 	struct err err = { 0 };
+	bool waits = false;
 
-	c->timer_due = 0;
 	if (end_has_failed(c->vm))
 		return;
+	count(c, now);
 	for (unsigned int i = 0; i < c->pending_len; i++) {
-		struct pending *p = &c->pending[i];
+		const struct pending *p = &c->pending[i];
 
-		if (stopped)
-			p->deadline = now + limit_ms(c->vm, p->call);
-		if (p->deadline > now)
+		waits = waits || agent_call_waits(p->call);
+		if (!is_over(c->vm, p, now))
 			continue;
-		(void)err_set(&err, -ETIMEDOUT, "the agent has not answered %s for %d ms",
-			      agent_call_name(p->call), limit_ms(c->vm, p->call));
+		(void)err_set(&err, -ETIMEDOUT, "the agent has not answered %s for %lld ms",
+			      agent_call_name(p->call), (long long)(now - p->since));
 		end_failed(c->vm, &err);
 		return;
 	}
-	set_timer(c);
+	c->timer_due = 0;
+	set_timer(c, TICK_MS);
+	if (waits && !c->pinged && now - c->heard >= VM_QUIET_MS)
+		ping(c);
 }
 
 /* ---- Calls ---- */
@@ -102,6 +142,34 @@ static void on_timer(void *arg)
 bool channel_has_room(const struct channel *c)
 {
 	return c->pending_len + OWN_CALLS < AGENT_PENDING_MAX;
+}
+
+bool channel_may_wait(const struct channel *c)
+{
+	unsigned int waiting = 0;
+
+	for (unsigned int i = 0; i < c->pending_len; i++)
+		waiting += agent_call_waits(c->pending[i].call);
+	return waiting < WAITING_CALLS && channel_has_room(c);
+}
+
+bool channel_cancel(struct channel *c, const void *arg)
+{
+	struct agent_cancel request = { 0 };
+	const struct channel_call call = { .call = AGENT_CANCEL, .request = &request };
+	struct err err = { 0 };
+
+	for (unsigned int i = 0; i < c->pending_len; i++) {
+		if (c->pending[i].arg == arg && c->pending[i].call == AGENT_EXEC)
+			request.serial = c->pending[i].serial;
+	}
+	if (request.serial == 0)
+		return true;
+	if (!channel_has_room(c))
+		return false;
+	if (channel_ask(c, &call, &err) < 0)
+		log_warning("container %s: cancel an exec: %s", c->vm->id, err.msg);
+	return true;
 }
 
 void channel_disown(struct channel *c, const void *arg)
@@ -131,14 +199,18 @@ int channel_ask(struct channel *c, const struct channel_call *call, struct err *
 			    call->body ? call->body_len : body.len, &serial, err);
 	if (r < 0)
 		return r;
+	/* What is asked later does not answer for what has passed. */
+	count(c, clock_ms());
+	if (c->pending_len == 0)
+		c->heard = c->counted;
 	*p = (struct pending){ .serial = serial,
 			       .call = call->call,
-			       .deadline = clock_ms() + limit_ms(c->vm, call->call),
+			       .since = c->counted,
 			       .fn = call->fn,
 			       .arg = call->arg };
 	c->pending_len++;
 	c->counts.calls++;
-	set_timer(c);
+	set_timer(c, TICK_FIRST_MS);
 	return 0;
 }
 
@@ -193,7 +265,9 @@ static void on_answer(void *arg, uint32_t serial, enum agent_call call, int erro
 	}
 	p = c->pending[i];
 	c->pending[i] = c->pending[--c->pending_len];
-	set_timer(c);
+	c->heard = clock_ms();
+	c->pinged = c->pinged && call != AGENT_PING;
+	set_timer(c, TICK_MS);
 	if (error == 0)
 		value = decode(call, body, len, &answer, &err);
 	if (err.code) {

@@ -3,7 +3,9 @@
  * vmm/channel.h - the agent's channel in the loop: calls with an end to their patience.
  *
  * An answer that does not come in time, that cannot be decoded or that nobody asked for ends the
- * machine (end.h). An answer that is an error is the caller's affair.
+ * machine (end.h). Calls that take as long as the container's files do have all the time; while one
+ * is unanswered and the agent says nothing it is asked with PING whether it lives. An answer that
+ * is an error is the caller's affair.
  */
 #pragma once
 
@@ -42,6 +44,11 @@ int channel_ask(struct channel *c, const struct channel_call *call, struct err *
 
 /* A call of somebody else's that may wait; a few places are kept for the supervisor's own. */
 bool channel_has_room(const struct channel *c);
+/* One more call that takes as long as the container's files do (agent_call_waits()). */
+bool channel_may_wait(const struct channel *c);
+
+/* The EXEC with this `arg`, if it is unanswered, is cancelled. false: there is no room yet. */
+bool channel_cancel(struct channel *c, const void *arg);
 
 /* Who asked with this `arg` is gone: answers for it are thrown away, but have to come. */
 void channel_disown(struct channel *c, const void *arg);

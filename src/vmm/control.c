@@ -199,20 +199,33 @@ static bool receive(struct client *c)
 	return r == 0;
 }
 
+/* Too many of these may wait for the container's files: then this one is not read yet. */
+static bool next_is_exec(const struct client *c)
+{
+	struct sentry_request head;
+	const ssize_t n = recv(c->fd, &head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+
+	return n == sizeof(head) && head.type == SENTRY_EXEC;
+}
+
 /*
- * The peer's end does not wait for the answer to what it has asked; what it asked is read first.
- * While nothing can be read its end would be told again and again: then nobody listens until
- * control_go_on().
+ * The peer's end does not wait for the answer to what it has asked; what it asked is read first,
+ * but for an EXEC that has to wait and that nobody wants any more. While nothing can be read its
+ * end would be told again and again: then nobody listens until control_go_on().
  */
 static void on_client(void *arg, int fd, uint32_t events)
 {
 	const uint32_t ends = events & (EPOLLHUP | EPOLLERR);
+	const struct channel *channel;
 	struct client *c = arg;
 
+	channel = c->vm->channel;
 	if (events & EPOLLOUT)
 		flush(c);
-	c->stalled = !channel_has_room(c->vm->channel);
-	if (!c->gone && !c->busy && !c->stalled && list_empty(&c->out)) {
+	c->stalled = !channel_has_room(channel) || (!channel_may_wait(channel) && next_is_exec(c));
+	if (c->stalled && ends && next_is_exec(c)) {
+		c->gone = true;
+	} else if (!c->gone && !c->busy && !c->stalled && list_empty(&c->out)) {
 		c->gone = events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !receive(c);
 	} else if (!c->gone && ends && (c->busy || !list_empty(&c->out))) {
 		c->gone = true;
@@ -258,7 +271,8 @@ void control_go_on(struct vm *vm)
 		return;
 	list_for_each(c, &vm->control->clients, node)
 	{
-		c->stalled = !channel_has_room(vm->channel);
+		c->stalled = !channel_has_room(vm->channel) ||
+			     (c->stalled && !channel_may_wait(vm->channel));
 		if (!c->source && !c->stalled &&
 		    loop_add_fd(vm->loop, c->fd, EPOLLIN, on_client, c, &c->source) < 0)
 			c->source = NULL;

@@ -16,9 +16,9 @@
 #define SEALS	    (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define BYTES_MAX   (sizeof(struct vmm_head) + 2 * AGENT_REQUEST_MAX)
 #define BOOT_MS_MAX 3600000u
-#define FLAGS                                                                                \
-	(VMM_RESTORED | VMM_DEBUG_CONSOLE | VMM_LOG_JSON | VMM_LOG_DEBUG | VMM_START_HOOKS | \
-	 VMM_PLUG_FILES | VMM_WATCHES)
+#define FLAGS                                                                               \
+	(VMM_RESTORED | VMM_DEBUG_CONSOLE | VMM_LOG_JSON | VMM_LOG_DEBUG | VMM_PLUG_FILES | \
+	 VMM_WATCHES)
 
 int description_read_sealed(int fd, const char *what, size_t max, char **ret, size_t *ret_len,
 			    struct err *err)

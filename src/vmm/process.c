@@ -287,7 +287,9 @@ static void ask_kill(struct process *p)
 
 	if (!channel_has_room(p->vm->channel))
 		return; /* process_go_on() */
-	if (channel_ask(p->vm->channel, &call, &err) < 0)
+	if (p->pid == 0)
+		p->killed = channel_cancel(p->vm->channel, p);
+	else if (channel_ask(p->vm->channel, &call, &err) < 0)
 		log_warning("container %s: kill process %d: %s", p->vm->id, p->pid, err.msg);
 	else
 		p->killed = true;
@@ -299,7 +301,7 @@ void process_go_on(struct vm *vm)
 
 	list_for_each(p, &vm->processes, node)
 	{
-		if (p->kill && !p->killed && p->pid > 0 && !p->exited)
+		if (p->kill && !p->killed && !p->exited)
 			ask_kill(p);
 	}
 }
@@ -309,6 +311,8 @@ int process_set_pid(struct process *p, int32_t pid, struct err *err)
 	if (pid <= 0 || process_find(p->vm, pid))
 		return err_set(err, -EPROTO, "the agent calls a new process %d", pid);
 	p->pid = pid;
+	/* It was faster than the CANCEL. */
+	p->killed = false;
 	if (p->kill)
 		ask_kill(p);
 	return 0;
@@ -325,8 +329,7 @@ void process_abandon(struct process *p)
 	if (p->kill)
 		return;
 	p->kill = true;
-	if (p->pid)
-		ask_kill(p);
+	ask_kill(p);
 }
 
 int process_terminal_size(const struct process *p, uint32_t *ret_rows, uint32_t *ret_cols)

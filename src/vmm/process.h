@@ -25,7 +25,7 @@ struct process {
 	bool terminal;
 	bool exited;
 	bool kill;   /* as soon as its pid is known: nobody wants it any more */
-	bool killed; /* ... and the agent was asked to */
+	bool killed; /* ... and the agent was asked to, or to cancel its EXEC */
 	int code;
 	struct loop_source *drain; /* the end of the patience with a terminal's reader */
 	process_end_fn *fn;	   /* or NULL */

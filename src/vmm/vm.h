@@ -21,13 +21,16 @@
 #include "wire/vmm_msg.h"
 
 /*
- * How long the agent may take for an answer, in milliseconds. An emulated guest gets VM_TCG_FACTOR
- * times as much: a second of it may take many of a busy host.
+ * How long the agent may take for an answer, in milliseconds of the time that counts (patience.h).
+ * Whatever counts, an emulated guest has VM_TCG_FACTOR times as much, and no more: a second of it
+ * may take many of a busy host. A silence during a call that waits is noticed after VM_QUIET_MS and
+ * VM_PING_MS: within 5 s.
  */
 #define VM_ANSWER_MS  5000
-#define VM_HOOKS_MS   86400000 /* START with startContainer hooks: a day */
-#define VM_CREATE_MS  10000
 #define VM_RESIZE_MS  5000 /* a guest takes memory and CPUs, or lets them go */
+#define VM_QUIET_MS   1000
+#define VM_PING_MS    3500
+#define VM_DELETE_MS  60000 /* what was written goes to its files; nobody waits who could cancel */
 #define VM_TCG_FACTOR 6
 
 #define VM_EXIT_BOOT 125 /* ended before the container was at its gate */
@@ -83,7 +86,7 @@ static inline uint64_t vm_now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static inline int vm_limit_ms(const struct vm *vm, int ms)
+static inline int64_t vm_limit_ms(const struct vm *vm, int64_t ms)
 {
 	return vm->head.accel == MACHINE_TCG ? ms * VM_TCG_FACTOR : ms;
 }

@@ -377,6 +377,9 @@ static const struct field reset_fields[] = {
 };
 TABLE(reset);
 
+static const struct field cancel_fields[] = { U32(agent_cancel, serial, 1, UINT32_MAX) };
+TABLE(cancel);
+
 static const struct field debug_fields[] = { TEXT(agent_debug, what, 2, WORD_MAX) };
 TABLE(debug);
 
@@ -413,6 +416,7 @@ SIZE_IS(rule, 84);
 SIZE_IS(network, 46552);
 SIZE_IS(online, 4);
 SIZE_IS(reset, 32);
+SIZE_IS(cancel, 4);
 SIZE_IS(debug, 8);
 SIZE_IS(text, 8);
 SIZE_IS(exited, 16);
@@ -440,6 +444,8 @@ static const struct call calls[AGENT_CALLS] = {
 	[AGENT_RESET] = { "RESET", &reset_table, &nothing_table },
 	[AGENT_DEBUG] = { "DEBUG", &debug_table, &text_table },
 	[AGENT_SHUTDOWN] = { "SHUTDOWN", &nothing_table, &nothing_table },
+	[AGENT_CANCEL] = { "CANCEL", &cancel_table, &nothing_table },
+	[AGENT_PING] = { "PING", &nothing_table, &nothing_table },
 };
 
 static const struct call events[AGENT_EVENTS] = {
@@ -641,6 +647,12 @@ static void code_fields(struct coder *c, const struct table *t, char *base)
 static const struct call *find(const struct call *list, unsigned int len, unsigned int n)
 {
 	return n < len && list[n].name ? &list[n] : NULL;
+}
+
+bool agent_call_waits(enum agent_call call)
+{
+	return call == AGENT_CREATE || call == AGENT_START || call == AGENT_EXEC ||
+	       call == AGENT_UPDATE || call == AGENT_DELETE;
 }
 
 const char *agent_call_name(unsigned int n)

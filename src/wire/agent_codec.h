@@ -33,6 +33,9 @@ int agent_answer_decode(enum agent_call call, const void *bytes, size_t len, voi
 int agent_event_decode(enum agent_event event, const void *bytes, size_t len, void *ret,
 		       struct err *err);
 
+/* Whether it takes as long as the container's files do (wire/agent_msg.h). */
+bool agent_call_waits(enum agent_call call);
+
 /* "CREATE"; "?" for a number that is none. */
 const char *agent_call_name(unsigned int call);
 const char *agent_event_name(unsigned int event);

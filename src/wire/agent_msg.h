@@ -12,6 +12,10 @@
  * one ANSWER with its serial, in any order; the agent tells EVENTs; and both send DATA of streams
  * as far as the other has given CREDIT, until END.
  *
+ * CREATE, START, EXEC, UPDATE and DELETE take as long as the container's files, its memory and its
+ * share of the CPU do (agent_call_waits()). They are answered by an event, and everything else is
+ * answered meanwhile: PING asks whether there is still somebody.
+ *
  * A body of REQUEST or ANSWER that does not fit into a frame goes on in the next frame of the same
  * serial while AGENT_MORE is set; nothing of another serial comes between. Bodies are the fields of
  * the structs below in their order (wire/agent_codec.h).
@@ -96,6 +100,8 @@ enum agent_call {
 	AGENT_REFRESH,	/* struct agent_container -> nothing: copies of volumes are brought up to
 			 * date
 			 */
+	AGENT_CANCEL,	/* struct agent_cancel -> nothing, also where nothing is to be cancelled */
+	AGENT_PING,	/* nothing -> nothing: the agent lives */
 	AGENT_CALLS,
 };
 
@@ -293,6 +299,14 @@ struct agent_reset {
 	uint64_t time_ns;	    /* CLOCK_REALTIME of the host */
 	struct agent_bytes entropy; /* 32 bytes or more */
 	const char *hostname;	    /* of the machine; "": as it is */
+};
+
+/*
+ * Of an EXEC that is not answered: its process is killed, and it is answered with -ECANCELED at
+ * once, also when that process waits for a file and ends only later.
+ */
+struct agent_cancel {
+	uint32_t serial;
 };
 
 struct agent_debug {

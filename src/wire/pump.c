@@ -24,7 +24,7 @@ struct pump {
 	struct loop *loop;
 	struct mux *mux;
 	uint32_t stream;
-	struct pump_io io; /* owned; -EBADF once it was closed */
+	struct pump_io io; /* owned; -EBADF before it has come and once it was closed */
 	enum pump_direction direction;
 	pump_done_fn *done;
 	void *arg;
@@ -59,6 +59,8 @@ static int enter_loop(struct pump *p)
 {
 	uint32_t events = 0;
 
+	if (p->io.fd < 0)
+		return 0;
 	if (!p->in_over && mux_room(p->mux, p->stream) > 0)
 		events |= EPOLLIN;
 	if (queued(p) > 0)
@@ -133,7 +135,8 @@ static void settle(struct pump *p)
 		end_out(p, -r);
 	}
 	leave_loop(p);
-	(void)close(TAKE_FD(p->io.fd));
+	if (p->io.fd >= 0)
+		(void)close(TAKE_FD(p->io.fd));
 	p->told = true;
 	p->done(p->arg, p);
 }
@@ -212,7 +215,7 @@ static size_t write_many(struct pump *p, const char *bytes, size_t len)
 {
 	size_t done = 0;
 
-	for (int i = 0; done < len && i < WRITES_MAX; i++) {
+	for (int i = 0; p->io.fd >= 0 && done < len && i < WRITES_MAX; i++) {
 		const ssize_t n = pump_io_write(&p->io, bytes + done, len - done);
 
 		if (n == -EAGAIN)
@@ -293,38 +296,45 @@ static void on_fd(void *arg, int fd, uint32_t events)
 
 /* ---- Birth and death ---- */
 
+static int new_pump(const struct pump *plan, struct pump **ret, struct err *err)
+{
+	struct pump *p = malloc(sizeof(*p));
+	int r;
+
+	if (!p)
+		return err_sys(err, -ENOMEM, "stream %u", plan->stream);
+	*p = *plan;
+	p->in_over = !(p->direction & PUMP_IN);
+	p->out_over = !(p->direction & PUMP_OUT);
+	p->queue.max = AGENT_STREAM_CREDIT;
+	r = mux_open(p->mux, p->stream);
+	if (r < 0) {
+		free(p);
+		return err_sys(err, r, "open stream %u", plan->stream);
+	}
+	*ret = p;
+	return 0;
+}
+
 int pump_new(struct loop *loop, struct mux *mux, uint32_t stream, int fd,
 	     enum pump_direction direction, pump_done_fn *done, void *arg, struct pump **ret,
 	     struct err *err)
 {
 	AUTO_CLOSE int own = fd;
-	struct pump_io io;
+	struct pump plan = { .loop = loop,
+			     .mux = mux,
+			     .stream = stream,
+			     .direction = direction,
+			     .done = done,
+			     .arg = arg };
 	struct pump *p;
-	int r;
+	int r = pump_io_init(&plan.io, fd);
 
-	r = pump_io_init(&io, fd);
 	if (r < 0)
 		return err_sys(err, r, "stream %u", stream);
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return err_sys(err, -ENOMEM, "stream %u", stream);
-	r = mux_open(mux, stream);
-	if (r < 0) {
-		free(p);
-		return err_sys(err, r, "open stream %u", stream);
-	}
-	*p = (struct pump){
-		.loop = loop,
-		.mux = mux,
-		.stream = stream,
-		.io = io,
-		.direction = direction,
-		.done = done,
-		.arg = arg,
-		.in_over = !(direction & PUMP_IN),
-		.out_over = !(direction & PUMP_OUT),
-		.queue.max = AGENT_STREAM_CREDIT,
-	};
+	r = new_pump(&plan, &p, err);
+	if (r < 0)
+		return r;
 	(void)TAKE_FD(own);
 	r = enter_loop(p);
 	if (r < 0) {
@@ -332,6 +342,36 @@ int pump_new(struct loop *loop, struct mux *mux, uint32_t stream, int fd,
 		return err_sys(err, r, "poll the descriptor of stream %u", stream);
 	}
 	*ret = p;
+	return 0;
+}
+
+int pump_new_open(struct loop *loop, struct mux *mux, uint32_t stream,
+		  enum pump_direction direction, pump_done_fn *done, void *arg, struct pump **ret,
+		  struct err *err)
+{
+	const struct pump plan = { .loop = loop,
+				   .mux = mux,
+				   .stream = stream,
+				   .io = { .fd = -EBADF },
+				   .direction = direction,
+				   .done = done,
+				   .arg = arg };
+
+	return new_pump(&plan, ret, err);
+}
+
+int pump_attach(struct pump *p, int fd, struct err *err)
+{
+	AUTO_CLOSE int own = fd;
+	const int r = pump_io_init(&p->io, fd);
+
+	if (r < 0) {
+		p->io.fd = -EBADF;
+		return err_sys(err, r, "stream %u", p->stream);
+	}
+	(void)TAKE_FD(own);
+	pump_out(p, 0);
+	settle(p);
 	return 0;
 }
 

@@ -45,10 +45,18 @@ typedef void pump_done_fn(void *arg, struct pump *pump);
 int pump_new(struct loop *loop, struct mux *mux, uint32_t stream, int fd,
 	     enum pump_direction direction, pump_done_fn *done, void *arg, struct pump **ret,
 	     struct err *err);
+/*
+ * The same for a descriptor that comes later: what comes from the stream until then is kept.
+ * pump_attach() brings it; it becomes the pump's, also on failure, and done() may be called.
+ */
+int pump_new_open(struct loop *loop, struct mux *mux, uint32_t stream,
+		  enum pump_direction direction, pump_done_fn *done, void *arg, struct pump **ret,
+		  struct err *err);
+int pump_attach(struct pump *pump, int fd, struct err *err);
 /* Closes descriptor and stream; before loop and mux are freed. Accepts NULL. */
 void pump_free(struct pump *pump);
 uint32_t pump_stream(const struct pump *pump);
-int pump_fd(const struct pump *pump); /* -EBADF once it was closed */
+int pump_fd(const struct pump *pump); /* -EBADF before it has come and once it was closed */
 
 /* What the owner of the mux passes on to the pump of a stream. */
 void pump_data(struct pump *pump, const void *bytes, size_t len);

@@ -87,12 +87,10 @@ int container_begin(struct host *h, const struct container_plan *p)
 	return host_ask(h, AGENT_START, &call, NULL);
 }
 
-int container_run(struct host *h, struct container_plan *p, const char *command, int32_t *ret_pid)
+uint32_t container_run_begin(struct host *h, struct container_plan *p, const char *command)
 {
 	AUTO_BUF struct buf config = { 0 };
 	struct agent_exec call = { .id = p->id, .cgroup = "" };
-	struct agent_pid pid = { 0 };
-	int r;
 
 	(void)buf_puts(&config, "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/\"},");
 	add_process(&config, p, command);
@@ -100,7 +98,17 @@ int container_run(struct host *h, struct container_plan *p, const char *command,
 	assert_int_equal(buf_error(&config), 0);
 	call.config = (struct agent_bytes){ config.data, (uint32_t)config.len };
 	number_streams(h, p, &call.io);
-	r = host_ask(h, AGENT_EXEC, &call, &pid);
+	return host_begin(h, AGENT_EXEC, &call);
+}
+
+int container_run(struct host *h, struct container_plan *p, const char *command, int32_t *ret_pid)
+{
+	const int r = host_await(h, container_run_begin(h, p, command));
+	struct agent_pid pid = { 0 };
+	struct err err = { 0 };
+
+	if (r == 0 && agent_answer_decode(AGENT_EXEC, h->answer.data, h->answer.len, &pid, &err))
+		fail_msg("%s", err.msg);
 	*ret_pid = pid.pid;
 	return r;
 }

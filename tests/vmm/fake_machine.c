@@ -13,6 +13,9 @@
  *   honest
  *   mute           no HELLO
  *   silent:CALL    no answer to the call of this number
+ *   dumb:CALL      no answer to the call and to whatever is asked after it
+ *   slow:CALL      no answer to the call but -ECANCELED after CANCEL, which writes "cancelled\n" to
+ *                  the first process's output
  *   refuse:CALL    its answer is -EINVAL "no such luck"
  *   exit:CALL:N    at the call QEMU ends with N, after words
  *   panic:CALL     at the call the guest's kernel panics
@@ -63,6 +66,7 @@ struct fake_process {
 static struct fake_process processes[PROCESSES_MAX];
 static struct mux *mux;
 static const char *mode;
+static uint32_t slow; /* serial of a call that waits */
 
 static void must(bool ok, const char *what)
 {
@@ -198,9 +202,17 @@ static bool misbehave(uint32_t serial, enum agent_call call)
 {
 	const char *rest;
 
-	/* Its container waits for its files. */
-	if (mode_is("silent", call, NULL) || (str_eq(mode, "no-room") && call == AGENT_CREATE))
+	static bool dumb;
+
+	dumb = dumb || mode_is("dumb", call, NULL);
+	/* Of no-room its container waits for its files. */
+	if (dumb || (str_eq(mode, "no-room") && call == AGENT_CREATE) ||
+	    mode_is("silent", call, NULL))
 		return true;
+	if (mode_is("slow", call, NULL)) {
+		slow = serial;
+		return true;
+	}
 	if (mode_is("refuse", call, NULL)) {
 		refuse(serial, call, -EINVAL, "no such luck");
 		return true;
@@ -277,6 +289,17 @@ static void resize(uint32_t serial, const struct agent_resize *s)
 	}
 }
 
+static void cancel(uint32_t serial, const struct agent_cancel *c)
+{
+	struct fake_process *first = by_pid(0);
+
+	must(slow && c->serial == slow, "CANCEL of what does not wait");
+	refuse(slow, AGENT_EXEC, -ECANCELED, "cancelled");
+	answer(serial, AGENT_CANCEL, NULL);
+	(void)buf_puts(&first->out, "cancelled\n");
+	send_out(first);
+}
+
 static void tell_processes(uint32_t serial)
 {
 	static struct sentry_ps items[1000];
@@ -313,6 +336,7 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 		struct agent_network network;
 		struct agent_update update;
 		struct agent_reset reset;
+		struct agent_cancel cancel;
 	} r;
 	const struct agent_stats stats = { .pids = 42, .memory_usage = 4096 };
 	struct err err = { 0 };
@@ -338,6 +362,9 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 		break;
 	case AGENT_RESIZE:
 		resize(serial, &r.resize);
+		break;
+	case AGENT_CANCEL:
+		cancel(serial, &r.cancel);
 		break;
 	case AGENT_PS:
 		tell_processes(serial);

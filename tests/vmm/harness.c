@@ -424,7 +424,7 @@ struct sentry_reply client_ask(int sock, struct sentry_request request, char *te
 	return reply;
 }
 
-int client_exec_script(int sock, const char *script, const int fds[3], bool terminal)
+void client_say_exec(int sock, const char *script, const int fds[3], bool terminal)
 {
 	const struct agent_exec exec = { .id = CONTAINER,
 					 .config = { script, (uint32_t)strlen(script) },
@@ -432,7 +432,6 @@ int client_exec_script(int sock, const char *script, const int fds[3], bool term
 					 .cgroup = "" };
 	const struct sentry_request request = { .type = SENTRY_EXEC };
 	AUTO_BUF struct buf body = { 0 };
-	struct sentry_reply reply = { 0 };
 	int all[4];
 
 	assert_int_equal(agent_request_encode(AGENT_EXEC, &exec, &body, NULL), 0);
@@ -441,6 +440,13 @@ int client_exec_script(int sock, const char *script, const int fds[3], bool term
 		all[1 + i] = fds[i];
 	client_say(sock, &request, NULL, 0, all, 4);
 	(void)close(all[0]);
+}
+
+int client_exec_script(int sock, const char *script, const int fds[3], bool terminal)
+{
+	struct sentry_reply reply = { 0 };
+
+	client_say_exec(sock, script, fds, terminal);
 	if (!client_hear(sock, &reply, NULL, 0))
 		return -EPIPE;
 	assert_int_equal(reply.type, SENTRY_EXEC);

@@ -66,5 +66,7 @@ void client_say(int sock, const struct sentry_request *request, const void *tail
 bool client_hear(int sock, struct sentry_reply *ret, char *text, size_t size);
 /* Both. */
 struct sentry_reply client_ask(int sock, struct sentry_request request, char *text, size_t size);
-/* An EXEC of a script with these descriptors: the pid, or the error. */
+/* An EXEC of a script with these descriptors. */
+void client_say_exec(int sock, const char *script, const int fds[3], bool terminal);
+/* And its answer: the pid, or the error. */
 int client_exec_script(int sock, const char *script, const int fds[3], bool terminal);

@@ -310,6 +310,51 @@ static void an_exec_that_is_refused_has_the_agents_sentence(void **state)
 	kill_it(&h);
 }
 
+/* Longer than a silent agent is borne with: PING tells the two apart. */
+static void a_slow_exec_stops_nobody_and_is_cancelled_when_nobody_wants_it(void **state)
+{
+	const struct sentry_request stats = { .type = SENTRY_STATS };
+	struct harness h = { .script = "hold", .mode = "slow:3", .impatient = true };
+	int slow, pipes[2];
+
+	start(&h);
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	slow = client_open(&h);
+	client_say_exec(slow, "hold", (int[]){ pipes[0], pipes[1], pipes[1] }, false);
+	for (int i = 0; i < 14; i++) {
+		assert_int_equal(ask(&h, stats).error, 0);
+		(void)usleep(500000);
+	}
+	(void)close(slow);
+	assert_true(harness_read(h.out, text, sizeof(text), "cancelled\n") > 0);
+	assert_int_equal(ask(&h, stats).error, 0);
+	(void)close(pipes[0]);
+	(void)close(pipes[1]);
+	kill_it(&h);
+}
+
+/* More execs than may wait: the others wait in their sockets, and go when nobody wants them. */
+static void slow_execs_leave_room_for_the_rest(void **state)
+{
+	const struct sentry_request stats = { .type = SENTRY_STATS };
+	struct harness h = { .script = "hold", .mode = "silent:3" };
+	int socks[80], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	start(&h);
+	for (size_t i = 0; i < 80; i++) {
+		socks[i] = client_open(&h);
+		client_say_exec(socks[i], "hold", (int[]){ null, null, null }, false);
+	}
+	assert_int_equal(ask(&h, stats).error, 0);
+	for (size_t i = 40; i < 80; i++)
+		(void)close(socks[i]);
+	assert_int_equal(ask(&h, stats).error, 0);
+	kill_it(&h);
+	for (size_t i = 0; i < 40; i++)
+		(void)close(socks[i]);
+	(void)close(null);
+}
+
 static void execs_end_with_the_container(void **state)
 {
 	struct harness h = { .script = "hold" };
@@ -611,6 +656,8 @@ int main(void)
 		cmocka_unit_test(signals_on_its_connection_are_the_execs_alone),
 		cmocka_unit_test(the_end_of_its_connection_kills_the_exec),
 		cmocka_unit_test(an_exec_that_is_refused_has_the_agents_sentence),
+		cmocka_unit_test(a_slow_exec_stops_nobody_and_is_cancelled_when_nobody_wants_it),
+		cmocka_unit_test(slow_execs_leave_room_for_the_rest),
 		cmocka_unit_test(execs_end_with_the_container),
 		cmocka_unit_test(who_does_not_read_stops_nobody),
 		cmocka_unit_test(connections_have_a_limit_and_others_wait),

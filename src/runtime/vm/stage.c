@@ -254,7 +254,6 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 		.boot_ms = l->config.boot_ms,
 		.flags = (p->restored ? VMM_RESTORED : 0u) | (p->plugged ? VMM_PLUG_FILES : 0u) |
 			 (l->config.debug_console ? VMM_DEBUG_CONSOLE : 0u) |
-			 (cr->spec.hooks.start_container.len ? VMM_START_HOOKS : 0u) |
 			 (p->share.watches ? VMM_WATCHES : 0u) |
 			 (log_is_json() ? VMM_LOG_JSON : 0u) |
 			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),

@@ -425,6 +425,113 @@ static void a_paused_container_waits(void **state)
 	container_end(&host, &p);
 }
 
+/* ---- Calls that wait ------------------------------------------------------------------------ */
+
+/* In a container that stands still no program begins. */
+static void make_still(struct container_plan *p)
+{
+	const struct agent_container container = { p->id };
+
+	(void)container_make(&host, p);
+	assert_int_equal(container_begin(&host, p), 0);
+	host_must(&host, AGENT_PAUSE, &container, NULL);
+}
+
+static bool is_answered(uint32_t serial)
+{
+	for (unsigned int i = 0; i < HOST_EVENTS; i++) {
+		if (host.answers[i].serial == serial)
+			return true;
+	}
+	return false;
+}
+
+static void an_exec_that_waits_keeps_nobody_waiting(void **state)
+{
+	struct container_plan p = plan("slow", "sleep 1000"), e = p,
+			      q = plan("quick", "sleep 1000");
+	const struct agent_container container = { "slow" };
+	struct agent_processes list;
+	struct agent_stats stats;
+	uint32_t serial;
+
+	(void)state;
+	make_still(&p);
+	serial = container_run_begin(&host, &e, "echo through");
+	for (int i = 0; i < 3; i++) {
+		host_must(&host, AGENT_PING, NULL, NULL);
+		host_must(&host, AGENT_PS, &container, &list);
+		host_must(&host, AGENT_STATS, &container, &stats);
+	}
+	(void)container_make(&host, &q);
+	assert_int_equal(container_begin(&host, &q), 0);
+	container_end(&host, &q);
+	assert_false(is_answered(serial));
+	host_must(&host, AGENT_RESUME, &container, NULL);
+	assert_int_equal(host_await(&host, serial), 0);
+	assert_string_equal(host_text(&host, e.out), "through\n");
+	container_end(&host, &p);
+}
+
+static void what_is_typed_before_the_terminal_is_there_is_kept(void **state)
+{
+	struct container_plan p = plan("early", "sleep 1000"), e = p;
+	const struct agent_container container = { "early" };
+	uint32_t serial;
+
+	(void)state;
+	make_still(&p);
+	e.terminal = true;
+	serial = container_run_begin(&host, &e, "read x; echo got $x");
+	host_send(&host, e.in, "words\n");
+	host_must(&host, AGENT_PING, NULL, NULL);
+	host_must(&host, AGENT_RESUME, &container, NULL);
+	assert_int_equal(host_await(&host, serial), 0);
+	host_expect(&host, e.out, "got words");
+	container_end(&host, &p);
+}
+
+static void an_exec_that_is_cancelled_is_answered_at_once(void **state)
+{
+	struct container_plan p = plan("cancel", "sleep 1000"), e = p;
+	const struct agent_container container = { "cancel" };
+	struct agent_cancel cancel = { 77777 };
+	struct agent_processes list;
+	uint32_t serial;
+
+	(void)state;
+	make_still(&p);
+	host_must(&host, AGENT_CANCEL, &cancel, NULL);
+	cancel.serial = serial = container_run_begin(&host, &e, "sleep 999");
+	host_must(&host, AGENT_CANCEL, &cancel, NULL);
+	assert_int_equal(host_await(&host, serial), -ECANCELED);
+	host_must(&host, AGENT_RESUME, &container, NULL);
+	do
+		host_must(&host, AGENT_PS, &container, &list);
+	while (list.len > 1);
+	/* An answered one is no longer to be cancelled. */
+	cancel.serial = serial = container_run_begin(&host, &e, "sleep 999");
+	assert_int_equal(host_await(&host, serial), 0);
+	host_must(&host, AGENT_CANCEL, &cancel, NULL);
+	host_must(&host, AGENT_PS, &container, &list);
+	assert_int_equal(list.len, 2);
+	container_end(&host, &p);
+}
+
+static void execs_that_wait_end_with_their_container(void **state)
+{
+	struct container_plan p = plan("ends", "sleep 1000"), e = p;
+	uint32_t serials[8];
+
+	(void)state;
+	make_still(&p);
+	for (size_t i = 0; i < ARRAY_LEN(serials); i++)
+		serials[i] = container_run_begin(&host, &e, "true");
+	container_end(&host, &p);
+	for (size_t i = 0; i < ARRAY_LEN(serials); i++)
+		assert_true(host_await(&host, serials[i]) < 0);
+}
+
 static void limits_are_updated_and_counted(void **state)
 {
 	static const char json[] = "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/\"},\"linux\":{"
@@ -489,6 +596,10 @@ int main(void)
 		cmocka_unit_test(a_hook_that_fails_is_named_and_one_that_waits_stops_nobody),
 		cmocka_unit_test(a_start_under_way_is_answered_when_the_container_goes),
 		cmocka_unit_test(a_paused_container_waits),
+		cmocka_unit_test(an_exec_that_waits_keeps_nobody_waiting),
+		cmocka_unit_test(what_is_typed_before_the_terminal_is_there_is_kept),
+		cmocka_unit_test(an_exec_that_is_cancelled_is_answered_at_once),
+		cmocka_unit_test(execs_that_wait_end_with_their_container),
 		cmocka_unit_test(limits_are_updated_and_counted),
 		cmocka_unit_test(a_new_host_finds_the_containers_without_their_streams),
 	};

@@ -71,6 +71,7 @@ static const struct sentry_ps ps[2] = { { .pid = 1, .state = 'S', .comm = "sh" }
 static const struct agent_processes processes_body = { ps, 2 };
 static const struct agent_online online_body = { 2 };
 static const struct agent_reset reset_body = { 5, { entropy, 32 }, "box" };
+static const struct agent_cancel cancel_body = { 9 };
 static const struct agent_debug debug_body = { "tasks" };
 static const struct agent_text text_body = { "one\ntwo\n" };
 static const struct agent_exited exited_body = { "box", 7, 137 };
@@ -92,6 +93,7 @@ static const struct sample samples[] = {
 	{ REQUEST, AGENT_ONLINE, &online_body },
 	{ REQUEST, AGENT_RESET, &reset_body },
 	{ REQUEST, AGENT_DEBUG, &debug_body },
+	{ REQUEST, AGENT_CANCEL, &cancel_body },
 	{ ANSWER, AGENT_CREATE, &pid_body },
 	{ ANSWER, AGENT_EXEC, &pid_body },
 	{ ANSWER, AGENT_STATS, &stats_body },

@@ -223,6 +223,54 @@ static void what_cannot_be_a_pump_is_refused_and_closed(void **state)
 	pump_free(NULL);
 }
 
+static void open_later(struct end *e, uint32_t stream, enum pump_direction direction)
+{
+	assert_int_equal(pump_new_open(world.loop, e->mux, stream, direction, on_done, e,
+				       &e->pumps[stream], NULL),
+			 0);
+	assert_int_equal(pump_fd(e->pumps[stream]), -EBADF);
+}
+
+static void what_comes_before_the_descriptor_is_kept(void **state)
+{
+	struct world *w = *state;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(mux_open(w->host.mux, 1), 0);
+	open_later(&w->agent, 1, PUMP_BOTH);
+	fill_sent();
+	assert_int_equal(mux_send(w->host.mux, 1, sent, 1000), 1000);
+	settle();
+	pump_room(w->agent.pumps[1]);
+	assert_int_equal(w->agent.done[1], 0);
+	assert_int_equal(pump_attach(w->agent.pumps[1], pair[0], NULL), 0);
+	assert_int_equal(read(pair[1], got, sizeof(got)), 1000);
+	assert_memory_equal(got, sent, 1000);
+	(void)close(pair[1]);
+	UNTIL(w->agent.done[1]);
+}
+
+static void an_end_before_the_descriptor_follows_what_came(void **state)
+{
+	struct world *w = *state;
+	struct err err = { 0 };
+	int fds[2];
+
+	open_later(&w->agent, 2, PUMP_OUT);
+	assert_true(pump_attach(w->agent.pumps[2], -EBADF, &err) < 0);
+	assert_says(err, "stream 2");
+	pump_data(w->agent.pumps[2], "abc", 3);
+	pump_end(w->agent.pumps[2], 0);
+	assert_int_equal(w->agent.done[2], 0);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(pump_attach(w->agent.pumps[2], fds[1], NULL), 0);
+	assert_int_equal(w->agent.done[2], 1);
+	assert_int_equal(read(fds[0], got, sizeof(got)), 3);
+	assert_int_equal(read(fds[0], got, sizeof(got)), 0);
+	(void)close(fds[0]);
+}
+
 static void the_flags_of_a_description_stay_as_they_are(void **state)
 {
 	struct world *w = *state;
@@ -774,6 +822,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, start, finish)
 	static const struct CMUnitTest tests[] = {
 		T(what_cannot_be_a_pump_is_refused_and_closed),
+		T(what_comes_before_the_descriptor_is_kept),
+		T(an_end_before_the_descriptor_follows_what_came),
 		T(the_flags_of_a_description_stay_as_they_are),
 		T(a_stream_without_credit_costs_no_time),
 		T(draining_ends_a_stream_whose_writers_live_on),

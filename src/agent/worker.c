@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/worker.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "host/pidfd.h"
+
+#define KEEP_MAX 16u /* descriptors of a worker */
+
+enum word_type {
+	WORD_MADE = 1, /* pid; its pidfd comes along, and its terminal */
+	WORD_DONE,     /* result */
+};
+
+struct word {
+	enum word_type type;
+	pid_t pid;
+	struct err result;
+};
+
+struct worker {
+	struct list_head node; /* of agent.workers */
+	struct agent *agent;
+	struct worker_job job;
+	pid_t pid;
+	int pidfd;		    /* owned; in the worker -EBADF */
+	int sock;		    /* owned: the other end's, in the worker ours */
+	struct loop_source *source; /* NULL: done() was called */
+};
+
+/* ---- In the worker -------------------------------------------------------------------------- */
+
+int worker_tell(struct worker *w, const struct ns_child *child, struct err *err)
+{
+	const struct word word = { .type = WORD_MADE, .pid = child->pid };
+	const int fds[] = { child->pidfd, child->master };
+	const int r = fd_send(w->sock, &word, sizeof(word), fds, child->master >= 0 ? 2 : 1);
+
+	return r < 0 ? err_sys(err, r, "tell the agent") : 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* A stream whose other end were open here would not end while the worker hangs. */
+static int keep_only(int *fds, size_t len)
+{
+	unsigned int first = 3;
+	int r = 0;
+
+	qsort(fds, len, sizeof(fds[0]), by_number);
+	for (size_t i = 0; r == 0 && i < len; i++) {
+		if (fds[i] < (int)first)
+			continue;
+		if ((unsigned int)fds[i] > first)
+			r = fd_close_range(first, (unsigned int)fds[i] - 1, 0);
+		first = (unsigned int)fds[i] + 1;
+	}
+	return r < 0 ? r : fd_close_range(first, ~0u, 0);
+}
+
+__attribute__((noreturn)) static void work(struct worker *w)
+{
+	struct word word = { .type = WORD_DONE };
+	int keep[KEEP_MAX] = { w->sock, w->agent->gates, w->agent->null, log_fd() };
+	size_t len = 4;
+	sigset_t none;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)prctl(PR_SET_NAME, "caisson-worker");
+	for (size_t i = 0; i < w->job.keep_len; i++)
+		keep[len++] = w->job.keep[i];
+	/* The loop has all signals blocked; what is made would keep that. */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (keep_only(keep, len) < 0)
+		(void)err_set(&word.result, -EIO, "close what belongs to others");
+	else
+		(void)w->job.run(w, w->job.arg, &word.result);
+	(void)fd_send(w->sock, &word, sizeof(word), NULL, 0);
+	_exit(0);
+}
+
+/* ---- In the agent --------------------------------------------------------------------------- */
+
+static void forget(struct worker *w)
+{
+	list_del(&w->node);
+	w->agent->workers_len--;
+	loop_remove(w->source);
+	auto_close_p(&w->pidfd);
+	auto_close_p(&w->sock);
+	free(w);
+}
+
+/* The record stays until its process is reaped: so many there are. */
+static void finish(struct worker *w, const struct err *result)
+{
+	if (!w->source)
+		return;
+	loop_remove(TAKE_PTR(w->source));
+	auto_close_p(&w->sock);
+	w->sock = -EBADF;
+	w->job.done(w->job.owner, result);
+}
+
+static int take_child(struct worker *w, const struct word *word, int fds[static 2], struct err *err)
+{
+	struct ns_child child = NS_CHILD_INIT;
+	int r;
+
+	child.pid = word->pid;
+	child.pidfd = TAKE_FD(fds[0]);
+	child.master = TAKE_FD(fds[1]);
+	r = w->job.made ? w->job.made(w->job.owner, &child, err) : 0;
+	if (r < 0)
+		(void)pidfd_kill(child.pidfd, SIGKILL);
+	ns_child_done(&child);
+	return r;
+}
+
+/* One word: whether there may be more. */
+static bool hear(struct worker *w)
+{
+	struct word word = { .type = WORD_DONE };
+	int fds[2] = { -EBADF, -EBADF };
+	size_t fds_len = 2;
+	struct err err = { 0 };
+	const ssize_t n = fd_recv(w->sock, &word, sizeof(word), fds, &fds_len);
+
+	if (n == -EAGAIN)
+		return false;
+	if (fds_len < 2)
+		fds[1] = -EBADF;
+	if (fds_len < 1)
+		fds[0] = -EBADF;
+	if (n != sizeof(word)) {
+		(void)err_set(&err, -EPROTO, "the process that served %s has died",
+			      agent_call_name(w->job.call));
+		finish(w, &err);
+	} else if (word.type == WORD_DONE) {
+		finish(w, &word.result);
+	} else if (take_child(w, &word, fds, &err) < 0) {
+		(void)pidfd_kill(w->pidfd, SIGKILL);
+		finish(w, &err);
+	}
+	auto_close_p(&fds[0]);
+	auto_close_p(&fds[1]);
+	return w->source != NULL;
+}
+
+static void on_word(void *arg, int fd, uint32_t events)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)events;
+	while (hear(w))
+		;
+}
+
+void worker_hear_all(struct agent *a)
+{
+	struct worker *w, *next;
+
+	/* None is freed here, and none begins. */
+	list_for_each_safe(w, next, &a->workers, node)
+	{
+		while (w->source && hear(w))
+			;
+	}
+}
+
+bool worker_ended(struct agent *a, pid_t pid)
+{
+	struct worker *w;
+
+	list_for_each(w, &a->workers, node)
+	{
+		if (w->pid != pid)
+			continue;
+		while (w->source && hear(w))
+			;
+		/* What it had made may hold its end open. */
+		if (w->source) {
+			struct err err = { 0 };
+
+			(void)err_set(&err, -EPROTO, "the process that served %s has died",
+				      agent_call_name(w->job.call));
+			finish(w, &err);
+		}
+		forget(w);
+		return true;
+	}
+	return false;
+}
+
+static void cancel(struct worker *w)
+{
+	struct err err = { 0 };
+
+	(void)err_set(&err, -ECANCELED, "%s was cancelled", agent_call_name(w->job.call));
+	(void)pidfd_kill(w->pidfd, SIGKILL);
+	finish(w, &err);
+}
+
+void worker_cancel(struct agent *a, enum agent_call call, uint32_t serial)
+{
+	struct worker *w, *next;
+
+	list_for_each_safe(w, next, &a->workers, node)
+	{
+		if (w->source && w->job.serial == serial && w->job.call == call)
+			cancel(w);
+	}
+}
+
+void worker_cancel_all(struct agent *a, const struct container *c)
+{
+	struct worker *w, *next;
+
+	list_for_each_safe(w, next, &a->workers, node)
+	{
+		if (w->source && w->job.container == c)
+			cancel(w);
+	}
+}
+
+bool worker_serves(const struct agent *a, const struct container *c, enum agent_call call)
+{
+	const struct worker *w;
+
+	list_for_each(w, &a->workers, node)
+	{
+		if (w->source && w->job.container == c && w->job.call == call)
+			return true;
+	}
+	return false;
+}
+
+static int begin(struct worker *w, struct err *err)
+{
+	AUTO_CLOSE int theirs = -EBADF;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(err, -errno, "make a pair of sockets");
+	w->sock = pair[0];
+	theirs = pair[1];
+	if (fcntl(w->sock, F_SETFL, O_NONBLOCK) < 0)
+		return err_sys(err, -errno, "fcntl");
+	w->pid = fork();
+	if (w->pid < 0)
+		return err_sys(err, -errno, "fork");
+	if (w->pid == 0) {
+		w->sock = TAKE_FD(theirs);
+		work(w);
+	}
+	w->pidfd = pidfd_get(w->pid);
+	r = w->pidfd < 0 ? w->pidfd
+			 : loop_add_fd(w->agent->loop, w->sock, EPOLLIN, on_word, w, &w->source);
+	if (r < 0)
+		(void)kill(w->pid, SIGKILL);
+	return r < 0 ? err_sys(err, r, "watch a process") : 0;
+}
+
+int worker_start(struct agent *a, const struct worker_job *job, struct err *err)
+{
+	struct worker *w;
+	int r;
+
+	if (a->workers_len >= WORKERS_MAX)
+		return err_set(err, -EAGAIN, "%s: %u calls wait for files already",
+			       agent_call_name(job->call), WORKERS_MAX);
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return err_sys(err, -ENOMEM, "%s", agent_call_name(job->call));
+	w->agent = a;
+	w->job = *job;
+	w->pidfd = w->sock = -EBADF;
+	list_add_tail(&w->node, &a->workers);
+	a->workers_len++;
+	r = begin(w, err);
+	if (r < 0) {
+		forget(w);
+		return r;
+	}
+	/* The caller's; they are of the moment of the fork. */
+	w->job.arg = NULL;
+	w->job.keep = NULL;
+	return 1;
+}
