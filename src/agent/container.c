@@ -58,6 +58,7 @@ void container_free(struct container *c)
 		free(c->storages.targets[i]);
 	c->agent->containers_len--;
 	volumes_done(&c->volumes);
+	free(c->root);
 	free(c->id);
 	free(c);
 }

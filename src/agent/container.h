@@ -17,6 +17,7 @@ struct container {
 	unsigned int number; /* its start socket is AGENT_GATES/NUMBER */
 	struct cgroup *cgroup;
 	struct process *init; /* borrowed; NULL once the host was told of its end */
+	char *root;	      /* owned: of its root file system, if a shell is allowed */
 	bool started;
 	bool deleting; /* DELETE is asked */
 	bool cleaned;  /* ... and under way */

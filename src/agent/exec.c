@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/container_internal.h"
+#include "agent/shell.h"
 #include "agent/worker.h"
 #include "base/fd.h"
 #include "base/str.h"
@@ -128,11 +129,13 @@ static int on_process(void *arg, pid_t pid, struct err *err)
 	return container_oom_score(&spec->process, pid, err);
 }
 
-static int run_exec(struct worker *w, void *arg, struct err *err)
+/* Where it runs: beside the container's first process, or in the shell's place. */
+static int make_process(struct execution *e, struct ns_child *ret, struct err *err)
 {
-	struct execution *e = arg;
 	const struct container *c = e->container;
-	const struct ns_exec_options options = {
+	const bool shell = e->call->flags & AGENT_EXEC_SHELL;
+	struct ns_child place = NS_CHILD_INIT;
+	struct ns_exec_options options = {
 		.spec = e->spec,
 		.container_pid = c->init->pid,
 		.container_pidfd = c->init->pidfd,
@@ -142,11 +145,27 @@ static int run_exec(struct worker *w, void *arg, struct err *err)
 		.on_process = on_process,
 		.arg = e->spec,
 	};
-	struct ns_child child = NS_CHILD_INIT;
-	int r = process_stdio_place(c->agent, &e->stdio, err);
+	int r = shell ? shell_place(c->root, &place, err) : 0;
 
+	if (shell) {
+		options.container_pid = place.pid;
+		options.container_pidfd = place.pidfd;
+		options.cgroup = NULL;
+	}
 	if (r == 0)
-		r = ns_exec(&options, &child, err);
+		r = process_stdio_place(c->agent, &e->stdio, err);
+	if (r == 0)
+		r = ns_exec(&options, ret, err);
+	/* The process enters it on its way to the gate; it ends with this worker. */
+	ns_child_done(&place);
+	return r;
+}
+
+static int run_exec(struct worker *w, void *arg, struct err *err)
+{
+	struct ns_child child = NS_CHILD_INIT;
+	int r = make_process(arg, &child, err);
+
 	if (r < 0)
 		return r;
 	r = worker_tell(w, &child, err);
@@ -181,6 +200,8 @@ int container_exec(struct container *c, uint32_t serial, const struct agent_exec
 
 	if (!c->init || c->init->exited)
 		return err_set(err, -ESRCH, "container %s has ended", c->id);
+	if (call->flags & AGENT_EXEC_SHELL && !c->root)
+		return err_set(err, -EPERM, "a debug shell is not allowed in this machine");
 	r = read_exec(&e, err);
 	if (r == 0)
 		r = process_new(c->agent, c, &call->io, &e.stdio, &p, err);

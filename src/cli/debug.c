@@ -75,6 +75,24 @@ static int show(struct cli *cli, const char *id, const char *what, struct err *e
 	return r < 0 ? r : out_flush(&out, err);
 }
 
+/* Of a container of class vm whose configuration allows it. */
+static int run_shell(struct cli *cli, const char *id, const char *const *argv, struct err *err)
+{
+	static const char *const shell[] = { "/bin/sh", NULL };
+	AUTO_CONTAINER struct container *c = NULL;
+	const struct exec_options exec = {
+		.argv = argv[0] ? argv : shell,
+		.tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
+		.shell = true,
+	};
+	int status = 0;
+	int r = container_load(&cli->runtime, id, false, &c, err);
+
+	if (r == 0)
+		r = container_exec(c, &exec, &status, err);
+	return r < 0 ? r : status;
+}
+
 static int run_debug(struct cli *cli, const void *options, const struct option_args *args,
 		     struct err *err)
 {
@@ -82,6 +100,12 @@ static int run_debug(struct cli *cli, const void *options, const struct option_a
 	AUTO_CONTAINER struct container *c = NULL;
 	int r;
 
+	if (!str_eq(args->items[0], "collect") && !str_eq(args->items[0], "decode") &&
+	    str_eq(args->items[1], "shell"))
+		return run_shell(cli, args->items[0], args->items + 2, err);
+	if (args->len > 2)
+		return err_set(err, -EINVAL, "debug: \"%.64s\" is one argument too many",
+			       args->items[2]);
 	if (str_eq(args->items[0], "decode"))
 		return debug_decode(args->items[1], err);
 	if (!str_eq(args->items[0], "collect") && str_eq(args->items[1], "events"))
@@ -99,7 +123,8 @@ static int run_debug(struct cli *cli, const void *options, const struct option_a
 const struct verb verb_debug = {
 	.name = "debug",
 	.args = "collect <container-id> | decode <file> | <container-id> "
-		"tasks|stacks|mounts|vmas|fds|metrics|events|console|dmesg",
+		"tasks|stacks|mounts|vmas|fds|metrics|events|console|dmesg | "
+		"<container-id> shell [program [arguments...]]",
 	.summary = "collect what a bug report needs, or look into a sentry or a machine",
 	.description = "The archive (default: caisson-debug-ID.tar) has the state, the "
 		       "specification, the tail of\n"
@@ -116,9 +141,12 @@ const struct verb verb_debug = {
 		       "\"decode\" reads\n"
 		       "what --event-sink wrote: a line of JSON for each event (docs/EVENTS.md).\n"
 		       "Of class vm tasks, mounts, metrics, and what its kernel says: the end of "
-		       "the console, dmesg.",
+		       "the console, dmesg.\n"
+		       "\"shell\" runs a program of the container's files (default: /bin/sh) in "
+		       "its machine, with all\n"
+		       "rights there, if the container was started with vm.debug_console.",
 	.options = table,
 	.min_args = 2,
-	.max_args = 2,
+	.max_args = VERB_ARGS_ANY,
 	.run = run_debug,
 };

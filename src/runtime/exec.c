@@ -75,6 +75,9 @@ static int prepare(struct exec *x, struct err *err)
 		r = check_status(x->c, x->options, err);
 	if (r == 0)
 		r = isolation_ops_get(x->c->isolation, &x->ops, err);
+	if (r == 0 && x->options->shell && !x->ops->has_shell)
+		r = err_set(err, -ENOTSUP, "a container of class %s has no machine of its own",
+			    x->ops->name);
 	if (r == 0)
 		r = inherit_check(listen, x->options->preserve_fds, err);
 	if (r == 0)
@@ -95,6 +98,7 @@ static int prepare(struct exec *x, struct err *err)
 	x->request.container_pidfd = x->container_pidfd;
 	x->request.preserve_fds = listen + x->options->preserve_fds;
 	x->request.cgroups = x->options->cgroups;
+	x->request.shell = x->options->shell;
 	return 0;
 }
 

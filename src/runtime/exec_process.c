@@ -2,6 +2,7 @@
 #include "runtime/exec_process.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 
 #include "base/log.h"
 #include "base/str.h"
@@ -154,6 +155,24 @@ static int apply_flags(struct exec_process *p, const struct exec_options *option
 	return r;
 }
 
+/* Nothing of what confines the container, but its environment. */
+static void become_shell(struct exec_process *p)
+{
+	const struct oci_process own = p->spec.process;
+	const uint64_t all = UINT64_MAX >> (63 - CAP_LAST_CAP);
+
+	p->spec.process = (struct oci_process){
+		.set = true,
+		.terminal = own.terminal,
+		.args = own.args,
+		.env = own.env,
+		.cwd = "/",
+		.caps = { .set = true, .bounding = all, .effective = all, .permitted = all },
+	};
+	p->spec.linux.seccomp.set = false;
+	p->spec.linux.personality_set = false;
+}
+
 int exec_process_make(const struct container *c, const struct exec_options *options,
 		      unsigned int listen, struct exec_process *p, struct err *err)
 {
@@ -179,6 +198,8 @@ int exec_process_make(const struct container *c, const struct exec_options *opti
 		if (r < 0)
 			return r;
 	}
+	if (options->shell)
+		become_shell(p);
 	if (process->args.len == 0)
 		return err_set(err, -EINVAL, "process args cannot be empty");
 	if (!process->cwd || process->cwd[0] != '/')

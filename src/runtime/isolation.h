@@ -46,6 +46,7 @@ struct exec_request {
 	struct process_terminal terminal;
 	unsigned int preserve_fds;
 	const char *const *cgroups; /* --cgroup values, NULL-terminated, or NULL */
+	bool shell;		    /* in the class's own machine, not in the container */
 };
 
 /*
@@ -54,6 +55,7 @@ struct exec_request {
  */
 struct isolation_ops {
 	const char *name;
+	bool has_shell; /* exec takes exec_request.shell */
 
 	/*
 	 * Make the container of a creation up to its gate: creation->process. Calls back

@@ -172,6 +172,7 @@ struct exec_options {
 	const char *const *cgroups; /* PATH or CONTROLLERS:PATH */
 	unsigned int preserve_fds;
 	bool tty, detach, no_new_privs, ignore_paused;
+	bool shell; /* debug: in the container's machine, with all rights; -ENOTSUP without one */
 };
 /*
  * Run a process in a container that is created or running (paused: ignore_paused) and, unless

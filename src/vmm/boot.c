@@ -179,6 +179,7 @@ static int create(struct vm *vm, struct err *err)
 
 	if (r < 0)
 		return r;
+	request->flags = vm->head.flags & VMM_DEBUG_CONSOLE ? AGENT_CREATE_SHELL : 0;
 	vm->init->fn = on_init_end;
 	vm->init->arg = vm;
 	return channel_ask(vm->channel, &call, err);

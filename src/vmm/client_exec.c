@@ -60,6 +60,10 @@ static int begin(struct client *c, struct request *request, struct err *err)
 		r = agent_request_decode(AGENT_EXEC, bytes, len, &exec, err);
 	if (r < 0)
 		return r;
+	if (exec.flags & AGENT_EXEC_SHELL && !(c->vm->head.flags & VMM_DEBUG_CONSOLE))
+		return err_set(err, -EPERM,
+			       "a debug shell is not allowed: the container was started without "
+			       "vm.debug_console");
 	exec.id = c->vm->id;
 	for (size_t i = 0; i < 3; i++)
 		fds[i] = TAKE_FD(request->fds[1 + i]);

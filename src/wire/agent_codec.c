@@ -223,6 +223,7 @@ static const struct field create_fields[] = {
 	STRUCT(agent_create, io, io, NULL),
 	LIST(agent_create, storages, AGENT_STORAGES_MAX, storage),
 	TEXT(agent_create, bundle, 1, AGENT_PATH_MAX),
+	FLAGS(agent_create, flags, AGENT_CREATE_SHELL),
 };
 TABLE(create);
 
@@ -233,6 +234,7 @@ static const struct field exec_fields[] = {
 	FLAGS(agent_exec, seccomp_flags, SECCOMP_FLAGS),
 	STRUCT(agent_exec, io, io, NULL),
 	TEXT(agent_exec, cgroup, 1, AGENT_PATH_MAX),
+	FLAGS(agent_exec, flags, AGENT_EXEC_SHELL),
 };
 TABLE(exec);
 
@@ -399,8 +401,8 @@ TABLE(exited);
 SIZE_IS(container, 8);
 SIZE_IS(io, 24);
 SIZE_IS(storage, 48);
-SIZE_IS(create, 3160);
-SIZE_IS(exec, 80);
+SIZE_IS(create, 3168);
+SIZE_IS(exec, 88);
 SIZE_IS(pid, 4);
 SIZE_IS(signal, 24);
 SIZE_IS(resize, 24);

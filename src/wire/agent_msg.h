@@ -179,7 +179,9 @@ struct agent_create {
 	struct agent_storage storages[AGENT_STORAGES_MAX];
 	uint32_t storages_len;
 	const char *bundle; /* what startContainer hooks are told: its path at the host */
+	uint32_t flags;
 };
+#define AGENT_CREATE_SHELL 1u /* AGENT_EXEC_SHELL is allowed */
 
 struct agent_exec {
 	const char *id;
@@ -189,7 +191,14 @@ struct agent_exec {
 	uint32_t seccomp_flags;
 	struct agent_io io;
 	const char *cgroup; /* below the container's; "": the container's own */
+	uint32_t flags;
 };
+/*
+ * In the machine's own namespaces and cgroup, with the container's root file system as its root
+ * directory and the machine's /proc, /sys and /dev in it: a debug shell. -EPERM where CREATE has
+ * not allowed it.
+ */
+#define AGENT_EXEC_SHELL 1u
 
 struct agent_pid {
 	int32_t pid; /* in the guest's first pid namespace */

@@ -89,7 +89,7 @@ enum vmm_flags {
 	 * AGENT_ONLINE.
 	 */
 	VMM_RESTORED = 1u << 0,
-	VMM_DEBUG_CONSOLE = 1u << 1, /* the configuration allows VMM_DEBUG_SHELL */
+	VMM_DEBUG_CONSOLE = 1u << 1, /* the configuration allows AGENT_EXEC_SHELL */
 	VMM_LOG_JSON = 1u << 2,	     /* lines of VMM_FD_LOG: base/log.h's JSON form */
 	VMM_LOG_DEBUG = 1u << 3,     /* ... and those of level debug, too */
 	/* Of a clone: VMM_FD_FILES is plugged into slot 0 when it runs. */

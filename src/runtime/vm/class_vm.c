@@ -41,9 +41,16 @@ static int class_vm_open(struct process *process, const struct oci_spec *spec, s
 
 static int class_vm_start(struct container *c, struct err *err)
 {
-	const struct sentry_request request = { .type = SENTRY_START };
-	const int r = client_simple(c, &request, NULL, err);
+	const struct client_call call = { .request = { .type = SENTRY_START } };
+	AUTO_CLOSE int sock = client_connect(c, err);
+	struct sentry_reply reply;
+	int r = sock;
 
+	/* Files of the program, hooks of the container: it takes as long as they do. */
+	if (sock >= 0) {
+		client_be_patient(sock);
+		r = client_call(sock, &call, &reply, NULL, NULL, err);
+	}
 	/* As in class ns, where a failed start ends its first process. */
 	if (r < 0)
 		(void)container_end_processes(c, NULL);
@@ -56,6 +63,7 @@ static int class_vm_exec(struct container *c, const struct exec_request *request
 	const struct describe_vm d = { .id = c->id,
 				       .spec = request->spec,
 				       .seccomp = request->seccomp,
+				       .shell = request->shell,
 				       .rows = request->terminal.rows,
 				       .cols = request->terminal.cols };
 	const char *const *cgroups = request->cgroups;
@@ -199,6 +207,7 @@ const struct isolation_ops class_vm = {
 	.open = class_vm_open,
 	.start = class_vm_start,
 	.exec = class_vm_exec,
+	.has_shell = true,
 	.signal = class_vm_signal,
 	.ready_when_started = true,
 	.host_limits = class_vm_host_limits,

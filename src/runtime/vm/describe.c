@@ -356,7 +356,10 @@ int describe_vm_exec(const struct describe_vm *d, const char *cgroup, struct err
 {
 	AUTO_BUF struct buf config = { .max = AGENT_REQUEST_MAX };
 	AUTO_BUF struct buf body = { .max = AGENT_REQUEST_MAX };
-	struct agent_exec exec = { .id = d->id, .io = io_of(d), .cgroup = cgroup };
+	struct agent_exec exec = { .id = d->id,
+				   .io = io_of(d),
+				   .cgroup = cgroup,
+				   .flags = d->shell ? AGENT_EXEC_SHELL : 0 };
 	struct oci_spec spec = { .version = d->spec->version, .root.path = "/" };
 	int r = take_seccomp(d->seccomp, &exec.seccomp, &exec.seccomp_flags, err);
 

@@ -31,6 +31,7 @@ struct describe_vm {
 	const struct share *share;
 	const struct agent_network *network;
 	unsigned short rows, cols;
+	bool shell;	   /* of exec: the machine's debug shell */
 	bool unprivileged; /* files have the container's own ids, which a user namespace maps */
 };
 

@@ -22,7 +22,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def attributes(inode):
-    mode = stat.S_IFDIR | 0o755 if inode == 1 else stat.S_IFREG | 0o644
+    mode = stat.S_IFDIR | 0o755 if inode == 1 else stat.S_IFREG | 0o755
     return struct.pack("<6Q10I", inode, 0 if inode == 1 else SIZE, SIZE // 512, 0, 0, 0,
                        0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
 

@@ -434,8 +434,8 @@ static void lengths_that_lie_are_refused(void **state)
 	a_number_in_the_bytes_is_refused(14, AGENT_SECCOMP_MAX, "agent: CREATE: seccomp: cut off");
 	a_number_in_the_bytes_is_refused(14, 12, "agent: CREATE: seccomp: not whole");
 	a_number_in_the_bytes_is_refused(62, 65, "agent: CREATE: storages: too long");
-	a_number_in_the_bytes_is_refused(62, 64, "agent: CREATE: storages[2].target: cut off");
-	a_number_in_the_bytes_is_refused(62, 0, "agent: CREATE: 122 bytes are left over");
+	a_number_in_the_bytes_is_refused(62, 64, "agent: CREATE: storages[2].target: empty");
+	a_number_in_the_bytes_is_refused(62, 0, "agent: CREATE: 126 bytes are left over");
 }
 
 int main(void)

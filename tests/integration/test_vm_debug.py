@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`caisson debug ID shell`: a program of the container's files in its machine, with all rights there, for those whose
+configuration allows it."""
+
+import os
+import pty
+
+import pytest
+
+from lib.runtime import refused, wait_until
+
+pytestmark = [pytest.mark.classes("vm"), pytest.mark.beyond("runc", "crun", reason="have no machines")]
+CALL_S = 120
+
+
+@pytest.fixture
+def allowed(runtime, bundle, work_dir):
+    """A container that was started with vm.debug_console."""
+    config = work_dir / "caisson.json"
+    config.write_text('{"vm.debug_console": "true"}', encoding="ascii")
+    runtime.run_detached(bundle, env={"CAISSON_CONFIG": str(config)})
+    return bundle
+
+
+def shell(runtime, bundle, script, **options):
+    return runtime.call("debug", bundle.id, "shell", "--", "/bin/sh", "-c", script, timeout_s=CALL_S, **options)
+
+
+def test_no_shell_without_the_configurations_word(runtime, bundle):
+    runtime.run_detached(bundle)
+    refused(runtime, shell(runtime, bundle, "true", check=False), "vm.debug_console")
+
+
+def test_an_annotation_that_is_not_allowed_opens_no_shell(runtime, bundle):
+    bundle.config["annotations"] = {"io.caisson.vm.debug_console": "true"}
+    runtime.run_detached(bundle, check=False)
+    if bundle.id in runtime.container_ids():
+        refused(runtime, shell(runtime, bundle, "true", check=False), "vm.debug_console")
+
+
+def test_the_shell_is_in_the_machine_and_not_in_the_container(runtime, allowed):
+    done = shell(runtime, allowed, "cat /proc/1/comm; ls -d /sys/class/virtio-ports/*; grep Cap /proc/self/status; "
+                                   "grep Seccomp: /proc/self/status; cat /proc/self/cgroup; ls /dev/vport*")
+    lines = done.stdout.split("\n")
+    assert lines[0] == "caisson-agent"
+    assert "/sys/class/virtio-ports" in done.stdout and "/dev/vport" in done.stdout
+    assert "Seccomp:\t0" in lines
+    assert "0::/" in lines
+    caps = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
+    # Less what the runtime itself has not, here in the lane.
+    assert all(caps >> number & 1 for number in (12, 19, 21)), "CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN"
+    # Nothing of it is seen in the container.
+    assert runtime.exec(allowed, ["cat", "/proc/1/comm"], timeout_s=CALL_S).stdout != "caisson-agent\n"
+
+
+def test_the_shell_has_a_terminal(runtime, allowed):
+    ours, theirs = pty.openpty()
+    run = runtime.start_call("debug", allowed.id, "shell", stdin=theirs, stdout=theirs)
+    os.close(theirs)
+    os.write(ours, b"tty; exit 3\n")
+    text = b""
+
+    def seen():
+        nonlocal text
+        try:
+            text += os.read(ours, 4096)
+        except OSError:
+            return True
+        return b"/dev/" in text
+
+    wait_until(seen, 60, "the shell says what its terminal is")
+    assert run.wait(CALL_S) == 3
+    os.close(ours)
+    assert b"/dev/" in text

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that wait for a container's files, in class vm: they take as long as the files do, who asked for them bounds
+them, and everything else is answered meanwhile."""
+
+import signal
+import time
+
+import pytest
+
+from lib import slowfs
+from lib.runtime import wait_until
+
+pytestmark = [pytest.mark.classes("vm"), pytest.mark.beyond("runc", "crun", reason="have no machines"),
+              pytest.mark.timeout(600)]
+CALL_S = 120
+# Longer than an agent that is silent, and emulated, is borne with.
+SILENCE_S = 8
+
+
+@pytest.fixture
+def slow(work_dir):
+    """A volume of the host whose files are answered when the test says so."""
+    try:
+        fs = slowfs.SlowFs(work_dir / "slow", ["program", "other"])
+    except OSError as failed:
+        pytest.skip(f"no FUSE here ({failed}): CAVEATS.md#test-fuse")
+    yield fs
+    fs.close()
+
+
+def begin_slow_exec(runtime, bundle, slow):
+    before = len(slow.waiting)
+    run = runtime.start_exec(bundle, ["/volume/program"])
+    wait_until(lambda: len(slow.waiting) > before, 60, "the program's file is being read")
+    return run
+
+
+def test_a_program_whose_file_is_slow_keeps_nobody_waiting(runtime, bundle, slow):
+    bundle.bind(slow.path, "/volume")
+    runtime.run_detached(bundle)
+    run = begin_slow_exec(runtime, bundle, slow)
+    end = time.monotonic() + SILENCE_S
+    while time.monotonic() < end:
+        assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+        runtime.ps(bundle, timeout_s=CALL_S)
+        time.sleep(0.5)
+    assert run.poll() is None
+    assert runtime.status(bundle) == "running"
+    slow.release()
+
+    # It is none, after all.
+    assert run.wait(CALL_S) != 0
+    assert "exec format error" in run.errors.lower()
+    assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+
+
+def test_a_slow_exec_goes_with_who_asked_for_it(runtime, bundle, slow):
+    bundle.bind(slow.path, "/volume")
+    runtime.run_detached(bundle)
+    run = begin_slow_exec(runtime, bundle, slow)
+    run.send_signal(signal.SIGKILL)
+    run.wait(CALL_S)
+    assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+    slow.release()
+    wait_until(lambda: len(runtime.inside(bundle)) == 1, 60, "the process that waited has ended")
+
+
+def test_a_container_is_deleted_while_an_exec_hangs(runtime, bundle, slow):
+    bundle.bind(slow.path, "/volume")
+    runtime.run_detached(bundle)
+    run = begin_slow_exec(runtime, bundle, slow)
+    runtime.call("delete", "--force", bundle.id, timeout_s=CALL_S)
+    assert run.wait(CALL_S) != 0
+    assert bundle.id not in runtime.container_ids()
+
+
+def test_a_start_takes_as_long_as_its_programs_file(runtime, bundle, slow):
+    bundle.bind(slow.path, "/volume")
+    bundle.process.args = ["/volume/program"]
+    runtime.create(bundle)
+    start = runtime.start_call("start", bundle.id)
+    wait_until(lambda: slow.waiting, 60, "the program's file is being read")
+    time.sleep(SILENCE_S)
+    assert start.poll() is None
+    assert runtime.status(bundle) in ("created", "running")
+    slow.release()
+    assert start.wait(CALL_S) != 0
+    assert "exec format error" in start.errors.lower()
+
+
+def test_a_slow_exec_of_a_paused_container_goes_on_afterwards(runtime, bundle, slow):
+    bundle.bind(slow.path, "/volume")
+    runtime.run_detached(bundle)
+    run = begin_slow_exec(runtime, bundle, slow)
+    runtime.pause(bundle)
+    time.sleep(3)
+    refused = runtime.exec(bundle, ["true"], check=False, timeout_s=CALL_S)
+    assert refused.returncode != 0 and "paused" in refused.stderr
+    runtime.resume(bundle)
+    assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+    slow.release()
+    assert run.wait(CALL_S) != 0
+
+
+def test_a_start_container_hook_that_takes_long_is_no_silence(runtime, bundle):
+    bundle.hook("startContainer", "/bin/sh", "-c", f"sleep {SILENCE_S}")
+    runtime.create(bundle)
+    runtime.start(bundle, timeout_s=CALL_S)
+    assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
