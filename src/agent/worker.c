@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/container.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -206,34 +207,35 @@ bool worker_ended(struct agent *a, pid_t pid)
 	return false;
 }
 
-static void cancel(struct worker *w)
+static void cancel(struct worker *w, const struct err *why)
 {
-	struct err err = { 0 };
-
-	(void)err_set(&err, -ECANCELED, "%s was cancelled", agent_call_name(w->job.call));
 	(void)pidfd_kill(w->pidfd, SIGKILL);
-	finish(w, &err);
+	finish(w, why);
 }
 
 void worker_cancel(struct agent *a, enum agent_call call, uint32_t serial)
 {
 	struct worker *w, *next;
+	struct err err = { 0 };
 
+	(void)err_set(&err, -ECANCELED, "%s was cancelled", agent_call_name(call));
 	list_for_each_safe(w, next, &a->workers, node)
 	{
 		if (w->source && w->job.serial == serial && w->job.call == call)
-			cancel(w);
+			cancel(w, &err);
 	}
 }
 
 void worker_cancel_all(struct agent *a, const struct container *c)
 {
 	struct worker *w, *next;
+	struct err err = { 0 };
 
+	(void)err_set(&err, -ECANCELED, "container %s has ended", c->id);
 	list_for_each_safe(w, next, &a->workers, node)
 	{
 		if (w->source && w->job.container == c)
-			cancel(w);
+			cancel(w, &err);
 	}
 }
 
