@@ -435,7 +435,7 @@ static void lengths_that_lie_are_refused(void **state)
 	a_number_in_the_bytes_is_refused(14, 12, "agent: CREATE: seccomp: not whole");
 	a_number_in_the_bytes_is_refused(62, 65, "agent: CREATE: storages: too long");
 	a_number_in_the_bytes_is_refused(62, 64, "agent: CREATE: storages[2].target: empty");
-	a_number_in_the_bytes_is_refused(62, 0, "agent: CREATE: 126 bytes are left over");
+	a_number_in_the_bytes_is_refused(62, 0, "agent: CREATE: flags: a flag that is not known");
 }
 
 int main(void)
