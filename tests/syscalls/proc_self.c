@@ -559,6 +559,20 @@ TEST(login_uid)
 	wait_ok(pid);
 }
 
+TEST(newlines_of_a_name)
+{
+	const int fd = OK(open("/proc/self/comm", O_RDWR));
+	char before[32];
+
+	read_file("/proc/self/comm", before, sizeof(before));
+	CHECK(OK(write(fd, "a\nb", 3)) == 3);
+	CHECK_STR(slurp("/proc/self/comm"), "a\nb\n");
+	CHECK(strncmp(slurp("/proc/self/status"), "Name:\ta\\nb\n", 11) == 0);
+	CHECK(strstr(slurp("/proc/self/stat"), "(a\nb)") != NULL);
+	CHECK(OK(write(fd, before, strlen(before) - 1)) == (ssize_t)strlen(before) - 1);
+	CHECK_STR(slurp("/proc/self/comm"), before);
+}
+
 /* What cannot be read to its end is not taken as far as it goes. */
 TEST(half_a_name)
 {

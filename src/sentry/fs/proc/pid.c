@@ -34,8 +34,7 @@ static int comm_store(struct kern_inode *ki, struct file *f, char *text, size_t 
 		return -EINVAL;
 	if (len > sizeof(t->comm) - 1)
 		len = sizeof(t->comm) - 1;
-	text[len] = '\0';
-	text[strcspn(text, "\n")] = '\0';
+	text[len] = '\0'; /* a newline stays, as in Linux */
 	memset(t->comm, 0, sizeof(t->comm));
 	memcpy(t->comm, text, strlen(text));
 	return 0;
