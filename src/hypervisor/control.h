@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hypervisor/control.h - what is done to a running machine, whatever runs it: struct
- * hypervisor_ops. QEMU, over its monitor (qmp.h), is the one there is; tests have another.
+ * hypervisor_ops. QEMU, over its monitor (qmp.h), is the one there is; tests put a program in its
+ * place that speaks the monitor's protocol.
  *
  * Each call waits for its answers, timeout_ms in all but for qmp.h's, and needs the client for
  * itself: nothing else may be pending. -EREMOTEIO with QEMU's sentence when it refuses. Descriptors
