@@ -18,12 +18,14 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
 #include "hypervisor/probe.h"
 #include "hypervisor/qemu.h"
 #include "runtime/vm/files.h"
+#include "runtime/vm/settings.h"
 #include "runtime/vm/template.h"
 
 /* Whom the probe's monitor runs as, for root: anybody without rights. */
@@ -242,8 +244,8 @@ static bool add_guest_file(json_t *checks, const char *name, const char *path, b
 	return ok;
 }
 
-/* Not required: what KVM does not run is emulated. */
-static json_t *kvm_item(const char *path, int qemu)
+/* Required where vm.accel is kvm: what KVM does not run is emulated otherwise. */
+static bool add_kvm(json_t *checks, const struct vm_config *config, const char *path, int qemu)
 {
 	char memory[PATH_MAX], text[512];
 	struct probe_plan plan = { .program = qemu, .memory = probe_memory(memory) };
@@ -252,6 +254,14 @@ static json_t *kvm_item(const char *path, int qemu)
 	struct err err = { 0 };
 	bool runs;
 
+	if (!config->try_kvm) {
+		(void)json_array_append_new(
+			checks, check_item("kvm", true, false,
+					   "not asked for (vm.accel): machines are emulated in "
+					   "software",
+					   NULL));
+		return true;
+	}
 	kernel = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	plan.kernel = kernel;
 	plan.uid = plan.gid = geteuid() == 0 ? PROBE_USER : 0;
@@ -259,12 +269,44 @@ static json_t *kvm_item(const char *path, int qemu)
 		(void)snprintf(probe.reason, sizeof(probe.reason), "%.250s", err.msg);
 	runs = !*probe.reason;
 	(void)snprintf(text, sizeof(text), "%s%s%s",
-		       runs ? "our kernel has run under KVM"
-			    : "machines are emulated in software: ",
+		       runs		  ? "our kernel has run under KVM"
+		       : config->only_kvm ? "vm.accel allows nothing else, and "
+					  : "machines are emulated in software: ",
 		       probe.reason, probe.passing ? " (asked again at the next start)" : "");
-	return check_item("kvm", runs, false, text,
-			  "the module kvm_intel or kvm_amd (in a machine: nested virtualization), "
-			  "and /dev/kvm readable and writable for its group");
+	(void)json_array_append_new(
+		checks, check_item("kvm", runs, config->only_kvm, text,
+				   "the module kvm_intel or kvm_amd (in a machine: nested "
+				   "virtualization), and /dev/kvm readable and writable for its "
+				   "group"));
+	return runs || !config->only_kvm;
+}
+
+/* What every start would refuse. */
+static bool add_settings(json_t *checks, const struct runtime *rt, struct vm_config *ret)
+{
+	struct err err = { 0 };
+	int r;
+
+	*ret = (struct vm_config){ .try_kvm = true };
+	if (!rt)
+		return true;
+	r = vm_settings_get(rt, NULL, ret, &err);
+	(void)json_array_append_new(
+		checks, check_item("settings", r == 0, true,
+				   r == 0 ? "vm.* of the configuration is valid" : err.msg,
+				   "caisson.json(5) says what vm.* may be"));
+	return r == 0;
+}
+
+/* Of a container with a loopback device alone nobody's need. */
+static json_t *tun_item(void)
+{
+	const bool ok = access("/dev/net/tun", R_OK | W_OK) == 0;
+
+	return check_item("tun", ok, false,
+			  ok ? "/dev/net/tun"
+			     : "/dev/net/tun: containers have a loopback device alone",
+			  "modprobe tun");
 }
 
 /* Nobody's need. */
@@ -316,6 +358,7 @@ static json_t *vm_class(const struct runtime *rt, bool namespaces_work)
 	char dir[PATH_MAX], kernel[PATH_MAX + 32], image[PATH_MAX + 32];
 	bool works = namespaces_work;
 	AUTO_CLOSE int qemu = -EBADF;
+	struct vm_config config;
 
 	cli_default_libexec(dir);
 	guest_path(rt ? rt->vm.kernel : NULL, dir, "vmlinux", kernel);
@@ -327,7 +370,9 @@ static json_t *vm_class(const struct runtime *rt, bool namespaces_work)
 	works &= add_guest_file(checks, "kernel", kernel, true);
 	works &= add_guest_file(checks, "image", image, false);
 	works &= add_programs(checks, rt, &qemu);
-	(void)json_array_append_new(checks, kvm_item(kernel, qemu));
+	works &= add_settings(checks, rt, &config);
+	works &= add_kvm(checks, &config, kernel, qemu);
+	(void)json_array_append_new(checks, tun_item());
 	if (rt)
 		(void)json_array_append_new(checks, templates_item(rt));
 	return json_pack("{s:b, s:o}", "works", works, "checks", checks);
@@ -370,7 +415,7 @@ static int run_check(struct cli *cli, const void *options, const struct option_a
 {
 	const struct check_options *o = options;
 	AUTO_BUF struct buf out = { 0 };
-	struct err ignored = { 0 };
+	struct err wrong = { 0 };
 	bool works = false, configured;
 	AUTO_JSON json_t *root = NULL;
 	const char *name;
@@ -382,7 +427,9 @@ static int run_check(struct cli *cli, const void *options, const struct option_a
 		return out_flush(&out, err);
 	}
 	/* A configuration that is wrong is no fault of the host. */
-	configured = globals_setup_runtime(cli, &ignored) == 0;
+	configured = globals_setup_runtime(cli, &wrong) == 0;
+	if (!configured)
+		log_warning("check: without the configuration: %s", wrong.msg);
 	root = check_document(configured ? &cli->runtime : NULL, &works);
 	if (!root)
 		return err_sys(err, -ENOMEM, "check");

@@ -46,6 +46,52 @@ def test_check_exits_0_where_class_ns_works(runtime):
     assert runtime.call("check", "--json").json["classes"]["ns"]["works"] is True
 
 
+@pytest.mark.classes("vm")
+@pytest.mark.parametrize("key,value,item,words", [
+    ("vm.kernel", "/nowhere/vmlinux", "kernel", "/nowhere/vmlinux"),
+    ("vm.image", "/nowhere/image", "image", "/nowhere/image"),
+    ("vm.qemu", "/nowhere/qemu", "qemu", "/nowhere/qemu"),
+    ("vm.virtiofsd", "/nowhere/virtiofsd", "virtiofsd", "/nowhere/virtiofsd"),
+    ("vm.memory", "1", "settings", "vm.memory"),
+])
+def test_check_finds_what_keeps_machines_from_starting(runtime, bundle, work_dir, key, value, item, words):
+    config = work_dir / "caisson.json"
+    config.write_text(json.dumps({key: value}))
+    env = {"CAISSON_CONFIG": str(config)}
+
+    entry = runtime.call("check", "--json", check=False, env=env).json["classes"]["vm"]
+
+    assert entry["works"] is False
+    assert [one["name"] for one in entry["checks"] if one["required"] and one["result"] == "missing"] == [item]
+    refused(runtime, runtime.run(bundle, ["true"], check=False, env=env), words)
+
+
+def test_check_says_that_a_configuration_is_wrong(runtime, work_dir):
+    config = work_dir / "caisson.json"
+    config.write_text('{"vm.machine": "pc"}')
+
+    result = runtime.call("check", check=False, env={"CAISSON_CONFIG": str(config)})
+
+    assert "class ns:" in result.stdout
+    assert "vm.machine" in result.stderr
+
+
+@pytest.mark.classes("vm")
+@pytest.mark.parametrize("accel", ["auto", "kvm", "tcg"])
+def test_check_says_how_machines_are_run(runtime, bundle, work_dir, accel):
+    config = work_dir / "caisson.json"
+    config.write_text(json.dumps({"vm.accel": accel}))
+    env = {"CAISSON_CONFIG": str(config)}
+
+    entry = runtime.call("check", "--json", check=False, env=env).json["classes"]["vm"]
+    result = runtime.run(bundle, ["true"], check=False, env=env)
+
+    kvm = next(one for one in entry["checks"] if one["name"] == "kvm")
+    assert kvm["required"] is (accel == "kvm")
+    assert ("vm.accel" in kvm["detail"]) is (accel == "tcg" or (accel == "kvm" and kvm["result"] == "missing"))
+    assert entry["works"] is (result.returncode == 0)
+
+
 def test_check_leaves_nothing_and_needs_no_root_directory(runtime):
     runtime.call("check", check=False)
 
