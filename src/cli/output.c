@@ -64,6 +64,9 @@ json_t *container_view(const struct container *c, const char *owner)
 	if (json_object_size(c->annotations) > 0 &&
 	    json_object_set(view, "annotations", c->annotations) < 0)
 		return NULL;
+	if (c->accelerator &&
+	    json_object_set_new(view, "accelerator", json_string(c->accelerator)) < 0)
+		return NULL;
 	if (json_object_set_new(view, "owner", json_string(owner)) < 0)
 		return NULL;
 	return TAKE_PTR(view);

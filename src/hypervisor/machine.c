@@ -14,6 +14,11 @@
 #define PAGE	    4096u
 #define OWN_DEVICES 3u /* console and channel, entropy, balloon */
 
+const char *machine_accel_name(enum machine_accel accel)
+{
+	return accel == MACHINE_KVM ? "kvm" : "tcg";
+}
+
 static int check_size(const struct machine *m, struct err *err)
 {
 	if (m->cpus < 1 || m->cpus > MACHINE_CPUS_MAX)

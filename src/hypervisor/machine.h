@@ -34,7 +34,8 @@
 #define MACHINE_PMEM_GRAIN	(2ull << 20) /* of persistent memory in the guest's kernel */
 #define MACHINE_WORDS_MAX	2048u /* bytes of a kernel's command line (COMMAND_LINE_SIZE) */
 
-enum machine_accel { MACHINE_TCG, MACHINE_KVM };
+enum machine_accel { MACHINE_TCG, MACHINE_KVM, MACHINE_ACCELS };
+const char *machine_accel_name(enum machine_accel accel); /* "tcg" (emulated in software), "kvm" */
 
 enum machine_type {
 	MACHINE_MICROVM,     /* virtio by memory-mapped registers; nothing is plugged later */

@@ -105,6 +105,8 @@ struct container {
 	bool private_pid;   /* a pid namespace of its own: all processes end with init */
 	char *rdt_clos;	    /* class of service in resctrl, or NULL */
 	bool rdt_made;	    /* ... and this container made it */
+	/* What runs its machine (machine_accel_name()); NULL: no machine, or not known. */
+	const char *accelerator;
 };
 
 /* Load and observe. -ENOENT: "container does not exist". `lock`: take the exclusive lock first. */

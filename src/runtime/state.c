@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "hypervisor/machine.h"
 #include "runtime/isolation.h"
 #include "runtime/store.h"
 
@@ -51,6 +52,9 @@ int state_encode(const struct container *c, json_t **ret, struct err *err)
 			       c->id);
 	if (c->rdt_clos && (json_object_set_new(doc, "rdtClos", json_string(c->rdt_clos)) < 0 ||
 			    json_object_set_new(doc, "rdtMade", json_boolean(c->rdt_made)) < 0))
+		return err_sys(err, -ENOMEM, "state of container %s", c->id);
+	if (c->accelerator &&
+	    json_object_set_new(doc, "accelerator", json_string(c->accelerator)) < 0)
 		return err_sys(err, -ENOMEM, "state of container %s", c->id);
 	*ret = TAKE_PTR(doc);
 	return 0;
@@ -147,6 +151,17 @@ static int take_annotations(const json_t *doc, struct container *c, struct err *
 	return 0;
 }
 
+/* Absent, or of a kind that we do not know: not known. */
+static void take_accelerator(const json_t *doc, struct container *c)
+{
+	const char *name = json_string_value(json_object_get(doc, "accelerator"));
+
+	for (unsigned int i = 0; name && i < MACHINE_ACCELS; i++) {
+		if (str_eq(name, machine_accel_name(i)))
+			c->accelerator = machine_accel_name(i);
+	}
+}
+
 static int take_rdt(const json_t *doc, struct container *c, struct err *err)
 {
 	int r;
@@ -229,6 +244,8 @@ int state_decode(const json_t *doc, struct container *c, struct err *err)
 		r = take_annotations(doc, c, err);
 	if (r == 0)
 		r = take_cgroup(doc, c, err);
+	if (r == 0)
+		take_accelerator(doc, c);
 	return r;
 }
 

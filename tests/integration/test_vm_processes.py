@@ -139,6 +139,17 @@ def test_debug_shows_what_the_machine_knows(runtime, bundle, what):
     assert all(c.isprintable() or c in "\n\t" for c in out)
 
 
+def test_state_and_metrics_say_what_runs_the_machine(runtime, bundle):
+    runtime.run_detached(bundle)
+    entry = runtime.call("check", "--json", check=False).json["classes"]["vm"]
+    kvm = next(one for one in entry["checks"] if one["name"] == "kvm")["result"] == "ok"
+
+    assert runtime.call("state", bundle.id).json["accelerator"] == ("kvm" if kvm else "tcg")
+    assert f"caisson_vm_emulated {int(not kvm)}\n" in runtime.call("debug", bundle.id, "metrics").stdout
+    listed = runtime.call("list", "--format", "json").json
+    assert [one["accelerator"] for one in listed] == ["kvm" if kvm else "tcg"]
+
+
 def test_broken_pipe_of_the_supervisor_is_no_signal_for_the_container(runtime, bundle):
     """A write of its own to a reader that is gone queues SIGPIPE, as it blocks all signals."""
     runtime.run_detached(bundle, ["sh", "-c", "trap 'echo got PIPE' PIPE; trap 'echo got TERM; exit' TERM; echo ready;"

@@ -135,6 +135,7 @@ int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 		r = vm_accel_choose(&l.config, &l.from, l.box.ids.guest, &l.accel, err);
 	if (r < 0)
 		return r;
+	cr->c->accelerator = machine_accel_name(l.accel);
 	if (!net->set)
 		log_warning("class vm: a machine has no part in the host's network namespace; the "
 			    "container has a loopback device alone");

@@ -15,7 +15,7 @@ static const char full[] =
 	"\"pid\":4242,\"startTime\":99,\"owner\":1000,"
 	"\"cgroups\":[{\"controllers\":\"memory\",\"path\":\"/sys/fs/cgroup/memory/c1\"}],"
 	"\"annotations\":{\"k\":\"v\"},\"poststart\":true,\"poststop\":true,"
-	"\"privatePid\":true,\"rdtClos\":\"gold\",\"rdtMade\":true}";
+	"\"privatePid\":true,\"rdtClos\":\"gold\",\"rdtMade\":true,\"accelerator\":\"tcg\"}";
 
 static int decode(const char *text, size_t len, struct container **ret, struct err *err)
 {
@@ -101,6 +101,20 @@ static void a_missing_or_ill_typed_key_is_named(void **state)
 	}
 }
 
+/* A later version may know more. */
+static void an_accelerator_that_is_not_known_is_none(void **state)
+{
+	AUTO(container_free_p) struct container *c = container_new(&no_runtime, "c1");
+	AUTO_JSON json_t *doc = NULL;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(json_parse(full, sizeof(full) - 1, "state.json", &doc, &err), 0);
+	assert_int_equal(json_object_set_new(doc, "accelerator", json_string("abacus")), 0);
+	assert_int_equal(state_decode(doc, c, &err), 0);
+	assert_null(c->accelerator);
+}
+
 static void values_out_of_range_are_refused(void **state)
 {
 	static const struct {
@@ -182,6 +196,7 @@ static void what_is_saved_is_loaded_again(void **state)
 	assert_true(second->private_pid);
 	assert_string_equal(second->rdt_clos, "gold");
 	assert_true(second->rdt_made);
+	assert_string_equal(second->accelerator, "tcg");
 	assert_string_equal(json_string_value(json_object_get(second->annotations, "k")), "v");
 	assert_int_equal(cgroup_dirs(second->cgroup, &dirs), 1);
 	assert_string_equal(dirs[0].controllers, "memory");
@@ -197,6 +212,7 @@ int main(void)
 		cmocka_unit_test(a_file_cut_at_any_byte_is_refused),
 		cmocka_unit_test(a_wrong_byte_never_gives_a_wrong_kind_of_fact),
 		cmocka_unit_test(a_missing_or_ill_typed_key_is_named),
+		cmocka_unit_test(an_accelerator_that_is_not_known_is_none),
 		cmocka_unit_test(values_out_of_range_are_refused),
 		cmocka_unit_test(unknown_keys_are_ignored),
 		cmocka_unit_test(what_is_saved_is_loaded_again),
