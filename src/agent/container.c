@@ -212,6 +212,8 @@ int container_update(struct container *c, uint32_t serial, const struct agent_up
 
 	if (!u)
 		return err_sys(err, -ENOMEM, "update");
+	if (worker_serves(c->agent, c, AGENT_CREATE))
+		return err_set(err, -EAGAIN, "container %s is not made yet", c->id);
 	u->container = c;
 	u->serial = serial;
 	r = container_config(&call->config, &u->spec, err);

@@ -211,7 +211,8 @@ static void create_done(void *owner, const struct err *result)
 		watch_memory(c);
 	}
 	container_answer_process(p, AGENT_CREATE, result);
-	if (result->code < 0)
+	/* Who deletes it meanwhile frees it. */
+	if (result->code < 0 && !c->deleting)
 		container_free(c);
 }
 

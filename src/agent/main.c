@@ -160,7 +160,7 @@ static int begin_guest(struct agent *a, struct err *err)
 		r = boot_prepare(err);
 		a->prepared = r == 0;
 		if (r == 0)
-			warm_up(a);
+			r = warm_up(a, err);
 	}
 	if (r < 0)
 		return r;

@@ -55,11 +55,13 @@ static int mount_all(struct err *err)
 	return 0;
 }
 
-__attribute__((noreturn)) static void hold(const char *root, int sock)
+__attribute__((noreturn)) static void hold(const char *root, int sock, pid_t parent)
 {
 	struct err result = { 0 };
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
 	(void)prctl(PR_SET_NAME, "caisson-shell");
 	if (enter(root, &result) == 0)
 		(void)mount_all(&result);
@@ -90,15 +92,17 @@ int shell_place(const char *root, struct ns_child *ret, struct err *err)
 {
 	AUTO_CLOSE int ours = -EBADF;
 	AUTO_CLOSE int theirs = -EBADF;
+	pid_t parent;
 	int pair[2], r;
 
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return err_sys(err, -errno, "make a pipe");
 	ours = pair[0];
 	theirs = pair[1];
+	parent = getpid();
 	ret->pid = fork();
 	if (ret->pid == 0)
-		hold(root, theirs);
+		hold(root, theirs, parent);
 	if (ret->pid < 0)
 		return err_sys(err, -errno, "fork");
 	auto_close_p(&theirs);

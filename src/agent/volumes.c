@@ -21,6 +21,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -332,11 +333,14 @@ int volumes_fill(const struct agent_storage *storages, size_t len, struct volume
 int volumes_refresh(const struct volumes *volumes, struct err *err)
 {
 	const pid_t pid = volumes->len ? fork() : 1;
+	int log = log_fd();
 
 	if (pid < 0)
 		return err_sys(err, -errno, "fork");
 	if (pid > 0)
 		return 0;
+	if (worker_keep_only(&log, 1) < 0)
+		_exit(1);
 	for (size_t i = 0; i < volumes->len; i++) {
 		const char *source = volumes->items[i].source;
 		const char *target = volumes->items[i].target;

@@ -107,15 +107,18 @@ static int run(struct agent *a, struct err *err)
 	return r < 0 ? r : await(a, ENDED, &c, err);
 }
 
-void warm_up(struct agent *a)
+int warm_up(struct agent *a, struct err *err)
 {
-	struct err err = { 0 }, ignored = { 0 };
+	struct err problem = { 0 }, ignored = { 0 };
 	struct container *c;
-	int r = run(a, &err);
+	int r = run(a, &problem);
 
 	c = container_find(a, ID, &ignored);
-	if (c && container_delete(c, 0, &err) > 0)
-		r = await(a, GONE, &c, &err) < 0 ? err.code : r;
-	if (r < 0 || container_find(a, ID, &ignored))
-		log_warning("before the template is saved: %s", err.msg);
+	if (c && container_delete(c, 0, &problem) > 0)
+		r = await(a, GONE, &c, &problem) < 0 ? problem.code : r;
+	if (container_find(a, ID, &ignored) || a->workers_len > 0)
+		return err_set(err, -EBUSY, "before the template is saved: %s", problem.msg);
+	if (r < 0)
+		log_warning("before the template is saved: %s", problem.msg);
+	return 0;
 }

@@ -8,7 +8,7 @@
 
 /*
  * Make, run and delete a container that does nothing: whatever the kernel and the agent do once, at
- * the first container, is done for all clones. Nothing of it stays. What fails is logged, and the
- * template is a slower one.
+ * the first container, is done for all clones. What fails is logged, and the template is a slower
+ * one; but if something of the container stays, clones would tell their hosts of it: -EBUSY.
  */
-void warm_up(struct agent *a);
+int warm_up(struct agent *a, struct err *err);

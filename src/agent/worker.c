@@ -54,8 +54,7 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* A stream whose other end were open here would not end while the worker hangs. */
-static int keep_only(int *fds, size_t len)
+int worker_keep_only(int *fds, size_t len)
 {
 	unsigned int first = 3;
 	int r = 0;
@@ -85,7 +84,7 @@ __attribute__((noreturn)) static void work(struct worker *w)
 	/* The loop has all signals blocked; what is made would keep that. */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (keep_only(keep, len) < 0)
+	if (worker_keep_only(keep, len) < 0)
 		(void)err_set(&word.result, -EIO, "close what belongs to others");
 	else
 		(void)w->job.run(w, w->job.arg, &word.result);
@@ -147,6 +146,8 @@ static bool hear(struct worker *w)
 	if (fds_len < 1)
 		fds[0] = -EBADF;
 	if (n != sizeof(word)) {
+		/* Also a word whose descriptors found no place: what it is of shall not run. */
+		(void)pidfd_kill(w->pidfd, SIGKILL);
 		(void)err_set(&err, -EPROTO, "the process that served %s has died",
 			      agent_call_name(w->job.call));
 		finish(w, &err);
@@ -210,6 +211,10 @@ bool worker_ended(struct agent *a, pid_t pid)
 static void cancel(struct worker *w, const struct err *why)
 {
 	(void)pidfd_kill(w->pidfd, SIGKILL);
+	/* What it has made is told before it runs: nothing more can come, but what lies there is
+	   somebody's to end. */
+	while (w->source && hear(w))
+		;
 	finish(w, why);
 }
 

@@ -36,12 +36,10 @@ static void number_streams(struct host *h, struct container_plan *p, struct agen
 				 .cols = p->terminal ? 80 : 0 };
 }
 
-int container_try(struct host *h, struct container_plan *p, int32_t *ret_pid)
+uint32_t container_make_begin(struct host *h, struct container_plan *p)
 {
 	AUTO_BUF struct buf config = { 0 };
 	AUTO_FREE struct agent_create *call = calloc(1, sizeof(*call));
-	struct agent_pid pid = { 0 };
-	int r;
 
 	assert_non_null(call);
 	(void)buf_printf(&config, "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"%s\"},", p->root);
@@ -65,9 +63,25 @@ int container_try(struct host *h, struct container_plan *p, int32_t *ret_pid)
 		call->storages_len = 1;
 	}
 	number_streams(h, p, &call->io);
-	r = host_ask(h, AGENT_CREATE, call, &pid);
+	return host_begin(h, AGENT_CREATE, call);
+}
+
+/* What CREATE and EXEC are answered. */
+static int await_process(struct host *h, enum agent_call call, uint32_t serial, int32_t *ret_pid)
+{
+	const int r = host_await(h, serial);
+	struct agent_pid pid = { 0 };
+	struct err err = { 0 };
+
+	if (r == 0 && agent_answer_decode(call, h->answer.data, h->answer.len, &pid, &err))
+		fail_msg("%s", err.msg);
 	*ret_pid = pid.pid;
 	return r;
+}
+
+int container_try(struct host *h, struct container_plan *p, int32_t *ret_pid)
+{
+	return await_process(h, AGENT_CREATE, container_make_begin(h, p), ret_pid);
 }
 
 int32_t container_make(struct host *h, struct container_plan *p)
@@ -103,14 +117,7 @@ uint32_t container_run_begin(struct host *h, struct container_plan *p, const cha
 
 int container_run(struct host *h, struct container_plan *p, const char *command, int32_t *ret_pid)
 {
-	const int r = host_await(h, container_run_begin(h, p, command));
-	struct agent_pid pid = { 0 };
-	struct err err = { 0 };
-
-	if (r == 0 && agent_answer_decode(AGENT_EXEC, h->answer.data, h->answer.len, &pid, &err))
-		fail_msg("%s", err.msg);
-	*ret_pid = pid.pid;
-	return r;
+	return await_process(h, AGENT_EXEC, container_run_begin(h, p, command), ret_pid);
 }
 
 void container_kill(struct host *h, const struct container_plan *p, int signal)

@@ -18,11 +18,12 @@ struct container_plan {
 int32_t container_make(struct host *h, struct container_plan *p);
 /* The same, with the agent's answer. */
 int container_try(struct host *h, struct container_plan *p, int32_t *ret_pid);
+/* CREATE and EXEC without waiting: the serial. */
+uint32_t container_make_begin(struct host *h, struct container_plan *p);
+uint32_t container_run_begin(struct host *h, struct container_plan *p, const char *command);
 /* START: its answer. */
 int container_begin(struct host *h, const struct container_plan *p);
 /* EXEC of a shell command with streams numbered like a container's: its answer. */
-/* Without waiting: the serial. */
-uint32_t container_run_begin(struct host *h, struct container_plan *p, const char *command);
 int container_run(struct host *h, struct container_plan *p, const char *command, int32_t *ret_pid);
 void container_kill(struct host *h, const struct container_plan *p, int signal);
 /* DELETE, which must succeed. */

@@ -532,6 +532,27 @@ static void execs_that_wait_end_with_their_container(void **state)
 		assert_true(host_await(&host, serials[i]) < 0);
 }
 
+/* An id of its own each: a cgroup that the killed one was making may be there still. */
+static void a_container_is_deleted_while_it_is_made(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		char id[16];
+		struct container_plan p = plan(id, "sleep 1000");
+		const struct agent_container container = { id };
+		uint32_t made, deleted;
+		int r;
+
+		(void)snprintf(id, sizeof(id), "half%d", i);
+		made = container_make_begin(&host, &p);
+		deleted = host_begin(&host, AGENT_DELETE, &container);
+		r = host_await(&host, made);
+		assert_true(r == 0 || r == -ECANCELED);
+		(void)host_await(&host, deleted);
+		assert_int_equal(host_ask(&host, AGENT_DELETE, &container, NULL), -ENOENT);
+	}
+}
+
 static void limits_are_updated_and_counted(void **state)
 {
 	static const char json[] = "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/\"},\"linux\":{"
@@ -600,6 +621,7 @@ int main(void)
 		cmocka_unit_test(what_is_typed_before_the_terminal_is_there_is_kept),
 		cmocka_unit_test(an_exec_that_is_cancelled_is_answered_at_once),
 		cmocka_unit_test(execs_that_wait_end_with_their_container),
+		cmocka_unit_test(a_container_is_deleted_while_it_is_made),
 		cmocka_unit_test(limits_are_updated_and_counted),
 		cmocka_unit_test(a_new_host_finds_the_containers_without_their_streams),
 	};
