@@ -11,6 +11,10 @@
 
 #include "base/cleanup.h"
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
 #define PAGE	    4096u
 #define OWN_DEVICES 3u /* console and channel, entropy, balloon */
 
@@ -161,8 +165,11 @@ int machine_check(const struct machine *m, struct err *err)
 
 int machine_memory(uint64_t bytes, int *ret)
 {
-	AUTO_CLOSE int fd = memfd_create("caisson-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	AUTO_CLOSE int fd = memfd_create("caisson-template", flags | MFD_NOEXEC_SEAL);
 
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
+		fd = memfd_create("caisson-template", flags);
 	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
 		return -errno;
 	*ret = TAKE_FD(fd);

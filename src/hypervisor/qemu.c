@@ -170,6 +170,8 @@ static bool is_free(const struct machine *m, int fd)
 	for (unsigned int i = 0; i < m->nics_len; i++) {
 		for (unsigned int q = 0; q < m->nics[i].taps_len; q++)
 			used = used || m->nics[i].taps[q] == fd;
+		for (size_t k = 0; k < ARRAY_LEN(m->nics[i].links); k++)
+			used = used || m->nics[i].links[k] == fd;
 	}
 	return !used;
 }

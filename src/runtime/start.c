@@ -93,7 +93,10 @@ int container_start(struct container *c, struct err *err)
 			log_warning("stop container %s: %s", c->id, problem.msg);
 		return r;
 	}
+	/* The container runs, whoever may hear of it. */
+	if (ops->ready_when_started && notify_started(c->pid, true, &problem) < 0)
+		log_warning("container %s: %s", c->id, problem.msg);
 	if (ops->ready_when_started)
-		return notify_started(c->pid, true, err);
+		return 0;
 	return notify >= 0 ? notify_wait(notify, c->pid, pidfd, err) : 0;
 }

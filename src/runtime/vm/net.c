@@ -124,6 +124,20 @@ static void add_link(struct taker *t, const struct net_device *d)
 	memcpy(link->mac, d->mac, sizeof(d->mac));
 }
 
+/* Its interfaces would be taken from the host. */
+static int check_not_hosts(struct err *err)
+{
+	struct stat own, hosts;
+
+	if (stat("/proc/self/ns/net", &own) < 0)
+		return err_sys(err, -errno, "look at the own network namespace");
+	if (stat("/proc/1/ns/net", &hosts) == 0 && own.st_dev == hosts.st_dev &&
+	    own.st_ino == hosts.st_ino)
+		return err_set(err, -ENOTSUP,
+			       "network: a machine cannot have the host's network namespace");
+	return 0;
+}
+
 /*
  * Taps of ours that nobody has open any more, as only a QEMU that has fallen to its guest can leave
  * them (TUNSETPERSIST).
@@ -140,6 +154,9 @@ static int remove_left(struct rtnl *c, struct net_devices *devices, struct err *
 			devices->items[kept++] = *d;
 			continue;
 		}
+		r = check_not_hosts(err);
+		if (r < 0)
+			return r;
 		log_warning("class vm: %s, which a machine has left behind, is removed", d->name);
 		r = rtnl_link_delete(c, d->index, err);
 		if (r < 0 && r != -ENODEV)
@@ -174,20 +191,6 @@ static int choose_devices(struct taker *t, struct err *err)
 		if (r > 0)
 			add_link(t, &t->devices.items[i]);
 	}
-	return 0;
-}
-
-/* Its interfaces would be taken from the host. */
-static int check_not_hosts(struct err *err)
-{
-	struct stat own, hosts;
-
-	if (stat("/proc/self/ns/net", &own) < 0)
-		return err_sys(err, -errno, "look at the own network namespace");
-	if (stat("/proc/1/ns/net", &hosts) == 0 && own.st_dev == hosts.st_dev &&
-	    own.st_ino == hosts.st_ino)
-		return err_set(err, -ENOTSUP,
-			       "network: a machine cannot have the host's network namespace");
 	return 0;
 }
 

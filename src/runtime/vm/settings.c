@@ -167,7 +167,7 @@ static int take_bounds(const struct source *s, struct vm_config *c, struct err *
 									: MACHINE_CPUS_MAX;
 	c->host_memory =
 		sysinfo(&info) < 0 ? MACHINE_MEMORY_MAX : (uint64_t)info.totalram * info.mem_unit;
-	c->max_memory = c->host_memory;
+	c->max_memory = c->host_memory < MACHINE_MEMORY_MAX ? c->host_memory : MACHINE_MEMORY_MAX;
 	r = text(s, "max_memory", o->max_memory, &value, err);
 	if (r == 0 && *value) {
 		uint64_t bytes = 0;

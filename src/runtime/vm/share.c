@@ -324,15 +324,15 @@ static void add_storage(struct share *share, const struct agent_storage *storage
 
 /*
  * Mapped as it is, by a user who is nobody's: whole pages of the guest's, blocks of one page, a
- * file that everybody may read.
+ * file that everybody may read and nobody may write.
  */
 static bool image_can_be_memory(int fd, const struct stat *st, const char *type)
 {
 	const bool erofs = str_eq(type, "erofs");
 	uint8_t bits = 0; /* s_blkszbits; s_log_block_size counts from 1024 */
 
-	if (!S_ISREG(st->st_mode) || !(st->st_mode & S_IROTH) || st->st_size == 0 ||
-	    (uint64_t)st->st_size % MACHINE_PMEM_GRAIN)
+	if (!S_ISREG(st->st_mode) || !(st->st_mode & S_IROTH) || st->st_mode & S_IWOTH ||
+	    st->st_size == 0 || (uint64_t)st->st_size % MACHINE_PMEM_GRAIN)
 		return false;
 	return pread(fd, &bits, 1, erofs ? 1024 + 12 : 1024 + 24) == 1 &&
 	       bits + (erofs ? 0 : 10) == 12;

@@ -72,6 +72,13 @@ static void thaw(int dir_fd, const char *name)
 	cgroup_free(cg);
 }
 
+/* Whether somebody holds the template cannot be told by this error. */
+static bool says_nothing(int r)
+{
+	return r == -ETIMEDOUT || r == -EAGAIN || r == -EMFILE || r == -ENFILE || r == -ENOMEM ||
+	       r == -ENOBUFS;
+}
+
 static int end_holder(int dir_fd, const char *name, struct err *err)
 {
 	AUTO_HOLDER struct holder h = HOLDER_INIT, again = HOLDER_INIT;
@@ -79,19 +86,42 @@ static int end_holder(int dir_fd, const char *name, struct err *err)
 	int r;
 
 	r = holder_ask(dir_fd, name, &h, &why);
-	if (h.pidfd < 0 && r == 0)
-		return err_set(err, -EBUSY, "template %s: its process cannot be named", name);
+	if (h.pidfd < 0 && (r == 0 || says_nothing(r)))
+		return err_set(err, -EBUSY, "template %s: its process cannot be named: %s", name,
+			       r < 0 ? why.msg : "it is none of ours");
 	if (h.pidfd < 0)
 		return 0;
 	/* Who listens still has lived since: the number is nobody else's. */
-	(void)holder_ask(dir_fd, name, &again, &why);
+	r = holder_ask(dir_fd, name, &again, &why);
 	if (again.pid != h.pid)
-		return 0;
+		return says_nothing(r) ? err_set(err, -EBUSY, "template %s: %s", name, why.msg) : 0;
 	thaw(dir_fd, name);
 	(void)pidfd_kill(h.pidfd, SIGKILL);
 	if (pidfd_wait(h.pidfd, END_MS) < 0)
 		return err_set(err, -EBUSY, "template %s: process %d does not end", name,
 			       (int)h.pid);
+	return 0;
+}
+
+/* Of files alone: what a killed creation was writing has a name of its own. */
+static int empty_directory(int fd)
+{
+	const int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	DIR *dir = own < 0 ? NULL : fdopendir(own);
+	const struct dirent *entry;
+
+	if (!dir) {
+		const int r = -errno;
+
+		if (own >= 0)
+			(void)close(own);
+		return r;
+	}
+	while ((entry = readdir(dir))) {
+		if (!str_eq(entry->d_name, ".") && !str_eq(entry->d_name, ".."))
+			(void)unlinkat(fd, entry->d_name, 0);
+	}
+	(void)closedir(dir);
 	return 0;
 }
 
@@ -106,8 +136,9 @@ int holder_discard(int dir_fd, const char *name, struct err *err)
 	if (r < 0)
 		return r;
 	remove_cgroup(dir_fd, name);
-	(void)unlinkat(fd, HOLDER_SOCKET, 0);
-	(void)unlinkat(fd, HOLDER_CGROUP, 0);
+	r = empty_directory(fd);
+	if (r < 0)
+		return err_sys(err, r, "empty the directory of template %s", name);
 	if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(err, -errno, "remove the directory of template %s", name);
 	return 0;
