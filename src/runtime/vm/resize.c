@@ -185,18 +185,13 @@ static int prepare(struct resize *z, const struct oci_resources *resources, stru
 	return 0;
 }
 
-/* Everything is inside as it shall be; the host takes the memory, or nothing has changed. */
-static int lower_host(const struct resize *z, int64_t limit_before, struct err *err)
+/* The limit inside, and the machine's size, as they were. */
+static void restore_inside(const struct resize *z, int64_t limit_before)
 {
 	struct oci_resources old = { .set = true };
 	struct err problem = { 0 };
 	struct vm_size size;
-	int r = await_memory(z, err);
 
-	if (r == 0)
-		r = apply_memory(z, &z->host.memory.limit, &z->host.memory.swap, err);
-	if (r == 0)
-		return 0;
 	old.memory.limit = (struct oci_opt_i64){ limit_before, true };
 	if (vm_size_update(&z->config, z->c->annotations, &z->spec->linux.resources, &old, &size,
 			   &problem) == 0)
@@ -204,6 +199,17 @@ static int lower_host(const struct resize *z, int64_t limit_before, struct err *
 	if (problem.code)
 		log_warning("container %s: an update that failed is not undone: %s", z->c->id,
 			    problem.msg);
+}
+
+/* Everything is inside as it shall be; the host takes the memory, or nothing has changed. */
+static int lower_host(const struct resize *z, int64_t limit_before, struct err *err)
+{
+	int r = await_memory(z, err);
+
+	if (r == 0)
+		r = apply_memory(z, &z->host.memory.limit, &z->host.memory.swap, err);
+	if (r < 0)
+		restore_inside(z, limit_before);
 	return r;
 }
 
@@ -217,7 +223,11 @@ int vm_resize(struct container *c, const struct oci_resources *resources, struct
 
 	if (r < 0)
 		return r;
-	lower = is_lower(&z) && c->status != OCI_PAUSED;
+	lower = is_lower(&z);
+	if (lower && c->status == OCI_PAUSED)
+		return err_set(err, -EBUSY,
+			       "linux.resources.memory.limit: a machine that is paused gives no "
+			       "memory back");
 	first = z.host;
 	if (lower) {
 		first.memory.limit.set = first.memory.swap.set = false;
@@ -228,7 +238,9 @@ int vm_resize(struct container *c, const struct oci_resources *resources, struct
 	if (r < 0)
 		return r;
 	r = tell(&z, &z.size, resources, err);
-	if (r < 0 && !lower)
+	if (r < 0 && lower)
+		restore_inside(&z, limit_before);
+	else if (r < 0)
 		restore_host(&z);
 	return r < 0 || !lower ? r : lower_host(&z, limit_before, err);
 }
