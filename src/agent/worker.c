@@ -76,6 +76,7 @@ __attribute__((noreturn)) static void work(struct worker *w)
 	int keep[KEEP_MAX] = { w->sock, w->agent->gates, w->agent->null, log_fd() };
 	size_t len = 4;
 	sigset_t none;
+	int r;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_NAME, "caisson-worker");
@@ -85,9 +86,15 @@ __attribute__((noreturn)) static void work(struct worker *w)
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (worker_keep_only(keep, len) < 0)
-		(void)err_set(&word.result, -EIO, "close what belongs to others");
+		r = err_set(&word.result, -EIO, "close what belongs to others");
 	else
-		(void)w->job.run(w, w->job.arg, &word.result);
+		r = w->job.run(w, w->job.arg, &word.result);
+	/* Who asked whether something is there, and was content that it is not, leaves a sentence.
+	 */
+	if (r == 0)
+		word.result = (struct err){ 0 };
+	else if (word.result.code != r)
+		(void)err_sys(&word.result, r, "%s", agent_call_name(w->job.call));
 	(void)fd_send(w->sock, &word, sizeof(word), NULL, 0);
 	_exit(0);
 }
