@@ -92,7 +92,9 @@ def artifacts(pytestconfig):
 @pytest.fixture(scope="session")
 def work():
     """A directory for the engine's data, removed at the end; readable by other users."""
-    path = tempfile.mkdtemp(prefix="caisson-engines-")
+    # Podman makes a reference of a layout's path, in which "-_" cannot be.
+    path = os.path.join(tempfile.gettempdir(), "caisson-engines-" + os.urandom(6).hex())
+    os.mkdir(path, 0o700)
     os.chmod(path, 0o755)
     yield path
     # An engine's last unmounts can be asynchronous; a tree that stays is an error.
