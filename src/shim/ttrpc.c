@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "shim/ttrpc_frame.h"
-#include "ttrpc.pb-c.h"
+#include "shim/ttrpc.pb-c.h"
 
 #define READ_SIZE (64u << 10)
 #define TEXT_MAX  512u

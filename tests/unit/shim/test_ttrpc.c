@@ -13,7 +13,7 @@
 #include "base/cleanup.h"
 #include "shim/ttrpc_frame.h"
 #include "lib/unit.h"
-#include "ttrpc.pb-c.h"
+#include "shim/ttrpc.pb-c.h"
 
 #define ROUNDS 2000
 
