@@ -25,6 +25,5 @@ int container_config(const struct agent_bytes *config, struct oci_spec **ret, st
 int container_seccomp(const struct agent_bytes *bytes, uint32_t flags, struct seccomp_program *ret,
 		      struct err *err);
 struct ns_terminal container_terminal(const struct agent_io *io);
-int container_oom_score(const struct oci_process *process, pid_t pid, struct err *err);
 /* The answer to CREATE or EXEC, whose process runs or whose record goes. */
 void container_answer_process(struct process *p, enum agent_call call, const struct err *result);

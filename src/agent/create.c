@@ -15,6 +15,7 @@
 #include "agent/network.h"
 #include "agent/worker.h"
 #include "base/log.h"
+#include "host/oom_score.h"
 #include "ns/hooks.h"
 #include "oci/state.h"
 
@@ -27,9 +28,8 @@ struct creation {
 	struct oci_device_rule *devices; /* owned */
 	struct disks disks;
 	struct process_stdio stdio;
-	struct storage_list mounted; /* in the worker, as are copies */
-	struct volumes copies;
-	int gate; /* owned */
+	struct storage_list mounted; /* in the worker */
+	int gate;		     /* owned */
 };
 
 static void creation_done(struct creation *cr)
@@ -71,7 +71,7 @@ static int give_network(const struct creation *cr, pid_t pid, struct err *err)
 static int on_namespaces(void *arg, pid_t pid, struct err *err)
 {
 	struct creation *cr = arg;
-	int r = container_oom_score(&cr->spec.process, pid, err);
+	int r = oom_score_apply(&cr->spec.process, pid, err);
 
 	if (r == 0)
 		r = give_network(cr, pid, err);
@@ -142,7 +142,7 @@ static int make(struct worker *w, struct creation *cr, struct err *err)
 	if (r == 0)
 		r = storage_mount_all(call->storages, call->storages_len, &cr->mounted, err);
 	if (r == 0)
-		r = volumes_fill(call->storages, call->storages_len, &cr->copies, err);
+		r = volumes_fill(call->storages, call->storages_len, err);
 	if (r == 0)
 		r = disks_take(call->storages, call->storages_len, &cr->spec, &cr->disks, err);
 	if (r == 0)

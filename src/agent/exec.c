@@ -14,6 +14,7 @@
 #include "agent/worker.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "host/oom_score.h"
 #include "host/pidfd.h"
 
 /* ---- Parts of CREATE, too ------------------------------------------------------------------- */
@@ -49,19 +50,6 @@ struct ns_terminal container_terminal(const struct agent_io *io)
 				     .cols = (unsigned short)io->cols };
 }
 
-int container_oom_score(const struct oci_process *process, pid_t pid, struct err *err)
-{
-	char path[64], text[24];
-	int r;
-
-	if (!process->oom_score_adj.set)
-		return 0;
-	(void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
-	(void)snprintf(text, sizeof(text), "%" PRId64, process->oom_score_adj.v);
-	r = fd_write_file(AT_FDCWD, path, text);
-	return r < 0 ? err_sys(err, r, "process.oomScoreAdj: write %s to %s", text, path) : 0;
-}
-
 void container_answer_process(struct process *p, enum agent_call call, const struct err *result)
 {
 	const struct agent_pid pid = { p->pid };
@@ -75,18 +63,6 @@ void container_answer_process(struct process *p, enum agent_call call, const str
 }
 
 /* ---- Processes beside the first ------------------------------------------------------------- */
-
-static bool leaves(const char *path)
-{
-	while (*path) {
-		const size_t len = strcspn(path, "/");
-
-		if (len == 2 && path[0] == '.' && path[1] == '.')
-			return true;
-		path += len + (path[len] == '/');
-	}
-	return false;
-}
 
 struct execution {
 	struct container *container;
@@ -112,7 +88,7 @@ static int read_exec(struct execution *e, struct err *err)
 
 	if (r == 0)
 		r = container_seccomp(&call->seccomp, call->seccomp_flags, &e->seccomp, err);
-	if (r == 0 && *call->cgroup && leaves(call->cgroup))
+	if (r == 0 && *call->cgroup && str_path_leaves(call->cgroup))
 		r = err_set(err, -EINVAL, "cgroup %s: it must stay below the container's",
 			    call->cgroup);
 	if (r == 0 && *call->cgroup)
@@ -126,7 +102,7 @@ static int on_process(void *arg, pid_t pid, struct err *err)
 {
 	const struct oci_spec *spec = arg;
 
-	return container_oom_score(&spec->process, pid, err);
+	return oom_score_apply(&spec->process, pid, err);
 }
 
 /* Where it runs: beside the container's first process, or in the shell's place. */

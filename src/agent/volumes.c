@@ -241,6 +241,8 @@ static int copy_directory(struct work *w, int from, int to, int depth)
 		if (r < 0 || !w->copied)
 			break;
 	}
+	if (r == 0 && depth == 0 && w->copied)
+		r = -EAGAIN;
 	if (r == 0)
 		r = each(w, from, from, to, depth, take_links);
 	if (r == 0)
@@ -307,27 +309,21 @@ static bool is_copy(const char *target)
 	return statfs(target, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
 }
 
-int volumes_fill(const struct agent_storage *storages, size_t len, struct volumes *ret,
-		 struct err *err)
+int volumes_fill(const struct agent_storage *storages, size_t len, struct err *err)
 {
-	for (size_t i = 0; i < len; i++) {
+	size_t copies = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < len; i++) {
 		const struct agent_storage *s = &storages[i];
-		int r;
 
 		if (!str_eq(s->type, AGENT_STORAGE_COPY))
 			continue;
-		r = ret->len < VOLUMES_MAX ? volumes_copy(s->source, s->target) : -E2BIG;
-		if (r < 0) {
-			r = use_share(s, r, err);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		r = add(ret, s, err);
+		r = copies++ < VOLUMES_MAX ? volumes_copy(s->source, s->target) : -E2BIG;
 		if (r < 0)
-			return r;
+			r = use_share(s, r, err);
 	}
-	return 0;
+	return r;
 }
 
 int volumes_refresh(const struct volumes *volumes, struct err *err)

@@ -36,12 +36,11 @@ int volumes_list(const struct agent_storage *storages, size_t len, struct volume
  * Fill the copies among storages that are mounted. One that cannot be a copy (too large, an entry
  * that nobody may read) becomes a bind mount of its source, with a line in the log.
  */
-int volumes_fill(const struct agent_storage *storages, size_t len, struct volumes *ret,
-		 struct err *err);
+int volumes_fill(const struct agent_storage *storages, size_t len, struct err *err);
 
 /*
- * Make `target` what `source` is. 0 or -errno: -E2BIG, -ENOSPC; what was copied until then stays,
- * nothing was removed. For tests.
+ * Make `target` what `source` is. 0 or -errno: -E2BIG, -ENOSPC, -EAGAIN (a file that never rests);
+ * what was copied until then stays, nothing was removed. For tests.
  */
 int volumes_copy(const char *source, const char *target);
 

@@ -232,3 +232,16 @@ int fd_close_range(unsigned int first, unsigned int last, unsigned int flags)
 {
 	return syscall(SYS_close_range, first, last, flags) < 0 ? -errno : 0;
 }
+
+int fd_lift(int *fd)
+{
+	const int old = *fd;
+
+	if (old < 0 || old > STDERR_FILENO)
+		return old < 0 ? old : 0;
+	*fd = fcntl(old, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (*fd < 0)
+		*fd = -errno;
+	(void)close(old);
+	return *fd < 0 ? *fd : 0;
+}

@@ -54,5 +54,11 @@ ssize_t fd_recv(int sock, void *bytes, size_t len, int *fds, size_t *nfds);
 #define FD_PATH_MAX 32
 const char *fd_path(int fd, char path[static FD_PATH_MAX]);
 
+/*
+ * Make *fd one that is none of 0, 1 and 2, which a container may have closed: the old number is
+ * closed then, also on failure, when *fd is -errno. A negative one stays as it is.
+ */
+int fd_lift(int *fd);
+
 /* close_range(2) with CLOSE_RANGE_CLOEXEC or 0; falls back to nothing: Linux 5.11 is required. */
 int fd_close_range(unsigned int first, unsigned int last, unsigned int flags);

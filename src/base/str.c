@@ -152,3 +152,15 @@ void strv_free(char **list)
 		free(list[i]);
 	free(list);
 }
+
+bool str_path_leaves(const char *path)
+{
+	while (*path) {
+		const size_t len = strcspn(path, "/");
+
+		if (len == 2 && path[0] == '.' && path[1] == '.')
+			return true;
+		path += len + (path[len] == '/');
+	}
+	return false;
+}

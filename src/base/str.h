@@ -18,6 +18,9 @@ static inline bool str_eq(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+/* Whether a component of the path is "..". */
+bool str_path_leaves(const char *path);
+
 /* The rest of `s` after `prefix`, or NULL. */
 static inline const char *str_after(const char *s, const char *prefix)
 {

@@ -202,18 +202,12 @@ static void trial_done(struct trial *t)
 	}
 }
 
-/* Above the standard descriptors, which QEMU's are not. */
+/* QEMU's are none of the standard descriptors. */
 static int lift(int fds[2])
 {
-	for (int i = 0; i < 2; i++) {
-		const int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+	const int r = fd_lift(&fds[0]);
 
-		if (fd < 0)
-			return -errno;
-		(void)close(fds[i]);
-		fds[i] = fd;
-	}
-	return 0;
+	return r < 0 ? r : fd_lift(&fds[1]);
 }
 
 static int make_channels(struct trial *t)

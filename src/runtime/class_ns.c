@@ -3,6 +3,7 @@
  * Class ns behind struct isolation_ops: the life cycle's wishes in terms of ns/ns.h.
  */
 #include "base/str.h"
+#include "host/oom_score.h"
 #include "host/seccomp.h"
 #include "ns/ns.h"
 #include "runtime/container.h"
@@ -128,18 +129,6 @@ static int class_ns_start(struct container *c, struct err *err)
 	return ns_knock(c->dir_fd, STORE_GATE, send_listener, &arg, err);
 }
 
-static bool leaves(const char *path)
-{
-	while (*path) {
-		const size_t len = strcspn(path, "/");
-
-		if (len == 2 && path[0] == '.' && path[1] == '.')
-			return true;
-		path += len + (path[len] == '/');
-	}
-	return false;
-}
-
 /* The cgroup of an exec: the container's, or what --cgroup names below it. */
 static int exec_cgroup(struct container *c, const struct exec_request *request, struct cgroup **ret,
 		       struct err *err)
@@ -156,7 +145,7 @@ static int exec_cgroup(struct container *c, const struct exec_request *request, 
 
 		if (colon && !controllers)
 			r = err_sys(err, -ENOMEM, "--cgroup %s", text);
-		else if (leaves(colon ? colon + 1 : text))
+		else if (str_path_leaves(colon ? colon + 1 : text))
 			r = err_set(err, -EINVAL,
 				    "--cgroup %s: it must stay below the container's cgroup", text);
 		else if (!c->cgroup)

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "host/oom_score.h"
 #include "host/netdev.h"
 #include "host/pidfd.h"
 #include "host/rdt.h"
@@ -332,23 +333,6 @@ static int join_rdt(struct creation *cr, pid_t pid, struct err *err)
 		r = state_save(cr->c, err);
 	}
 	return r;
-}
-
-int oom_score_apply(const struct oci_process *process, pid_t pid, struct err *err)
-{
-	char path[64], text[24];
-	int r;
-
-	if (!process->oom_score_adj.set)
-		return 0;
-	(void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
-	(void)snprintf(text, sizeof(text), "%" PRId64, process->oom_score_adj.v);
-	r = fd_write_file(AT_FDCWD, path, text);
-	if (r == -EACCES && geteuid() != 0)
-		return 0; /* only root may lower it; runc and crun go on, too */
-	if (r < 0)
-		return err_sys(err, r, "process.oomScoreAdj: write %s to %s", text, path);
-	return 0;
 }
 
 /* Step 4. */

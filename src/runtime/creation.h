@@ -64,9 +64,6 @@ int creation_on_process(void *creation, pid_t pid, struct err *err);
  */
 int creation_on_forked(void *creation, pid_t pid, struct err *err);
 
-/* process.oomScoreAdj of a new process; proc(5). For exec, too. */
-int oom_score_apply(const struct oci_process *process, pid_t pid, struct err *err);
-
 /* In the parent when mounts are made: prestart and createRuntime hooks. */
 int creation_on_environment(void *creation, pid_t pid, struct err *err);
 

@@ -196,26 +196,16 @@ static int choose_devices(struct taker *t, struct err *err)
 
 /* ---- Taps and redirects ---- */
 
-/* A container may have closed its standard descriptors. */
-static int lift(int *fd)
-{
-	const int old = *fd;
-
-	if (old > STDERR_FILENO || old < 0)
-		return 0;
-	*fd = fcntl(old, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	(void)close(old);
-	return *fd < 0 ? -errno : 0;
-}
-
 static int lift_all(struct machine_nic *nic, struct err *err)
 {
 	int r = 0;
 
 	for (unsigned int i = 0; i < nic->taps_len && r == 0; i++)
-		r = lift(&nic->taps[i]);
-	for (size_t i = 0; i < ARRAY_LEN(nic->links) && r == 0; i++)
-		r = lift(&nic->links[i]);
+		r = fd_lift(&nic->taps[i]);
+	for (size_t i = 0; i < ARRAY_LEN(nic->links) && r == 0; i++) {
+		if (nic->links[i] >= 0)
+			r = fd_lift(&nic->links[i]);
+	}
 	return r < 0 ? err_sys(err, r, "duplicate a descriptor") : 0;
 }
 

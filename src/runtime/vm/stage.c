@@ -46,16 +46,6 @@ struct parts {
 	char dir[PATH_MAX];  /* of the share */
 };
 
-/* A descriptor that is none of 0, 1 and 2, which the container may have closed. */
-static int lift(int fd)
-{
-	const int r = fd > STDERR_FILENO ? fd : fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-
-	if (r >= 0 && r != fd)
-		(void)close(fd);
-	return r < 0 ? -errno : r;
-}
-
 static int enter_namespaces(const struct launch_vm *l, struct err *err)
 {
 	const unsigned long word =
@@ -103,10 +93,10 @@ static int start_files(const struct launch_vm *l, struct parts *p, struct err *e
 	if (r < 0)
 		return r;
 	p->plugged = p->restored;
-	client = lift(client);
+	r = fd_lift(&client);
 	*(p->plugged ? &p->fd[VMM_FD_FILES] : &p->machine.files) = client;
-	if (client < 0)
-		return err_sys(err, client, "virtiofsd's socket");
+	if (r < 0)
+		return err_sys(err, r, "virtiofsd's socket");
 	p->files_pid = stage_clone(CLONE_NEWNS, -EBADF, NULL);
 	if (p->files_pid == 0) {
 		struct files_plan plan = l->files;
@@ -125,13 +115,16 @@ static int start_files(const struct launch_vm *l, struct parts *p, struct err *e
 /* One connection between caisson-vm and QEMU. */
 static int join(int *ret_ours, int *ret_qemus, struct err *err)
 {
-	int pair[2];
+	int pair[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, -errno, "socketpair for QEMU");
-	*ret_ours = lift(pair[0]);
-	*ret_qemus = lift(pair[1]);
-	return *ret_ours < 0 || *ret_qemus < 0 ? err_set(err, -EMFILE, "sockets for QEMU") : 0;
+	*ret_ours = pair[0];
+	*ret_qemus = pair[1];
+	r = fd_lift(ret_ours);
+	if (r == 0)
+		r = fd_lift(ret_qemus);
+	return r < 0 ? err_sys(err, r, "sockets for QEMU") : 0;
 }
 
 static int join_all(struct parts *p, struct err *err)
@@ -147,11 +140,12 @@ static int join_all(struct parts *p, struct err *err)
 		return r;
 	if (pipe2(pair, O_CLOEXEC) < 0)
 		return err_sys(err, -errno, "pipe for the words of QEMU");
-	p->fd[VMM_FD_WORDS] = lift(pair[0]);
-	p->words = lift(pair[1]);
-	return p->fd[VMM_FD_WORDS] < 0 || p->words < 0
-		       ? err_set(err, -EMFILE, "pipe for the words of QEMU")
-		       : 0;
+	p->fd[VMM_FD_WORDS] = pair[0];
+	p->words = pair[1];
+	r = fd_lift(&p->fd[VMM_FD_WORDS]);
+	if (r == 0)
+		r = fd_lift(&p->words);
+	return r < 0 ? err_sys(err, r, "pipe for the words of QEMU") : 0;
 }
 
 /*
@@ -162,20 +156,21 @@ static int describe_clone(const struct launch_vm *l, struct parts *p, struct err
 {
 	const struct template_plan plan = launch_plan(l);
 	struct machine *m = &p->machine, base;
-	int r = 0;
+	int r;
 
 	template_machine(&plan, &base);
 	m->type = base.type;
 	m->slots = base.slots;
 	m->role = p->plugged ? MACHINE_COPY : MACHINE_CLONE;
-	m->memory_file = lift(fcntl(l->template.memory, F_DUPFD_CLOEXEC, 0));
-	m->state = lift(fcntl(l->template.state, F_DUPFD_CLOEXEC, 0));
-	if (p->plugged) {
-		(void)close(m->memory_file);
+	m->state = fcntl(l->template.state, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (p->plugged)
 		r = machine_memory(m->memory, &m->memory_file);
-		m->memory_file = r < 0 ? r : lift(m->memory_file);
-	}
-	return m->memory_file < 0 || m->state < 0 ? err_set(err, -EMFILE, "a template's files") : 0;
+	else
+		r = m->memory_file = fcntl(l->template.memory, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (r < 0 || m->state < 0)
+		return err_set(err, -EMFILE, "a template's files");
+	r = fd_lift(&m->memory_file);
+	return r < 0 ? err_sys(err, r, "a template's memory") : 0;
 }
 
 /* Before caisson-vm, who sets the machine going. */

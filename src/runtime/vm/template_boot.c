@@ -40,8 +40,11 @@ struct boot {
 	int ours[CHANNELS], theirs[CHANNELS]; /* owned */
 	struct loop *loop;
 	struct mux *mux;
-	struct loop_source *channel, *console, *words, *process;
-	struct vm_console said, complained;
+	struct loop_source *channel, *process;
+	struct voice {
+		struct loop_source *source; /* NULL: it says no more */
+		struct vm_console said;
+	} console, words;
 	pid_t pid;
 	int pidfd, status;
 	bool ended; /* QEMU, and it is reaped */
@@ -66,18 +69,6 @@ static void done(struct boot *t)
 
 /* ---- QEMU ---- */
 
-/* QEMU's ends are none of the standard descriptors. */
-static int lift(int *fd)
-{
-	const int r = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-
-	if (r < 0)
-		return -errno;
-	(void)close(*fd);
-	*fd = r;
-	return 0;
-}
-
 static int make_channels(struct boot *t)
 {
 	int r = 0;
@@ -90,9 +81,9 @@ static int make_channels(struct boot *t)
 			return -errno;
 		t->ours[i] = pair[0];
 		t->theirs[i] = pair[1];
-		r = lift(&t->ours[i]);
+		r = fd_lift(&t->ours[i]);
 		if (r == 0)
-			r = lift(&t->theirs[i]);
+			r = fd_lift(&t->theirs[i]);
 	}
 	return r;
 }
@@ -134,37 +125,19 @@ static int start_qemu(struct boot *t, struct machine *m)
 
 /* ---- What is said ---- */
 
-/* False at the end of what comes from *fd. */
-static bool take(int fd, struct vm_console *into)
+static void on_words(void *arg, int fd, uint32_t events)
 {
+	struct voice *v = arg;
 	char bytes[4096];
 	const ssize_t n = read(fd, bytes, sizeof(bytes));
 
+	(void)events;
 	if (n > 0)
-		vm_console_put(into, bytes, (size_t)n);
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-static void on_console(void *arg, int fd, uint32_t events)
-{
-	struct boot *t = arg;
-
-	(void)events;
-	if (!take(fd, &t->said)) {
-		loop_remove(t->console);
-		t->console = NULL;
-	}
-}
-
-static void on_words(void *arg, int fd, uint32_t events)
-{
-	struct boot *t = arg;
-
-	(void)events;
-	if (!take(fd, &t->complained)) {
-		loop_remove(t->words);
-		t->words = NULL;
-	}
+		vm_console_put(&v->said, bytes, (size_t)n);
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	loop_remove(v->source);
+	v->source = NULL;
 }
 
 static void on_end(void *arg, int fd, uint32_t events)
@@ -255,9 +228,11 @@ static int listen_to_all(struct boot *t)
 		r = loop_add_fd(t->loop, mux_fd(t->mux), (uint32_t)mux_events(t->mux), on_channel,
 				t, &t->channel);
 	if (r == 0)
-		r = loop_add_fd(t->loop, t->ours[CONSOLE], EPOLLIN, on_console, t, &t->console);
+		r = loop_add_fd(t->loop, t->ours[CONSOLE], EPOLLIN, on_words, &t->console,
+				&t->console.source);
 	if (r == 0)
-		r = loop_add_fd(t->loop, t->ours[WORDS], EPOLLIN, on_words, t, &t->words);
+		r = loop_add_fd(t->loop, t->ours[WORDS], EPOLLIN, on_words, &t->words,
+				&t->words.source);
 	if (r == 0)
 		r = loop_add_fd(t->loop, t->pidfd, EPOLLIN, on_end, t, &t->process);
 	return r;
@@ -305,7 +280,8 @@ static void settle(struct boot *t)
 {
 	const int64_t deadline = clock_ms() + SETTLE_MS;
 
-	while (t->why.code && (!t->ended || t->console || t->words) && clock_ms() < deadline)
+	while (t->why.code && (!t->ended || t->console.source || t->words.source) &&
+	       clock_ms() < deadline)
 		(void)loop_once(t->loop, 50);
 	if (t->ended)
 		return;
@@ -321,8 +297,8 @@ static int compose(const struct boot *t, struct err *err)
 
 	if (!t->why.code)
 		return 0;
-	(void)vm_console_telling(&t->complained, words, sizeof(words));
-	(void)vm_console_telling(&t->said, console, sizeof(console));
+	(void)vm_console_telling(&t->words.said, words, sizeof(words));
+	(void)vm_console_telling(&t->console.said, console, sizeof(console));
 	if (t->ended)
 		(void)snprintf(status, sizeof(status), "; QEMU %s %d",
 			       killed ? "was killed by signal" : "ended with status",

@@ -140,6 +140,25 @@ static void descriptors_travel_and_too_many_are_closed(void **state)
 		(void)close(fds[i]);
 }
 
+static void a_standard_descriptor_is_lifted_and_its_number_free(void **state)
+{
+	const int kept = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
+	int low = STDIN_FILENO, none = -EBADF, high;
+
+	(void)state;
+	assert_int_equal(fd_lift(&low), 0);
+	assert_true(low > STDERR_FILENO);
+	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
+	assert_int_equal(fcntl(low, F_GETFD), FD_CLOEXEC);
+	high = low;
+	assert_int_equal(fd_lift(&high), 0);
+	assert_int_equal(high, low);
+	assert_int_equal(fd_lift(&none), -EBADF);
+	assert_int_equal(dup2(kept, STDIN_FILENO), STDIN_FILENO);
+	(void)close(kept);
+	(void)close(low);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +167,7 @@ int main(void)
 		cmocka_unit_test(write_file_neither_creates_nor_follows),
 		cmocka_unit_test(replace_file_is_whole_or_nothing),
 		cmocka_unit_test(descriptors_travel_and_too_many_are_closed),
+		cmocka_unit_test(a_standard_descriptor_is_lifted_and_its_number_free),
 	};
 
 	return cmocka_run_group_tests_name("base/fd", tests, NULL, NULL);

@@ -90,6 +90,18 @@ static void prefixes_and_suffixes(void **state)
 	assert_false(str_eq(NULL, ""));
 }
 
+static void a_path_leaves_by_a_component_of_two_dots_alone(void **state)
+{
+	static const char *const leave[] = { "..", "a/..", "../a", "a/../b", "a//.." };
+	static const char *const stay[] = { "", "/", "a", "a..", "..a", "a/...", "./a", "a/.b" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(leave); i++)
+		assert_true(str_path_leaves(leave[i]));
+	for (size_t i = 0; i < ARRAY_LEN(stay); i++)
+		assert_false(str_path_leaves(stay[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +111,7 @@ int main(void)
 		cmocka_unit_test(lists_grow_and_free),
 		cmocka_unit_test(prefixes_and_suffixes),
 		cmocka_unit_test(a_cut_sequence_is_left_out),
+		cmocka_unit_test(a_path_leaves_by_a_component_of_two_dots_alone),
 	};
 
 	return cmocka_run_group_tests_name("base/str", tests, NULL, NULL);
