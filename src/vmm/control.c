@@ -226,7 +226,8 @@ static void on_client(void *arg, int fd, uint32_t events)
 	if (c->stalled && ends && next_is_exec(c)) {
 		c->gone = true;
 	} else if (!c->gone && !c->busy && !c->stalled && list_empty(&c->out)) {
-		c->gone = events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !receive(c);
+		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !receive(c))
+			c->gone = true;
 	} else if (!c->gone && ends && (c->busy || !list_empty(&c->out))) {
 		c->gone = true;
 	} else if (!c->gone && ends) {

@@ -197,7 +197,6 @@ static const struct oci_device_rule host_devices[] = {
 	{ true, 'c', 136, -1, "rw" }, /* /dev/pts: the container's terminal */
 	{ true, 'c', 10, 200, "rw" }, /* /dev/net/tun */
 	{ true, 'c', 10, 232, "rw" }, /* /dev/kvm */
-	{ true, 'c', 10, 238, "rw" }, /* /dev/vhost-net */
 };
 
 const struct isolation_ops class_vm = {

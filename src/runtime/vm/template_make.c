@@ -31,6 +31,7 @@
 #include "runtime/vm/holder.h"
 #include "runtime/vm/programs.h"
 #include "runtime/vm/settings.h"
+#include "runtime/vm/size.h"
 #include "runtime/vm/template_boot.h"
 
 struct making {
@@ -80,14 +81,19 @@ static int take_ids(const struct runtime *rt, bool look, struct making *m, struc
 static int make_plan(const struct runtime *rt, const struct template_wish *wish, bool look,
 		     struct making *m, struct err *err)
 {
+	const struct oci_resources none = { 0 };
+	struct vm_size size = { 0 };
 	int r = vm_settings_get(rt, NULL, &m->config, err);
 
+	/* What a start without limits asks for. */
+	if (r == 0)
+		r = vm_size_get(&m->config, NULL, &none, &size, err);
 	if (r == 0)
 		r = vm_programs_open(&m->config, &m->from, err);
 	if (r == 0)
 		r = take_ids(rt, look, m, err);
-	m->plan = (struct template_plan){ .cpus = wish->cpus ? wish->cpus : m->config.cpus,
-					  .memory = wish->memory ? wish->memory : m->config.memory,
+	m->plan = (struct template_plan){ .cpus = wish->cpus ? wish->cpus : size.cpus,
+					  .memory = wish->memory ? wish->memory : size.memory,
 					  .nested = m->config.nested,
 					  .qemu = m->from.qemu,
 					  .kernel = m->from.kernel,
