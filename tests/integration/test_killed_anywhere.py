@@ -20,15 +20,7 @@ FEW = {"create": 24, "run": 16, "run -d": 10, "start": 12, "delete": 12, "delete
 @pytest.mark.parametrize("verb", VERBS)
 def test_delete_force_cleans_after_a_runtime_that_was_killed(runtime, bundle, request, verb, shape):
     SHAPES[shape](bundle)
-    campaign = Campaign(runtime, bundle, VERBS[verb], False, request.node.nodeid, FEW[verb])
-
-    def judge(outcome):
-        if outcome.hit >= 0 and (outcome.end, outcome.status) != ("signal", 9):
-            return "the runtime was hit and not killed"
-        return None
-
-    campaign.run(lambda n: ["kill", str(n)], judge)
-    campaign.finish()
+    Campaign(runtime, bundle, VERBS[verb], False, request.node.nodeid, FEW[verb]).kill_everywhere()
 
 
 # What caisson-init does once it was told to go on. The runtime hears only that the socket was closed, as by

@@ -32,10 +32,14 @@ def test_no_shell_without_the_configurations_word(runtime, bundle):
 
 
 def test_an_annotation_that_is_not_allowed_opens_no_shell(runtime, bundle):
-    bundle.config["annotations"] = {"io.caisson.vm.debug_console": "true"}
-    runtime.run_detached(bundle, check=False)
-    if bundle.id in runtime.container_ids():
-        refused(runtime, shell(runtime, bundle, "true", check=False), "vm.debug_console")
+    bundle.annotations["io.caisson.vm.debug_console"] = "true"
+    refused(runtime, runtime.run(bundle, check=False), "io.caisson.vm.debug_console")
+    assert runtime.container_ids() == []
+
+
+def test_console_has_what_the_kernel_says(runtime, allowed):
+    shell(runtime, allowed, "echo '<1>caisson: words of a test' >/dev/kmsg")
+    wait_until(lambda: "words of a test" in runtime.call("debug", allowed.id, "console").stdout, 60)
 
 
 def test_the_shell_is_in_the_machine_and_not_in_the_container(runtime, allowed):

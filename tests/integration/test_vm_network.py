@@ -188,7 +188,7 @@ def test_an_interface_has_a_queue_for_each_cpu(runtime, bundle, plain):
     assert last == min(2, len(os.sched_getaffinity(0))) - 1
 
 
-def test_names_are_looked_up_where_the_engine_says(runtime, bundle, plain, work_dir):
+def test_resolv_conf_of_the_engine_is_seen_inside(runtime, bundle, plain, work_dir):
     (work_dir / "resolv.conf").write_text("nameserver 10.8.0.53\n", encoding="ascii")
     bundle.bind(work_dir / "resolv.conf", "/etc/resolv.conf", "ro")
 

@@ -165,6 +165,16 @@ def test_templates_of_several_sizes_live_beside_each_other(templates):
     assert templates.list() == []
 
 
+def test_a_template_is_of_the_size_that_a_start_has(runtime, bundle, templates):
+    """Machines have whole pieces of 2 MiB, and no more CPUs than the host."""
+    templates.set(memory="97M", cpus="1", templates="on")
+    templates.create()
+    assert [one["memory"] for one in templates.list()] == [98 << 20]
+
+    runtime.run_detached(bundle, env={"CAISSON_CONFIG": str(templates.path)}, timeout_s=MAKE_S)
+    assert 'until="restored"' in runtime.call("debug", bundle.id, "metrics").stdout
+
+
 def test_two_at_once_make_one(templates):
     calls = [templates.start("create", "--format", "json") for _ in range(2)]
     answers = [json.loads(call.finish(timeout_s=MAKE_S)) for call in calls]

@@ -129,7 +129,7 @@ static void the_kernel_ends_who_takes_too_much_memory(void **state)
 	container_end(&host, &p);
 }
 
-static void a_clone_gets_time_entropy_and_name(void **state)
+static void a_clone_gets_the_time(void **state)
 {
 	struct container_plan p = plan("clone", "busybox date +%s");
 	const struct agent_reset reset = { .time_ns = 2000000000000000000u,
@@ -185,7 +185,7 @@ int main(void)
 		cmocka_unit_test(what_it_writes_is_at_the_host),
 		cmocka_unit_test(the_guest_has_all_controllers_and_counts),
 		cmocka_unit_test(the_kernel_ends_who_takes_too_much_memory),
-		cmocka_unit_test(a_clone_gets_time_entropy_and_name),
+		cmocka_unit_test(a_clone_gets_the_time),
 		cmocka_unit_test(what_the_agent_knows_can_be_asked),
 		cmocka_unit_test(the_machine_ends_when_it_is_told_to),
 	};

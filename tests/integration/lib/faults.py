@@ -214,6 +214,16 @@ class Campaign:
             if len(self.failures) >= FAILURES_MAX:
                 break
 
+    def kill_everywhere(self):
+        """SIGKILL before each system call of the runtime itself."""
+        def judge(outcome):
+            if outcome.hit >= 0 and (outcome.end, outcome.status) != ("signal", 9):
+                return "the runtime was hit and not killed"
+            return None
+
+        self.run(lambda n: ["kill", str(n)], judge)
+        self.finish()
+
     def finish(self):
         """Count the sites and fail if anything went wrong."""
         sites = SITES.setdefault(self.node.split("::")[0], [0, 0])

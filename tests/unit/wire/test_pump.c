@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two muxes on one loop, pumps at either end: what the test writes at the host's side comes out at
- * the agent's, and the other way.
+ * the agent's, and the other way. One file, though it is long: every case needs this one world.
  */
 #include "lib/unit.h"
 
