@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -177,6 +178,36 @@ def test_several_interfaces_tables_and_rules(runtime, bundle, plain):
     assert out.count(" 0% packet loss") == 3
     assert "default via 10.9.0.1 dev net1" in out and "512:\tfrom 10.9.0.7 lookup 100" in out
     assert "02:00:00:00:00:99" in out and out.split()[-4:] == ["eth0", "lo", "net1", "net2"]
+
+
+# At the other end of a user mode network's tap: answers who has an address, and echoes.
+USER_MODE = r"""
+import fcntl, os, struct
+tap = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tap, 0x400454ca, struct.pack("16sH22x", b"eth0", 0x1002))  # TUNSETIFF: IFF_TAP, IFF_NO_PI
+print("ready", flush=True)
+own = bytes.fromhex("0200000000fe")
+while True:
+    f = os.read(tap, 65536)
+    if f[12:14] == b"\x08\x06" and f[20:22] == b"\0\1":
+        os.write(tap, f[6:12] + own + f[12:20] + b"\0\2" + own + f[38:42] + f[22:32])
+    elif f[12:14] == b"\x08\0" and f[23] == 1 and f[34] == 8:
+        total = struct.unpack("!H", f[36:38])[0] + 0x0800
+        total = struct.pack("!H", (total & 0xffff) + (total >> 16))
+        os.write(tap, f[6:12] + own + f[12:26] + f[30:34] + f[26:30] + b"\0" + f[35:36] + total + f[38:])
+"""
+
+
+def test_a_tap_of_a_user_mode_network_is_the_machines(runtime, bundle, pod):
+    """As slirp4netns and pasta give it to an ordinary user's pod."""
+    with subprocess.Popen(["nsenter", "-t", str(pod.holder.pid), "-n", sys.executable, "-c", USER_MODE],
+                          stdout=subprocess.PIPE) as other_end:
+        assert other_end.stdout.readline() == b"ready\n"
+        pod.sh("ip link set eth0 mtu 1280 up; ip addr add 10.8.0.7/24 dev eth0; ip route add default via 10.8.0.2")
+        out = run(runtime, bundle, "for a in 10.8.0.2 192.0.2.1; do ping -c 1 -W 30 $a; done; ip -o link show eth0")
+        assert out.count(" 0% packet loss") == 2 and "mtu 1280" in out
+        assert pod.is_clean()
+        other_end.kill()
 
 
 def test_an_interface_has_a_queue_for_each_cpu(runtime, bundle, plain):
