@@ -18,6 +18,7 @@
 #include "ns/mount_fs.h"
 #include "ns/mount_target.h"
 #include "runtime/sandbox/sandbox.h"
+#include "runtime/vm/share_memory.h"
 #include "runtime/vm/share_source.h"
 #include "runtime/vm/share_watch.h"
 
@@ -112,7 +113,6 @@ static int put_mount(int top, struct share_source *s, size_t index, struct share
 		r = symlinkat(s->link, top, name) < 0 ? -errno : 0;
 	else
 		r = put(top, name, s->fd, s->kind == SOURCE_DIRECTORY);
-	m->flags = s->flags;
 	m->below = TAKE_PTR(s->below);
 	m->below_len = s->below_len;
 	s->below_len = 0;
@@ -183,7 +183,15 @@ static int take_mount(const struct share_options *o, int top, struct share_sourc
 		}
 		break;
 	default:
-		r = put_mount(top, s, index, m);
+		m->flags = s->flags;
+		r = s->kind == SOURCE_DIRECTORY && !s->made
+			    ? share_memory_take(share, index, &o->spec->mounts[index], s->fd,
+						o->memory)
+			    : 0;
+		if (r > 0)
+			return 0;
+		if (r == 0)
+			r = put_mount(top, s, index, m);
 		if (r == 0)
 			r = watch_mount(o, s, index, share);
 		/* Whatever came along; a made one has nothing below. */
@@ -428,6 +436,15 @@ static int add_storages(const struct share_options *o, const char *image_type, s
 
 		if (copy.source)
 			add_storage(share, &copy);
+	}
+	for (unsigned int i = 0; i < share->memories_len; i++) {
+		const struct agent_storage memory = { .source = "tmpfs",
+						      .target = share->memories[i].path,
+						      .type = "tmpfs",
+						      .options = share->memories[i].options,
+						      .flags = AGENT_STORAGE_SHARED };
+
+		add_storage(share, &memory);
 	}
 	for (unsigned int i = 0; i < share->disks_len; i++) {
 		const struct agent_storage disk = { .source = share->names[i].path,

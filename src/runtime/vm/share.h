@@ -10,7 +10,8 @@
  * clones themselves, so that it does not depend on the guest. Set-id bits and device nodes mean
  * nothing to who serves them: clones are nosuid and nodev, on the host alone.
  *
- * What is not a directory or a regular file:
+ * A volume in memory that is empty is the guest's (share_memory.h). What is not a directory or a
+ * regular file:
  *   a link (copy-symlink)	the same link in the tree
  *   a device that every Linux has (null, zero, full, random, urandom, tty, tun, fuse), and files of
  *   proc, sysfs, cgroupfs, devpts, devtmpfs, mqueue: the guest's own of the same name
@@ -37,6 +38,7 @@ enum share_kind {
 	SHARE_TREE,    /* an entry of the tree */
 	SHARE_GUESTS,  /* the guest's own file */
 	SHARE_DISK,    /* share.disks; a device, or what a mount of mounts[] is made of */
+	SHARE_MEMORY,  /* share.memories: a tmpfs of the guest (share_memory.h) */
 };
 
 /* A mount that lies below the source of a recursive bind mount and came along. */
@@ -69,6 +71,12 @@ enum share_rootfs {
 #define SHARE_WATCH	 "io.caisson.vm.watch"
 #define SHARE_COPIES_MAX 16u
 
+/* A tmpfs of the guest: where it is there, and mount(2)'s data. */
+struct share_memory {
+	char path[48], options[128];
+};
+#define SHARE_MEMORIES_MAX 16u
+
 struct share_options {
 	const struct oci_spec *spec;
 	const char *bundle, *rootfs; /* absolute */
@@ -76,6 +84,7 @@ struct share_options {
 	const char *dir;	     /* covered by the tree in this mount namespace */
 	const char *watch;	     /* SHARE_WATCH, or NULL */
 	bool pmem;		     /* the machine may have images as persistent memory */
+	uint64_t memory;	     /* of the machine, bytes; 0: not known */
 	enum share_rootfs mode;
 };
 
@@ -92,9 +101,12 @@ struct share {
 	struct machine_disk disks[MACHINE_DISKS_MAX];
 	struct share_disk_name names[MACHINE_DISKS_MAX];
 	unsigned int disks_len;
+	struct share_memory memories[SHARE_MEMORIES_MAX];
+	unsigned int memories_len;
 	/* What the agent mounts before it makes the container. Texts are static or of this struct.
 	 */
-	struct agent_storage storages[4 + MACHINE_DISKS_MAX + SHARE_COPIES_MAX];
+	struct agent_storage
+		storages[4 + MACHINE_DISKS_MAX + SHARE_COPIES_MAX + SHARE_MEMORIES_MAX];
 	uint32_t storages_len;
 	bool files;		 /* something of the tree is asked for: virtiofsd has work */
 	unsigned int copies_len; /* mounts that have a `from` */

@@ -73,6 +73,7 @@ static int build_share(const struct launch_vm *l, struct parts *p, struct err *e
 					       .watch = l->watch,
 					       .pmem = l->config.type == MACHINE_Q35 &&
 						       l->template.memory < 0,
+					       .memory = l->size.memory,
 					       .mode = l->rootfs };
 
 	if (snprintf(p->dir, sizeof(p->dir), "%s/%s", cr->rt->root, cr->c->id) >=

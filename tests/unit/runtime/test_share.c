@@ -288,6 +288,98 @@ static void read_only_roots_have_their_places_and_are_not_written(void **state)
 	in_child(readonly_body);
 }
 
+#define KUBELETS "host/kubernetes.io~empty-dir"
+
+/* Of the mount at "/v" in a share of that alone, or of two. */
+static enum share_kind kind_of_volume(struct fixture *fx, const char *source, const char *at,
+				      struct share *ret)
+{
+	char mounts[512];
+
+	(void)snprintf(mounts, sizeof(mounts),
+		       "{\"destination\":\"%s\",\"type\":\"bind\",\"source\":\"%s/%s\","
+		       "\"options\":[\"rbind\",\"noexec\"]},"
+		       "{\"destination\":\"/again\",\"type\":\"bind\",\"source\":\"%s/%s\"}",
+		       at, fx->dir, source, fx->dir, source);
+	EXPECT_OK(fx, build(fx, mounts, SHARE_ROOTFS_SHARED, ret));
+	return ret->mounts[0].kind;
+}
+
+static void make_tmpfs(struct fixture *fx, const char *name, const char *data)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", fx->dir, name);
+	make_dir(fx, name);
+	EXPECT(mount("tmpfs", path, "tmpfs", 0, data) == 0);
+}
+
+static void memory_body(struct fixture *fx)
+{
+	struct share share;
+
+	make_dir(fx, KUBELETS);
+	make_tmpfs(fx, KUBELETS "/v", "size=1m,mode=2770,uid=7,gid=8,nr_inodes=99");
+	EXPECT(kind_of_volume(fx, KUBELETS "/v", "/v", &share) == SHARE_MEMORY);
+	EXPECT(share.memories_len == 1 && !exists(in_tree(fx, "0")));
+	EXPECT(str_eq(share.memories[0].options,
+		      "mode=2770,uid=7,gid=8,size=1048576,nr_inodes=99"));
+	EXPECT(share.mounts[0].flags & MS_NOEXEC && !(share.mounts[1].flags & MS_NOEXEC));
+	/* One file system of the host is one of the guest. */
+	EXPECT(share.mounts[1].kind == SHARE_MEMORY);
+	EXPECT(str_eq(share.mounts[0].path, share.mounts[1].path));
+	EXPECT(str_eq(share.storages[1].target, share.mounts[0].path));
+	share_done(&share);
+	make_tmpfs(fx, "host/shm", "mode=1777,size=64k");
+	EXPECT(kind_of_volume(fx, "host/shm", "/dev/shm", &share) == SHARE_MEMORY);
+	EXPECT(str_after(share.memories[0].options, "mode=1777,uid=0,gid=0,size=65536"));
+	/* Only the mount at /dev/shm asks for it. */
+	EXPECT(share.mounts[1].kind == SHARE_TREE);
+	share_done(&share);
+	make_tmpfs(fx, KUBELETS "/unlimited", "size=0,nr_inodes=0,mode=700");
+	EXPECT(kind_of_volume(fx, KUBELETS "/unlimited", "/v", &share) == SHARE_MEMORY);
+	EXPECT(str_eq(share.memories[0].options, "mode=700,uid=0,gid=0"));
+	share_done(&share);
+}
+
+static void empty_volumes_in_memory_are_the_guests(void **state)
+{
+	(void)state;
+	in_child(memory_body);
+}
+
+static void no_memory_body(struct fixture *fx)
+{
+	struct share share;
+
+	/* Somebody has a file there; a directory of a disk; one of another's tmpfs; not kubelet's.
+	 */
+	make_dir(fx, KUBELETS);
+	make_tmpfs(fx, KUBELETS "/full", "size=1m");
+	make_file(fx, KUBELETS "/full/.file", "");
+	EXPECT(kind_of_volume(fx, KUBELETS "/full", "/v", &share) == SHARE_TREE);
+	share_done(&share);
+	make_tmpfs(fx, KUBELETS "/of", "size=1m");
+	make_dir(fx, KUBELETS "/of/v");
+	make_dir(fx, KUBELETS "/disk");
+	EXPECT(kind_of_volume(fx, KUBELETS "/disk", "/v", &share) == SHARE_TREE);
+	share_done(&share);
+	EXPECT(kind_of_volume(fx, KUBELETS "/of/v", "/v", &share) == SHARE_TREE);
+	share_done(&share);
+	EXPECT(kind_of_volume(fx, KUBELETS "/of/v", "/dev/shm", &share) == SHARE_TREE);
+	share_done(&share);
+	make_tmpfs(fx, "host/plain", "size=1m");
+	EXPECT(kind_of_volume(fx, "host/plain", "/v", &share) == SHARE_TREE);
+	EXPECT(share.memories_len == 0);
+	share_done(&share);
+}
+
+static void other_volumes_in_memory_stay_the_hosts(void **state)
+{
+	(void)state;
+	in_child(no_memory_body);
+}
+
 static void overlay_body(struct fixture *fx)
 {
 	struct share share;
@@ -376,6 +468,8 @@ int main(void)
 		cmocka_unit_test(files_of_a_kernel_are_the_guests_own),
 		cmocka_unit_test(links_are_copied_kept_or_followed),
 		cmocka_unit_test(read_only_roots_have_their_places_and_are_not_written),
+		cmocka_unit_test(empty_volumes_in_memory_are_the_guests),
+		cmocka_unit_test(other_volumes_in_memory_stay_the_hosts),
 		cmocka_unit_test(below_an_overlay_nothing_is_written),
 		cmocka_unit_test(an_image_is_a_disk_below_an_overlay),
 		cmocka_unit_test(an_annotation_says_where_writes_go),
