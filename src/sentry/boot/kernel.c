@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/boot/kernel.h"
 
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
-
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sentry/boot/usage.h"
@@ -133,6 +137,31 @@ static int start_machine(const struct sentry_container *c, struct err *err)
 	return r < 0 ? err_sys(err, r, "look at the machine") : 0;
 }
 
+/* A second: who has closed its sockets is on its way to be waited for. */
+#define END_POLLS   100
+#define END_POLL_NS 10000000
+
+/* Where a process that the sandbox needs has ended, which is what -EPIPE says, with how it did. */
+static int platform_failed(int r, struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = END_POLL_NS };
+	siginfo_t end = { 0 };
+
+	for (unsigned int i = 0; r == -EPIPE && end.si_pid == 0 && i < END_POLLS; i++) {
+		if (i > 0)
+			(void)nanosleep(&pause, NULL);
+		if (waitid(P_ALL, 0, &end, WEXITED | WNOHANG | WNOWAIT) < 0)
+			break;
+	}
+	if (end.si_pid == 0)
+		return err_sys(err, r, "start platform %s", platform->name);
+	if (end.si_code == CLD_EXITED)
+		return err_set(err, r, "start platform %s: its first process ended with status %d",
+			       platform->name, end.si_status);
+	return err_set(err, r, "start platform %s: its first process was killed by signal %d (%s)",
+		       platform->name, end.si_status, strsignal(end.si_status));
+}
+
 int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 {
 	int r = klog_setup(c->debug, SENTRY_FD_LOG);
@@ -146,13 +175,13 @@ int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err)
 		return err_sys(err, r, "start the event loop");
 	r = begin_platform(c, stub_fd);
 	if (r < 0)
-		return err_sys(err, r, "start platform %s", platform->name);
+		return platform_failed(r, err);
 	r = start_machine(c, err);
 	if (r < 0)
 		return r;
 	r = platform->init();
 	if (r < 0)
-		return err_sys(err, r, "start platform %s", platform->name);
+		return platform_failed(r, err);
 	syscall_init();
 	event_init();
 	r = strace_setup(c->strace, SENTRY_FD_LOG);

@@ -73,8 +73,8 @@ NORETURN static inline void stub_die(long code)
 #pragma GCC visibility push(hidden)
 
 /* zygote.c: from the entry code, on the initial stack and then on a stack of its own. */
-NORETURN void zygote_start(const uintptr_t *stack);
-NORETURN void zygote_main(const uintptr_t *stack);
+NORETURN void zygote_start(uintptr_t *stack);
+NORETURN void zygote_main(uintptr_t *stack);
 
 /* serve.c */
 void stub_post(struct stub_ctx *c, uint32_t kind, uint64_t nr);

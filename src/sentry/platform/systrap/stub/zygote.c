@@ -24,7 +24,7 @@
 #define PAGE		 4096ull
 #define SA_RESTORER_FLAG 0x04000000ul
 #define SYS_MSEAL	 462
-#define VDSO_DETOUR	 0x7e0000000000 /* nothing else is there while the vdso moves */
+#define VDSO_ASIDE	 0x7e0000000000 /* below all that the kernel and stubs map */
 #define LISTENER_FLAGS	 (SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 
 static long map_fixed(uint64_t at, uint64_t len, int prot, int flags, int fd)
@@ -103,38 +103,51 @@ static bool is_mapped(uint64_t at)
 	return SYS3(SYS_mincore, at, PAGE, &resident) == 0;
 }
 
-/*
- * [vvar], [vvar_vclock] and [vdso] are neighbours. They go aside first, as the places may overlap.
- * Returns the new address of the vdso, or 0.
- */
-static uint64_t move_vdso(uint64_t vdso)
-{
-	uint64_t low = vdso, high = vdso;
-
-	if (vdso == 0)
-		return 0;
-	while (is_mapped(low - PAGE) && vdso - low < STUB_VDSO_LEN / 2)
-		low -= PAGE;
-	while (is_mapped(high) && high - vdso < STUB_VDSO_LEN / 2)
-		high += PAGE;
-	if (!move_all(low, high, VDSO_DETOUR) ||
-	    !move_all(VDSO_DETOUR, VDSO_DETOUR + (high - low), stub_at(STUB_VDSO)))
-		return 0;
-	return stub_at(STUB_VDSO) + (vdso - low);
-}
-
 /* The initial stack: argc, argv, NULL, envp, NULL, auxv (System V ABI, process initialisation). */
-static uint64_t find_vdso(const uintptr_t *stack)
+static uintptr_t *vdso_entry(uintptr_t *stack)
 {
-	const uintptr_t *p = stack + 1 + stack[0] + 1;
+	uintptr_t *p = stack + 1 + stack[0] + 1;
 
 	while (*p)
 		p++;
 	for (p++; p[0] != AT_NULL; p += 2) {
 		if (p[0] == AT_SYSINFO_EHDR)
-			return p[1];
+			return &p[1];
 	}
-	return 0;
+	return NULL;
+}
+
+/*
+ * [vvar], [vvar_vclock] and [vdso] are neighbours. Newer kernels put them anywhere among the
+ * mappings, and so now and then where a stub has its areas: they go aside before anything is
+ * mapped. The auxiliary vector says where the vdso is then, or 0.
+ */
+static void put_vdso_aside(uintptr_t *entry)
+{
+	const uint64_t vdso = entry ? *entry : 0;
+	uint64_t low = vdso, high = vdso;
+
+	if (vdso == 0)
+		return;
+	while (is_mapped(low - PAGE) && vdso - low < STUB_VDSO_LEN / 2)
+		low -= PAGE;
+	while (high != stub_at(STUB_TEXT) && is_mapped(high) && high - vdso < STUB_VDSO_LEN / 2)
+		high += PAGE;
+	*entry = move_all(low, high, VDSO_ASIDE) ? VDSO_ASIDE + (vdso - low) : 0;
+}
+
+/* From aside to where it stays. Returns its new address, or 0. */
+static uint64_t place_vdso(uint64_t vdso)
+{
+	uint64_t high = vdso;
+
+	if (vdso == 0)
+		return 0;
+	while (is_mapped(high) && high - vdso < STUB_VDSO_LEN / 2)
+		high += PAGE;
+	return move_all(VDSO_ASIDE, high, stub_at(STUB_VDSO))
+		       ? stub_at(STUB_VDSO) + (vdso - VDSO_ASIDE)
+		       : 0;
 }
 
 static void limit(int resource, uint64_t value)
@@ -229,7 +242,7 @@ NORETURN static void reap_until_the_end(void)
 	stub_die(0);
 }
 
-/* What the sentry has said, and where the host's vdso was. */
+/* What the sentry has said, and where the vdso is. */
 struct start {
 	struct {
 		struct zygote_init init;
@@ -256,7 +269,7 @@ static void place_descriptors(int fds[ZYGOTE_INIT_FDS])
 NORETURN static void zygote_go(void *arg)
 {
 	struct start *start = arg;
-	const uint64_t vdso = move_vdso(start->vdso), end = stub_at(STUB_END);
+	const uint64_t vdso = place_vdso(start->vdso), end = stub_at(STUB_END);
 	long r;
 
 	must(SYS2(SYS_munmap, 0, stub_at(STUB_BASE)));
@@ -316,8 +329,9 @@ NORETURN static void move_and_go(const struct start *start)
 	zygote_jump((void *)copy, copy, (uint64_t)zygote_go + slide);
 }
 
-void zygote_main(const uintptr_t *stack)
+void zygote_main(uintptr_t *stack)
 {
+	const uintptr_t *vdso = vdso_entry(stack);
 	struct start start;
 	unsigned int n = ZYGOTE_INIT_FDS;
 	const long r = receive(ZYGOTE_FD, &start.msg, sizeof(start.msg), 0, start.fds, &n);
@@ -325,17 +339,18 @@ void zygote_main(const uintptr_t *stack)
 	if (r < (long)sizeof(start.msg.init) || n != ZYGOTE_INIT_FDS ||
 	    start.msg.init.filter_len > ZYGOTE_FILTER_MAX)
 		stub_die(121);
-	start.vdso = find_vdso(stack);
+	start.vdso = vdso ? *vdso : 0;
 	if (start.msg.init.slide)
 		move_and_go(&start);
 	zygote_go(&start);
 }
 
-void zygote_start(const uintptr_t *stack)
+void zygote_start(uintptr_t *stack)
 {
 	must(SYS2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL));
 	must(SYS5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	(void)sys6(SYS_setsid, 0, 0, 0, 0, 0, 0);
+	put_vdso_aside(vdso_entry(stack));
 	must(sys6(SYS_mmap, STUB_STACKS, STUB_STACKS_LEN, PROT_READ | PROT_WRITE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0));
 	zygote_switch(stack, stub_stack_top(0));
