@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files of a node: read, replaced, removed, inside of its root. */
+#include "node.h"
+
+#include <errno.h>
+
+#include "install/files.h"
+#include "install/toml.h"
+
+struct fixture {
+	int root;
+	struct install_file file;
+	struct err err;
+};
+
+static struct fixture fixture;
+
+static int set_up(void **state)
+{
+	if (node_set_up(state) < 0)
+		return -1;
+	fixture = (struct fixture){ .root = open(node, O_PATH | O_DIRECTORY | O_CLOEXEC) };
+	*state = &fixture;
+	return fixture.root < 0;
+}
+
+static int tear_down(void **state)
+{
+	buf_done(&fixture.file.before);
+	buf_done(&fixture.file.after);
+	(void)close(fixture.root);
+	return node_tear_down(state);
+}
+
+static int read_path(struct fixture *f, const char *path)
+{
+	buf_done(&f->file.before);
+	buf_done(&f->file.after);
+	f->file = (struct install_file){ .path = (char *)(uintptr_t)path };
+	return files_read(f->root, &f->file, &f->err);
+}
+
+static void what_is_no_text_file_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	char full[PATH_MAX];
+
+	node_write("/etc/target", "x");
+	assert_int_equal(symlink("target", node_path("/etc/link", full)), 0);
+	assert_int_equal(read_path(f, "/etc/link"), -ELOOP);
+	assert_says(f->err, "/etc/link is a symbolic link");
+	assert_int_equal(mkdir(node_path("/etc/dir", full), 0755), 0);
+	assert_int_equal(read_path(f, "/etc/dir"), -EINVAL);
+	assert_int_equal(mkfifo(node_path("/etc/fifo", full), 0644), 0);
+	assert_int_equal(read_path(f, "/etc/fifo"), -EINVAL);
+	node_write("/etc/big", "x");
+	assert_int_equal(truncate(node_path("/etc/big", full), TOML_FILE_MAX + 1), 0);
+	assert_int_equal(read_path(f, "/etc/big"), -E2BIG);
+	assert_int_equal(truncate(node_path("/etc/big", full), 10), 0);
+	assert_int_equal(read_path(f, "/etc/big"), -EBADMSG);
+	assert_int_equal(read_path(f, "/etc/target/below"), -ENOTDIR);
+}
+
+static void a_file_changed_meanwhile_is_not_replaced(void **state)
+{
+	struct fixture *f = *state;
+
+	node_write("/etc/f", "old");
+	assert_int_equal(read_path(f, "/etc/f"), 0);
+	node_write("/etc/f", "older");
+	buf_puts(&f->file.after, "new");
+	assert_int_equal(files_write(f->root, &f->file, &f->err), -EAGAIN);
+	assert_says(f->err, "changed by somebody else");
+	f->file.removed = true;
+	assert_int_equal(files_write(f->root, &f->file, &f->err), -EAGAIN);
+	assert_string_equal(node_read("/etc/f"), "older");
+
+	assert_int_equal(read_path(f, "/etc/g"), 0);
+	node_write("/etc/g", "made");
+	assert_int_equal(files_write(f->root, &f->file, &f->err), -EAGAIN);
+	assert_string_equal(node_read("/etc/g"), "made");
+}
+
+static void nothing_stays_beside_a_file_that_cannot_be_replaced(void **state)
+{
+	struct fixture *f = *state;
+	char full[PATH_MAX];
+
+	node_write("/etc/f", "old");
+	assert_int_equal(read_path(f, "/etc/f"), 0);
+	node_write("/etc/f", "older");
+	assert_true(files_write(f->root, &f->file, &f->err) < 0);
+	assert_int_equal(unlink(node_path("/etc/f", full)), 0);
+	assert_int_equal(rmdir(node_path("/etc", full)), 0);
+}
+
+static void owner_and_mode_stay(void **state)
+{
+	struct fixture *f = *state;
+	char full[PATH_MAX];
+	struct stat st;
+
+	node_write("/etc/f", "old");
+	(void)node_path("/etc/f", full);
+	assert_int_equal(chmod(full, 0640), 0);
+	if (geteuid() == 0)
+		assert_int_equal(chown(full, 12, 34), 0);
+	assert_int_equal(read_path(f, "/etc/f"), 0);
+	buf_puts(&f->file.after, "new");
+	assert_int_equal(files_write(f->root, &f->file, &f->err), 0);
+	assert_string_equal(node_read("/etc/f"), "new");
+	assert_int_equal(stat(full, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	if (geteuid() == 0) {
+		assert_int_equal(st.st_uid, 12);
+		assert_int_equal(st.st_gid, 34);
+	}
+}
+
+static void missing_directories_are_made(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(read_path(f, "/etc/a/b/f"), 0);
+	assert_false(f->file.existed);
+	buf_puts(&f->file.after, "new");
+	assert_int_equal(files_write(f->root, &f->file, &f->err), 0);
+	assert_string_equal(node_read("/etc/a/b/f"), "new");
+}
+
+/* An absolute link of the node leads to a place in the node. */
+static void paths_stay_inside_of_the_root(void **state)
+{
+	struct fixture *f = *state;
+	char full[PATH_MAX];
+
+	node_write("/real/x", "");
+	node_make_dirs("/etc/f");
+	assert_int_equal(symlink("/real", node_path("/etc/link", full)), 0);
+	assert_int_equal(symlink("../../../../../../real", node_path("/etc/up", full)), 0);
+	assert_int_equal(read_path(f, "/etc/link/f"), 0);
+	buf_puts(&f->file.after, "new");
+	assert_int_equal(files_write(f->root, &f->file, &f->err), 0);
+	assert_string_equal(node_read("/real/f"), "new");
+	assert_int_equal(read_path(f, "/etc/up/f"), 0);
+	assert_string_equal(f->file.before.data, "new");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_is_no_text_file_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_file_changed_meanwhile_is_not_replaced, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(nothing_stays_beside_a_file_that_cannot_be_replaced,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(owner_and_mode_stay, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(missing_directories_are_made, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(paths_stay_inside_of_the_root, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
