@@ -410,6 +410,24 @@ def test_block_device_is_a_disk_of_the_machine(runtime, bundle, loop):
     assert device.file.read_bytes()[:6] == b"after\n"
 
 
+@pytest.mark.parametrize("kind", ["device", "mount", "rootfs"])
+def test_block_devices_are_opened_where_the_hosts_rules_hold_already(runtime, bundle, loop, kind):
+    """With a hook the child that opens them is in its cgroup long before; of other devices nothing is allowed there."""
+    device = loop(image(bundle, "ext4") if kind == "rootfs" else None)
+    bundle.hook("prestart", "/bin/true")
+    if kind == "device":
+        give(bundle, device)
+    elif kind == "mount":
+        bundle.bind(device.node, "/dev/xvdz")
+        allow(bundle, device)
+    else:
+        bundle.root.path = device.node
+        allow(bundle, device, "r")
+
+    out = runtime.run(bundle, ["sh", "-c", "cat /sys/block/vda/ro; cat /sys/block/vda/size"])
+    assert out.stdout.split()[0] == ("1" if kind == "rootfs" else "0") and int(out.stdout.split()[1]) > 0
+
+
 def test_block_device_of_a_user_namespace_is_a_disk_of_the_machine(runtime, bundle, loop):
     device = loop()
     device.file.write_bytes(b"before".ljust(8 << 20))

@@ -102,6 +102,10 @@ static int place(struct sandbox_launch *l, bool born_in_cgroup, const struct san
 	}
 	/* The child has described the limits by its own copy: this is for the cgroup. */
 	isolation_add_extras(l->cr->ops, l->cr->c, &linux_spec->resources);
+	if (l->devices && linux_spec->resources.devices_len) {
+		linux_spec->resources.devices = l->devices;
+		linux_spec->resources.devices_len = l->devices_len;
+	}
 	if (r == 0)
 		r = creation_on_process(l->cr, s->pid, err);
 	if (r == 0)

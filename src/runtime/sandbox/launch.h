@@ -33,6 +33,9 @@ struct sandbox_launch {
 	int unshare;	   /* CLONE_NEW*: what the child makes while the parent makes the cgroups */
 	bool placed;	   /* in the child: it knows that it is in its cgroups */
 	int oom_score;	   /* of the runtime itself (oom.h) */
+	/* Borrowed: instead of isolation_ops.host_devices, with what the child opens; or NULL. */
+	struct oci_device_rule *devices;
+	size_t devices_len;
 };
 #define SANDBOX_LAUNCH_INIT                                                                   \
 	{                                                                                     \

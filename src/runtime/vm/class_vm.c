@@ -17,6 +17,7 @@
 #include "runtime/sandbox/client.h"
 #include "runtime/sandbox/process.h"
 #include "runtime/vm/describe.h"
+#include "runtime/vm/host_devices.h"
 #include "runtime/vm/launch.h"
 #include "runtime/vm/net.h"
 #include "runtime/vm/resize.h"
@@ -185,20 +186,6 @@ static void class_vm_forget(const struct container *c, const struct oci_spec *sp
 		log_warning("container %s: %s", c->id, problem.msg);
 }
 
-/*
- * The container's devices are the guest's: its rules hold there. On the host supervisor, virtiofsd
- * and QEMU live in the cgroup, which has each the nodes of its own root directory alone.
- */
-static const struct oci_device_rule host_devices[] = {
-	{ false, 0, -1, -1, NULL },   { true, 'c', 1, 3, "rw" }, /* /dev/null */
-	{ true, 'c', 1, 9, "r" },				 /* /dev/urandom */
-	{ true, 'c', 5, 0, "rw" },				 /* /dev/tty */
-	{ true, 'c', 5, 2, "rw" },				 /* /dev/ptmx */
-	{ true, 'c', 136, -1, "rw" }, /* /dev/pts: the container's terminal */
-	{ true, 'c', 10, 200, "rw" }, /* /dev/net/tun */
-	{ true, 'c', 10, 232, "rw" }, /* /dev/kvm */
-};
-
 const struct isolation_ops class_vm = {
 	.name = "vm",
 	.create = class_vm_create,
@@ -210,8 +197,8 @@ const struct isolation_ops class_vm = {
 	.signal = class_vm_signal,
 	.ready_when_started = true,
 	.host_limits = class_vm_host_limits,
-	.host_devices = host_devices,
-	.host_devices_len = ARRAY_LEN(host_devices),
+	.host_devices = vm_host_devices,
+	.host_devices_len = VM_HOST_DEVICES,
 	.stats = class_vm_stats,
 	.resize = vm_resize,
 	.processes = client_processes,

@@ -146,5 +146,8 @@ int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 		return r;
 	/* The staged child joins it while we move devices there. */
 	cr->netns = l.box.joined.fd[OCI_NS_NETWORK];
+	vm_devices_find(&cr->spec, cr->c->bundle, cr->c->rootfs, &l.devices);
+	l.box.devices = l.devices.rules;
+	l.box.devices_len = l.devices.len;
 	return sandbox_launch_run(&l.box, stage_vm, &l, ret, err);
 }

@@ -15,6 +15,7 @@
 #include "runtime/creation.h"
 #include "runtime/sandbox/launch.h"
 #include "runtime/vm/files.h"
+#include "runtime/vm/host_devices.h"
 #include "runtime/vm/programs.h"
 #include "runtime/vm/settings.h"
 #include "runtime/vm/share.h"
@@ -33,6 +34,7 @@ struct launch_vm {
 	int program;	   /* owned, O_PATH: caisson-vm */
 	struct vm_programs from;
 	struct idmap_fds idmaps;
+	struct vm_devices devices;
 	uint64_t tsc_khz;
 	struct template template; /* owned; memory -EBADF: the machine boots */
 	uint64_t begin_ns;	  /* CLOCK_MONOTONIC */
