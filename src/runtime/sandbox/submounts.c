@@ -97,13 +97,16 @@ int submounts_parse(const char *mountinfo, const char *top, char ***ret)
 int submounts_find(int dir_fd, const char *source, struct buf *mountinfo, char ***ret)
 {
 	AUTO_CLOSE int fd = openat(dir_fd, source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : submounts_below(fd, mountinfo, ret);
+}
+
+int submounts_below(int fd, struct buf *mountinfo, char ***ret)
+{
 	char name[FD_PATH_MAX], top[PATH_MAX];
-	ssize_t n;
+	const ssize_t n = readlink(fd_path(fd, name), top, sizeof(top) - 1);
 	int r = 0;
 
-	if (fd < 0)
-		return -errno;
-	n = readlink(fd_path(fd, name), top, sizeof(top) - 1);
 	if (n < 0)
 		return -errno;
 	top[n] = '\0';

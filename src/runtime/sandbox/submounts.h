@@ -21,3 +21,6 @@ int submounts_parse(const char *mountinfo, const char *top, char ***ret);
  * 0, -ENOMEM, or -errno of looking.
  */
 int submounts_find(int dir_fd, const char *source, struct buf *mountinfo, char ***ret);
+
+/* The same of a directory that is open and attached in this mount namespace. */
+int submounts_below(int fd, struct buf *mountinfo, char ***ret);

@@ -113,9 +113,6 @@ static int put_mount(int top, struct share_source *s, size_t index, struct share
 		r = symlinkat(s->link, top, name) < 0 ? -errno : 0;
 	else
 		r = put(top, name, s->fd, s->kind == SOURCE_DIRECTORY);
-	m->below = TAKE_PTR(s->below);
-	m->below_len = s->below_len;
-	s->below_len = 0;
 	return r < 0 ? r : set_path(m, SHARE_TREE, path);
 }
 
@@ -159,7 +156,7 @@ static int add_disk(struct share *share, int fd, bool readonly, bool named)
 }
 
 static int take_mount(const struct share_options *o, int top, struct share_source *s, size_t index,
-		      struct buf *mountinfo, struct share *share, struct err *err)
+		      struct share *share, struct err *err)
 {
 	struct share_mount *m = &share->mounts[index];
 	int r = 0;
@@ -192,16 +189,30 @@ static int take_mount(const struct share_options *o, int top, struct share_sourc
 			return 0;
 		if (r == 0)
 			r = put_mount(top, s, index, m);
-		if (r == 0)
-			r = watch_mount(o, s, index, share);
-		/* Whatever came along; a made one has nothing below. */
-		if (r == 0 && s->is_directory && !s->made && !s->link)
-			return share_cover_kernels(s->fd, o->spec->mounts[index].source, o->bundle,
-						   mountinfo, err);
 	}
 	return r < 0 ? err_sys(err, r, "mount %s at %s", o->spec->mounts[index].source,
 			       o->spec->mounts[index].destination)
 		     : 0;
+}
+
+/* All of them lie in the tree. */
+static int settle_mount(const struct share_options *o, struct share_source *s, size_t index,
+			struct buf *mountinfo, struct share *share, struct err *err)
+{
+	const struct oci_mount *mount = &o->spec->mounts[index];
+	struct share_mount *m = &share->mounts[index];
+	int r;
+
+	if (m->kind == SHARE_MEMORY || (s->kind != SOURCE_DIRECTORY && s->kind != SOURCE_FILE))
+		return 0;
+	r = share_source_settle(mount, s, mountinfo, err);
+	if (r < 0)
+		return r;
+	m->below = TAKE_PTR(s->below);
+	m->below_len = s->below_len;
+	s->below_len = 0;
+	r = watch_mount(o, s, index, share);
+	return r < 0 ? err_sys(err, r, "mount %s at %s", mount->source, mount->destination) : 0;
 }
 
 /* ---- the root file system ------------------------------------------------------------------- */
@@ -495,9 +506,10 @@ int share_rootfs_mode(const struct runtime *rt, const struct oci_spec *spec, con
 /* ---- all of it ------------------------------------------------------------------------------ */
 
 /* Sources are open: the tree may cover what they were found by. */
-static int build(const struct share_options *o, struct share_source *sources, struct buf *mountinfo,
-		 struct share *ret, struct err *err)
+static int build(const struct share_options *o, struct share_source *sources, struct share *ret,
+		 struct err *err)
 {
+	AUTO_BUF struct buf mountinfo = { 0 };
 	const char *image = NULL;
 	AUTO_CLOSE int rootfs = -EBADF;
 	AUTO_CLOSE int top = -EBADF;
@@ -512,12 +524,12 @@ static int build(const struct share_options *o, struct share_source *sources, st
 	r = rootfs >= 0 ? put(top, "rootfs", rootfs, true) : 0;
 	if (r < 0)
 		return err_sys(err, r, "root file system %s", o->rootfs);
-	if (rootfs >= 0)
-		r = share_cover_kernels(rootfs, o->rootfs, o->bundle, mountinfo, err);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; r == 0 && i < o->spec->mounts_len; i++)
-		r = take_mount(o, top, &sources[i], i, mountinfo, ret, err);
+		r = take_mount(o, top, &sources[i], i, ret, err);
+	if (r == 0 && rootfs >= 0)
+		r = share_cover_kernels(rootfs, o->rootfs, &mountinfo, err);
+	for (size_t i = 0; r == 0 && i < o->spec->mounts_len; i++)
+		r = settle_mount(o, &sources[i], i, &mountinfo, ret, err);
 	if (r < 0)
 		return r;
 	r = take_devices(o, ret, err);
@@ -534,7 +546,6 @@ int share_build(const struct share_options *o, struct share *ret, struct err *er
 {
 	const size_t len = o->spec->mounts_len;
 	AUTO_FREE struct share_source *sources = calloc(len ? len : 1, sizeof(*sources));
-	AUTO_BUF struct buf mountinfo = { 0 };
 	int r = 0;
 
 	ret->mounts = calloc(len ? len : 1, sizeof(*ret->mounts));
@@ -545,10 +556,9 @@ int share_build(const struct share_options *o, struct share *ret, struct err *er
 		sources[i] = (struct share_source){ .fd = -EBADF, .spec = o->spec };
 	for (size_t i = 0; r == 0 && i < len; i++)
 		r = share_source_open(&o->spec->mounts[i], o->bundle,
-				      o->idmap_fds ? o->idmap_fds[i] : -1, &mountinfo, &sources[i],
-				      err);
+				      o->idmap_fds ? o->idmap_fds[i] : -1, &sources[i], err);
 	if (r == 0)
-		r = build(o, sources, &mountinfo, ret, err);
+		r = build(o, sources, ret, err);
 	for (size_t i = 0; i < len; i++)
 		share_source_done(&sources[i]);
 	return r;

@@ -244,18 +244,12 @@ static bool is_mount_of_files(int fd)
 	       st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
-static int find_below(const struct oci_mount *m, const char *bundle, struct buf *mountinfo,
-		      struct share_source *s)
+static int find_below(struct buf *mountinfo, struct share_source *s)
 {
 	AUTO_STRV char **places = NULL;
-	AUTO_CLOSE int dir = -EBADF;
-	size_t len;
-	int r;
+	const int r = submounts_below(s->fd, mountinfo, &places);
+	const size_t len = strv_len(places);
 
-	if (m->source[0] != '/')
-		dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	r = submounts_find(dir, m->source, mountinfo, &places);
-	len = strv_len(places);
 	if (r < 0 || len == 0)
 		return r == -ENOMEM ? r : 0;
 	s->below = calloc(len, sizeof(*s->below));
@@ -290,16 +284,11 @@ static int cover(int fd, struct err *err)
 		       : 0;
 }
 
-int share_cover_kernels(int top, const char *source, const char *bundle, struct buf *mountinfo,
-			struct err *err)
+int share_cover_kernels(int top, const char *source, struct buf *mountinfo, struct err *err)
 {
 	AUTO_STRV char **places = NULL;
-	AUTO_CLOSE int dir = -EBADF;
-	int r = 0;
+	int r = submounts_below(top, mountinfo, &places);
 
-	if (source[0] != '/')
-		dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	r = submounts_find(dir, source, mountinfo, &places);
 	for (size_t i = 0; r == 0 && places && places[i]; i++) {
 		AUTO_CLOSE int fd = fd_open_resolve(top, places[i], O_PATH | O_CLOEXEC, 0,
 						    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
@@ -454,7 +443,7 @@ static int guard(const struct oci_mount *m, int fd, struct err *err)
 }
 
 int share_source_open(const struct oci_mount *m, const char *bundle, int userns_fd,
-		      struct buf *mountinfo, struct share_source *ret, struct err *err)
+		      struct share_source *ret, struct err *err)
 {
 	AUTO_MOUNT_OPTIONS struct mount_options o = { 0 };
 	int r = mount_options_parse(&m->options, &o, err);
@@ -493,8 +482,19 @@ int share_source_open(const struct oci_mount *m, const char *bundle, int userns_
 	if (r < 0)
 		return r;
 	ret->flags = flags_of(ret->fd);
-	if (ret->is_directory && !ret->made && (o.rbind || str_eq(m->type, "rbind")) &&
-	    find_below(m, bundle, mountinfo, ret) < 0)
+	ret->rbind = o.rbind || str_eq(m->type, "rbind");
+	return 0;
+}
+
+/* By what the tree has, not by names of the host, where others may write. */
+int share_source_settle(const struct oci_mount *m, struct share_source *s, struct buf *mountinfo,
+			struct err *err)
+{
+	const bool tree = s->kind == SOURCE_DIRECTORY && !s->made;
+	int r;
+
+	if (tree && s->rbind && find_below(mountinfo, s) < 0)
 		return err_sys(err, -ENOMEM, "mount at %s", m->destination);
-	return guard(m, ret->fd, err);
+	r = guard(m, s->fd, err);
+	return r < 0 || !tree ? r : share_cover_kernels(s->fd, m->source, mountinfo, err);
 }

@@ -30,18 +30,24 @@ struct share_source {
 	char *link;  /* owned: text of a LINK */
 	char *guest; /* owned: path of GUESTS */
 	bool made;   /* a file system that the host made */
-	bool is_directory, readonly, remount, dest_nofollow;
+	bool is_directory, readonly, remount, dest_nofollow, rbind;
 	uint64_t flags; /* MS_* of the clone, before it is nosuid and nodev for the host */
 	struct share_below *below; /* owned: mounts that came along */
 	size_t below_len;
 };
 
 /*
- * userns_fd: of an idmapped mount, or -1. The text of /proc/self/mountinfo is read into an empty
- * *mountinfo where it is needed. *ret is the caller's, also half-made.
+ * userns_fd: of an idmapped mount, or -1. *ret is the caller's, also half-made.
  */
 int share_source_open(const struct oci_mount *m, const char *bundle, int userns_fd,
-		      struct buf *mountinfo, struct share_source *ret, struct err *err);
+		      struct share_source *ret, struct err *err);
+/*
+ * Of a DIRECTORY or FILE whose clone is attached by now, as all others are: the mounts that came
+ * along are found, all is made nosuid and nodev for the host, and what is of its kernel is covered.
+ * The text of /proc/self/mountinfo is read into an empty *mountinfo where it is needed.
+ */
+int share_source_settle(const struct oci_mount *m, struct share_source *source,
+			struct buf *mountinfo, struct err *err);
 /*
  * Whether linux.resources.devices lets the container read (and write) the block device of `st`:
  * what config.json denies nobody opens in the container's name. Other files are allowed, and
@@ -56,12 +62,11 @@ int share_disk_allowed(const struct oci_spec *spec, const struct stat *st, bool 
 int share_device_open(const struct oci_spec *spec, const struct oci_device *device,
 		      bool *ret_readonly, struct err *err);
 /*
- * Cover what lies mounted below `top` (an attached clone of `source`, absolute or below `bundle`)
- * and is of the host's kernel, procfs and the like, by an empty directory: who serves files is the
- * host's root.
+ * Cover what lies mounted below `top` (an attached clone of `source`, a name for sentences) and is
+ * of the host's kernel, procfs and the like, by an empty directory: who serves files is the host's
+ * root.
  */
-int share_cover_kernels(int top, const char *source, const char *bundle, struct buf *mountinfo,
-			struct err *err);
+int share_cover_kernels(int top, const char *source, struct buf *mountinfo, struct err *err);
 void share_below_free(struct share_below *below, size_t len);
 void share_source_done(struct share_source *source);
 
