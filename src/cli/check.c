@@ -176,11 +176,25 @@ static void read_version(int fd, char *text, size_t size)
 		*c = *c >= ' ' && *c <= '~' ? *c : '?';
 }
 
-/* "PATH (VERSION)"; of a program that does not say it, the path. As nobody, with nothing open. */
-static void add_version(const char *path, char *text, size_t size)
+/* As nobody, with nothing open: what our caller has open is not the program's. */
+__attribute__((noreturn)) static void say_version(const char *path, int out)
 {
 	char *const argv[] = { (char *)(uintptr_t)path, (char *)(uintptr_t) "--version", NULL };
 	char *const envp[] = { NULL };
+	const int null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0 &&
+	    dup2(out, STDOUT_FILENO) >= 0 && fd_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) == 0 &&
+	    chdir("/") == 0 &&
+	    (geteuid() != 0 ||
+	     (setgroups(0, NULL) == 0 && setgid(PROBE_USER) == 0 && setuid(PROBE_USER) == 0)))
+		(void)execve(path, argv, envp);
+	_exit(1);
+}
+
+/* "PATH (VERSION)"; of a program that does not say it, the path. */
+static void add_version(const char *path, char *text, size_t size)
+{
 	char version[128] = "";
 	int fds[2];
 	pid_t pid;
@@ -189,14 +203,8 @@ static void add_version(const char *path, char *text, size_t size)
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return;
 	pid = fork();
-	if (pid == 0) {
-		if (dup2(fds[1], STDOUT_FILENO) < 0 || chdir("/") < 0 ||
-		    (geteuid() == 0 &&
-		     (setgroups(0, NULL) < 0 || setgid(PROBE_USER) < 0 || setuid(PROBE_USER) < 0)))
-			_exit(1);
-		(void)execve(path, argv, envp);
-		_exit(1);
-	}
+	if (pid == 0)
+		say_version(path, fds[1]);
 	(void)close(fds[1]);
 	if (pid > 0) {
 		read_version(fds[0], version, sizeof(version));

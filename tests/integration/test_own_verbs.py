@@ -66,6 +66,20 @@ def test_check_finds_what_keeps_machines_from_starting(runtime, bundle, work_dir
     refused(runtime, runtime.run(bundle, ["true"], check=False, env=env), words)
 
 
+def test_check_lets_programs_inherit_nothing(runtime, work_dir):
+    """Of the descriptors that the runtime has from its caller, the sentinel among them."""
+    program = work_dir / "qemu"
+    program.write_text("#!/bin/sh\necho $(ls /proc/$$/fd)\n")
+    program.chmod(0o755)
+    config = work_dir / "caisson.json"
+    config.write_text(json.dumps({"vm.qemu": str(program)}))
+
+    answer = runtime.call("check", "--json", check=False, env={"CAISSON_CONFIG": str(config)}).json
+    detail, = (one["detail"] for one in answer["classes"]["vm"]["checks"] if one["name"] == "qemu")
+    said = detail.removeprefix(f"{program} (").removesuffix(")").split()
+    assert {"0", "1", "2"} <= set(said) and str(runtime.sentinel) not in said
+
+
 def test_check_says_that_a_configuration_is_wrong(runtime, work_dir):
     config = work_dir / "caisson.json"
     config.write_text('{"vm.machine": "pc"}')
