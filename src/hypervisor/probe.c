@@ -25,11 +25,12 @@
 #include "base/str.h"
 #include "hypervisor/console.h"
 #include "hypervisor/qemu.h"
+#include "hypervisor/verdicts.h"
 
 #define INSTRUCTION_LIMIT_MS 2000
-#define KERNEL_LIMIT_MS	     (PROBE_LIMIT_MS - INSTRUCTION_LIMIT_MS)
+#define END_LIMIT_MS	     2000 /* of a process that was killed */
+#define KERNEL_LIMIT_MS	     (PROBE_LIMIT_MS - INSTRUCTION_LIMIT_MS - END_LIMIT_MS)
 #define KERNEL_MEMORY	     (128ull << 20)
-#define MEMORY_MAX	     1024u /* bytes of the file */
 #define BOOT_ID_MAX	     40u
 
 /* ---- One instruction ---- */
@@ -93,24 +94,26 @@ static enum step run_instruction(void)
 	return run->exit_reason == KVM_EXIT_HLT ? STEP_OK : STEP_EXIT;
 }
 
-/* Until it has ended by itself, or it is killed. False: it was too slow. */
+/* False: it lives on. */
 static bool await_end(pid_t pid, int64_t deadline)
 {
-	bool in_time = true;
-
 	for (;;) {
-		const pid_t got = waitpid(pid, NULL, in_time ? WNOHANG : 0);
+		const pid_t got = waitpid(pid, NULL, WNOHANG);
 
 		/* ECHILD: who ignores SIGCHLD has no status of anybody, only the end. */
 		if (got == pid || (got < 0 && errno != EINTR))
-			return in_time;
-		if (clock_ms() >= deadline) {
-			(void)kill(pid, SIGKILL);
-			in_time = false;
-		} else {
-			(void)poll(NULL, 0, 1);
-		}
+			return true;
+		if (clock_ms() >= deadline)
+			return false;
+		(void)poll(NULL, 0, 1);
 	}
+}
+
+/* What hangs in the kernel does not end then: it is left behind, and reaped with its maker. */
+static void end(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	(void)await_end(pid, clock_ms() + END_LIMIT_MS);
 }
 
 /*
@@ -174,6 +177,8 @@ static int probe_instruction(struct probe *ret, struct err *err)
 		_exit(0);
 	}
 	in_time = await_end(pid, clock_ms() + INSTRUCTION_LIMIT_MS);
+	if (!in_time)
+		end(pid);
 	judge_instruction(o, in_time, ret);
 	(void)munmap(o, sizeof(*o));
 	return 0;
@@ -191,11 +196,8 @@ static void trial_done(struct trial *t)
 {
 	int *const fds[] = { t->monitor, t->agent, t->console, t->words };
 
-	if (t->pid > 0) {
-		(void)kill(t->pid, SIGKILL);
-		while (waitpid(t->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
+	if (t->pid > 0)
+		end(t->pid);
 	for (size_t i = 0; i < 2 * ARRAY_LEN(fds); i++) {
 		if (fds[i / 2][i % 2] >= 0)
 			(void)close(fds[i / 2][i % 2]);
@@ -424,49 +426,6 @@ static int make_key(const struct probe_plan *plan, struct buf *b)
 	return buf_error(b);
 }
 
-/* Only what we alone can have written. */
-static int read_own(const char *path, struct buf *text)
-{
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
-		return -EPERM;
-	return fd_read_all(fd, text);
-}
-
-/* key, "kvm" or "tcg REASON", each a line. */
-static bool recall(const char *path, const struct buf *key, struct probe *ret)
-{
-	AUTO_BUF struct buf text = { .max = MEMORY_MAX };
-	const char *verdict;
-
-	if (read_own(path, &text) < 0 || text.len <= key->len ||
-	    memcmp(text.data, key->data, key->len) != 0)
-		return false;
-	verdict = text.data + key->len;
-	text.data[text.len - 1] = '\0';
-	if (str_eq(verdict, "kvm")) {
-		ret->accel = MACHINE_KVM;
-		return true;
-	}
-	if (strncmp(verdict, "tcg ", 4) != 0)
-		return false;
-	ret->accel = MACHINE_TCG;
-	(void)snprintf(ret->reason, sizeof(ret->reason), "%s", verdict + 4);
-	return true;
-}
-
-static void remember(const char *path, struct buf *key, const struct probe *probe)
-{
-	(void)buf_printf(key, "%s%s\n", probe->accel == MACHINE_KVM ? "kvm" : "tcg ",
-			 probe->reason);
-	if (!buf_error(key))
-		(void)fd_replace_file(AT_FDCWD, path, key->data, key->len, 0600);
-}
-
 const char *probe_memory(char path[static PATH_MAX])
 {
 	const char *dir = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
@@ -490,7 +449,7 @@ static int open_lock(const char *memory)
 /* False: another one has it for longer than a probe takes. Without a file there is no lock. */
 static bool lock(int fd)
 {
-	const int64_t deadline = clock_ms() + PROBE_LIMIT_MS + INSTRUCTION_LIMIT_MS;
+	const int64_t deadline = clock_ms() + PROBE_LIMIT_MS + END_LIMIT_MS;
 
 	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
@@ -525,19 +484,19 @@ static int probe_locked(const struct probe_plan *plan, struct buf *key, struct p
 		return 0;
 	}
 	/* Who had the lock has found it out. */
-	if (!plan->again && recall(plan->memory, key, ret)) {
+	if (!plan->again && verdicts_recall(plan->memory, key, ret)) {
 		ret->remembered = true;
 		return 0;
 	}
 	r = try_all(plan, ret, err);
 	if (r == 0 && !ret->passing)
-		remember(plan->memory, key, ret);
+		verdicts_keep(plan->memory, key, ret);
 	return r;
 }
 
 int hypervisor_probe(const struct probe_plan *plan, struct probe *ret, struct err *err)
 {
-	AUTO_BUF struct buf key = { .max = MEMORY_MAX };
+	AUTO_BUF struct buf key = { .max = VERDICT_KEY_MAX };
 	struct probe probe = { .accel = MACHINE_TCG };
 	int r = 0;
 
@@ -545,7 +504,7 @@ int hypervisor_probe(const struct probe_plan *plan, struct probe *ret, struct er
 		(void)snprintf(probe.reason, sizeof(probe.reason), "there is no /dev/kvm");
 	} else if (!plan->memory || make_key(plan, &key) < 0) {
 		r = try_all(plan, &probe, err);
-	} else if (!plan->again && recall(plan->memory, &key, &probe)) {
+	} else if (!plan->again && verdicts_recall(plan->memory, &key, &probe)) {
 		probe.remembered = true;
 	} else {
 		r = probe_locked(plan, &key, &probe, err);

@@ -21,8 +21,8 @@ struct probe_plan {
 	uint32_t uid, gid; /* as struct qemu_plan has them */
 	/*
 	 * A file of whoever owns the runtime's state, where the verdict is kept for this boot of
-	 * the host, this QEMU and this kernel; NULL: none. Who can write it can only choose between
-	 * the two accelerators.
+	 * the host, this QEMU and this kernel, beside those of others; NULL: none. Who can write it
+	 * can only choose between the two accelerators.
 	 */
 	const char *memory;
 	bool again; /* do not believe it */
@@ -46,8 +46,9 @@ const char *probe_memory(char path[static PATH_MAX]);
 /*
  * Takes up to PROBE_LIMIT_MS, once per boot of the host; without /dev/kvm no time at all. Of all
  * who ask for one `memory` one tries (its .lock), the others wait for that, no longer than it may
- * take. Only a verdict is kept, in a file that is the caller's own and that nobody else can write;
- * one that cannot be kept is none the worse. Clones; reaps only what it has cloned. -errno: no
- * verdict (no memory, no process); never for what KVM does.
+ * take. A process that does not end when it is killed, as it hangs in the kernel, is left behind.
+ * Only a verdict is kept, in a file that is the caller's own and that nobody else can write; one
+ * that cannot be kept is none the worse. Clones; reaps only what it has cloned. -errno: no verdict
+ * (no memory, no process); never for what KVM does.
  */
 int hypervisor_probe(const struct probe_plan *plan, struct probe *ret, struct err *err);

@@ -71,6 +71,33 @@ static void a_verdict_comes_in_time_and_is_remembered(void **state)
 	forget(path);
 }
 
+static void verdicts_of_two_kernels_are_kept_beside_each_other(void **state)
+{
+	char path[] = "/tmp/caisson-test-probe-XXXXXX", other[] = "/tmp/caisson-test-kernel-XXXXXX";
+	const int fd = mkstemp(path), no_kernel = mkstemp(other);
+	struct probe_plan plan = plan_of(path), second = plan;
+	struct probe probe = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	second.kernel = open(other, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fd_write_all(no_kernel, "none", 4), 0);
+	assert_int_equal(hypervisor_probe(&plan, &probe, &err), 0);
+	assert_int_equal(hypervisor_probe(&second, &probe, &err), 0);
+	assert_false(probe.remembered);
+	if (access("/dev/kvm", F_OK) == 0) {
+		assert_int_equal(hypervisor_probe(&plan, &probe, &err), 0);
+		assert_true(probe.remembered);
+	}
+	(void)close(plan.program);
+	(void)close(plan.kernel);
+	(void)close(second.kernel);
+	(void)close(no_kernel);
+	(void)close(fd);
+	(void)unlink(other);
+	forget(path);
+}
+
 /* A kernel that nobody can run is no reason to believe in KVM. */
 static void no_kernel_no_kvm(void **state)
 {
@@ -177,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_verdict_comes_in_time_and_is_remembered),
+		cmocka_unit_test(verdicts_of_two_kernels_are_kept_beside_each_other),
 		cmocka_unit_test(no_kernel_no_kvm),
 		cmocka_unit_test(what_is_torn_is_not_believed),
 		cmocka_unit_test(what_others_can_write_is_not_believed),
