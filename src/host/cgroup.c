@@ -58,6 +58,7 @@ void cgroup_free(struct cgroup *cg)
 		free((char *)cg->dirs[i].controllers);
 		free((char *)cg->dirs[i].path);
 	}
+	cgroup_journal_end(cg);
 	free(cg);
 }
 DEFINE_AUTO(struct cgroup *, cgroup_free);

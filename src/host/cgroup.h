@@ -139,6 +139,15 @@ int cgroup_join(const struct cgroup_join *join, size_t *ret_at);
 int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct err *err);
 
 /*
+ * Between begin and end what cgroup_apply() writes to files (not: device rules) is kept in memory;
+ * undo puts it back as far as the kernel lets it, and ends it. -ENOMEM; undo: -errno with the first
+ * file that keeps its new text.
+ */
+int cgroup_journal_begin(struct cgroup *cg);
+int cgroup_journal_undo(struct cgroup *cg, struct err *err);
+void cgroup_journal_end(struct cgroup *cg);
+
+/*
  * Apply limits. Every field that the kernel's layout cannot honour is an error naming it, except
  * those the specification allows to ignore (kernel memory). Device rules apply on v1 through
  * devices.allow and devices.deny, on v2 by a BPF_CGROUP_DEVICE program. `update` is true for a

@@ -31,6 +31,7 @@ int cgroup_ctl_open(const struct cgroup *cg, const char *controller, const char 
 		return err_sys(err, fd, "%s: open %s", field, cgroup_path(cg, controller));
 	*ret = (struct cgroup_ctl){ .dir_fd = fd,
 				    .controller = *controller ? controller : "cgroup2",
+				    .journal = cg->journal,
 				    .err = err };
 	return 0;
 }
@@ -109,6 +110,12 @@ static int fail_write(const struct cgroup_ctl *ctl, int code, const char *file, 
 	return field ? err_prefix(ctl->err, code, "linux.resources.%s", field) : code;
 }
 
+static int write_file(const struct cgroup_ctl *ctl, const char *file, const char *text)
+{
+	cgroup_journal_note(ctl->journal, ctl->dir_fd, file, text);
+	return fd_write_file(ctl->dir_fd, file, text);
+}
+
 int cgroup_ctl_write(const struct cgroup_ctl *ctl, const char *file, const char *fmt, ...)
 {
 	char text[512];
@@ -121,7 +128,7 @@ int cgroup_ctl_write(const struct cgroup_ctl *ctl, const char *file, const char 
 	if (r < 0 || (size_t)r >= sizeof(text))
 		r = -E2BIG;
 	else
-		r = fd_write_file(ctl->dir_fd, file, text);
+		r = write_file(ctl, file, text);
 	return r < 0 ? fail_write(ctl, r, file, text) : 0;
 }
 
@@ -136,7 +143,7 @@ int cgroup_ctl_try(const struct cgroup_ctl *ctl, const char *file, const char *f
 	va_end(ap);
 	if (r < 0 || (size_t)r >= sizeof(text))
 		return -E2BIG;
-	return fd_write_file(ctl->dir_fd, file, text);
+	return write_file(ctl, file, text);
 }
 
 int cgroup_ctl_read(const struct cgroup_ctl *ctl, const char *file, uint64_t *ret)

@@ -30,7 +30,12 @@ struct cgroup {
 	size_t base_len[CGROUP_DIRS_MAX];	 /* length of the mount point in path; 0: unknown */
 	bool made[CGROUP_DIRS_MAX];		 /* by this struct's cgroup_create() */
 	bool taken;				 /* cgroup_create() found it in use by others */
+	struct cgroup_journal *journal;		 /* owned: of cgroup_journal_begin() */
 };
+
+/* Before `text` is written to the file. Accepts NULL; what cannot be kept is left out. */
+void cgroup_journal_note(struct cgroup_journal *journal, int dir_fd, const char *file,
+			 const char *text);
 
 /* One mounted hierarchy and this process's place in it. Strings are owned. */
 struct cgroup_hierarchy {

@@ -15,6 +15,7 @@
 struct cgroup_ctl {
 	int dir_fd; /* O_PATH, owned; -EBADF: empty */
 	const char *controller;
+	struct cgroup_journal *journal; /* borrowed, or NULL */
 	struct err *err;
 };
 

@@ -135,12 +135,17 @@ def test_cpus_are_the_quotas_but_no_more_than_the_cpusets(runtime, make_bundle):
 
 def test_an_update_above_a_microvm_is_refused_and_changes_nothing(runtime, bundle):
     bundle.linux.resources.memory.limit = 64 * MIB
+    bundle.linux.resources.pids = {"limit": 30}
+    bundle.linux.resources.cpu.shares = 512
     runtime.run_detached(see_cgroup(bundle))
-    before = host_limit(bundle)
+    files = ("memory.limit_in_bytes", "pids.max", "cpu.shares")
+    outside = {name: host_limit(bundle, name) for name in files}
+    before = outside[files[0]]
 
-    result = runtime.update(bundle, "--memory", str(512 * MIB), check=False)
+    result = runtime.update(bundle, "--memory", str(512 * MIB), "--pids-limit", "40", "--cpu-share", "700", check=False)
     assert result.returncode == 1 and "more than the machine has or can get" in result.stderr
-    assert inside(runtime, bundle, "memory.max") == str(64 * MIB) and host_limit(bundle) == before
+    assert inside(runtime, bundle, "memory.max") == str(64 * MIB)
+    assert {name: host_limit(bundle, name) for name in files} == outside
 
     runtime.update(bundle, "--memory", str(100 * MIB))
     assert inside(runtime, bundle, "memory.max") == str(100 * MIB)

@@ -143,11 +143,11 @@ static int apply_memory(const struct resize *z, const struct oci_opt_i64 *limit,
 
 static void restore_host(const struct resize *z)
 {
-	const struct oci_opt_i64 limit = { z->before, true }, swap = { 0 };
 	struct err problem = { 0 };
 
-	if (z->host.memory.limit.set && apply_memory(z, &limit, &swap, &problem) < 0)
-		log_warning("container %s: %s", z->c->id, problem.msg);
+	if (cgroup_journal_undo(z->c->cgroup, &problem) < 0)
+		log_warning("container %s: an update that failed is not undone: %s", z->c->id,
+			    problem.msg);
 }
 
 /* ---- Together ---- */
@@ -233,14 +233,20 @@ int vm_resize(struct container *c, const struct oci_resources *resources, struct
 		first.memory.limit.set = first.memory.swap.set = false;
 		r = inside_limit(c, &limit_before, err);
 	}
-	if (r == 0)
-		r = cgroup_apply(c->cgroup, &first, true, err);
+	if (r == 0 && cgroup_journal_begin(c->cgroup) < 0)
+		r = err_sys(err, -ENOMEM, "update");
 	if (r < 0)
 		return r;
-	r = tell(&z, &z.size, resources, err);
-	if (r < 0 && lower)
-		restore_inside(&z, limit_before);
-	else if (r < 0)
+	r = cgroup_apply(c->cgroup, &first, true, err);
+	if (r == 0) {
+		r = tell(&z, &z.size, resources, err);
+		if (r < 0 && lower)
+			restore_inside(&z, limit_before);
+	}
+	if (r == 0 && lower)
+		r = lower_host(&z, limit_before, err);
+	if (r < 0)
 		restore_host(&z);
-	return r < 0 || !lower ? r : lower_host(&z, limit_before, err);
+	cgroup_journal_end(c->cgroup);
+	return r;
 }

@@ -418,6 +418,50 @@ static void shares_become_weights(void **state)
 
 #define LIVE(test) cmocka_unit_test_setup_teardown(test, box_setup, box_teardown)
 
+/* The first text of a file counts, and what the kernel has refused has changed nothing. */
+static void what_was_applied_is_put_back(void **state)
+{
+	struct box *b = NEED_BOX(state);
+	struct oci_resources before = { .pids_limit = { 50, true },
+					.memory.limit = { 64 << 20, true },
+					.memory.swap = { 128 << 20, true },
+					.cpu = { .quota = { 40000, true },
+						 .period = { 80000, true },
+						 .shares = { 512, true } } };
+	struct oci_resources first = { .pids_limit = { 60, true },
+				       .memory.limit = { 256 << 20, true },
+				       .memory.swap = { 512 << 20, true },
+				       .cpu = { .quota = { 200000, true },
+						.period = { 90000, true } } };
+	struct oci_resources second = { .pids_limit = { 70, true }, .cpu.shares = { 700, true } };
+	struct oci_resources refused = { .set = true,
+					 .cpu = { .shares = { 800, true }, .cpus = "1-0" } };
+	struct err err = { 0 };
+
+	NEED_CONTROLLER(b->cg, "pids");
+	NEED_CONTROLLER(b->cg, "memory");
+	NEED_CONTROLLER(b->cg, "cpu");
+	NEED_CONTROLLER(b->cg, "cpuset");
+	apply_ok(b->cg, &before, false);
+	assert_int_equal(cgroup_journal_begin(b->cg), 0);
+	apply_ok(b->cg, &first, true);
+	apply_ok(b->cg, &second, true);
+	assert_true(cgroup_apply(b->cg, &refused, true, &err) < 0);
+	assert_string_equal(value_of(b->cg, "pids", "pids.max"), "70");
+	if (cgroup_journal_undo(b->cg, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(value_of(b->cg, "pids", "pids.max"), "50");
+	assert_string_equal(value_of(b->cg, "memory", "memory.limit_in_bytes"), "67108864");
+	assert_string_equal(value_of(b->cg, "memory", "memory.memsw.limit_in_bytes"), "134217728");
+	assert_string_equal(value_of(b->cg, "cpu", "cpu.cfs_quota_us"), "40000");
+	assert_string_equal(value_of(b->cg, "cpu", "cpu.cfs_period_us"), "80000");
+	assert_string_equal(value_of(b->cg, "cpu", "cpu.shares"), "512");
+	/* Nothing is kept any more. */
+	apply_ok(b->cg, &second, true);
+	assert_int_equal(cgroup_journal_undo(b->cg, &err), 0);
+	assert_string_equal(value_of(b->cg, "pids", "pids.max"), "70");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +478,7 @@ int main(void)
 		LIVE(v2_names_what_is_missing),
 		LIVE(unified_writes_files_of_cgroup2),
 		LIVE(v2_controllers_reach_the_container),
+		LIVE(what_was_applied_is_put_back),
 		cmocka_unit_test(shares_become_weights),
 	};
 
