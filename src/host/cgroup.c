@@ -23,7 +23,8 @@
 #include "base/str.h"
 #include "host/cgroup_internal.h"
 
-#define CGROUP_NAME_MAX 255 /* bytes; NAME_MAX, which cgroupfs keeps */
+#define NO_LIMIT_V1	(1ull << 62) /* and above it: how v1 says that there is none */
+#define CGROUP_NAME_MAX 255	     /* bytes; NAME_MAX, which cgroupfs keeps */
 
 int cgroup_clean_path(const char *path, char ret[static CGROUP_PATH_MAX])
 {
@@ -298,6 +299,32 @@ static int memory_fd(const struct cgroup *cg, const char *name_v1, const char *n
 		return dir;
 	fd = openat(dir, v2 ? name_v2 : name_v1, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
+}
+
+uint64_t cgroup_memory_above(const struct cgroup *cg)
+{
+	const char *name = cgroup_is_v2(cg) ? "memory.max" : "memory.limit_in_bytes";
+	const char *own = cgroup_path(cg, cgroup_is_v2(cg) ? "" : "memory");
+	char path[CGROUP_PATH_MAX + 32];
+	uint64_t lowest = UINT64_MAX;
+
+	if (!own || strlen(own) >= CGROUP_PATH_MAX)
+		return lowest;
+	(void)snprintf(path, sizeof(path), "%s", own);
+	for (char *slash = strrchr(path, '/'); slash && slash != path; slash = strrchr(path, '/')) {
+		AUTO_BUF struct buf text = { .max = 64 };
+		uint64_t limit;
+
+		(void)snprintf(slash, sizeof(path) - (size_t)(slash - path), "/%s", name);
+		/* Not there: the top of the hierarchy, or what nobody has made yet. */
+		if (fd_read_file(AT_FDCWD, path, &text) == 0 && text.data) {
+			text.data[strcspn(text.data, "\n")] = '\0';
+			if (str_to_u64(text.data, UINT64_MAX, &limit) == 0 && limit < lowest)
+				lowest = limit;
+		}
+		*slash = '\0';
+	}
+	return lowest < NO_LIMIT_V1 ? lowest : UINT64_MAX;
 }
 
 int cgroup_memory_stat_fd(const struct cgroup *cg)

@@ -139,6 +139,12 @@ int cgroup_join(const struct cgroup_join *join, size_t *ret_at);
 int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct err *err);
 
 /*
+ * The lowest limit of memory, in bytes, that a directory above the container's own has: its pod's,
+ * a slice's. UINT64_MAX: there is none, or none that is seen from here.
+ */
+uint64_t cgroup_memory_above(const struct cgroup *cg);
+
+/*
  * Between begin and end what cgroup_apply() writes to files (not: device rules) is kept in memory;
  * undo puts it back as far as the kernel lets it, and ends it. -ENOMEM; undo: -errno with the first
  * file that keeps its new text.

@@ -131,6 +131,23 @@ def test_cpus_are_the_quotas_but_no_more_than_the_cpusets(runtime, make_bundle):
     assert count == {None: "2", "0": "1"}
 
 
+def test_what_a_pod_asks_for_is_no_more_than_its_cgroup_has(runtime, bundle):
+    """Some engines take annotations as users write them."""
+    pod = cgroups.cgroup_dir(f"/caisson-test-pod-{bundle.id}", "memory")
+    pod.mkdir()
+    try:
+        (pod / ("memory.max" if cgroups.is_v2() else "memory.limit_in_bytes")).write_text(str(160 * MIB), encoding="ascii")
+        bundle.linux.cgroups_path = f"/{pod.name}/{bundle.id}"
+        bundle.annotations[MEMORY] = str(1024 * MIB)
+        runtime.run_detached(bundle)
+        assert metric(runtime, bundle, "memory_bytes") == 224 * MIB
+        runtime.stop(bundle)
+    finally:
+        for top in cgroups.hierarchies():
+            if (top / pod.name).exists():
+                (top / pod.name).rmdir()
+
+
 # ------------------------------------------------------------------------------------ update
 
 def test_an_update_above_a_microvm_is_refused_and_changes_nothing(runtime, bundle):

@@ -141,8 +141,10 @@ static void class_vm_host_limits(const struct container *c, struct oci_resources
 	struct vm_config config;
 	struct vm_size size;
 
-	if (vm_settings_get(c->runtime, c->annotations, &config, &ignored) == 0 &&
-	    vm_size_get(&config, c->annotations, limits, &size, &ignored) == 0)
+	if (vm_settings_get(c->runtime, c->annotations, &config, &ignored) < 0)
+		return;
+	vm_size_bound(&config, c->cgroup);
+	if (vm_size_get(&config, c->annotations, limits, &size, &ignored) == 0)
 		vm_size_host_limits(&config, &size, limits);
 }
 

@@ -71,6 +71,7 @@ static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
 			    "--preserve-fds: descriptors above 2 do not reach into a machine");
 	if (r == 0)
 		r = vm_settings_get(cr->rt, cr->c->annotations, &l->config, err);
+	vm_size_bound(&l->config, cr->c->cgroup);
 	if (r == 0)
 		r = vm_size_get(&l->config, cr->c->annotations, &cr->spec.linux.resources, &l->size,
 				err);

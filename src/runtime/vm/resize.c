@@ -161,6 +161,7 @@ static int prepare(struct resize *z, const struct oci_resources *resources, stru
 
 	if (r == 0)
 		r = vm_settings_get(c->runtime, c->annotations, &z->config, err);
+	vm_size_bound(&z->config, c->cgroup);
 	if (r == 0)
 		r = vm_size_get(&z->config, c->annotations, resources, &all, err);
 	if (r == 0)

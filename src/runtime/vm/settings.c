@@ -174,6 +174,8 @@ static int take_bounds(const struct source *s, struct vm_config *c, struct err *
 
 		r = size(s, "max_memory", o->max_memory, MACHINE_MEMORY_MIN, &bytes, err);
 		c->max_memory = bytes < c->max_memory ? bytes : c->max_memory;
+	} else {
+		c->pod_memory = c->host_memory / 2;
 	}
 	if (r == 0)
 		r = text(s, "max_cpus", o->max_cpus, &value, err);

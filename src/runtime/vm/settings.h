@@ -10,7 +10,8 @@
  *   memory             of a machine whose container has no limit; default 512M
  *   cpus               likewise; default 1
  *   max_memory         what a machine may have at most, whatever limits and annotations ask for,
- *                      overhead included; default: the host's
+ *                      overhead included; default: the host's (of what annotations ask for
+ *                      half of it, size.h)
  *   max_cpus           likewise; default: the host's
  *   overhead           what a machine has besides the container's limit; default 64M
  *   boot_timeout       seconds until the agent must have said HELLO; default 30
@@ -44,6 +45,7 @@ struct vm_config {
 	uint64_t memory, overhead; /* bytes */
 	uint32_t cpus;
 	uint64_t max_memory, host_memory; /* bytes; the first is never more than the second */
+	uint64_t pod_memory; /* bytes that annotations may ask for; 0: as many as max_memory */
 	uint32_t max_cpus;
 	uint32_t boot_ms;
 	bool debug_console;

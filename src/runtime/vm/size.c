@@ -183,7 +183,9 @@ static uint64_t limit_of(const struct vm_config *config, uint64_t wanted)
 static uint64_t choose_memory(const struct vm_config *config, const struct wish *pod,
 			      const struct wish *own)
 {
-	const uint64_t a = limit_of(config, pod->memory), b = limit_of(config, own->memory);
+	const uint64_t most = config->pod_memory ? config->pod_memory : UINT64_MAX;
+	const uint64_t asked = limit_of(config, pod->memory);
+	const uint64_t a = asked < most ? asked : most, b = limit_of(config, own->memory);
 	const uint64_t wanted = a > b ? a : b;
 	uint64_t memory = wanted ? wanted + config->overhead : config->memory;
 
@@ -192,6 +194,14 @@ static uint64_t choose_memory(const struct vm_config *config, const struct wish 
 	if (memory < MACHINE_MEMORY_MIN)
 		memory = MACHINE_MEMORY_MIN;
 	return (memory + MACHINE_MEMORY_GRAIN - 1) / MACHINE_MEMORY_GRAIN * MACHINE_MEMORY_GRAIN;
+}
+
+void vm_size_bound(struct vm_config *config, const struct cgroup *cgroup)
+{
+	const uint64_t above = cgroup ? cgroup_memory_above(cgroup) : UINT64_MAX;
+
+	if (above != UINT64_MAX)
+		config->pod_memory = above ? above : 1;
 }
 
 int vm_size_get(const struct vm_config *config, const json_t *annotations,

@@ -11,11 +11,15 @@
  *       memory_limit_in_bytes, cpu_quota, cpu_period
  *
  * Who creates the pod says them through the engine: a text that is none is refused by its name.
+ * With some engines a user writes annotations as he likes, so that memory beyond the container's
+ * own limit needs somebody else's word: that of the pod's cgroup, or of any above the container's,
+ * whose limit bounds it; without one vm.max_memory, or half of the host where that is not set.
  */
 #pragma once
 
 #include "base/err.h"
 #include "base/json.h"
+#include "host/cgroup.h"
 #include "oci/spec.h"
 #include "runtime/vm/settings.h"
 
@@ -23,6 +27,11 @@ struct vm_size {
 	uint32_t cpus;
 	uint64_t memory; /* bytes */
 };
+
+/*
+ * Lower config->pod_memory to what the cgroups above the container's own have. NULL: it has none.
+ */
+void vm_size_bound(struct vm_config *config, const struct cgroup *cgroup);
 
 /*
  * `annotations`: an object of texts, or NULL. -EINVAL names the annotation that is no number.

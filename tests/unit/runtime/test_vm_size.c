@@ -122,6 +122,26 @@ static void memory_is_the_limit_and_the_overhead(void **state)
 	assert_int_equal(size_of(&r).memory, 4096 * MIB);
 }
 
+static void what_annotations_ask_for_is_bounded_by_the_pods_cgroup(void **state)
+{
+	struct oci_resources r = { .memory.limit = { 100 * MIB, true } };
+	AUTO_JSON json_t *annotations = annotation(MEMORY, "3221225472");
+	struct vm_config config = plain;
+	struct vm_size size;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(vm_size_get(&config, annotations, &r, &size, &err), 0);
+	assert_int_equal(size.memory, (3072 + 64) * MIB);
+	config.pod_memory = 200 * MIB;
+	assert_int_equal(vm_size_get(&config, annotations, &r, &size, &err), 0);
+	assert_int_equal(size.memory, 264 * MIB);
+	/* The container's own limit is not the annotation's author's. */
+	r.memory.limit.v = 400 * MIB;
+	assert_int_equal(vm_size_get(&config, annotations, &r, &size, &err), 0);
+	assert_int_equal(size.memory, 464 * MIB);
+}
+
 static void a_machine_is_never_smaller_than_its_kernel_needs(void **state)
 {
 	struct oci_resources r = { .memory.limit = { 1, true } };
@@ -297,6 +317,7 @@ int main(void)
 		cmocka_unit_test(a_pods_limit_that_is_none_is_refused_by_its_name),
 		cmocka_unit_test(an_update_above_the_maximum_is_refused),
 		cmocka_unit_test(memory_is_the_limit_and_the_overhead),
+		cmocka_unit_test(what_annotations_ask_for_is_bounded_by_the_pods_cgroup),
 		cmocka_unit_test(a_machine_is_never_smaller_than_its_kernel_needs),
 		cmocka_unit_test(of_pod_and_container_the_larger_counts),
 		cmocka_unit_test(crios_sums_are_taken),
