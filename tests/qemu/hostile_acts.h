@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/qemu/hostile_acts.h - what a fallen QEMU tries, and what must come of it: ACT(name, end).
- * `end` is the errno that it gets, or ACT_KILLED: the kernel ends it by SIGSYS.
+ * tests/qemu/hostile_acts.h - what a fallen QEMU tries, and what must come of it: ACT(name, end) of
+ * one that emulates, KVM_ACT(name, end) of one under KVM. `end` is the errno that it gets, or
+ * ACT_KILLED: the kernel ends it by SIGSYS.
  */
 ACT(execve_a_program, ACT_KILLED)
 ACT(execveat_a_memfd, ACT_KILLED)
@@ -58,3 +59,7 @@ ACT(be_first_in_the_queue, ENOSYS)
 ACT(make_system_v_memory, ENOSYS)
 ACT(use_calls_of_i386, ACT_KILLED)
 ACT(use_calls_of_x32, ACT_KILLED)
+KVM_ACT(map_memory_to_write_and_execute, EPERM)
+KVM_ACT(execute_memory_that_it_has_written, EPERM)
+KVM_ACT(map_memory_to_execute, EPERM)
+KVM_ACT(execute_a_file_that_it_writes, EPERM)

@@ -32,9 +32,11 @@
 #define ACT_KILLED (-1)
 
 enum act {
-#define ACT(name, end) act_##name,
+#define ACT(name, end)	   act_##name,
+#define KVM_ACT(name, end) act_##name,
 #include "hostile_acts.h"
 #undef ACT
+#undef KVM_ACT
 	ACTS,
 };
 
@@ -235,8 +237,35 @@ static long try_kernel(enum act act)
 	}
 }
 
+/* Each succeeds in a process without the filter. */
+static long try_code(enum act act)
+{
+	const int file = memfd_create("code", MFD_CLOEXEC);
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *code = MAP_FAILED;
+
+	if (page == MAP_FAILED || (file >= 0 && ftruncate(file, 4096) < 0))
+		return 0;
+	switch (act) {
+	case act_map_memory_to_write_and_execute:
+		code = mmap(NULL, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		break;
+	case act_execute_memory_that_it_has_written:
+		*(char *)page = 1;
+		return mprotect(page, 4096, PROT_READ | PROT_EXEC);
+	case act_map_memory_to_execute:
+		code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		break;
+	default:
+		code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, file, 0);
+	}
+	return code == MAP_FAILED ? -1 : 0;
+}
+
 static long try(enum act act, pid_t neighbour, int tap)
 {
+	if (act >= act_map_memory_to_write_and_execute)
+		return try_code(act);
 	if (act <= act_enter_a_namespace)
 		return try_programs(act);
 	if (act <= act_connect_a_channel_to_an_abstract_socket)

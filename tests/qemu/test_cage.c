@@ -25,10 +25,13 @@
 static const struct {
 	const char *name;
 	int end;
+	bool kvm;
 } acts[] = {
-#define ACT(name, end) { #name, end },
+#define ACT(name, end)	   { #name, end, false },
+#define KVM_ACT(name, end) { #name, end, true },
 #include "qemu/hostile_acts.h"
 #undef ACT
+#undef KVM_ACT
 };
 
 /* Somebody of another machine, in the same pid namespace: more than a real one has beside it. */
@@ -57,6 +60,8 @@ static int result_of(size_t act, pid_t neighbour, int netns, int tap)
 
 	vm_init(&vm);
 	vm.program = VM_HOSTILE;
+	if (acts[act].kvm)
+		vm.machine.accel = MACHINE_KVM;
 	vm.netns = netns;
 	vm.machine.nics_len = 1;
 	vm.machine.nics[0] = (struct machine_nic){ .taps = { tap },
