@@ -80,6 +80,13 @@ static json_t *shared_memory_stays(void)
 			 "state", 1);
 }
 
+/* And MIGRATION is said when the state is read, whether the machine goes on or not. */
+static json_t *shared_memory_stays_and_end_is_told(void)
+{
+	return json_pack("{s:[{s:s, s:b}, {s:s, s:b}]}", "capabilities", "capability",
+			 "x-ignore-shared", "state", 1, "capability", "events", "state", 1);
+}
+
 static int greet(struct qmp *monitor, const struct machine *m, unsigned int *ret_asked,
 		 struct err *err)
 {
@@ -89,7 +96,7 @@ static int greet(struct qmp *monitor, const struct machine *m, unsigned int *ret
 	ask(&b, "qmp_capabilities", json_object());
 	if (m->role == MACHINE_CLONE || m->role == MACHINE_COPY) {
 		(void)snprintf(uri, sizeof(uri), "fd:%d", QEMU_STATE_FD);
-		ask(&b, "migrate-set-capabilities", shared_memory_stays());
+		ask(&b, "migrate-set-capabilities", shared_memory_stays_and_end_is_told());
 		ask(&b, "migrate-incoming", json_pack("{s:s}", "uri", uri));
 	}
 	*ret_asked = b.asked;

@@ -26,8 +26,9 @@ struct hypervisor_ops {
 
 	/*
 	 * The first words to any monitor, which need not have read them when this returns: of a
-	 * clone they set it going. `asked` answers are to come (qmp_answer()); an error among them
-	 * says that there is no machine.
+	 * clone they set it going, and the event MIGRATION tells when its state is read: the
+	 * machine that goes on has said RESUME before "completed". `asked` answers are to come
+	 * (qmp_answer()); an error among them says that there is no machine.
 	 */
 	int (*greet)(struct qmp *monitor, const struct machine *m, unsigned int *ret_asked,
 		     struct err *err);

@@ -215,6 +215,7 @@ static void set_network(struct vm *vm)
 					   .arg = vm };
 	struct err err = { 0 };
 
+	vm->told = true;
 	if (!vm->description->network)
 		make_container(vm);
 	else if (channel_ask(vm->channel, &call, &err) < 0)

@@ -2,6 +2,8 @@
 #include "vmm/end.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "base/log.h"
 #include "vmm/channel.h"
@@ -32,6 +34,19 @@ bool end_has_failed(const struct vm *vm)
 
 /* ---- With a sentence ---- */
 
+/*
+ * A clone that nobody has told anything: another machine can take its place. Whom somebody kills
+ * (the host, for want of memory) would be killed again.
+ */
+static bool is_no_clone(const struct vm *vm)
+{
+	const struct failure_facts *f = monitor_facts(vm->monitor);
+
+	return vm->head.flags & VMM_RESTORED && !vm->told && !f->files_ended &&
+	       !(f->qemu_ended && WIFSIGNALED(f->qemu_status) &&
+		 WTERMSIG(f->qemu_status) == SIGKILL);
+}
+
 /* The runtime is at the other end until it lets go; later the log is all that is read. */
 static void conclude(struct vm *vm, const struct err *sentence)
 {
@@ -41,7 +56,7 @@ static void conclude(struct vm *vm, const struct err *sentence)
 
 	vm->phase = VM_ENDS;
 	end.over = true;
-	report_say(SENTRY_REPORT_FAILED, sentence);
+	report_say(is_no_clone(vm) ? SENTRY_REPORT_NO_CLONE : SENTRY_REPORT_FAILED, sentence);
 	if (!booting)
 		log_error("container %s: %s", vm->id, sentence->msg);
 	control_flush(vm, code, sentence->msg);

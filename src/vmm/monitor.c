@@ -39,6 +39,7 @@ struct monitor {
 	uint64_t kills; /* of the host, before any of ours */
 	bool stopped;	/* by QEMU, after an error of its own: nobody here asks for it */
 	bool resumed;	/* a clone runs: its state has been read */
+	bool read;	/* ... or it has been read, and nothing more comes of it */
 	bool plugged;
 };
 
@@ -99,6 +100,7 @@ static void on_event(void *arg, const char *name, const json_t *data)
 {
 	struct monitor *m = arg;
 	const char *reason = data ? json_string_value(json_object_get(data, "reason")) : NULL;
+	const char *status = data ? json_string_value(json_object_get(data, "status")) : NULL;
 
 	if (strcmp(name, "GUEST_PANICKED") == 0)
 		m->facts.panicked = true;
@@ -106,6 +108,8 @@ static void on_event(void *arg, const char *name, const json_t *data)
 		m->stopped = true;
 	if (strcmp(name, "RESUME") == 0)
 		m->resumed = true;
+	if (strcmp(name, "MIGRATION") == 0 && status)
+		m->read = strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0;
 	if (strcmp(name, "SHUTDOWN") == 0 && reason)
 		text_printable(m->facts.reason, sizeof(m->facts.reason), reason, strlen(reason));
 }
@@ -142,6 +146,9 @@ static void on_qmp(void *arg, int fd, uint32_t events)
 		r = plug_files(m, &err);
 	if (r == 0 && m->stopped)
 		r = err_set(&err, -EIO, "QEMU has stopped the machine");
+	if (r == 0 && m->read && !m->resumed)
+		r = err_set(&err, -EIO,
+			    "QEMU has read the machine's state and does not set it going");
 	if (r == 0)
 		return;
 	loop_remove(m->qmp_source);

@@ -63,6 +63,7 @@ struct vm {
 	struct vmm_head head;
 	enum vm_phase phase;
 	bool starting;			 /* START is asked */
+	bool told;			 /* the machine has heard of the container */
 	struct description *description; /* until CREATE is asked */
 	struct loop *loop;
 	struct channel *channel;

@@ -53,6 +53,9 @@ enum sentry_report_type {
 	SENTRY_REPORT_READY = 1,
 	SENTRY_REPORT_STARTED,
 	SENTRY_REPORT_FAILED, /* code, text */
+	/* The same of a machine that went on from a template and has heard nothing of a container.
+	 */
+	SENTRY_REPORT_NO_CLONE,
 };
 
 #define SENTRY_TEXT_MAX 488 /* bytes of a sentence, NUL included (ERR_MSG_MAX) */

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Class vm: containers in clones of a template are machines of their own, and start, serve and end as any other."""
 
+import fcntl
+import functools
 import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import pytest
@@ -71,6 +75,71 @@ def test_machine_that_may_run_machines_is_no_clone_of_one_that_may_not(runtime, 
     assert "restored" not in starts(runtime, bundle)
     flags = runtime.exec(bundle, ["grep", "-m1", "flags", "/proc/cpuinfo"]).stdout.split()
     assert "svm" in flags or "vmx" in flags
+
+
+class FalseHolder:
+    """Holds a template whose state no machine can read, in the place of the one that is there."""
+
+    def __init__(self, runtime, env):
+        call = functools.partial(runtime.call, "template", env=env, timeout_s=WAIT_S)
+        template = call("status", "--format", "json").json["template"]
+        self.path = pathlib.Path(env["CAISSON_CONFIG"]).parent / "templates" / template["key"] / "socket"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.connect(str(self.path))
+            self.said, (self.memory, state), _, _ = socket.recv_fds(sock, 16384, 2)
+        self.state = os.memfd_create("state", os.MFD_ALLOW_SEALING)
+        os.write(self.state, os.pread(state, 512, 0) + b"no state" * 100)
+        fcntl.fcntl(self.state, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+        os.close(state)
+        self.kept = self.path.with_name("kept")
+        self.path.rename(self.kept)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.sock.bind(str(self.path))
+        self.sock.listen()
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                with self.sock.accept()[0] as taken:
+                    socket.send_fds(taken, [self.said], [self.memory, self.state])
+            except OSError:
+                return
+
+    def end(self):
+        self.sock.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.sock.close()
+        self.kept.rename(self.path)
+        os.close(self.memory)
+        os.close(self.state)
+
+
+@pytest.fixture
+def false_holder(runtime, clones):
+    holder = FalseHolder(runtime, clones)
+    yield holder
+    holder.end()
+
+
+def test_machine_whose_clone_does_not_come_up_boots(runtime, bundle, clones, false_holder):
+    log = bundle.path / "log"
+    bundle.linux.cgroups_path = f"/caisson-test-{bundle.id}"
+    bundle.linux.resources.pids = {"limit": 100}
+    bundle.linux.resources.unified = {"memory.low": str(8 << 20)}  # inside alone
+    bundle.mounts.append({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]})
+    runtime.run_detached(bundle, env=clones, timeout_s=WAIT_S, global_flags=["--log", str(log)])
+    assert "restored" not in starts(runtime, bundle)
+    assert "a clone of a template has not come up, its machine boots: QEMU ended with status 1" in log.read_text()
+    assert runtime.exec(bundle, ["cat", "/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/memory.low"]).stdout == "100\n8388608\n"
+    assert int(cgroups.read_limit(bundle.linux.cgroups_path, "pids.max")) == 100 + 256
+
+
+def test_clone_that_does_not_come_up_behind_a_hook_is_a_failure(runtime, bundle, clones, false_holder):
+    """A hook runs once."""
+    bundle.hook("prestart", "/bin/true")
+    refused(runtime, runtime.run(bundle, ["true"], env=clones, check=False, timeout_s=WAIT_S), "a clone of a template: QEMU ")
 
 
 @pytest.mark.parametrize("mode", ["shared", "overlay", "block"])

@@ -27,6 +27,7 @@
  *   garbage:CALL   its answer is not one
  *   lie:NAME       the agent is $LYING_AGENT (vm/lies.h)
  *   no-room        QEMU refuses what is plugged
+ *   no-go          QEMU reads a clone's state and does not set it going
  * A clone runs when its state has been asked for. Of a device that is plugged the descriptor that
  * came before gets the word "plugged".
  */
@@ -386,7 +387,7 @@ static void on_hello(void *arg, const struct agent_hello *hello)
 {
 	const struct agent_hello ours = { .kernel_ns = 1, .agent_ns = 2, .release = "6.1.0-fake" };
 
-	if (!str_eq(mode, "mute"))
+	if (!str_eq(mode, "mute") && !str_eq(mode, "no-go"))
 		(void)mux_greet(mux, &ours);
 }
 
@@ -513,8 +514,13 @@ static void answer_monitor(const char *line, int id)
 		dprintf(MONITOR, "{\"return\": {}, \"id\": %d}\r\n", id);
 	if (plug && given >= 0)
 		dprintf(given, "plugged");
-	if (strstr(line, "\"migrate-incoming\""))
+	if (!strstr(line, "\"migrate-incoming\""))
+		return;
+	if (str_eq(mode, "no-go"))
+		dprintf(WORDS, "fake-machine: the disk cannot be activated\n");
+	else
 		dprintf(MONITOR, "{\"event\": \"RESUME\"}\r\n");
+	dprintf(MONITOR, "{\"event\": \"MIGRATION\", \"data\": {\"status\": \"completed\"}}\r\n");
 }
 
 /* Every command is done. */

@@ -23,6 +23,17 @@ static void assert_fails(struct harness *h, const char *words)
 	harness_stop(h);
 }
 
+/* READY never comes, but what says that a boot may take its place. */
+static void assert_no_clone(struct harness *h, const char *words)
+{
+	struct err err = { 0 };
+
+	assert_int_equal(harness_report(h, &err), SENTRY_REPORT_NO_CLONE);
+	assert_says(err, words);
+	assert_int_equal(harness_wait(h), 125);
+	harness_stop(h);
+}
+
 static void a_machine_that_ends_is_told_with_its_status_and_words(void **state)
 {
 	struct harness h = { .mode = "exit:1:3" };
@@ -83,7 +94,7 @@ static void a_clone_is_reset_first(void **state)
 	struct harness h = { .mode = "refuse:14", .flags = VMM_RESTORED };
 
 	harness_start(&h);
-	assert_fails(&h, "agent: RESET: no such luck");
+	assert_no_clone(&h, "agent: RESET: no such luck");
 }
 
 static void more_cpus_come_after_the_reset(void **state)
@@ -91,7 +102,39 @@ static void more_cpus_come_after_the_reset(void **state)
 	struct harness h = { .mode = "refuse:13", .flags = VMM_RESTORED, .cpus = 2 };
 
 	harness_start(&h);
-	assert_fails(&h, "agent: ONLINE: no such luck");
+	assert_no_clone(&h, "agent: ONLINE: no such luck");
+}
+
+static void a_clone_that_is_not_set_going_is_told_before_its_time_is_over(void **state)
+{
+	struct harness h = { .mode = "no-go", .flags = VMM_RESTORED };
+
+	harness_start(&h);
+	assert_no_clone(&h, "does not set it going; QEMU said: fake-machine: the disk cannot be");
+}
+
+static void a_clone_that_ends_before_it_has_heard_of_a_container_is_called_none(void **state)
+{
+	struct harness h = { .mode = "mute", .boot_ms = 200, .flags = VMM_RESTORED };
+
+	harness_start(&h);
+	assert_no_clone(&h, "its agent has said nothing for 200 ms");
+}
+
+static void a_clone_that_somebody_kills_is_a_failure(void **state)
+{
+	struct harness h = { .mode = "killed:14", .flags = VMM_RESTORED };
+
+	harness_start(&h);
+	assert_fails(&h, "QEMU was killed by signal 9");
+}
+
+static void a_clone_that_has_heard_of_a_container_is_a_failure(void **state)
+{
+	struct harness h = { .mode = "refuse:12", .with_network = true, .flags = VMM_RESTORED };
+
+	harness_start(&h);
+	assert_fails(&h, "agent: NETWORK: no such luck");
 }
 
 /* What the fake machine gets is the socket itself. */
@@ -119,8 +162,16 @@ static void files_that_qemu_refuses_end_the_clone_in_its_words(void **state)
 			     .files = STDERR_FILENO,
 			     .flags = VMM_RESTORED | VMM_PLUG_FILES };
 
+	struct err err = { 0 };
+	uint32_t report;
+
 	harness_start(&h);
-	assert_fails(&h, "QMP device_add: GenericError: no room");
+	report = harness_report(&h, &err);
+	/* It may have heard of the container meanwhile. */
+	assert_true(report == SENTRY_REPORT_NO_CLONE || report == SENTRY_REPORT_FAILED);
+	assert_says(err, "QMP device_add: GenericError: no room");
+	assert_int_equal(harness_wait(&h), 125);
+	harness_stop(&h);
 }
 
 static void an_answer_that_is_none_ends_the_machine(void **state)
@@ -431,6 +482,11 @@ int main(void)
 		cmocka_unit_test(a_network_that_is_refused_is_named),
 		cmocka_unit_test(a_clone_is_reset_first),
 		cmocka_unit_test(more_cpus_come_after_the_reset),
+		cmocka_unit_test(a_clone_that_is_not_set_going_is_told_before_its_time_is_over),
+		cmocka_unit_test(
+			a_clone_that_ends_before_it_has_heard_of_a_container_is_called_none),
+		cmocka_unit_test(a_clone_that_somebody_kills_is_a_failure),
+		cmocka_unit_test(a_clone_that_has_heard_of_a_container_is_a_failure),
 		cmocka_unit_test(a_clone_gets_its_files_when_it_runs),
 		cmocka_unit_test(files_that_qemu_refuses_end_the_clone_in_its_words),
 		cmocka_unit_test(an_answer_that_is_none_ends_the_machine),

@@ -46,6 +46,25 @@ int sandbox_launch_open(struct sandbox_launch *l, struct creation *cr, struct er
 	return r;
 }
 
+bool sandbox_launch_may_again(const struct sandbox_launch *l)
+{
+	return !sandbox_has_hooks(l) && l->cr->spec.linux.net_devices_len == 0 &&
+	       l->cr->terminal.console_socket < 0;
+}
+
+int sandbox_launch_again(struct sandbox_launch *l, struct err *err)
+{
+	int r;
+
+	for (int i = 0; i < 2; i++) {
+		auto_close_p(&l->stage[i]);
+		auto_close_p(&l->report[i]);
+		l->stage[i] = l->report[i] = -EBADF;
+	}
+	r = stage_socketpair(l->stage, err);
+	return r < 0 ? r : stage_socketpair(l->report, err);
+}
+
 /*
  * The child makes its namespaces itself, beside our work for the cgroups, unless we move a network
  * interface there.

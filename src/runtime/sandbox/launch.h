@@ -56,6 +56,15 @@ typedef void sandbox_child_fn(void *arg);
 int sandbox_launch_run(struct sandbox_launch *launch, sandbox_child_fn *child, void *arg,
 		       struct sandbox *ret, struct err *err);
 
+/*
+ * Before another run after one that has failed. The first may have done nothing that is not done
+ * again: no hooks, no interface that was moved, no terminal that was sent.
+ */
+int sandbox_launch_again(struct sandbox_launch *launch, struct err *err);
+
+/* Whether the first was such a one. */
+bool sandbox_launch_may_again(const struct sandbox_launch *launch);
+
 /* For the child, in this order. */
 
 /* Dies with its maker; signals as they are by default; mapped; namespaces of `unshare`. */

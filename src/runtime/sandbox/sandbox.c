@@ -57,6 +57,8 @@ int sandbox_await(const struct sandbox *s, uint32_t wanted, struct err *err)
 	if (n != sizeof(report))
 		return err_set(err, -EPROTO, "the sandbox sent %zd bytes", n);
 	report.text[sizeof(report.text) - 1] = '\0';
+	if (report.type == SENTRY_REPORT_NO_CLONE)
+		return err_set(err, SANDBOX_NO_CLONE, "%s", report.text);
 	if (report.type == SENTRY_REPORT_FAILED)
 		return err_set(err, report.code < 0 ? report.code : -EPROTO, "%s", report.text);
 	return report.type == wanted

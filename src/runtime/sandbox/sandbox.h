@@ -28,6 +28,9 @@ struct sandbox {
 	}
 void sandbox_done(struct sandbox *sandbox);
 
+/* Of class vm: SENTRY_REPORT_NO_CLONE. Nobody else's error. */
+#define SANDBOX_NO_CLONE (-EREMCHG)
+
 /* Wait for the report `wanted`. On failure the sentence is the supervisor's, or how it ended. */
 int sandbox_await(const struct sandbox *sandbox, uint32_t wanted, struct err *err);
 

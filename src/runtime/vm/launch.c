@@ -2,6 +2,7 @@
 #include "runtime/vm/launch.h"
 
 #include <sched.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -126,6 +127,65 @@ struct template_plan launch_plan(const struct launch_vm *l)
 	};
 }
 
+/* A run changes the limits in place to those of the host's cgroup (isolation_add_extras()). */
+struct limits {
+	struct oci_resources resources;
+	struct oci_kv *unified; /* owned */
+};
+
+static void limits_done(struct limits *l)
+{
+	free(l->unified);
+}
+
+static int keep_limits(const struct creation *cr, struct limits *ret, struct err *err)
+{
+	const struct oci_resources *r = &cr->spec.linux.resources;
+
+	ret->resources = *r;
+	ret->unified = calloc(r->unified.len + 1, sizeof(*ret->unified));
+	if (!ret->unified)
+		return err_sys(err, -ENOMEM, "class vm");
+	for (size_t i = 0; i < r->unified.len; i++)
+		ret->unified[i] = r->unified.items[i];
+	return 0;
+}
+
+static void return_limits(struct creation *cr, const struct limits *limits)
+{
+	cr->spec.linux.resources = limits->resources;
+	for (size_t i = 0; i < limits->resources.unified.len; i++)
+		limits->resources.unified.items[i] = limits->unified[i];
+}
+
+/*
+ * A template may be what no machine goes on from (another release of a library, a lack of memory):
+ * as long as its clone has heard nothing of the container it never was there.
+ */
+static int launch_or_boot(struct launch_vm *l, struct sandbox *ret, struct err *err)
+{
+	AUTO(limits_done) struct limits limits = { 0 };
+	struct creation *cr = l->box.cr;
+	struct err why = { 0 };
+	int r = keep_limits(cr, &limits, err);
+
+	if (r < 0)
+		return r;
+	r = sandbox_launch_run(&l->box, stage_vm, l, ret, &why);
+	if (r == SANDBOX_NO_CLONE && sandbox_launch_may_again(&l->box)) {
+		log_warning("container %s: a clone of a template has not come up, its machine "
+			    "boots: %s",
+			    cr->c->id, why.msg);
+		template_done(&l->template);
+		return_limits(cr, &limits);
+		r = sandbox_launch_again(&l->box, err);
+		return r < 0 ? r : sandbox_launch_run(&l->box, stage_vm, l, ret, err);
+	}
+	if (r < 0)
+		*err = why;
+	return r == SANDBOX_NO_CLONE ? err_set(err, -EIO, "a clone of a template: %s", why.msg) : r;
+}
+
 int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 {
 	AUTO(launch_done) struct launch_vm l = LAUNCH_INIT;
@@ -150,5 +210,5 @@ int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 	vm_devices_find(&cr->spec, cr->c->bundle, cr->c->rootfs, &l.devices);
 	l.box.devices = l.devices.rules;
 	l.box.devices_len = l.devices.len;
-	return sandbox_launch_run(&l.box, stage_vm, &l, ret, err);
+	return launch_or_boot(&l, ret, err);
 }
