@@ -95,15 +95,17 @@ static void give(int sock)
 	(void)SYS3(SYS_sendmsg, sock, &msg, HOLDER_SEND);
 }
 
-static void serve_one(void)
+/* False: who waits there could not be taken, and still waits. */
+static bool serve_one(void)
 {
 	const long sock = SYS4(SYS_accept4, HOLDER_FD_SOCKET, 0, 0, HOLDER_ACCEPT);
 
 	if (sock < 0)
-		return;
+		return sock == -EAGAIN || sock == -EINTR || sock == -ECONNABORTED;
 	if (is_root((int)sock))
 		give((int)sock);
 	(void)SYS1(SYS_close, sock);
+	return true;
 }
 
 /* The runtime that started us has finished what it does, or has gone. */
@@ -124,19 +126,21 @@ void bare_main(int argc, const char *const *argv)
 {
 	struct pollfd p[] = { { .fd = HOLDER_FD_SOCKET, .events = POLLIN },
 			      { .fd = HOLDER_FD_BIRTH, .events = POLLIN } };
-	bool born = false;
+	bool born = false, short_of = false;
 
 	(void)argv;
 	if (argc != 2 || !map_message() || !enter_cage())
 		leave(1);
 	for (;;) {
-		const long n = SYS3(SYS_poll, p, born ? 1 : 2, -1);
+		long n;
 
+		/* The host has no descriptor or no memory for it: whoever waits does so. */
+		p[0].fd = short_of ? -1 : HOLDER_FD_SOCKET;
+		n = SYS3(SYS_poll, p, born ? 1 : 2, short_of ? HOLDER_AGAIN_MS : -1);
 		if (n < 0 && n != -EINTR)
 			leave(1);
 		if (n > 0 && !born && p[1].revents)
 			born = be_born();
-		if (n > 0 && p[0].revents)
-			serve_one();
+		short_of = n > 0 && p[0].revents && !serve_one();
 	}
 }

@@ -39,6 +39,13 @@ int qemu_become(const struct qemu_plan *plan, struct err *err);
 int qemu_print(const struct machine *m, struct buf *b, struct err *err);
 
 /*
+ * Append a line for each file of firmware that `program` may load into a microvm, with what a
+ * change of the file changes (device, inode, size, times): it is in the memory of a machine that is
+ * saved.
+ */
+void qemu_print_firmware(int program, struct buf *b);
+
+/*
  * An O_PATH descriptor of the program, the caller's: `path`, or, where that is NULL or empty, where
  * distributions put it. -ENOENT says where it was looked for; -EACCES when it cannot be executed.
  */

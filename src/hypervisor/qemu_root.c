@@ -7,6 +7,7 @@
 #include "hypervisor/qemu_root.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "hypervisor/qemu.h"
 #include "hypervisor/qemu_args.h"
 
 #define TREES_MAX 24u
@@ -29,6 +31,8 @@
 #define DATA   (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 #define CODE   (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 #define DEVICE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+
+static const char *const firmware[] = { "/usr/share/qemu", "/usr/share/seabios" };
 
 struct tree {
 	char at[PATH_MAX]; /* its place below the new root, without the first slash */
@@ -166,8 +170,12 @@ static int plan_libraries(struct plan *p, const char *path, struct err *err)
 	return plan_path(p, stat(part, &st) == 0 ? part : path, CODE, err);
 }
 
-/* The program's name, and the directory above its own: /usr of /usr/bin/qemu-system-x86_64. */
-static int prefix_of(struct plan *p, int program, char prefix[static PATH_MAX], struct err *err)
+/*
+ * The program's name below the root, and the directory above its own: /usr of
+ * /usr/bin/qemu-system-x86_64.
+ */
+static int prefix_of(int program, char way[static PATH_MAX], char prefix[static PATH_MAX],
+		     struct err *err)
 {
 	char self[FD_PATH_MAX];
 	const ssize_t n = readlink(fd_path(program, self), prefix, PATH_MAX - 1);
@@ -175,7 +183,7 @@ static int prefix_of(struct plan *p, int program, char prefix[static PATH_MAX], 
 	if (n <= 0)
 		return err_sys(err, n < 0 ? -errno : -EINVAL, "QEMU's program: its name");
 	prefix[n] = '\0';
-	(void)snprintf(p->way, sizeof(p->way), "%s", prefix + 1);
+	(void)snprintf(way, PATH_MAX, "%s", prefix + 1);
 	for (int i = 0; i < 2; i++) {
 		char *slash = strrchr(prefix, '/');
 
@@ -192,7 +200,7 @@ static int plan_prefix(struct plan *p, int program, struct err *err)
 {
 	static const char *const below[] = { "/lib", "/lib64" };
 	char prefix[PATH_MAX], path[PATH_MAX + 16];
-	int r = prefix_of(p, program, prefix, err);
+	int r = prefix_of(program, p->way, prefix, err);
 
 	if (r < 0 || str_eq(prefix, "/usr") || !*prefix)
 		return r;
@@ -226,8 +234,6 @@ static bool opens_descriptors(const struct machine *m)
 static int make_plan(struct plan *p, int program, const struct machine *m, struct err *err)
 {
 	static const char *const libraries[] = { "/lib", "/lib64", "/usr/lib", "/usr/lib64" };
-	static const char *const data[] = { "/etc/ld.so.cache", "/usr/share/qemu",
-					    "/usr/share/seabios" };
 	/* A clone has both in its memory. */
 	const bool boots = m->role == MACHINE_FRESH || m->role == MACHINE_TEMPLATE;
 	int r = boots ? plan_file(p, QEMU_KERNEL, m->kernel, err) : 0;
@@ -236,8 +242,10 @@ static int make_plan(struct plan *p, int program, const struct machine *m, struc
 		r = plan_file(p, QEMU_IMAGE, m->initrd, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(libraries); i++)
 		r = plan_libraries(p, libraries[i], err);
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(data); i++)
-		r = plan_path(p, data[i], DATA, err);
+	if (r == 0)
+		r = plan_path(p, "/etc/ld.so.cache", DATA, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(firmware); i++)
+		r = plan_path(p, firmware[i], DATA, err);
 	if (r == 0)
 		r = plan_prefix(p, program, err);
 	if (r == 0)
@@ -245,6 +253,40 @@ static int make_plan(struct plan *p, int program, const struct machine *m, struc
 	if (r == 0 && m->accel == MACHINE_KVM)
 		r = plan_path(p, "/dev/kvm", DEVICE, err);
 	return r < 0 || !opens_descriptors(m) ? r : plan_descriptors(p, err);
+}
+
+/* What a microvm's memory holds of them, whichever QEMU takes. */
+static void print_firmware(const char *dir, struct buf *b)
+{
+	static const char *const names[] = {
+		"bios-microvm.bin", "qboot.rom",	 "pvh.bin",
+		"linuxboot.bin",    "linuxboot_dma.bin", "kvmvapic.bin"
+	};
+	char path[PATH_MAX + 32];
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		if (stat(path, &st) == 0)
+			(void)buf_printf(b, "%s %ju:%ju %jd %jd.%09ld %jd.%09ld\n", names[i],
+					 (uintmax_t)st.st_dev, (uintmax_t)st.st_ino,
+					 (intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec,
+					 st.st_mtim.tv_nsec, (intmax_t)st.st_ctim.tv_sec,
+					 st.st_ctim.tv_nsec);
+	}
+}
+
+void qemu_print_firmware(int program, struct buf *b)
+{
+	char way[PATH_MAX], prefix[PATH_MAX], own[PATH_MAX + 16];
+	struct err ignored = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(firmware); i++)
+		print_firmware(firmware[i], b);
+	if (prefix_of(program, way, prefix, &ignored) < 0 || str_eq(prefix, "/usr") || !*prefix)
+		return;
+	(void)snprintf(own, sizeof(own), "%s/share/qemu", prefix);
+	print_firmware(own, b);
 }
 
 /* ---- The root directory ---- */

@@ -7,10 +7,12 @@ import json
 import mmap
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
 import stat
+import subprocess
 import time
 
 import pytest
@@ -374,6 +376,33 @@ def test_what_is_no_template_is_no_ones_hang(templates):
         sock.bind(str(place / "socket"))
         assert templates.status()["template"] is None  # nobody listens: it is removed
     assert templates.is_empty()
+
+
+def cpu_ticks(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def limit_descriptors(pid, number):
+    """As the process's own user: another one needs a right that root may not have."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    user, group = (int(re.search(rf"^{kind}:\t(\d+)", text, re.M)[1]) for kind in ("Uid", "Gid"))
+    subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={number}:"], user=user, group=group, extra_groups=[], check=True)
+
+
+def test_a_holder_that_gets_no_descriptor_sleeps_until_it_does(templates):
+    key = templates.create()["key"]
+    pid = templates.status()["template"]["pid"]
+    limit_descriptors(pid, 1)  # poll(2) needs it
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as waits:
+        waits.settimeout(WAIT_S)
+        waits.connect(str(templates.directory / key / "socket"))
+        before = cpu_ticks(pid)
+        time.sleep(3)
+        assert cpu_ticks(pid) - before < 20  # of 300, where it tries and tries
+        limit_descriptors(pid, 64)
+        assert len(waits.recv(16384)) > 0
+    assert templates.status()["template"]["state"] == "ready"
 
 
 def qemu_of(call):

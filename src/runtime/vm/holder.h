@@ -48,13 +48,19 @@ int holder_lock_dir(int dir_fd, bool wait, struct err *err);
 
 /*
  * Ask the holder of DIR/name. -ENOENT: no such directory or no socket in it; -ECONNREFUSED: nobody
- * listens; -ETIMEDOUT: no answer within TEMPLATE_TAKE_MS; -EPROTO: it says what is not so. Where it
+ * listens; -ETIMEDOUT: no answer within timeout_ms; -EPROTO: it says what is not so. Where it
  * could be known *ret has pid and pidfd of whoever listens also then.
  */
-int holder_ask(int dir_fd, const char *name, struct holder *ret, struct err *err);
+int holder_ask(int dir_fd, const char *name, int timeout_ms, struct holder *ret, struct err *err);
+
+/*
+ * What a maker waits, who has nothing else to do: on a host that others keep busy a holder may get
+ * no CPU for as long as a start waits for it.
+ */
+#define HOLDER_PROVE_MS 10000
 
 /* The answer to a connected socket, of holder_ask() and its tests. */
-int holder_receive(int sock, struct holder *ret, struct err *err);
+int holder_receive(int sock, int timeout_ms, struct holder *ret, struct err *err);
 
 /*
  * End whoever holds DIR/name and remove the directory and the cgroup. With the lock. 0 when nothing

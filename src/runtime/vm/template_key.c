@@ -92,6 +92,8 @@ int template_key(const struct template_plan *plan, struct template_key *ret, str
 	if (r == 0)
 		r = add_file(&b, "qemu", plan->qemu, err);
 	if (r == 0)
+		qemu_print_firmware(plan->qemu, &b);
+	if (r == 0)
 		r = add_file(&b, "kernel", plan->kernel, err);
 	if (r == 0)
 		r = add_file(&b, "image", plan->image, err);

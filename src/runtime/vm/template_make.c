@@ -294,7 +294,8 @@ static int find(const struct making *m)
 	AUTO_HOLDER struct holder h = HOLDER_INIT;
 	struct err why = { 0 };
 
-	return holder_ask(m->dir, m->key.hash, &h, &why) == 0 && str_eq(h.text, m->key.text);
+	return holder_ask(m->dir, m->key.hash, HOLDER_PROVE_MS, &h, &why) == 0 &&
+	       str_eq(h.text, m->key.text);
 }
 
 int template_make(const struct runtime *rt, const struct template_wish *wish,

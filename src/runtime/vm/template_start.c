@@ -184,7 +184,7 @@ static int await_exec(struct birth *b, struct err *err)
 static int prove(const struct birth *b, int dir_fd, const char *name, struct err *err)
 {
 	AUTO_HOLDER struct holder h = HOLDER_INIT;
-	int r = holder_ask(dir_fd, name, &h, err);
+	int r = holder_ask(dir_fd, name, HOLDER_PROVE_MS, &h, err);
 
 	if (r == 0 && (!str_eq(h.text, b->s->key->text) || h.pid != b->pid))
 		r = err_set(err, -EPROTO, "somebody else answers");

@@ -85,14 +85,14 @@ static int end_holder(int dir_fd, const char *name, struct err *err)
 	struct err why = { 0 };
 	int r;
 
-	r = holder_ask(dir_fd, name, &h, &why);
+	r = holder_ask(dir_fd, name, TEMPLATE_TAKE_MS, &h, &why);
 	if (h.pidfd < 0 && (r == 0 || says_nothing(r)))
 		return err_set(err, -EBUSY, "template %s: its process cannot be named: %s", name,
 			       r < 0 ? why.msg : "it is none of ours");
 	if (h.pidfd < 0)
 		return 0;
 	/* Who listens still has lived since: the number is nobody else's. */
-	r = holder_ask(dir_fd, name, &again, &why);
+	r = holder_ask(dir_fd, name, TEMPLATE_TAKE_MS, &again, &why);
 	if (again.pid != h.pid)
 		return says_nothing(r) ? err_set(err, -EBUSY, "template %s: %s", name, why.msg) : 0;
 	thaw(dir_fd, name);
@@ -197,7 +197,7 @@ static void look(int dir_fd, const char *name, struct template_info *ret)
 {
 	AUTO_HOLDER struct holder h = HOLDER_INIT;
 	struct err why = { 0 };
-	const int r = holder_ask(dir_fd, name, &h, &why);
+	const int r = holder_ask(dir_fd, name, TEMPLATE_TAKE_MS, &h, &why);
 	struct stat st;
 
 	*ret = (struct template_info){ .pid = h.pid };

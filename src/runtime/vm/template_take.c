@@ -84,6 +84,11 @@ int holder_lock_dir(int dir_fd, bool wait, struct err *err)
 
 /* ---- The answer ---- */
 
+static struct timeval time_of(int ms)
+{
+	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+}
+
 static int check_file(int fd, uint64_t size)
 {
 	const int seals = fcntl(fd, F_GET_SEALS);
@@ -121,10 +126,9 @@ static int take_answer(const char *bytes, size_t len, const int *fds, size_t nfd
 	return 0;
 }
 
-int holder_receive(int sock, struct holder *ret, struct err *err)
+int holder_receive(int sock, int timeout_ms, struct holder *ret, struct err *err)
 {
-	const struct timeval limit = { .tv_sec = TEMPLATE_TAKE_MS / 1000,
-				       .tv_usec = TEMPLATE_TAKE_MS % 1000 * 1000 };
+	const struct timeval limit = time_of(timeout_ms);
 	/* A byte more than is allowed shows what was cut off. */
 	char bytes[sizeof(struct template_head) + TEMPLATE_TEXT_MAX + 1];
 	int fds[FD_PASS_MAX];
@@ -135,8 +139,7 @@ int holder_receive(int sock, struct holder *ret, struct err *err)
 	(void)setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	n = fd_recv(sock, bytes, sizeof(bytes), fds, &nfds);
 	if (n == -EAGAIN)
-		return err_set(err, -ETIMEDOUT, "it does not answer within %d ms",
-			       TEMPLATE_TAKE_MS);
+		return err_set(err, -ETIMEDOUT, "it does not answer within %d ms", timeout_ms);
 	if (n == 0 || n == -ECONNRESET)
 		return err_set(err, -ECONNREFUSED, "it ends without an answer");
 	if (n < 0)
@@ -149,10 +152,9 @@ int holder_receive(int sock, struct holder *ret, struct err *err)
 
 /* ---- Asking ---- */
 
-static int dial(int dir_fd, const char *name, struct err *err)
+static int dial(int dir_fd, const char *name, int timeout_ms, struct err *err)
 {
-	const struct timeval limit = { .tv_sec = TEMPLATE_TAKE_MS / 1000,
-				       .tv_usec = TEMPLATE_TAKE_MS % 1000 * 1000 };
+	const struct timeval limit = time_of(timeout_ms);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	AUTO_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
@@ -165,7 +167,7 @@ static int dial(int dir_fd, const char *name, struct err *err)
 	while (connect(sock, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		if (errno == EAGAIN)
 			return err_set(err, -ETIMEDOUT, "nobody takes a connection within %d ms",
-				       TEMPLATE_TAKE_MS);
+				       timeout_ms);
 		if (errno != EINTR)
 			return err_sys(err, errno == ENOENT ? -ENOENT : -ECONNREFUSED,
 				       "connect to %s", name);
@@ -198,15 +200,15 @@ static int identify(int sock, struct holder *ret, struct err *err)
 	return 0;
 }
 
-int holder_ask(int dir_fd, const char *name, struct holder *ret, struct err *err)
+int holder_ask(int dir_fd, const char *name, int timeout_ms, struct holder *ret, struct err *err)
 {
-	AUTO_CLOSE int sock = dial(dir_fd, name, err);
+	AUTO_CLOSE int sock = dial(dir_fd, name, timeout_ms, err);
 	int r;
 
 	if (sock < 0)
 		return sock;
 	r = identify(sock, ret, err);
-	return r < 0 ? r : holder_receive(sock, ret, err);
+	return r < 0 ? r : holder_receive(sock, timeout_ms, ret, err);
 }
 
 int template_take(const struct runtime *rt, const struct template_plan *plan, struct template *ret,
@@ -221,7 +223,7 @@ int template_take(const struct runtime *rt, const struct template_plan *plan, st
 	if (r < 0)
 		return r;
 	dir = holder_open_dir(rt, false, &why);
-	r = dir < 0 ? dir : holder_ask(dir, key.hash, &h, &why);
+	r = dir < 0 ? dir : holder_ask(dir, key.hash, TEMPLATE_TAKE_MS, &h, &why);
 	if (r == 0 && (!str_eq(h.text, key.text) || h.memory != plan->memory))
 		r = err_set(&why, -EPROTO, "it is of another key");
 	if (r < 0) {

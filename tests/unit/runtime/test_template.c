@@ -115,6 +115,46 @@ static void a_file_that_changes_changes_the_key(void **unused)
 	assert_string_not_equal(grown.text, touched.text);
 }
 
+static void write_below(const struct test_root *root, const char *name, const char *text)
+{
+	char path[256];
+	AUTO_CLOSE int fd = -EBADF;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", root->path, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0755);
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, text, strlen(text)), 0);
+}
+
+static void firmware_beside_the_program_is_of_the_key(void **unused)
+{
+	AUTO_TEMPLATE_KEY struct template_key before = { 0 }, same = { 0 }, after = { 0 };
+	static const char *const dirs[] = { "bin", "share", "share/qemu" };
+	struct template_plan own = plan;
+	struct test_root root;
+	char path[256];
+
+	(void)unused;
+	test_root_make(&root);
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", root.path, dirs[i]);
+		assert_int_equal(mkdir(path, 0755), 0);
+	}
+	write_below(&root, "bin/qemu", "program");
+	write_below(&root, "share/qemu/qboot.rom", "firmware");
+	(void)snprintf(path, sizeof(path), "%s/bin/qemu", root.path);
+	own.qemu = open(path, O_PATH | O_CLOEXEC);
+	assert_true(own.qemu >= 0);
+	key_of(&own, &before);
+	key_of(&own, &same);
+	assert_string_equal(before.text, same.text);
+	write_below(&root, "share/qemu/qboot.rom", "of another version");
+	key_of(&own, &after);
+	assert_string_not_equal(before.text, after.text);
+	(void)close(own.qemu);
+	test_root_remove(&root);
+}
+
 static void a_plan_that_is_no_machine_has_no_key(void **unused)
 {
 	struct template_plan bad = plan;
@@ -225,7 +265,7 @@ static void an_answer_is_believed_only_when_it_is_one(void **unused)
 		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 		answer(pair[1], "the key", lie);
 		(void)close(pair[1]);
-		r = holder_receive(pair[0], &h, &err);
+		r = holder_receive(pair[0], TEMPLATE_TAKE_MS, &h, &err);
 		(void)close(pair[0]);
 		if (lie == TRUTH) {
 			assert_int_equal(r, 0);
@@ -249,7 +289,7 @@ static void silence_has_an_end(void **unused)
 
 	(void)unused;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(holder_receive(pair[0], &h, &err), -ETIMEDOUT);
+	assert_int_equal(holder_receive(pair[0], TEMPLATE_TAKE_MS, &h, &err), -ETIMEDOUT);
 	assert_says(err, "does not answer");
 	(void)close(pair[0]);
 	(void)close(pair[1]);
@@ -435,6 +475,7 @@ int main(void)
 		cmocka_unit_test(one_plan_has_one_key),
 		cmocka_unit_test(what_makes_another_machine_makes_another_key),
 		cmocka_unit_test(a_file_that_changes_changes_the_key),
+		cmocka_unit_test(firmware_beside_the_program_is_of_the_key),
 		cmocka_unit_test(a_plan_that_is_no_machine_has_no_key),
 		cmocka_unit_test(an_answer_is_believed_only_when_it_is_one),
 		cmocka_unit_test(silence_has_an_end),
