@@ -111,7 +111,8 @@ class Machines:
                       int(re.search(rf"guest_{name}_ns (\d+)", text)[1]) / 1e6)
 
     def memory(self, container):
-        """Private memory of the processes below the supervisor, KiB."""
+        """Memory of their own of the supervisor and the processes below it, KiB: what they wrote. Pages of files are
+        private only as long as there is one machine."""
         supervisor = json.loads(self.call("vm", "state", container))["pid"]
         family, found = [supervisor], {}
         for pid in family:
@@ -119,7 +120,7 @@ class Machines:
         for pid in family:
             rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
             name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-            found[name] = found.get(name, 0) + sum(map(int, re.findall(r"Private_(?:Clean|Dirty): +(\d+)", rollup)))
+            found[name] = found.get(name, 0) + sum(map(int, re.findall(r"Private_Dirty: +(\d+)", rollup)))
             # The guest's memory is shared with virtiofsd: it counts once, as what QEMU has of it.
             if name.startswith("qemu"):
                 found["guest"] = int(re.search(r"Pss_Shmem: +(\d+)", rollup)[1])
