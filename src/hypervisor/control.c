@@ -330,6 +330,8 @@ static int plugged_memory(struct qmp *monitor, uint64_t *ret, struct err *err)
 	return 0;
 }
 
+#define CPU_ID "cpu%u" /* of a place: the first one is 0 */
+
 /* One of query-hotpluggable-cpus that is not there yet. */
 static int plug_cpu(struct qmp *monitor, const json_t *slot, unsigned int number, struct err *err)
 {
@@ -340,27 +342,40 @@ static int plug_cpu(struct qmp *monitor, const json_t *slot, unsigned int number
 
 	if (!driver || !arguments)
 		return err_set(err, -EPROTO, "QMP query-hotpluggable-cpus: a CPU without a place");
-	(void)snprintf(id, sizeof(id), "cpu%u", number);
+	(void)snprintf(id, sizeof(id), CPU_ID, number);
 	if (json_object_set_new(arguments, "driver", json_string(driver)) < 0 ||
 	    json_object_set_new(arguments, "id", json_string(id)) < 0)
 		return err_set(err, -ENOMEM, "QMP device_add: no memory");
 	return qmp_call(monitor, "device_add", json_incref(arguments), HYPERVISOR_MS, NULL, err);
 }
 
-/* QEMU lists the last place first. */
+/* QEMU lists the last place first. *ret is the caller's. */
+static int find_places(struct qmp *monitor, json_t **ret, unsigned int *ret_there, struct err *err)
+{
+	int r = qmp_call(monitor, "query-hotpluggable-cpus", NULL, HYPERVISOR_MS, ret, err);
+	size_t places;
+
+	if (r < 0)
+		return r;
+	places = json_array_size(*ret);
+	if (places > MACHINE_CPUS_MAX)
+		return err_set(err, -EPROTO, "QMP query-hotpluggable-cpus: %zu CPUs", places);
+	*ret_there = 0;
+	for (size_t i = 0; i < places; i++)
+		*ret_there += json_object_get(json_array_get(*ret, i), "qom-path") != NULL;
+	return 0;
+}
+
 static int plug_cpus(struct qmp *monitor, unsigned int cpus, struct err *err)
 {
 	AUTO_JSON json_t *answer = NULL;
-	int r = qmp_call(monitor, "query-hotpluggable-cpus", NULL, HYPERVISOR_MS, &answer, err);
-	size_t places, there = 0;
+	unsigned int there;
+	int r = find_places(monitor, &answer, &there, err);
+	size_t places;
 
 	if (r < 0)
 		return r;
 	places = json_array_size(answer);
-	if (places > MACHINE_CPUS_MAX)
-		return err_set(err, -EPROTO, "QMP query-hotpluggable-cpus: %zu CPUs", places);
-	for (size_t i = 0; i < places; i++)
-		there += json_object_get(json_array_get(answer, i), "qom-path") != NULL;
 	if (cpus > places)
 		return err_set(err, -EINVAL, "CPUs of a machine: %u, where %zu can be", cpus,
 			       places);
@@ -369,10 +384,38 @@ static int plug_cpus(struct qmp *monitor, unsigned int cpus, struct err *err)
 
 		if (json_object_get(slot, "qom-path"))
 			continue;
-		r = plug_cpu(monitor, slot, (unsigned int)there, err);
+		r = plug_cpu(monitor, slot, (unsigned int)(places - 1 - i), err);
 		there++;
 	}
 	return r;
+}
+
+static int unplug_cpus(struct qmp *monitor, unsigned int cpus, struct err *err)
+{
+	AUTO_JSON json_t *answer = NULL;
+	unsigned int there;
+	int r = find_places(monitor, &answer, &there, err);
+	const size_t places = r == 0 ? json_array_size(answer) : 0;
+
+	for (size_t i = 0; r == 0 && i + cpus < places; i++) {
+		char id[NAME_MAX_BYTES];
+		json_t *arguments;
+
+		if (!json_object_get(json_array_get(answer, i), "qom-path"))
+			continue;
+		(void)snprintf(id, sizeof(id), CPU_ID, (unsigned int)(places - 1 - i));
+		arguments = json_pack("{s:s}", "id", id);
+		r = arguments ? qmp_call(monitor, "device_del", arguments, HYPERVISOR_MS, NULL, err)
+			      : err_set(err, -ENOMEM, "QMP device_del: no memory");
+	}
+	return r;
+}
+
+static int plugged_cpus(struct qmp *monitor, unsigned int *ret, struct err *err)
+{
+	AUTO_JSON json_t *answer = NULL;
+
+	return find_places(monitor, &answer, ret, err);
 }
 
 const struct hypervisor_ops hypervisor_qemu = {
@@ -388,6 +431,8 @@ const struct hypervisor_ops hypervisor_qemu = {
 	.plug_memory = plug_memory,
 	.plugged_memory = plugged_memory,
 	.plug_cpus = plug_cpus,
+	.unplug_cpus = unplug_cpus,
+	.plugged_cpus = plugged_cpus,
 	.ask_files = ask_files,
 	.unplug = unplug,
 };

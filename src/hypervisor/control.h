@@ -67,6 +67,14 @@ struct hypervisor_ops {
 	 * guest sees them some time after and has to take them on line.
 	 */
 	int (*plug_cpus)(struct qmp *monitor, unsigned int cpus, struct err *err);
+	/*
+	 * The guest is asked to let go of the CPUs above so many, which plug_cpus() has put there,
+	 * and does so some time after, or does not. Not of an emulated machine: with one thread for
+	 * all CPUs QEMU 7.2 ends ("qemu_thread_join: Resource deadlock avoided").
+	 * plugged_cpus(): how many are there, on line or not.
+	 */
+	int (*unplug_cpus)(struct qmp *monitor, unsigned int cpus, struct err *err);
+	int (*plugged_cpus)(struct qmp *monitor, unsigned int *ret, struct err *err);
 	/* The questions of plug_files() alone, for who has a loop: greet()'s words about `asked`.
 	 */
 	int (*ask_files)(struct qmp *monitor, unsigned int slot, int files, unsigned int *ret_asked,

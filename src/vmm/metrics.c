@@ -54,6 +54,8 @@ void metrics_show(const struct vm *vm, struct buf *b)
 	show(b, "emulated", "gauge", "Whether the guest's CPUs are emulated (1) or KVM's (0).",
 	     vm->head.accel == MACHINE_TCG);
 	show(b, "cpus", "gauge", "CPUs of the machine that are on line.", vm->cpus_online);
+	show(b, "cpus_plugged", "gauge", "CPUs of the machine, those that are off line, too.",
+	     vm->cpus_there);
 	show(b, "cpus_max", "gauge", "How many it may get.", vm->head.cpus_max);
 	show(b, "memory_bytes", "gauge", "Memory of the machine.", vm->memory);
 	show(b, "memory_max_bytes", "gauge", "How much it may get.", vm->head.memory_max);

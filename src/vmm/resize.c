@@ -24,6 +24,7 @@ enum step {
 	GROW_CPUS,
 	INSIDE,
 	SHRINK_CPUS,
+	UNPLUG_CPUS,
 	SHRINK_MEMORY,
 	DONE,
 };
@@ -186,18 +187,67 @@ static void change_cpus(void)
 
 	if (!u.deadline) {
 		wait_begins();
-		if (u.want.cpus > u.vm->cpus_there) {
+		/* Whether they are there QEMU knows: some may have gone since. */
+		if (u.step == GROW_CPUS && u.want.cpus > u.vm->head.cpus) {
 			r = qmp ? monitor_called(u.vm->monitor,
 						 hypervisor_qemu.plug_cpus(qmp, u.want.cpus, &err),
 						 &err)
 				: err_set(&err, -EAGAIN, "QEMU does not answer");
-			u.vm->cpus_there = r == 0 ? u.want.cpus : u.vm->cpus_there;
+			if (r == 0 && u.want.cpus > u.vm->cpus_there)
+				u.vm->cpus_there = u.want.cpus;
 		}
 	}
 	if (r == 0)
 		r = ask_online(u.want.cpus, on_online, &err);
 	if (r < 0)
 		fail(&err);
+}
+
+static uint32_t cpus_to_keep(void)
+{
+	return u.want.cpus > u.vm->head.cpus ? u.want.cpus : u.vm->head.cpus;
+}
+
+/* An emulated machine has one thread for all, and QEMU cannot do it there (hypervisor/control.h).
+ */
+static bool can_unplug_cpus(void)
+{
+	return u.vm->head.accel == MACHINE_KVM && u.vm->cpus_there > cpus_to_keep();
+}
+
+/*
+ * Off line they are already: that their threads end at the host is worth a wait, and no error where
+ * the guest does not let them go.
+ */
+static void unplug_cpus(void)
+{
+	struct qmp *qmp = monitor_qmp(u.vm->monitor);
+	struct err err = { 0 };
+	unsigned int there = u.vm->cpus_there;
+	int r = qmp ? 0 : err_set(&err, -EAGAIN, "QEMU does not answer");
+
+	if (r == 0 && !u.deadline) {
+		wait_begins();
+		r = monitor_called(u.vm->monitor,
+				   hypervisor_qemu.unplug_cpus(qmp, cpus_to_keep(), &err), &err);
+	}
+	if (r == 0)
+		r = monitor_called(u.vm->monitor, hypervisor_qemu.plugged_cpus(qmp, &there, &err),
+				   &err);
+	if (r < 0 && r != -EREMOTEIO) {
+		fail(&err);
+		return;
+	}
+	u.vm->cpus_there = there;
+	if (r == 0 && there > cpus_to_keep() && clock_ms() <= u.deadline) {
+		look_again();
+		return;
+	}
+	if (there > cpus_to_keep())
+		log_warning("container %s: %u CPUs are off line, and stay: %s", u.vm->id,
+			    there - cpus_to_keep(),
+			    r < 0 ? err.msg : "the machine's kernel does not let them go");
+	next();
 }
 
 static void on_inside(void *arg, int error, const void *answer)
@@ -242,6 +292,8 @@ static void go_on(void)
 		change_limits();
 	else if (u.step == SHRINK_CPUS && cpus < vm->cpus_online)
 		change_cpus();
+	else if (u.step == UNPLUG_CPUS && (u.deadline || can_unplug_cpus()))
+		unplug_cpus();
 	else if (u.step == SHRINK_MEMORY && (u.deadline || memory < vm->memory))
 		change_memory(memory);
 	else if (u.step == DONE)

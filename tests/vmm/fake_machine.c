@@ -493,6 +493,9 @@ static bool answer_size(const char *line, int id)
 		cpus++;
 		dprintf(WORDS, "plugged CPU %d\n", cpus);
 		dprintf(MONITOR, "{\"return\": {}, \"id\": %d}\r\n", id);
+	} else if (strstr(line, "\"device_del\"") && strstr(line, "\"cpu")) {
+		cpus -= !str_eq(mode, "keeps-cpus");
+		dprintf(MONITOR, "{\"return\": {}, \"id\": %d}\r\n", id);
 	} else {
 		return false;
 	}

@@ -614,6 +614,34 @@ static void a_machine_that_can_grows_and_shrinks(void **state)
 	kill_it(&h);
 }
 
+/* Their threads end; emulated there is one for all. What a guest does not let go is off line. */
+static void cpus_go_where_they_are_the_hosts(void **state)
+{
+	static const struct {
+		const char *mode;
+		bool kvm;
+		uint64_t left;
+	} rows[] = { { "", true, 2 }, { "keeps-cpus", true, 4 }, { "", false, 4 } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct harness h = { .script = "hold",
+				     .grows = true,
+				     .mode = rows[i].mode,
+				     .impatient = rows[i].kvm };
+
+		start(&h);
+		assert_int_equal(update(&h, &(struct vmm_update){ .cpus = 4 }).error, 0);
+		assert_int_equal(metric(&h, "cpus_plugged"), 4);
+		assert_int_equal(update(&h, &(struct vmm_update){ .cpus = 2 }).error, 0);
+		assert_int_equal(metric(&h, "cpus"), 2);
+		assert_int_equal(metric(&h, "cpus_plugged"), rows[i].left);
+		/* And come back. */
+		assert_int_equal(update(&h, &(struct vmm_update){ .cpus = 3 }).error, 0);
+		assert_int_equal(metric(&h, "cpus"), 3);
+		kill_it(&h);
+	}
+}
+
 static void a_machine_that_does_not_follow_is_an_error_and_stays(void **state)
 {
 	static const struct {
@@ -668,6 +696,7 @@ int main(void)
 		cmocka_unit_test(an_update_above_the_machine_is_refused_and_below_it_is_none),
 		cmocka_unit_test(an_update_that_fails_inside_has_the_agents_sentence),
 		cmocka_unit_test(a_machine_that_can_grows_and_shrinks),
+		cmocka_unit_test(cpus_go_where_they_are_the_hosts),
 		cmocka_unit_test(a_machine_that_does_not_follow_is_an_error_and_stays),
 	};
 

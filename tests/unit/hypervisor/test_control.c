@@ -211,15 +211,19 @@ static void each_queue_is_a_descriptor(void **state)
 struct script {
 	struct played *played;
 	const char *const *answers;
+	char asked[1024];
 };
 
 static void *follow(void *arg)
 {
-	const struct script *script = arg;
+	struct script *script = arg;
 	const char *const *next = script->answers;
+	size_t len = 0;
 	char byte;
 
 	while (recv(script->played->qemu, &byte, 1, 0) == 1) {
+		if (len < sizeof(script->asked) - 1)
+			script->asked[len++] = byte;
 		if (byte != '\n')
 			continue;
 		say(script->played, *next);
@@ -233,7 +237,7 @@ static void *follow(void *arg)
 static int save_with(const char *const *answers, int timeout_ms, struct err *err)
 {
 	struct played p;
-	struct script script = { &p, answers };
+	struct script script = { .played = &p, .answers = answers };
 	pthread_t thread;
 	int r;
 
@@ -353,6 +357,41 @@ static void a_machine_has_places_for_so_many_cpus(void **state)
 	done(&p);
 }
 
+#define PLACES                                                                             \
+	"\"return\": [{\"type\": \"t\"}, {\"qom-path\": \"/2\"}, {\"qom-path\": \"/1\"}, " \
+	"{\"qom-path\": \"/m\"}]"
+
+static void cpus_above_a_number_are_asked_to_go_by_their_places(void **state)
+{
+	static const char *const answers[] = {
+		PLACES,
+		AGREED,
+		PLACES,
+		"\"error\": {\"class\": \"GenericError\", \"desc\": \"in the process of unplug\"}",
+		PLACES,
+		NULL
+	};
+	struct played p;
+	struct script script = { .played = &p, .answers = answers };
+	unsigned int there = 0;
+	struct err err = { 0 };
+	pthread_t thread;
+
+	(void)state;
+	play(&p);
+	assert_int_equal(pthread_create(&thread, NULL, follow, &script), 0);
+	assert_int_equal(ops->unplug_cpus(p.qmp, 2, &err), 0);
+	assert_int_equal(ops->unplug_cpus(p.qmp, 1, &err), -EREMOTEIO);
+	assert_non_null(strstr(err.msg, "in the process of unplug"));
+	assert_int_equal(ops->plugged_cpus(p.qmp, &there, &err), 0);
+	assert_int_equal(there, 3);
+	qmp_free(p.qmp);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_non_null(strstr(script.asked, "\"cpu2\""));
+	assert_null(strstr(script.asked, "\"cpu1\""));
+	(void)close(p.qemu);
+}
+
 /* ---- The files of a template ---- */
 
 static void a_copy_has_the_bytes_and_the_holes(void **state)
@@ -399,6 +438,7 @@ int main(void)
 		cmocka_unit_test(a_save_has_an_end),
 		cmocka_unit_test(memory_is_asked_for_in_whole_blocks),
 		cmocka_unit_test(a_machine_has_places_for_so_many_cpus),
+		cmocka_unit_test(cpus_above_a_number_are_asked_to_go_by_their_places),
 		cmocka_unit_test(a_copy_has_the_bytes_and_the_holes),
 	};
 
