@@ -234,7 +234,7 @@ def test_nothing_is_left_when_do_is_killed(runtime):
     wait_until(is_removed, 60)
 
 
-@pytest.mark.classes("ns", "sentry")
+@pytest.mark.classes("ns", "sentry", "vm")
 def test_ordinary_user_can_use_it(runtime, host_dir):
     result = runtime.call(raw=[*AS_USER, str(runtime.path), "--isolation", runtime.isolation, "do", "--", "sh", "-c",
                                f"cat {host_dir}/file; echo x > {host_dir}/new; id -u"], check=False,
@@ -245,7 +245,7 @@ def test_ordinary_user_can_use_it(runtime, host_dir):
     assert not (host_dir / "new").exists()
 
 
-@pytest.mark.classes("ns", "sentry")
+@pytest.mark.classes("ns", "sentry", "vm")
 @pytest.mark.parametrize("flags,ids", [([], ["1000", "1000", "0"]), (["--user", "1000"], ["1000", "1000", "0"]),
                                        (["--user", "0"], ["0", "0", "1"]), (["--user", "root"], ["0", "0", "1"])])
 def test_ordinary_user_stays_who_they_are_or_is_root_by_name(runtime, host_dir, flags, ids):
@@ -261,7 +261,7 @@ def test_ordinary_user_stays_who_they_are_or_is_root_by_name(runtime, host_dir, 
     assert result.stdout.split()[3] == f"{ids[0]}:{ids[1]}"
 
 
-@pytest.mark.classes("ns", "sentry")
+@pytest.mark.classes("ns", "sentry", "vm")
 @pytest.mark.parametrize("user", ["1001", "1000:7", "0:7", "nobody"])
 def test_ordinary_user_cannot_be_anybody_else(runtime, host_dir, user):
     result = runtime.call(raw=[*AS_USER, str(runtime.path), "--isolation", runtime.isolation, "do", "--user", user, "--", "true"], check=False,
@@ -269,7 +269,7 @@ def test_ordinary_user_cannot_be_anybody_else(runtime, host_dir, user):
     assert result.returncode != 0 and "nobody else" in result.stderr
 
 
-@pytest.mark.classes("ns", "sentry")
+@pytest.mark.classes("ns", "sentry", "vm")
 def test_ordinary_user_gains_no_rights_over_files_of_root(runtime, host_dir):
     secret = host_dir / "secret"
     secret.write_text("root only")

@@ -228,12 +228,21 @@ static int enter_userns(struct files_plan *plan, struct err *err)
 	return 0;
 }
 
+/*
+ * Who has all capabilities of its namespace may, unless an ordinary user has made one above it for
+ * the one id that it has: there nobody may (user_namespaces(7)), and the groups are that user's.
+ */
+static bool drop_groups(const struct files_plan *plan)
+{
+	return setgroups(0, NULL) == 0 || (errno == EPERM && plan->userns >= 0);
+}
+
 /* The capabilities stay permitted. */
 static int take_ids(const struct files_plan *plan, struct err *err)
 {
 	if (!plan->uid && !plan->gid && plan->userns < 0)
 		return 0;
-	if (prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L) < 0 || setgroups(0, NULL) < 0 ||
+	if (prctl(PR_SET_KEEPCAPS, 1L, 0L, 0L, 0L) < 0 || !drop_groups(plan) ||
 	    setresgid(plan->gid, plan->gid, plan->gid) < 0 ||
 	    setresuid(plan->uid, plan->uid, plan->uid) < 0)
 		return err_sys(err, -errno, "become virtiofsd's user %u:%u", plan->uid, plan->gid);
