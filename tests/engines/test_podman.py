@@ -394,7 +394,7 @@ def test_kill_default_ends_it(podman):
 
 
 def test_pause_and_unpause(podman):
-    name = podman.start(*sh("i=0; while :; do i=$((i+1)); echo $i > /tmp/n; done"))
+    name = podman.start(*sh("i=0; while :; do i=$((i+1)); echo $i > /tmp/m; mv /tmp/m /tmp/n; done"))
     pid = podman.pid(name)
 
     def counted():

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-DEFAULT_TIMEOUT_S = 30
+DEFAULT_TIMEOUT_S = 60
 record_path = None  # set by conftest.py: every command and its result are appended there
 
 
@@ -67,7 +67,7 @@ def run(argv, rc=0, timeout=DEFAULT_TIMEOUT_S, stdin="", **popen):
     return result
 
 
-def eventually(check, timeout=10, what="condition", interval=0.05):
+def eventually(check, timeout=30, what="condition", interval=0.05):
     """Call check until it returns something true; return that, or fail after timeout seconds."""
     end = time.monotonic() + timeout
     while True:
