@@ -36,12 +36,12 @@ def test_check_json_has_an_entry_for_each_class(runtime):
             assert fine or probe.get("remedy"), f"no way to get it: {probe}"
 
 
-@pytest.mark.classes("ns")
+@pytest.mark.classes("ns", "sentry", "vm")
 def test_check_finds_class_ns_available_here(runtime):
     assert runtime.call("check", "--json", check=False).json["classes"]["ns"]["works"] is True
 
 
-@pytest.mark.classes("ns")
+@pytest.mark.classes("ns", "sentry", "vm")
 def test_check_exits_0_where_class_ns_works(runtime):
     assert runtime.call("check", "--json").json["classes"]["ns"]["works"] is True
 
@@ -213,7 +213,7 @@ def test_unknown_class_is_an_error_that_lists_the_three(runtime, bundle):
         assert name in result.stderr
 
 
-@pytest.mark.classes("ns")
+@pytest.mark.classes("ns", "sentry", "vm")
 def test_the_name_it_is_called_by_chooses_the_class(runtime, bundle, work_dir):
     link = os.path.join(os.path.dirname(runtime.path), "caisson-ns")
     bundle.process.args = ["echo", "ns"]
@@ -223,7 +223,7 @@ def test_the_name_it_is_called_by_chooses_the_class(runtime, bundle, work_dir):
     assert result.stdout == "ns\n"
 
 
-@pytest.mark.classes("ns")
+@pytest.mark.classes("ns", "sentry", "vm")
 def test_an_annotation_that_contradicts_the_flag_names_both(runtime, bundle):
     bundle.annotations["io.caisson.isolation"] = "vm"
 
@@ -232,7 +232,7 @@ def test_an_annotation_that_contradicts_the_flag_names_both(runtime, bundle):
     assert "io.caisson.isolation" in result.stderr and "vm" in result.stderr and "ns" in result.stderr
 
 
-@pytest.mark.classes("ns")
+@pytest.mark.classes("ns", "sentry", "vm")
 def test_an_annotation_that_agrees_is_fine(runtime, bundle):
     bundle.annotations["io.caisson.isolation"] = "ns"
 

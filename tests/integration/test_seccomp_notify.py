@@ -18,7 +18,7 @@ import pytest
 
 from lib.runtime import refused
 
-pytestmark = [pytest.mark.classes("ns"),
+pytestmark = [pytest.mark.classes("ns", caveat="sentry-seccomp-notify", vm_caveat="vm-descriptors"),
               pytest.mark.beyond("runc", reason="refuses write; sendmsg and execve block it for good"),
               pytest.mark.beyond("crun", reason="waits for itself")]
 

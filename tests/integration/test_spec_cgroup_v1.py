@@ -8,11 +8,14 @@ import pytest
 
 from lib import cgroups
 from lib.runtime import refused
+from test_update import EXTRA
 
-pytestmark = [pytest.mark.classes("ns"), pytest.mark.layouts("v1", "hybrid")]
+pytestmark = [pytest.mark.classes("ns", "sentry", "vm"), pytest.mark.layouts("v1", "hybrid")]
 WORDING = pytest.mark.beyond("runc", "crun", reason="our wording: the field and what is wrong with it")
 NEWER = pytest.mark.beyond("runc", reason="not in 1.1")
 MIB = 1 << 20
+# The rules of the host's cgroup are those of what runs the machine.
+HOST_RULES = pytest.mark.classes("ns", "sentry", caveat="vm-devices")
 
 
 def created(runtime, bundle, **resources):
@@ -86,6 +89,7 @@ def devices_list(read):
     return sorted(read("devices.list").splitlines())
 
 
+@HOST_RULES
 @pytest.mark.beyond("runc", reason="1.1 does not take a part of a rule back")
 def test_rules_are_applied_in_their_order(runtime, bundle):
     bundle.linux.resources.devices = [
@@ -102,6 +106,7 @@ def test_rules_are_applied_in_their_order(runtime, bundle):
     assert "a *:* rwm" not in found
 
 
+@HOST_RULES
 def test_default_devices_are_allowed_whatever_the_rules(runtime, bundle):
     read = created(runtime, bundle)
 
@@ -111,6 +116,7 @@ def test_default_devices_are_allowed_whatever_the_rules(runtime, bundle):
     assert "c 136:* rwm" in found and {"c *:* m", "b *:* m"} <= set(found)
 
 
+@HOST_RULES
 @pytest.mark.parametrize("rule", [{"allow": True, "access": "rwm"},
                                   {"allow": True, "type": "a", "access": "rwm"},
                                   {"allow": True, "type": "a", "major": -1, "minor": -1, "access": "rwm"}])
@@ -121,6 +127,7 @@ def test_type_a_or_none_means_all_devices(runtime, bundle, rule):
     assert cgroups.read(bundle.linux.cgroups_path, "devices.list") == "a *:* rwm"
 
 
+@pytest.mark.classes("ns", caveat="sentry-device-nodes", vm_caveat="vm-devices")
 @pytest.mark.parametrize("access,outcome", [("rwm", ["ok", "ok", "ok"]), ("m", ["ok", "errno EPERM", "errno EPERM"]),
                                             ("rm", ["ok", "ok", "errno EPERM"]),
                                             ("wm", ["ok", "errno EPERM", "ok"])])
@@ -191,6 +198,8 @@ def test_number_is_in_its_file(runtime, bundle, resources, name, value):
     if runtime.kind == "runc" and NOT_IN_RUNC_1_1 & set(next(iter(resources.values()))):
         pytest.skip("stand-in runc: not in 1.1")
 
+    if value.isdigit() and int(value) < 1 << 60:  # a limit at all
+        value = str(int(value) + EXTRA.get((runtime.isolation, name), 0))
     assert created(runtime, bundle, **resources)(name).split()[-1] == value
 
 
@@ -220,6 +229,7 @@ def test_pids_limit_stops_a_fork_bomb(runtime, bundle):
     assert 1 <= int(process.read_line().removeprefix("forked ")) < 8
 
 
+@pytest.mark.classes("ns", caveat="sentry-sched", vm_caveat="vm-cpus")
 def test_cpus_are_those_that_the_program_may_use(runtime, bundle):
     bundle.linux.resources = {"cpu": {"cpus": "1"}}
 

@@ -6,7 +6,7 @@ import pytest
 from lib import cgroups
 from lib.runtime import refused
 
-pytestmark = [pytest.mark.classes("ns"), pytest.mark.layouts("v2")]
+pytestmark = [pytest.mark.classes("ns", "sentry", "vm"), pytest.mark.layouts("v2")]
 WITH = pytest.mark.layouts("v2", controllers=True)
 WITHOUT = pytest.mark.layouts("v2", controllers=False)
 MIB = 1 << 20
@@ -39,7 +39,8 @@ def test_unified_writes_any_file_of_the_cgroup(runtime, bundle, name, value):
 
 @WORDING
 @pytest.mark.parametrize("name,value,text", [
-    pytest.param("memory.max", "1000000", 'linux.resources.unified["memory.max"]: no such file', marks=WITHOUT),
+    pytest.param("memory.max", "1000000", 'linux.resources.unified["memory.max"]: no such file',
+                 marks=[WITHOUT, pytest.mark.classes("ns", "sentry", caveat="vm-unified")]),
     ("cgroup.max.depth", "many", 'linux.resources.unified["cgroup.max.depth"]: write many'),
     ("../cgroup.procs", "1", "linux.resources.unified"), ("plain", "1", "linux.resources.unified"),
 ])
@@ -115,6 +116,7 @@ def test_limit_without_its_controller_is_an_error_that_names_the_field(runtime, 
     assert not cgroups.cgroup_dir(bundle.linux.cgroups_path).exists()
 
 
+@pytest.mark.classes("ns", caveat="sentry-device-nodes", vm_caveat="vm-devices")
 @pytest.mark.parametrize("access,outcome", [("rwm", ["ok", "ok", "ok"]), ("m", ["ok", "errno EPERM", "errno EPERM"]),
                                             ("rm", ["ok", "ok", "errno EPERM"]),
                                             ("wm", ["ok", "errno EPERM", "ok"]), (None, ["ok"] + ["errno EPERM"] * 2)])
