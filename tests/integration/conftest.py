@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 
 import pytest
 
@@ -24,7 +25,13 @@ WORK = pathlib.Path("/run/caisson-it")
 SOAK = os.environ.get("CAISSON_SOAK") == "1"
 ISOLATION = os.environ.get("CAISSON_CLASS", "ns")
 PROFILE = os.environ.get("CAISSON_STUB_PROFILE")  # of class sentry; without it the runtime's default
-TEMPLATES = os.environ.get("CAISSON_VM_TEMPLATES") == "on"  # of class vm: machines of the default size are clones
+TEMPLATES = os.environ.get("CAISSON_VM_TEMPLATES")  # of class vm: machines of the default size are clones
+# With CAISSON_VM_TEMPLATES=mixed these files boot their machines, as their subject is the boot, how a machine ends or its
+# size, and so does one test of COLD_OF in all others.
+COLD_FILES = {"test_vm_cage.py", "test_vm_clones.py", "test_vm_guest.py", "test_vm_killed_anywhere.py",
+              "test_vm_patience.py", "test_vm_sizes.py", "test_vm_templates.py", "test_kill.py", "test_start.py"}
+COLD_OF = 8
+SOAK_TIMEOUT_S = 1800  # of one test of class vm
 PART = os.environ.get("CAISSON_PART")  # "2/3": every third test, from the second on; all of them if unset
 outcome = pytest.StashKey()
 
@@ -74,6 +81,13 @@ def skip_reason(item, kind):
     return None
 
 
+def is_clone(item):
+    """Whether the machines of a test are clones, unless it has a configuration of its own."""
+    name = item.nodeid.split("::")[0]
+    return TEMPLATES == "on" or TEMPLATES == "mixed" and not (
+        name in COLD_FILES or item.get_closest_marker("cold") or zlib.crc32(item.nodeid.encode()) % COLD_OF == 0)
+
+
 def pytest_collection_modifyitems(config, items):
     elsewhere = [item for item in items if is_elsewhere(item)]
     if elsewhere:
@@ -84,6 +98,8 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % parts != part - 1])
         items[:] = items[part - 1::parts]
     for item in items:
+        if SOAK and ISOLATION == "vm" and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SOAK_TIMEOUT_S))
         reason = skip_reason(item, config.runtime_kind)
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -102,27 +118,42 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def templates(request):
-    """A template for every call that has no configuration of its own, where CAISSON_VM_TEMPLATES asks for it."""
+def template_config(request):
+    """A configuration with a template, which is there, where CAISSON_VM_TEMPLATES asks for one."""
     if ISOLATION != "vm" or not TEMPLATES:
-        yield
+        yield None
         return
     directory = pathlib.Path(tempfile.mkdtemp(prefix="caisson-templates-", dir="/run"))
     directory.chmod(0o755)  # some calls are an ordinary user's
     config = directory / "caisson.json"
-    config.write_text(json.dumps({"vm.templates": "on", "vm.template_dir": str(directory / "templates")}))
-    CLEAN_ENV["CAISSON_CONFIG"] = str(config)
+    config.write_text(json.dumps({"vm.templates": "on", "vm.template_dir": str(directory / "templates"),
+                                  "vm.boot_timeout": "120"}))
 
     def call(*words):
         subprocess.run([request.config.runtime_path, "--root", directory / "root", "template", *words], check=True,
-                       env=CLEAN_ENV, stdout=subprocess.DEVNULL, timeout=300)
+                       env={**CLEAN_ENV, "CAISSON_CONFIG": str(config)}, stdout=subprocess.DEVNULL, timeout=300)
 
     try:
         call("create")
-        yield
+        yield str(config)
     finally:
         call("remove", "--all")
         shutil.rmtree(directory)
+
+
+@pytest.fixture(autouse=True)
+def starts_from_a_template(request, template_config):
+    """Calls that have no configuration of their own start clones where the test is one for them."""
+    if template_config is None or not is_clone(request.node):
+        yield
+        return
+    before = CLEAN_ENV.get("CAISSON_CONFIG")
+    CLEAN_ENV["CAISSON_CONFIG"] = template_config
+    yield
+    if before is None:
+        del CLEAN_ENV["CAISSON_CONFIG"]
+    else:
+        CLEAN_ENV["CAISSON_CONFIG"] = before
 
 
 @pytest.fixture(scope="session")
@@ -171,14 +202,15 @@ def keep_artifacts(request, runtime):
         "#!/bin/sh\n# Runs the failed test again, alone, in a lane of its own.\n"
         f"cd '{programs.REPO_DIR}' || exit 1\n"
         f"export CAISSON_RUNTIME='{runtime.path}' CAISSON_CLASS='{ISOLATION}'\n"
-        + (f"export CAISSON_STUB_PROFILE='{PROFILE}'\n" if PROFILE else "") +
+        + (f"export CAISSON_STUB_PROFILE='{PROFILE}'\n" if PROFILE else "")
+        + ("export CAISSON_VM_TEMPLATES=on\n" if ISOLATION == "vm" and is_clone(request.node) else "") +
         f"exec tests/run-integration --cgroup {cgroups.layout()} '{request.node.nodeid}' \"$@\"\n")
     repro.chmod(0o755)
     return target
 
 
 @pytest.fixture
-def runtime(request, work_dir, sentinel):
+def runtime(request, work_dir, sentinel, starts_from_a_template):
     """The runtime with a --root of its own; afterwards containers are deleted and leaks sought."""
     guard = leaks.Guard()
     wrapper = Runtime(request.config.runtime_path, request.config.runtime_kind, ISOLATION, work_dir,
@@ -266,5 +298,7 @@ def wait_for():
 
 @pytest.fixture
 def scaled():
-    """scaled(full, few): full under CAISSON_SOAK=1, else few."""
-    return lambda full, few: full if SOAK else few
+    """scaled(full, few): full under CAISSON_SOAK=1 (of class vm, which is emulated, a quarter), else few."""
+    if not SOAK:
+        return lambda full, few: few
+    return lambda full, few: max(full // 4, few) if ISOLATION == "vm" else full
