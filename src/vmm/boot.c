@@ -13,6 +13,7 @@
 #include "vmm/control.h"
 #include "vmm/description.h"
 #include "vmm/end.h"
+#include "vmm/monitor.h"
 #include "vmm/patience.h"
 #include "vmm/process.h"
 #include "vmm/report.h"
@@ -294,7 +295,9 @@ void boot_on_hello(struct vm *vm, const struct agent_hello *hello)
 		       sizeof(hello->release));
 	log_debug("container %s: the agent of its machine answers, Linux %s", vm->id,
 		  vm->hello.release);
-	if (vm->head.flags & VMM_RESTORED)
+	if (vm->head.flags & VMM_RESTORED && monitor_plug_files(vm->monitor, &err) < 0)
+		end_lost(vm, &err);
+	else if (vm->head.flags & VMM_RESTORED)
 		reset(vm);
 	else
 		set_network(vm);

@@ -40,7 +40,6 @@ struct monitor {
 	bool stopped;	/* by QEMU, after an error of its own: nobody here asks for it */
 	bool resumed;	/* a clone runs: its state has been read */
 	bool read;	/* ... or it has been read, and nothing more comes of it */
-	bool plugged;
 };
 
 /* ---- Console and standard error ---- */
@@ -114,16 +113,17 @@ static void on_event(void *arg, const char *name, const json_t *data)
 		text_printable(m->facts.reason, sizeof(m->facts.reason), reason, strlen(reason));
 }
 
-/* Not before: what is plugged while a state is read is no part of it, and QEMU refuses it. */
-static int plug_files(struct monitor *m, struct err *err)
+static void note_restored(struct monitor *m)
+{
+	if (m->vm->head.flags & VMM_RESTORED && m->resumed && !m->vm->times.restored)
+		m->vm->times.restored = vm_now_ns();
+}
+
+int monitor_plug_files(struct monitor *m, struct err *err)
 {
 	unsigned int asked;
 	int r;
 
-	if (!(m->vm->head.flags & VMM_RESTORED) || !m->resumed || m->plugged)
-		return 0;
-	m->plugged = true;
-	m->vm->times.restored = vm_now_ns();
 	if (!(m->vm->head.flags & VMM_PLUG_FILES))
 		return 0;
 	r = hypervisor_qemu.ask_files(m->qmp, FILES_SLOT, VMM_FD_FILES, &asked, err);
@@ -142,8 +142,7 @@ static void on_qmp(void *arg, int fd, uint32_t events)
 		if (!m->vm->times.monitor)
 			m->vm->times.monitor = vm_now_ns();
 	}
-	if (r == 0)
-		r = plug_files(m, &err);
+	note_restored(m);
 	if (r == 0 && m->stopped)
 		r = err_set(&err, -EIO, "QEMU has stopped the machine");
 	if (r == 0 && m->read && !m->resumed)

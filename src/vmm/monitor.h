@@ -25,6 +25,12 @@ bool monitor_has_ended(const struct monitor *m);
 /* What lies in console, standard error and monitor. */
 void monitor_read_all(struct monitor *m);
 /*
+ * VMM_PLUG_FILES: give a clone virtiofsd's device, once. Not while its state is read: what is
+ * plugged then is no part of it. And not before the agent has answered: QEMU takes no word of the
+ * guest while it talks to virtiofsd.
+ */
+int monitor_plug_files(struct monitor *m, struct err *err);
+/*
  * The client for one call of hypervisor_ops, or NULL while QEMU has not answered its first
  * question or is gone; then monitor_called() with what it returned, which it returns: a client that
  * is of no more use ends the machine.
