@@ -24,6 +24,7 @@
 #include "cli/verbs.h"
 #include "hypervisor/probe.h"
 #include "hypervisor/qemu.h"
+#include "runtime/setup.h"
 #include "runtime/vm/files.h"
 #include "runtime/vm/settings.h"
 #include "runtime/vm/template.h"
@@ -103,7 +104,7 @@ static json_t *sentry_class(bool namespaces_work)
 	char dir[PATH_MAX], path[PATH_MAX + 32];
 	const char *missing = NULL;
 
-	cli_default_libexec(dir);
+	runtime_default_libexec(dir);
 	for (size_t i = 0; i < ARRAY_LEN(programs) && !missing; i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", dir, programs[i]);
 		missing = access(path, X_OK) < 0 ? programs[i] : NULL;
@@ -368,7 +369,7 @@ static json_t *vm_class(const struct runtime *rt, bool namespaces_work)
 	AUTO_CLOSE int qemu = -EBADF;
 	struct vm_config config;
 
-	cli_default_libexec(dir);
+	runtime_default_libexec(dir);
 	guest_path(rt ? rt->vm.kernel : NULL, dir, "vmlinux", kernel);
 	guest_path(rt ? rt->vm.image : NULL, dir, "image", image);
 	(void)json_array_append_new(checks,

@@ -15,7 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "cli/config.h"
+#include "runtime/config.h"
 #include "cli/options.h"
 #include "runtime/runtime.h"
 
@@ -80,11 +80,6 @@ extern const struct option no_options[];      /* an empty table */
 extern const struct verb *const verb_table[]; /* NULL-terminated, in the order of help */
 
 const struct verb *verb_find(const char *name);
-
-/* The helper programs stand beside our own file, DIR/../libexec/caisson, or where they are
- * installed.
- */
-void cli_default_libexec(char dir[static PATH_MAX]);
 
 /* The whole program, for main() and tests. Returns the exit code. */
 int cli_main(int argc, char **argv);

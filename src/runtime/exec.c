@@ -161,6 +161,8 @@ int container_exec(struct container *c, const struct exec_options *options, int 
 	if (r < 0)
 		return r;
 	*ret_status = 0;
+	if (options->ret_pid)
+		*options->ret_pid = x.process.pid;
 	if (options->detach)
 		return 0;
 	fg.process = &x.process;

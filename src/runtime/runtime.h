@@ -66,7 +66,7 @@ struct vm_settings {
 };
 
 /* Settings of one invocation, after flags, configuration files and defaults were merged
- * (cli/config.h). */
+ * (runtime/config.h). */
 struct runtime {
 	const char *root; /* the directory of container directories; made on demand, mode 0711 */
 	enum cgroup_manager cgroup_manager;
@@ -176,6 +176,7 @@ struct exec_options {
 	unsigned int preserve_fds;
 	bool tty, detach, no_new_privs, ignore_paused;
 	bool shell; /* debug: in the container's machine, with all rights; -ENOTSUP without one */
+	pid_t *ret_pid; /* detach: the process, for who will be its parent; or NULL */
 };
 /*
  * Run a process in a container that is created or running (paused: ignore_paused) and, unless

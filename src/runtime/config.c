@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/config.h"
+#include "runtime/config.h"
 
 #include <dirent.h>
 #include <errno.h>

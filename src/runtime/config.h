@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli/config.h - the effective settings of one invocation and where each came from.
+ * runtime/config.h - the effective settings of one invocation and where each came from.
  *
  * Sources, the strongest first: a flag, the name the program was called by (isolation only), the
  * last configuration file that has the key, the built-in default. Files are CONFIG_FILE and then

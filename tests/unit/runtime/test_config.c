@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "cli/config.h"
+#include "runtime/config.h"
 
 static int merge(struct config *config, const char *text, struct err *err)
 {
