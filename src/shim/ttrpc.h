@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 
-#define TTRPC_CONNECTIONS_MAX 16u
+#define TTRPC_CONNECTIONS_MAX 256u	  /* containerd has one for each container of a pod */
 #define TTRPC_CALLS_MAX	      1024u	  /* of one connection that wait for their answers */
 #define TTRPC_OUT_MAX	      (16u << 20) /* bytes of answers that a peer has not read */
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""containerd with the runc shim and its CRI plugin, told to use the runtime under test."""
+"""containerd and its CRI plugin, told to use the runtime under test: through the runc shim, which
+calls it, or (lane "shim") by our own shim, which is the program beside it.
+"""
 
 import itertools
 import json
@@ -11,7 +13,7 @@ from enginelib.images import PAUSE_IMAGE, TEST_IMAGE
 from enginelib.terminal import Terminal
 
 NAMESPACE = "k8s.io"
-SHIM = "io.containerd.runc.v2"
+OWN_SHIM = os.environ.get("CAISSON_ENGINES_LANE") == "shim"
 # State has to be there: the shim's sockets are below /run/containerd whatever is configured. The
 # lane's /run is private.
 RUN_DIR = "/run/containerd"
@@ -37,11 +39,11 @@ disabled_plugins = ["io.containerd.snapshotter.v1.devmapper", "io.containerd.sna
     snapshotter = "overlayfs"
     default_runtime_name = "caisson"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.caisson]
-      runtime_type = "io.containerd.runc.v2"
+      runtime_type = "{shim}"
       pod_annotations = ["org.caisson.*"]
       container_annotations = ["org.caisson.*"]
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.caisson.options]
-        BinaryName = "{runtime}"
+        {options}
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.plain]
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.plain.options]
@@ -69,6 +71,11 @@ class Containerd:
 
     def __init__(self, directory, runtime, archives, artifacts):
         self.directory, self.runtime = directory, runtime
+        self.shim, options = "io.containerd.runc.v2", 'BinaryName = "%s"' % runtime
+        if OWN_SHIM:
+            # caisson-ns: containerd-shim-caisson-ns-v2
+            self.shim, options = "io.containerd.%s.v2" % os.path.basename(runtime), ""
+            os.environ["PATH"] = os.path.dirname(runtime) + ":" + os.environ["PATH"]
         self.numbers = itertools.count(1)
         os.makedirs(os.path.join(directory, "cni"))
         os.makedirs(RUN_DIR, 0o711, exist_ok=True)
@@ -77,7 +84,8 @@ class Containerd:
         config = os.path.join(directory, "config.toml")
         with open(config, "w", encoding="utf-8") as f:
             f.write(CONFIG.format(directory=directory, socket=SOCKET, pause=PAUSE_IMAGE,
-                                  runtime=runtime))
+                                  runtime=runtime, shim=self.shim,
+                                  options=options))
         self.argv = ["ctr", "--address", SOCKET, "--namespace", NAMESPACE]
         self.config, self.log = config, os.path.join(artifacts, "containerd.log")
         self._start()
@@ -107,8 +115,8 @@ class Containerd:
         return command.run([*self.argv, *args], rc=rc, timeout=timeout, stdin=stdin)
 
     def run_argv(self, name, args, options=()):
-        return ["run", "--runtime", SHIM, "--runc-binary", self.runtime, *options, TEST_IMAGE,
-                name, *args]
+        binary = () if OWN_SHIM else ("--runc-binary", self.runtime)
+        return ["run", "--runtime", self.shim, *binary, *options, TEST_IMAGE, name, *args]
 
     def name(self):
         return "ctr%d" % next(self.numbers)

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/address.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/str.h"
+
+#define BACKLOG 128
+
+/* In this order: the first that is there counts. */
+static const char *const group_keys[] = {
+	"io.kubernetes.cri.sandbox-id",
+	"io.kubernetes.cri-o.SandboxID",
+};
+
+/* FNV-1a of 128 bits: a name that differs where its parts do, nothing that keeps a secret. */
+static void hash(unsigned __int128 *h, const char *text)
+{
+	const unsigned __int128 prime = ((unsigned __int128)1 << 88) + 0x13b;
+
+	/* With its NUL, which no part holds: "a", "bc" is not "ab", "c". */
+	for (size_t i = 0; i <= strlen(text); i++)
+		*h = (*h ^ (unsigned char)text[i]) * prime;
+}
+
+int address_path(const char *dir, const char *containerd, const char *ns, const char *group,
+		 char ret[static ADDRESS_MAX], struct err *err)
+{
+	unsigned __int128 h = ((unsigned __int128)0x6c62272e07bb0142 << 64) | 0x62b821756295c58d;
+	char path[ADDRESS_MAX];
+	int len;
+
+	hash(&h, containerd);
+	hash(&h, ns);
+	hash(&h, group);
+	len = snprintf(path, sizeof(path), "%s/%016llx%016llx", dir, (unsigned long long)(h >> 64),
+		       (unsigned long long)h);
+	if (len >= (int)sizeof(path))
+		return err_set(err, -ENAMETOOLONG, "the path of a socket in %s is too long", dir);
+	memcpy(ret, path, sizeof(path));
+	return 0;
+}
+
+const char *address_group(const json_t *config, const char *id)
+{
+	const json_t *annotations = json_object_get(config, "annotations");
+
+	for (size_t i = 0; i < ARRAY_LEN(group_keys); i++) {
+		const char *text = json_string_value(json_object_get(annotations, group_keys[i]));
+
+		if (text && *text)
+			return text;
+	}
+	return id;
+}
+
+static void set_address(struct sockaddr_un *address, const char *path)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(address->sun_path, path, strnlen(path, sizeof(address->sun_path) - 1));
+}
+
+bool address_answers(const char *path)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+
+	set_address(&address, path);
+	/* EAGAIN: so many wait that there is somebody. */
+	return fd >= 0 &&
+	       (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN);
+}
+
+static int bind_and_listen(const char *path, struct err *err)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	mode_t old;
+	int r;
+
+	if (fd < 0)
+		return err_sys(err, -errno, "make a socket");
+	set_address(&address, path);
+	old = umask(0177);
+	r = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	(void)umask(old);
+	if (r == 0 && listen(fd, BACKLOG) < 0)
+		r = -errno;
+	return r < 0 ? err_sys(err, r, "listen at %s", path) : TAKE_FD(fd);
+}
+
+int address_listen(const char *path, struct err *err)
+{
+	AUTO_FREE char *copy = strdup(path);
+	AUTO_CLOSE int lock = -EBADF;
+	const char *dir;
+
+	if (!copy)
+		return err_sys(err, -ENOMEM, "%s", path);
+	dir = dirname(copy);
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return err_sys(err, -errno, "make %s", dir);
+	lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return err_sys(err, -errno, "lock %s", dir);
+	if (address_answers(path))
+		return -EEXIST;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(err, -errno, "remove %s", path);
+	return bind_and_listen(path, err);
+}
+
+int address_save(int bundle_fd, const char *path, struct err *err)
+{
+	char text[sizeof(ADDRESS_SCHEME) + ADDRESS_MAX];
+	const int len = snprintf(text, sizeof(text), ADDRESS_SCHEME "%s", path);
+	const int r = fd_replace_file(bundle_fd, ADDRESS_FILE, text, (size_t)len, 0600);
+
+	return r < 0 ? err_sys(err, r, "write " ADDRESS_FILE) : 0;
+}
+
+int address_load(int bundle_fd, char ret[static ADDRESS_MAX], struct err *err)
+{
+	AUTO_BUF struct buf text = { .max = 4096 };
+	int r = fd_read_file(bundle_fd, ADDRESS_FILE, &text);
+	const char *path;
+
+	if (r < 0)
+		return err_sys(err, r, "read " ADDRESS_FILE);
+	path = text.data ? str_after(text.data, ADDRESS_SCHEME) : NULL;
+	if (!path || path[0] != '/' || strlen(path) >= ADDRESS_MAX)
+		return err_set(err, -EINVAL, ADDRESS_FILE ": no path of a unix socket");
+	memcpy(ret, path, strlen(path) + 1);
+	return 0;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shim/cleanup.c - `delete`: containerd has lost a shim, and runs this in the bundle. All of the
+ * container goes; how it ended nobody knows any more, so it counts as killed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "shim/address.h"
+#include "shim/answers.h"
+#include "shim/program.h"
+#include "shim/rootfs.h"
+#include "shim/settings.h"
+
+#define STATUS_KILLED (128 + SIGKILL)
+
+/* A pod's other containers may have a shim there: one that lives keeps its socket. */
+static void remove_socket(int bundle_fd)
+{
+	char path[ADDRESS_MAX];
+	struct err err = { 0 };
+
+	if (address_load(bundle_fd, path, &err) == 0 && !address_answers(path))
+		(void)unlink(path);
+}
+
+/* What was made, if it came to that; the pid it had. */
+static int delete_container(const struct program_options *o, int bundle_fd, pid_t *ret_pid,
+			    struct err *err)
+{
+	struct settings *settings = NULL;
+	struct container *c = NULL;
+	struct err ignored = { 0 };
+	int r = settings_load(o->program, o->ns, bundle_fd, &settings, err);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (container_load(&settings->rt, o->id, false, &c, &ignored) == 0)
+		*ret_pid = c->pid;
+	container_free(c);
+	r = container_delete_force(&settings->rt, o->id, err);
+	settings_free(settings);
+	return r;
+}
+
+static int say(pid_t pid, struct err *err)
+{
+	Caisson__Shim__DeleteResponse response = CAISSON__SHIM__DELETE_RESPONSE__INIT;
+	Caisson__Shim__Timestamp when;
+	struct timespec now;
+	uint8_t bytes[128];
+	size_t len;
+	int r;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	response.pid = (uint32_t)pid;
+	response.exit_status = STATUS_KILLED;
+	response.exited_at = answer_time(&now, &when);
+	len = caisson__shim__delete_response__pack(&response, bytes);
+	r = fd_write_all(STDOUT_FILENO, bytes, len);
+	return r < 0 ? err_sys(err, r, "answer") : 0;
+}
+
+int program_delete(const struct program_options *o, struct err *err)
+{
+	char cwd[PATH_MAX];
+	const char *bundle = o->bundle ? o->bundle : getcwd(cwd, sizeof(cwd));
+	AUTO_CLOSE int fd = bundle ? open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+	struct err problem = { 0 };
+	pid_t pid = 0;
+
+	if (fd < 0 && errno != ENOENT)
+		return err_sys(err, -errno, "open the bundle");
+	/* Whatever fails, the rest is done. */
+	if (fd >= 0 && delete_container(o, fd, &pid, &problem) < 0)
+		log_warning("container %s: %s", o->id, problem.msg);
+	if (fd >= 0 && rootfs_unmount(bundle, &problem) < 0)
+		log_warning("container %s: %s", o->id, problem.msg);
+	if (fd >= 0)
+		remove_socket(fd);
+	return say(pid, err);
+}

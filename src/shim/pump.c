@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shim/pump.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define PUMP_SIZE 4096 /* bytes: what a terminal gives at a time */
+
+struct pump {
+	struct loop *loop;
+	struct loop_source *source, *target; /* NULL: not looked at */
+	int from, to;
+	pump_over_fn *over;
+	void *arg;
+	size_t at, len; /* of what is not written yet */
+	bool ended;	/* nothing more can be read */
+	bool broken;	/* nothing more can be written */
+	char bytes[PUMP_SIZE];
+};
+
+/* 1: there is room or an end; 0: nothing now. */
+static int read_some(struct pump *p)
+{
+	ssize_t n;
+
+	do {
+		n = read(p->from, p->bytes, sizeof(p->bytes));
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	/* EIO: the last one has closed the terminal (pty(7)). */
+	if (n <= 0)
+		p->ended = true;
+	p->at = 0;
+	p->len = n > 0 ? (size_t)n : 0;
+	return 1;
+}
+
+static int write_some(struct pump *p)
+{
+	while (p->len > 0) {
+		const ssize_t n = write(p->to, p->bytes + p->at, p->len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return 0;
+		if (n < 0) {
+			p->broken = true;
+			p->len = 0;
+			return 1;
+		}
+		p->at += (size_t)n;
+		p->len -= (size_t)n;
+	}
+	return 1;
+}
+
+static bool is_over(const struct pump *p)
+{
+	return p->broken || (p->ended && p->len == 0);
+}
+
+static void on_ready(void *arg, int fd, uint32_t events);
+
+/* A source that has ended says so always: it is not looked at while there is no room. */
+static void settle(struct pump *p)
+{
+	if (p->len > 0)
+		loop_remove(TAKE_PTR(p->source));
+	else if (!p->source)
+		(void)loop_add_fd(p->loop, p->from, EPOLLIN, on_ready, p, &p->source);
+	if (p->target)
+		(void)loop_set_events(p->target, p->len > 0 ? EPOLLOUT : 0);
+}
+
+/* One buffer for each call: the loop has others to serve. */
+static void on_ready(void *arg, int fd, uint32_t events)
+{
+	struct pump *p = arg;
+
+	(void)fd;
+	(void)events;
+	if (p->len == 0 && !p->ended)
+		(void)read_some(p);
+	(void)write_some(p);
+	if (is_over(p)) {
+		loop_remove(p->source);
+		loop_remove(p->target);
+		p->source = p->target = NULL;
+		p->over(p->arg);
+		return;
+	}
+	settle(p);
+}
+
+/* The target speaks only while something waits for it; EPOLLERR and EPOLLHUP it says always. */
+static void on_target(void *arg, int fd, uint32_t events)
+{
+	struct pump *p = arg;
+
+	if (p->len > 0 || !(events & (EPOLLERR | EPOLLHUP))) {
+		on_ready(p, fd, events);
+		return;
+	}
+	loop_remove(p->target);
+	p->target = NULL;
+}
+
+void pump_flush(struct pump *p)
+{
+	if (!p)
+		return;
+	while (!is_over(p)) {
+		if (!write_some(p) || is_over(p) || !read_some(p))
+			return;
+	}
+}
+
+int pump_new(struct loop *loop, int from, int to, pump_over_fn *over, void *arg, struct pump **ret)
+{
+	struct pump *p = malloc(sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	memset(p, 0, offsetof(struct pump, bytes));
+	p->loop = loop;
+	p->from = from;
+	p->to = to;
+	p->over = over;
+	p->arg = arg;
+	r = loop_add_fd(loop, from, EPOLLIN, on_ready, p, &p->source);
+	if (r == 0)
+		r = loop_add_fd(loop, to, 0, on_target, p, &p->target);
+	if (r < 0) {
+		pump_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+void pump_free(struct pump *p)
+{
+	if (!p)
+		return;
+	loop_remove(p->source);
+	loop_remove(p->target);
+	free(p);
+}

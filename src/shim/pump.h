@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shim/pump.h - bytes from one descriptor to another on the loop, a buffer at a time.
+ *
+ * What cannot be written stops the reading; nothing is read that has no place. Both descriptors
+ * are non-blocking and stay the owner's until pump_free().
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/loop.h"
+
+struct pump;
+
+/* `over`, once: the source has ended and all of it is written, or the target takes no more. It may
+ * free the pump. */
+typedef void pump_over_fn(void *arg);
+
+int pump_new(struct loop *loop, int from, int to, pump_over_fn *over, void *arg, struct pump **ret);
+void pump_free(struct pump *p); /* accepts NULL */
+
+/* Carry what is there now and can be written at once; without over(). */
+void pump_flush(struct pump *p);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shim/serve.c - the shim's process: its loop, its signals, its end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "shim/program.h"
+#include "shim/service.h"
+#include "shim/shim.h"
+
+#define TTRPC_VARIABLE "TTRPC_ADDRESS"
+
+static void on_signal(void *arg, const struct signalfd_siginfo *info)
+{
+	struct shim *s = arg;
+
+	if (info->ssi_signo == SIGCHLD)
+		shim_reap(s);
+	else if ((info->ssi_signo == SIGTERM || info->ssi_signo == SIGINT) && list_empty(&s->tasks))
+		shim_end(s);
+	/* Anything else, and while there are containers: the shim goes on. */
+}
+
+/* What a service manager meant for containerd is neither ours nor a container's. */
+static void clean_environment(void)
+{
+	static const char *const names[] = { "NOTIFY_SOCKET",  "LISTEN_FDS",	"LISTEN_PID",
+					     "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		(void)unsetenv(names[i]);
+}
+
+static int set_up(struct shim *s, const struct program_options *o, int listener, struct err *err)
+{
+	const struct publisher_options events = { .ns = o->ns,
+						  .address = o->address,
+						  .ttrpc = getenv(TTRPC_VARIABLE),
+						  .binary = o->publish_binary };
+	AUTO_CLOSE int own = listener;
+	int r = loop_new(&s->loop);
+
+	if (r == 0)
+		r = loop_on_signals(s->loop, on_signal, s);
+	if (r < 0)
+		return err_sys(err, r, "the shim's loop");
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return err_sys(err, -errno, "become a subreaper");
+	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (s->null_fd < 0)
+		return err_sys(err, -errno, "open /dev/null");
+	r = publisher_new(s->loop, &events, &s->publisher, err);
+	return r < 0 ? r
+		     : ttrpc_server_new(s->loop, TAKE_FD(own), (uint32_t)geteuid(), &service_task,
+					1, s, &s->server, err);
+}
+
+int program_serve(const struct program_options *o, int listener, struct err *err)
+{
+	struct shim s = { .program = o->program, .ns = o->ns, .null_fd = -EBADF };
+	struct sockaddr_un address = { 0 };
+	socklen_t len = sizeof(address);
+	int r;
+
+	if (getsockname(listener, (struct sockaddr *)&address, &len) == 0 &&
+	    address.sun_path[0] == '/')
+		s.socket = address.sun_path;
+	list_init(&s.tasks);
+	list_init(&s.workers);
+	clean_environment();
+	r = set_up(&s, o, listener, err);
+	if (r == 0) {
+		log_debug("the shim serves %s", o->id);
+		r = loop_run(s.loop);
+		if (r < 0)
+			(void)err_sys(err, r, "the shim's loop");
+	} else if (s.socket)
+		(void)unlink(s.socket);
+	ttrpc_server_free(s.server);
+	publisher_free(s.publisher);
+	auto_close_p(&s.null_fd);
+	loop_free(s.loop);
+	return r;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shim/service.h - containerd.task.v2.Task: the calls of containerd.
+ *
+ * Each function takes the call: it answers at once, or a worker's end does.
+ */
+#pragma once
+
+#include "shim/shim.h"
+#include "shim/task.pb-c.h"
+#include "shim/worker.h"
+
+/* For ttrpc_server_new(), whose `arg` is the struct shim. */
+extern const struct ttrpc_service service_task;
+
+/* service_life.c */
+void service_create(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
+void service_start(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
+void service_delete(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
+void service_exec(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
+
+/* service_control.c */
+void service_kill(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
+void service_pause(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
+void service_resume(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
+void service_update(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
+void service_stats(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
+void service_checkpoint(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
+
+/* A call that a worker serves: what its end needs. */
+struct operation {
+	struct task *task; /* a reference */
+	struct proc *proc; /* busy, or NULL */
+	struct ttrpc_call *call;
+	const char *prefix;			  /* of a refusal */
+	int signal;				  /* of Kill */
+	Caisson__Shim__CreateTaskRequest *create; /* owned: a copy, of Create */
+};
+
+/* NULL: out of memory, and the call has been refused. */
+struct operation *operation_new(struct task *t, struct proc *p, struct ttrpc_call *call,
+				const char *prefix);
+/* The call has been answered. */
+void operation_free(struct operation *o);
+/* Run `job`, with `o` as its owner, in a worker; refuse the call when that cannot be. */
+int operation_start(struct operation *o, struct worker_job *job);

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shim/service_life.c - how tasks and their processes begin and go. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "shim/answers.h"
+#include "shim/events.h"
+#include "shim/jobs.h"
+#include "shim/service.h"
+
+#define CREATE_PREFIX "OCI runtime create failed"
+#define START_PREFIX  "OCI runtime start failed"
+#define EXEC_PREFIX   "OCI runtime exec failed"
+#define DELETE_PREFIX "OCI runtime delete failed"
+
+/* The terminal that a worker has sent; without it the process runs all the same. */
+static void take_terminal(struct proc *p, struct worker_answer *answer)
+{
+	struct err err = { 0 };
+
+	if (!p->streams.terminal || answer->fd < 0)
+		return;
+	if (streams_take_master(&p->streams, TAKE_FD(answer->fd), &err) < 0)
+		log_warning("container %s: %s", p->task->id, err.msg);
+}
+
+static void answer_pid(struct ttrpc_call *call, pid_t pid)
+{
+	/* The same on the wire as StartResponse. */
+	Caisson__Shim__CreateTaskResponse response = CAISSON__SHIM__CREATE_TASK_RESPONSE__INIT;
+
+	response.pid = (uint32_t)pid;
+	ttrpc_answer(call, &response.base);
+}
+
+/* ---- Create ---- */
+
+static void on_created(void *owner, struct worker_answer *answer)
+{
+	struct operation *o = owner;
+	struct task *t = o->task;
+	struct proc *p = &t->init;
+
+	streams_given(&p->streams);
+	if (answer->err.code < 0) {
+		answer_error(o->call, o->prefix, &answer->err);
+		task_remove(t);
+		operation_free(o);
+		return;
+	}
+	p->pid = answer->pid;
+	p->state = PROC_CREATED;
+	t->isolation = (enum isolation)answer->isolation;
+	t->shared_pid = answer->flags & WORKER_SHARED_PID;
+	take_terminal(p, answer);
+	oom_watch_cgroup(t);
+	event_create(t, o->create);
+	answer_pid(o->call, p->pid);
+	p->busy = false;
+	proc_settle(p);
+	operation_free(o);
+}
+
+static int check_create(struct shim *s, const Caisson__Shim__CreateTaskRequest *q, struct err *err)
+{
+	int r = container_id_check(q->id, err);
+
+	if (r < 0)
+		return r;
+	if (s->end_timer)
+		return err_set(err, -EAGAIN, "the shim is about to end");
+	if (task_find(s, q->id))
+		return err_set(err, -EEXIST, "container %s exists already", q->id);
+	if (q->bundle[0] != '/')
+		return err_set(err, -EINVAL, "the bundle's path is not absolute");
+	if (*q->checkpoint)
+		return err_set(err, -ENOTSUP, "restoring from a checkpoint is not supported");
+	return 0;
+}
+
+static int save_settings(const struct task *t, struct err *err)
+{
+	AUTO_CLOSE int bundle = open(t->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (bundle < 0)
+		return err_sys(err, -errno, "open bundle %s", t->bundle);
+	return settings_save(t->settings, bundle, err);
+}
+
+static int prepare(struct task *t, const Caisson__Shim__CreateTaskRequest *q, struct err *err)
+{
+	const char *const paths[3] = { q->stdin, q->stdout, q->stderr };
+	int r = settings_new(t->shim->program, t->shim->ns, q->options, &t->settings, err);
+
+	if (r == 0)
+		r = save_settings(t, err);
+	if (r == 0) {
+		streams_done(&t->init.streams);
+		r = streams_init(&t->init.streams, t->shim->loop, paths, q->terminal, err);
+	}
+	return r < 0 ? r : streams_open(&t->init.streams, err);
+}
+
+/* As the event has it, when the request has gone. */
+static Caisson__Shim__CreateTaskRequest *copy_of(const Caisson__Shim__CreateTaskRequest *q)
+{
+	const size_t len = caisson__shim__create_task_request__get_packed_size(q);
+	AUTO_FREE uint8_t *bytes = malloc(len + 1);
+
+	if (!bytes)
+		return NULL;
+	(void)caisson__shim__create_task_request__pack(q, bytes);
+	return caisson__shim__create_task_request__unpack(NULL, len, bytes);
+}
+
+void service_create(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request)
+{
+	const Caisson__Shim__CreateTaskRequest *q = (const void *)request;
+	struct shim *s = shim;
+	struct create_args args = { .request = q, .ns = s->ns };
+	struct worker_job job = {
+		.what = "create", .run = job_create, .arg = &args, .done = on_created
+	};
+	struct operation *o;
+	struct task *t = NULL;
+	struct err err = { 0 };
+	int r = check_create(s, q, &err);
+
+	if (r == 0)
+		r = task_new(s, q->id, q->bundle, &t, &err);
+	if (r == 0)
+		r = prepare(t, q, &err);
+	if (r < 0) {
+		answer_error(call, CREATE_PREFIX, &err);
+		if (t)
+			task_remove(t);
+		return;
+	}
+	args.settings = t->settings;
+	args.streams = &t->init.streams;
+	job.stdio = t->init.streams.theirs;
+	job.keep = t->init.streams.logger;
+	job.keep_len = 2;
+	o = operation_new(t, &t->init, call, CREATE_PREFIX);
+	if (o)
+		o->create = copy_of(q);
+	if (!o || operation_start(o, &job) < 0)
+		task_remove(t);
+}
+
+/* ---- Start ---- */
+
+static void on_started(void *owner, struct worker_answer *answer)
+{
+	struct operation *o = owner;
+	struct proc *p = o->proc;
+
+	if (answer->err.code < 0) {
+		answer_error(o->call, o->prefix, &answer->err);
+	} else {
+		p->state = PROC_RUNNING;
+		if (answer->fd >= 0)
+			oom_watch_sandbox(o->task, TAKE_FD(answer->fd));
+		event_start(p);
+		answer_pid(o->call, p->pid);
+	}
+	p->busy = false;
+	proc_settle(p);
+	operation_free(o);
+}
+
+static void on_exec_started(void *owner, struct worker_answer *answer)
+{
+	struct operation *o = owner;
+	struct proc *p = o->proc;
+
+	streams_given(&p->streams);
+	if (answer->err.code < 0) {
+		answer_error(o->call, o->prefix, &answer->err);
+	} else {
+		p->pid = answer->pid;
+		p->state = PROC_RUNNING;
+		take_terminal(p, answer);
+		event_start(p);
+		answer_pid(o->call, p->pid);
+	}
+	p->busy = false;
+	proc_settle(p);
+	operation_free(o);
+}
+
+static void start_exec(struct proc *p, struct ttrpc_call *call)
+{
+	struct task *t = p->task;
+	struct exec_args args = { .settings = t->settings,
+				  .id = t->id,
+				  .bundle = t->bundle,
+				  .streams = &p->streams,
+				  .ns = t->shim->ns,
+				  .exec_id = p->exec_id,
+				  .spec = p->spec,
+				  .spec_len = p->spec_len };
+	struct worker_job job = { .what = "exec",
+				  .run = job_exec,
+				  .arg = &args,
+				  .stdio = p->streams.theirs,
+				  .keep = p->streams.logger,
+				  .keep_len = 2,
+				  .done = on_exec_started };
+	struct operation *o;
+	struct err err = { 0 };
+
+	if (streams_open(&p->streams, &err) < 0) {
+		answer_error(call, EXEC_PREFIX, &err);
+		streams_given(&p->streams);
+		return;
+	}
+	o = operation_new(t, p, call, EXEC_PREFIX);
+	if (!o || operation_start(o, &job) < 0)
+		streams_given(&p->streams);
+}
+
+void service_start(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request)
+{
+	const Caisson__Shim__StartRequest *q = (const void *)request;
+	struct proc *p = answer_find_proc(shim, call, q->id, q->exec_id);
+	struct id_args args = { 0 };
+	struct worker_job job = {
+		.what = "start", .run = job_start, .arg = &args, .done = on_started
+	};
+	struct operation *o;
+
+	if (!p)
+		return;
+	if (p->state != PROC_CREATED || p->busy || p->ended || p->task->deleting) {
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
+			   "cannot start a process that is not created, or starts already");
+		return;
+	}
+	if (p != &p->task->init) {
+		start_exec(p, call);
+		return;
+	}
+	args = (struct id_args){ .settings = p->task->settings, .id = p->task->id };
+	o = operation_new(p->task, p, call, START_PREFIX);
+	if (o)
+		(void)operation_start(o, &job);
+}
+
+/* ---- Exec ---- */
+
+static int fill_exec(struct proc *p, const Caisson__Shim__ExecProcessRequest *q, struct err *err)
+{
+	const char *const paths[3] = { q->stdin, q->stdout, q->stderr };
+	int r = streams_init(&p->streams, p->task->shim->loop, paths, q->terminal, err);
+
+	if (r < 0)
+		return r;
+	p->spec = malloc(q->spec->value.len + 1);
+	if (!p->spec)
+		return err_sys(err, -ENOMEM, "process %s", p->exec_id);
+	memcpy(p->spec, q->spec->value.data, q->spec->value.len);
+	p->spec_len = q->spec->value.len;
+	p->state = PROC_CREATED;
+	return 0;
+}
+
+void service_exec(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request)
+{
+	const Caisson__Shim__ExecProcessRequest *q = (const void *)request;
+	struct task *t = answer_find_task(shim, call, q->id);
+	struct proc *p = NULL;
+	struct err err = { 0 };
+	int r;
+
+	if (!t)
+		return;
+	r = container_id_check(q->exec_id, &err);
+	if (r == 0 && proc_find(t, q->exec_id))
+		r = err_set(&err, -EEXIST, "process %s exists already", q->exec_id);
+	if (r == 0 && (t->init.state == PROC_STOPPED || t->init.ended || t->deleting))
+		r = err_set(&err, -EBUSY, "container %s has stopped", t->id);
+	if (r == 0 && (!q->spec || q->spec->value.len == 0))
+		r = err_set(&err, -EINVAL, "process %s: there is no specification", q->exec_id);
+	if (r == 0)
+		r = proc_new(t, q->exec_id, &p, &err);
+	if (r == 0)
+		r = fill_exec(p, q, &err);
+	if (r < 0) {
+		if (p)
+			proc_free(p);
+		answer_error(call, EXEC_PREFIX, &err);
+		return;
+	}
+	event_exec_added(p);
+	answer_empty(call);
+}
+
+/* ---- Delete ---- */
+
+static void answer_delete(struct ttrpc_call *call, const struct proc *p)
+{
+	Caisson__Shim__DeleteResponse response = CAISSON__SHIM__DELETE_RESPONSE__INIT;
+	Caisson__Shim__Timestamp when;
+
+	response.pid = (uint32_t)p->pid;
+	response.exit_status = p->exit_status;
+	response.exited_at = answer_time(&p->exited_at, &when);
+	ttrpc_answer(call, &response.base);
+}
+
+static void on_deleted(void *owner, struct worker_answer *answer)
+{
+	struct operation *o = owner;
+	struct task *t = o->task;
+
+	/* One that was never started has been ended by it. */
+	proc_reap(&t->init);
+	if (answer->err.code < 0) {
+		t->deleting = false;
+		answer_error(o->call, o->prefix, &answer->err);
+	} else {
+		event_delete(t);
+		answer_delete(o->call, &t->init);
+		task_remove(t);
+	}
+	operation_free(o);
+}
+
+void service_delete(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request)
+{
+	const Caisson__Shim__DeleteRequest *q = (const void *)request;
+	struct proc *p = answer_find_proc(shim, call, q->id, q->exec_id);
+	struct id_args args = { 0 };
+	struct worker_job job = {
+		.what = "delete", .run = job_delete, .arg = &args, .done = on_deleted
+	};
+	struct operation *o;
+	struct task *t;
+
+	if (!p)
+		return;
+	t = p->task;
+	if ((p->state != PROC_STOPPED && p->state != PROC_CREATED) || p->busy || t->deleting) {
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
+			   "cannot delete a process that runs, or is being deleted");
+		return;
+	}
+	if (p != &t->init) {
+		answer_delete(call, p);
+		proc_free(p);
+		return;
+	}
+	t->deleting = true;
+	oom_stop(t);
+	args = (struct id_args){ .settings = t->settings, .id = t->id, .bundle = t->bundle };
+	o = operation_new(t, NULL, call, DELETE_PREFIX);
+	if (!o || operation_start(o, &job) < 0)
+		t->deleting = false;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shim/settings.h - what the runtime is told for one container: the name of the shim's program, the
+ * options of the create request, the configuration.
+ *
+ * Who runs the node decides the class: the runtime type (containerd-shim-caisson-ns-v2), our
+ * options or the name of BinaryName, in this order; then the annotation io.caisson.isolation and
+ * the configuration count as everywhere (runtime/isolation.h).
+ */
+#pragma once
+
+#include "base/err.h"
+#include "runtime/config.h"
+#include "runtime/runtime.h"
+#include "shim/task.pb-c.h"
+
+#define SETTINGS_ROOT	  "/run/containerd/caisson" /* of all; a directory in it per namespace */
+#define SETTINGS_FILE	  "caisson.json"	    /* in a bundle: for `delete` */
+#define SETTINGS_BODY_MAX (64u << 10)
+
+struct settings {
+	struct config config;
+	struct runtime rt; /* points into config */
+	bool no_pivot, no_new_keyring;
+};
+
+/* `program`: the name this program was called by. `options` may be NULL. -EINVAL names what. */
+int settings_new(const char *program, const char *ns, const Caisson__Shim__Any *options,
+		 struct settings **ret, struct err *err);
+void settings_free(struct settings *settings); /* accepts NULL */
+
+/* Write into the bundle what `delete` must know when the shim is gone, and read it: the root. */
+int settings_save(const struct settings *settings, int bundle_fd, struct err *err);
+int settings_load(const char *program, const char *ns, int bundle_fd, struct settings **ret,
+		  struct err *err);

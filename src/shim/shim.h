@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shim/shim.h - one shim: the containers of a group (a pod, or one container), their processes, and
+ * who is told about them.
+ *
+ * One process, one thread, one loop. Everything here belongs to the loop's callbacks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "shim/publish.h"
+#include "shim/settings.h"
+#include "shim/streams.h"
+#include "shim/ttrpc.h"
+
+struct shim {
+	struct loop *loop;
+	struct ttrpc_server *server;
+	struct publisher *publisher;
+	const char *program; /* the name it was called by */
+	const char *ns;	     /* of containerd */
+	const char *socket;  /* the path it listens at; NULL: none */
+	int null_fd;	     /* /dev/null */
+	struct list_head tasks;
+	struct list_head workers;
+	unsigned int workers_len;
+	struct loop_source *end_timer; /* NULL: it does not end */
+	int64_t end_ms;		       /* when it ends at the latest */
+};
+
+enum proc_state {
+	PROC_NEW,     /* of init: it is being created */
+	PROC_CREATED, /* not started */
+	PROC_RUNNING,
+	PROC_STOPPED, /* and that was told */
+};
+
+/* The first process of a container, or one of exec. */
+struct proc {
+	struct list_head node; /* of task.execs */
+	struct task *task;
+	char *exec_id; /* owned; "": the first */
+	pid_t pid;     /* 0: none yet */
+	enum proc_state state;
+	bool busy;  /* a worker is about to make or start it: its end is told afterwards */
+	bool ended; /* it was reaped */
+	uint32_t exit_status;
+	struct timespec exited_at;
+	struct streams streams;
+	struct list_head waiters;
+	uint8_t *spec; /* owned: what exec shall run, until it is started */
+	size_t spec_len;
+};
+
+enum { OOM_HOST, OOM_SANDBOX, OOM_WATCHES };
+
+/* Notices of a kernel that it killed for want of memory. */
+struct oom_watch {
+	struct task *task;
+	int fd;			    /* or -EBADF */
+	struct loop_source *source; /* or NULL */
+	struct cgroup *cgroup;	    /* owned; NULL: the notices come from a sandbox */
+	uint64_t kills;
+};
+
+/* A container as containerd knows it. */
+struct task {
+	struct list_head node; /* of shim.tasks; on none: it was deleted */
+	struct shim *shim;
+	unsigned int refs;
+	char *id, *bundle; /* owned */
+	struct settings *settings;
+	enum isolation isolation;
+	struct proc init;
+	struct list_head execs;
+	bool paused;
+	bool shared_pid; /* its processes do not end with the first */
+	bool deleting;
+	struct oom_watch oom[OOM_WATCHES];
+};
+
+/* ---- task.c ---- */
+
+/* A task that is on the list, with one reference of the list's. -EINVAL, -ENOMEM. */
+int task_new(struct shim *s, const char *id, const char *bundle, struct task **ret,
+	     struct err *err);
+void task_get(struct task *t);
+void task_put(struct task *t);
+/* Take it off the list. */
+void task_remove(struct task *t);
+struct task *task_find(const struct shim *s, const char *id); /* NULL: none */
+
+int proc_new(struct task *t, const char *exec_id, struct proc **ret, struct err *err);
+void proc_free(struct proc *p);				     /* of an exec */
+struct proc *proc_find(struct task *t, const char *exec_id); /* "": the first; NULL: none */
+
+/* Answer `call` when the process has ended. -ENOMEM: the call is still the caller's. */
+int proc_add_waiter(struct proc *p, struct ttrpc_call *call);
+
+/* A worker has done with it: tell its end, if that came meanwhile. */
+void proc_settle(struct proc *p);
+
+/* Reap it now if it has ended: for who has just ended it. */
+void proc_reap(struct proc *p);
+
+/* Reap what has ended, tell whoever wants to know. */
+void shim_reap(struct shim *s);
+
+/* End when all answers and events are out. Who asks for the group from now on gets a new shim. */
+void shim_end(struct shim *s);
+
+/* ---- oom.c ---- */
+
+/* Watch the container's cgroup on the host, before its program starts. Failures are logged. */
+void oom_watch_cgroup(struct task *t);
+/* Watch `fd` of container_oom_fd(), which becomes the watch's. */
+void oom_watch_sandbox(struct task *t, int fd);
+/* Tell what has not been told: before the end of a process is. */
+void oom_look(struct task *t);
+void oom_stop(struct task *t);

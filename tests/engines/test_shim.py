@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""containerd-shim-caisson-v2: what its own life has that the runc shim's tests do not show."""
+
+import json
+import os
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from enginelib import census, command
+from enginelib.containerd import NAMESPACE, SOCKET
+from test_containerd import containerd, engine, make_pod, pod, sh  # noqa: F401 (fixtures)
+
+SOCKETS = "/run/containerd/s"
+BUNDLES = "/run/containerd/io.containerd.runtime.v2.task/" + NAMESPACE
+
+
+def shims():
+    """Pids of the shims of this lane."""
+    return [pid for pid, line in census.processes().items() if "containerd-shim-caisson" in line]
+
+
+def shim_of(name):
+    """The pid of the shim that serves a container."""
+    found = [pid for pid in shims()
+             if "-id\0%s\0" % name in open("/proc/%d/cmdline" % pid, encoding="utf-8").read()]
+    assert len(found) == 1, census.processes()
+    return found[0]
+
+
+class Events:
+    """What containerd has told since this began, as (topic, fields)."""
+
+    def __init__(self, containerd):
+        self.proc = subprocess.Popen([*containerd.argv, "events"], stdout=subprocess.PIPE,
+                                     stderr=subprocess.DEVNULL, text=True)
+        self.lines = []
+        os.set_blocking(self.proc.stdout.fileno(), False)
+        # It says nothing when it has subscribed: events of a label that nobody else sets do.
+        containerd.ctr("namespaces", "create", "probe%d" % os.getpid(), rc=None)
+        self.number = 0
+
+        def subscribed():
+            self.number += 1
+            containerd.ctr("namespaces", "label", "probe%d" % os.getpid(), "n=%d" % self.number)
+            return self.read("/namespaces/update")
+        command.eventually(subscribed, what="subscription to events")
+
+    def read(self, prefix="/tasks/"):
+        """All so far whose topic begins with prefix."""
+        text = self.proc.stdout.read()
+        self.lines += (text or "").splitlines()
+        found = []
+        for line in self.lines:
+            words = line.split(" ", 7)
+            topics = [w for w in words if w.startswith("/")]
+            if topics and topics[0].startswith(prefix):
+                found.append((topics[0], json.loads(line[line.index("{"):])))
+        return found
+
+    def of(self, name):
+        """Topics of a container's events."""
+        return [topic for topic, fields in self.read() if fields.get("container_id") == name]
+
+    def close(self):
+        self.proc.kill()
+        self.proc.wait()
+        self.proc.stdout.close()
+
+
+@pytest.fixture
+def events(containerd):  # noqa: F811
+    found = Events(containerd)
+    yield found
+    found.close()
+    containerd.ctr("namespaces", "remove", "probe%d" % os.getpid(), rc=None)
+
+
+def test_events_of_a_life_come_in_order_and_once(containerd, events):  # noqa: F811
+    name = containerd.start("/bin/sleep", "1000")
+    containerd.ctr("tasks", "exec", "--exec-id", "e1", name, "/bin/true")
+    containerd.ctr("tasks", "pause", name)
+    containerd.ctr("tasks", "resume", name)
+    containerd.ctr("tasks", "kill", "--signal", "KILL", name)
+    command.eventually(lambda: containerd.task(name)[1] == "STOPPED", what="STOPPED")
+    containerd.ctr("tasks", "delete", name, rc=None)
+    command.eventually(lambda: "/tasks/delete" in events.of(name), what="the delete event")
+    assert events.of(name) == [
+        "/tasks/create", "/tasks/start", "/tasks/exec-added", "/tasks/exec-started", "/tasks/exit",
+        "/tasks/paused", "/tasks/resumed", "/tasks/exit", "/tasks/delete"]
+    ends = [fields for topic, fields in events.read() if topic == "/tasks/exit"]
+    assert [(e["id"], e.get("exit_status", 0)) for e in ends] == [("e1", 0), (name, 137)]
+
+
+def test_end_at_once_is_told_after_the_start(containerd, events):  # noqa: F811
+    names = [containerd.name() for _ in range(5)]
+    for name in names:
+        containerd.ctr(*containerd.run_argv(name, ["/bin/true"], ("--rm",)))
+    for name in names:
+        command.eventually(lambda: "/tasks/delete" in events.of(name), what="the delete event")
+        assert events.of(name) == ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]
+
+
+def test_output_is_whole_at_the_end(containerd):  # noqa: F811
+    result = containerd.once(*sh("i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done"))
+    assert result.out == "".join("line %d\n" % i for i in range(20000))
+
+
+def test_input_reaches_a_process_and_its_end_too(containerd):  # noqa: F811
+    result = containerd.ctr(*containerd.run_argv(containerd.name(), ["/bin/cat"], ("--rm",)),
+                            stdin="some\nwords\n" * 10000)
+    assert result.out == "some\nwords\n" * 10000
+
+
+def test_terminal_output_is_whole_at_the_end(containerd):  # noqa: F811
+    name = containerd.name()
+    script = "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; echo the-end"
+    with containerd.terminal(*containerd.run_argv(name, sh(script), ("--rm", "--tty"))) as term:
+        term.expect("the-end")
+        assert term.wait() == 0
+    seen = term.seen.replace("\r", "")
+    assert "".join("line %d\n" % i for i in range(3000)) in seen
+
+
+def test_attach_to_a_running_container(containerd):  # noqa: F811
+    name = containerd.name()
+    with containerd.terminal(*containerd.run_argv(name, ["/bin/sh"], ("--tty",))) as term:
+        term.expect("# ")
+        with containerd.terminal("tasks", "attach", name) as second:
+            second.send("echo se''cond; exit 5\n")
+            assert second.wait() == 5
+        term.wait()
+    containerd.remove(name)
+
+
+def test_file_and_binary_loggers(containerd, tmp_path):  # noqa: F811
+    script = tmp_path / "logger"
+    script.write_text("#!/bin/sh\nexec 5>&-\necho $CONTAINER_NAMESPACE $CONTAINER_ID $1 $2 > %s/who\n"
+                      "cat <&3 > %s/out &\ncat <&4 > %s/err\nwait\n" % ((tmp_path,) * 3))
+    script.chmod(0o755)
+    name = containerd.name()
+    containerd.ctr(*containerd.run_argv(name, sh("echo to-out; echo to-err >&2"), (
+        "--detach", "--log-uri", "binary://%s?key=value" % script)))
+    command.eventually(lambda: (tmp_path / "err").exists() and
+                       (tmp_path / "err").read_text() == "to-err\n", what="the logger's file")
+    command.eventually(lambda: (tmp_path / "out").read_text() == "to-out\n", what="the output")
+    assert (tmp_path / "who").read_text() == "%s %s key value\n" % (NAMESPACE, name)
+    name = containerd.name()
+    containerd.ctr(*containerd.run_argv(name, sh("echo one; echo two >&2"), (
+        "--detach", "--log-uri", "file://%s/deep/log" % tmp_path)))
+    command.eventually(lambda: (tmp_path / "deep" / "log").exists() and
+                       sorted((tmp_path / "deep" / "log").read_text().split()) == ["one", "two"],
+                       what="the file")
+
+
+def test_killed_containerd_finds_its_tasks_and_their_ends(containerd):  # noqa: F811
+    stays = containerd.start("/bin/sleep", "1000")
+    ends = containerd.start("/bin/sleep", "1000")
+    pids = [containerd.task(name)[0] for name in (stays, ends)]
+    containerd.cri.close()
+    containerd.daemon.proc.kill()
+    containerd.daemon.proc.wait()
+    os.kill(pids[1], signal.SIGTERM)
+    os.kill(pids[1], signal.SIGKILL)
+    containerd._start()
+    assert containerd.task(stays) == (pids[0], "RUNNING")
+    command.eventually(lambda: containerd.task(ends)[1] == "STOPPED", what="STOPPED")
+    assert containerd.ctr("tasks", "delete", ends, rc=None).rc == 137
+    assert containerd.ctr("tasks", "exec", "--exec-id", "e", stays, "/bin/echo", "on").text == "on"
+
+
+def test_killed_shim_leaves_nothing(containerd, events):  # noqa: F811
+    name = containerd.start(*sh("sleep 3001 & sleep 3002"))
+    os.kill(shim_of(name), signal.SIGKILL)
+    command.eventually(lambda: containerd.task(name) is None, what="the end of the task")
+    command.eventually(lambda: not [line for line in census.processes().values()
+                                    if "sleep 300" in line], what="the end of the processes")
+    command.eventually(lambda: not os.path.exists(os.path.join(BUNDLES, name)), what="no bundle")
+    assert not [m for m in census.mounts() if name in m]
+    assert events.of(name).count("/tasks/exit") == 1
+    containerd.ctr("containers", "delete", name)
+    assert os.listdir(SOCKETS) == []
+    # The name is free again.
+    assert containerd.ctr(*containerd.run_argv(name, ["/bin/echo", "again"], ("--rm",))).text == "again"
+
+
+def test_killed_container_is_told_once(containerd, events):  # noqa: F811
+    name = containerd.start("/bin/sleep", "1000")
+    os.kill(containerd.task(name)[0], signal.SIGKILL)
+    command.eventually(lambda: containerd.task(name)[1] == "STOPPED", what="STOPPED")
+    containerd.remove(name)
+    command.eventually(lambda: "/tasks/delete" in events.of(name), what="the delete event")
+    assert events.of(name).count("/tasks/exit") == 1
+
+
+def test_thirty_at_once(containerd):  # noqa: F811
+    def life(number):
+        return containerd.once(*sh("echo %d" % number), timeout=120).text
+
+    with ThreadPoolExecutor(30) as workers:
+        assert list(workers.map(life, range(30))) == [str(n) for n in range(30)]
+    command.eventually(lambda: not shims(), what="the end of the shims")
+    assert os.listdir(SOCKETS) == []
+
+
+def test_one_shim_serves_a_pod_in_little_memory(make_pod):  # noqa: F811
+    one, other = make_pod("one"), make_pod("other")
+    for number in range(3):
+        one.start("c%d" % number, ("/bin/sleep", "1000"))
+    other.start("c", ("/bin/sleep", "1000"))
+    found = shims()
+    assert len(found) == 2 and sorted(found) == sorted(map(shim_of, (one.id, other.id)))
+    for pid in found:
+        with open("/proc/%d/smaps_rollup" % pid, encoding="utf-8") as f:
+            sizes = command.fields(f.read())
+        private = sum(int(sizes[key].split()[0]) for key in ("Private_Clean", "Private_Dirty"))
+        assert private < 3 * 1024, sizes
+        with open("/proc/%d/status" % pid, encoding="utf-8") as f:
+            assert command.fields(f.read())["Threads"] == "1"
+
+
+def test_container_restarts_without_its_pod(pod):  # noqa: F811
+    first = pod.start("a", sh("exit 3"))
+    assert pod.wait_exited(first).exit_code == 3
+    pod.cri.RemoveContainer(container_id=first)
+    second = pod.start("a", ("/bin/sleep", "1000"))
+    assert pod.status(second).state == 1
+    assert pod.cri.PodSandboxStatus(pod_sandbox_id=pod.id).status.state == 0
+
+
+def test_killed_shim_of_a_pod_ends_all_of_it(pod, containerd):  # noqa: F811
+    container = pod.start("a", ("/bin/sleep", "3003"))
+    os.kill(shim_of(pod.id), signal.SIGKILL)
+    pod.wait_exited(container)
+    command.eventually(lambda: not [line for line in census.processes().values()
+                                    if "sleep 3003" in line], what="the end of the processes")
+
+
+def test_class_by_annotation_and_by_configuration(containerd, tmp_path):  # noqa: F811
+    """Of the runtime type without a class; one that has a class lets nobody contradict it."""
+    name = containerd.name()
+    argv = containerd.run_argv(name, ["/bin/true"], ("--rm", "--annotation",
+                                                     "io.caisson.isolation=vm"))
+    assert "io.caisson.isolation" in containerd.ctr(*argv, rc=1).err
+    containerd.remove(name)
+    argv = containerd.run_argv(containerd.name(), ["/bin/echo", "ns"], (
+        "--rm", "--annotation", "io.caisson.isolation=ns"))
+    argv[argv.index("--runtime") + 1] = "io.containerd.caisson.v2"
+    assert containerd.ctr(*argv).text == "ns"
+    config = tmp_path / "caisson.json"
+    config.write_text('{"isolation": "ns"}')
+    argv = containerd.run_argv(containerd.name(), ["/bin/echo", "ns"], (
+        "--rm", "--runtime-config-path", str(config)))
+    argv[argv.index("--runtime") + 1] = "io.containerd.caisson.v2"
+    assert containerd.ctr(*argv).text == "ns"
+
+
+def test_version_and_wrong_use(runtime):
+    shim = os.path.join(os.path.dirname(runtime), "containerd-shim-caisson-v2")
+    assert "Version:" in command.run([shim, "-v"]).out
+    assert "usage" in command.run([shim, "start"], rc=1).err
+    assert "not defined" in command.run([shim, "-frob", "start"], rc=1).err
+    assert "namespace" in command.run(
+        [shim, "-namespace", "../x", "-id", "a", "-address", SOCKET, "start"], rc=1).err
