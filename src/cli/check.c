@@ -37,6 +37,7 @@
 struct check_options {
 	bool json;
 	bool seccomp;
+	bool node_labels;
 };
 
 extern const char seccomp_lists[]; /* scripts/gen-text */
@@ -45,6 +46,8 @@ static const struct option table[] = {
 	{ "json", "print JSON", NULL, offsetof(struct check_options, json), OPTION_FLAG, 0 },
 	{ "seccomp", "print what each process of class sentry may call, and why", NULL,
 	  offsetof(struct check_options, seccomp), OPTION_FLAG, 0 },
+	{ "node-labels", "print what the classes can do as labels of a Kubernetes node", NULL,
+	  offsetof(struct check_options, node_labels), OPTION_FLAG, 0 },
 	{ 0 },
 };
 
@@ -254,7 +257,8 @@ static bool add_guest_file(json_t *checks, const char *name, const char *path, b
 }
 
 /* Required where vm.accel is kvm: what KVM does not run is emulated otherwise. */
-static bool add_kvm(json_t *checks, const struct vm_config *config, const char *path, int qemu)
+static bool add_kvm(json_t *checks, const struct vm_config *config, const char *path, int qemu,
+		    const char **ret_accelerator)
 {
 	char memory[PATH_MAX], text[512];
 	struct probe_plan plan = { .program = qemu, .memory = probe_memory(memory) };
@@ -263,6 +267,7 @@ static bool add_kvm(json_t *checks, const struct vm_config *config, const char *
 	struct err err = { 0 };
 	bool runs;
 
+	*ret_accelerator = "tcg";
 	if (!config->try_kvm) {
 		(void)json_array_append_new(
 			checks, check_item("kvm", true, false,
@@ -277,6 +282,7 @@ static bool add_kvm(json_t *checks, const struct vm_config *config, const char *
 	if (kernel >= 0 && qemu >= 0 && hypervisor_probe(&plan, &probe, &err) < 0)
 		(void)snprintf(probe.reason, sizeof(probe.reason), "%.250s", err.msg);
 	runs = !*probe.reason;
+	*ret_accelerator = runs ? "kvm" : "tcg";
 	(void)snprintf(text, sizeof(text), "%s%s%s",
 		       runs		  ? "our kernel has run under KVM"
 		       : config->only_kvm ? "vm.accel allows nothing else, and "
@@ -368,6 +374,7 @@ static json_t *vm_class(const struct runtime *rt, bool namespaces_work)
 	bool works = namespaces_work;
 	AUTO_CLOSE int qemu = -EBADF;
 	struct vm_config config;
+	const char *accelerator;
 
 	runtime_default_libexec(dir);
 	guest_path(rt ? rt->vm.kernel : NULL, dir, "vmlinux", kernel);
@@ -380,11 +387,12 @@ static json_t *vm_class(const struct runtime *rt, bool namespaces_work)
 	works &= add_guest_file(checks, "image", image, false);
 	works &= add_programs(checks, rt, &qemu);
 	works &= add_settings(checks, rt, &config);
-	works &= add_kvm(checks, &config, kernel, qemu);
+	works &= add_kvm(checks, &config, kernel, qemu, &accelerator);
 	(void)json_array_append_new(checks, tun_item());
 	if (rt)
 		(void)json_array_append_new(checks, templates_item(rt));
-	return json_pack("{s:b, s:o}", "works", works, "checks", checks);
+	return json_pack("{s:b, s:s*, s:o}", "works", works, "accelerator",
+			 works ? accelerator : NULL, "checks", checks);
 }
 
 json_t *check_document(const struct runtime *rt, bool *ret_ns_works)
@@ -419,6 +427,22 @@ static void print_class(const char *name, json_t *class, struct buf *out)
 	}
 }
 
+/* What the RuntimeClasses of deploy/kubernetes select: a line "KEY=VALUE" each, for kubectl label.
+ */
+static void print_labels(json_t *classes, struct buf *out)
+{
+	const char *name, *accelerator;
+	json_t *class;
+
+	json_object_foreach (classes, name, class) {
+		buf_printf(out, CHECK_LABELS "%s=%s\n", name,
+			   json_is_true(json_object_get(class, "works")) ? "true" : "false");
+		accelerator = json_string_value(json_object_get(class, "accelerator"));
+		if (accelerator)
+			buf_printf(out, CHECK_LABELS "%s-accelerator=%s\n", name, accelerator);
+	}
+}
+
 static int run_check(struct cli *cli, const void *options, const struct option_args *args,
 		     struct err *err)
 {
@@ -444,6 +468,9 @@ static int run_check(struct cli *cli, const void *options, const struct option_a
 		return err_sys(err, -ENOMEM, "check");
 	if (o->json) {
 		r = out_json(root, 2, err);
+	} else if (o->node_labels) {
+		print_labels(json_object_get(root, "classes"), &out);
+		return out_flush(&out, err);
 	} else {
 		json_object_foreach (json_object_get(root, "classes"), name, class)
 			print_class(name, class, &out);
@@ -456,7 +483,10 @@ const struct verb verb_check = {
 	.name = "check",
 	.args = "",
 	.summary = "say what this host can do for each isolation class, and what is missing",
-	.description = "The exit code is 0 if class ns works here, for the user who asks.",
+	.description = "The exit code is 0 if class ns works here, for the user who asks; with "
+		       "--node-labels always.\n"
+		       "Those are lines for `kubectl label --overwrite node NAME $(caisson check "
+		       "--node-labels)`.",
 	.options = table,
 	.flags = VERB_NO_RUNTIME,
 	.run = run_check,

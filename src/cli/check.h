@@ -14,6 +14,7 @@
 #include "runtime/runtime.h"
 
 #define CHECK_TEXT_MAX 400
+#define CHECK_LABELS   "caisson.io/" /* labels of a node begin so */
 
 enum check_result {
 	CHECK_OK,

@@ -111,6 +111,13 @@ json_t *container_view(const struct container *c, const char *owner);
 /* The effective configuration as `config --json` shows it: a new reference. NULL: out of memory. */
 json_t *config_document(const struct config *config);
 
+#define OWNER_NAME_MAX 64
+/*
+ * The user name of a uid in the text of /etc/passwd, "#uid" without one. That file is read and not
+ * asked for by getpwuid(3): a static program cannot load name service modules.
+ */
+void cli_owner_name(const struct buf *passwd, uid_t uid, char name[static OWNER_NAME_MAX]);
+
 /* Each id of the root that the extended regular expression matches, for kill and delete --regex. */
 int cli_each_match(struct cli *cli, const char *pattern,
 		   int (*each)(struct cli *cli, const char *id, void *arg, struct err *err),

@@ -9,11 +9,12 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/node_view.h"
 #include "cli/verbs.h"
 
 struct list_options {
 	const char *format;
-	bool quiet;
+	bool quiet, all_roots;
 };
 
 #define FIELD(member) offsetof(struct list_options, member)
@@ -21,6 +22,8 @@ struct list_options {
 static const struct option table[] = {
 	{ "format", "table or json (default: table)", "FORMAT", FIELD(format), OPTION_STRING, 'f' },
 	{ "quiet", "print only the ids", NULL, FIELD(quiet), OPTION_FLAG, 'q' },
+	{ "all-roots", "every container of this node: those of engines and users, too", NULL,
+	  FIELD(all_roots), OPTION_FLAG, 'A' },
 	{ 0 },
 };
 
@@ -29,43 +32,15 @@ static const struct option table[] = {
 #define COLUMN_MIN 12
 #define COLUMN_GAP 3
 
-#define OWNER_MAX 64
-
-/*
- * The user name of a uid, "#uid" without one. /etc/passwd is read here and not by getpwuid(3): a
- * static program cannot load name service modules.
- */
-static void owner_name(const struct buf *passwd, uid_t uid, char name[static OWNER_MAX])
-{
-	char wanted[16];
-	const int wanted_len = snprintf(wanted, sizeof(wanted), ":%u:", uid);
-	const char *line = passwd->data;
-
-	while (line && *line) {
-		const char *end = strchrnul(line, '\n');
-		const char *colon = memchr(line, ':', (size_t)(end - line));
-		const char *second =
-			colon ? memchr(colon + 1, ':', (size_t)(end - colon - 1)) : NULL;
-
-		if (second && end - second > wanted_len &&
-		    memcmp(second, wanted, (size_t)wanted_len) == 0) {
-			(void)snprintf(name, OWNER_MAX, "%.*s", (int)(colon - line), line);
-			return;
-		}
-		line = *end ? end + 1 : NULL;
-	}
-	(void)snprintf(name, OWNER_MAX, "#%u", uid);
-}
-
 static int print_json(struct container **list, size_t len, const struct buf *passwd,
 		      struct err *err)
 {
 	AUTO_JSON json_t *array = json_array();
 
 	for (size_t i = 0; i < len; i++) {
-		char owner[OWNER_MAX];
+		char owner[OWNER_NAME_MAX];
 
-		owner_name(passwd, list[i]->owner, owner);
+		cli_owner_name(passwd, list[i]->owner, owner);
 		if (json_array_append_new(array, container_view(list[i], owner)) < 0)
 			return err_sys(err, -ENOMEM, "list");
 	}
@@ -82,7 +57,7 @@ static void add_row(struct buf *out, const char *const cells[COLUMNS], const int
 
 struct row {
 	char pid[16];
-	char owner[OWNER_MAX];
+	char owner[OWNER_NAME_MAX];
 };
 
 static void fill_cells(const struct container *c, const struct row *row, const char *cells[COLUMNS])
@@ -113,7 +88,7 @@ static int print_table(struct container **list, size_t len, const struct buf *pa
 		const int pid = list[n]->status == OCI_STOPPED ? 0 : list[n]->pid;
 
 		(void)snprintf(rows[n].pid, sizeof(rows[n].pid), "%d", pid);
-		owner_name(passwd, list[n]->owner, rows[n].owner);
+		cli_owner_name(passwd, list[n]->owner, rows[n].owner);
 		fill_cells(list[n], &rows[n], cells);
 		for (size_t i = 0; i < COLUMNS; i++) {
 			const int width = (int)strlen(cells[i]) + COLUMN_GAP;
@@ -151,6 +126,12 @@ static int run_list(struct cli *cli, const void *options, const struct option_ar
 
 	if (o->format && !json && !str_eq(o->format, "table"))
 		return err_set(err, -EINVAL, "invalid format option");
+	if (o->all_roots)
+		return node_view_print(cli, false,
+				       o->quiet ? NODE_VIEW_IDS
+				       : json	? NODE_VIEW_JSON
+						: NODE_VIEW_TABLE,
+				       err);
 	r = container_list(&cli->runtime, &list, &len, err);
 	if (r < 0)
 		return r;
@@ -169,6 +150,12 @@ const struct verb verb_list = {
 	.name = "list",
 	.args = "",
 	.summary = "list the containers of the root directory",
+	.description =
+		"With --all-roots, those of all root directories of this node: the default one, "
+		"those of users,\n"
+		"of containerd and its namespaces and of Docker, with their class and root. What "
+		"this user may\n"
+		"not read is not shown.",
 	.options = table,
 	.run = run_list,
 };

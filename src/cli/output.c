@@ -2,6 +2,8 @@
 /* cli/output.c - what verbs print, and the loading they share. */
 #include <errno.h>
 #include <regex.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -70,6 +72,28 @@ json_t *container_view(const struct container *c, const char *owner)
 	if (json_object_set_new(view, "owner", json_string(owner)) < 0)
 		return NULL;
 	return TAKE_PTR(view);
+}
+
+void cli_owner_name(const struct buf *passwd, uid_t uid, char name[static OWNER_NAME_MAX])
+{
+	char wanted[16];
+	const int wanted_len = snprintf(wanted, sizeof(wanted), ":%u:", uid);
+	const char *line = passwd->data;
+
+	while (line && *line) {
+		const char *end = strchrnul(line, '\n');
+		const char *colon = memchr(line, ':', (size_t)(end - line));
+		const char *second =
+			colon ? memchr(colon + 1, ':', (size_t)(end - colon - 1)) : NULL;
+
+		if (second && end - second > wanted_len &&
+		    memcmp(second, wanted, (size_t)wanted_len) == 0) {
+			(void)snprintf(name, OWNER_NAME_MAX, "%.*s", (int)(colon - line), line);
+			return;
+		}
+		line = *end ? end + 1 : NULL;
+	}
+	(void)snprintf(name, OWNER_NAME_MAX, "#%u", uid);
 }
 
 int cli_each_match(struct cli *cli, const char *pattern,

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/node_view.h"
 #include "cli/ps.h"
 #include "cli/verbs.h"
 
@@ -236,6 +237,8 @@ static int run_ps(struct cli *cli, const void *options, const struct option_args
 
 	if (o->format && !json && !str_eq(o->format, "table"))
 		return err_set(err, -EINVAL, "invalid format option");
+	if (args->len == 0)
+		return node_view_print(cli, true, json ? NODE_VIEW_JSON : NODE_VIEW_TABLE, err);
 	r = cli_load(cli, args, false, &c, err);
 	if (r < 0)
 		return r;
@@ -251,15 +254,15 @@ static int run_ps(struct cli *cli, const void *options, const struct option_args
 
 const struct verb verb_ps = {
 	.name = "ps",
-	.args = "<container-id> [ps options]",
-	.summary = "show the processes of a container",
+	.args = "[<container-id> [ps options]]",
+	.summary = "show the processes of a container, or without one the containers that run",
 	.description =
 		"The table is that of ps(1) with the options given (default: -ef), without the "
 		"lines of\n"
 		"other processes; it must have a column PID. JSON is an array of process ids.\n"
-		"Processes of class sentry are those of its own kernel, with ids of their own.",
+		"Processes of class sentry are those of its own kernel, with ids of their own.\n"
+		"Without an id: what list --all-roots shows, without those that are stopped.",
 	.options = table,
-	.min_args = 1,
 	.max_args = VERB_ARGS_ANY,
 	.flags = VERB_IN_ORDER,
 	.run = run_ps,

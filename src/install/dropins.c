@@ -76,7 +76,8 @@ static int podman_add(struct install_plan *plan, struct err *err)
 	return add(plan, &body, err);
 }
 
-static const char *const podman_signs[] = { "/usr/bin/podman", "/usr/local/bin/podman", NULL };
+static const char *const podman_signs[] = { "/usr/bin/podman", "/usr/local/bin/podman", PODMAN_FILE,
+					    NULL };
 
 const struct engine engine_podman = {
 	.name = "podman",

@@ -290,8 +290,8 @@ static int read_item(struct toml_cursor *in, char ***list, struct err *err)
 	if (escaped || memchr(start, '\0', (size_t)(in->text - 1 - start)))
 		return bad(in, in->line, "a string with escaped characters, which is not read here",
 			   err);
-	text = strndup(start, (size_t)(in->text - 1 - start));
-	if (!text || strv_add(list, text) < 0)
+	if (str_printf(&text, "%.*s", (int)(in->text - 1 - start), start) < 0 ||
+	    strv_add(list, text) < 0)
 		return err_sys(err, -ENOMEM, "%s", in->name);
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -101,3 +102,78 @@ def test_list_needs_no_descriptors_for_each_container(runtime, make_bundle):
     result = runtime.call("list", "-f", "json", prefix=["bash", "-c", 'ulimit -n 16; exec "$@"', "few"])
     assert {c["id"]: c["status"] for c in json.loads(result.stdout)} == {b.id: "running" for b in bundles}
     assert result.stderr == ""
+
+
+@pytest.fixture
+def in_root(runtime):
+    """in_root(path, bundle): a running container below another root; deleted at the end."""
+    made = []
+
+    def run(root, container):
+        os.makedirs(os.path.dirname(root), exist_ok=True)
+        made.append((root, container))
+        runtime.run_detached(container, None, global_flags=("--root", root))
+
+    yield run
+    for root, container in made:
+        own(root, 0)
+        runtime.call("delete", "--force", container.id, global_flags=("--root", root))
+        shutil.rmtree(root)
+
+
+def own(path, uid):
+    """The tree is that user's."""
+    for directory, names, files in os.walk(path):
+        for name in (".", *names, *files):
+            os.chown(os.path.join(directory, name), uid, uid, follow_symlinks=False)
+
+
+OURS = pytest.mark.beyond("runc", "crun", reason="know one root")
+
+
+@OURS
+def test_all_roots_shows_what_engines_and_users_have_started(runtime, make_bundle, in_root):
+    roots = ["/run/caisson", "/run/containerd/caisson/k8s.io", "/run/containerd/runc/default",
+             "/run/docker/runtime-caisson/moby", "/run/user/4321/caisson"]
+    here, *there = [make_bundle() for _ in range(len(roots) + 1)]
+    runtime.run_detached(here)
+    for root, container in zip(roots, there):
+        in_root(root, container)
+    own("/run/user/4321/caisson", 4321)
+
+    entries = {e["id"]: e for e in runtime.list("--all-roots", "-f", "json").json}
+    for root, container in zip([str(runtime.root), *roots], [here, *there]):
+        entry = entries[container.id]
+        assert (entry["root"], entry["isolation"], entry["status"]) == (root, runtime.isolation, "running")
+    header, *rows = [line.split() for line in runtime.list("-A").stdout.splitlines()]
+    assert header == ["ID", "CLASS", "PID", "STATUS", "CREATED", "OWNER", "ROOT"]
+    assert {row[0]: row[-1] for row in rows} == {e["id"]: e["root"] for e in entries.values()}
+    assert all(row[1] == runtime.isolation and row[3] == "running" for row in rows)
+    assert set(runtime.list("-Aq").stdout.split()) == set(entries)
+    # An engine's view stays that of its own root.
+    assert runtime.list("-q").stdout.split() == [here.id]
+
+
+@OURS
+def test_ps_without_an_id_shows_what_lives(runtime, make_bundle, in_root):
+    running, stopped, other = make_bundle(), make_bundle(), make_bundle()
+    runtime.run_detached(running)
+    runtime.run_detached(stopped, ["true"])
+    runtime.wait_for(stopped, "stopped")
+    in_root("/run/containerd/caisson/default", other)
+
+    assert {e["id"] for e in runtime.call("ps", "-f", "json").json} == {running.id, other.id}
+    assert [line.split()[0] for line in runtime.call("ps").stdout.splitlines()][0] == "ID"
+    assert stopped.id in runtime.list("-Aq").stdout.split()
+
+
+@OURS
+def test_directories_of_other_runtimes_are_passed_over(runtime, bundle):
+    runtime.run_detached(bundle)
+    os.makedirs("/run/containerd/runc/others/abc")
+    with open("/run/containerd/runc/others/abc/state.json", "w", encoding="utf-8") as f:
+        json.dump({"id": "abc", "init_process_pid": 1}, f)
+
+    result = runtime.list("--all-roots", "-q")
+    assert (result.stdout.split(), result.stderr) == ([bundle.id], "")
+    shutil.rmtree("/run/containerd/runc/others")

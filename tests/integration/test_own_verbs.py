@@ -36,6 +36,16 @@ def test_check_json_has_an_entry_for_each_class(runtime):
             assert fine or probe.get("remedy"), f"no way to get it: {probe}"
 
 
+def test_node_labels_are_lines_for_kubectl(runtime):
+    classes = runtime.call("check", "--json", check=False).json["classes"]
+
+    labels = dict(line.split("=") for line in runtime.call("check", "--node-labels").stdout.splitlines())
+    for name, entry in classes.items():
+        assert labels.pop("caisson.io/" + name) == str(entry["works"]).lower()
+        assert labels.pop(f"caisson.io/{name}-accelerator", None) == entry.get("accelerator")
+    assert labels == {}
+
+
 @pytest.mark.classes("ns", "sentry", "vm")
 def test_check_finds_class_ns_available_here(runtime):
     assert runtime.call("check", "--json", check=False).json["classes"]["ns"]["works"] is True
