@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""deploy/kubernetes: of the types of the Kubernetes API, and of one mind with the programs."""
+import copy
+import importlib.machinery
+import importlib.util
+import json
+import re
+import subprocess
+
+from conftest import MANIFESTS, ROOT, TYPES, all_documents, documents
+
+CAISSON = ROOT / "build/bin/caisson"
+CLASSES = ["ns", "sentry", "vm"]
+QUANTITY = re.compile(r"[0-9]+(m|Ki|Mi|Gi)?$")
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+
+
+def caisson(*args):
+    return subprocess.run([CAISSON, *args], capture_output=True, text=True).stdout
+
+
+def update_overhead():
+    loader = importlib.machinery.SourceFileLoader("update_overhead", str(ROOT / "scripts/update-overhead"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("update_overhead", loader))
+    loader.exec_module(module)
+    return module
+
+
+def runtime_classes():
+    return {doc["metadata"]["name"]: doc for doc in documents("runtimeclass.yaml")}
+
+
+def pods():
+    """(name, spec) of every pod and pod template."""
+    for name, doc in all_documents():
+        if doc["kind"] == "Pod":
+            yield name, doc["spec"]
+        if doc["kind"] == "DaemonSet":
+            yield name, doc["spec"]["template"]["spec"]
+
+
+def containers(spec):
+    return spec.get("initContainers", []) + spec["containers"]
+
+
+# ---- the types ----
+
+
+def test_every_manifest_is_of_its_type(judge):
+    assert judge(dict(all_documents())) == {name: [] for name, _ in all_documents()}
+
+
+def wrong(doc, where, field, value):
+    """A copy with one wrong field; `where` is a path of keys and indices."""
+    doc = copy.deepcopy(doc)
+    at = doc
+    for key in where:
+        at = at[key]
+    at[field] = value
+    return doc
+
+
+# For each kind: fields that are not there, of another type, and missing ones.
+WRONG = {
+    "Namespace": [([], "specs", {}), (["metadata"], "label", {})],
+    "ServiceAccount": [([], "automountServiceAccountTokens", False), ([], "automountServiceAccountToken", "no")],
+    "Service": [(["spec"], "selectors", {}), (["spec", "ports", 0], "port", "80")],
+    "Pod": [(["spec"], "runtimeClass", "caisson-ns"), (["spec", "containers", 0], "img", "x"),
+            (["spec", "containers", 0, "securityContext", "capabilities"], "drop", "ALL")],
+    "DaemonSet": [(["spec"], "replicas", 3), (["spec", "template", "spec"], "hostPid", True),
+                  (["spec", "selector"], "matchLabels", ["x"])],
+    "RuntimeClass": [([], "handlers", "x"), (["overhead"], "podFixd", {}), ([], "handler", None),
+                     (["scheduling"], "tolerations", {"key": "x"})],
+}
+
+
+def test_a_wrong_manifest_of_each_kind_is_refused(judge):
+    first = {}
+    for _, doc in all_documents():
+        first.setdefault(doc["kind"], doc)
+    assert set(first) == set(WRONG) == {kind for _, kind in TYPES}
+    first["RuntimeClass"] = runtime_classes()["caisson-vm"]
+    cases = {f"{kind} {'.'.join(map(str, where))} {field}": wrong(first[kind], where, field, value)
+             for kind, list_ in WRONG.items() for where, field, value in list_}
+    accepted = [name for name, errors in judge(cases).items() if not errors]
+    assert accepted == []
+
+
+# ---- of one mind with the programs ----
+
+
+def test_there_is_a_runtime_class_for_each_isolation_class_by_the_handlers_name():
+    classes = runtime_classes()
+    assert list(classes) == [f"caisson-{name}" for name in CLASSES]
+    assert all(doc["handler"] == name for name, doc in classes.items())
+
+
+def test_handlers_are_those_that_install_writes(tmp_path):
+    for name in ("caisson", *runtime_classes()):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).touch()
+    diff = caisson("install", "--for", "containerd", "--root", tmp_path, "--runtime-path", "/bin/caisson", "--dry-run")
+    assert set(runtime_classes()) <= set(re.findall(r"runtimes\.([\w-]+)\]", diff))
+
+
+def test_selected_labels_are_those_that_check_prints():
+    lines = caisson("check", "--node-labels").splitlines()
+    labels = dict(line.split("=") for line in lines)
+    assert len(labels) == len(lines)
+    assert all(labels[f"caisson.io/{name}"] in ("true", "false") for name in CLASSES)
+    if labels["caisson.io/vm"] == "true":
+        assert labels["caisson.io/vm-accelerator"] in ("kvm", "tcg")
+    for name, doc in runtime_classes().items():
+        selected = doc["scheduling"]["nodeSelector"]
+        assert selected[name.replace("caisson-", "caisson.io/")] == "true"
+        assert set(selected) <= {f"caisson.io/{c}" for c in CLASSES} | {"caisson.io/vm-accelerator"}
+
+
+def test_overheads_are_quantities_and_grow_with_the_class():
+    mib = [doc["overhead"]["podFixed"]["memory"] for doc in runtime_classes().values()]
+    assert all(re.match(r"\d+Mi$", text) for text in mib)
+    assert [int(text[:-2]) for text in mib] == sorted(int(text[:-2]) for text in mib)
+
+
+def test_update_overhead_computes_from_the_benchmarks_and_changes_these_lines_alone():
+    module = update_overhead()
+    facts = {"idle": {"private_kib": {"1 caisson-sentry": 1024, "2 caisson-gofer": 1024, "3 caisson-stub": 900,
+                                      "4 sleep": 900}},
+             "machines": {"charged_kib": 110 << 10, "guest_kib": 10 << 10}, "shim": {"private_kib": 2 << 10}}
+    found = module.overheads(facts)
+    assert found == {"ns": 2, "sentry": 5, "vm": 2 + 64 + 150}
+    assert module.overheads({}) == {"ns": 3}
+    text = (MANIFESTS / "runtimeclass.yaml").read_text()
+    changed = module.update(text, found)
+    before, after = text.splitlines(), changed.splitlines()
+    assert len(before) == len(after)
+    assert all("# caisson-" in line for line, other in zip(before, after) if line != other)
+    assert module.update(changed, found) == changed
+    assert changed.count('"216Mi"') == 1
+
+
+# ---- sense ----
+
+
+def test_names_and_quantities_are_what_the_api_takes():
+    for name, doc in all_documents():
+        assert NAME.match(doc["metadata"]["name"]), name
+    for name, spec in pods():
+        for container in containers(spec):
+            resources = container["resources"]
+            for what in ("requests", "limits"):
+                assert all(QUANTITY.match(str(value)) for value in resources[what].values()), name
+            assert resources["limits"]["memory"], name
+
+
+def test_the_daemon_set_selects_its_own_pods():
+    (doc,) = [doc for doc in documents("installer.yaml") if doc["kind"] == "DaemonSet"]
+    assert doc["spec"]["selector"]["matchLabels"].items() <= doc["spec"]["template"]["metadata"]["labels"].items()
+    assert doc["metadata"]["namespace"] in [d["metadata"]["name"] for d in documents("installer.yaml")]
+
+
+def test_the_installers_script_installs_and_installs_again(tmp_path):
+    """Its shell, with the node in a directory and a nsenter that only writes down what it was told."""
+    (doc,) = [doc for doc in documents("installer.yaml") if doc["kind"] == "DaemonSet"]
+    (script,) = doc["spec"]["template"]["spec"]["initContainers"][0]["args"]
+    node, image, said = tmp_path / "node", tmp_path / "image", tmp_path / "said"
+    (node / "etc/containerd").mkdir(parents=True)
+    (node / "opt").mkdir()
+    (image / "bin").mkdir(parents=True)
+    for name in ("caisson", *runtime_classes()):
+        (image / "bin" / name).write_text(f'#!/bin/sh\nexec "{CAISSON}" "$@"\n')
+        (image / "bin" / name).chmod(0o755)
+    (tmp_path / "nsenter").write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    (tmp_path / "nsenter").chmod(0o755)
+    script = script.replace("/node", str(node)).replace("cp -a /opt/caisson", f"cp -a {image}")
+    for _ in range(2):
+        done = subprocess.run(["/bin/sh", "-ec", script], capture_output=True, text=True,
+                              env={"PATH": f"{tmp_path}:{image}/bin:/usr/bin:/bin"})
+        assert done.returncode == 0, done.stdout + done.stderr
+    # Only what was changed counts after a restart.
+    assert said.read_text() == "--target 1 --mount -- systemctl restart containerd\n"
+    assert "nothing to change" in done.stdout
+    text = (node / "etc/containerd/config.toml").read_text()
+    assert 'BinaryName = "/opt/caisson/bin/caisson-vm"' in text
+    assert (node / "opt/caisson").is_symlink() and (node / "opt/caisson/bin/caisson-vm").exists()
+    assert sorted(p.name for p in (node / "opt").iterdir())[0] == "caisson"
+    assert not [p for p in (node / "opt").iterdir() if p.name.endswith(".new")]
+
+
+def test_the_example_has_a_pod_of_each_class_beside_each_other():
+    found = {doc["spec"]["runtimeClassName"]: doc for doc in documents("example.yaml") if doc["kind"] == "Pod"}
+    assert set(found) == set(runtime_classes())
+    (namespace,) = [doc for doc in documents("example.yaml") if doc["kind"] == "Namespace"]
+    assert {doc["metadata"]["namespace"] for doc in found.values()} == {namespace["metadata"]["name"]}
+    # Its namespace enforces "restricted".
+    for doc in found.values():
+        assert doc["spec"]["securityContext"]["runAsNonRoot"] is True
+        assert doc["spec"]["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
+        for container in doc["spec"]["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+
+
+def test_the_lock_file_pins_what_judges():
+    lock = json.loads((ROOT / "tests/manifests/package-lock.json").read_text())
+    for name, package in lock["packages"].items():
+        assert not name or package["integrity"].startswith("sha512-"), name
