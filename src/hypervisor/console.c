@@ -115,6 +115,7 @@ static bool is_telling(const struct line *line)
 		"Kernel panic",
 		"Out of memory",
 		"BUG:",
+		"kernel BUG at",
 		"Oops",
 		"RIP:",
 		"Failed to execute",
@@ -170,20 +171,32 @@ static bool next_line(struct line *rest, struct line *ret)
 	return true;
 }
 
-/* At most LINES_TOLD: the panic, then the others in their order. */
+static bool is_same(const struct line *a, const struct line *b)
+{
+	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+/*
+ * At most LINES_TOLD: the panic, then the others in their order. What a check of the kernel found
+ * stands before its "[ cut here ]"; the registers come twice.
+ */
 static size_t find_telling(struct line rest, struct line found[static LINES_TOLD])
 {
-	struct line line;
+	struct line line, before = { "", 0 };
 	size_t n = 1;
 	bool panic = false;
 
-	while (next_line(&rest, &line)) {
+	for (; next_line(&rest, &line); before = line) {
+		const bool cut = holds(&line, "[ cut here ]") && before.len > 0;
+		const struct line *what = cut ? &before : &line;
+
 		if (is_panic(&line) && !panic) {
 			found[0] = line;
 			panic = true;
 		} else if (!holds(&line, "end Kernel panic") && n < LINES_TOLD &&
-			   is_telling(&line)) {
-			found[n++] = line;
+			   (cut || is_telling(&line)) &&
+			   (n == 1 || !is_same(what, &found[n - 1]))) {
+			found[n++] = *what;
 		}
 	}
 	if (!panic)

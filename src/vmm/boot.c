@@ -243,6 +243,8 @@ static void on_reset(void *arg, int error, const void *answer)
 
 	if (error)
 		refused(vm, AGENT_RESET, error, answer);
+	else if (monitor_plug_files(vm->monitor, &err) < 0)
+		end_lost(vm, &err);
 	else if (vm->head.cpus == 1)
 		set_network(vm);
 	else if (channel_ask(vm->channel, &call, &err) < 0)
@@ -295,9 +297,7 @@ void boot_on_hello(struct vm *vm, const struct agent_hello *hello)
 		       sizeof(hello->release));
 	log_debug("container %s: the agent of its machine answers, Linux %s", vm->id,
 		  vm->hello.release);
-	if (vm->head.flags & VMM_RESTORED && monitor_plug_files(vm->monitor, &err) < 0)
-		end_lost(vm, &err);
-	else if (vm->head.flags & VMM_RESTORED)
+	if (vm->head.flags & VMM_RESTORED)
 		reset(vm);
 	else
 		set_network(vm);

@@ -26,8 +26,8 @@ bool monitor_has_ended(const struct monitor *m);
 void monitor_read_all(struct monitor *m);
 /*
  * VMM_PLUG_FILES: give a clone virtiofsd's device, once. Not while its state is read: what is
- * plugged then is no part of it. And not before the agent has answered: QEMU takes no word of the
- * guest while it talks to virtiofsd.
+ * plugged then is no part of it. And not while the agent is asked what must not wait, such as the
+ * time: QEMU passes nothing to the guest while it talks to virtiofsd.
  */
 int monitor_plug_files(struct monitor *m, struct err *err);
 /*

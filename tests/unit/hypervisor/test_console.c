@@ -124,6 +124,26 @@ static void a_panic_comes_first_and_without_its_time(void **state)
 	assert_string_equal(few, "Kernel panic - not syncing: System is d");
 }
 
+static void what_a_check_found_is_told_once(void **state)
+{
+	struct vm_console c = { 0 };
+	char text[400];
+
+	(void)state;
+	put(&c, "[    1.100000] VFS: Busy inodes after unmount of vdb (ext4)\r\n"
+		"[    1.100001] ------------[ cut here ]------------\r\n"
+		"[    1.100002] kernel BUG at fs/super.c:503!\r\n"
+		"[    1.100003] RIP: 0010:generic_shutdown_super.cold+0x1a/0x1c\r\n"
+		"[    1.100004] Call Trace:\r\n"
+		"[    1.100005] RIP: 0010:generic_shutdown_super.cold+0x1a/0x1c\r\n"
+		"[    1.100006] Kernel panic - not syncing: Fatal exception\r\n");
+	(void)vm_console_telling(&c, text, sizeof(text));
+	assert_string_equal(text, "Kernel panic - not syncing: Fatal exception; "
+				  "VFS: Busy inodes after unmount of vdb (ext4); "
+				  "kernel BUG at fs/super.c:503!; "
+				  "RIP: 0010:generic_shutdown_super.cold+0x1a/0x1c");
+}
+
 static void without_a_reason_the_last_three_lines_are_told(void **state)
 {
 	struct vm_console c = { 0 };
@@ -159,6 +179,7 @@ int main(void)
 		cmocka_unit_test(the_last_lines_that_fit_are_whole),
 		cmocka_unit_test(the_ring_keeps_the_last_bytes),
 		cmocka_unit_test(a_panic_comes_first_and_without_its_time),
+		cmocka_unit_test(what_a_check_found_is_told_once),
 		cmocka_unit_test(without_a_reason_the_last_three_lines_are_told),
 		cmocka_unit_test(a_guest_that_panics_without_end_is_told_with_an_end),
 	};
