@@ -32,6 +32,8 @@ struct container {
 /* The container with this id, or NULL with -ENOENT and a sentence. */
 struct container *container_find(const struct agent *a, const char *id, struct err *err);
 void container_forget_process(struct container *c, const struct process *p);
+/* AGENT_OOM, if its kernel has killed one of its processes since it was told last. */
+void container_tell_oom(struct container *c);
 
 /*
  * 1: a worker (worker.h) answers `serial` later. An error is the caller's to answer.

@@ -172,17 +172,22 @@ static int run_create(struct worker *w, void *arg, struct err *err)
 	return r;
 }
 
+void container_tell_oom(struct container *c)
+{
+	const struct agent_container event = { .id = c->id };
+
+	if (c->oom && cgroup_oom_confirm(c->cgroup, &c->oom_kills))
+		agent_tell(c->agent, AGENT_OOM, &event);
+}
+
 static void on_oom(void *arg, int fd, uint32_t events)
 {
-	struct container *c = arg;
-	const struct agent_container event = { .id = c->id };
 	char words[4096];
 
 	(void)events;
 	while (read(fd, words, sizeof(words)) > 0)
 		;
-	if (cgroup_oom_confirm(c->cgroup, &c->oom_kills))
-		agent_tell(c->agent, AGENT_OOM, &event);
+	container_tell_oom(arg);
 }
 
 /* Without it the host does not hear of it, and the container lives all the same. */

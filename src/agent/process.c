@@ -2,6 +2,7 @@
 #include "agent/process.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -87,6 +88,9 @@ static void tell_exited(struct process *p)
 
 	if (!p->exited || p->out || p->err)
 		return;
+	/* The kernel's event comes later than the end of whom it killed. */
+	if (p->code == 128 + SIGKILL && p->container)
+		container_tell_oom(p->container);
 	agent_tell(p->agent, AGENT_EXITED, &event);
 	process_free(p);
 }
