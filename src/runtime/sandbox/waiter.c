@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/str.h"
 #include "host/pidfd.h"
 #include "jail/jail.h"
 #include "ns/stage.h"
@@ -164,17 +165,19 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* From the moment the process runs: nothing but what serving it needs. */
-static int shed(struct wait *w)
+/* From the moment the process runs: nothing but what serving it needs, and the gate to say so. */
+static int shed(const struct wait *w, struct err *err)
 {
-	int keep[] = { w->control, w->slave, w->signals };
-	struct err err = { 0 };
-	int r = creds_become(0, 0, CREDS_ALL, &err);
+	int keep[] = { w->control, w->slave, w->signals, w->gate };
+	int r = creds_become(0, 0, CREDS_ALL, err);
 
-	qsort(keep, 3, sizeof(keep[0]), by_number);
+	if (r < 0)
+		return r;
+	qsort(keep, ARRAY_LEN(keep), sizeof(keep[0]), by_number);
+	r = jail_no_dump();
 	if (r == 0)
-		r = jail_no_dump();
-	return r < 0 ? r : close_others(keep, 3);
+		r = close_others(keep, ARRAY_LEN(keep));
+	return r < 0 ? err_sys(err, r, "give up what serving the process does not need") : 0;
 }
 
 __attribute__((noreturn)) static void wait_main(struct wait *w)
@@ -206,9 +209,12 @@ __attribute__((noreturn)) static void wait_main(struct wait *w)
 	/* From here on we may outlive our maker. */
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, 0) < 0)
 		r = err_sys(&err, -errno, "prctl PR_SET_PDEATHSIG");
+	if (r == 0)
+		r = shed(w, &err);
 	say(w, &err);
-	if (r < 0 || shed(w) < 0)
+	if (r < 0)
 		_exit(255);
+	(void)close(w->gate);
 	_exit(serve(w));
 }
 
