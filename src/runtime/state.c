@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/state.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -12,6 +14,7 @@
 #include "runtime/store.h"
 
 #define STATE_CGROUPS_MAX 64 /* one per hierarchy; the kernel knows fewer controllers */
+#define BOOT_ID_MAX	  64 /* bytes of a UUID and a newline */
 
 static json_t *encode_cgroup(const struct cgroup *cg)
 {
@@ -249,11 +252,37 @@ int state_decode(const json_t *doc, struct container *c, struct err *err)
 	return r;
 }
 
+/* The boot of the host, or NULL if it cannot be known. The caller's. */
+static char *boot_id(void)
+{
+	AUTO_BUF struct buf text = { .max = BOOT_ID_MAX };
+
+	if (fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &text) < 0 || !text.data)
+		return NULL;
+	return strndup(text.data, strcspn(text.data, "\n"));
+}
+
+/* Its pid and cgroups are others' now: no number of the kernel outlives the kernel. */
+static void forget_earlier_boot(const json_t *doc, struct container *c)
+{
+	const char *made = json_string_value(json_object_get(doc, "bootId"));
+	AUTO_FREE char *now = made ? boot_id() : NULL;
+
+	if (!now || str_eq(made, now))
+		return;
+	c->pid = 0;
+	c->start_time = 0;
+	cgroup_free(TAKE_PTR(c->cgroup));
+}
+
 int state_save(const struct container *c, struct err *err)
 {
 	AUTO_JSON json_t *doc = NULL;
+	AUTO_FREE char *boot = boot_id();
 	int r = state_encode(c, &doc, err);
 
+	if (r == 0 && boot && json_object_set_new(doc, "bootId", json_string(boot)) < 0)
+		r = err_sys(err, -ENOMEM, "state of container %s", c->id);
 	if (r == 0)
 		r = json_replace_file(c->dir_fd, STORE_STATE, doc, JSON_COMPACT, err);
 	return r < 0 ? err_prefix(err, r, "container %s", c->id) : 0;
@@ -273,5 +302,7 @@ int state_load(struct container *c, struct err *err)
 	r = json_parse(text.data ? text.data : "", text.len, STORE_STATE, &doc, err);
 	if (r == 0)
 		r = state_decode(doc, c, err);
+	if (r == 0)
+		forget_earlier_boot(doc, c);
 	return r < 0 ? err_prefix(err, r, "container %s", c->id) : 0;
 }

@@ -31,5 +31,8 @@ int state_decode(const json_t *document, struct container *c, struct err *err);
 /* Write atomically into the container's directory. */
 int state_save(const struct container *c, struct err *err);
 
-/* Read and decode; the document must be about c->id. -ENOENT if there is none. */
+/*
+ * Read and decode; the document must be about c->id. Of another boot of the host: without pid and
+ * cgroup. -ENOENT if there is none.
+ */
 int state_load(struct container *c, struct err *err);
