@@ -677,6 +677,33 @@ def test_full_file_system_of_a_block_device_is_an_error_inside(runtime, bundle, 
     assert out.stdout == "again\n" and "No space left" in out.stderr
 
 
+def test_full_disk_below_a_block_device_is_an_error_inside(runtime, bundle, loop, small, work_dir):
+    """The image has holes, and the host no room to fill them."""
+    path = small(work_dir / "small", "size=1m") / "image"
+    with open(path, "wb") as f:
+        f.truncate(8 << 20)
+    give(bundle, loop(path))
+    runtime.run_detached(bundle)
+
+    out = runtime.exec(bundle, ["sh", "-c", "dd if=/dev/urandom of=/dev/xvdz bs=64k count=64 conv=fsync; echo goes on"])
+    assert out.stdout == "goes on\n" and ("Input/output error" in out.stderr or "No space left" in out.stderr)
+    assert runtime.exec(bundle, ["echo", "alive"]).stdout == "alive\n"
+    runtime.stop(bundle)
+
+
+def test_full_overlay_is_an_error_inside_and_the_machine_goes_on(runtime, bundle, allowing, work_dir):
+    """Its writes are in the memory of the machine."""
+    (work_dir / "caisson.json").write_text(f'{{"allowed_annotations": ["{ROOTFS}"], "vm.memory": "64M"}}')
+    bundle.annotations[ROOTFS] = "overlay"
+    runtime.run_detached(bundle, env=allowing)
+
+    out = runtime.exec(bundle, ["sh", "-c", "cat /dev/zero > /fill; rm /fill; echo again > /made && cat /made"], check=False,
+                       timeout_s=WAIT_S)
+    assert out.stdout == "again\n" and "No space left" in out.stderr
+    assert not bundle.rootfs.exists("fill")
+    runtime.stop(bundle)
+
+
 @pytest.mark.parametrize("options", ["mode=700,size=4k,nr_inodes=64", "mode=700,size=1m,nr_inodes=3"])
 def test_full_state_directory_is_told_and_nothing_stays(runtime, bundle, small, options):
     place = small(runtime.root, options)

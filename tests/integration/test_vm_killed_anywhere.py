@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Class vm: the runtime is killed before the n-th system call of a verb, or that call fails: whatever was half made
-(processes, taps, mounts, sockets, cgroups, ids), `delete --force` succeeds and nothing is left."""
+"""Class vm: the runtime is killed before the n-th system call of a verb, or that call fails; the same of the processes
+that it makes (the staged child, QEMU's and virtiofsd's until they are these programs, an exec's waiter); and QEMU,
+virtiofsd or the supervisor is killed there. Whatever was half made (processes, taps, mounts, sockets, cgroups, ids),
+`delete --force` succeeds and nothing is left."""
+
 
 import pytest
 
-from lib.faults import Campaign
+from lib.faults import SOAK, Campaign
+from lib.machines import FILES, QEMU, SUPERVISOR
 from lib.verbs import VERBS
 from test_failed_anywhere import fail_everywhere
 
@@ -14,13 +18,69 @@ pytestmark = [pytest.mark.classes("vm"), pytest.mark.timeout(7200),
 # How many of each verb's system calls are hit outside the soak: each costs a machine.
 KILLED = {"create": 8, "run -d": 3, "start": 3, "delete": 4, "delete --force": 2, "exec": 4, "kill": 1}
 FAILED = {"create": 6, "start": 2, "delete": 3, "exec": 3}
+CHILD_KILLED = {"create": 4, "exec": 2, **({"run": 0, "exec -d": 0} if SOAK else {})}
+CHILD_FAILED = {"create": 4, "exec": 1, **({"run": 0} if SOAK else {})}
+OTHERS = {"start": 2, "exec": 2, "delete --force": 2,
+          **({"create": 0, "run": 0, "kill": 0, "update": 0, "pause": 0, "resume": 0} if SOAK else {})}
+VICTIMS = [QEMU, FILES, SUPERVISOR]
+PATIENCE_S = 100
+
+
+def campaign_of(runtime, bundle, request, verb, follow, few):
+    return Campaign(runtime, bundle, VERBS[verb], follow, request.node.nodeid, few, patience_s=PATIENCE_S)
 
 
 @pytest.mark.parametrize("verb", KILLED)
 def test_delete_force_cleans_after_a_runtime_that_was_killed(runtime, bundle, request, verb):
-    Campaign(runtime, bundle, VERBS[verb], False, request.node.nodeid, KILLED[verb]).kill_everywhere()
+    campaign_of(runtime, bundle, request, verb, False, KILLED[verb]).kill_everywhere()
 
 
 @pytest.mark.parametrize("verb", FAILED)
 def test_a_system_call_of_the_runtime_fails(runtime, bundle, request, verb):
-    fail_everywhere(Campaign(runtime, bundle, VERBS[verb], False, request.node.nodeid, FAILED[verb]))
+    fail_everywhere(campaign_of(runtime, bundle, request, verb, False, FAILED[verb]))
+
+
+@pytest.mark.parametrize("verb", CHILD_KILLED)
+def test_a_runtime_whose_child_was_killed_says_so_and_cleans_up(runtime, bundle, request, verb):
+    campaign = campaign_of(runtime, bundle, request, verb, "children", CHILD_KILLED[verb])
+
+    def judge(outcome):
+        if outcome.end != "exit":
+            return "the runtime did not end by itself"
+        if outcome.hit >= 0 and outcome.status == 0 and verb != "exec -d":
+            return "success, although the process was killed"
+        if outcome.status not in (0, 137) and not outcome.message:
+            return "failed without a word"
+        if verb in ("create", "run") and outcome.status != 0:
+            left = campaign.left()
+            return f"the runtime did not clean up: {left}" if left else None
+        return None
+
+    campaign.run(lambda n: ["kill", str(n)], judge)
+    campaign.finish()
+
+
+@pytest.mark.parametrize("verb", CHILD_FAILED)
+def test_a_system_call_of_the_runtimes_child_fails(runtime, bundle, request, verb):
+    fail_everywhere(campaign_of(runtime, bundle, request, verb, "children", CHILD_FAILED[verb]))
+
+
+@pytest.mark.parametrize("verb", OTHERS)
+def test_a_verb_whose_machine_is_killed_does_its_work_or_fails_with_a_word(runtime, bundle, request, verb):
+    campaign = campaign_of(runtime, bundle, request, verb, False, OTHERS[verb])
+
+    def judge(outcome):
+        if outcome.end != "exit":
+            return "the runtime did not end by itself"
+        if outcome.status not in (0, 137) and not outcome.message:
+            return "failed without a word"
+        if verb == "delete --force":
+            return None if outcome.succeeded and runtime.status(bundle) is None else "it did not delete"
+        if verb in ("create", "run") and outcome.status != 0:
+            left = campaign.left()
+            return f"the runtime did not clean up: {left}" if left else None
+        return None
+
+    for shift in range(campaign.rounds(len(VICTIMS))):
+        campaign.run(lambda n, s=shift: ["other", str(n), VICTIMS[(n + s) % len(VICTIMS)]], judge)
+    campaign.finish()

@@ -468,14 +468,88 @@ static int cmd_ids(int argc, char **argv)
 	return 0;
 }
 
+/* What is behind a descriptor: names of a directory, the beginning of a file. */
+static void show(const char *what, int fd)
+{
+	DIR *dir = fdopendir(fd);
+	const struct dirent *entry;
+	char text[64] = "";
+
+	if (dir) {
+		while ((entry = readdir(dir)))
+			printf("%s has %s\n", what, entry->d_name);
+		closedir(dir);
+		return;
+	}
+	if (read(fd, text, sizeof(text) - 1) > 0)
+		printf("%s says %.20s\n", what, text);
+	close(fd);
+}
+
+/*
+ * What linux's FUSE makes of a file: its node's number in two halves and a generation, and of its
+ * directory the same (fuse_encode_fh()). A node that the kernel does not know is looked up as "."
+ * at the server, its directory as "..".
+ */
+#define FUSE_HANDLE	   0x81
+#define FUSE_HANDLE_PARENT 0x82
+
+struct fuse_handle {
+	struct file_handle head;
+	unsigned int words[6];
+};
+
+static void try_handle(int mount_fd, unsigned int node, int type)
+{
+	struct fuse_handle h = {
+		.head = { .handle_bytes = type == FUSE_HANDLE ? 12 : 24, .handle_type = type },
+		.words = { 0, node, 0, 0, node, 0 },
+	};
+	char what[32];
+	int fd;
+
+	fd = open_by_handle_at(mount_fd, &h.head, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	snprintf(what, sizeof(what), "node %u", node);
+	if (fd >= 0)
+		show(what, fd);
+	else
+		printf("%s %s\n", what, strerrorname_np(errno));
+}
+
+/*
+ * handles DIR N: open what a file system of FUSE's knows under the node numbers below N, and what
+ * is above. Its own handle of DIR first, which shows that they are taken at all.
+ */
+static int cmd_handles(int argc, char **argv)
+{
+	struct fuse_handle own = { .head.handle_bytes = sizeof(own.words) };
+	const int mount_fd = argc == 3 ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int id, fd;
+
+	if (mount_fd < 0)
+		return 64;
+	if (name_to_handle_at(AT_FDCWD, argv[1], &own.head, &id, 0) < 0)
+		return 65;
+	fd = open_by_handle_at(mount_fd, &own.head, O_RDONLY | O_CLOEXEC);
+	printf("own %d %s\n", own.head.handle_type, fd >= 0 ? "opened" : strerrorname_np(errno));
+	if (fd >= 0)
+		show("own", fd);
+	for (unsigned int node = 0; node < (unsigned int)atoi(argv[2]); node++) {
+		try_handle(mount_fd, node, FUSE_HANDLE);
+		try_handle(mount_fd, node, FUSE_HANDLE_PARENT);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{ "look", cmd_look },	{ "watch", cmd_watch },		{ "stop", cmd_stop },
-	{ "swap", cmd_swap },	{ "nest", cmd_nest },		{ "bomb", cmd_bomb },
-	{ "flood", cmd_flood }, { "closed", cmd_closed },	{ "sigign", cmd_sigign },
-	{ "ids", cmd_ids },	{ "overwrite", cmd_overwrite }, { "roots", cmd_roots },
+	{ "look", cmd_look },	    { "watch", cmd_watch },	    { "stop", cmd_stop },
+	{ "swap", cmd_swap },	    { "nest", cmd_nest },	    { "bomb", cmd_bomb },
+	{ "flood", cmd_flood },	    { "closed", cmd_closed },	    { "sigign", cmd_sigign },
+	{ "ids", cmd_ids },	    { "overwrite", cmd_overwrite }, { "roots", cmd_roots },
+	{ "handles", cmd_handles },
 };
 
 int main(int argc, char **argv)

@@ -5,12 +5,14 @@
  *   nth count [-f] CMD...           how many system calls it makes
  *   nth kill N [-f] CMD...          SIGKILL before the n-th
  *   nth fail N ERRNO [-f] CMD...    the n-th is not made and returns -ERRNO
+ *   nth other N WHO [-f] CMD...     SIGKILL to others before the n-th: a pid, or all of a name
  *
  * -f: processes that it makes are counted and hit, too (one count over all; the one that makes the
  * n-th call is killed), until they outlive the command or execute a program that is a file: memfds
  * are the runtime's own last stage, files are hooks and the container's program. Counting starts
  * after the exec of the command. A close(2) that fails closes nevertheless, as Linux does it; calls
- * that cannot fail (exit_group, rt_sigreturn, brk ...) are made.
+ * that cannot fail (exit_group, rt_sigreturn, brk ...) are made. -c: the same, but of these
+ * processes alone, not of the command.
  *
  * A command that does not end within NTH_TIMEOUT seconds (default 10) is killed. Standard error
  * gets one line at the end:
@@ -21,7 +23,10 @@
  * argument, by: who made it; a stage is a child that executes a memfd. The exit status is the
  * command's, 128 + N for signals, 124 if it hung.
  */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -34,13 +39,15 @@
 #include <unistd.h>
 #include <linux/ptrace.h>
 
-enum mode { COUNT, KILL, FAIL };
+enum mode { COUNT, KILL, FAIL, OTHER };
 
 static struct {
 	enum mode mode;
 	long n;
 	int error;
+	const char *who; /* of OTHER */
 	bool follow;
+	bool children; /* and they alone */
 	pid_t command;
 	long calls;
 	long hit; /* number of the system call, -1: none yet */
@@ -103,6 +110,40 @@ static bool is_foreign(pid_t pid)
 	return strncmp(exe, "/memfd:", 7) != 0;
 }
 
+static bool is_named(const char *pid, const char *name)
+{
+	char path[300], comm[32] = "";
+	ssize_t len;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd >= 0 ? read(fd, comm, sizeof(comm) - 1) : -1;
+	if (fd >= 0)
+		(void)close(fd);
+	comm[len > 0 ? len : 0] = '\0';
+	comm[strcspn(comm, "\n")] = '\0';
+	return strcmp(comm, name) == 0;
+}
+
+static void kill_others(void)
+{
+	DIR *proc;
+	const struct dirent *entry;
+
+	if (isdigit((unsigned char)nth.who[0])) {
+		(void)kill(atoi(nth.who), SIGKILL);
+		return;
+	}
+	proc = opendir("/proc");
+	while (proc && (entry = readdir(proc))) {
+		if (isdigit((unsigned char)entry->d_name[0]) && is_named(entry->d_name, nth.who))
+			(void)kill(atoi(entry->d_name), SIGKILL);
+	}
+	if (proc)
+		(void)closedir(proc);
+}
+
 /* The n-th call. True if the tracee was killed. */
 static bool hit(pid_t pid, const struct ptrace_syscall_info *info)
 {
@@ -117,7 +158,9 @@ static bool hit(pid_t pid, const struct ptrace_syscall_info *info)
 		(void)kill(pid, SIGKILL);
 		return true;
 	}
-	if (!can_fail(nr))
+	if (nth.mode == OTHER)
+		kill_others();
+	if (nth.mode == OTHER || !can_fail(nr))
 		return false;
 	nth.replace = true;
 	if (nr != SYS_close && ptrace(PTRACE_GETREGS, pid, NULL, &regs) == 0) {
@@ -140,6 +183,8 @@ static bool on_syscall(pid_t pid)
 		return false;
 	}
 	if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
+		return false;
+	if (nth.children && pid == nth.command)
 		return false;
 	if (++nth.calls != nth.n || nth.mode == COUNT)
 		return false;
@@ -252,15 +297,19 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 125;
-	nth.mode = strcmp(argv[1], "kill") == 0	  ? KILL
-		   : strcmp(argv[1], "fail") == 0 ? FAIL
-						  : COUNT;
+	nth.mode = strcmp(argv[1], "kill") == 0	   ? KILL
+		   : strcmp(argv[1], "fail") == 0  ? FAIL
+		   : strcmp(argv[1], "other") == 0 ? OTHER
+						   : COUNT;
 	if (nth.mode != COUNT)
 		nth.n = strtol(argv[at++], NULL, 10);
 	if (nth.mode == FAIL && at < argc)
 		nth.error = (int)strtol(argv[at++], NULL, 10);
-	if (at < argc && strcmp(argv[at], "-f") == 0) {
+	if (nth.mode == OTHER && at < argc)
+		nth.who = argv[at++];
+	if (at < argc && (strcmp(argv[at], "-f") == 0 || strcmp(argv[at], "-c") == 0)) {
 		nth.follow = true;
+		nth.children = argv[at][1] == 'c';
 		at++;
 	}
 	if (at >= argc)

@@ -101,13 +101,17 @@ class Verb:
 
 
 class Campaign:
-    """One verb, one bundle; hits it again and again and collects what went wrong."""
+    """One verb, one bundle; hits it again and again and collects what went wrong.
+
+    follow: True counts and hits the processes that the verb makes, too, "children" them alone. env: of the verb's
+    calls. A call that has not ended within patience_s hangs."""
 
     what = "system calls"
 
-    def __init__(self, runtime, bundle, verb, follow, node, few):
+    def __init__(self, runtime, bundle, verb, follow, node, few, env=None, patience_s=10):
         self.runtime, self.bundle, self.verb, self.follow, self.few = runtime, bundle, verb, follow, few
-        self.node = node
+        self.node, self.patience_s = node, patience_s
+        self.env = {**(env or {}), "NTH_TIMEOUT": str(patience_s)}
         self.nth = find_nth()
         self.sites, self.tried, self.failures, self.syscalls = 0, 0, [], set()
         if verb.process:
@@ -116,7 +120,7 @@ class Campaign:
         # Once undisturbed: mount points and the cache are made by the first, and do not count as left.
         self.call(["count"])
         self.forget()
-        self.guard = leaks.Guard()
+        self.guard = leaks.Guard(runtime.root)
         self.files = self.listing()
         self.total = self.call(["count"]).calls
         self.forget()
@@ -138,8 +142,9 @@ class Campaign:
     def call(self, mode):
         """Prepare, then the verb under nth."""
         self.prepare()
-        prefix = [self.nth, *mode] + (["-f"] if self.follow else [])
-        return Outcome(self.runtime.call(*self.args(), check=False, prefix=prefix, timeout_s=30))
+        flags = {False: [], True: ["-f"], "children": ["-c"]}[self.follow]
+        return Outcome(self.runtime.call(*self.args(), check=False, prefix=[self.nth, *mode, *flags], env=self.env,
+                                         timeout_s=self.patience_s + 20))
 
     def learn(self):
         """Let the verb's check see how it is without any fault."""

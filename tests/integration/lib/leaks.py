@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After each test the lane must look as before it: processes, mounts, cgroups, state, descriptors."""
+"""After each test the lane must look as before it: processes, mounts, cgroups, state, descriptors, network devices,
+ids that a sandbox has locked."""
 
+import errno
+import fcntl
 import os
 import pathlib
 import signal
+import struct
 import time
 
 from . import cgroups
@@ -30,6 +34,56 @@ def mounts():
     return pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
 
 
+OURS = "caisson"  # how the names of what the runtime makes beyond --root begin
+LASTING = {"caisson", "caisson-it", "caisson-do", "caisson-kvm", "caisson-kvm.lock"}
+CACHES = {"@ids", "@seccomp", "@templates"}  # below --root: a name with @ cannot be a container's ID
+
+
+def devices():
+    """Network devices of the lane that are machines'."""
+    return {name for name in os.listdir("/sys/class/net") if name.startswith(OURS)}
+
+
+def run_files():
+    """What the runtime could have left in /run."""
+    return {f"/run/{name}" for name in os.listdir("/run") if name.startswith(OURS) and name not in LASTING}
+
+
+def is_locked(path):
+    """Whether somebody has a lock on any byte of a file."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # struct flock: type, whence, start, len (0: to the end), pid.
+        asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        return struct.unpack("hhqqi4x", fcntl.fcntl(fd, F_OFD_GETLK, asked))[0] != fcntl.F_UNLCK
+    except OSError as failed:
+        if failed.errno == errno.EINVAL:
+            return False
+        raise
+    finally:
+        os.close(fd)
+
+
+F_OFD_GETLK = 36
+
+
+def below(root):
+    """What is in --root and should not be."""
+    try:
+        names = os.listdir(root)
+    except FileNotFoundError:
+        return []
+    found = [f"state {root}/{name}" for name in names if name not in CACHES]
+    if "@templates" in names:
+        found += [f"template {name}" for name in os.listdir(f"{root}/@templates")]
+    if is_locked(f"{root}/@ids"):
+        found.append("ids of a sandbox")
+    return found
+
+
 def lasting_sentinels(pids):
     """Processes that go on holding a descriptor which the harness gave to the runtime and nobody
     else; one that is ending just now does not count."""
@@ -54,13 +108,14 @@ def inherited_sentinels(pids):
 
 
 class Guard:
-    """Taken before a test, asked after it."""
+    """Taken before a test, asked after it. What is in `root` then is no leak."""
 
-    def __init__(self):
+    def __init__(self, root=None):
         self.pids = processes()
         self.mounts = set(mounts())
         self.cgroups = cgroups.all_cgroups()
-        self.template = None
+        self.devices, self.files = devices(), run_files()
+        self.known = set(below(root)) if root else set()
 
     def new_pids(self):
         return processes() - self.pids
@@ -69,12 +124,9 @@ class Guard:
         found = [f"process {describe(pid)}" for pid in sorted(self.new_pids())]
         found += [f"mount {line}" for line in mounts() if line not in self.mounts]
         found += [f"cgroup {path}" for path in sorted(cgroups.all_cgroups() - self.cgroups)]
-        try:
-            # A name with @ cannot be a container's ID: a cache of the runtime.
-            found += [f"state {root}/{name}" for name in os.listdir(root) if not name.startswith("@")]
-        except FileNotFoundError:
-            pass
-        return found
+        found += [f"network device {name}" for name in sorted(devices() - self.devices)]
+        found += [f"file {name}" for name in sorted(run_files() - self.files)]
+        return found + [one for one in below(root) if one not in self.known]
 
     def leaks(self, root):
         """What is left once everything had time to go."""
