@@ -66,6 +66,13 @@ def test_writes_of_an_overlay_stay_in_the_machine(runtime, bundle, allowing):
     assert not bundle.rootfs.exists("etc/made")
 
 
+def test_writes_of_a_shared_root_file_system_are_the_hosts(runtime, bundle, allowing):
+    bundle.annotations[ROOTFS] = "shared"
+
+    runtime.run(bundle, ["sh", "-c", "echo new > /etc/made"], env=allowing)
+    assert (bundle.rootfs / "etc/made").read_text() == "new\n"
+
+
 @pytest.mark.parametrize("kind", ["erofs", "ext4"])
 def test_image_is_a_disk_that_nothing_is_written_to(runtime, bundle, kind):
     bundle.rootfs.write("etc/kept", "image")
