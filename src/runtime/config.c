@@ -63,7 +63,6 @@ static const struct {
 	[CONFIG_VM_DEBUG_CONSOLE] = { .name = "vm.debug_console", .words = { "false", "true" } },
 	[CONFIG_VM_TEMPLATES] = { .name = "vm.templates", .words = { "off", "on" } },
 	[CONFIG_VM_CACHE] = { .name = "vm.cache", .words = { "auto", "always", "none" } },
-	[CONFIG_VM_VIRTIOFSD_THREADS] = { .name = "vm.virtiofsd_threads" },
 	[CONFIG_VM_TEMPLATE_DIR] = { .name = "vm.template_dir", .absolute = true },
 	[CONFIG_VM_NESTED] = { .name = "vm.nested", .words = { "false", "true" } },
 };

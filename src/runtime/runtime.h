@@ -60,7 +60,6 @@ struct vm_settings {
 	const char *max_memory, *max_cpus; /* "": as much as the host has */
 	const char *templates;		   /* "off", "on" */
 	const char *cache;		   /* "auto", "always", "none" */
-	const char *virtiofsd_threads;	   /* a number */
 	const char *template_dir;	   /* absolute; "": in root. No annotation changes it */
 	const char *nested;
 };

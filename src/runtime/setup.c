@@ -151,7 +151,6 @@ static const struct {
 	{ CONFIG_VM_DEBUG_CONSOLE, "false" },
 	{ CONFIG_VM_TEMPLATES, "off" },
 	{ CONFIG_VM_CACHE, "auto" },
-	{ CONFIG_VM_VIRTIOFSD_THREADS, "0" },
 	{ CONFIG_VM_NESTED, "false" },
 };
 
@@ -224,7 +223,6 @@ static void set_up_vm(const struct config *config, struct vm_settings *s)
 		.debug_console = config_text(config, CONFIG_VM_DEBUG_CONSOLE),
 		.templates = config_text(config, CONFIG_VM_TEMPLATES),
 		.cache = config_text(config, CONFIG_VM_CACHE),
-		.virtiofsd_threads = config_text(config, CONFIG_VM_VIRTIOFSD_THREADS),
 		.template_dir = config_text(config, CONFIG_VM_TEMPLATE_DIR),
 		.nested = config_text(config, CONFIG_VM_NESTED),
 	};

@@ -54,20 +54,6 @@ def test_a_program_whose_file_is_slow_keeps_nobody_waiting(runtime, bundle, slow
     assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
 
 
-def test_a_slow_file_keeps_no_other_file_waiting_where_threads_serve_them(runtime, bundle, slow, work_dir):
-    """Of files that the guest has not in its memory. Without threads they are served one after the other."""
-    config = work_dir / "caisson.json"
-    config.write_text('{"vm.virtiofsd_threads": "4"}')
-    bundle.bind(slow.path, "/volume")
-    bundle.rootfs.write("fresh", "here")
-    runtime.run_detached(bundle, env={"CAISSON_CONFIG": str(config)})
-    run = begin_slow_exec(runtime, bundle, slow)
-    assert runtime.exec(bundle, ["cat", "/fresh"], timeout_s=CALL_S).stdout == "here"
-    assert run.poll() is None
-    slow.release()
-    assert run.wait(CALL_S) != 0
-
-
 def test_a_slow_exec_goes_with_who_asked_for_it(runtime, bundle, slow):
     bundle.bind(slow.path, "/volume")
     runtime.run_detached(bundle)

@@ -151,8 +151,6 @@ int files_args(const struct files_plan *plan, int listener, unsigned int descrip
 	if (r == 0)
 		r = add(&list, "--rlimit-nofile=%u", descriptors);
 	if (r == 0)
-		r = add(&list, "--thread-pool-size=%u", plan->threads);
-	if (r == 0)
 		r = plan->program.kind == FILES_QEMU ? add_qemu_options(&list, plan)
 						     : add_rust_options(&list, plan);
 	if (r < 0)

@@ -19,7 +19,6 @@
 #include "oci/spec.h"
 
 #define FILES_DESCRIPTORS (1u << 19) /* one for each file that the guest knows */
-#define FILES_THREADS_MAX 64u
 
 /* They have the same work and different arguments. */
 enum files_kind {
@@ -51,11 +50,6 @@ struct files_plan {
 	int listener;	 /* of files_socketpair() */
 	int words;	 /* becomes standard error */
 	enum files_cache cache;
-	/*
-	 * Threads that serve requests, so that a slow file keeps nobody waiting but its own. 0: one
-	 * request after the other, by the thread that takes them.
-	 */
-	uint32_t threads;
 	/* Who it is; numbers of `userns` where that is entered first. 0: who we are. */
 	uint32_t uid, gid;
 	int userns; /* -EBADF: none */

@@ -75,17 +75,6 @@ static int number(const struct source *s, const char *key, const char *otherwise
 	return 0;
 }
 
-/* Zero is a number here: none besides the one that takes requests. */
-static int threads(const struct source *s, uint32_t *ret, struct err *err)
-{
-	static const char key[] = "virtiofsd_threads";
-	const char *value;
-	int r = text(s, key, s->rt->vm.virtiofsd_threads, &value, err);
-
-	*ret = 0;
-	return r < 0 || str_eq(value, "0") ? r : number(s, key, value, FILES_THREADS_MAX, ret, err);
-}
-
 static int size(const struct source *s, const char *key, const char *otherwise, uint64_t min,
 		uint64_t *ret, struct err *err)
 {
@@ -222,8 +211,6 @@ int vm_settings_get(const struct runtime *rt, const json_t *annotations, struct 
 		r = size(&s, "overhead", o->overhead, 0, &c.overhead, err);
 	if (r == 0)
 		r = number(&s, "cpus", o->cpus, MACHINE_CPUS_MAX, &c.cpus, err);
-	if (r == 0)
-		r = threads(&s, &c.files_threads, err);
 	if (r == 0)
 		r = take_bounds(&s, &c, err);
 	if (r == 0)

@@ -17,7 +17,6 @@
  *   boot_timeout       seconds until the agent must have said HELLO; default 30
  *   debug_console      true: `caisson debug ID shell` is allowed; default false
  *   cache              auto, always, none: what a guest may remember of the host's files (files.h)
- *   virtiofsd_threads  how many requests virtiofsd serves at a time (files.h); default 0
  *   templates          on: a start takes a template that exists (template.h); default off
  *   nested             true: the guest's processors can run virtual machines; default false
  *
@@ -52,7 +51,6 @@ struct vm_config {
 	bool debug_console;
 	bool templates;
 	unsigned int cache; /* enum files_cache */
-	uint32_t files_threads;
 	bool nested;
 };
 

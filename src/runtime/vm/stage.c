@@ -107,7 +107,6 @@ static int start_files(const struct launch_vm *l, struct parts *p, struct err *e
 		plan.listener = listener;
 		plan.words = p->words;
 		plan.cache = (enum files_cache)l->config.cache;
-		plan.threads = l->config.files_threads;
 		(void)files_become(&plan, &failure);
 		stage_fail(l->box.stage[1], &failure);
 	}

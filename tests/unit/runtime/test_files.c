@@ -40,21 +40,19 @@ static void arguments_fit_the_kind_of_program(void **state)
 {
 	struct files_plan plan = { .userns = -EBADF,
 				   .program = { "/x/qemu/virtiofsd", FILES_QEMU },
-				   .dir = "/a,b\\c",
-				   .threads = 7 };
+				   .dir = "/a,b\\c" };
 	char **list;
 
 	(void)state;
 	assert_int_equal(files_args(&plan, 3, 1000, &list), 0);
 	assert_string_equal(list[0], "/x/qemu/virtiofsd");
 	assert_true(has(list, "--fd=3") && has(list, "--rlimit-nofile=1000"));
-	assert_true(has(list, "--thread-pool-size=7"));
 	assert_true(has(list, "source=/a\\,b\\\\c") && has(list, "sandbox=namespace"));
 	strv_free(list);
 	plan.program.kind = FILES_RUST;
 	assert_int_equal(files_args(&plan, 3, 1000, &list), 0);
 	assert_true(has(list, "--shared-dir=/a,b\\c") && has(list, "--sandbox=namespace"));
-	assert_true(!has(list, "-o") && has(list, "--thread-pool-size=7"));
+	assert_false(has(list, "-o"));
 	strv_free(list);
 }
 

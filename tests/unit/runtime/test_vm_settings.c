@@ -22,7 +22,6 @@ static const struct vm_settings plain = {
 	.debug_console = "false",
 	.templates = "off",
 	.cache = "auto",
-	.virtiofsd_threads = "0",
 	.nested = "false",
 };
 
@@ -46,28 +45,13 @@ static void a_value_that_is_none_is_refused_by_its_key(void **state)
 	static const struct {
 		const char *key, *value;
 	} rows[] = {
-		{ "accel", "xen" },
-		{ "machine", "pc" },
-		{ "memory", "much" },
-		{ "memory", "1M" },
-		{ "memory", "2048G" },
-		{ "cpus", "0" },
-		{ "cpus", "65" },
-		{ "cpus", "1.5" },
-		{ "overhead", "-1" },
-		{ "max_memory", "8K" },
-		{ "max_memory", "all" },
-		{ "max_cpus", "0" },
-		{ "boot_timeout", "0" },
-		{ "boot_timeout", "601" },
-		{ "debug_console", "yes" },
-		{ "kernel", "vmlinux" },
-		{ "qemu", "bin/qemu" },
-		{ "templates", "yes" },
-		{ "cache", "metadata" },
-		{ "nested", "1" },
-		{ "virtiofsd_threads", "65" },
-		{ "virtiofsd_threads", "-1" },
+		{ "accel", "xen" },	 { "machine", "pc" },	    { "memory", "much" },
+		{ "memory", "1M" },	 { "memory", "2048G" },	    { "cpus", "0" },
+		{ "cpus", "65" },	 { "cpus", "1.5" },	    { "overhead", "-1" },
+		{ "max_memory", "8K" },	 { "max_memory", "all" },   { "max_cpus", "0" },
+		{ "boot_timeout", "0" }, { "boot_timeout", "601" }, { "debug_console", "yes" },
+		{ "kernel", "vmlinux" }, { "qemu", "bin/qemu" },    { "templates", "yes" },
+		{ "cache", "metadata" }, { "nested", "1" },
 	};
 	struct vm_config config;
 
@@ -110,10 +94,6 @@ static void what_nobody_says_is_the_default(void **state)
 	assert_string_equal(config.qemu, "");
 	assert_true(config.try_kvm && !config.only_kvm && !config.debug_console && !config.nested);
 	assert_int_equal(config.boot_ms, 30000);
-	assert_int_equal(config.files_threads, 0);
-	assert_int_equal(get(&plain, "io.caisson.vm.virtiofsd_threads", "64", all, &config, &err),
-			 0);
-	assert_int_equal(config.files_threads, 64);
 }
 
 static void accelerator_and_paths_are_taken(void **state)
