@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""containerd's CRI plugin runs pods by the handlers that `caisson install` has written."""
+
+import os
+
+import pytest
+
+from enginelib import census, command, node
+from enginelib import containerd as lib
+
+
+class Installed(lib.Containerd):
+    """Its file of settings lies in a node's tree, and names no runtime before."""
+
+    root = None
+
+    def _start(self):
+        with open(self.config, encoding="utf-8") as f:
+            text = f.read()
+        first = text.index("    default_runtime_name")
+        last = text.index('  [plugins."io.containerd.grpc.v1.cri".cni]')
+        with open(self.config, "w", encoding="utf-8") as f:
+            f.write(text[:first] + text[last:])
+        node.install("containerd", self.runtime, self.root, shims=lib.OWN_SHIM)
+        super()._start()
+
+
+@pytest.fixture(scope="module")
+def containerd(work, runtime, image_archives, artifacts):
+    if os.path.basename(runtime) == "runc":
+        pytest.skip("stand-in runc: nothing to install")
+    root = os.path.join(work, "containerd-install")
+    directory = os.path.join(root, "etc/containerd")
+    os.makedirs(directory)
+    Installed.root = root
+    containerd = Installed(directory, runtime, image_archives, artifacts)
+    yield containerd
+    containerd.remove_all()
+    containerd.stop()
+    for point in census.mounts():
+        if point.startswith(root):
+            command.run(["umount", "--lazy", point])
+
+
+def test_a_pod_runs_by_the_handler_of_the_class(containerd, runtime, isolation):
+    with open(containerd.config, encoding="utf-8") as f:
+        assert ('runtime_type = "io.containerd.caisson-ns.v2"' in f.read()) == lib.OWN_SHIM
+    pod = containerd.cri.RunPodSandbox(runtime_handler="caisson-" + isolation, config={
+        "metadata": {"name": "installed", "uid": "u", "namespace": "default", "attempt": 0},
+        "hostname": "installed", "linux": {}}).pod_sandbox_id
+    listed = command.run([node.programs_of(runtime), "list", "--all-roots", "--format", "json"]).out
+    assert '"id":"%s"' % pod in listed and '"isolation":"%s"' % isolation in listed
+    containerd.cri.StopPodSandbox(pod_sandbox_id=pod)
+    containerd.cri.RemovePodSandbox(pod_sandbox_id=pod)
+
+
+def test_runc_is_still_the_default(containerd):
+    text = command.run(["containerd", "--config", containerd.config, "config", "dump"]).out
+    assert 'default_runtime_name = "runc"' in text
+    assert 'containerd.runtimes.runc]' in text
