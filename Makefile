@@ -76,6 +76,7 @@ bench: all ## speed against Debian's runc and crun, of machines against a bare Q
 	@tests/bench/files.py
 	@tests/bench/network.py
 	@tests/bench/many.py
+	@tests/bench/pods.py
 
 install: all ## install below DESTDIR and the configured prefix
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --strip

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "shim/address.h"
 #include "shim/program.h"
 #include "shim/service.h"
 #include "shim/shim.h"
@@ -41,9 +42,13 @@ static void clean_environment(void)
 
 static int set_up(struct shim *s, const struct program_options *o, int listener, struct err *err)
 {
+	const char *ttrpc = getenv(TTRPC_VARIABLE);
+	const char *path = ttrpc ? str_after(ttrpc, ADDRESS_SCHEME) : NULL;
 	const struct publisher_options events = { .ns = o->ns,
 						  .address = o->address,
-						  .ttrpc = getenv(TTRPC_VARIABLE),
+						  .ttrpc = path		     ? path
+							   : ttrpc && *ttrpc ? ttrpc
+									     : NULL,
 						  .binary = o->publish_binary };
 	AUTO_CLOSE int own = listener;
 	int r = loop_new(&s->loop);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -156,8 +155,6 @@ static int apply(struct settings *s, const char *program, const char *ns, const 
 	if (str_printf(&root, "%s/%s", *w->root ? w->root : SETTINGS_ROOT, ns) < 0)
 		return err_sys(err, -ENOMEM, "root");
 	r = config_set(&s->config, CONFIG_ROOT, root, CONFIG_FROM_FLAG, err);
-	if (r == 0 && mkdir(*w->root ? w->root : SETTINGS_ROOT, 0711) < 0 && errno != EEXIST)
-		r = err_sys(err, -errno, "make %s", *w->root ? w->root : SETTINGS_ROOT);
 	s->no_pivot = w->no_pivot;
 	s->no_new_keyring = w->no_new_keyring;
 	return r < 0 ? r : runtime_set_up(&s->config, &s->rt, err);

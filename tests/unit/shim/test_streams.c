@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Standard streams: who holds which end, and what is left when one goes. */
+#include "shim/streams.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "lib/unit.h"
+
+struct world {
+	struct loop *loop;
+	struct streams streams;
+	char dir[32];
+	char in[64], out[64], file[64], uri[80];
+};
+
+static int setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	(void)strcpy(w->dir, "/tmp/streams.XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	assert_int_equal(loop_new(&w->loop), 0);
+	(void)snprintf(w->in, sizeof(w->in), "%s/in", w->dir);
+	(void)snprintf(w->out, sizeof(w->out), "%s/out", w->dir);
+	(void)snprintf(w->file, sizeof(w->file), "%s/deep", w->dir);
+	(void)snprintf(w->uri, sizeof(w->uri), "file://%s/file", w->file);
+	assert_int_equal(mkfifo(w->in, 0600), 0);
+	assert_int_equal(mkfifo(w->out, 0600), 0);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	char path[80];
+
+	streams_done(&w->streams);
+	loop_free(w->loop);
+	(void)snprintf(path, sizeof(path), "%s/file", w->file);
+	(void)unlink(path);
+	(void)rmdir(w->file);
+	(void)unlink(w->in);
+	(void)unlink(w->out);
+	(void)rmdir(w->dir);
+	free(w);
+	return 0;
+}
+
+static void open_streams(struct world *w, const char *in, const char *out, bool terminal)
+{
+	const char *const paths[3] = { in, out, "" };
+	struct err err = { 0 };
+
+	assert_int_equal(streams_init(&w->streams, w->loop, paths, terminal, &err), 0);
+	assert_int_equal(streams_open(&w->streams, &err), 0);
+}
+
+static void a_missing_fifo_is_named(void **state)
+{
+	struct world *w = *state;
+	const char *const paths[3] = { "", "/nowhere/out", "" };
+	struct err err = { 0 };
+
+	assert_int_equal(streams_init(&w->streams, w->loop, paths, false, &err), 0);
+	assert_int_equal(streams_open(&w->streams, &err), -ENOENT);
+	assert_says(err, "/nowhere/out");
+}
+
+static void a_name_that_is_too_long_is_refused(void **state)
+{
+	struct world *w = *state;
+	AUTO_FREE char *name = calloc(1, STREAM_PATH_MAX + 1);
+	const char *const paths[3] = { "", name, "" };
+	struct err err = { 0 };
+
+	memset(name, 'n', STREAM_PATH_MAX);
+	assert_int_equal(streams_init(&w->streams, w->loop, paths, false, &err), -EINVAL);
+}
+
+static void output_waits_for_a_reader_that_comes_later(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int reader = -EBADF;
+	AUTO_CLOSE int writer = -EBADF;
+	char text[16] = "";
+
+	open_streams(w, "", w->out, false);
+	writer = dup(w->streams.theirs[1]);
+	streams_given(&w->streams);
+	/* The process writes and ends before anybody reads. */
+	assert_int_equal(write(writer, "said", 4), 4);
+	(void)close(TAKE_FD(writer));
+	reader = open(w->out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(read(reader, text, sizeof(text)), 4);
+	assert_string_equal(text, "said");
+	/* No end is kept that would hold back the end. */
+	assert_int_equal(read(reader, text, sizeof(text)), 0);
+}
+
+static void a_reader_that_leaves_is_no_broken_pipe(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int reader = open(w->out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	open_streams(w, "", w->out, false);
+	(void)close(TAKE_FD(reader));
+	assert_int_equal(write(w->streams.theirs[1], "x", 1), 1);
+}
+
+static void input_ends_when_it_is_closed_and_its_writer_has_gone(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int writer = -EBADF;
+	char text[16];
+	int reader;
+
+	open_streams(w, w->in, "", false);
+	reader = w->streams.theirs[0];
+	assert_int_equal(fcntl(reader, F_SETFL, O_NONBLOCK), 0);
+	writer = open(w->in, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(write(writer, "typed", 5), 5);
+	(void)close(TAKE_FD(writer));
+	assert_int_equal(read(reader, text, sizeof(text)), 5);
+	assert_int_equal(read(reader, text, sizeof(text)), -1);
+	assert_int_equal(errno, EAGAIN);
+	streams_close_stdin(&w->streams);
+	assert_int_equal(read(reader, text, sizeof(text)), 0);
+}
+
+static void a_file_gets_all_that_is_left_at_the_end(void **state)
+{
+	struct world *w = *state;
+	char path[80], text[9000];
+	AUTO_CLOSE int file = -EBADF;
+
+	open_streams(w, "", w->uri, false);
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(write(w->streams.theirs[1], text, sizeof(text)), sizeof(text));
+	assert_int_equal(loop_once(w->loop, 0), 0);
+	streams_given(&w->streams);
+	streams_done(&w->streams);
+	(void)snprintf(path, sizeof(path), "%s/file", w->file);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(lseek(file, 0, SEEK_END), sizeof(text));
+}
+
+static void a_terminal_is_carried_both_ways_and_its_end_is_seen(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int slave = -EBADF;
+	AUTO_CLOSE int reader = open(w->out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	AUTO_CLOSE int writer = -EBADF;
+	struct err err = { 0 };
+	char text[64] = "";
+	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	assert_int_equal(grantpt(master), 0);
+	assert_int_equal(unlockpt(master), 0);
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	open_streams(w, w->in, w->out, true);
+	assert_int_equal(streams_take_master(&w->streams, master, &err), 0);
+	assert_int_equal(streams_resize(&w->streams, 70000, 1), -ERANGE);
+	assert_int_equal(streams_resize(&w->streams, 25, 80), 0);
+	writer = open(w->in, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(write(writer, "typed\n", 6), 6);
+	assert_int_equal(loop_once(w->loop, 1000), 0);
+	assert_int_equal(read(slave, text, sizeof(text)), 6);
+	assert_int_equal(write(slave, "shown", 5), 5);
+	(void)close(TAKE_FD(slave));
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(loop_once(w->loop, 0), 0);
+	assert_true(read(reader, text, sizeof(text)) >= 5);
+	assert_non_null(strstr(text, "shown"));
+	assert_int_equal(read(reader, text, sizeof(text)), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_missing_fifo_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_name_that_is_too_long_is_refused, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(output_waits_for_a_reader_that_comes_later, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_reader_that_leaves_is_no_broken_pipe, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			input_ends_when_it_is_closed_and_its_writer_has_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_gets_all_that_is_left_at_the_end, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_terminal_is_carried_both_ways_and_its_end_is_seen,
+						setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
