@@ -15,7 +15,6 @@
 #include "hypervisor/qemu_args.h"
 
 #define NAME_MAX_BYTES 32u
-#define SETS_FIRST     100 /* of fdsets: the machine's own disks have those below */
 #define POLL_MS	       2
 
 /* The commands of one call; errors are sticky. */
@@ -67,11 +66,6 @@ static int answers(struct batch *b)
 	return b->error;
 }
 
-static int call(struct qmp *monitor, const char *command, struct err *err)
-{
-	return qmp_call(monitor, command, NULL, HYPERVISOR_MS, NULL, err);
-}
-
 /* ---- The machine ---- */
 
 static json_t *shared_memory_stays(void)
@@ -101,35 +95,6 @@ static int greet(struct qmp *monitor, const struct machine *m, unsigned int *ret
 	}
 	*ret_asked = b.asked;
 	return b.error;
-}
-
-static int status(struct qmp *monitor, struct hypervisor_status *ret, struct err *err)
-{
-	AUTO_JSON json_t *answer = NULL;
-	int r = qmp_call(monitor, "query-status", NULL, HYPERVISOR_MS, &answer, err);
-	const char *word;
-
-	if (r < 0)
-		return r;
-	word = json_string_value(json_object_get(answer, "status"));
-	if (!word)
-		return err_set(err, -EPROTO, "QMP query-status: no status");
-	ret->running = json_is_true(json_object_get(answer, "running"));
-	(void)snprintf(ret->state, sizeof(ret->state), "%s", word);
-	return 0;
-}
-
-static int set_paused(struct qmp *monitor, bool paused, struct err *err)
-{
-	return call(monitor, paused ? "stop" : "cont", err);
-}
-
-static int stop(struct qmp *monitor, struct err *err)
-{
-	const int r = call(monitor, "quit", err);
-
-	/* It may be gone before its answer. */
-	return r == -EPIPE ? 0 : r;
 }
 
 /* ---- Saved ---- */
@@ -182,73 +147,6 @@ static int check_slot(unsigned int slot, struct err *err)
 	return slot < MACHINE_SLOTS_MAX ? 0 : err_set(err, -EINVAL, "slot %u of a machine", slot);
 }
 
-static int plug_disk(struct qmp *monitor, unsigned int slot, const struct machine_disk *disk,
-		     struct err *err)
-{
-	struct batch b = { .monitor = monitor, .err = err };
-	char bus[NAME_MAX_BYTES], id[NAME_MAX_BYTES], node[NAME_MAX_BYTES], file[NAME_MAX_BYTES];
-	const int set = SETS_FIRST + (int)slot;
-
-	if (check_slot(slot, err) < 0)
-		return -EINVAL;
-	(void)snprintf(bus, sizeof(bus), "slot%u", slot);
-	(void)snprintf(id, sizeof(id), "plug%u", slot);
-	(void)snprintf(node, sizeof(node), "plugdisk%u", slot);
-	(void)snprintf(file, sizeof(file), "/dev/fdset/%d", set);
-	ask_with(&b, "add-fd", json_pack("{s:i}", "fdset-id", set), disk->fd);
-	ask(&b, "blockdev-add",
-	    json_pack("{s:s, s:s, s:b, s:{s:s, s:s, s:s, s:b}}", "driver", "raw", "node-name", node,
-		      "read-only", disk->readonly, "file", "driver",
-		      disk->device ? "host_device" : "file", "filename", file, "locking", "off",
-		      "read-only", disk->readonly));
-	ask(&b, "device_add",
-	    json_pack("{s:s, s:s, s:s, s:s}", "driver", "virtio-blk-pci", "id", id, "drive", node,
-		      "bus", bus));
-	return answers(&b);
-}
-
-/* "02:00:00:00:00:01" */
-static void print_mac(char text[static 18], const uint8_t mac[static 6])
-{
-	(void)snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-		       mac[4], mac[5]);
-}
-
-static int plug_nic(struct qmp *monitor, unsigned int slot, const struct machine_nic *nic,
-		    struct err *err)
-{
-	struct batch b = { .monitor = monitor, .err = err };
-	char bus[NAME_MAX_BYTES], id[NAME_MAX_BYTES], net[NAME_MAX_BYTES], mac[18];
-	char names[MACHINE_QUEUES_MAX * NAME_MAX_BYTES] = "";
-	size_t len = 0;
-
-	if (check_slot(slot, err) < 0)
-		return -EINVAL;
-	if (nic->taps_len < 1 || nic->taps_len > MACHINE_QUEUES_MAX)
-		return err_set(err, -EINVAL, "network device of a machine: %u queues",
-			       nic->taps_len);
-	(void)snprintf(bus, sizeof(bus), "slot%u", slot);
-	(void)snprintf(id, sizeof(id), "plug%u", slot);
-	(void)snprintf(net, sizeof(net), "plugnet%u", slot);
-	print_mac(mac, nic->mac);
-	for (unsigned int q = 0; q < nic->taps_len; q++) {
-		char name[NAME_MAX_BYTES];
-
-		(void)snprintf(name, sizeof(name), "tap%u.%u", slot, q);
-		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", q ? ":" : "",
-					name);
-		ask_with(&b, "getfd", json_pack("{s:s}", "fdname", name), nic->taps[q]);
-	}
-	ask(&b, "netdev_add",
-	    json_pack("{s:s, s:s, s:s}", "type", "tap", "id", net, nic->taps_len > 1 ? "fds" : "fd",
-		      names));
-	ask(&b, "device_add",
-	    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "driver", "virtio-net-pci", "id", id,
-		      "netdev", net, "mac", mac, "bus", bus, "romfile", "", "mq",
-		      nic->taps_len > 1));
-	return answers(&b);
-}
-
 static int put_files(struct batch *b, unsigned int slot, int files)
 {
 	char bus[NAME_MAX_BYTES], id[NAME_MAX_BYTES], name[NAME_MAX_BYTES];
@@ -268,14 +166,6 @@ static int put_files(struct batch *b, unsigned int slot, int files)
 	return b->error;
 }
 
-static int plug_files(struct qmp *monitor, unsigned int slot, int files, struct err *err)
-{
-	struct batch b = { .monitor = monitor, .err = err };
-	const int r = put_files(&b, slot, files);
-
-	return r == -EINVAL && !b.asked ? r : answers(&b);
-}
-
 static int ask_files(struct qmp *monitor, unsigned int slot, int files, unsigned int *ret_asked,
 		     struct err *err)
 {
@@ -284,18 +174,6 @@ static int ask_files(struct qmp *monitor, unsigned int slot, int files, unsigned
 
 	*ret_asked = b.asked;
 	return r;
-}
-
-static int unplug(struct qmp *monitor, unsigned int slot, struct err *err)
-{
-	struct batch b = { .monitor = monitor, .err = err };
-	char id[NAME_MAX_BYTES];
-
-	if (check_slot(slot, err) < 0)
-		return -EINVAL;
-	(void)snprintf(id, sizeof(id), "plug%u", slot);
-	ask(&b, "device_del", json_pack("{s:s}", "id", id));
-	return answers(&b);
 }
 
 /* ---- Memory and CPUs ---- */
@@ -421,18 +299,11 @@ static int plugged_cpus(struct qmp *monitor, unsigned int *ret, struct err *err)
 const struct hypervisor_ops hypervisor_qemu = {
 	.name = "qemu",
 	.greet = greet,
-	.status = status,
-	.pause = set_paused,
-	.stop = stop,
 	.save = save,
-	.plug_disk = plug_disk,
-	.plug_nic = plug_nic,
-	.plug_files = plug_files,
 	.plug_memory = plug_memory,
 	.plugged_memory = plugged_memory,
 	.plug_cpus = plug_cpus,
 	.unplug_cpus = unplug_cpus,
 	.plugged_cpus = plugged_cpus,
 	.ask_files = ask_files,
-	.unplug = unplug,
 };

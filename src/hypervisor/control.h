@@ -16,11 +16,6 @@
 #include "hypervisor/machine.h"
 #include "hypervisor/qmp.h"
 
-struct hypervisor_status {
-	bool running;	/* its CPUs run */
-	char state[32]; /* the monitor's word: "running", "paused", "inmigrate", "internal-error" */
-};
-
 struct hypervisor_ops {
 	const char *name;
 
@@ -33,12 +28,6 @@ struct hypervisor_ops {
 	int (*greet)(struct qmp *monitor, const struct machine *m, unsigned int *ret_asked,
 		     struct err *err);
 
-	int (*status)(struct qmp *monitor, struct hypervisor_status *ret, struct err *err);
-	/* All CPUs stand still, or go on. */
-	int (*pause)(struct qmp *monitor, bool paused, struct err *err);
-	/* It ends without its guest being asked; the end of the process is whoever waits for it. */
-	int (*stop)(struct qmp *monitor, struct err *err);
-
 	/*
 	 * A template's state into `state`, a memfd. The machine stands still then and is of no more
 	 * use; its memory file is whole when the process has ended.
@@ -46,15 +35,13 @@ struct hypervisor_ops {
 	int (*save)(struct qmp *monitor, int state, int timeout_ms, struct err *err);
 
 	/*
-	 * Into one of machine.slots, which nobody has used: the guest sees it some time after. What
-	 * is plugged there has the name "plugN" in QEMU. plug_files(): of a machine whose memory is
-	 * shared (MACHINE_COPY, or FRESH with files).
+	 * virtiofsd's socket into one of machine.slots, which nobody has used, of a machine whose
+	 * memory is shared (MACHINE_COPY, or FRESH with files): the guest sees it some time after.
+	 * greet()'s words about `asked`.
 	 */
-	int (*plug_disk)(struct qmp *monitor, unsigned int slot, const struct machine_disk *disk,
+	int (*ask_files)(struct qmp *monitor, unsigned int slot, int files, unsigned int *ret_asked,
 			 struct err *err);
-	int (*plug_nic)(struct qmp *monitor, unsigned int slot, const struct machine_nic *nic,
-			struct err *err);
-	int (*plug_files)(struct qmp *monitor, unsigned int slot, int files, struct err *err);
+
 	/*
 	 * Of a machine with memory_max: the guest is asked to have so many bytes besides its first
 	 * memory, a multiple of MACHINE_MEMORY_GRAIN, and follows some time after, or does not.
@@ -75,12 +62,6 @@ struct hypervisor_ops {
 	 */
 	int (*unplug_cpus)(struct qmp *monitor, unsigned int cpus, struct err *err);
 	int (*plugged_cpus)(struct qmp *monitor, unsigned int *ret, struct err *err);
-	/* The questions of plug_files() alone, for who has a loop: greet()'s words about `asked`.
-	 */
-	int (*ask_files)(struct qmp *monitor, unsigned int slot, int files, unsigned int *ret_asked,
-			 struct err *err);
-	/* The guest is asked to let it go; DEVICE_DELETED with the name comes when it has. */
-	int (*unplug)(struct qmp *monitor, unsigned int slot, struct err *err);
 };
 
 extern const struct hypervisor_ops hypervisor_qemu;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How long a clone of a template takes: clone [RUNS [SLOTS]]. From fork to the monitor's greeting,
- * to the guest's first answer; of a copy with the copying; then until what is plugged is there.
+ * to the guest's first answer; of a copy with the copying; then until its files are there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -96,33 +96,11 @@ static void make_template(void)
 		     (double)dev.st_size / 1024);
 }
 
-static void plug(struct vm *vm, struct qmp *qmp)
-{
-	const struct machine_disk disk = { .fd = make_disk("ext4", O_RDONLY), .readonly = true };
-	struct machine_nic nic = { .taps_len = 1, .mac = { 2, 0, 0, 0, 0, 0xfe } };
-	struct err err = { 0 };
-	double began = now_ms(), disk_ms, nic_ms;
-	int ns, echo;
-
-	check(hypervisor_qemu.plug_disk(qmp, 0, &disk, &err), &err);
-	(void)vm_ask(vm, "wait /dev/vdb");
-	disk_ms = now_ms() - began;
-	make_net(&ns, &nic.taps[0], &echo);
-	began = now_ms();
-	check(hypervisor_qemu.plug_nic(qmp, 1, &nic, &err), &err);
-	(void)vm_ask(vm, "wait /sys/class/net/eth0");
-	nic_ms = now_ms() - began;
-	(void)printf("  disk %.1f nic %.1f", disk_ms, nic_ms);
-	(void)close(disk.fd);
-	(void)close(ns);
-	(void)close(echo);
-	(void)close(nic.taps[0]);
-}
-
 static void plug_files(struct vm *vm, struct qmp *qmp)
 {
 	char dir[] = "/tmp/caisson-test-files-XXXXXX";
 	struct err err = { 0 };
+	unsigned int asked;
 	double began;
 	int files;
 	pid_t pid;
@@ -131,7 +109,9 @@ static void plug_files(struct vm *vm, struct qmp *qmp)
 		exit(1);
 	began = now_ms();
 	pid = start_files(dir, &files);
-	check(hypervisor_qemu.plug_files(qmp, 2, files, &err), &err);
+	check(hypervisor_qemu.ask_files(qmp, 0, files, &asked, &err), &err);
+	while (asked--)
+		check(qmp_answer(qmp, VM_PATIENCE_MS, NULL, &err), &err);
 	(void)vm_ask(vm, "wait-mount virtiofs " MACHINE_FILES_TAG " rw");
 	(void)printf("  files %.1f", now_ms() - began);
 	(void)kill(pid, SIGKILL);
@@ -140,7 +120,7 @@ static void plug_files(struct vm *vm, struct qmp *qmp)
 	(void)rmdir(dir);
 }
 
-static void clone_once(enum machine_role role, bool more)
+static void clone_once(enum machine_role role)
 {
 	double began, qmp_at, answered, copied;
 	struct err err = { 0 };
@@ -159,9 +139,7 @@ static void clone_once(enum machine_role role, bool more)
 	(void)printf("%s: copy %.1f QMP %.1f answer %.1f ms",
 		     role == MACHINE_COPY ? "copy" : "clone", copied - began, qmp_at - began,
 		     answered - began);
-	if (more && role == MACHINE_CLONE)
-		plug(&vm, qmp);
-	if (more && role == MACHINE_COPY)
+	if (role == MACHINE_COPY)
 		plug_files(&vm, qmp);
 	(void)printf("\n");
 	if (role == MACHINE_COPY)
@@ -177,8 +155,8 @@ int main(int argc, char **argv)
 	slots = argc > 2 ? (unsigned int)atoi(argv[2]) : slots;
 	make_template();
 	for (int i = 0; i < runs; i++)
-		clone_once(MACHINE_CLONE, true);
+		clone_once(MACHINE_CLONE);
 	for (int i = 0; i < runs; i++)
-		clone_once(MACHINE_COPY, true);
+		clone_once(MACHINE_COPY);
 	return 0;
 }

@@ -123,41 +123,8 @@ static void a_clone_is_set_going_without_waiting(void **state)
 	done(&p);
 }
 
-static void a_status_that_says_nothing_is_an_error(void **state)
-{
-	struct hypervisor_status status = { 0 };
-	struct err err = { 0 };
-	struct played p;
-
-	(void)state;
-	play(&p);
-	say(&p, "\"return\": {\"running\": true}");
-	assert_int_equal(ops->status(p.qmp, &status, &err), -EPROTO);
-	assert_false(status.running);
-	say(&p, "\"return\": {\"running\": false, \"status\": \"a-word-that-is-longer-than-any-"
-		"that-qemu-has-ever-had\"}");
-	assert_int_equal(ops->status(p.qmp, &status, &err), 0);
-	assert_int_equal(strlen(status.state), sizeof(status.state) - 1);
-	done(&p);
-}
-
-static void a_monitor_that_is_gone_has_stopped(void **state)
-{
-	struct err err = { 0 };
-	struct played p;
-
-	(void)state;
-	play(&p);
-	assert_int_equal(shutdown(p.qemu, SHUT_WR), 0);
-	assert_int_equal(ops->stop(p.qmp, &err), 0);
-	assert_true(ops->pause(p.qmp, true, &err) < 0);
-	done(&p);
-}
-
 static void the_first_refusal_is_the_sentence_and_all_answers_are_read(void **state)
 {
-	const struct machine_disk disk = { .fd = STDERR_FILENO, .readonly = true };
-	struct hypervisor_status status = { 0 };
 	struct err err = { 0 };
 	struct played p;
 	size_t fds;
@@ -166,24 +133,21 @@ static void the_first_refusal_is_the_sentence_and_all_answers_are_read(void **st
 	play(&p);
 	agree(&p, 1);
 	refuse(&p, "no such file");
-	refuse(&p, "no such drive");
-	assert_int_equal(ops->plug_disk(p.qmp, 3, &disk, &err), -EREMOTEIO);
-	assert_says(err, "blockdev-add");
+	refuse(&p, "no such state");
+	assert_int_equal(ops->save(p.qmp, STDERR_FILENO, 30000, &err), -EREMOTEIO);
+	assert_says(err, "getfd");
 	assert_says(err, "no such file");
 	(void)heard(&p, &fds);
 	assert_int_equal(fds, 1);
 	/* The next call has its own answer. */
-	say(&p, "\"return\": {\"running\": true, \"status\": \"running\"}");
-	assert_int_equal(ops->status(p.qmp, &status, &err), 0);
-	assert_true(status.running);
+	agree(&p, 1);
+	assert_int_equal(ops->plug_memory(p.qmp, 0, &err), 0);
 	done(&p);
 }
 
-static void each_queue_is_a_descriptor(void **state)
+static void files_are_a_descriptor_a_channel_and_a_device(void **state)
 {
-	struct machine_nic nic = { .taps = { 0, 1, 2 },
-				   .taps_len = 3,
-				   .mac = { 2, 0, 0, 0, 0, 0xab } };
+	unsigned int asked = 0;
 	struct err err = { 0 };
 	const char *text;
 	struct played p;
@@ -191,19 +155,15 @@ static void each_queue_is_a_descriptor(void **state)
 
 	(void)state;
 	play(&p);
-	agree(&p, 5);
-	assert_int_equal(ops->plug_nic(p.qmp, 1, &nic, &err), 0);
+	assert_int_equal(ops->ask_files(p.qmp, 1, STDERR_FILENO, &asked, &err), 0);
+	assert_int_equal(asked, 3);
 	text = heard(&p, &fds);
-	assert_int_equal(fds, 3);
-	assert_non_null(strstr(text, "\"fds\":\"tap1.0:tap1.1:tap1.2\""));
-	assert_non_null(strstr(text, "02:00:00:00:00:ab"));
-	assert_non_null(strstr(text, "\"mq\":true"));
-	nic.taps_len = 0;
-	assert_int_equal(ops->plug_nic(p.qmp, 1, &nic, &err), -EINVAL);
-	nic.taps_len = MACHINE_QUEUES_MAX + 1;
-	assert_int_equal(ops->plug_nic(p.qmp, 1, &nic, &err), -EINVAL);
-	nic.taps_len = 1;
-	assert_int_equal(ops->plug_nic(p.qmp, MACHINE_SLOTS_MAX, &nic, &err), -EINVAL);
+	assert_int_equal(fds, 1);
+	assert_non_null(strstr(text, "vhost-user-fs-pci"));
+	assert_non_null(strstr(text, "\"slot1\""));
+	assert_int_equal(ops->ask_files(p.qmp, MACHINE_SLOTS_MAX, STDERR_FILENO, &asked, &err),
+			 -EINVAL);
+	assert_int_equal(asked, 0);
 	done(&p);
 }
 
@@ -429,10 +389,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_fresh_machine_is_only_greeted),
 		cmocka_unit_test(a_clone_is_set_going_without_waiting),
-		cmocka_unit_test(a_status_that_says_nothing_is_an_error),
-		cmocka_unit_test(a_monitor_that_is_gone_has_stopped),
 		cmocka_unit_test(the_first_refusal_is_the_sentence_and_all_answers_are_read),
-		cmocka_unit_test(each_queue_is_a_descriptor),
+		cmocka_unit_test(files_are_a_descriptor_a_channel_and_a_device),
 		cmocka_unit_test(a_save_is_done_when_qemu_says_so),
 		cmocka_unit_test(a_save_that_fails_says_why),
 		cmocka_unit_test(a_save_has_an_end),
