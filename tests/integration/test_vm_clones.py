@@ -123,6 +123,7 @@ def false_holder(runtime, clones):
     holder.end()
 
 
+@pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)
 def test_machine_whose_clone_does_not_come_up_boots(runtime, bundle, clones, false_holder):
     log = bundle.path / "log"
     bundle.linux.cgroups_path = f"/caisson-test-{bundle.id}"

@@ -134,13 +134,15 @@ def test_cpus_are_the_quotas_but_no_more_than_the_cpusets(runtime, make_bundle):
 def test_what_a_pod_asks_for_is_no_more_than_its_cgroup_has(runtime, bundle):
     """Some engines take annotations as users write them."""
     pod = cgroups.cgroup_dir(f"/caisson-test-pod-{bundle.id}", "memory")
+    if cgroups.is_v2():
+        (cgroups.BASE / "cgroup.subtree_control").write_text("+memory", encoding="ascii")
     pod.mkdir()
     try:
-        (pod / ("memory.max" if cgroups.is_v2() else "memory.limit_in_bytes")).write_text(str(160 * MIB), encoding="ascii")
+        limit_memory(pod, 400 * MIB)
         bundle.linux.cgroups_path = f"/{pod.name}/{bundle.id}"
         bundle.annotations[MEMORY] = str(1024 * MIB)
         runtime.run_detached(bundle)
-        assert metric(runtime, bundle, "memory_bytes") == 224 * MIB
+        assert metric(runtime, bundle, "memory_bytes") == 464 * MIB
         runtime.stop(bundle)
     finally:
         for top in cgroups.hierarchies():

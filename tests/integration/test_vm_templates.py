@@ -402,7 +402,7 @@ def test_a_holder_that_gets_no_descriptor_sleeps_until_it_does(templates):
         assert cpu_ticks(pid) - before < 20  # of 300, where it tries and tries
         limit_descriptors(pid, 64)
         assert len(waits.recv(16384)) > 0
-    assert templates.status()["template"]["state"] == "ready"
+    wait_until(lambda: templates.status()["template"]["state"] == "ready", WAIT_S, "it answers others, too")
 
 
 def qemu_of(call):
