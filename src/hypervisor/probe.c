@@ -170,6 +170,8 @@ static int probe_instruction(struct probe *ret, struct err *err)
 	}
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Should it hang, it has neither our lock nor what is our caller's. */
+		(void)fd_close_range(STDERR_FILENO + 1, ~0u, 0);
 		errno = 0;
 		o->step = run_instruction();
 		o->error = o->step == STEP_OK || o->step == STEP_EXIT ? 0 : errno;
