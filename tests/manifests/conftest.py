@@ -61,11 +61,15 @@ def install_types():
         partial.mkdir()
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, partial)
-        done = subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1",
-                               "--fetch-timeout=30000"], cwd=partial, capture_output=True, text=True, timeout=240)
-        if done.returncode:
+        try:
+            done = subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1",
+                                   "--fetch-timeout=30000"], cwd=partial, capture_output=True, text=True, timeout=240)
+            said = (done.stderr.strip().splitlines() or ["npm"])[0] if done.returncode else None
+        except subprocess.TimeoutExpired:
+            said = "no answer within four minutes"
+        if said is not None:
             shutil.rmtree(partial)
-            pytest.skip(f"npm cannot install the types ({done.stderr.strip().splitlines()[-1:]}): {ROW}")
+            pytest.skip(f"npm cannot install the types ({said}): {ROW}")
         partial.rename(place)
         return place
 
