@@ -76,7 +76,7 @@ static int show(struct cli *cli, const char *id, const char *what, struct err *e
 }
 
 /* Of a container of class vm whose configuration allows it. */
-static int run_shell(struct cli *cli, const char *id, const char *const *argv, struct err *err)
+static int run_console(struct cli *cli, const char *id, const char *const *argv, struct err *err)
 {
 	static const char *const shell[] = { "/bin/sh", NULL };
 	AUTO_CONTAINER struct container *c = NULL;
@@ -101,8 +101,8 @@ static int run_debug(struct cli *cli, const void *options, const struct option_a
 	int r;
 
 	if (!str_eq(args->items[0], "collect") && !str_eq(args->items[0], "decode") &&
-	    str_eq(args->items[1], "shell"))
-		return run_shell(cli, args->items[0], args->items + 2, err);
+	    str_eq(args->items[1], "console"))
+		return run_console(cli, args->items[0], args->items + 2, err);
 	if (args->len > 2)
 		return err_set(err, -EINVAL, "debug: \"%.64s\" is one argument too many",
 			       args->items[2]);
@@ -123,8 +123,8 @@ static int run_debug(struct cli *cli, const void *options, const struct option_a
 const struct verb verb_debug = {
 	.name = "debug",
 	.args = "collect <container-id> | decode <file> | <container-id> "
-		"tasks|stacks|mounts|vmas|fds|metrics|events|console|dmesg | "
-		"<container-id> shell [program [arguments...]]",
+		"tasks|stacks|mounts|vmas|fds|metrics|events|dmesg|serial | "
+		"<container-id> console [program [arguments...]]",
 	.summary = "collect what a bug report needs, or look into a sentry or a machine",
 	.description = "The archive (default: caisson-debug-ID.tar) has the state, the "
 		       "specification, the tail of\n"
@@ -140,9 +140,10 @@ const struct verb verb_debug = {
 		       "of memory, descriptors, counters. \"events\" follows its event stream, and "
 		       "\"decode\" reads\n"
 		       "what --event-sink wrote: a line of JSON for each event (docs/EVENTS.md).\n"
-		       "Of class vm tasks, mounts, metrics, and what its kernel says: the end of "
-		       "the console, dmesg.\n"
-		       "\"shell\" runs a program of the container's files (default: /bin/sh) in "
+		       "Of class vm tasks, mounts, metrics, and what its kernel says: its log "
+		       "(dmesg), and the end\n"
+		       "of what it wrote to its serial line.\n"
+		       "\"console\" runs a program of the container's files (default: /bin/sh) in "
 		       "its machine, with all\n"
 		       "rights there, if the container was started with vm.debug_console.",
 	.options = table,

@@ -75,7 +75,7 @@ static int console_tail(struct client *c)
 int client_debug(struct client *c, uint32_t what)
 {
 	switch (what) {
-	case VMM_DEBUG_CONSOLE_TAIL:
+	case VMM_DEBUG_SERIAL:
 		return console_tail(c);
 	case VMM_DEBUG_METRICS:
 		return ask(c, "metrics", on_metrics);

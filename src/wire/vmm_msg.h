@@ -98,9 +98,9 @@ enum vmm_flags {
 };
 
 enum vmm_debug {
-	VMM_DEBUG_CONSOLE_TAIL = 1, /* what the guest's kernel said last */
-	VMM_DEBUG_METRICS,	    /* of supervisor, monitor and agent; times of the start */
-	VMM_DEBUG_TASKS,	    /* this and what follows: AGENT_DEBUG */
+	VMM_DEBUG_SERIAL = 1, /* the end of what the guest's kernel said on its serial line */
+	VMM_DEBUG_METRICS,    /* of supervisor, monitor and agent; times of the start */
+	VMM_DEBUG_TASKS,      /* this and what follows: AGENT_DEBUG */
 	VMM_DEBUG_MOUNTS,
 	VMM_DEBUG_DMESG,
 	/*

@@ -142,7 +142,7 @@ def opened(work_dir):
 
 def start_shell(runtime, bundle, script):
     """A privileged program in the machine, which may take the machine along."""
-    return runtime.start_call("debug", bundle.id, "shell", "--", "/bin/sh", "-c", script)
+    return runtime.start_call("debug", bundle.id, "console", "--", "/bin/sh", "-c", script)
 
 
 @pytest.mark.parametrize("script,said", [

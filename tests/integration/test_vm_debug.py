@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`caisson debug ID shell`: a program of the container's files in its machine, with all rights there, for those whose
+"""`caisson debug ID console`: a program of the container's files in its machine, with all rights there, for those whose
 configuration allows it."""
 
 import os
@@ -23,7 +23,7 @@ def allowed(runtime, bundle, work_dir):
 
 
 def shell(runtime, bundle, script, **options):
-    return runtime.call("debug", bundle.id, "shell", "--", "/bin/sh", "-c", script, timeout_s=CALL_S, **options)
+    return runtime.call("debug", bundle.id, "console", "--", "/bin/sh", "-c", script, timeout_s=CALL_S, **options)
 
 
 def test_no_shell_without_the_configurations_word(runtime, bundle):
@@ -37,9 +37,10 @@ def test_an_annotation_that_is_not_allowed_opens_no_shell(runtime, bundle):
     assert runtime.container_ids() == []
 
 
-def test_console_has_what_the_kernel_says(runtime, allowed):
+def test_serial_line_and_log_have_what_the_kernel_says(runtime, allowed):
     shell(runtime, allowed, "echo '<1>caisson: words of a test' >/dev/kmsg")
-    wait_until(lambda: "words of a test" in runtime.call("debug", allowed.id, "console").stdout, 60)
+    for topic in ("serial", "dmesg"):
+        wait_until(lambda what=topic: "words of a test" in runtime.call("debug", allowed.id, what).stdout, 60)
 
 
 def test_the_shell_is_in_the_machine_and_not_in_the_container(runtime, allowed):
@@ -59,7 +60,7 @@ def test_the_shell_is_in_the_machine_and_not_in_the_container(runtime, allowed):
 
 def test_the_shell_has_a_terminal(runtime, allowed):
     ours, theirs = pty.openpty()
-    run = runtime.start_call("debug", allowed.id, "shell", stdin=theirs, stdout=theirs)
+    run = runtime.start_call("debug", allowed.id, "console", stdin=theirs, stdout=theirs)
     os.close(theirs)
     os.write(ours, b"tty; exit 3\n")
     text = b""

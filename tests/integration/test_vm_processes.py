@@ -129,7 +129,7 @@ def test_an_annotation_that_is_not_allowed_is_refused(runtime, bundle):
     assert result.returncode == 1 and "io.caisson.vm.memory" in result.stderr
 
 
-@pytest.mark.parametrize("what", ["console", "metrics", "tasks", "mounts", "dmesg"])
+@pytest.mark.parametrize("what", ["serial", "metrics", "tasks", "mounts", "dmesg"])
 def test_debug_shows_what_the_machine_knows(runtime, bundle, what):
     runtime.run_detached(bundle)
 

@@ -55,7 +55,7 @@ def shared(runtime, bundle, work_dir, outside):
 def attack(runtime, bundle, script):
     """As root in the container and as root of the machine. Returns what both have said."""
     said = ""
-    for words in (("exec", bundle.id), ("debug", bundle.id, "shell", "--")):
+    for words in (("exec", bundle.id), ("debug", bundle.id, "console", "--")):
         result = runtime.call(*words, "/bin/sh", "-c", script, check=False, timeout_s=WAIT_S)
         said += result.stdout + result.stderr
     return said

@@ -186,7 +186,7 @@ static void debug_texts_are_whole_and_printable(void **state)
 
 	start(&h);
 	sock = client_open(&h);
-	read_text(sock, VMM_DEBUG_CONSOLE_TAIL, text, sizeof(text));
+	read_text(sock, VMM_DEBUG_SERIAL, text, sizeof(text));
 	assert_string_equal(text, "[    0.1] fake kernel\n");
 	read_text(sock, VMM_DEBUG_METRICS, text, sizeof(text));
 	assert_non_null(strstr(text, "caisson_vm_start_ns{until=\"agent\"}"));

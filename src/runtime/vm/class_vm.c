@@ -151,8 +151,8 @@ static void class_vm_host_limits(const struct container *c, struct oci_resources
 static int class_vm_debug(struct container *c, const char *what, struct buf *ret, struct err *err)
 {
 	static const char *const words[] = {
-		[VMM_DEBUG_CONSOLE_TAIL] = "console", [VMM_DEBUG_METRICS] = "metrics",
-		[VMM_DEBUG_TASKS] = "tasks",	      [VMM_DEBUG_MOUNTS] = "mounts",
+		[VMM_DEBUG_SERIAL] = "serial", [VMM_DEBUG_METRICS] = "metrics",
+		[VMM_DEBUG_TASKS] = "tasks",   [VMM_DEBUG_MOUNTS] = "mounts",
 		[VMM_DEBUG_DMESG] = "dmesg",
 	};
 
@@ -161,7 +161,7 @@ static int class_vm_debug(struct container *c, const char *what, struct buf *ret
 			return client_debug(c, i, ret, err);
 	}
 	return err_set(err, -EINVAL,
-		       "debug: \"%.64s\" is none of console, metrics, tasks, mounts, dmesg", what);
+		       "debug: \"%.64s\" is none of serial, metrics, tasks, mounts, dmesg", what);
 }
 
 static int class_vm_oom_fd(struct container *c, struct err *err)

@@ -15,7 +15,7 @@
  *   max_cpus           likewise; default: the host's
  *   overhead           what a machine has besides the container's limit; default 64M
  *   boot_timeout       seconds until the agent must have said HELLO; default 30
- *   debug_console      true: `caisson debug ID shell` is allowed; default false
+ *   debug_console      true: `caisson debug ID console` is allowed; default false
  *   cache              auto, always, none: what a guest may remember of the host's files (files.h)
  *   templates          on: a start takes a template that exists (template.h); default off
  *   nested             true: the guest's processors can run virtual machines; default false
