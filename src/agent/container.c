@@ -54,6 +54,7 @@ void container_free(struct container *c)
 	loop_remove(c->oom);
 	auto_close_p(&c->oom_fd);
 	cgroup_free(c->cgroup);
+	cgroup_free(c->shells);
 	for (size_t i = 0; i < c->storages.len; i++)
 		free(c->storages.targets[i]);
 	c->agent->containers_len--;
@@ -72,12 +73,29 @@ static bool is_id(const char *id)
 	       !str_eq(id, ".") && !str_eq(id, "..");
 }
 
+static int new_cgroup(const struct agent *a, const char *suffix, const char *id,
+		      struct cgroup **ret, struct err *err)
+{
+	AUTO_FREE char *path = NULL;
+	struct cgroup_options options = { .id = id };
+
+	if (str_printf(&path, "%s%s/%s", a->cgroups, suffix, id) < 0)
+		return err_sys(err, -ENOMEM, "container %s", id);
+	options.path = path;
+	return cgroup_new(&options, ret, err);
+}
+
+int container_allow_shell(struct container *c, const char *root, struct err *err)
+{
+	c->root = strdup(root);
+	return c->root ? new_cgroup(c->agent, "-shells", c->id, &c->shells, err)
+		       : err_sys(err, -ENOMEM, "root.path");
+}
+
 int container_new(struct agent *a, const char *id, struct container **ret, struct err *err)
 {
-	AUTO_FREE char *cgroups = NULL;
-	struct cgroup_options options = { .id = id };
 	struct container *c;
-	int r = 0;
+	int r;
 
 	if (!is_id(id))
 		return err_set(err, -EINVAL, "\"%.255s\" is no id of a container", id);
@@ -98,11 +116,8 @@ int container_new(struct agent *a, const char *id, struct container **ret, struc
 	c->number = ++a->numbered;
 	c->oom_fd = -EBADF;
 	c->id = strdup(id);
-	if (!c->id || str_printf(&cgroups, "%s/%s", a->cgroups, id) < 0)
-		r = err_sys(err, -ENOMEM, "container %s", id);
-	options.path = cgroups;
-	if (r == 0)
-		r = cgroup_new(&options, &c->cgroup, err);
+	r = c->id ? new_cgroup(a, "", id, &c->cgroup, err)
+		  : err_sys(err, -ENOMEM, "container %s", id);
 	if (r < 0)
 		container_free(c);
 	else
@@ -226,14 +241,21 @@ int container_update(struct container *c, uint32_t serial, const struct agent_up
 
 /* ---- The end -------------------------------------------------------------------------------- */
 
+static int clean_cgroup(struct cgroup *cg, struct err *err)
+{
+	const int r = cgroup_exists(cg) ? cgroup_signal_all(cg, SIGKILL, err) : 0;
+
+	return r == 0 || r == -ENOENT ? cgroup_remove(cg, err) : r;
+}
+
 int container_clean(const struct container *c, struct storage_list *storages, struct err *err)
 {
 	struct err problem = { 0 };
-	int r = cgroup_exists(c->cgroup) ? cgroup_signal_all(c->cgroup, SIGKILL, &problem) : 0;
+	int shells = c->shells ? clean_cgroup(c->shells, &problem) : 0;
+	int r = clean_cgroup(c->cgroup, shells < 0 ? NULL : &problem);
 	int unmounted;
 
-	if (r == 0 || r == -ENOENT)
-		r = cgroup_remove(c->cgroup, &problem);
+	r = shells < 0 ? shells : r;
 	/*
 	 * What its processes wrote is at the host: virtio-fs writes through, dirty maps were
 	 * written when the last process let go of them, and an unmounted file system is written

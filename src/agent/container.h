@@ -17,7 +17,9 @@ struct container {
 	unsigned int number; /* its start socket is AGENT_GATES/NUMBER */
 	struct cgroup *cgroup;
 	struct process *init; /* borrowed; NULL once the host was told of its end */
-	char *root;	      /* owned: of its root file system, if a shell is allowed */
+	/* If a debug shell is allowed; owned: its root file system, the cgroup of its shells. */
+	char *root;
+	struct cgroup *shells;
 	bool started;
 	bool deleting; /* DELETE is asked */
 	bool cleaned;  /* ... and under way */

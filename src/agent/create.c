@@ -256,12 +256,10 @@ static int begin(struct creation *cr, uint32_t serial, struct err *err)
 	cr->spec = *cr->loaded;
 	if (cr->spec.root.path[0] != '/')
 		return err_set(err, -EINVAL, "root.path: %s is not absolute", cr->spec.root.path);
-	if (cr->call->flags & AGENT_CREATE_SHELL) {
-		cr->c->root = strdup(cr->spec.root.path);
-		if (!cr->c->root)
-			return err_sys(err, -ENOMEM, "root.path");
-	}
-	r = list_storages(cr, err);
+	if (cr->call->flags & AGENT_CREATE_SHELL)
+		r = container_allow_shell(cr->c, cr->spec.root.path, err);
+	if (r == 0)
+		r = list_storages(cr, err);
 	if (r == 0)
 		r = volumes_list(cr->call->storages, cr->call->storages_len, &cr->c->volumes, err);
 	if (r == 0)

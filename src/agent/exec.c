@@ -121,12 +121,15 @@ static int make_process(struct execution *e, struct ns_child *ret, struct err *e
 		.on_process = on_process,
 		.arg = e->spec,
 	};
-	int r = shell ? shell_place(c->root, &place, err) : 0;
+	int r = shell ? shell_cgroup(c->cgroup, c->shells, err) : 0;
+
+	if (r == 0 && shell)
+		r = shell_place(c->root, &place, err);
 
 	if (shell) {
 		options.container_pid = place.pid;
 		options.container_pidfd = place.pidfd;
-		options.cgroup = NULL;
+		options.cgroup = c->shells;
 	}
 	if (r == 0)
 		r = process_stdio_place(c->agent, &e->stdio, err);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The root file system is the container's to write: whatever lies at /proc is resolved in it, after
- * the root directory has changed, and in a mount namespace that nobody else has.
+ * The root file system is the container's to write: what the machine's file systems are put on is
+ * opened below its descriptor, without links, in a mount namespace that nobody else has.
  */
 #include "agent/shell.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -15,19 +16,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "host/cgroup.h"
 #include "host/pidfd.h"
+#include "ns/mount_fs.h"
+
+#define FLAGS (MS_NOSUID | MS_NOEXEC)
+#define ATTR  (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
 
 static const struct {
-	const char *type, *target;
-	unsigned long flags;
+	const char *target;
+	struct mount_fs fs;
 } mounts[] = {
-	{ "proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC },
-	{ "sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC },
-	{ "cgroup2", "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC },
-	{ "devtmpfs", "/dev", MS_NOSUID | MS_NOEXEC },
-	{ "devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC },
+	{ "proc", { .type = "proc", .flags = FLAGS | MS_NODEV, .attr = ATTR | MOUNT_ATTR_NODEV } },
+	{ "sys", { .type = "sysfs", .flags = FLAGS | MS_NODEV, .attr = ATTR | MOUNT_ATTR_NODEV } },
+	{ "sys/fs/cgroup",
+	  { .type = "cgroup2", .flags = FLAGS | MS_NODEV, .attr = ATTR | MOUNT_ATTR_NODEV } },
+	{ "dev", { .type = "devtmpfs", .flags = FLAGS, .attr = ATTR } },
+	{ "dev/pts", { .type = "devpts", .data = "ptmxmode=0666", .flags = FLAGS, .attr = ATTR } },
 };
 
 static int enter(const char *root, struct err *err)
@@ -41,18 +49,36 @@ static int enter(const char *root, struct err *err)
 }
 
 /* What the root file system has no place for is not there. */
+static int put(int root, const char *target, const struct mount_fs *fs, struct err *err)
+{
+	AUTO_CLOSE int place = fd_open_resolve(root, target, O_PATH | O_DIRECTORY, 0,
+					       RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	AUTO_CLOSE int made = -EBADF;
+	int r;
+
+	if (place == -ENOENT || place == -ENOTDIR || place == -ELOOP)
+		return 0;
+	if (place < 0)
+		return err_sys(err, place, "open /%s of the container", target);
+	r = mount_fs_create(fs, &made, err);
+	if (r < 0)
+		return r;
+	if (str_eq(target, "dev"))
+		(void)mkdirat(made, "pts", 0755);
+	return move_mount(made, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
+			       0
+		       ? err_sys(err, -errno, "mount %s at /%s", fs->type, target)
+		       : 0;
+}
+
 static int mount_all(struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
-		if (str_eq(mounts[i].target, "/dev/pts"))
-			(void)mkdir("/dev/pts", 0755);
-		if (mount(mounts[i].type, mounts[i].target, mounts[i].type, mounts[i].flags,
-			  str_eq(mounts[i].type, "devpts") ? "ptmxmode=0666" : NULL) < 0 &&
-		    errno != ENOENT && errno != ENOTDIR)
-			return err_sys(err, -errno, "mount %s at %s", mounts[i].type,
-				       mounts[i].target);
-	}
-	return 0;
+	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = root < 0 ? err_sys(err, -errno, "open the container's root") : 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(mounts); i++)
+		r = put(root, mounts[i].target, &mounts[i].fs, err);
+	return r;
 }
 
 __attribute__((noreturn)) static void hold(const char *root, int sock, pid_t parent)
@@ -86,6 +112,38 @@ static int await(int fd, struct err *err)
 		at += (size_t)n;
 	}
 	return result.code ? err_set(err, result.code, "%s", result.msg) : 0;
+}
+
+/* As they are now. Where a limit cannot be had (cgroup v1) there is none. */
+static int copy_limits(const char *from, const char *to, struct err *err)
+{
+	static const char *const limits[] = { "memory.max", "pids.max", "cpu.max" };
+	AUTO_CLOSE int source = from ? open(from, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+	AUTO_CLOSE int target = to ? open(to, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+
+	for (size_t i = 0; source >= 0 && target >= 0 && i < ARRAY_LEN(limits); i++) {
+		AUTO_BUF struct buf text = { .max = 256 };
+		int r = fd_read_file(source, limits[i], &text);
+
+		if (r == 0 && text.data)
+			r = fd_write_file(target, limits[i], text.data);
+		if (r < 0 && r != -ENOENT)
+			return err_sys(err, r, "%s of a debug shell", limits[i]);
+	}
+	return 0;
+}
+
+int shell_cgroup(const struct cgroup *container, struct cgroup *shells, struct err *err)
+{
+	struct err problem = { 0 };
+	int r = cgroup_exists(shells) ? 0 : cgroup_create(shells, &problem);
+
+	/* Another one was faster. */
+	if (r == -EBUSY && cgroup_exists(shells))
+		r = 0;
+	if (r < 0)
+		return err_set(err, r, "%s", problem.msg);
+	return copy_limits(cgroup_path(container, ""), cgroup_path(shells, ""), err);
 }
 
 int shell_place(const char *root, struct ns_child *ret, struct err *err)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "host/cgroup.h"
 #include "ns/ns.h"
 
 /*
@@ -14,3 +15,10 @@
  * with the worker. -EIO and the like name what could not be mounted.
  */
 int shell_place(const char *root, struct ns_child *ret, struct err *err);
+
+/*
+ * In a worker: the cgroup of a container's debug shells is there, with the limits of memory, tasks
+ * and CPU time that the container has now; what the container's processes use is not theirs, nor
+ * are its rules for devices.
+ */
+int shell_cgroup(const struct cgroup *container, struct cgroup *shells, struct err *err);

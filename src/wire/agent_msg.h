@@ -194,9 +194,9 @@ struct agent_exec {
 	uint32_t flags;
 };
 /*
- * In the machine's own namespaces and cgroup, with the container's root file system as its root
- * directory and the machine's /proc, /sys and /dev in it: a debug shell. -EPERM where CREATE has
- * not allowed it.
+ * In the machine's own namespaces, with the container's root file system as its root directory and
+ * the machine's /proc, /sys and /dev in it: a debug shell. Its cgroup is of its own, with the
+ * container's limits, and ends with the container. -EPERM where CREATE has not allowed it.
  */
 #define AGENT_EXEC_SHELL 1u
 

@@ -50,7 +50,7 @@ def test_the_shell_is_in_the_machine_and_not_in_the_container(runtime, allowed):
     assert lines[0] == "caisson-agent"
     assert "/sys/class/virtio-ports" in done.stdout and "/dev/vport" in done.stdout
     assert "Seccomp:\t0" in lines
-    assert "0::/" in lines
+    assert f"0::/caisson-shells/{allowed.id}" in lines
     caps = next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
     # Less what the runtime itself has not, here in the lane.
     assert all(caps >> number & 1 for number in (12, 19, 21)), "CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN"
@@ -77,3 +77,26 @@ def test_the_shell_has_a_terminal(runtime, allowed):
     assert run.wait(CALL_S) == 3
     os.close(ours)
     assert b"/dev/" in text
+
+
+def test_what_a_root_file_system_leads_elsewhere_is_no_place_of_the_shells(runtime, bundle, work_dir):
+    """The container has made /sys a link: nothing of the machine is mounted where it leads."""
+    config = work_dir / "caisson.json"
+    config.write_text('{"vm.debug_console": "true"}', encoding="ascii")
+    runtime.run_detached(bundle, env={"CAISSON_CONFIG": str(config)})
+    out = shell(runtime, bundle, "ls /sys").stdout
+    assert "kernel" in out
+    os.rename(bundle.path / "rootfs" / "sys", bundle.path / "rootfs" / "old")
+    (bundle.path / "rootfs" / "elsewhere").mkdir()
+    os.symlink("/elsewhere", bundle.path / "rootfs" / "sys")
+    assert shell(runtime, bundle, "ls /elsewhere; cat /proc/1/comm").stdout == "caisson-agent\n"
+
+
+def test_the_shell_has_the_containers_limits(runtime, bundle, work_dir):
+    config = work_dir / "caisson.json"
+    config.write_text('{"vm.debug_console": "true"}', encoding="ascii")
+    bundle.linux.resources.memory.limit = 96 << 20
+    bundle.linux.resources.pids.limit = 50
+    runtime.run_detached(bundle, env={"CAISSON_CONFIG": str(config)})
+    at = f"/sys/fs/cgroup/caisson-shells/{bundle.id}"
+    assert shell(runtime, bundle, f"cat {at}/memory.max {at}/pids.max").stdout.split() == [str(96 << 20), "50"]

@@ -57,6 +57,7 @@ uint32_t container_make_begin(struct host *h, struct container_plan *p)
 			 p->more ? p->more : "");
 	assert_int_equal(buf_error(&config), 0);
 	call->id = p->id;
+	call->flags = p->shell ? AGENT_CREATE_SHELL : 0;
 	call->config = (struct agent_bytes){ config.data, (uint32_t)config.len };
 	if (p->storage) {
 		call->storages[0] = *p->storage;
@@ -104,7 +105,9 @@ int container_begin(struct host *h, const struct container_plan *p)
 uint32_t container_run_begin(struct host *h, struct container_plan *p, const char *command)
 {
 	AUTO_BUF struct buf config = { 0 };
-	struct agent_exec call = { .id = p->id, .cgroup = "" };
+	struct agent_exec call = { .id = p->id,
+				   .cgroup = "",
+				   .flags = p->shell ? AGENT_EXEC_SHELL : 0 };
 
 	(void)buf_puts(&config, "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/\"},");
 	add_process(&config, p, command);

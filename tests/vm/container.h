@@ -11,6 +11,7 @@ struct container_plan {
 	const struct agent_storage *storage; /* NULL: none */
 	const char *more;		     /* JSON for the top, with a comma before it; or NULL */
 	bool terminal;
+	bool shell;	       /* allowed; and what container_run() asks for */
 	uint32_t in, out, err; /* streams; numbered by container_make() */
 };
 
