@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -37,6 +38,7 @@ struct agent {
 	const char *cgroups; /* "/caisson": containers' cgroups lie below */
 	int gates;	     /* directory AGENT_GATES */
 	int null;	     /* /dev/null, for reading and writing */
+	struct rlimit files; /* RLIMIT_NOFILE of workers, and so of what they make */
 	struct buf network;  /* the body of the last NETWORK */
 	uint64_t kernel_ns;  /* CLOCK_BOOTTIME of main()'s first line */
 	struct list_head containers, processes, workers;

@@ -25,6 +25,8 @@ struct container {
 	bool cleaned;  /* ... and under way */
 	struct storage_list storages;
 	struct volumes volumes;
+	bool refreshing;	 /* a worker looks at them */
+	bool refresh_again;	 /* ... and they have changed since it began */
 	struct loop_source *oom; /* owned, with its descriptor */
 	int oom_fd;
 	uint64_t oom_kills;
@@ -50,8 +52,14 @@ int container_update(struct container *c, uint32_t serial, const struct agent_up
 /* End all its processes and remove what it had; the container is gone also after a failure. */
 int container_delete(struct container *c, uint32_t serial, struct err *err);
 
+/* tasks.c: every process of it. 0 or 1; PAUSE and RESUME. */
+int container_signal_all(struct container *c, uint32_t serial, int signal, struct err *err);
+int container_freeze(struct container *c, uint32_t serial, enum agent_call call, struct err *err);
+
+/* refresh.c: copies of volumes are brought up to date, soon. */
+int container_refresh(struct container *c, struct err *err);
+
 /* stats.c */
 int container_stats(const struct container *c, struct agent_stats *ret, struct err *err);
-/* ps.c: *ret is the caller's. */
-int container_ps(const struct container *c, struct sentry_ps **ret, uint32_t *ret_len,
-		 struct err *err);
+/* ps.c: 0 or 1: it is answered, now or later. */
+int container_ps(struct container *c, uint32_t serial, struct err *err);

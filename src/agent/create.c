@@ -172,21 +172,28 @@ static int run_create(struct worker *w, void *arg, struct err *err)
 	return r;
 }
 
+/*
+ * The kernel counts before it kills, and may tell inotify(7) later. v1 has no count that can be
+ * trusted: what its eventfd says counts.
+ */
 void container_tell_oom(struct container *c)
 {
 	const struct agent_container event = { .id = c->id };
+	bool told = cgroup_layout() == CGROUP_LAYOUT_V2;
+	char words[4096];
 
-	if (c->oom && cgroup_oom_confirm(c->cgroup, &c->oom_kills))
+	if (!c->oom)
+		return;
+	while (read(c->oom_fd, words, sizeof(words)) > 0)
+		told = true;
+	if (told && cgroup_oom_confirm(c->cgroup, &c->oom_kills))
 		agent_tell(c->agent, AGENT_OOM, &event);
 }
 
 static void on_oom(void *arg, int fd, uint32_t events)
 {
-	char words[4096];
-
+	(void)fd;
 	(void)events;
-	while (read(fd, words, sizeof(words)) > 0)
-		;
 	container_tell_oom(arg);
 }
 
@@ -217,8 +224,11 @@ static void create_done(void *owner, const struct err *result)
 	}
 	container_answer_process(p, AGENT_CREATE, result);
 	/* Who deletes it meanwhile frees it. */
-	if (result->code < 0 && !c->deleting)
-		container_free(c);
+	if (result->code == 0 || c->deleting)
+		return;
+	c->deleting = true;
+	worker_cancel_all(c->agent, c);
+	container_free(c);
 }
 
 /* What DELETE unmounts: what this container alone has. */

@@ -28,6 +28,8 @@
 
 #define FILES_SOFT 1024	      /* as everywhere: select(2) */
 #define FILES_HARD (1u << 20) /* /proc/sys/fs/nr_open */
+/* Ours: a process has four or five, and AGENT_STREAMS_MAX of streams are those of 341. */
+#define FILES_OURS 16384
 
 uint64_t agent_clock_ns(void)
 {
@@ -134,13 +136,19 @@ static int open_places(struct agent *a, struct err *err)
 }
 
 /* What config.json does not set a container has from us; 4096 descriptors are few for a server. */
-static int raise_files(struct err *err)
+static int raise_files(struct agent *a, struct err *err)
 {
-	const struct rlimit files = { FILES_SOFT, FILES_HARD };
+	struct rlimit ours;
 
-	return setrlimit(RLIMIT_NOFILE, &files) < 0
-		       ? err_sys(err, -errno, "setrlimit RLIMIT_NOFILE")
-		       : 0;
+	if (a->guest)
+		a->files = (struct rlimit){ FILES_SOFT, FILES_HARD };
+	else if (getrlimit(RLIMIT_NOFILE, &a->files) < 0)
+		return err_sys(err, -errno, "getrlimit RLIMIT_NOFILE");
+	ours = (struct rlimit){ FILES_OURS, a->files.rlim_max };
+	if (ours.rlim_cur > ours.rlim_max)
+		ours.rlim_cur = ours.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &ours) < 0 ? err_sys(err, -errno, "setrlimit RLIMIT_NOFILE")
+						   : 0;
 }
 
 static int begin_guest(struct agent *a, struct err *err)
@@ -152,7 +160,7 @@ static int begin_guest(struct agent *a, struct err *err)
 	if (r == 0)
 		r = boot_load_modules(err);
 	if (r == 0)
-		r = raise_files(err);
+		r = raise_files(a, err);
 	if (r == 0)
 		r = open_places(a, err);
 	/* Of a template, whose clones find it done. */
@@ -180,7 +188,9 @@ static int begin_test(struct agent *a, char **argv, struct err *err)
 	log_setup(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), false, LOG_LEVEL_INFO);
 	if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1L) < 0)
 		return err_sys(err, -errno, "descriptor %s", argv[1]);
-	r = open_places(a, err);
+	r = raise_files(a, err);
+	if (r == 0)
+		r = open_places(a, err);
 	if (r == 0)
 		r = process_stdio_place(a, NULL, &ignored);
 	return r < 0 ? r : open_channel(a, (int)fd, err);

@@ -104,6 +104,11 @@ static void pump_is_done(void *arg, struct pump *pump)
 			*at = NULL;
 	}
 	pump_free(pump);
+	/* What has hung up outside has so inside. */
+	if (!p->out && !p->in) {
+		auto_close_p(&p->master);
+		p->master = -EBADF;
+	}
 	tell_exited(p);
 }
 
@@ -222,6 +227,7 @@ int process_new(struct agent *a, struct container *c, const struct agent_io *io,
 static int attach_terminal(struct process *p, int master, struct err *err)
 {
 	struct pump *const pumps[] = { p->out, p->in };
+	const bool forgotten = !p->out && !p->in;
 	AUTO_CLOSE int own = master;
 	int r = 0;
 
@@ -234,7 +240,9 @@ static int attach_terminal(struct process *p, int master, struct err *err)
 		else if (pumps[i])
 			r = pump_attach(pumps[i], fd, err);
 	}
-	p->master = TAKE_FD(own);
+	/* It may have hung up meanwhile. */
+	if (forgotten || p->out || p->in)
+		p->master = TAKE_FD(own);
 	return r;
 }
 

@@ -8,15 +8,20 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "agent/container.h"
+#include "agent/worker.h"
 #include "base/buf.h"
 #include "base/fd.h"
 
-#define TICK_NS 10000000u /* USER_HZ is 100 on every architecture that we build for */
+/* So long the commands are waited for; the host waits five seconds for all (vmm/vm.h). */
+#define COMMANDS_MS 1000
+#define TICK_NS	    10000000u /* USER_HZ is 100 on every architecture that we build for */
 
 int ps_parse_stat(const char *text, struct sentry_ps *ret)
 {
@@ -73,11 +78,35 @@ static uint64_t boot_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec - agent_clock_ns();
 }
 
-/* False: it has ended meanwhile. */
+/*
+ * What a worker and we share: it adds the commands, which are read from the processes' memory and
+ * may lie in a slow file, while we can answer with what is there. The last byte of a command is
+ * never written.
+ */
+struct listing {
+	struct agent *agent;
+	uint32_t serial;
+	struct sentry_ps *items; /* owned, shared memory of `size` bytes */
+	size_t size;
+	uint32_t len;
+	struct loop_source *late; /* owned */
+};
+
+static void listing_free(struct listing *l)
+{
+	if (!l)
+		return;
+	loop_remove(l->late);
+	if (l->items)
+		(void)munmap(l->items, l->size);
+	free(l);
+}
+DEFINE_AUTO(struct listing *, listing_free);
+
+/* All but the command, which nothing holds up. False: it has ended meanwhile. */
 static bool look_at(pid_t pid, struct sentry_ps *ret)
 {
 	AUTO_BUF struct buf stat_text = { .max = 4096 };
-	AUTO_BUF struct buf command = { .max = 1u << 20 };
 	AUTO_CLOSE int dir = -EBADF;
 	char path[32];
 	struct stat st;
@@ -87,34 +116,97 @@ static bool look_at(pid_t pid, struct sentry_ps *ret)
 	if (dir < 0 || fstat(dir, &st) < 0 || fd_read_file(dir, "stat", &stat_text) < 0 ||
 	    !stat_text.data || ps_parse_stat(stat_text.data, ret) < 0)
 		return false;
-	(void)fd_read_file(dir, "cmdline", &command);
-	ps_take_command(command.data ? command.data : "", command.len, ret);
+	ps_take_command("", 0, ret);
 	ret->uid = st.st_uid;
 	return true;
 }
 
-int container_ps(const struct container *c, struct sentry_ps **ret, uint32_t *ret_len,
-		 struct err *err)
+static int run_commands(struct worker *w, void *arg, struct err *err)
+{
+	const struct listing *l = arg;
+
+	(void)w;
+	(void)err;
+	for (uint32_t i = 0; i < l->len; i++) {
+		AUTO_BUF struct buf command = { .max = 1u << 20 };
+		char path[32];
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)l->items[i].pid);
+		if (fd_read_file(AT_FDCWD, path, &command) == 0 && command.data)
+			ps_take_command(command.data, command.len, &l->items[i]);
+	}
+	return 0;
+}
+
+static void answer(struct listing *l)
+{
+	const struct agent_processes list = { .items = l->items, .len = l->len };
+
+	agent_answer(l->agent, l->serial, AGENT_PS, 0, &list, NULL);
+	listing_free(l);
+}
+
+static void commands_done(void *owner, const struct err *result)
+{
+	(void)result;
+	answer(owner);
+}
+
+static void on_late(void *arg)
+{
+	const struct listing *l = arg;
+
+	worker_cancel(l->agent, AGENT_PS, l->serial);
+}
+
+static int list_all(const struct container *c, struct listing *l, struct err *err)
 {
 	AUTO_FREE pid_t *pids = NULL;
 	const uint64_t boot = boot_ns();
-	struct sentry_ps *items;
 	size_t len = 0;
-	uint32_t n = 0;
+	void *shared;
 	int r = cgroup_pids(c->cgroup, true, &pids, &len, err);
 
 	if (r < 0)
 		return r;
 	if (len > AGENT_PROCESSES_MAX)
 		len = AGENT_PROCESSES_MAX;
-	items = calloc(len ? len : 1, sizeof(*items));
-	if (!items)
-		return err_sys(err, -ENOMEM, "processes of container %s", c->id);
+	l->size = (len + 1) * sizeof(*l->items);
+	shared = mmap(NULL, l->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return err_sys(err, -errno, "processes of container %s", c->id);
+	l->items = shared;
 	for (size_t i = 0; i < len; i++) {
-		if (look_at(pids[i], &items[n]))
-			items[n++].start_ns += boot;
+		if (look_at(pids[i], &l->items[l->len]))
+			l->items[l->len++].start_ns += boot;
 	}
-	*ret = items;
-	*ret_len = n;
 	return 0;
+}
+
+int container_ps(struct container *c, uint32_t serial, struct err *err)
+{
+	AUTO(listing_free_p) struct listing *l = calloc(1, sizeof(*l));
+	const struct worker_job job = { .call = AGENT_PS,
+					.serial = serial,
+					.container = c,
+					.run = run_commands,
+					.arg = l,
+					.done = commands_done,
+					.owner = l };
+	struct err ignored = { 0 };
+	int r;
+
+	if (!l)
+		return err_sys(err, -ENOMEM, "processes of container %s", c->id);
+	l->agent = c->agent;
+	l->serial = serial;
+	r = list_all(c, l, err);
+	if (r < 0)
+		return r;
+	r = loop_add_timer(c->agent->loop, COMMANDS_MS, on_late, l, &l->late);
+	/* Without a worker they have no commands, but names. */
+	if (r < 0 || worker_start(c->agent, &job, &ignored) < 0)
+		answer(l);
+	(void)TAKE_PTR(l);
+	return 1;
 }

@@ -96,19 +96,6 @@ static int answer_stats(struct agent *a, uint32_t serial, const struct container
 	return 1;
 }
 
-static int answer_ps(struct agent *a, uint32_t serial, const struct container *c, struct err *err)
-{
-	AUTO_FREE struct sentry_ps *items = NULL;
-	struct agent_processes list = { 0 };
-	const int r = container_ps(c, &items, &list.len, err);
-
-	if (r < 0)
-		return r;
-	list.items = items;
-	agent_answer(a, serial, AGENT_PS, 0, &list, NULL);
-	return 1;
-}
-
 static int answer_debug(struct agent *a, uint32_t serial, const struct agent_debug *call,
 			struct err *err)
 {
@@ -122,12 +109,13 @@ static int answer_debug(struct agent *a, uint32_t serial, const struct agent_deb
 	return 1;
 }
 
-static int signal_container(struct container *c, const struct agent_signal *call, struct err *err)
+static int signal_container(struct container *c, uint32_t serial, const struct agent_signal *call,
+			    struct err *err)
 {
 	struct process *p;
 
 	if (call->flags & SENTRY_SIGNAL_ALL)
-		return cgroup_signal_all(c->cgroup, (int)call->signal, err);
+		return container_signal_all(c, serial, (int)call->signal, err);
 	p = process_find(c->agent, c, call->pid);
 	if (!p)
 		return err_set(err, -ESRCH, "container %s has no process %d", c->id,
@@ -170,7 +158,7 @@ static int serve_container(struct agent *a, uint32_t serial, enum agent_call cal
 	case AGENT_EXEC:
 		return container_exec(c, serial, &q->exec, err);
 	case AGENT_SIGNAL:
-		return signal_container(c, &q->signal, err);
+		return signal_container(c, serial, &q->signal, err);
 	case AGENT_RESIZE:
 		return resize(c, &q->resize, err);
 	case AGENT_UPDATE:
@@ -178,14 +166,14 @@ static int serve_container(struct agent *a, uint32_t serial, enum agent_call cal
 	case AGENT_STATS:
 		return answer_stats(a, serial, c, err);
 	case AGENT_PS:
-		return answer_ps(a, serial, c, err);
+		return container_ps(c, serial, err);
 	case AGENT_PAUSE:
 	case AGENT_RESUME:
-		return cgroup_freeze(c->cgroup, call == AGENT_PAUSE, err);
+		return container_freeze(c, serial, call, err);
 	case AGENT_DELETE:
 		return container_delete(c, serial, err);
 	case AGENT_REFRESH:
-		return volumes_refresh(&c->volumes, err);
+		return container_refresh(c, err);
 	default:
 		return err_set(err, -ENOSYS, "call %s is not known", agent_call_name(call));
 	}

@@ -21,7 +21,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "agent/worker.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -326,17 +325,8 @@ int volumes_fill(const struct agent_storage *storages, size_t len, struct err *e
 	return r;
 }
 
-int volumes_refresh(const struct volumes *volumes, struct err *err)
+void volumes_refresh(const struct volumes *volumes)
 {
-	const pid_t pid = volumes->len ? fork() : 1;
-	int log = log_fd();
-
-	if (pid < 0)
-		return err_sys(err, -errno, "fork");
-	if (pid > 0)
-		return 0;
-	if (worker_keep_only(&log, 1) < 0)
-		_exit(1);
 	for (size_t i = 0; i < volumes->len; i++) {
 		const char *source = volumes->items[i].source;
 		const char *target = volumes->items[i].target;
@@ -346,5 +336,4 @@ int volumes_refresh(const struct volumes *volumes, struct err *err)
 			log_warning("%s: its copy in memory is not up to date: %s", source,
 				    strerrordesc_np(-r));
 	}
-	_exit(0);
 }

@@ -44,5 +44,5 @@ int volumes_fill(const struct agent_storage *storages, size_t len, struct err *e
  */
 int volumes_copy(const char *source, const char *target);
 
-/* Bring all up to date, in a process of its own, so that slow files hold up nobody. */
-int volumes_refresh(const struct volumes *volumes, struct err *err);
+/* Bring all up to date; what cannot be is a line in the log. Takes as long as their files do. */
+void volumes_refresh(const struct volumes *volumes);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -85,7 +86,7 @@ __attribute__((noreturn)) static void work(struct worker *w)
 	/* The loop has all signals blocked; what is made would keep that. */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (worker_keep_only(keep, len) < 0)
+	if (worker_keep_only(keep, len) < 0 || setrlimit(RLIMIT_NOFILE, &w->agent->files) < 0)
 		r = err_set(&word.result, -EIO, "close what belongs to others");
 	else
 		r = w->job.run(w, w->job.arg, &word.result);
@@ -183,7 +184,7 @@ void worker_hear_all(struct agent *a)
 {
 	struct worker *w, *next;
 
-	/* None is freed here, and none begins. */
+	/* None is freed here; one that begins has said nothing yet. */
 	list_for_each_safe(w, next, &a->workers, node)
 	{
 		while (w->source && hear(w))

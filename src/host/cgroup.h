@@ -190,6 +190,9 @@ int cgroup_pids(const struct cgroup *cg, bool recursive, pid_t **ret, size_t *re
  * that helps). SIGKILL uses cgroup.kill where it exists, and thaws what is frozen.
  */
 int cgroup_signal_all(const struct cgroup *cg, int sig, struct err *err);
+/* The same for who cannot wait: what is not frozen after so long is signalled while it runs. */
+int cgroup_signal_all_within(const struct cgroup *cg, int sig, unsigned int freeze_ms,
+			     struct err *err);
 
 /*
  * Remove the directories and those below. Kills nothing; waits up to a bounded time (about a

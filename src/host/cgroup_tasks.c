@@ -67,9 +67,8 @@ static int read_state(int dir_fd, char state[static 16])
  * writing FROZEN again looks at all tasks anew, and now and then a thaw lets a stuck one go on, for
  * longer each time: a stub waits unfreezably for its sentry, which may be frozen already.
  */
-static int freeze_v1(int dir_fd)
+static int freeze_v1(int dir_fd, int64_t deadline_ns)
 {
-	const int64_t deadline_ns = cgroup_clock_ns() + FREEZE_WAIT_NS;
 	unsigned int wait_us = 0, thaw_us = 0;
 	char state[16];
 	int r;
@@ -95,20 +94,21 @@ static int freeze_v1(int dir_fd)
 	return r;
 }
 
-static int freeze_v2(int dir_fd, bool freeze)
+static int freeze_v2(int dir_fd, bool freeze, int64_t deadline_ns)
 {
 	int r = fd_write_file(dir_fd, "cgroup.freeze", freeze ? "1" : "0");
 
 	if (r < 0)
 		return r;
-	r = cgroup_wait_event(dir_fd, "frozen", freeze, cgroup_clock_ns() + FREEZE_WAIT_NS);
+	r = cgroup_wait_event(dir_fd, "frozen", freeze, deadline_ns);
 	if (r == 0 && freeze)
 		(void)fd_write_file(dir_fd, "cgroup.freeze", "0");
 	return r < 0 ? r : r == 0 ? -ETIMEDOUT : 0;
 }
 
-int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err)
+static int freeze_within(const struct cgroup *cg, bool freeze, int64_t wait_ns, struct err *err)
 {
+	const int64_t deadline_ns = cgroup_clock_ns() + wait_ns;
 	AUTO_CLOSE int fd = -EBADF;
 	const int kind = open_freezer(cg, &fd);
 	int r = -ENOTSUP;
@@ -116,12 +116,18 @@ int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err)
 	if (kind < 0)
 		r = kind;
 	else if (kind == FREEZER_V1)
-		r = freeze ? freeze_v1(fd) : fd_write_file(fd, "freezer.state", "THAWED");
+		r = freeze ? freeze_v1(fd, deadline_ns)
+			   : fd_write_file(fd, "freezer.state", "THAWED");
 	else if (kind == FREEZER_V2)
-		r = freeze_v2(fd, freeze);
+		r = freeze_v2(fd, freeze, deadline_ns);
 	else
 		return err_set(err, r, "the container has no freezer cgroup");
 	return r < 0 ? err_sys(err, r, "freezer: %s the container", freeze ? "freeze" : "thaw") : 0;
+}
+
+int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err)
+{
+	return freeze_within(cg, freeze, FREEZE_WAIT_NS, err);
 }
 
 /* Frozen by itself; an ancestor that is frozen is somebody else's pause. */
@@ -391,7 +397,7 @@ static bool kill_v2(const struct cgroup *cg)
 	return fd >= 0 && fd_write_file(fd, "cgroup.kill", "1") == 0;
 }
 
-static int signal_v1(const struct cgroup *cg, int sig)
+static int signal_tasks(const struct cgroup *cg, int sig, int64_t freeze_ns)
 {
 	AUTO(pid_list_done) struct pid_list list = { 0 };
 	const int was_frozen = cgroup_is_frozen(cg);
@@ -402,13 +408,13 @@ static int signal_v1(const struct cgroup *cg, int sig)
 		return r;
 	/* One process cannot run away from a list; and we must not freeze ourselves. */
 	if (!frozen && list.len > 1 && !holds(&list, getpid()))
-		frozen = cgroup_freeze(cg, true, NULL) == 0;
+		frozen = freeze_within(cg, true, freeze_ns, NULL) == 0;
 	if (frozen)
 		return signal_frozen(cg, sig, was_frozen == 1);
 	return signal_passes(cg, sig);
 }
 
-int cgroup_signal_all(const struct cgroup *cg, int sig, struct err *err)
+static int signal_all(const struct cgroup *cg, int sig, int64_t freeze_ns, struct err *err)
 {
 	int r = 0;
 
@@ -417,9 +423,20 @@ int cgroup_signal_all(const struct cgroup *cg, int sig, struct err *err)
 		if (!cgroup_is_v2(cg))
 			r = signal_passes(cg, sig);
 	} else {
-		r = signal_v1(cg, sig);
+		r = signal_tasks(cg, sig, freeze_ns);
 	}
 	if (sig == SIGKILL)
 		cgroup_thaw_all(cg);
 	return r < 0 ? err_sys(err, r, "send signal %d to the container's processes", sig) : 0;
+}
+
+int cgroup_signal_all(const struct cgroup *cg, int sig, struct err *err)
+{
+	return signal_all(cg, sig, FREEZE_WAIT_NS, err);
+}
+
+int cgroup_signal_all_within(const struct cgroup *cg, int sig, unsigned int freeze_ms,
+			     struct err *err)
+{
+	return signal_all(cg, sig, freeze_ms * 1000000ll, err);
 }

@@ -66,6 +66,19 @@ def test_a_slow_exec_goes_with_who_asked_for_it(runtime, bundle, slow):
     assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
 
 
+def test_a_signal_to_all_waits_for_nobody_who_reads_a_slow_file(runtime, bundle, slow):
+    """Who waits for a file cannot be frozen: all are signalled the same, soon, and nobody takes the agent for silent."""
+    bundle.bind(slow.path, "/volume")
+    runtime.run_detached(bundle, ["sh", "-c", "trap 'echo got TERM' TERM; (read x </volume/other) & "
+                                              "echo ready; while :; do sleep 0.1; done"])
+    runtime.wait_for_output(bundle, "ready")
+    wait_until(lambda: slow.waiting, 60, "the file is being read")
+    runtime.call("kill", "--all", bundle.id, "TERM", timeout_s=CALL_S)
+    slow.release()
+    runtime.wait_for_output(bundle, "got TERM")
+    assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+
+
 def test_a_container_is_deleted_while_an_exec_hangs(runtime, bundle, slow):
     bundle.bind(slow.path, "/volume")
     runtime.run_detached(bundle)

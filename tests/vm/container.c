@@ -18,13 +18,13 @@ static void number_streams(struct host *h, struct container_plan *p, struct agen
 {
 	static uint32_t next;
 
-	p->in = next++ % 30 + 1;
+	p->in = next++ % (HOST_STREAMS - 2) + 1;
 	host_stream(h, p->in);
 	p->out = p->in;
 	p->err = 0;
 	if (!p->terminal) {
-		p->out = next++ % 30 + 1;
-		p->err = next++ % 30 + 1;
+		p->out = next++ % (HOST_STREAMS - 2) + 1;
+		p->err = next++ % (HOST_STREAMS - 2) + 1;
 		host_stream(h, p->out);
 		host_stream(h, p->err);
 	}

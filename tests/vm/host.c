@@ -45,6 +45,7 @@ static void on_event(void *arg, enum agent_event event, const void *body, size_t
 		fail_msg("%s", err.msg);
 	assert_true(h->exited_len < HOST_EVENTS);
 	h->exited[h->exited_len++] = exited;
+	h->ooms_before_exit = h->ooms;
 }
 
 static void on_data(void *arg, uint32_t stream, const void *bytes, size_t len)

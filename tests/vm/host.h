@@ -10,8 +10,8 @@
 #include "wire/agent_codec.h"
 #include "wire/mux.h"
 
-#define HOST_STREAMS 32u
-#define HOST_EVENTS  64u
+#define HOST_STREAMS 1024u
+#define HOST_EVENTS  1024u
 
 struct host_stream {
 	struct buf bytes;
@@ -27,7 +27,7 @@ struct host {
 	struct agent_hello hello;
 	struct host_stream streams[HOST_STREAMS];
 	struct agent_exited exited[HOST_EVENTS];
-	unsigned int exited_len, ooms;
+	unsigned int exited_len, ooms, ooms_before_exit;
 	struct {
 		uint32_t serial;
 		int error;

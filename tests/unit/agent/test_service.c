@@ -1,145 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The agent as an ordinary process, in namespaces of its own, and the host's end of its channel in
- * this program: everything that does not need a machine.
- */
+/* Everything that the agent does that does not need a machine. */
 #include "lib/unit.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/str.h"
-#include "vm/container.h"
-
-static struct host host;
-static pid_t agent;
-static int channel; /* a second descriptor of it */
-static char root[64] = "/tmp/caisson-agent-XXXXXX", cgroups[64];
-
-/* ---- The agent and its world ---------------------------------------------------------------- */
-
-__attribute__((noreturn)) static void become_agent(int fd)
-{
-	char number[16];
-
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)snprintf(number, sizeof(number), "%d", fd);
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-	    mount("proc", "/proc", "proc", 0, NULL) == 0 &&
-	    mount("tmpfs", "/run", "tmpfs", 0, NULL) == 0 && fcntl(fd, F_SETFD, 0) == 0)
-		(void)execl(AGENT, "caisson-agent", number, cgroups, NULL);
-	perror("caisson-agent");
-	_exit(127);
-}
-
-static pid_t start_agent(int fd)
-{
-	const pid_t pid = fork();
-	int status;
-
-	if (pid != 0)
-		return pid;
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (unshare(CLONE_NEWNS | CLONE_NEWPID) < 0)
-		_exit(126);
-	/* Process 1 of its pid namespace: whatever it leaves ends with it. */
-	if (fork() == 0)
-		become_agent(fd);
-	(void)close(fd);
-	(void)wait(&status);
-	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 125);
-}
-
-static void make_root(void)
-{
-	static const char *const directories[] = { "bin", "proc", "dev", "tmp" };
-	static const char *const words[] = { "sh",   "cat",  "echo", "sleep", "true", "kill",
-					     "stty", "head", "ls",   "mkdir", "yes" };
-	char command[256], name[128];
-
-	assert_non_null(mkdtemp(root));
-	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
-		(void)snprintf(name, sizeof(name), "%s/%s", root, directories[i]);
-		assert_int_equal(mkdir(name, 0755), 0);
-	}
-	(void)snprintf(command, sizeof(command), "cp /bin/busybox %s/bin/busybox", root);
-	assert_int_equal(system(command), 0);
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		(void)snprintf(name, sizeof(name), "%s/bin/%s", root, words[i]);
-		assert_int_equal(symlink("busybox", name), 0);
-	}
-}
-
-static int begin(void **state)
-{
-	int pair[2];
-
-	(void)state;
-	(void)snprintf(cgroups, sizeof(cgroups), "/caisson-agent-%d", (int)getpid());
-	make_root();
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	agent = start_agent(pair[1]);
-	(void)close(pair[1]);
-	channel = dup(pair[0]);
-	host_open(&host, pair[0]);
-	return 0;
-}
-
-/* The directories above the containers' are not the agent's to remove. */
-static void remove_cgroups(void)
-{
-	DIR *dir = opendir("/sys/fs/cgroup");
-	const struct dirent *e;
-	char path[400];
-
-	while (dir && (e = readdir(dir)) != NULL) {
-		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s", e->d_name, cgroups);
-		(void)rmdir(path);
-	}
-	if (dir)
-		(void)closedir(dir);
-	(void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s", cgroups);
-	(void)rmdir(path);
-}
-
-static int end(void **state)
-{
-	char command[128];
-	int status = -1;
-
-	(void)state;
-	host_must(&host, AGENT_SHUTDOWN, NULL, NULL);
-	assert_int_equal(waitpid(agent, &status, 0), agent);
-	assert_int_equal(status, 0);
-	host_close(&host);
-	(void)close(channel);
-	remove_cgroups();
-	(void)snprintf(command, sizeof(command), "rm -rf %s", root);
-	assert_int_equal(system(command), 0);
-	return 0;
-}
-
-static struct container_plan plan(const char *id, const char *command)
-{
-	return (struct container_plan){ .id = id, .root = root, .command = command };
-}
-
-static void says(const char *words)
-{
-	if (!strstr(host.answer.data, words))
-		fail_msg("\"%s\" does not say \"%s\"", host.answer.data, words);
-}
+#include "world.h"
 
 /* ---- What cannot be ------------------------------------------------------------------------- */
 
@@ -299,6 +168,32 @@ static void delete_ends_what_still_runs(void **state)
 	container_end(&host, &p);
 	assert_int_equal(host_exited(&host, pid), 137);
 	assert_int_equal(host_exited(&host, beside), 137);
+}
+
+static void a_debug_shell_has_limits_and_ends_with_its_container(void **state)
+{
+	struct container_plan p = plan("shell", "sleep 1000"), e;
+	const int32_t pid = container_make(&host, &p);
+	int32_t shell;
+
+	(void)state;
+	/* Not where it was not allowed. */
+	assert_int_equal(container_begin(&host, &p), 0);
+	e = p;
+	e.shell = true;
+	assert_int_equal(container_run(&host, &e, "true", &shell), -EPERM);
+	container_end(&host, &p);
+	assert_int_equal(host_exited(&host, pid), 137);
+	p.shell = true;
+	(void)container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	e = p;
+	assert_int_equal(container_run(&host, &e, "cat /proc/self/cgroup", &shell), 0);
+	assert_int_equal(host_exited(&host, shell), 0);
+	assert_non_null(strstr(host_text(&host, e.out), "-shells/shell\n"));
+	assert_int_equal(container_run(&host, &e, "sleep 1000", &shell), 0);
+	container_end(&host, &p);
+	assert_int_equal(host_exited(&host, shell), 137);
 }
 
 static void signals_reach_one_or_all(void **state)
@@ -591,14 +486,6 @@ static void a_new_host_finds_the_containers_without_their_streams(void **state)
 	container_end(&host, &p);
 }
 
-static bool is_possible(void)
-{
-	if (geteuid() != 0 || access("/bin/busybox", X_OK) < 0 ||
-	    access("/sys/fs/cgroup", W_OK) < 0)
-		return false;
-	return true;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -611,6 +498,7 @@ int main(void)
 		cmocka_unit_test(a_process_beside_has_streams_and_a_code_of_its_own),
 		cmocka_unit_test(who_keeps_the_pipe_does_not_delay_the_end),
 		cmocka_unit_test(delete_ends_what_still_runs),
+		cmocka_unit_test(a_debug_shell_has_limits_and_ends_with_its_container),
 		cmocka_unit_test(signals_reach_one_or_all),
 		cmocka_unit_test(a_terminal_has_a_size_and_a_foreground_group),
 		cmocka_unit_test(hooks_run_inside_at_the_start),
@@ -626,9 +514,5 @@ int main(void)
 		cmocka_unit_test(a_new_host_finds_the_containers_without_their_streams),
 	};
 
-	if (!is_possible()) {
-		print_message("skipped: containers need root: CAVEATS.md#unit-root\n");
-		return 77;
-	}
-	return cmocka_run_group_tests(tests, begin, end);
+	return world_run("agent/service", tests, ARRAY_LEN(tests));
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lock-memory FILE: a child reads FILE, which waits (slowfile.h); its parent maps it past the page
+ * cache, for which the kernel waits for that page, with the lock of the parent's memory: nobody can
+ * look into it. Says "begun" before.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+
+int main(int argc, char **argv)
+{
+	const int fd = argc == 2 ? open(argv[1], O_RDONLY) : -1;
+	const int direct = fd >= 0 ? open(argv[1], O_RDONLY) : -1;
+	char byte;
+
+	if (direct < 0)
+		return 1;
+	if (fork() == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)!read(fd, &byte, 1);
+		return 0;
+	}
+	(void)!write(STDOUT_FILENO, "begun\n", 6);
+	/* Until the child has got as far. */
+	for (;;) {
+		void *at = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, direct, 0);
+
+		if (at != MAP_FAILED)
+			(void)munmap(at, PAGE);
+		(void)usleep(10000);
+	}
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#include "lib/unit.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "slowfile.h"
+
+struct host host;
+pid_t agent;
+int channel;
+char root[64] = "/tmp/caisson-agent-XXXXXX";
+bool world_has_slow_file;
+static char cgroups[64];
+
+/* ---- The agent and its world ---------------------------------------------------------------- */
+
+__attribute__((noreturn)) static void become_agent(int fd)
+{
+	char number[16];
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)snprintf(number, sizeof(number), "%d", fd);
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	    mount("proc", "/proc", "proc", 0, NULL) == 0 &&
+	    mount("tmpfs", "/run", "tmpfs", 0, NULL) == 0 && fcntl(fd, F_SETFD, 0) == 0)
+		(void)execl(AGENT, "caisson-agent", number, cgroups, NULL);
+	perror("caisson-agent");
+	_exit(127);
+}
+
+static pid_t start_agent(int fd)
+{
+	const pid_t pid = fork();
+	int status;
+
+	if (pid != 0)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (unshare(CLONE_NEWNS | CLONE_NEWPID) < 0)
+		_exit(126);
+	/* Process 1 of its pid namespace: whatever it leaves ends with it. */
+	if (fork() == 0)
+		become_agent(fd);
+	(void)close(fd);
+	(void)wait(&status);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 125);
+}
+
+static void make_root(void)
+{
+	static const char *const directories[] = { "bin", "proc", "dev", "tmp", "slow" };
+	static const char *const words[] = { "sh",   "cat",  "echo", "sleep", "true", "kill",
+					     "stty", "head", "ls",   "mkdir", "yes" };
+	char command[512], name[128];
+
+	assert_non_null(mkdtemp(root));
+	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
+		(void)snprintf(name, sizeof(name), "%s/%s", root, directories[i]);
+		assert_int_equal(mkdir(name, 0755), 0);
+	}
+	(void)snprintf(command, sizeof(command),
+		       "cp /bin/busybox %s/bin/busybox; cp " LOCK_MEMORY " %s/bin/lock-memory",
+		       root, root);
+	assert_int_equal(system(command), 0);
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		(void)snprintf(name, sizeof(name), "%s/bin/%s", root, words[i]);
+		assert_int_equal(symlink("busybox", name), 0);
+	}
+}
+
+static int begin(void **state)
+{
+	struct rlimit files;
+	char slow[80];
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = 1024;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	(void)snprintf(cgroups, sizeof(cgroups), "/caisson-agent-%d", (int)getpid());
+	make_root();
+	(void)snprintf(slow, sizeof(slow), "%s/slow", root);
+	world_has_slow_file = slowfile_mount(slow);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	agent = start_agent(pair[1]);
+	(void)close(pair[1]);
+	channel = dup(pair[0]);
+	host_open(&host, pair[0]);
+	return 0;
+}
+
+/* The directories above the containers' are not the agent's to remove. */
+static void remove_cgroups(void)
+{
+	DIR *dir = opendir("/sys/fs/cgroup");
+	const struct dirent *e;
+	char path[400];
+
+	while (dir && (e = readdir(dir)) != NULL) {
+		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s", e->d_name, cgroups);
+		(void)rmdir(path);
+		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s-shells", e->d_name,
+			       cgroups);
+		(void)rmdir(path);
+	}
+	if (dir)
+		(void)closedir(dir);
+	(void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s", cgroups);
+	(void)rmdir(path);
+	(void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s-shells", cgroups);
+	(void)rmdir(path);
+}
+
+static int end(void **state)
+{
+	char command[128];
+	int status = -1;
+
+	(void)state;
+	if (world_has_slow_file)
+		slowfile_stop();
+	host_must(&host, AGENT_SHUTDOWN, NULL, NULL);
+	assert_int_equal(waitpid(agent, &status, 0), agent);
+	assert_int_equal(status, 0);
+	host_close(&host);
+	(void)close(channel);
+	remove_cgroups();
+	if (world_has_slow_file)
+		(void)snprintf(command, sizeof(command), "umount -l %s/slow", root);
+	if (world_has_slow_file)
+		assert_int_equal(system(command), 0);
+	(void)snprintf(command, sizeof(command), "rm -rf %s", root);
+	assert_int_equal(system(command), 0);
+	return 0;
+}
+
+struct container_plan plan(const char *id, const char *command)
+{
+	return (struct container_plan){ .id = id, .root = root, .command = command };
+}
+
+void says(const char *words)
+{
+	if (!strstr(host.answer.data, words))
+		fail_msg("\"%s\" does not say \"%s\"", host.answer.data, words);
+}
+
+static bool is_possible(void)
+{
+	if (geteuid() != 0 || access("/bin/busybox", X_OK) < 0 ||
+	    access("/sys/fs/cgroup", W_OK) < 0)
+		return false;
+	return true;
+}
+
+int world_run(const char *name, const struct CMUnitTest *tests, size_t len)
+{
+	if (!is_possible()) {
+		print_message("skipped: containers need root: CAVEATS.md#unit-root\n");
+		return 77;
+	}
+	return _cmocka_run_group_tests(name, tests, len, begin, end);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/unit/agent/world.h - the agent as an ordinary process, in namespaces of its own, with a
+ * root file system of busybox for its containers, and the host's end of its channel in this
+ * program.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/str.h"
+#include "vm/container.h"
+
+struct CMUnitTest;
+
+extern struct host host;
+extern pid_t agent; /* its child is the agent */
+extern int channel; /* a second descriptor of it */
+extern char root[64];
+extern bool world_has_slow_file; /* /slow/file of the root file system (slowfile.h) */
+
+struct container_plan plan(const char *id, const char *command);
+/* The last answer has these words in it. */
+void says(const char *words);
+/* What main() returns. */
+int world_run(const char *name, const struct CMUnitTest *tests, size_t len);
