@@ -33,6 +33,7 @@ struct pending {
 	int64_t waited; /* what counts of the time since then (patience.h), ms */
 	channel_answer_fn *fn;
 	void *arg;
+	bool cancelled; /* CANCEL is asked: from then on it has no more time than others */
 };
 
 struct channel {
@@ -53,18 +54,18 @@ struct channel {
 /* ---- Patience ---- */
 
 /* 0: none. What waits for the container's files is bounded by who asked for it. */
-static int64_t limit_ms(enum agent_call call)
+static int64_t limit_ms(const struct pending *p)
 {
-	if (call == AGENT_DELETE)
+	if (p->call == AGENT_DELETE)
 		return VM_DELETE_MS;
-	if (call == AGENT_PING)
+	if (p->call == AGENT_PING)
 		return VM_PING_MS;
-	return agent_call_waits(call) ? 0 : VM_ANSWER_MS;
+	return agent_call_waits(p->call) && !p->cancelled ? 0 : VM_ANSWER_MS;
 }
 
 static bool is_over(const struct vm *vm, const struct pending *p, int64_t now)
 {
-	const int64_t limit = limit_ms(p->call);
+	const int64_t limit = limit_ms(p);
 
 	return limit && (p->waited >= limit || now - p->since >= vm_limit_ms(vm, limit));
 }
@@ -153,22 +154,33 @@ bool channel_may_wait(const struct channel *c)
 	return waiting < WAITING_CALLS && channel_has_room(c);
 }
 
+static bool can_cancel(const struct pending *p)
+{
+	return (p->call == AGENT_EXEC || p->call == AGENT_UPDATE) && !p->cancelled;
+}
+
 bool channel_cancel(struct channel *c, const void *arg)
 {
 	struct agent_cancel request = { 0 };
 	const struct channel_call call = { .call = AGENT_CANCEL, .request = &request };
+	struct pending *p = NULL;
 	struct err err = { 0 };
 
 	for (unsigned int i = 0; i < c->pending_len; i++) {
-		if (c->pending[i].arg == arg && c->pending[i].call == AGENT_EXEC)
-			request.serial = c->pending[i].serial;
+		if (c->pending[i].arg == arg && can_cancel(&c->pending[i]))
+			p = &c->pending[i];
 	}
-	if (request.serial == 0)
+	if (!p)
 		return true;
 	if (!channel_has_room(c))
 		return false;
+	request.serial = p->serial;
 	if (channel_ask(c, &call, &err) < 0)
-		log_warning("container %s: cancel an exec: %s", c->vm->id, err.msg);
+		log_warning("container %s: cancel %s: %s", c->vm->id, agent_call_name(p->call),
+			    err.msg);
+	p->cancelled = true;
+	p->since = c->counted;
+	p->waited = 0;
 	return true;
 }
 

@@ -47,7 +47,10 @@ bool channel_has_room(const struct channel *c);
 /* One more call that takes as long as the container's files do (agent_call_waits()). */
 bool channel_may_wait(const struct channel *c);
 
-/* The EXEC with this `arg`, if it is unanswered, is cancelled. false: there is no room yet. */
+/*
+ * The EXEC or UPDATE with this `arg`, if it is unanswered, is cancelled, and has to be answered as
+ * soon as any call. false: there is no room yet.
+ */
 bool channel_cancel(struct channel *c, const void *arg);
 
 /* Who asked with this `arg` is gone: answers for it are thrown away, but have to come. */

@@ -30,6 +30,7 @@ struct client {
 	bool watches;		    /* it is told of AGENT_OOM */
 	bool waits;		    /* a WAIT for the first process is unanswered */
 	bool gone;		    /* to be closed */
+	bool flushed;		    /* told the end: nothing more is answered */
 	bool is_exec;		    /* its pid 0 is its EXEC's process */
 	uint32_t asked;		    /* type of the request that is not answered */
 	struct process *process;    /* of its EXEC, until that has ended */

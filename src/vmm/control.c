@@ -97,6 +97,9 @@ void client_answer(struct client *c, int value, int error, const char *text)
 {
 	const struct sentry_reply reply = { .type = c->asked, .error = error, .value = value };
 
+	/* What it was asked for may still come in the round in which all ends. */
+	if (c->flushed)
+		return;
 	client_send(c, &reply, text, error && text ? strnlen(text, ERR_MSG_MAX - 1) : 0);
 	c->busy = false;
 }
@@ -403,5 +406,6 @@ void control_flush(struct vm *vm, int code, const char *sentence)
 									     ? c->process->code
 									     : VM_EXIT_LOST },
 				    NULL, 0);
+		c->flushed = true;
 	}
 }

@@ -13,7 +13,9 @@
 #include "base/log.h"
 #include "hypervisor/control.h"
 #include "vmm/channel.h"
+#include "vmm/end.h"
 #include "vmm/monitor.h"
+#include "vmm/patience.h"
 #include "vmm/vm.h"
 #include "wire/agent_codec.h"
 
@@ -39,6 +41,7 @@ static struct {
 	resize_done_fn *fn;
 	void *arg;
 	enum step step;
+	bool late;	  /* UPDATE is cancelled */
 	int64_t deadline; /* clock_ms() */
 	struct loop_source *timer;
 } u;
@@ -109,9 +112,13 @@ static void undo(void)
 			    err.msg);
 }
 
+/* With the machine goes everybody that waits: end.c tells them. */
 static void fail(const struct err *why)
 {
-	undo();
+	if (end_has_failed(u.vm))
+		u.fn = NULL;
+	else
+		undo();
 	done(why->code, why->msg);
 }
 
@@ -127,6 +134,7 @@ static void look_again(void)
 
 static void next(void)
 {
+	(void)loop_set_timer(u.timer, -1);
 	u.step++;
 	u.deadline = 0;
 	go_on();
@@ -250,6 +258,11 @@ static void unplug_cpus(void)
 	next();
 }
 
+static int64_t limit_ms(void)
+{
+	return vm_limit_ms(u.vm, VM_UPDATE_MS);
+}
+
 static void on_inside(void *arg, int error, const void *answer)
 {
 	struct err err = { .code = error };
@@ -258,8 +271,32 @@ static void on_inside(void *arg, int error, const void *answer)
 		next();
 		return;
 	}
-	(void)err_set(&err, error, "%s", (const char *)answer);
+	if (u.late)
+		(void)err_set(&err, -ETIMEDOUT,
+			      "the limits inside are not set after %lld s, and the update was "
+			      "cancelled: what was set until then holds",
+			      (long long)limit_ms() / 1000);
+	else
+		(void)err_set(&err, error, "%s", (const char *)answer);
 	fail(&err);
+}
+
+/* Who waits for memory in the kernel may wait for ever, and nobody else could update anything. */
+static void on_late(void)
+{
+	const int64_t now = clock_ms();
+	int64_t again = VM_ANSWER_MS;
+
+	/* It was stopped, with the machine. */
+	if (now - u.deadline > PATIENCE_STOPPED_MS) {
+		again = limit_ms();
+	} else if (channel_cancel(u.vm->channel, &u)) {
+		u.late = true;
+		return;
+	}
+	/* Without room among the calls: soon. */
+	u.deadline = now + again;
+	(void)loop_set_timer(u.timer, again);
 }
 
 static void change_limits(void)
@@ -274,8 +311,12 @@ static void change_limits(void)
 	update.id = u.vm->id;
 	if (r == 0)
 		r = channel_ask(u.vm->channel, &call, &err);
-	if (r < 0)
+	if (r < 0) {
 		fail(&err);
+		return;
+	}
+	u.deadline = clock_ms() + limit_ms();
+	(void)loop_set_timer(u.timer, limit_ms());
 }
 
 static void go_on(void)
@@ -304,7 +345,13 @@ static void go_on(void)
 
 static void on_timer(void *arg)
 {
-	go_on();
+	/* Of the round in which the machine ended: who waits is told already, or by end.c. */
+	if (end_has_failed(u.vm))
+		return;
+	if (u.step == INSIDE)
+		on_late();
+	else
+		go_on();
 }
 
 /* ---- From outside ---- */

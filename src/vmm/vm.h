@@ -31,6 +31,7 @@
 #define VM_QUIET_MS   1000
 #define VM_PING_MS    3500
 #define VM_DELETE_MS  60000 /* what was written goes to its files; nobody waits who could cancel */
+#define VM_UPDATE_MS  30000 /* limits are set inside, memory is taken; then it is cancelled */
 #define VM_TCG_FACTOR 6
 
 #define VM_EXIT_BOOT 125 /* ended before the container was at its gate */

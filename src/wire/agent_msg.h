@@ -311,8 +311,9 @@ struct agent_reset {
 };
 
 /*
- * Of an EXEC that is not answered: its process is killed, and it is answered with -ECANCELED at
- * once, also when that process waits for a file and ends only later.
+ * Of an EXEC or UPDATE that is not answered: its process is killed, and it is answered with
+ * -ECANCELED at once, also when that process waits in the kernel and ends only later. Limits that
+ * an UPDATE has set until then hold.
  */
 struct agent_cancel {
 	uint32_t serial;
