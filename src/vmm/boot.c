@@ -171,12 +171,11 @@ static void on_created(void *arg, int error, const void *answer)
 
 static int create(struct vm *vm, struct err *err)
 {
-	static const int fds[3] = { VMM_FD_STDIO, VMM_FD_STDIO + 1, VMM_FD_STDIO + 2 };
 	struct agent_create *request = &vm->description->create;
 	const struct channel_call call = {
 		.call = AGENT_CREATE, .request = request, .fn = on_created, .arg = vm
 	};
-	int r = process_new(vm, fds, &request->io, &vm->init, err);
+	int r = process_new(vm, vm->stdio, &request->io, &vm->init, err);
 
 	if (r < 0)
 		return r;

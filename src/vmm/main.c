@@ -3,6 +3,8 @@
  * caisson-vm: the supervisor of one virtual machine. wire/vmm_msg.h says how it is started, vm.h
  * how it lives.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -21,10 +23,31 @@
 /* What is large goes back to the kernel when it is freed: descriptions, answers. */
 #define MMAP_BYTES (64 << 10)
 
+/*
+ * A number of the container's that is closed must not become something of ours, which it would then
+ * be given: 0, /dev/null, holds its place.
+ */
+static int hold_places(struct vm *vm, struct err *err)
+{
+	for (int i = 0; i < 3; i++) {
+		const int fd = VMM_FD_STDIO + i;
+
+		vm->stdio[i] = fd;
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		vm->stdio[i] = -EBADF;
+		if (dup3(0, fd, O_CLOEXEC) < 0)
+			return err_sys(err, -errno, "hold descriptor %d", fd);
+	}
+	return 0;
+}
+
 static int begin(struct vm *vm, struct err *err)
 {
-	int r = description_read(VMM_FD_DESCRIPTION, vm->id, &vm->description, err);
+	int r = hold_places(vm, err);
 
+	if (r == 0)
+		r = description_read(VMM_FD_DESCRIPTION, vm->id, &vm->description, err);
 	(void)close(VMM_FD_DESCRIPTION);
 	if (r < 0)
 		return r;

@@ -70,6 +70,7 @@ struct vm {
 	struct channel *channel;
 	struct monitor *monitor;
 	struct control *control;
+	int stdio[3];		    /* its descriptors; negative: none */
 	struct process *init;	    /* the container's first; NULL before CREATE and at its end */
 	struct list_head processes; /* all of CREATE and EXEC */
 	int code;		    /* of the first process, once it has ended */

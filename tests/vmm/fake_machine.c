@@ -178,6 +178,9 @@ static void run(struct fake_process *p)
 	} else if ((rest = str_after(p->script, "flood:"))) {
 		p->flood = strtoul(rest, NULL, 10);
 		p->ends = true;
+	} else if (str_eq(p->script, "streams")) {
+		(void)buf_printf(&p->out, "streams:%s%s%s\n", p->io.in ? " in" : "",
+				 p->io.out ? " out" : "", p->io.err ? " err" : "");
 	} else if (str_eq(p->script, "echo") && p->input_ended) {
 		p->ends = true;
 	}

@@ -172,6 +172,8 @@ __attribute__((noreturn)) static void become_supervisor(const struct harness *h,
 		(void)setsid();
 		(void)ioctl(VMM_FD_STDIO, TIOCSCTTY, 0);
 	}
+	if (h->no_input)
+		(void)close(VMM_FD_STDIO);
 	(void)fexecve(image, argv, envp);
 	_exit(97);
 }

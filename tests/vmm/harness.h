@@ -22,6 +22,7 @@ struct harness {
 	uint32_t flags;
 	bool impatient; /* the limits are those of a guest that is not emulated */
 	bool terminal;	/* 0, 1, 2 are `pty` */
+	bool no_input;	/* the container's 0 is closed */
 	bool with_network;
 	bool grows;	 /* to 1 GiB and four CPUs */
 	uint32_t cpus;	 /* 0: one */

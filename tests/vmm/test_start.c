@@ -300,6 +300,21 @@ static void a_terminal_goes_both_ways_and_has_a_size(void **state)
 	harness_stop(&h);
 }
 
+/* Nothing of the supervisor's takes its number, and is given to the container. */
+static void an_input_that_is_closed_is_none(void **state)
+{
+	struct harness h = { .script = "streams", .no_input = true };
+	char said[256];
+
+	harness_start(&h);
+	harness_run(&h, SENTRY_GO_START);
+	(void)harness_read(h.out, said, sizeof(said), "\n");
+	assert_string_equal(said, "streams: out err\n");
+	assert_int_equal(kill(h.pid, SIGTERM), 0);
+	assert_int_equal(harness_wait(&h), 128 + SIGTERM);
+	harness_stop(&h);
+}
+
 static void signals_of_ours_are_the_containers(void **state)
 {
 	struct harness h = { .script = "hold" };
@@ -498,6 +513,7 @@ int main(void)
 		cmocka_unit_test(what_it_said_is_written_before_the_end),
 		cmocka_unit_test(output_that_nobody_wants_is_thrown_away),
 		cmocka_unit_test(a_terminal_goes_both_ways_and_has_a_size),
+		cmocka_unit_test(an_input_that_is_closed_is_none),
 		cmocka_unit_test(signals_of_ours_are_the_containers),
 		cmocka_unit_test(a_machine_that_ends_under_the_container_stands_in_the_log),
 		cmocka_unit_test(a_killed_machine_ends_the_container),
