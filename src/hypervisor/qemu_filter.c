@@ -39,7 +39,12 @@ int qemu_filter_lift(int program, int *ret_program, struct err *err)
 	return 0;
 }
 
-/* Numbers of another architecture are the list's affair. */
+/*
+ * A filter sees no path: an absolute one passes, whatever the descriptor is. It names files of
+ * QEMU's root directory (libraries and firmware of the host, read-only), and what is executed there
+ * has the filters, ids, no_new_privs and namespaces of who executes it, and no code that was not
+ * mapped already or could not be. Numbers of another architecture are the list's affair.
+ */
 static int allow_exec(int program)
 {
 	const struct sock_filter filter[] = {
