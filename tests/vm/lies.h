@@ -2,7 +2,7 @@
 /*
  * tests/vm/lies.h - what an agent that a guest has taken over may do to its host, by name.
  *
- *   lying-agent FD LIE [CALL]
+ *   lying-agent FD LIE [CALL] | list | any
  *
  * Behaves well but for one thing, which it does when CALL comes (the default is the lie's own;
  * HELLO is one, too): a lie that has an answer of its own gives that one, others are told before
@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -42,6 +43,7 @@ struct lie {
 	const char *name;
 	unsigned int at; /* the call at which it is told if nobody says another; 0: HELLO */
 	enum told (*tell)(struct liar *l);
+	bool any; /* one at every call */
 };
 
 extern const struct lie lies[]; /* ends with a NULL name */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/vm/lying_agent.c - the honest part of an agent that lies once: vm/lies.h. `lying-agent
- * list` writes the names of all lies and the calls at which they are told.
+ * list` writes the names of all lies and the calls at which they are told, `lying-agent any` of
+ * those that can be told at every call.
  */
 #include "vm/lies.h"
 
@@ -176,6 +177,9 @@ static void serve_honestly(struct liar *l, const char *body, size_t len)
 		make(l, &room.create.io, &l->io);
 		break;
 	case AGENT_EXEC:
+		/* Who lies at these is asked them while a call is not answered. */
+		if (l->at == AGENT_CANCEL || l->at == AGENT_PING)
+			return;
 		make(l, &room.exec.io, &l->exec_io);
 		l->exec_pid = l->last_pid;
 		if (l->exec_io.out)
@@ -281,10 +285,14 @@ static unsigned int call_of(const char *name)
 	return 0; /* HELLO */
 }
 
-static int list(void)
+static int list(bool any)
 {
-	for (const struct lie *lie = lies; lie->name; lie++)
-		printf("%s %s\n", lie->name, lie->at ? agent_call_name(lie->at) : "HELLO");
+	for (const struct lie *lie = lies; lie->name; lie++) {
+		if (any && lie->any)
+			printf("%s\n", lie->name);
+		else if (!any)
+			printf("%s %s\n", lie->name, lie->at ? agent_call_name(lie->at) : "HELLO");
+	}
 	return 0;
 }
 
@@ -292,12 +300,12 @@ int main(int argc, char **argv)
 {
 	struct liar l = { 0 };
 
-	if (argc == 2 && strcmp(argv[1], "list") == 0)
-		return list();
+	if (argc == 2 && (strcmp(argv[1], "list") == 0 || strcmp(argv[1], "any") == 0))
+		return list(argv[1][0] == 'a');
 	for (l.lie = lies; argc >= 3 && l.lie->name && strcmp(l.lie->name, argv[2]) != 0;)
 		l.lie++;
 	if (argc < 3 || argc > 4 || !l.lie->name) {
-		fprintf(stderr, "usage: lying-agent FD LIE [CALL] | list\n");
+		fprintf(stderr, "usage: lying-agent FD LIE [CALL] | list | any\n");
 		return 2;
 	}
 	l.fd = atoi(argv[1]);

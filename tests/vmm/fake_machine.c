@@ -216,10 +216,10 @@ static bool misbehave(uint32_t serial, enum agent_call call)
 		return true;
 	if (mode_is("slow", call, NULL)) {
 		slow = serial;
+		slow_call = call;
 		return true;
 	}
 	if (mode_is("refuse", call, NULL)) {
-		slow_call = call;
 		refuse(serial, call, -EINVAL, "no such luck");
 		return true;
 	}
@@ -559,9 +559,15 @@ static void serve_monitor(void)
 /* It does not take the machine along when it goes. */
 static void hire_liar(const char *lie)
 {
+	char *const name = strdup(lie);
+	char *const call = strchr(name, ':');
+
+	if (call)
+		*call = '\0';
 	if (fork() == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		(void)execl(getenv("LYING_AGENT"), "lying-agent", "4", lie, NULL);
+		(void)execl(getenv("LYING_AGENT"), "lying-agent", "4", name, call ? call + 1 : NULL,
+			    NULL);
 		_exit(97);
 	}
 	(void)close(AGENT);

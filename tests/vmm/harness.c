@@ -7,6 +7,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -157,6 +158,9 @@ __attribute__((noreturn)) static void become_supervisor(const struct harness *h,
 	fd[VMM_FD_AGENT] = agent[0];
 	fd[VMM_FD_CONSOLE] = console[0];
 	fd[VMM_FD_WORDS] = words[0];
+	/* Something has changed. */
+	if (h->flags & VMM_WATCHES)
+		fd[VMM_FD_WATCH] = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (h->flags & VMM_PLUG_FILES)
 		fd[VMM_FD_FILES] = h->files;
 	for (int i = 0; i < 3; i++)
@@ -168,12 +172,12 @@ __attribute__((noreturn)) static void become_supervisor(const struct harness *h,
 	for (int i = 0; i < VMM_FDS; i++)
 		place(fd[i], i);
 	(void)close_range(VMM_FDS, ~0u, CLOSE_RANGE_CLOEXEC);
+	if (h->no_input)
+		(void)close(VMM_FD_STDIO);
 	if (h->terminal) {
 		(void)setsid();
 		(void)ioctl(VMM_FD_STDIO, TIOCSCTTY, 0);
 	}
-	if (h->no_input)
-		(void)close(VMM_FD_STDIO);
 	(void)fexecve(image, argv, envp);
 	_exit(97);
 }
