@@ -3,6 +3,7 @@
 nothing there is seen, and nothing there changes."""
 
 import os
+import stat
 
 import pytest
 
@@ -96,4 +97,23 @@ def test_whole_share_mounted_once_more_has_no_more_than_the_container(runtime, b
         ls -la ..; ls ../..; find /tmp/again/../.. -maxdepth 2 -name '{NAME}'""")
 
     assert SECRET not in said and NAME not in said
+    assert facts(outside) == before
+
+
+def test_nodes_attributes_and_bits_of_a_guest_reach_no_further(runtime, bundle, shared, outside):
+    """setxattr(2) is call 188 of x86-64. A device is none at the host; attributes that the host's kernel obeys are
+    not to be set."""
+    before = facts(outside)
+    said = attack(runtime, bundle, """
+        cd /volume
+        for node in "b 8 0" "c 1 1" "b 7 0" "c 10 232"; do testinit mknod /volume/node-${node%% *} $node; done
+        echo x >plain
+        for name in security.selinux security.ima security.evm security.apparmor system.nfs4_acl; do
+            testinit syscall 188 @/volume/plain @$name @value 5 0
+        done""")
+
+    assert "errno EPERM" in said and "ret 0" not in said
+    assert not [path for path in shared.rglob("*") if stat.S_ISBLK(path.lstat().st_mode) or stat.S_ISCHR(path.lstat().st_mode)]
+    listed = os.listxattr(shared / "plain")
+    assert not [name for name in listed if name.startswith(("security.", "trusted.", "system."))], listed
     assert facts(outside) == before

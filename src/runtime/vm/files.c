@@ -84,11 +84,14 @@ static int add(char ***list, const char *fmt, ...)
 
 /*
  * The guest's trusted attributes are the host's user.virtiofs.trusted ones: nobody gets trusted
- * ones of the host, and no user of the guest writes these by their own name.
+ * ones of the host, and no user of the guest writes these by their own name. Of those that the
+ * host's kernel obeys (SELinux lets an owner write its label) it gets capabilities(7)' alone.
  */
-#define ATTRIBUTES                             \
-	":prefix:all:trusted.:user.virtiofs.:" \
-	":bad:client:user.virtiofs.::"         \
+#define ATTRIBUTES                                         \
+	":prefix:all:trusted.:user.virtiofs.:"             \
+	":bad:client:user.virtiofs.::"                     \
+	":ok:all:security.capability:security.capability:" \
+	":unsupported:all:security.:security.:"            \
 	":ok:all:::"
 
 /*
