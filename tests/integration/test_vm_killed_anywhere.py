@@ -20,7 +20,7 @@ KILLED = {"create": 8, "run -d": 3, "start": 3, "delete": 4, "delete --force": 2
 FAILED = {"create": 6, "start": 2, "delete": 3, "exec": 3}
 CHILD_KILLED = {"create": 4, "exec": 2, **({"run": 0, "exec -d": 0} if SOAK else {})}
 CHILD_FAILED = {"create": 4, "exec": 1, **({"run": 0} if SOAK else {})}
-OTHERS = {"start": 2, "exec": 2, "delete --force": 2,
+OTHERS = {"start": 1, "exec": 2, "delete --force": 2,
           **({"create": 0, "run": 0, "kill": 0, "update": 0, "pause": 0, "resume": 0} if SOAK else {})}
 VICTIMS = [QEMU, FILES, SUPERVISOR]
 PATIENCE_S = 100
