@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/answers.h"
+#include "shim/task.pb-c.h"
 
 #include <errno.h>
 

@@ -6,10 +6,12 @@
 
 #include "base/err.h"
 #include "shim/shim.h"
-#include "shim/task.pb-c.h"
+
+struct Caisson__Shim__Timestamp; /* of task.pb-c.h */
 
 /* Fills *ret and returns it; NULL for a time that never was. */
-Caisson__Shim__Timestamp *answer_time(const struct timespec *when, Caisson__Shim__Timestamp *ret);
+struct Caisson__Shim__Timestamp *answer_time(const struct timespec *when,
+					     struct Caisson__Shim__Timestamp *ret);
 
 void answer_empty(struct ttrpc_call *call);
 /* Of Wait: the process has ended. */

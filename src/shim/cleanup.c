@@ -19,6 +19,7 @@
 #include "shim/program.h"
 #include "shim/rootfs.h"
 #include "shim/settings.h"
+#include "shim/task.pb-c.h"
 
 #define STATUS_KILLED (128 + SIGKILL)
 

@@ -3,6 +3,7 @@
 
 #include "shim/answers.h"
 #include "shim/task_events.pb-c.h"
+#include "shim/task.pb-c.h"
 
 #define TYPE(name) "containerd.events." name
 

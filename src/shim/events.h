@@ -3,9 +3,10 @@
 #pragma once
 
 #include "shim/shim.h"
-#include "shim/task.pb-c.h"
 
-void event_create(const struct task *t, const Caisson__Shim__CreateTaskRequest *request);
+struct Caisson__Shim__CreateTaskRequest; /* of task.pb-c.h */
+
+void event_create(const struct task *t, const struct Caisson__Shim__CreateTaskRequest *request);
 /* Of the first process TaskStart, of others TaskExecStarted. */
 void event_start(const struct proc *p);
 void event_exit(const struct proc *p);

@@ -15,6 +15,7 @@
 #include "shim/console.h"
 #include "shim/metrics.h"
 #include "shim/rootfs.h"
+#include "shim/task.pb-c.h"
 
 static void container_free_auto(struct container **c)
 {

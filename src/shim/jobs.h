@@ -7,13 +7,15 @@
 
 #include "shim/settings.h"
 #include "shim/streams.h"
-#include "shim/task.pb-c.h"
 #include "shim/worker.h"
+
+struct Caisson__Shim__Any;		 /* of task.pb-c.h */
+struct Caisson__Shim__CreateTaskRequest; /* of task.pb-c.h */
 
 /* The container, created: pid, isolation, WORKER_SHARED_PID; fd: its terminal. */
 struct create_args {
 	const struct settings *settings;
-	const Caisson__Shim__CreateTaskRequest *request;
+	const struct Caisson__Shim__CreateTaskRequest *request;
 	const struct streams *streams;
 	const char *ns;
 };
@@ -56,6 +58,6 @@ int job_kill(void *kill_args, struct worker_answer *answer, struct err *err);
 struct update_args {
 	const struct settings *settings;
 	const char *id;
-	const Caisson__Shim__Any *resources;
+	const struct Caisson__Shim__Any *resources;
 };
 int job_update(void *update_args, struct worker_answer *answer, struct err *err);

@@ -4,6 +4,7 @@
  * the directory that all of them share then.
  */
 #include "shim/rootfs.h"
+#include "shim/task.pb-c.h"
 
 #include <stdio.h>
 #include <string.h>

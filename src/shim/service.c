@@ -12,6 +12,7 @@
 #include "shim/answers.h"
 #include "shim/task_options.pb-c.h"
 #include "shim/worker.h"
+#include "shim/task.pb-c.h"
 
 #define VERSION_TEXT "caisson " CAISSON_VERSION
 

@@ -7,8 +7,9 @@
 #pragma once
 
 #include "shim/shim.h"
-#include "shim/task.pb-c.h"
 #include "shim/worker.h"
+
+struct Caisson__Shim__CreateTaskRequest; /* of task.pb-c.h */
 
 /* For ttrpc_server_new(), whose `arg` is the struct shim. */
 extern const struct ttrpc_service service_task;
@@ -32,9 +33,8 @@ struct operation {
 	struct task *task; /* a reference */
 	struct proc *proc; /* busy, or NULL */
 	struct ttrpc_call *call;
-	const char *prefix;			  /* of a refusal */
-	int signal;				  /* of Kill */
-	Caisson__Shim__CreateTaskRequest *create; /* owned: a copy, of Create */
+	const char *prefix;				 /* of a refusal */
+	struct Caisson__Shim__CreateTaskRequest *create; /* owned: a copy, of Create */
 };
 
 /* NULL: out of memory, and the call has been refused. */

@@ -9,6 +9,7 @@
 #include "shim/jobs.h"
 #include "shim/service.h"
 #include "shim/ttrpc_frame.h"
+#include "shim/task.pb-c.h"
 
 /* ---- Kill ---- */
 

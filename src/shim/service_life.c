@@ -11,6 +11,7 @@
 #include "shim/events.h"
 #include "shim/jobs.h"
 #include "shim/service.h"
+#include "shim/task.pb-c.h"
 
 #define CREATE_PREFIX "OCI runtime create failed"
 #define START_PREFIX  "OCI runtime start failed"

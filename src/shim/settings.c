@@ -11,6 +11,7 @@
 #include "runtime/setup.h"
 #include "shim/task_options.pb-c.h"
 #include "shim/ttrpc_frame.h"
+#include "shim/task.pb-c.h"
 
 #define TYPE_PREFIX   "type.googleapis.com/"
 #define PROGRAM_START "containerd-shim-"

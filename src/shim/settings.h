@@ -12,7 +12,8 @@
 #include "base/err.h"
 #include "runtime/config.h"
 #include "runtime/runtime.h"
-#include "shim/task.pb-c.h"
+
+struct Caisson__Shim__Any; /* of task.pb-c.h */
 
 #define SETTINGS_ROOT	  "/run/containerd/caisson" /* of all; a directory in it per namespace */
 #define SETTINGS_FILE	  "caisson.json"	    /* in a bundle: for `delete` */
@@ -25,7 +26,7 @@ struct settings {
 };
 
 /* `program`: the name this program was called by. `options` may be NULL. -EINVAL names what. */
-int settings_new(const char *program, const char *ns, const Caisson__Shim__Any *options,
+int settings_new(const char *program, const char *ns, const struct Caisson__Shim__Any *options,
 		 struct settings **ret, struct err *err);
 void settings_free(struct settings *settings); /* accepts NULL */
 

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "lib/unit.h"
 #include "shim/task_options.pb-c.h"
+#include "shim/task.pb-c.h"
 
 #define ANY "containerd-shim-caisson-v2"
 #define NS  "/usr/bin/containerd-shim-caisson-ns-v2"
