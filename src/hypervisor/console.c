@@ -115,7 +115,6 @@ static bool is_telling(const struct line *line)
 		"Kernel panic",
 		"Out of memory",
 		"BUG:",
-		"kernel BUG at",
 		"Oops",
 		"RIP:",
 		"Failed to execute",
@@ -178,7 +177,7 @@ static bool is_same(const struct line *a, const struct line *b)
 
 /*
  * At most LINES_TOLD: the panic, then the others in their order. What a check of the kernel found
- * stands before its "[ cut here ]"; the registers come twice.
+ * stands before its BUG(); the registers come twice.
  */
 static size_t find_telling(struct line rest, struct line found[static LINES_TOLD])
 {
@@ -186,15 +185,15 @@ static size_t find_telling(struct line rest, struct line found[static LINES_TOLD
 	size_t n = 1;
 	bool panic = false;
 
-	for (; next_line(&rest, &line); before = line) {
-		const bool cut = holds(&line, "[ cut here ]") && before.len > 0;
-		const struct line *what = cut ? &before : &line;
+	for (; next_line(&rest, &line); before = holds(&line, "[ cut here ]") ? before : line) {
+		const bool checked = holds(&line, "ernel BUG at ") && before.len > 0;
+		const struct line *what = checked ? &before : &line;
 
 		if (is_panic(&line) && !panic) {
 			found[0] = line;
 			panic = true;
 		} else if (!holds(&line, "end Kernel panic") && n < LINES_TOLD &&
-			   (cut || is_telling(&line)) &&
+			   (checked || is_telling(&line)) &&
 			   (n == 1 || !is_same(what, &found[n - 1]))) {
 			found[n++] = *what;
 		}

@@ -5,10 +5,11 @@ what they may and hold; what a machine is made of."""
 import os
 import pathlib
 import signal
+import time
 
 import pytest
 
-from lib import cgroups
+from lib import cgroups, machines
 from lib.runtime import wait_until
 
 pytestmark = [pytest.mark.classes("vm"), pytest.mark.beyond("runc", "crun", reason="have no machines")]
@@ -52,6 +53,26 @@ def test_the_exit_of_a_killed_machine_is_reported(runtime, bundle, victim):
     if victim != "caisson-vm":
         # The other one may have ended meanwhile, and be named.
         assert bundle.id in run.errors and ("QEMU" in run.errors or "virtiofsd" in run.errors)
+
+
+def test_container_ends_while_nobody_serves_its_files(runtime, bundle):
+    """Who reads ahead and ends has its file closed when that is read, and the guest's kernel keeps what the file is
+    of until then (guest/patches/0005): without, it panics when the file system goes first."""
+    (bundle.rootfs / "big").write_bytes(bytes(1 << 20))
+    bundle.mounts.append({"destination": "/memory", "type": "tmpfs", "source": "tmpfs"})
+    # A program on the shared file system would wait when it ends.
+    run = runtime.start_run(bundle, ["sh", "-c", "cp /bin/testinit /memory && exec /memory/testinit ahead /big"])
+    assert run.read_line() == "open"
+    served = machines.below(processes(runtime, bundle)["virtiofsd"])
+    for pid in served:
+        os.kill(pid, signal.SIGSTOP)
+    run.stdin.close()
+    time.sleep(2)  # only for what would go wrong: there is no moment to wait for
+    for pid in served:
+        if machines.name_of(pid):
+            os.kill(pid, signal.SIGCONT)
+
+    assert run.wait() == 7
 
 
 def test_a_killed_waiter_takes_its_process_along(runtime, bundle):
