@@ -8,7 +8,6 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "hypervisor/tsc.h"
 #include "runtime/container.h"
 #include "runtime/vm/describe.h"
 
@@ -122,7 +121,6 @@ struct template_plan launch_plan(const struct launch_vm *l)
 		.qemu = l->from.qemu,
 		.kernel = l->from.kernel,
 		.image = l->from.image,
-		.tsc_khz = l->tsc_khz,
 		.nested = l->config.nested,
 	};
 }
@@ -201,7 +199,6 @@ int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 		log_warning("class vm: a machine has no part in the host's network namespace; the "
 			    "container has a loopback device alone");
 	l.box.unshare = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (net->path ? 0 : CLONE_NEWNET);
-	l.tsc_khz = hypervisor_tsc_khz();
 	r = take_template(&l, cr->rt, err);
 	if (r < 0)
 		return r;

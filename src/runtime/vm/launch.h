@@ -35,7 +35,6 @@ struct launch_vm {
 	struct vm_programs from;
 	struct idmap_fds idmaps;
 	struct vm_devices devices;
-	uint64_t tsc_khz;
 	struct template template; /* owned; memory -EBADF: the machine boots */
 	uint64_t begin_ns;	  /* CLOCK_MONOTONIC */
 };
