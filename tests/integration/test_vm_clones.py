@@ -187,6 +187,41 @@ def test_clone_has_the_cpus_of_its_template(runtime, bundle, clones):
     assert runtime.exec(bundle, ["testinit", "report"]).report["affinity"] == [0, 1]
 
 
+def surroundings(runtime, bundle):
+    """What a container sees of its mounts, devices, cgroup and limits, without numbers that the kernel gives in turn."""
+    def read(*paths):
+        return runtime.exec(bundle, ["cat", *paths], timeout_s=WAIT_S).stdout
+
+    # Without mount ids, device numbers and peer groups.
+    mounts = [line.split(" - ") for line in read("/proc/self/mountinfo").splitlines()]
+    return {"mounts": sorted((*left.split()[3:6], *right.split()) for left, right in mounts),
+            "optional": sorted(word.split(":")[0] for left, _ in mounts for word in left.split()[6:]),
+            "cgroups": read("/proc/self/cgroup", "/proc/1/cgroup"),
+            "limits": read("/cg/pids.max", "/cg/cpu.max", "/cg/cpu.weight"),
+            "inside": read("/cg/cgroup.controllers", "/cg/cgroup.type"),
+            "devices": runtime.exec(bundle, ["ls", "/dev"], timeout_s=WAIT_S).stdout.split(),
+            "hostname": read("/proc/sys/kernel/hostname")}
+
+
+def test_clone_has_the_surroundings_of_a_container_that_booted(runtime, make_bundle, clones):
+    seen = []
+    for name in ("cold", "clone"):
+        bundle = make_bundle(name)
+        if name == "cold":
+            bundle.annotations["io.caisson.vm.templates"] = "off"
+        bundle.hostname = "same"
+        bundle.mount("/cg", "cgroup", "cgroup", ["ro", "nosuid"])
+        bundle.linux.resources.pids.limit = 77
+        bundle.linux.resources.cpu.shares = 512
+        bundle.linux.resources.cpu.quota, bundle.linux.resources.cpu.period = 100000, 100000
+        runtime.run_detached(bundle, env=clones, timeout_s=WAIT_S)
+        assert ("restored" in starts(runtime, bundle)) == (name == "clone")
+        seen.append(surroundings(runtime, bundle))
+        runtime.stop(bundle)
+    assert seen[0] == seen[1]
+    assert seen[1]["limits"].startswith("77\n100000 100000\n"), "they hold in the guest"
+
+
 def pids(bundle):
     try:
         return cgroups.pids(bundle.linux.cgroups_path)
