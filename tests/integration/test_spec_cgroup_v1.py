@@ -237,6 +237,7 @@ def test_cpus_are_those_that_the_program_may_use(runtime, bundle):
 
 
 @WORDING
+@pytest.mark.classes("ns", "sentry", caveat="vm-limits")
 @pytest.mark.parametrize("check", [True, False])
 def test_limit_below_the_usage_is_refused_and_says_how_much_is_used(runtime, bundle, check):
     bundle.linux.resources = {"memory": {"limit": 64 * MIB, "swap": 64 * MIB}}
@@ -380,7 +381,8 @@ def test_realtime_period_is_in_its_file(runtime, bundle, period):
     ({"rdma": {"x": {"hcaObjects": "1"}}}, "linux.resources.rdma.x.hcaObjects"),
     ({"unified": {"memory.max": 5}}, 'linux.resources.unified["memory.max"]: expected string'),
     ({"unified": {"../cgroup.procs": "1"}}, "linux.resources.unified"),
-    ({"unified": {"memory.max": "1000000"}}, 'linux.resources.unified["memory.max"]'),
+    pytest.param({"unified": {"memory.max": "1000000"}}, 'linux.resources.unified["memory.max"]',
+                 marks=pytest.mark.classes("ns", "sentry", caveat="vm-unified")),
 ])
 def test_value_that_cannot_be_is_refused_by_name(runtime, bundle, resources, text):
     refusal(runtime, bundle, text, **resources)
