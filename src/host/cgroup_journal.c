@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -70,6 +72,25 @@ static void find_device(const char *file, const char *text, struct change *c)
 			       str_after(file, "io.") ? "default" : "0");
 }
 
+static bool is_same_file(const struct change *a, const struct change *b)
+{
+	struct stat one, other;
+
+	return str_eq(a->file, b->file) && str_eq(a->device, b->device) &&
+	       fstat(a->dir_fd, &one) == 0 && fstat(b->dir_fd, &other) == 0 &&
+	       one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* The first text counts: whatever was written after it. */
+static bool is_noted(const struct cgroup_journal *journal, const struct change *c)
+{
+	for (size_t i = 0; i < journal->len; i++) {
+		if (is_same_file(&journal->changes[i], c))
+			return true;
+	}
+	return false;
+}
+
 void cgroup_journal_note(struct cgroup_journal *journal, int dir_fd, const char *file,
 			 const char *text)
 {
@@ -85,6 +106,10 @@ void cgroup_journal_note(struct cgroup_journal *journal, int dir_fd, const char 
 		return;
 	(void)snprintf(c->file, sizeof(c->file), "%s", file);
 	find_device(file, text, c);
+	if (is_noted(journal, c)) {
+		(void)close(c->dir_fd);
+		return;
+	}
 	c->before = strdup(before.data ? before.data : "");
 	if (c->before)
 		journal->len++;

@@ -328,6 +328,9 @@ static int join_rdt(struct creation *cr, pid_t pid, struct err *err)
 	if (resctrl < 0)
 		return resctrl;
 	r = rdt_apply(resctrl, &cr->spec.linux.intel_rdt, cr->c->id, pid, &made, err);
+	/* A process before this one, of a clone that did not come up, may have made the class. */
+	made = made || cr->rdt_made;
+	cr->rdt_made = made;
 	if (r == 0 && made != cr->c->rdt_made) {
 		cr->c->rdt_made = made;
 		r = state_save(cr->c, err);

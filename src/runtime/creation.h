@@ -41,6 +41,7 @@ struct creation {
 	int gate_fd;			  /* owned: the listening socket, or -EBADF */
 	int netns; /* borrowed: a network namespace that the process has yet to join, or -EBADF */
 	bool has_directory;
+	bool rdt_made; /* a class of resctrl, by whatever process of this creation */
 	struct process process;
 };
 

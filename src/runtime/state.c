@@ -273,6 +273,8 @@ static void forget_earlier_boot(const json_t *doc, struct container *c)
 	c->pid = 0;
 	c->start_time = 0;
 	cgroup_free(TAKE_PTR(c->cgroup));
+	free(TAKE_PTR(c->rdt_clos));
+	c->rdt_made = false;
 }
 
 int state_save(const struct container *c, struct err *err)

@@ -103,33 +103,50 @@ static bool is_mapped(uint64_t at)
 	return SYS3(SYS_mincore, at, PAGE, &resident) == 0;
 }
 
-/* The initial stack: argc, argv, NULL, envp, NULL, auxv (System V ABI, process initialisation). */
-static uintptr_t *vdso_entry(uintptr_t *stack)
+/*
+ * Where the auxiliary vector has the value of `type`, or NULL. The initial stack: argc, argv, NULL,
+ * envp, NULL, auxv (System V ABI, process initialisation).
+ */
+static uintptr_t *auxiliary(uintptr_t *stack, uintptr_t type)
 {
 	uintptr_t *p = stack + 1 + stack[0] + 1;
 
 	while (*p)
 		p++;
 	for (p++; p[0] != AT_NULL; p += 2) {
-		if (p[0] == AT_SYSINFO_EHDR)
+		if (p[0] == type)
 			return &p[1];
 	}
 	return NULL;
 }
 
+/* The end of the initial stack, whose last text is the name of the program; 0: not known. */
+static uint64_t stack_end(uintptr_t *stack)
+{
+	const uintptr_t *name = auxiliary(stack, AT_EXECFN);
+	uint64_t at = name ? *name : 0;
+
+	while (at && *(const char *)at)
+		at++;
+	return at ? (at | (PAGE - 1)) + 1 : 0;
+}
+
 /*
  * [vvar], [vvar_vclock] and [vdso] are neighbours. Newer kernels put them anywhere among the
- * mappings, and so now and then where a stub has its areas: they go aside before anything is
- * mapped. The auxiliary vector says where the vdso is then, or 0.
+ * mappings, and so now and then where a stub has its areas; older ones above the stack, now and
+ * then next to it: they go aside before anything is mapped. The auxiliary vector says where the
+ * vdso is then, or 0.
  */
-static void put_vdso_aside(uintptr_t *entry)
+static void put_vdso_aside(uintptr_t *stack)
 {
-	const uint64_t vdso = entry ? *entry : 0;
+	uintptr_t *entry = auxiliary(stack, AT_SYSINFO_EHDR);
+	const uint64_t vdso = entry ? *entry : 0, below = stack_end(stack);
 	uint64_t low = vdso, high = vdso;
 
 	if (vdso == 0)
 		return;
-	while (is_mapped(low - PAGE) && vdso - low < STUB_VDSO_LEN / 2)
+	while (low != below && low != stub_at(STUB_TEXT) + STUB_TEXT_LEN && is_mapped(low - PAGE) &&
+	       vdso - low < STUB_VDSO_LEN / 2)
 		low -= PAGE;
 	while (high != stub_at(STUB_TEXT) && is_mapped(high) && high - vdso < STUB_VDSO_LEN / 2)
 		high += PAGE;
@@ -331,7 +348,7 @@ NORETURN static void move_and_go(const struct start *start)
 
 void zygote_main(uintptr_t *stack)
 {
-	const uintptr_t *vdso = vdso_entry(stack);
+	const uintptr_t *vdso = auxiliary(stack, AT_SYSINFO_EHDR);
 	struct start start;
 	unsigned int n = ZYGOTE_INIT_FDS;
 	const long r = receive(ZYGOTE_FD, &start.msg, sizeof(start.msg), 0, start.fds, &n);
@@ -350,7 +367,7 @@ void zygote_start(uintptr_t *stack)
 	must(SYS2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL));
 	must(SYS5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	(void)sys6(SYS_setsid, 0, 0, 0, 0, 0, 0);
-	put_vdso_aside(vdso_entry(stack));
+	put_vdso_aside(stack);
 	must(sys6(SYS_mmap, STUB_STACKS, STUB_STACKS_LEN, PROT_READ | PROT_WRITE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0));
 	zygote_switch(stack, stub_stack_top(0));
