@@ -144,6 +144,9 @@ int block_cut(const struct buf *text, const char *name, struct buf *ret, struct 
 
 	if (found < 0)
 		return found;
+	/* What somebody has written behind the block stays a line of its own. */
+	if (found == 1 && old.kind == BLOCK_JOINED && old.start > 0 && old.end < text->len)
+		old.start++;
 	buf_append(ret, text->data, old.start);
 	if (text->len > old.end)
 		buf_append(ret, text->data + old.end, text->len - old.end);

@@ -156,6 +156,16 @@ static int read_facts(const struct install_file *file, unsigned int version, str
 	return r;
 }
 
+/* Our lines are cut out of a file without understanding the others: for that it is only told. */
+static int told(struct install_plan *plan, int r, const struct err *err)
+{
+	if (!plan->taking || (r != -EBADMSG && r != -EEXIST))
+		return r;
+	plan_note(plan, "%s: lines of ours in files that it imports may have been missed",
+		  err ? err->msg : MAIN_FILE);
+	return 0;
+}
+
 /* All *.toml of a directory, or one file; what else a glob can be is not read here. */
 static int read_import(struct install_plan *plan, const char *pattern, struct err *err)
 {
@@ -169,8 +179,11 @@ static int read_import(struct install_plan *plan, const char *pattern, struct er
 		       slash ? (int)(slash - pattern) : 0, pattern);
 	slash = slash ? slash + 1 : pattern;
 	if (strpbrk(dir, "*?[\\") || (strpbrk(slash, "*?[\\") && !str_eq(slash, "*.toml")))
-		return err_set(err, -EBADMSG, "%s: imports \"%s\", which is not understood here",
-			       MAIN_FILE, pattern);
+		return told(plan,
+			    err_set(err, -EBADMSG,
+				    "%s: imports \"%s\", which is not understood here", MAIN_FILE,
+				    pattern),
+			    err);
 	if (!str_eq(slash, "*.toml")) {
 		r = snprintf(path, sizeof(path), "%s/%s", dir, slash);
 		if (r < 0 || r >= (int)sizeof(path))
@@ -193,7 +206,7 @@ static int load(struct install_plan *plan, struct err *err)
 	int r = plan_read(plan, MAIN_FILE, &file, err);
 
 	if (r == 0)
-		r = read_facts(file, 0, &f, err);
+		r = told(plan, read_facts(file, 0, &f, err), err);
 	for (size_t i = 0; r == 0 && f.imports && f.imports[i]; i++)
 		r = read_import(plan, f.imports[i], err);
 	plan->counted = plan->files_len;

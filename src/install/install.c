@@ -144,6 +144,7 @@ int install_plan_take(size_t engine, const struct install_options *options,
 {
 	int r = begin(engine, options, ret, err);
 
+	ret->taking = true;
 	if (r == 0 && is_there(ret)) {
 		r = ret->engine->load(ret, err);
 		if (r == 0)
@@ -253,7 +254,8 @@ int install_status(size_t engine, const struct install_options *options, enum in
 		return 0;
 	}
 	r = install_plan_take(engine, options, &take, &why);
-	if (r == 0 && install_plan_changes(&take) == 0) {
+	/* With notes there is something that was not understood: adding says what. */
+	if (r == 0 && install_plan_changes(&take) == 0 && take.notes.len == 0) {
 		*ret = INSTALL_ABSENT;
 		return 0;
 	}

@@ -49,6 +49,7 @@ struct install_plan {
 	struct install_file *files;
 	size_t files_len;
 	size_t counted;	  /* the first of them, whose settings the engine reads (containerd) */
+	bool taking;	  /* it is to take away */
 	struct buf notes; /* lines */
 };
 

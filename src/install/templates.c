@@ -98,6 +98,16 @@ static int has_others(const struct install_file *file, struct err *err)
 	return rest.data && strspn(rest.data, " \t\r\n") < rest.len;
 }
 
+/* Whether our lines are those that bring K3s's own settings in. */
+static bool has_base(const struct install_file *file)
+{
+	struct block block;
+
+	return block_find(file->before.data, file->before.len, file->path, &block, NULL) == 1 &&
+	       memmem(file->before.data + block.start, block.end - block.start, K3S_BASE,
+		      strlen(K3S_BASE));
+}
+
 static int k3s_add(struct install_plan *plan, struct err *err)
 {
 	struct containerd_tables tables = { .version = 3 };
@@ -117,7 +127,7 @@ static int k3s_add(struct install_plan *plan, struct err *err)
 	}
 	if (r < 0)
 		return r;
-	if (others == 0)
+	if (others == 0 || has_base(&plan->files[at]))
 		buf_puts(&body, K3S_BASE);
 	r = containerd_body(plan, &tables, &body, err);
 	return r < 0 ? r : plan_put_block(plan, at, body.data, err);

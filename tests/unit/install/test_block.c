@@ -83,6 +83,18 @@ static void a_second_time_it_stays_in_its_place(void **state)
 	assert_null(strstr(moved.data, "two"));
 }
 
+/* The newline that was added before the block is theirs as soon as there are lines behind it. */
+static void lines_written_behind_stay_lines_of_their_own(void **state)
+{
+	AUTO_BUF struct buf before = { 0 }, with = { 0 }, after = { 0 };
+
+	set(&before, "version = 2");
+	assert_int_equal(block_put(&before, "f", BODY, false, &with, NULL), 0);
+	buf_puts(&with, "[debug]\n");
+	assert_int_equal(block_cut(&with, "f", &after, NULL), 1);
+	assert_string_equal(after.data, "version = 2\n[debug]\n");
+}
+
 /* A change anywhere between the comments, and in the first of them. */
 static void an_edit_is_seen(void **state)
 {
@@ -113,6 +125,7 @@ int main(void)
 		cmocka_unit_test(other_comments_are_nobody_s),
 		cmocka_unit_test(what_was_put_in_is_cut_out_byte_for_byte),
 		cmocka_unit_test(a_second_time_it_stays_in_its_place),
+		cmocka_unit_test(lines_written_behind_stay_lines_of_their_own),
 		cmocka_unit_test(an_edit_is_seen),
 	};
 

@@ -120,6 +120,31 @@ static void containerd_files_of_unknown_shape_stay_as_they_are(void **state)
 	assert_int_equal(state_of("containerd"), INSTALL_REFUSED);
 }
 
+/* Ours can be taken away whatever became of the file around it. */
+static void containerd_lines_go_from_a_file_that_is_not_understood(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "x = \"\"\"\n\"\"\"\n", ":1: a string over several lines" },
+		{ "imports = [\"/etc/[ab]/*.toml\"]\n", "not understood here" },
+		{ "[" CRI ".containerd.runtimes.caisson]\n", "is there already" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_BUF struct buf text = { 0 };
+
+		node_write(CONTAINERD, "");
+		assert_int_equal(change("containerd", true), 1);
+		buf_printf(&text, "%s%s", cases[i][0], node_read(CONTAINERD));
+		node_write(CONTAINERD, text.data);
+		assert_int_equal(state_of("containerd"), INSTALL_REFUSED);
+		if (change("containerd", false) != 1)
+			fail_msg("%s", err.msg);
+		assert_string_equal(node_read(CONTAINERD), cases[i][0]);
+		assert_says(err, cases[i][1]);
+		assert_int_equal(state_of("containerd"), INSTALL_REFUSED);
+	}
+}
+
 static void imports_of_imports_are_not_followed(void **state)
 {
 	node_write("/etc/containerd/conf.d/a.toml", "version = 2\nimports = [\"x\"]\n");
@@ -297,6 +322,28 @@ static void k3s_gets_the_template_of_its_version(void **state)
 		"names runtimes of ours");
 }
 
+/* Somebody adds a table behind our lines, and the next install changes them. */
+static void k3s_keeps_its_base_when_others_write_behind_it(void **state)
+{
+	AUTO_BUF struct buf text = { 0 };
+
+	node_make_dirs(K3S);
+	assert_int_equal(change("k3s", true), 1);
+	buf_puts(&text, node_read(K3S "config-v3.toml.tmpl"));
+	buf_puts(&text, "[x]\n");
+	node_write(K3S "config-v3.toml.tmpl", text.data);
+	assert_int_equal(change("k3s", true), 0);
+	node_write("/usr/bin/caisson", "");
+	node_write("/usr/bin/caisson-ns", "");
+	node_write("/usr/bin/caisson-sentry", "");
+	node_write("/usr/bin/caisson-vm", "");
+	options.runtime = "/usr/bin/caisson";
+	assert_int_equal(change("k3s", true), 1);
+	has(K3S "config-v3.toml.tmpl", "{{ template \"base\" . }}\n\n[" CRI_3 ".containerd.");
+	has(K3S "config-v3.toml.tmpl", "/usr/bin/caisson-ns");
+	has(K3S "config-v3.toml.tmpl", "# END caisson\n[x]\n");
+}
+
 static void an_engine_that_is_not_there_has_nothing(void **state)
 {
 	assert_int_equal(state_of("docker"), INSTALL_NO_ENGINE);
@@ -311,6 +358,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(containerd_files_of_unknown_shape_stay_as_they_are),
+		TEST(containerd_lines_go_from_a_file_that_is_not_understood),
 		TEST(imports_of_imports_are_not_followed),
 		TEST(a_missing_program_is_named),
 		TEST(files_come_back_byte_for_byte),
@@ -324,6 +372,7 @@ int main(void)
 		TEST(docker_entries_of_others_stay),
 		TEST(dockers_default_is_not_taken_away),
 		TEST(k3s_gets_the_template_of_its_version),
+		TEST(k3s_keeps_its_base_when_others_write_behind_it),
 		TEST(an_engine_that_is_not_there_has_nothing),
 	};
 
