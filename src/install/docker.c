@@ -3,7 +3,12 @@
  * install/docker.c - /etc/docker/daemon.json: members of "runtimes".
  *
  * JSON has no comments, and dockerd refuses a key that it does not know, so there is no place for a
- * mark: a member is ours if it has one of our names and looks as we write it, {"path": ".../NAME"}.
+ * mark: members are ours if they look as we write them, {"path": ".../NAME"}, and either have the
+ * path that we would write now or are all four there in one other directory, as an install with
+ * another --runtime-path left them. Anything else of our names is somebody else's.
+ *
+ * An object "runtimes" that somebody has left empty is to be there afterwards, too: in it our names
+ * are written in the opposite order.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,38 +36,80 @@ static json_t *entry(const struct install_plan *plan, size_t handler)
 	return buf_error(&path) < 0 ? NULL : json_pack("{s:s}", "path", path.data);
 }
 
-/* As we write it, with any directory. */
-static bool is_ours(const json_t *value, const char *name)
+/* The directory of a member that looks as we write it: its length in *ret_path; 0: it does not. */
+static size_t dir_of(const json_t *runtimes, const char *name, const char **ret_path)
 {
+	const json_t *value = json_object_get(runtimes, name);
 	const char *path = json_string_value(json_object_get(value, "path"));
 	const char *slash = path ? strrchr(path, '/') : NULL;
 
-	return json_object_size(value) == 1 && slash && *path == '/' && str_eq(slash + 1, name);
+	*ret_path = path;
+	return json_object_size(value) == 1 && slash && *path == '/' && str_eq(slash + 1, name)
+		       ? (size_t)(slash - path) + 1
+		       : 0;
 }
 
-static int cut(const struct install_plan *plan, struct buf *text, const json_t *value,
-	       const char *name, struct err *err)
+/* All four, in one directory. */
+static bool is_whole_set(const json_t *runtimes)
 {
-	if (!is_ours(value, name) && plan_edited(plan, FILE_NAME, err) < 0)
-		return -EUCLEAN;
-	return json_edit_cut(text, FILE_NAME, RUNTIMES, name, err);
+	const char *first, *path;
+	const size_t len = dir_of(runtimes, handler_names[0], &first);
+
+	for (size_t i = 1; len > 0 && i < HANDLERS; i++) {
+		if (dir_of(runtimes, handler_names[i], &path) != len ||
+		    memcmp(path, first, len) != 0)
+			return false;
+	}
+	return len > 0;
+}
+
+/* -EUCLEAN: a member of our names is not ours, and there is no --force. */
+static int check_ours(const struct install_plan *plan, const json_t *runtimes, struct err *err)
+{
+	if (is_whole_set(runtimes))
+		return 0;
+	for (size_t i = 0; i < HANDLERS; i++) {
+		AUTO_JSON json_t *wanted = entry(plan, i);
+		const json_t *there = json_object_get(runtimes, handler_names[i]);
+
+		if (!wanted)
+			return err_sys(err, -ENOMEM, FILE_NAME);
+		if (there && !json_equal(there, wanted) && plan_edited(plan, FILE_NAME, err) < 0)
+			return -EUCLEAN;
+	}
+	return 0;
+}
+
+/* Whether "runtimes" was there, and empty, before ours came into it. */
+static bool was_empty(json_t *runtimes)
+{
+	const char *first = json_object_iter_key(json_object_iter(runtimes));
+
+	return runtimes && (!first || str_eq(first, handler_names[HANDLERS - 1]));
 }
 
 static int add_to(const struct install_plan *plan, struct buf *text, struct err *err)
 {
 	AUTO_JSON json_t *root = NULL;
+	json_t *runtimes;
+	bool backwards;
 	int r = json_edit_read(text, FILE_NAME, &root, err);
 
-	for (size_t i = 0; r == 0 && i < HANDLERS; i++) {
+	runtimes = json_object_get(root, RUNTIMES);
+	backwards = was_empty(runtimes);
+	if (r == 0)
+		r = check_ours(plan, runtimes, err);
+	for (size_t n = 0; r == 0 && n < HANDLERS; n++) {
+		const size_t i = backwards ? HANDLERS - 1 - n : n;
 		AUTO_JSON json_t *wanted = entry(plan, i);
-		const json_t *there =
-			json_object_get(json_object_get(root, RUNTIMES), handler_names[i]);
+		const json_t *there = json_object_get(runtimes, handler_names[i]);
 
 		if (!wanted)
 			return err_sys(err, -ENOMEM, FILE_NAME);
 		if (there && json_equal(there, wanted))
 			continue;
-		r = there ? cut(plan, text, there, handler_names[i], err) : 0;
+		if (there)
+			r = json_edit_cut(text, FILE_NAME, RUNTIMES, handler_names[i], err);
 		if (r == 0)
 			r = json_edit_put(text, FILE_NAME, RUNTIMES, handler_names[i], wanted, err);
 	}
@@ -104,7 +151,7 @@ static int take(struct install_plan *plan, struct err *err)
 {
 	struct install_file *file = &plan->files[0];
 	AUTO_JSON json_t *root = NULL;
-	const json_t *runtimes;
+	json_t *runtimes;
 	AUTO_BUF struct buf ours = { 0 };
 	size_t taken = 0;
 	int r;
@@ -115,15 +162,15 @@ static int take(struct install_plan *plan, struct err *err)
 	if (r == 0)
 		r = refuse_default(root, err);
 	runtimes = json_object_get(root, RUNTIMES);
+	if (r == 0)
+		r = check_ours(plan, runtimes, err);
 	for (size_t i = HANDLERS; r == 0 && i-- > 0;) {
-		const json_t *there = json_object_get(runtimes, handler_names[i]);
-
-		if (!there)
+		if (!json_object_get(runtimes, handler_names[i]))
 			continue;
-		r = cut(plan, &file->after, there, handler_names[i], err);
+		r = json_edit_cut(&file->after, FILE_NAME, RUNTIMES, handler_names[i], err);
 		taken++;
 	}
-	if (r == 0 && taken > 0 && taken == json_object_size(runtimes))
+	if (r == 0 && taken > 0 && taken == json_object_size(runtimes) && !was_empty(runtimes))
 		r = json_edit_cut(&file->after, FILE_NAME, NULL, RUNTIMES, err);
 	if (r == 0)
 		r = whole_file(plan, &ours, err);

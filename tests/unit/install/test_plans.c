@@ -180,6 +180,8 @@ static void files_come_back_byte_for_byte(void **state)
 	comes_and_goes("docker", DOCKER, "{\n\t\"bip\": \"10.0.0.1/24\"\n}\n");
 	comes_and_goes("docker", DOCKER,
 		       "{\"runtimes\": {\"x\": {\"path\": \"/x\"}}, \"default-runtime\": \"x\"}");
+	comes_and_goes("docker", DOCKER, "{\"runtimes\": {}}");
+	comes_and_goes("docker", DOCKER, "{\n  \"runtimes\": {},\n  \"debug\": true\n}\n");
 	comes_and_goes("microk8s", MICROK8S, "version = 2\nroot = \"${SNAP_COMMON}/x\"\n");
 	comes_and_goes("k3s", K3S "config.toml.tmpl", "{{ template \"base\" . }}\n[x]\n");
 }
@@ -299,6 +301,29 @@ static void docker_entries_of_others_stay(void **state)
 	has(DOCKER, "\"caisson-vm\": {\"path\": \"/opt/bin/caisson-vm\"}");
 }
 
+/* A single one in another directory is no install with another --runtime-path. */
+static void docker_entries_with_another_path_stay(void **state)
+{
+	static const char other[] = "{\"runtimes\": {\"caisson\": {\"path\": \"/x/caisson\"}}}";
+	AUTO_FREE char *mixed = NULL;
+	char *c;
+
+	refuses("docker", DOCKER, other, -EUCLEAN, "--force");
+	assert_int_equal(change("docker", false), -EUCLEAN);
+	assert_string_equal(node_read(DOCKER), other);
+	node_write(DOCKER, "{}");
+	assert_int_equal(change("docker", true), 1);
+	mixed = strdup(node_read(DOCKER));
+	c = strstr(mixed, "/opt/bin/caisson-vm");
+	memcpy(c, "/opt/BIN", 8);
+	refuses("docker", DOCKER, mixed, -EUCLEAN, "--force");
+	assert_int_equal(state_of("docker"), INSTALL_EDITED);
+	assert_int_equal(change("docker", false), -EUCLEAN);
+	options.force = true;
+	assert_int_equal(change("docker", true), 1);
+	assert_int_equal(change("docker", false), 1);
+}
+
 static void dockers_default_is_not_taken_away(void **state)
 {
 	node_write(DOCKER, "{\"default-runtime\": \"caisson-ns\"}\n");
@@ -370,6 +395,7 @@ int main(void)
 		TEST(what_was_edited_stays_without_force),
 		TEST(an_own_file_with_others_lines_is_not_removed),
 		TEST(docker_entries_of_others_stay),
+		TEST(docker_entries_with_another_path_stay),
 		TEST(dockers_default_is_not_taken_away),
 		TEST(k3s_gets_the_template_of_its_version),
 		TEST(k3s_keeps_its_base_when_others_write_behind_it),
