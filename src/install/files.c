@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/str.h"
 #include "install/toml.h"
 
 #define FILE_MAX TOML_FILE_MAX
@@ -158,7 +159,20 @@ static int fill(int fd, const struct install_file *file)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-static int replace(int dir, const char *name, const struct install_file *file, struct err *err)
+/* A new file; one of a run that was killed goes: the name is this process's. */
+static int make_temporary(int at, const char *name)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(at, name, flags, 0600);
+
+	if (fd < 0 && errno == EEXIST && unlinkat(at, name, 0) == 0)
+		fd = openat(at, name, flags, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* By way of a new file in the directory `at`. */
+static int replace_by(int at, int dir, const char *name, const struct install_file *file,
+		      struct err *err)
 {
 	char temporary[NAME_MAX + 1];
 	AUTO_CLOSE int fd = -EBADF;
@@ -166,18 +180,39 @@ static int replace(int dir, const char *name, const struct install_file *file, s
 
 	if (r < 0 || (size_t)r >= sizeof(temporary))
 		return err_sys(err, -ENAMETOOLONG, "%s", file->path);
-	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = make_temporary(at, temporary);
 	if (fd < 0)
-		return err_sys(err, -errno, "make a file beside %s", file->path);
+		return err_sys(err, fd, "make a file beside %s", file->path);
 	r = fill(fd, file);
 	if (r < 0)
 		(void)err_sys(err, r, "write a file beside %s", file->path);
 	if (r == 0)
 		r = check_same(dir, name, file, err);
-	if (r == 0 && renameat(dir, temporary, dir, name) < 0)
+	if (r == 0 && renameat(at, temporary, dir, name) < 0)
 		r = err_sys(err, -errno, "replace %s", file->path);
 	if (r < 0)
-		(void)unlinkat(dir, temporary, 0);
+		(void)unlinkat(at, temporary, 0);
+	return r;
+}
+
+/*
+ * CRI-O reads every file in its directory of drop-ins, whatever its name: what a kill may leave
+ * lies beside a directory "*.d", not in it, unless that is another file system or cannot be
+ * written.
+ */
+static int replace(int root_fd, const char *dir_path, int dir, const char *name,
+		   const struct install_file *file, struct err *err)
+{
+	char above_path[PATH_MAX];
+	AUTO_CLOSE int above = -EBADF;
+	const char *last;
+	int r;
+
+	if (str_ends(dir_path, ".d") && split(dir_path, above_path, &last) == 0)
+		above = files_open_dir(root_fd, above_path);
+	r = above >= 0 ? replace_by(above, dir, name, file, err) : -EXDEV;
+	if (r == -EXDEV || r == -EROFS || r == -EACCES || r == -EPERM)
+		r = replace_by(dir, dir, name, file, err);
 	return r;
 }
 
@@ -194,7 +229,7 @@ int files_write(int root_fd, const struct install_file *file, struct err *err)
 	if (dir < 0)
 		return dir;
 	if (!file->removed) {
-		r = replace(dir, name, file, err);
+		r = replace(root_fd, dir_path, dir, name, file, err);
 	} else {
 		r = check_same(dir, name, file, err);
 		if (r == 0 && unlinkat(dir, name, 0) < 0)

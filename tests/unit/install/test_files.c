@@ -3,6 +3,7 @@
 #include "node.h"
 
 #include <errno.h>
+#include <sys/inotify.h>
 
 #include "install/files.h"
 #include "install/toml.h"
@@ -117,6 +118,70 @@ static void owner_and_mode_stay(void **state)
 	}
 }
 
+/* Replace the text; whether a name was made in the directory `watched` meanwhile. */
+static bool is_made_in(struct fixture *f, const char *path, const char *watched)
+{
+	char full[PATH_MAX], events[4096];
+	AUTO_CLOSE int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_true(inotify_add_watch(fd, node_path(watched, full), IN_CREATE) >= 0);
+	assert_int_equal(read_path(f, path), 0);
+	buf_puts(&f->file.after, "new");
+	assert_int_equal(files_write(f->root, &f->file, &f->err), 0);
+	assert_string_equal(node_read(path), "new");
+	return read(fd, events, sizeof(events)) > 0;
+}
+
+static void nothing_is_made_in_a_directory_of_drop_ins(void **state)
+{
+	struct fixture *f = *state;
+
+	node_write("/etc/crio.conf.d/f", "old");
+	assert_false(is_made_in(f, "/etc/crio.conf.d/f", "/etc/crio.conf.d"));
+	assert_true(is_made_in(f, "/etc/crio.conf.d/f", "/etc"));
+	node_write("/etc/plain/f", "old");
+	assert_true(is_made_in(f, "/etc/plain/f", "/etc/plain"));
+}
+
+/* A link to a directory elsewhere: the file is made in it, since a rename cannot bring it there. */
+static void drop_ins_on_another_file_system_are_replaced(void **state)
+{
+	struct fixture *f = *state;
+	char other[] = "/dev/shm/caisson-node-XXXXXX", full[PATH_MAX], path[64];
+
+	if (!mkdtemp(other))
+		skip();
+	node_make_dirs("/etc/x");
+	assert_int_equal(symlink(other, node_path("/etc/f.d", full)), 0);
+	(void)close(f->root);
+	f->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "%s/etc/f.d/f", node);
+	assert_int_equal(read_path(f, path), 0);
+	buf_puts(&f->file.after, "new");
+	assert_int_equal(files_write(f->root, &f->file, &f->err), 0);
+	assert_string_equal(node_read("/etc/f.d/f"), "new");
+	(void)snprintf(path, sizeof(path), "%s/f", other);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(other), 0);
+}
+
+/* A process of that number was killed once: in a container it is always the same one. */
+static void what_a_killed_run_left_is_no_obstacle(void **state)
+{
+	struct fixture *f = *state;
+	char name[64], full[PATH_MAX];
+
+	node_write("/etc/f", "old");
+	(void)snprintf(name, sizeof(name), "/etc/.f.caisson.%d", (int)getpid());
+	node_write(name, "half");
+	assert_int_equal(read_path(f, "/etc/f"), 0);
+	buf_puts(&f->file.after, "new");
+	assert_int_equal(files_write(f->root, &f->file, &f->err), 0);
+	assert_string_equal(node_read("/etc/f"), "new");
+	assert_int_equal(access(node_path(name, full), F_OK), -1);
+}
+
 static void missing_directories_are_made(void **state)
 {
 	struct fixture *f = *state;
@@ -155,6 +220,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_stays_beside_a_file_that_cannot_be_replaced,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(owner_and_mode_stay, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nothing_is_made_in_a_directory_of_drop_ins, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(drop_ins_on_another_file_system_are_replaced,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_a_killed_run_left_is_no_obstacle, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(missing_directories_are_made, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(paths_stay_inside_of_the_root, set_up, tear_down),
 	};
