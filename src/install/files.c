@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/fd.h"
 #include "base/str.h"
 #include "install/toml.h"
 
-#define FILE_MAX TOML_FILE_MAX
+#define FILE_MAX  TOML_FILE_MAX
+#define XATTR_LEN 4096 /* bytes of a label or of an access list */
 
 /* "/a/b/c" as "/a/b" and "c". */
 static int split(const char *path, char dir[static PATH_MAX], const char **ret_name)
@@ -144,19 +146,40 @@ static int check_same(int dir, const char *name, const struct install_file *file
 	return 0;
 }
 
+/* One attribute of the file `from`, if it has it and file systems know it. */
+static int copy_xattr(int from, int to, const char *name)
+{
+	char value[XATTR_LEN], there[XATTR_LEN];
+	const ssize_t n = fgetxattr(from, name, value, sizeof(value));
+
+	if (n < 0)
+		return errno == ENODATA || errno == ENOTSUP ? 0 : -errno;
+	/* The same label needs no right to set it. */
+	if (fgetxattr(to, name, there, sizeof(there)) == n && memcmp(there, value, (size_t)n) == 0)
+		return 0;
+	return fsetxattr(to, name, value, (size_t)n, 0) < 0 && errno != ENOTSUP ? -errno : 0;
+}
+
+/* The label and the access list of the file that is replaced. */
+static int copy_xattrs(int dir, const char *name, int to)
+{
+	AUTO_CLOSE int from =
+		openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int r;
+
+	if (from < 0)
+		return -errno;
+	r = copy_xattr(from, to, "security.selinux");
+	return r < 0 ? r : copy_xattr(from, to, "system.posix_acl_access");
+}
+
 static int fill(int fd, const struct install_file *file)
 {
 	if (file->existed && fchown(fd, file->uid, file->gid) < 0)
 		return -errno;
 	if (fchmod(fd, file->mode) < 0)
 		return -errno;
-	if (file->after.len > 0) {
-		const int r = fd_write_all(fd, file->after.data, file->after.len);
-
-		if (r < 0)
-			return r;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
+	return file->after.len > 0 ? fd_write_all(fd, file->after.data, file->after.len) : 0;
 }
 
 /* A new file; one of a run that was killed goes: the name is this process's. */
@@ -184,6 +207,10 @@ static int replace_by(int at, int dir, const char *name, const struct install_fi
 	if (fd < 0)
 		return err_sys(err, fd, "make a file beside %s", file->path);
 	r = fill(fd, file);
+	if (r == 0 && file->existed)
+		r = copy_xattrs(dir, name, fd);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
 	if (r < 0)
 		(void)err_sys(err, r, "write a file beside %s", file->path);
 	if (r == 0)

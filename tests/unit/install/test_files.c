@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/inotify.h>
+#include <sys/xattr.h>
 
 #include "install/files.h"
 #include "install/toml.h"
@@ -118,6 +119,39 @@ static void owner_and_mode_stay(void **state)
 	}
 }
 
+/* Replaced, the file has the attribute; nothing is asked of a system that cannot set it. */
+static void keeps_xattr(struct fixture *f, const char *name, const void *value, size_t len)
+{
+	char full[PATH_MAX], got[64];
+
+	node_write("/etc/f", "old");
+	if (setxattr(node_path("/etc/f", full), name, value, len, 0) < 0)
+		return;
+	assert_int_equal(read_path(f, "/etc/f"), 0);
+	buf_puts(&f->file.after, "new");
+	assert_int_equal(files_write(f->root, &f->file, &f->err), 0);
+	assert_string_equal(node_read("/etc/f"), "new");
+	assert_int_equal(getxattr(full, name, got, sizeof(got)), len);
+	assert_memory_equal(got, value, len);
+	assert_int_equal(unlink(full), 0);
+}
+
+static void label_and_access_list_stay(void **state)
+{
+	/* acl(5) as the kernel has it: its owner rw, user 12 r, the group nothing, mask r. */
+	static const unsigned char list[] = {
+		2,    0, 0, 0,			       /* version */
+		0x01, 0, 6, 0, 0xff, 0xff, 0xff, 0xff, /* ACL_USER_OBJ */
+		0x02, 0, 4, 0, 12,   0,	   0,	 0,    /* ACL_USER */
+		0x04, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, /* ACL_GROUP_OBJ */
+		0x10, 0, 4, 0, 0xff, 0xff, 0xff, 0xff, /* ACL_MASK */
+		0x20, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, /* ACL_OTHER */
+	};
+
+	keeps_xattr(*state, "system.posix_acl_access", list, sizeof(list));
+	keeps_xattr(*state, "security.selinux", "system_u:object_r:etc_t:s0", 27);
+}
+
 /* Replace the text; whether a name was made in the directory `watched` meanwhile. */
 static bool is_made_in(struct fixture *f, const char *path, const char *watched)
 {
@@ -220,6 +254,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_stays_beside_a_file_that_cannot_be_replaced,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(owner_and_mode_stay, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(label_and_access_list_stay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nothing_is_made_in_a_directory_of_drop_ins, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(drop_ins_on_another_file_system_are_replaced,
