@@ -45,19 +45,22 @@ static bool begins(const char *line, size_t len, const char *word)
 static void read_begin(const char *line, size_t len, struct block *ret, uint64_t *ret_sum)
 {
 	char copy[BEGIN_LINE_MAX], kind[8];
+	unsigned int dirs = 0;
 	uint64_t said;
 
 	ret->kind = BLOCK_PART;
+	ret->dirs = 0;
 	*ret_sum = 0;
 	if (len >= sizeof(copy))
 		return;
 	memcpy(copy, line, len);
 	copy[len] = '\0';
-	if (sscanf(copy, BEGIN " (%7[a-z], sum %16" SCNx64 ")", kind, &said) != 2)
+	if (sscanf(copy, BEGIN " (%7[a-z], sum %16" SCNx64 ", dirs %4u)", kind, &said, &dirs) < 2)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(kind_names); i++) {
 		if (str_eq(kind, kind_names[i])) {
 			ret->kind = (enum block_kind)i;
+			ret->dirs = ret->kind == BLOCK_FILE ? dirs : 0;
 			*ret_sum = said;
 		}
 	}
@@ -107,15 +110,18 @@ int block_find(const char *text, size_t len, const char *name, struct block *ret
 	return 1;
 }
 
-static void append_block(struct buf *out, enum block_kind kind, const char *body)
+static void append_block(struct buf *out, const struct block *block, const char *body)
 {
-	if (kind == BLOCK_JOINED)
+	if (block->kind == BLOCK_JOINED)
 		buf_puts(out, "\n");
-	buf_printf(out, BEGIN " (%s, sum %016" PRIx64 ")" SAYS "\n%s" END "\n", kind_names[kind],
-		   sum(body, strlen(body)), body);
+	buf_printf(out, BEGIN " (%s, sum %016" PRIx64, kind_names[block->kind],
+		   sum(body, strlen(body)));
+	if (block->dirs > 0)
+		buf_printf(out, ", dirs %u", block->dirs);
+	buf_printf(out, ")" SAYS "\n%s" END "\n", body);
 }
 
-int block_put(const struct buf *text, const char *name, const char *body, bool new_file,
+int block_put(const struct buf *text, const char *name, const char *body, unsigned int new_file,
 	      struct buf *ret, struct err *err)
 {
 	const size_t len = text->len;
@@ -124,12 +130,14 @@ int block_put(const struct buf *text, const char *name, const char *body, bool n
 
 	if (r < 0)
 		return r;
-	if (r == 0 && new_file)
+	if (r == 0 && new_file) {
 		old.kind = BLOCK_FILE;
-	else if (r == 0 && len > 0 && text->data[len - 1] != '\n')
+		old.dirs = new_file - 1;
+	} else if (r == 0 && len > 0 && text->data[len - 1] != '\n') {
 		old.kind = BLOCK_JOINED;
+	}
 	buf_append(ret, text->data, old.start);
-	append_block(ret, old.kind, body);
+	append_block(ret, &old, body);
 	if (len > old.end)
 		buf_append(ret, text->data + old.end, len - old.end);
 	r = buf_error(ret);

@@ -8,7 +8,8 @@
  *
  * The sum is that of the lines between (64 bits FNV-1a: it finds an edit, it is no signature). Text
  * outside of the two comments is never changed: what block_put() added block_cut() takes away, byte
- * for byte.
+ * for byte. A file for which directories had to be made says how many, "(file, sum ..., dirs 2)":
+ *they go with it, if nothing else is in them.
  */
 #pragma once
 
@@ -30,7 +31,8 @@ struct block {
 	size_t start,
 		end; /* of the whole lines, with both comments and the newline if it is ours */
 	enum block_kind kind;
-	bool intact; /* what is between is what was written */
+	unsigned int dirs; /* of a BLOCK_FILE: directories that were made for it, from its own up */
+	bool intact;	   /* what is between is what was written */
 };
 
 /*
@@ -40,8 +42,9 @@ struct block {
 int block_find(const char *text, size_t len, const char *name, struct block *ret, struct err *err);
 
 /* `text` with `body` (whole lines) as its block: where there is one in its place, else at the end.
- * Errors are those of block_find() and of the buffer. */
-int block_put(const struct buf *text, const char *name, const char *body, bool new_file,
+ * `new_file`: 0 for a file that was there, else 1 and the number of directories that are made for
+ * it. Errors are those of block_find() and of the buffer. */
+int block_put(const struct buf *text, const char *name, const char *body, unsigned int new_file,
 	      struct buf *ret, struct err *err);
 
 /* `text` without its block. 1: there was one; 0: none, and *ret is the text. */

@@ -21,6 +21,8 @@
 #define RUNTIMES  "runtimes"
 #define EMPTY	  "{}\n"
 
+static const char *const signs[] = { "/etc/docker", "/usr/bin/dockerd", "/usr/sbin/dockerd", NULL };
+
 static int load(struct install_plan *plan, struct err *err)
 {
 	struct install_file *file;
@@ -174,12 +176,13 @@ static int take(struct install_plan *plan, struct err *err)
 		r = json_edit_cut(&file->after, FILE_NAME, NULL, RUNTIMES, err);
 	if (r == 0)
 		r = whole_file(plan, &ours, err);
-	if (r == 0 && str_eq(ours.data, file->before.data))
+	if (r == 0 && str_eq(ours.data, file->before.data)) {
 		file->removed = true;
+		/* There is no mark: an empty /etc/docker without a dockerd is ours. */
+		file->dirs = !plan_exists(plan, signs[1]) && !plan_exists(plan, signs[2]);
+	}
 	return r;
 }
-
-static const char *const signs[] = { "/etc/docker", "/usr/bin/dockerd", "/usr/sbin/dockerd", NULL };
 
 const struct engine engine_docker = {
 	.name = "docker",

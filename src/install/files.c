@@ -74,6 +74,23 @@ static int open_file(int dir, const char *name, struct install_file *file, int *
 	return 0;
 }
 
+/* How many directories of the path are not there. */
+static unsigned int count_missing(int root_fd, const char *path)
+{
+	char dir[PATH_MAX], above[PATH_MAX];
+	unsigned int n = 0;
+	const char *name;
+
+	(void)snprintf(dir, sizeof(dir), "%s", path);
+	for (;; n++) {
+		AUTO_CLOSE int fd = files_open_dir(root_fd, dir);
+
+		if (fd != -ENOENT || split(dir, above, &name) < 0)
+			return n;
+		strcpy(dir, above);
+	}
+}
+
 int files_read(int root_fd, struct install_file *file, struct err *err)
 {
 	char dir_path[PATH_MAX];
@@ -86,8 +103,10 @@ int files_read(int root_fd, struct install_file *file, struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "%s", file->path);
 	dir = files_open_dir(root_fd, dir_path);
-	if (dir == -ENOENT)
+	if (dir == -ENOENT) {
+		file->dirs = count_missing(root_fd, dir_path);
 		return 0;
+	}
 	if (dir < 0)
 		return err_sys(err, dir, "open %s", dir_path);
 	r = open_file(dir, name, file, &fd, err);
@@ -243,6 +262,22 @@ static int replace(int root_fd, const char *dir_path, int dir, const char *name,
 	return r;
 }
 
+/* The directories that were made for a file that is gone, up to the first that is in use. */
+static void remove_dirs(int root_fd, const char *path, unsigned int n)
+{
+	char dir[PATH_MAX], above[PATH_MAX];
+	const char *name;
+
+	(void)snprintf(dir, sizeof(dir), "%s", path);
+	for (; n > 0 && split(dir, above, &name) == 0; n--) {
+		AUTO_CLOSE int fd = files_open_dir(root_fd, above);
+
+		if (fd < 0 || unlinkat(fd, name, AT_REMOVEDIR) < 0)
+			return;
+		strcpy(dir, above);
+	}
+}
+
 int files_write(int root_fd, const struct install_file *file, struct err *err)
 {
 	char dir_path[PATH_MAX];
@@ -261,6 +296,8 @@ int files_write(int root_fd, const struct install_file *file, struct err *err)
 		r = check_same(dir, name, file, err);
 		if (r == 0 && unlinkat(dir, name, 0) < 0)
 			r = err_sys(err, -errno, "remove %s", file->path);
+		else if (r == 0)
+			remove_dirs(root_fd, dir_path, file->dirs);
 	}
 	/* Of a file system that cannot sync a directory the rename is as lasting as it gets. */
 	(void)fsync(dir);

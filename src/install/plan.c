@@ -146,8 +146,10 @@ static int cut_block(const struct install_plan *plan, struct install_file *file,
 		return r;
 	buf_done(&file->after);
 	r = block_cut(&file->before, file->path, &file->after, err);
-	if (r >= 0 && block.kind == BLOCK_FILE && only_blanks(&file->after))
+	if (r >= 0 && block.kind == BLOCK_FILE && only_blanks(&file->after)) {
 		file->removed = true;
+		file->dirs = block.dirs;
+	}
 	return r < 0 ? r : 0;
 }
 
@@ -177,7 +179,8 @@ int plan_put_block(struct install_plan *plan, size_t at, const char *body, struc
 	if (r < 0)
 		return r;
 	buf_done(&file->after);
-	return block_put(&file->before, file->path, body, !file->existed, &file->after, err);
+	return block_put(&file->before, file->path, body, file->existed ? 0 : 1 + file->dirs,
+			 &file->after, err);
 }
 
 void plan_program(const struct install_plan *plan, size_t handler, struct buf *out)

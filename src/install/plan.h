@@ -16,6 +16,9 @@ struct install_file {
 	char *path; /* owned, absolute */
 	bool existed;
 	bool removed; /* it is to go */
+	/* Directories: of a file that is not there, those that are missing; of one that is to go,
+	 * those that go with it if nothing else is in them. From its own up. */
+	unsigned int dirs;
 	struct buf before, after;
 	struct stat_id {
 		dev_t dev;

@@ -83,6 +83,20 @@ static void a_second_time_it_stays_in_its_place(void **state)
 	assert_null(strstr(moved.data, "two"));
 }
 
+/* How many directories were made for a new file is known to whoever takes it away. */
+static void a_new_file_knows_its_directories(void **state)
+{
+	AUTO_BUF struct buf empty = { 0 }, with = { 0 }, again = { 0 };
+	struct block block;
+
+	assert_int_equal(block_put(&empty, "f", BODY, 1 + 2, &with, NULL), 0);
+	assert_int_equal(block_put(&with, "f", "three\n", 0, &again, NULL), 0);
+	assert_int_equal(block_find(again.data, again.len, "f", &block, NULL), 1);
+	assert_true(block.intact);
+	assert_int_equal(block.kind, BLOCK_FILE);
+	assert_int_equal(block.dirs, 2);
+}
+
 /* The newline that was added before the block is theirs as soon as there are lines behind it. */
 static void lines_written_behind_stay_lines_of_their_own(void **state)
 {
@@ -125,6 +139,7 @@ int main(void)
 		cmocka_unit_test(other_comments_are_nobody_s),
 		cmocka_unit_test(what_was_put_in_is_cut_out_byte_for_byte),
 		cmocka_unit_test(a_second_time_it_stays_in_its_place),
+		cmocka_unit_test(a_new_file_knows_its_directories),
 		cmocka_unit_test(lines_written_behind_stay_lines_of_their_own),
 		cmocka_unit_test(an_edit_is_seen),
 	};

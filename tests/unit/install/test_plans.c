@@ -369,6 +369,46 @@ static void k3s_keeps_its_base_when_others_write_behind_it(void **state)
 	has(K3S "config-v3.toml.tmpl", "# END caisson\n[x]\n");
 }
 
+/* Installed for an engine that is not on the node, which does not look like one afterwards. */
+static void directories_that_were_made_go_again(void **state)
+{
+	static const char *const engines[] = { "containerd", "crio", "podman", "docker", "k3s" };
+	char full[PATH_MAX];
+
+	node_make_dirs("/etc/x");
+	node_make_dirs("/var/x");
+	for (size_t i = 0; i < ARRAY_LEN(engines); i++) {
+		assert_int_equal(state_of(engines[i]), INSTALL_NO_ENGINE);
+		assert_int_equal(change(engines[i], true), 1);
+		assert_int_equal(state_of(engines[i]), INSTALL_PRESENT);
+		assert_int_equal(change(engines[i], false), 1);
+		assert_int_equal(state_of(engines[i]), INSTALL_NO_ENGINE);
+	}
+	assert_int_equal(rmdir(node_path("/etc", full)), 0);
+	assert_int_equal(rmdir(node_path("/var", full)), 0);
+}
+
+static void directories_of_others_stay(void **state)
+{
+	char full[PATH_MAX];
+
+	/* Empty, but there before. */
+	node_make_dirs("/etc/crio/crio.conf.d/x");
+	assert_int_equal(change("crio", true), 1);
+	assert_int_equal(change("crio", false), 1);
+	assert_int_equal(rmdir(node_path("/etc/crio/crio.conf.d", full)), 0);
+	/* Made for ours, and used by somebody else since. */
+	assert_int_equal(change("crio", true), 1);
+	node_write("/etc/crio/crio.conf.d/10-theirs.conf", "");
+	assert_int_equal(change("crio", false), 1);
+	assert_non_null(node_read("/etc/crio/crio.conf.d/10-theirs.conf"));
+	node_write("/usr/bin/dockerd", "");
+	node_make_dirs(DOCKER);
+	assert_int_equal(change("docker", true), 1);
+	assert_int_equal(change("docker", false), 1);
+	assert_int_equal(access(node_path("/etc/docker", full), F_OK), 0);
+}
+
 static void an_engine_that_is_not_there_has_nothing(void **state)
 {
 	assert_int_equal(state_of("docker"), INSTALL_NO_ENGINE);
@@ -399,6 +439,8 @@ int main(void)
 		TEST(dockers_default_is_not_taken_away),
 		TEST(k3s_gets_the_template_of_its_version),
 		TEST(k3s_keeps_its_base_when_others_write_behind_it),
+		TEST(directories_that_were_made_go_again),
+		TEST(directories_of_others_stay),
 		TEST(an_engine_that_is_not_there_has_nothing),
 	};
 
