@@ -98,14 +98,16 @@ static int has_others(const struct install_file *file, struct err *err)
 	return rest.data && strspn(rest.data, " \t\r\n") < rest.len;
 }
 
-/* Whether our lines are those that bring K3s's own settings in. */
-static bool has_base(const struct install_file *file)
+/* Whether others' lines stand around ours, which alone bring K3s's own settings in. */
+static bool others_need_base(const struct install_file *file, struct block *ret)
 {
-	struct block block;
+	AUTO_BUF struct buf rest = { .max = TOML_FILE_MAX };
+	const char *text = file->before.data;
 
-	return block_find(file->before.data, file->before.len, file->path, &block, NULL) == 1 &&
-	       memmem(file->before.data + block.start, block.end - block.start, K3S_BASE,
-		      strlen(K3S_BASE));
+	return block_find(text, file->before.len, file->path, ret, NULL) == 1 &&
+	       memmem(text + ret->start, ret->end - ret->start, K3S_BASE, strlen(K3S_BASE)) &&
+	       block_cut(&file->before, file->path, &rest, NULL) == 1 && rest.data &&
+	       strspn(rest.data, " \t\r\n") < rest.len && !strstr(rest.data, "template \"base\"");
 }
 
 static int k3s_add(struct install_plan *plan, struct err *err)
@@ -113,6 +115,7 @@ static int k3s_add(struct install_plan *plan, struct err *err)
 	struct containerd_tables tables = { .version = 3 };
 	AUTO_BUF struct buf body = { 0 };
 	size_t at = TEMPLATE_3;
+	struct block block;
 	int others = has_others(&plan->files[at], err);
 	int r = others;
 
@@ -127,10 +130,33 @@ static int k3s_add(struct install_plan *plan, struct err *err)
 	}
 	if (r < 0)
 		return r;
-	if (others == 0 || has_base(&plan->files[at]))
+	if (others == 0 || others_need_base(&plan->files[at], &block))
 		buf_puts(&body, K3S_BASE);
 	r = containerd_body(plan, &tables, &body, err);
 	return r < 0 ? r : plan_put_block(plan, at, body.data, err);
+}
+
+/* What others' lines need stays with them. */
+static int k3s_take(struct install_plan *plan, struct err *err)
+{
+	int r = plan_cut_blocks(plan, err);
+
+	for (size_t i = 0; r == 0 && i < plan->files_len; i++) {
+		struct install_file *file = &plan->files[i];
+		struct block block;
+
+		if (!others_need_base(file, &block))
+			continue;
+		buf_done(&file->after);
+		buf_append(&file->after, file->before.data, block.start);
+		buf_puts(&file->after, K3S_BASE);
+		buf_append(&file->after, file->before.data + block.end,
+			   file->before.len - block.end);
+		r = buf_error(&file->after);
+		if (r < 0)
+			return err_sys(err, r, "%s", file->path);
+	}
+	return r;
 }
 
 static const char *const k3s_signs[] = { K3S_DIR, "/etc/rancher/k3s", NULL };
@@ -141,5 +167,5 @@ const struct engine engine_k3s = {
 	.restart = "systemctl restart k3s (of an agent: k3s-agent)",
 	.load = k3s_load,
 	.add = k3s_add,
-	.take = plan_cut_blocks,
+	.take = k3s_take,
 };

@@ -367,6 +367,10 @@ static void k3s_keeps_its_base_when_others_write_behind_it(void **state)
 	has(K3S "config-v3.toml.tmpl", "{{ template \"base\" . }}\n\n[" CRI_3 ".containerd.");
 	has(K3S "config-v3.toml.tmpl", "/usr/bin/caisson-ns");
 	has(K3S "config-v3.toml.tmpl", "# END caisson\n[x]\n");
+	assert_int_equal(change("k3s", false), 1);
+	assert_string_equal(node_read(K3S "config-v3.toml.tmpl"),
+			    "{{ template \"base\" . }}\n\n[x]\n");
+	assert_int_equal(change("k3s", false), 0);
 }
 
 /* Installed for an engine that is not on the node, which does not look like one afterwards. */
