@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/buf.h"
@@ -67,6 +68,17 @@ int fd_read_file(int dirfd, const char *path, struct buf *b)
 	if (fd < 0)
 		return -errno;
 	return fd_read_all(fd, b);
+}
+
+int fd_read_regular(int dirfd, const char *path, struct buf *b)
+{
+	AUTO_CLOSE int fd =
+		openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? fd_read_all(fd, b) : -EINVAL;
 }
 
 int fd_write_all(int fd, const void *bytes, size_t len)

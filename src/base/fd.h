@@ -24,6 +24,9 @@ int fd_read_all(int fd, struct buf *b);
 /* Open `path` below dirfd for reading and read it whole into `b`. */
 int fd_read_file(int dirfd, const char *path, struct buf *b);
 
+/* The same of a regular file only: -ELOOP for a symbolic link, -EINVAL for what else is there. */
+int fd_read_regular(int dirfd, const char *path, struct buf *b);
+
 /* Write all bytes (write(2) until done). */
 int fd_write_all(int fd, const void *bytes, size_t len);
 

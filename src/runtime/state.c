@@ -79,6 +79,16 @@ static int take_string(const json_t *doc, const char *key, char **ret, struct er
 	return *ret ? 0 : err_sys(err, -ENOMEM, STORE_STATE);
 }
 
+/* As clock_rfc3339() writes them: it is printed, and what steers a terminal is no time. */
+static int take_time(const json_t *doc, const char *key, char **ret, struct err *err)
+{
+	const char *text = json_string_value(json_object_get(doc, key));
+
+	if (!text || text[strspn(text, "0123456789-:.TZ+")] != '\0')
+		return bad_key(err, key, "a time");
+	return take_string(doc, key, ret, err);
+}
+
 static int take_path(const json_t *doc, const char *key, char **ret, struct err *err)
 {
 	const char *text = json_string_value(json_object_get(doc, key));
@@ -234,7 +244,7 @@ int state_decode(const json_t *doc, struct container *c, struct err *err)
 	if (r == 0)
 		r = take_path(doc, "rootfs", &c->rootfs, err);
 	if (r == 0)
-		r = take_string(doc, "created", &c->created, err);
+		r = take_time(doc, "created", &c->created, err);
 	if (r == 0)
 		r = take_string(doc, "isolation", &isolation, err);
 	if (r == 0 && isolation_from_name(isolation, &c->isolation, err) < 0)
@@ -296,7 +306,7 @@ int state_load(struct container *c, struct err *err)
 	AUTO_JSON json_t *doc = NULL;
 	int r;
 
-	r = fd_read_file(c->dir_fd, STORE_STATE, &text);
+	r = fd_read_regular(c->dir_fd, STORE_STATE, &text);
 	if (r == -ENOENT)
 		return err_set(err, r, "container does not exist");
 	if (r < 0)

@@ -33,6 +33,6 @@ int state_save(const struct container *c, struct err *err);
 
 /*
  * Read and decode; the document must be about c->id. Of another boot of the host: without pid and
- * cgroup. -ENOENT if there is none.
+ * cgroup. -ENOENT if there is none; a link or what else is no regular file is refused.
  */
 int state_load(struct container *c, struct err *err);

@@ -131,6 +131,10 @@ static void values_out_of_range_are_refused(void **state)
 		{ "bundle", "\"b\"" },
 		{ "rootfs", "\"../x\"" },
 		{ "bundle", "\"\"" },
+		{ "created", "\"\\u001b]0;mine\\u0007\"" },
+		{ "created", "\"2026-11-21T10:00:00Z\\n\"" },
+		{ "created", "\"2026-11-21T10:00:00Z\\u009b2J\"" },
+		{ "created", "\"yesterday\"" },
 		{ "id", "\"c2\"" },
 		{ "isolation", "\"kvm\"" },
 		{ "stateVersion", "2" },
@@ -206,6 +210,56 @@ static void what_is_saved_is_loaded_again(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* What lies there may be another user's: neither followed nor waited for. */
+static void only_a_regular_file_is_loaded(void **state)
+{
+	char dir[] = "/tmp/caisson-unit-XXXXXX";
+	AUTO(container_free_p) struct container *c = container_new(&no_runtime, "c1");
+	AUTO(container_free_p) struct container *first = NULL;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(decode(full, sizeof(full) - 1, &first, &err), 0);
+	assert_non_null(mkdtemp(dir));
+	first->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	c->dir_fd = dup(first->dir_fd);
+	assert_int_equal(state_save(first, &err), 0);
+	assert_int_equal(renameat(c->dir_fd, "state.json", c->dir_fd, "else.json"), 0);
+	assert_int_equal(symlinkat("else.json", c->dir_fd, "state.json"), 0);
+	assert_int_equal(state_load(c, &err), -ELOOP);
+	assert_int_equal(unlinkat(c->dir_fd, "state.json", 0), 0);
+	assert_int_equal(mkfifoat(c->dir_fd, "state.json", 0600), 0);
+	assert_int_equal(state_load(c, &err), -EINVAL);
+	assert_says(err, "read state.json");
+	assert_int_equal(unlinkat(c->dir_fd, "state.json", 0), 0);
+	assert_int_equal(mkdirat(c->dir_fd, "state.json", 0700), 0);
+	assert_int_equal(state_load(c, &err), -EINVAL);
+	assert_int_equal(unlinkat(c->dir_fd, "state.json", AT_REMOVEDIR), 0);
+	assert_int_equal(renameat(c->dir_fd, "else.json", c->dir_fd, "state.json"), 0);
+	assert_int_equal(state_load(c, &err), 0);
+	assert_int_equal(unlinkat(c->dir_fd, "state.json", 0), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+/* A sparse file costs its writer nothing. */
+static void a_file_past_the_limit_is_not_read(void **state)
+{
+	char dir[] = "/tmp/caisson-unit-XXXXXX";
+	AUTO(container_free_p) struct container *c = container_new(&no_runtime, "c1");
+	struct err err = { 0 };
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	c->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(c->dir_fd, "state.json", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(fd, STATE_MAX + 1), 0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(state_load(c, &err), -E2BIG);
+	assert_int_equal(unlinkat(c->dir_fd, "state.json", 0), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +270,8 @@ int main(void)
 		cmocka_unit_test(values_out_of_range_are_refused),
 		cmocka_unit_test(unknown_keys_are_ignored),
 		cmocka_unit_test(what_is_saved_is_loaded_again),
+		cmocka_unit_test(only_a_regular_file_is_loaded),
+		cmocka_unit_test(a_file_past_the_limit_is_not_read),
 	};
 
 	return cmocka_run_group_tests_name("runtime/state", tests, NULL, NULL);
