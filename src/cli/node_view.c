@@ -2,8 +2,10 @@
 /*
  * cli/node_view.c - the containers of all roots.
  *
- * A root that belongs to another user is read with that user's rights: what lies there was written
- * by somebody whom root does not trust.
+ * A root that belongs to another user is read with that user's rights, by a process that has no
+ * others (runtime/list_as.h): what lies there was written by somebody whom root does not trust. Who
+ * that is must not be his to say: below /run/user it is the number in the path, whose directory is
+ * root's to make, and nothing there is looked at before.
  */
 #include "cli/node_view.h"
 
@@ -18,11 +20,15 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "runtime/list_as.h"
+
+#define USERS	  "/run/user/"
+#define USER_ROOT "caisson"
 
 /* Where engines and users keep containers; a directory may be another runtime's. */
 static const char *const patterns[] = {
 	"/run/caisson",		     /* the default, Podman, CRI-O */
-	"/run/user/*/caisson",	     /* without root */
+	"/run/user/*",		     /* without root: USER_ROOT below it */
 	"/run/containerd/caisson/*", /* our shim, by namespace of containerd */
 	"/run/containerd/runc/*",    /* containerd's runc shim */
 	"/run/docker/runtime-*/*",   /* dockerd: the runtime, the namespace */
@@ -32,10 +38,13 @@ static const char *const patterns[] = {
 #define COLUMNS	     7
 #define COLUMN_GAP   3
 #define PID_TEXT_MAX 16
+#define UID_TEXT_MAX 11		      /* ten digits */
+#define UID_MAX	     (UINT32_MAX - 1) /* -1 is no user */
 
 /* The containers of one root. */
 struct node_root {
 	char *path;
+	uid_t reader;	   /* whom root becomes to read it; 0: nobody */
 	struct runtime rt; /* what they point to */
 	struct container **list;
 	size_t len;
@@ -56,39 +65,71 @@ static void node_done(struct node *node)
 	free(node->roots);
 }
 
-/* With the rights of the directory's owner; another runtime's directories are no news. */
+/* Whom we have to become to read it; 0: nobody. -EPERM: it is not to be read. */
+static int reader_of(const char *path, uid_t *ret)
+{
+	const char *user = str_after(path, USERS);
+	char number[UID_TEXT_MAX];
+	uint64_t uid = 0;
+	struct stat st;
+
+	*ret = 0;
+	if (geteuid() != 0)
+		return 0;
+	if (user) {
+		const size_t len = strcspn(user, "/");
+
+		if (len >= sizeof(number))
+			return -EPERM;
+		(void)snprintf(number, sizeof(number), "%.*s", (int)len, user);
+		if (str_to_u64(number, UID_MAX, &uid) < 0)
+			return -EPERM;
+	}
+	if (uid == 0) {
+		if (lstat(path, &st) < 0)
+			return -errno;
+		uid = st.st_uid;
+	}
+	*ret = (uid_t)uid;
+	return 0;
+}
+
+/* Another runtime's directories are no news, nor is what this user may not look at. */
 static int read_root(struct node_root *root, struct err *err)
 {
 	const enum log_level level = log_level();
-	const uid_t uid = geteuid();
-	const gid_t gid = getegid();
-	struct stat st;
-	bool other;
 	int r;
 
-	if (stat(root->path, &st) < 0 || !S_ISDIR(st.st_mode))
+	if (root->reader != 0) {
+		struct err problem = { 0 };
+
+		r = container_list_as(&root->rt, root->reader, &root->list, &root->len, &problem);
+		if (r < 0)
+			log_warning("%s: skipped", problem.msg);
 		return 0;
-	other = uid == 0 && st.st_uid != 0;
-	if (other && (setegid(st.st_gid) < 0 || seteuid(st.st_uid) < 0))
-		return setegid(gid) < 0 ? err_sys(err, -errno, "become group %u again", gid) : 0;
+	}
 	log_setup(log_fd(), log_is_json(), LOG_LEVEL_ERROR);
 	r = container_list(&root->rt, &root->list, &root->len, err);
 	log_setup(log_fd(), log_is_json(), level);
-	if (other && (seteuid(uid) < 0 || setegid(gid) < 0))
-		return err_sys(err, -errno, "become user %u again", uid);
-	/* What this user may not look at is not shown. */
 	return r == -ENOMEM ? r : 0;
 }
 
-static bool is_known(const struct node *node, const char *path)
+/* What is another user's is known by its name: the directory is not root's to look at. */
+static bool is_known(const struct node *node, const char *path, uid_t reader)
 {
 	struct stat one, other;
 
+	for (size_t i = 0; i < node->len; i++) {
+		if (str_eq(node->roots[i].path, path))
+			return true;
+	}
+	if (reader != 0)
+		return false;
 	if (stat(path, &one) < 0)
 		return true;
 	for (size_t i = 0; i < node->len; i++) {
-		if (stat(node->roots[i].path, &other) == 0 && one.st_dev == other.st_dev &&
-		    one.st_ino == other.st_ino)
+		if (node->roots[i].reader == 0 && stat(node->roots[i].path, &other) == 0 &&
+		    one.st_dev == other.st_dev && one.st_ino == other.st_ino)
 			return true;
 	}
 	return false;
@@ -97,16 +138,29 @@ static bool is_known(const struct node *node, const char *path)
 static int add_root(struct cli *cli, struct node *node, const char *path, struct err *err)
 {
 	struct node_root *root = &node->roots[node->len];
+	uid_t reader;
 
-	if (node->len == ROOTS_MAX || is_known(node, path))
+	if (node->len == ROOTS_MAX || reader_of(path, &reader) < 0 || is_known(node, path, reader))
 		return 0;
 	root->path = strdup(path);
 	if (!root->path)
 		return err_sys(err, -ENOMEM, "list");
+	root->reader = reader;
 	root->rt = cli->runtime;
 	root->rt.root = root->path;
 	node->len++;
 	return read_root(root, err);
+}
+
+static int add_found(struct cli *cli, struct node *node, const char *path, struct err *err)
+{
+	AUTO_FREE char *below = NULL;
+
+	if (!str_after(path, USERS))
+		return add_root(cli, node, path, err);
+	if (str_printf(&below, "%s/" USER_ROOT, path) < 0)
+		return err_sys(err, -ENOMEM, "list");
+	return add_root(cli, node, below, err);
 }
 
 static int read_node(struct cli *cli, struct node *node, struct err *err)
@@ -124,7 +178,7 @@ static int read_node(struct cli *cli, struct node *node, struct err *err)
 	}
 	r = add_root(cli, node, cli->runtime.root, err);
 	for (size_t i = 0; r == 0 && i < found.gl_pathc; i++)
-		r = add_root(cli, node, found.gl_pathv[i], err);
+		r = add_found(cli, node, found.gl_pathv[i], err);
 	globfree(&found);
 	return r;
 }
@@ -188,9 +242,20 @@ static int add_json(void *arg, const struct node_root *root, const struct contai
 	return json_array_append_new(p->array, view) < 0 ? -ENOMEM : 0;
 }
 
+/* Cells are others' words, and this goes to a terminal. */
+static void blank_controls(struct buf *out, size_t from)
+{
+	for (size_t i = from; i < out->len; i++) {
+		if (out->data[i] < ' ' || out->data[i] > '~')
+			out->data[i] = '?';
+	}
+}
+
 /* A row: its widths in the first pass, itself in the second. */
 static int add_cells(struct printer *p, const char *const cells[COLUMNS])
 {
+	const size_t start = p->out.len;
+
 	for (size_t i = 0; i < COLUMNS; i++) {
 		const int width = (int)strlen(cells[i]) + COLUMN_GAP;
 
@@ -199,8 +264,11 @@ static int add_cells(struct printer *p, const char *const cells[COLUMNS])
 		else if (i + 1 < COLUMNS)
 			buf_printf(&p->out, "%-*s", p->widths[i], cells[i]);
 		else
-			buf_printf(&p->out, "%s\n", cells[i]);
+			buf_puts(&p->out, cells[i]);
 	}
+	blank_controls(&p->out, start);
+	if (!p->measuring)
+		buf_puts(&p->out, "\n");
 	return buf_error(&p->out);
 }
 

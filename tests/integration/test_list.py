@@ -177,3 +177,90 @@ def test_directories_of_other_runtimes_are_passed_over(runtime, bundle):
     result = runtime.list("--all-roots", "-q")
     assert (result.stdout.split(), result.stderr) == ([bundle.id], "")
     shutil.rmtree("/run/containerd/runc/others")
+
+
+@pytest.fixture
+def foreign():
+    """foreign(root, id, **facts): a stopped container whose state.json somebody wrote by hand."""
+    made = []
+
+    def write(root, name, **facts):
+        os.makedirs(f"{root}/{name}")
+        made.append(root)
+        state = {"stateVersion": 1, "ociVersion": "1.2.0", "id": name, "isolation": "ns", "bundle": "/b", "rootfs": "/b/r",
+                 "created": "2026-11-21T10:00:00Z", "pid": 0, "startTime": 0, "owner": 0, **facts}
+        with open(f"{root}/{name}/state.json", "w", encoding="utf-8") as f:
+            json.dump(state, f)
+
+    yield write
+    for root in made:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def all_rows(runtime):
+    """What `list --all-roots` says, by id; without a word to standard error."""
+    result = runtime.list("--all-roots", "-f", "json")
+    assert result.stderr == ""
+    return {e["id"]: e for e in result.json or []}
+
+
+@OURS
+def test_all_roots_follows_no_link_of_a_user(runtime, foreign, tmp_path):
+    secret, mine = str(tmp_path / "secret"), "/run/user/4321/caisson"
+    foreign(secret, "hidden")
+    foreign(mine, "seen")
+    foreign(mine, "state")
+    foreign(mine, "directory")
+    os.chmod(secret, 0o700)
+    os.unlink(f"{mine}/state/state.json")
+    os.symlink(f"{secret}/hidden/state.json", f"{mine}/state/state.json")
+    shutil.rmtree(f"{mine}/directory")
+    os.symlink(f"{secret}/hidden", f"{mine}/directory")
+    own(mine, 4321)
+    os.makedirs("/run/user/4322")
+    os.symlink(secret, "/run/user/4322/caisson")
+
+    try:
+        rows = all_rows(runtime)
+    finally:
+        shutil.rmtree("/run/user/4322")
+    # It is the user's, whatever it says.
+    assert {name: row["owner"] for name, row in rows.items()} == {"seen": "#4321"}
+
+
+@OURS
+def test_all_roots_gives_root_no_right_below_a_users_directory(runtime, foreign):
+    """The directory in the user's is root's: still nothing that the user may not read."""
+    mine = "/run/user/4321/caisson"
+    foreign(mine, "hidden")
+    os.chmod(f"{mine}/hidden/state.json", 0o600)
+
+    assert not all_rows(runtime)
+
+
+@OURS
+def test_all_roots_prints_no_terminal_escape_of_a_user(runtime, foreign):
+    mine = "/run/user/4321/caisson"
+    foreign(mine, "honest")
+    foreign(mine, "painter", created="\x1b]0;owned\x07\x1b[2J")
+    foreign(mine, "liner", created="2026-11-21T10:00:00Z\nroot")
+    own(mine, 4321)
+
+    for result in (runtime.list("--all-roots"), runtime.call("ps")):
+        assert all(c == "\n" or " " <= c <= "~" for c in result.stdout + result.stderr)
+    assert [line.split()[0] for line in runtime.list("-A").stdout.splitlines()] == ["ID", "honest"]
+
+
+@OURS
+def test_a_user_cannot_hold_all_roots_up(runtime, foreign):
+    """A fifo in the place of a state file, and a state file without an end."""
+    mine = "/run/user/4321/caisson"
+    foreign(mine, "honest")
+    for name in ("fifo", "endless"):
+        os.mkdir(f"{mine}/{name}")
+    os.mkfifo(f"{mine}/fifo/state.json")
+    with open(f"{mine}/endless/state.json", "wb") as f:
+        f.truncate(1 << 33)
+    own(mine, 4321)
+
+    assert set(all_rows(runtime)) == {"honest"}
