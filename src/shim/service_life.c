@@ -22,11 +22,17 @@
 static void take_terminal(struct proc *p, struct worker_answer *answer)
 {
 	struct err err = { 0 };
+	int r;
 
-	if (!p->streams.terminal || answer->fd < 0)
+	if (!p->streams.terminal)
 		return;
-	if (streams_take_master(&p->streams, TAKE_FD(answer->fd), &err) < 0)
-		log_warning("container %s: %s", p->task->id, err.msg);
+	r = answer->fd < 0 ? err_set(&err, -EPROTO, "no terminal was sent")
+			   : streams_take_master(&p->streams, TAKE_FD(answer->fd), &err);
+	if (r == 0)
+		return;
+	log_warning("container %s: %s", p->task->id, err.msg);
+	/* Nothing will be carried: its client sees the end. */
+	streams_abort(&p->streams);
 }
 
 static void answer_pid(struct ttrpc_call *call, pid_t pid)
@@ -179,10 +185,11 @@ static void on_exec_started(void *owner, struct worker_answer *answer)
 	struct operation *o = owner;
 	struct proc *p = o->proc;
 
-	streams_given(&p->streams);
 	if (answer->err.code < 0) {
+		streams_abort(&p->streams);
 		answer_error(o->call, o->prefix, &answer->err);
 	} else {
+		streams_given(&p->streams);
 		p->pid = answer->pid;
 		p->state = PROC_RUNNING;
 		take_terminal(p, answer);
@@ -217,12 +224,12 @@ static void start_exec(struct proc *p, struct ttrpc_call *call)
 
 	if (streams_open(&p->streams, &err) < 0) {
 		answer_error(call, EXEC_PREFIX, &err);
-		streams_given(&p->streams);
+		streams_abort(&p->streams);
 		return;
 	}
 	o = operation_new(t, p, call, EXEC_PREFIX);
 	if (!o || operation_start(o, &job) < 0)
-		streams_given(&p->streams);
+		streams_abort(&p->streams);
 }
 
 void service_start(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request)

@@ -64,6 +64,11 @@ static void close_ends(struct streams *s)
 	free(TAKE_PTR(s->logger_uri));
 }
 
+void streams_abort(struct streams *s)
+{
+	close_ends(s);
+}
+
 void streams_done(struct streams *s)
 {
 	close_ends(s);

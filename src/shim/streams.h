@@ -51,8 +51,11 @@ int streams_open(struct streams *s, struct err *err);
 /* In a worker, with the ends open: start the logger, if there is one, and wait until it is ready.
  */
 int streams_start_logger(const struct streams *s, const char *id, const char *ns, struct err *err);
-/* The process has its ends (or will never have them). */
+/* The process has its ends. */
 void streams_given(struct streams *s);
+/* There will be no process: all ends are closed, so that readers see the end. The paths stay, and
+ * streams_open() may come again. */
+void streams_abort(struct streams *s);
 
 /* Carry between a terminal and the streams from now on; the descriptor becomes theirs. */
 int streams_take_master(struct streams *s, int master, struct err *err);

@@ -127,6 +127,15 @@ def test_terminal_output_is_whole_at_the_end(containerd):  # noqa: F811
     assert seen == "".join("line %d\n" % i for i in range(3000))
 
 
+def test_terminal_of_a_process_that_cannot_start_ends(containerd):  # noqa: F811
+    """Its client waits for the end of the output before it deletes the process."""
+    name = containerd.start("/bin/sleep", "1000")
+    with containerd.terminal("tasks", "exec", "--tty", "--exec-id", "e", name, "/nowhere") as term:
+        assert term.wait() != 0
+    # The name is free again.
+    assert containerd.ctr("tasks", "exec", "--exec-id", "e", name, "/bin/echo", "on").text == "on"
+
+
 def test_attach_to_a_running_container(containerd):  # noqa: F811
     name = containerd.name()
     with containerd.terminal(*containerd.run_argv(name, ["/bin/sh"], ("--tty",))) as term:

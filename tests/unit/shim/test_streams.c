@@ -181,6 +181,24 @@ static void a_terminal_is_carried_both_ways_and_its_end_is_seen(void **state)
 	assert_int_equal(read(reader, text, sizeof(text)), 0);
 }
 
+static void what_is_given_up_shows_its_reader_the_end(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int reader = open(w->out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct err err = { 0 };
+	char text[16];
+
+	open_streams(w, w->in, w->out, true);
+	assert_int_equal(read(reader, text, sizeof(text)), -1);
+	assert_int_equal(errno, EAGAIN);
+	streams_abort(&w->streams);
+	assert_int_equal(read(reader, text, sizeof(text)), 0);
+	/* Whoever wants to try again may. */
+	assert_int_equal(streams_open(&w->streams, &err), 0);
+	assert_int_equal(read(reader, text, sizeof(text)), -1);
+	assert_int_equal(errno, EAGAIN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +215,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_terminal_is_carried_both_ways_and_its_end_is_seen,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_given_up_shows_its_reader_the_end, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
