@@ -34,6 +34,7 @@ struct operation {
 	struct proc *proc; /* busy, or NULL */
 	struct ttrpc_call *call;
 	const char *prefix;				 /* of a refusal */
+	struct err failure;				 /* of Create: why all of it goes */
 	struct Caisson__Shim__CreateTaskRequest *create; /* owned: a copy, of Create */
 };
 

@@ -46,6 +46,47 @@ static void answer_pid(struct ttrpc_call *call, pid_t pid)
 
 /* ---- Create ---- */
 
+/* The create has failed, and nothing is left of it. */
+static void refuse_create(struct operation *o, const struct err *err)
+{
+	struct task *t = o->task;
+	struct shim *s = t->shim;
+	const bool unwanted = t->unwanted || !ttrpc_call_is_wanted(o->call);
+
+	answer_error(o->call, o->prefix, err);
+	task_remove(t);
+	operation_free(o);
+	/* Whoever gave it up has said Shutdown before, in vain. */
+	if (unwanted && list_empty(&s->tasks))
+		shim_end(s);
+}
+
+static void on_taken_back(void *owner, struct worker_answer *answer)
+{
+	struct operation *o = owner;
+
+	if (answer->err.code < 0)
+		log_warning("container %s: remove what its create has left: %s", o->task->id,
+			    answer->err.msg);
+	refuse_create(o, &o->failure);
+}
+
+/* Remove what there may be of a container that shall not be, and refuse the call then. */
+static void take_back(struct operation *o)
+{
+	const struct task *t = o->task;
+	struct id_args args = { .settings = t->settings, .id = t->id, .bundle = t->bundle };
+	const struct worker_job job = {
+		.what = "delete", .run = job_delete, .arg = &args, .done = on_taken_back, .owner = o
+	};
+	struct err err = { 0 };
+
+	if (worker_start(t->shim, &job, &err) == 0)
+		return;
+	log_warning("container %s: remove what its create has left: %s", t->id, err.msg);
+	refuse_create(o, &o->failure);
+}
+
 static void on_created(void *owner, struct worker_answer *answer)
 {
 	struct operation *o = owner;
@@ -53,13 +94,22 @@ static void on_created(void *owner, struct worker_answer *answer)
 	struct proc *p = &t->init;
 
 	streams_given(&p->streams);
+	/* A worker that died may have left anything, even all of it. */
+	if (answer->err.code == -EPROTO) {
+		o->failure = answer->err;
+		take_back(o);
+		return;
+	}
 	if (answer->err.code < 0) {
-		answer_error(o->call, o->prefix, &answer->err);
-		task_remove(t);
-		operation_free(o);
+		refuse_create(o, &answer->err);
 		return;
 	}
 	p->pid = answer->pid;
+	if (t->unwanted || !ttrpc_call_is_wanted(o->call)) {
+		(void)err_set(&o->failure, -ECANCELED, "it was given up meanwhile");
+		take_back(o);
+		return;
+	}
 	p->state = PROC_CREATED;
 	t->isolation = (enum isolation)answer->isolation;
 	t->shared_pid = answer->flags & WORKER_SHARED_PID;
@@ -342,17 +392,18 @@ static void on_deleted(void *owner, struct worker_answer *answer)
 void service_delete(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request)
 {
 	const Caisson__Shim__DeleteRequest *q = (const void *)request;
+	struct task *t = task_find(shim, q->id);
 	struct proc *p = answer_find_proc(shim, call, q->id, q->exec_id);
 	struct id_args args = { 0 };
 	struct worker_job job = {
 		.what = "delete", .run = job_delete, .arg = &args, .done = on_deleted
 	};
 	struct operation *o;
-	struct task *t;
 
-	if (!p)
+	if (t && t->init.state == PROC_NEW && !*q->exec_id)
+		t->unwanted = true;
+	if (!t || !p)
 		return;
-	t = p->task;
 	if ((p->state != PROC_STOPPED && p->state != PROC_CREATED) || p->busy || t->deleting) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
 			   "cannot delete a process that runs, or is being deleted");

@@ -82,6 +82,7 @@ struct task {
 	bool paused;
 	bool shared_pid; /* its processes do not end with the first */
 	bool deleting;
+	bool unwanted; /* deleted while it was being created */
 	struct oom_watch oom[OOM_WATCHES];
 };
 

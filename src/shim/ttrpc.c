@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -54,6 +55,7 @@ struct ttrpc_call {
 	struct connection *connection; /* NULL: it has ended */
 	uint32_t stream;
 	int64_t timeout_ns;
+	int64_t came_ms;
 };
 
 /* ---- Connections ---- */
@@ -186,6 +188,14 @@ uint32_t ttrpc_call_timeout_ms(const struct ttrpc_call *call)
 	return ms > UINT32_MAX ? UINT32_MAX : ms > 0 ? (uint32_t)ms : 1;
 }
 
+bool ttrpc_call_is_wanted(const struct ttrpc_call *call)
+{
+	const uint32_t timeout_ms = ttrpc_call_timeout_ms(call);
+
+	return call->connection && !call->connection->over &&
+	       (!timeout_ms || clock_ms() - call->came_ms < timeout_ms);
+}
+
 /* ---- Requests ---- */
 
 static const struct ttrpc_method *find_method(const struct ttrpc_server *s, const char *service,
@@ -214,6 +224,7 @@ static void serve_request(struct connection *c, struct ttrpc_call *call,
 	bool known;
 
 	call->timeout_ns = request->timeout_nano;
+	call->came_ms = clock_ms();
 	method = find_method(c->server, request->service, request->method, &known);
 	if (!method) {
 		ttrpc_fail(call, TTRPC_UNIMPLEMENTED, "%s %.200s", known ? "method" : "service",

@@ -81,5 +81,9 @@ void ttrpc_answer(struct ttrpc_call *call, const ProtobufCMessage *response);
 void ttrpc_fail(struct ttrpc_call *call, enum ttrpc_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Somebody still waits for the answer: the connection is there, and the caller's time is not over.
+ */
+bool ttrpc_call_is_wanted(const struct ttrpc_call *call);
+
 /* Milliseconds that the caller has given it; 0: as long as it takes. */
 uint32_t ttrpc_call_timeout_ms(const struct ttrpc_call *call);

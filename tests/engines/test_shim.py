@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -197,6 +198,61 @@ def test_killed_shim_leaves_nothing(containerd, events):  # noqa: F811
     assert os.listdir(SOCKETS) == []
     # The name is free again.
     assert containerd.ctr(*containerd.run_argv(name, ["/bin/echo", "again"], ("--rm",))).text == "again"
+
+
+@pytest.fixture
+def waiting(containerd, tmp_path):  # noqa: F811
+    """A `ctr run` whose create waits in a hook until tmp_path/go is there: (name, process)."""
+    root, name = tmp_path / "root", containerd.name()
+    (root / "bin").mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin" / "sleep")
+    spec = json.loads(containerd.ctr("oci", "spec").out)
+    spec["root"] = {"path": str(root)}
+    spec["process"].update(args=["/bin/sleep", "3004"], cwd="/", terminal=False)
+    spec["linux"]["cgroupsPath"] = "/%s/%s" % (NAMESPACE, name)
+    script = "touch {0}/here; while [ ! -e {0}/go ]; do sleep 0.1; done".format(tmp_path)
+    spec["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    proc = subprocess.Popen([*containerd.argv, "run", "--runtime", containerd.shim, "--detach",
+                             "--config", str(tmp_path / "spec.json"), name],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        command.eventually(lambda: (tmp_path / "here").exists(), what="the hook")
+        yield name, proc
+    finally:
+        (tmp_path / "go").touch()
+        proc.kill()
+        proc.wait()
+
+
+def nothing_of(name):
+    """Of a container of `waiting`."""
+    return not shims() and not os.path.exists(os.path.join(BUNDLES, name)) and not [
+        line for line in census.processes().values() if "sleep 3004" in line]
+
+
+def test_create_that_was_given_up_leaves_nothing(waiting, tmp_path):
+    name, proc = waiting
+    proc.kill()
+    command.eventually(lambda: not os.path.exists(os.path.join(BUNDLES, name)), what="no bundle")
+    (tmp_path / "go").touch()
+    command.eventually(lambda: nothing_of(name), what="the end of what it made")
+    assert os.listdir(SOCKETS) == []
+
+
+def test_create_whose_worker_is_killed_leaves_nothing(waiting, containerd):  # noqa: F811
+    name, proc = waiting
+    found = []
+    for pid in shims():
+        with open("/proc/%d/comm" % pid, encoding="utf-8") as f:
+            if f.read() == "caisson-worker\n":
+                found.append(pid)
+    assert len(found) == 1
+    os.kill(found[0], signal.SIGKILL)
+    assert proc.wait(60) != 0
+    command.eventually(lambda: nothing_of(name), what="the end of what it made")
+    root = "/run/containerd/caisson/" + NAMESPACE
+    assert command.run([containerd.runtime, "--root", root, "list", "--quiet"]).text == ""
 
 
 def test_killed_container_is_told_once(containerd, events):  # noqa: F811

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "shim/ttrpc_frame.h"
 #include "lib/unit.h"
 #include "shim/ttrpc.pb-c.h"
@@ -396,6 +397,28 @@ static void the_callers_time_is_told(void **state)
 	assert_int_equal(w->timeout_ms, 1500);
 }
 
+static void a_call_is_wanted_until_its_time_or_its_connection_ends(void **state)
+{
+	struct world *w = *state;
+	const int64_t end = clock_ms() + 30000;
+	AUTO_BUF struct buf b = { 0 };
+
+	make_request(&b, 1, "test.Service", "Hold", "", 20000000);
+	make_request(&b, 3, "test.Service", "Hold", "", INT64_MAX);
+	make_request(&b, 5, "test.Service", "Hold", "", 0);
+	say(w, b.data, b.len);
+	while (ttrpc_call_is_wanted(w->held[0]) && clock_ms() < end)
+		(void)usleep(1000);
+	assert_false(ttrpc_call_is_wanted(w->held[0]));
+	assert_true(ttrpc_call_is_wanted(w->held[1]));
+	assert_true(ttrpc_call_is_wanted(w->held[2]));
+	(void)close(TAKE_FD(w->client));
+	serve(w);
+	assert_false(ttrpc_call_is_wanted(w->held[2]));
+	for (unsigned int i = 0; i < w->held_len; i++)
+		ttrpc_fail(w->held[i], TTRPC_UNKNOWN, "nobody hears it");
+}
+
 static void an_answer_whose_connection_has_ended_is_dropped(void **state)
 {
 	struct world *w = *state;
@@ -473,6 +496,7 @@ int main(void)
 		CASE(answers_may_come_in_another_order),
 		CASE(a_failure_has_its_code_and_its_words),
 		CASE(the_callers_time_is_told),
+		CASE(a_call_is_wanted_until_its_time_or_its_connection_ends),
 		CASE(an_answer_whose_connection_has_ended_is_dropped),
 		CASE(a_peer_that_does_not_read_loses_nothing),
 		CASE(too_many_connections_are_ended),
