@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 
 #define PUMP_SIZE 4096 /* bytes: what a terminal gives at a time */
+#define HANGUP_MS 100  /* until a terminal that nobody has open is looked at again */
 
 struct pump {
 	struct loop *loop;
@@ -18,9 +19,11 @@ struct pump {
 	int from, to;
 	pump_over_fn *over;
 	void *arg;
-	size_t at, len; /* of what is not written yet */
-	bool ended;	/* nothing more can be read */
-	bool broken;	/* nothing more can be written */
+	size_t at, len;		   /* of what is not written yet */
+	bool ended;		   /* nothing more can be read */
+	bool broken;		   /* nothing more can be written */
+	bool paused;		   /* the source hung up: the timer will look again */
+	struct loop_source *timer; /* NULL: a source that hangs up has ended */
 	char bytes[PUMP_SIZE];
 };
 
@@ -35,6 +38,10 @@ static int read_some(struct pump *p)
 	if (n < 0 && errno == EAGAIN)
 		return 0;
 	/* EIO: the last one has closed the terminal (pty(7)). */
+	if (n < 0 && errno == EIO && p->timer) {
+		p->paused = loop_set_timer(p->timer, HANGUP_MS) == 0;
+		return 0;
+	}
 	if (n <= 0)
 		p->ended = true;
 	p->at = 0;
@@ -72,7 +79,7 @@ static void on_ready(void *arg, int fd, uint32_t events);
 /* A source that has ended says so always: it is not looked at while there is no room. */
 static void settle(struct pump *p)
 {
-	if (p->len > 0)
+	if (p->len > 0 || p->paused)
 		loop_remove(TAKE_PTR(p->source));
 	else if (!p->source)
 		(void)loop_add_fd(p->loop, p->from, EPOLLIN, on_ready, p, &p->source);
@@ -111,6 +118,28 @@ static void on_target(void *arg, int fd, uint32_t events)
 	}
 	loop_remove(p->target);
 	p->target = NULL;
+}
+
+static void on_timer(void *arg)
+{
+	struct pump *p = arg;
+
+	p->paused = false;
+	settle(p);
+}
+
+int pump_outlive_hangups(struct pump *p)
+{
+	return loop_add_timer(p->loop, -1, on_timer, p, &p->timer);
+}
+
+void pump_end_at_hangup(struct pump *p)
+{
+	if (!p || !p->timer)
+		return;
+	loop_remove(TAKE_PTR(p->timer));
+	p->paused = false;
+	settle(p);
 }
 
 void pump_flush(struct pump *p)
@@ -153,5 +182,6 @@ void pump_free(struct pump *p)
 		return;
 	loop_remove(p->source);
 	loop_remove(p->target);
+	loop_remove(p->timer);
 	free(p);
 }

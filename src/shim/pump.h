@@ -20,5 +20,12 @@ typedef void pump_over_fn(void *arg);
 int pump_new(struct loop *loop, int from, int to, pump_over_fn *over, void *arg, struct pump **ret);
 void pump_free(struct pump *p); /* accepts NULL */
 
+/*
+ * The source is a terminal's master whose other end comes and goes: EIO (nobody has it open now,
+ * pty(7)) is no end before pump_end_at_hangup(), but looked at again after a while. -ENOMEM.
+ */
+int pump_outlive_hangups(struct pump *p);
+void pump_end_at_hangup(struct pump *p); /* accepts NULL */
+
 /* Carry what is there now and can be written at once; without over(). */
 void pump_flush(struct pump *p);

@@ -270,10 +270,17 @@ int streams_take_master(struct streams *s, int master, struct err *err)
 		r = open_nowhere(s);
 	if (r == 0)
 		r = pump_new(s->loop, s->master, s->carried[1], on_output_over, s, &s->pumps[1]);
+	if (r == 0)
+		r = pump_outlive_hangups(s->pumps[1]);
 	if (r == 0 && s->carried[0] >= 0)
 		r = pump_new(s->loop, s->carried[0], s->master_writes, on_over, &s->pumps[0],
 			     &s->pumps[0]);
 	return r < 0 ? err_sys(err, r, "carry between the terminal and its streams") : 0;
+}
+
+void streams_ended(struct streams *s)
+{
+	pump_end_at_hangup(s->pumps[1]);
 }
 
 int streams_resize(const struct streams *s, uint32_t rows, uint32_t columns)

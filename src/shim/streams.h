@@ -59,5 +59,8 @@ void streams_abort(struct streams *s);
 
 /* Carry between a terminal and the streams from now on; the descriptor becomes theirs. */
 int streams_take_master(struct streams *s, int master, struct err *err);
+/* The process has ended: its terminal ends when the last who has it open closes it. Before,
+ * somebody may open it again. */
+void streams_ended(struct streams *s);
 int streams_resize(const struct streams *s, uint32_t rows, uint32_t columns);
 void streams_close_stdin(struct streams *s);

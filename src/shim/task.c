@@ -168,6 +168,7 @@ static void tell_end(struct proc *p)
 
 	oom_look(p->task);
 	p->state = PROC_STOPPED;
+	streams_ended(&p->streams);
 	if (p == &p->task->init)
 		p->task->paused = false;
 	event_exit(p);

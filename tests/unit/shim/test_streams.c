@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "lib/unit.h"
+
+#define PATIENCE_MS 30000
 
 struct world {
 	struct loop *loop;
@@ -151,6 +154,57 @@ static void a_file_gets_all_that_is_left_at_the_end(void **state)
 	assert_int_equal(lseek(file, 0, SEEK_END), sizeof(text));
 }
 
+static int open_terminal(int *ret_slave)
+{
+	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	assert_int_equal(grantpt(master), 0);
+	assert_int_equal(unlockpt(master), 0);
+	*ret_slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(*ret_slave >= 0);
+	return master;
+}
+
+/* What comes next is `text`; or, with NULL, the end. */
+static void expect_output(struct world *w, int reader, const char *text)
+{
+	const int64_t end = clock_ms() + PATIENCE_MS;
+	char seen[64] = "";
+	ssize_t n;
+
+	while ((n = read(reader, seen, sizeof(seen) - 1)) < 0 && clock_ms() < end)
+		assert_int_equal(loop_once(w->loop, 50), 0);
+	assert_int_equal(n, text ? strlen(text) : 0);
+	assert_string_equal(seen, text ? text : "");
+}
+
+static void a_terminal_that_nobody_has_open_for_a_while_goes_on(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int reader = open(w->out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	AUTO_CLOSE int slave = -EBADF;
+	struct err err = { 0 };
+	const int master = open_terminal(&slave);
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "%s", ptsname(master));
+	open_streams(w, "", w->out, true);
+	assert_int_equal(streams_take_master(&w->streams, master, &err), 0);
+	assert_int_equal(write(slave, "one", 3), 3);
+	expect_output(w, reader, "one");
+	(void)close(TAKE_FD(slave));
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(loop_once(w->loop, 0), 0);
+	slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_int_equal(write(slave, "two", 3), 3);
+	expect_output(w, reader, "two");
+	(void)close(TAKE_FD(slave));
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(loop_once(w->loop, 0), 0);
+	streams_ended(&w->streams);
+	expect_output(w, reader, NULL);
+}
+
 static void a_terminal_is_carried_both_ways_and_its_end_is_seen(void **state)
 {
 	struct world *w = *state;
@@ -159,11 +213,8 @@ static void a_terminal_is_carried_both_ways_and_its_end_is_seen(void **state)
 	AUTO_CLOSE int writer = -EBADF;
 	struct err err = { 0 };
 	char text[64] = "";
-	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	const int master = open_terminal(&slave);
 
-	assert_int_equal(grantpt(master), 0);
-	assert_int_equal(unlockpt(master), 0);
-	slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	open_streams(w, w->in, w->out, true);
 	assert_int_equal(streams_take_master(&w->streams, master, &err), 0);
 	assert_int_equal(streams_resize(&w->streams, 70000, 1), -ERANGE);
@@ -174,6 +225,7 @@ static void a_terminal_is_carried_both_ways_and_its_end_is_seen(void **state)
 	assert_int_equal(read(slave, text, sizeof(text)), 6);
 	assert_int_equal(write(slave, "shown", 5), 5);
 	(void)close(TAKE_FD(slave));
+	streams_ended(&w->streams);
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(loop_once(w->loop, 0), 0);
 	assert_true(read(reader, text, sizeof(text)) >= 5);
@@ -214,6 +266,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_file_gets_all_that_is_left_at_the_end, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_terminal_is_carried_both_ways_and_its_end_is_seen,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_terminal_that_nobody_has_open_for_a_while_goes_on,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_given_up_shows_its_reader_the_end, setup,
 						teardown),
