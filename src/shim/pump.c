@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
 #define PUMP_SIZE 4096 /* bytes: what a terminal gives at a time */
 #define HANGUP_MS 100  /* until a terminal that nobody has open is looked at again */
@@ -23,6 +24,8 @@ struct pump {
 	bool ended;		   /* nothing more can be read */
 	bool broken;		   /* nothing more can be written */
 	bool paused;		   /* the source hung up: the timer will look again */
+	const char *name;	   /* NULL: what is refused is the end */
+	bool discarded;		   /* and that was told */
 	struct loop_source *timer; /* NULL: a source that hangs up has ended */
 	char bytes[PUMP_SIZE];
 };
@@ -49,6 +52,16 @@ static int read_some(struct pump *p)
 	return 1;
 }
 
+/* The target takes nothing; of what is written next it may. */
+static void refuse(struct pump *p, int error)
+{
+	p->len = 0;
+	p->broken = !p->name;
+	if (p->name && !p->discarded)
+		log_warning("stream %s: %s: output is lost", p->name, strerror(error));
+	p->discarded = true;
+}
+
 static int write_some(struct pump *p)
 {
 	while (p->len > 0) {
@@ -59,8 +72,7 @@ static int write_some(struct pump *p)
 		if (n < 0 && errno == EAGAIN)
 			return 0;
 		if (n < 0) {
-			p->broken = true;
-			p->len = 0;
+			refuse(p, errno);
 			return 1;
 		}
 		p->at += (size_t)n;
@@ -118,6 +130,11 @@ static void on_target(void *arg, int fd, uint32_t events)
 	}
 	loop_remove(p->target);
 	p->target = NULL;
+}
+
+void pump_discard(struct pump *p, const char *name)
+{
+	p->name = name;
 }
 
 static void on_timer(void *arg)

@@ -21,6 +21,12 @@ int pump_new(struct loop *loop, int from, int to, pump_over_fn *over, void *arg,
 void pump_free(struct pump *p); /* accepts NULL */
 
 /*
+ * What the target refuses (ENOSPC, a reader that has gone) is thrown away, and the reading goes on,
+ * so that whoever writes is not stopped. The first time is logged with `name`, which is borrowed.
+ */
+void pump_discard(struct pump *p, const char *name);
+
+/*
  * The source is a terminal's master whose other end comes and goes: EIO (nobody has it open now,
  * pty(7)) is no end before pump_end_at_hangup(), but looked at again after a while. -ENOMEM.
  */

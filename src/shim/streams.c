@@ -179,7 +179,10 @@ static int open_file(struct streams *s, int i, const char *path, struct err *err
 	if (fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0)
 		return err_sys(err, -errno, "fcntl");
 	r = pump_new(s->loop, s->keep[i], s->carried[i], on_over, &s->pumps[i], &s->pumps[i]);
-	return r < 0 ? err_sys(err, r, "carry to %s", path) : 0;
+	if (r < 0)
+		return err_sys(err, r, "carry to %s", path);
+	pump_discard(s->pumps[i], s->paths[i]);
+	return 0;
 }
 
 /* A pipe: the logger's end, and the process's or, with a terminal, the pump's. */
@@ -270,8 +273,10 @@ int streams_take_master(struct streams *s, int master, struct err *err)
 		r = open_nowhere(s);
 	if (r == 0)
 		r = pump_new(s->loop, s->master, s->carried[1], on_output_over, s, &s->pumps[1]);
-	if (r == 0)
+	if (r == 0) {
+		pump_discard(s->pumps[1], s->paths[1]);
 		r = pump_outlive_hangups(s->pumps[1]);
+	}
 	if (r == 0 && s->carried[0] >= 0)
 		r = pump_new(s->loop, s->carried[0], s->master_writes, on_over, &s->pumps[0],
 			     &s->pumps[0]);

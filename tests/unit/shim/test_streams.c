@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -178,6 +179,46 @@ static void expect_output(struct world *w, int reader, const char *text)
 	assert_string_equal(seen, text ? text : "");
 }
 
+/* More than a pipe and a terminal hold. */
+static void write_much(struct world *w, int fd)
+{
+	const int64_t end = clock_ms() + PATIENCE_MS;
+	static char text[300000];
+	size_t at = 0;
+
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK), 0);
+	while (at < sizeof(text) && clock_ms() < end) {
+		const ssize_t n = write(fd, text + at, sizeof(text) - at);
+
+		at += n > 0 ? (size_t)n : 0;
+		assert_int_equal(loop_once(w->loop, n > 0 ? 0 : 50), 0);
+	}
+	assert_int_equal(at, sizeof(text));
+}
+
+static void a_file_that_takes_nothing_stops_nobody(void **state)
+{
+	struct world *w = *state;
+
+	open_streams(w, "", "file:///dev/full", false);
+	write_much(w, w->streams.theirs[1]);
+}
+
+static void a_logger_that_has_gone_stops_no_terminal(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int slave = -EBADF;
+	struct err err = { 0 };
+	const int master = open_terminal(&slave);
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	open_streams(w, "", "binary:///bin/true", true);
+	assert_int_equal(streams_take_master(&w->streams, master, &err), 0);
+	streams_given(&w->streams);
+	write_much(w, slave);
+}
+
 static void a_terminal_that_nobody_has_open_for_a_while_goes_on(void **state)
 {
 	struct world *w = *state;
@@ -269,6 +310,10 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_terminal_that_nobody_has_open_for_a_while_goes_on,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_that_takes_nothing_stops_nobody, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_logger_that_has_gone_stops_no_terminal, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(what_is_given_up_shows_its_reader_the_end, setup,
 						teardown),
 	};
