@@ -87,16 +87,37 @@ static bool is_over(const struct pump *p)
 }
 
 static void on_ready(void *arg, int fd, uint32_t events);
+static void on_target(void *arg, int fd, uint32_t events);
 
-/* A source that has ended says so always: it is not looked at while there is no room. */
-static void settle(struct pump *p)
+/*
+ * A source that has ended says so always: it is not looked at while there is no room. Nor is a
+ * target that hung up, until something waits for it again.
+ */
+static int watch(struct pump *p)
 {
+	int r = 0;
+
 	if (p->len > 0 || p->paused)
 		loop_remove(TAKE_PTR(p->source));
 	else if (!p->source)
-		(void)loop_add_fd(p->loop, p->from, EPOLLIN, on_ready, p, &p->source);
-	if (p->target)
-		(void)loop_set_events(p->target, p->len > 0 ? EPOLLOUT : 0);
+		r = loop_add_fd(p->loop, p->from, EPOLLIN, on_ready, p, &p->source);
+	if (r == 0 && p->target)
+		r = loop_set_events(p->target, p->len > 0 ? EPOLLOUT : 0);
+	else if (r == 0 && p->len > 0)
+		r = loop_add_fd(p->loop, p->to, EPOLLOUT, on_target, p, &p->target);
+	return r;
+}
+
+/* What it waits for from now on, or its end: over() may free it. */
+static void settle(struct pump *p)
+{
+	if (!is_over(p) && watch(p) < 0)
+		p->broken = true;
+	if (!is_over(p))
+		return;
+	loop_remove(TAKE_PTR(p->source));
+	loop_remove(TAKE_PTR(p->target));
+	p->over(p->arg);
 }
 
 /* One buffer for each call: the loop has others to serve. */
@@ -109,13 +130,6 @@ static void on_ready(void *arg, int fd, uint32_t events)
 	if (p->len == 0 && !p->ended)
 		(void)read_some(p);
 	(void)write_some(p);
-	if (is_over(p)) {
-		loop_remove(p->source);
-		loop_remove(p->target);
-		p->source = p->target = NULL;
-		p->over(p->arg);
-		return;
-	}
 	settle(p);
 }
 

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "lib/unit.h"
+#include "shim/pump.h"
 
 #define PATIENCE_MS 30000
 
@@ -179,11 +180,17 @@ static void expect_output(struct world *w, int reader, const char *text)
 	assert_string_equal(seen, text ? text : "");
 }
 
-/* More than a pipe and a terminal hold. */
-static void write_much(struct world *w, int fd)
+static void not_over(void *arg)
+{
+	(void)arg;
+	fail_msg("the pump has ended");
+}
+
+/* More than a pipe and a terminal hold; `reader`, if there is one, reads it slowly. */
+static void write_much(struct world *w, int fd, int reader)
 {
 	const int64_t end = clock_ms() + PATIENCE_MS;
-	static char text[300000];
+	static char text[300000], seen[1000];
 	size_t at = 0;
 
 	memset(text, 'x', sizeof(text));
@@ -192,7 +199,9 @@ static void write_much(struct world *w, int fd)
 		const ssize_t n = write(fd, text + at, sizeof(text) - at);
 
 		at += n > 0 ? (size_t)n : 0;
-		assert_int_equal(loop_once(w->loop, n > 0 ? 0 : 50), 0);
+		if (reader >= 0)
+			(void)!read(reader, seen, sizeof(seen));
+		assert_int_equal(loop_once(w->loop, n > 0 || reader >= 0 ? 0 : 50), 0);
 	}
 	assert_int_equal(at, sizeof(text));
 }
@@ -202,7 +211,7 @@ static void a_file_that_takes_nothing_stops_nobody(void **state)
 	struct world *w = *state;
 
 	open_streams(w, "", "file:///dev/full", false);
-	write_much(w, w->streams.theirs[1]);
+	write_much(w, w->streams.theirs[1], -EBADF);
 }
 
 static void a_logger_that_has_gone_stops_no_terminal(void **state)
@@ -216,7 +225,33 @@ static void a_logger_that_has_gone_stops_no_terminal(void **state)
 	open_streams(w, "", "binary:///bin/true", true);
 	assert_int_equal(streams_take_master(&w->streams, master, &err), 0);
 	streams_given(&w->streams);
-	write_much(w, slave);
+	write_much(w, slave, -EBADF);
+}
+
+/* The target hangs up while nothing waits for it, and is there again. */
+static void a_client_that_left_and_came_back_gets_all(void **state)
+{
+	struct world *w = *state;
+	int ends[2], pair[2];
+	struct pump *pump = NULL;
+	char byte;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pipe2(pair, O_CLOEXEC | O_NONBLOCK), 0);
+	ends[0] = open(w->out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ends[1] = open(w->out, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(pump_new(w->loop, pair[0], ends[1], not_over, NULL, &pump), 0);
+	(void)close(ends[0]);
+	assert_int_equal(loop_once(w->loop, 0), 0);
+	ends[0] = open(w->out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	write_much(w, pair[1], ends[0]);
+	while (loop_once(w->loop, 0) == 0 && read(ends[0], &byte, 1) == 1)
+		;
+	pump_free(pump);
+	for (int i = 0; i < 2; i++) {
+		(void)close(ends[i]);
+		(void)close(pair[i]);
+	}
 }
 
 static void a_terminal_that_nobody_has_open_for_a_while_goes_on(void **state)
@@ -313,6 +348,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_file_that_takes_nothing_stops_nobody, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_logger_that_has_gone_stops_no_terminal, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_client_that_left_and_came_back_gets_all, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_is_given_up_shows_its_reader_the_end, setup,
 						teardown),
