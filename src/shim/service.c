@@ -104,12 +104,19 @@ static void wait_for(void *shim, struct ttrpc_call *call, const ProtobufCMessage
 {
 	const Caisson__Shim__WaitRequest *q = (const void *)request;
 	struct proc *p = answer_find_proc(shim, call, q->id, q->exec_id);
+	int r;
 
 	if (!p)
 		return;
-	if (p->state == PROC_STOPPED)
+	if (p->state == PROC_STOPPED) {
 		answer_wait(call, p);
-	else if (proc_add_waiter(p, call) < 0)
+		return;
+	}
+	r = proc_add_waiter(p, call);
+	if (r == -EAGAIN)
+		ttrpc_fail(call, TTRPC_UNAVAILABLE, "wait: %u calls wait for container %s already",
+			   WAITERS_MAX, p->task->id);
+	else if (r < 0)
 		ttrpc_fail(call, TTRPC_RESOURCE_EXHAUSTED, "wait: out of memory");
 }
 

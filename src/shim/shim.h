@@ -79,6 +79,7 @@ struct task {
 	enum isolation isolation;
 	struct proc init;
 	struct list_head execs;
+	unsigned int waiters_len; /* of all processes */
 	bool paused;
 	bool shared_pid; /* its processes do not end with the first */
 	bool deleting;
@@ -101,7 +102,13 @@ int proc_new(struct task *t, const char *exec_id, struct proc **ret, struct err 
 void proc_free(struct proc *p);				     /* of an exec */
 struct proc *proc_find(struct task *t, const char *exec_id); /* "": the first; NULL: none */
 
-/* Answer `call` when the process has ended. -ENOMEM: the call is still the caller's. */
+/* Of one task. Its connection has room for others then: Kill and Delete (TTRPC_CALLS_MAX). */
+#define WAITERS_MAX 512u
+
+/*
+ * Answer `call` when the process has ended. A client that gives up says nothing: calls that nobody
+ * wants any more make room. -ENOMEM, -EAGAIN (WAITERS_MAX): the call is still the caller's.
+ */
 int proc_add_waiter(struct proc *p, struct ttrpc_call *call);
 
 /* A worker has done with it: tell its end, if that came meanwhile. */

@@ -32,14 +32,23 @@ static int proc_init(struct proc *p, struct task *t, const char *exec_id)
 	return p->exec_id ? 0 : -ENOMEM;
 }
 
+static struct ttrpc_call *take_waiter(struct proc *p, struct waiter *w)
+{
+	struct ttrpc_call *call = w->call;
+
+	list_del(&w->node);
+	p->task->waiters_len--;
+	free(w);
+	return call;
+}
+
 static void proc_done(struct proc *p)
 {
 	struct waiter *w, *next;
 
 	list_for_each_safe(w, next, &p->waiters, node)
 	{
-		ttrpc_fail(w->call, TTRPC_NOT_FOUND, "the process was deleted");
-		free(w);
+		ttrpc_fail(take_waiter(p, w), TTRPC_NOT_FOUND, "the process was deleted");
 	}
 	list_del(&p->node);
 	streams_done(&p->streams);
@@ -149,14 +158,35 @@ struct proc *proc_find(struct task *t, const char *exec_id)
 	return NULL;
 }
 
+static void drop_unwanted_waiters(struct proc *p)
+{
+	struct waiter *w, *next;
+
+	list_for_each_safe(w, next, &p->waiters, node)
+	{
+		if (!ttrpc_call_is_wanted(w->call))
+			ttrpc_fail(take_waiter(p, w), TTRPC_CANCELED, "nobody waits any more");
+	}
+}
+
 int proc_add_waiter(struct proc *p, struct ttrpc_call *call)
 {
-	struct waiter *w = malloc(sizeof(*w));
+	struct task *t = p->task;
+	struct waiter *w;
+	struct proc *exec;
 
+	if (t->waiters_len >= WAITERS_MAX) {
+		drop_unwanted_waiters(&t->init);
+		list_for_each(exec, &t->execs, node) drop_unwanted_waiters(exec);
+	}
+	if (t->waiters_len >= WAITERS_MAX)
+		return -EAGAIN;
+	w = malloc(sizeof(*w));
 	if (!w)
 		return -ENOMEM;
 	w->call = call;
 	list_add_tail(&w->node, &p->waiters);
+	t->waiters_len++;
 	return 0;
 }
 
@@ -174,9 +204,7 @@ static void tell_end(struct proc *p)
 	event_exit(p);
 	list_for_each_safe(w, next, &p->waiters, node)
 	{
-		list_del(&w->node);
-		answer_wait(w->call, p);
-		free(w);
+		answer_wait(take_waiter(p, w), p);
 	}
 }
 
