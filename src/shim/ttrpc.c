@@ -22,6 +22,7 @@
 
 #define READ_SIZE (64u << 10)
 #define TEXT_MAX  512u
+#define REST_MS	  100
 
 struct connection {
 	struct list_head node;
@@ -41,6 +42,8 @@ struct connection {
 struct ttrpc_server {
 	struct loop *loop;
 	struct loop_source *source;
+	struct loop_source *rest; /* until connections are taken again */
+	bool full;		  /* the table of descriptors: that was told */
 	int listener;
 	uint32_t uid;
 	const struct ttrpc_service *services;
@@ -379,6 +382,26 @@ static bool is_wanted(const struct ttrpc_server *s, int fd)
 	       peer.uid == s->uid && s->connections_len < TTRPC_CONNECTIONS_MAX;
 }
 
+static void on_rested(void *arg)
+{
+	struct ttrpc_server *s = arg;
+
+	if (loop_set_events(s->source, EPOLLIN) < 0)
+		(void)loop_set_timer(s->rest, REST_MS);
+}
+
+/* The connection that found no room waits, and would wake us for ever. */
+static void take_a_rest(struct ttrpc_server *s, int error)
+{
+	if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS)
+		return;
+	if (!s->full)
+		log_warning("ttrpc: accept: %s", strerror(error));
+	s->full = true;
+	if (loop_set_timer(s->rest, REST_MS) == 0)
+		(void)loop_set_events(s->source, 0);
+}
+
 static void on_connect(void *arg, int listener, uint32_t events)
 {
 	struct ttrpc_server *s = arg;
@@ -386,11 +409,10 @@ static void on_connect(void *arg, int listener, uint32_t events)
 
 	(void)events;
 	if (fd < 0) {
-		/* Of a full table: the connection waits, and we would be woken for it again. */
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			log_warning("ttrpc: accept: %m");
+		take_a_rest(s, errno);
 		return;
 	}
+	s->full = false;
 	if (is_wanted(s, fd) && connection_new(s, fd) == 0)
 		(void)TAKE_FD(fd);
 }
@@ -413,8 +435,11 @@ int ttrpc_server_new(struct loop *loop, int listener, uint32_t uid,
 				    .services_len = services_len,
 				    .arg = arg };
 	list_init(&s->connections);
-	r = loop_add_fd(loop, listener, EPOLLIN, on_connect, s, &s->source);
+	r = loop_add_timer(loop, -1, on_rested, s, &s->rest);
+	if (r == 0)
+		r = loop_add_fd(loop, listener, EPOLLIN, on_connect, s, &s->source);
 	if (r < 0) {
+		loop_remove(s->rest);
 		free(s);
 		return err_sys(err, r, "ttrpc: wait for connections");
 	}
@@ -438,6 +463,7 @@ void ttrpc_server_free(struct ttrpc_server *s)
 	while (!list_empty(&s->connections))
 		connection_free(list_first(&s->connections, struct connection, node));
 	loop_remove(s->source);
+	loop_remove(s->rest);
 	(void)close(s->listener);
 	free(s);
 }

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -187,6 +189,13 @@ static void hear(struct world *w, uint32_t stream, int code, const char *words)
 		assert_int_equal(response->status->code, code);
 		assert_non_null(strstr(response->status->message, words));
 	}
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
 }
 
 static void hear_nothing(struct world *w)
@@ -476,6 +485,32 @@ static void too_many_connections_are_ended(void **state)
 	hear(w, 1, TTRPC_OK, "still");
 }
 
+static void a_full_table_is_waited_for_without_haste(void **state)
+{
+	struct world *w = *state;
+	const int64_t end = clock_ms() + 30000;
+	struct rlimit limit, few;
+	unsigned int rounds = 0;
+	int64_t begin;
+
+	ask(w, 1, "test.Service", "Echo", "first");
+	hear(w, 1, TTRPC_OK, "first");
+	(void)close(w->client);
+	serve(w);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	w->client = connect_to(w);
+	few = (struct rlimit){ (rlim_t)w->client, limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	for (begin = clock_ms(); clock_ms() < begin + 300; rounds++)
+		assert_int_equal(loop_once(w->loop, 50), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_in_range(rounds, 0, 20);
+	ask(w, 1, "test.Service", "Echo", "again");
+	while (!is_readable(w->client) && clock_ms() < end)
+		assert_int_equal(loop_once(w->loop, 50), 0);
+	hear(w, 1, TTRPC_OK, "again");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -500,6 +535,7 @@ int main(void)
 		CASE(an_answer_whose_connection_has_ended_is_dropped),
 		CASE(a_peer_that_does_not_read_loses_nothing),
 		CASE(too_many_connections_are_ended),
+		CASE(a_full_table_is_waited_for_without_haste),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
