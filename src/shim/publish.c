@@ -64,14 +64,17 @@ static struct event *first(struct publisher *p)
 	return list_empty(&p->queue) ? NULL : list_first(&p->queue, struct event, node);
 }
 
-static void drop_first(struct publisher *p)
+static void drop(struct publisher *p, struct event *e)
 {
-	struct event *e = first(p);
-
 	list_del(&e->node);
 	p->queue_len--;
 	free(e->any);
 	free(e);
+}
+
+static void drop_first(struct publisher *p)
+{
+	drop(p, first(p));
 }
 
 static void later(struct publisher *p)
@@ -345,6 +348,17 @@ static struct event *event_new(const char *topic, const char *type, const Protob
 	return e;
 }
 
+/* The first may be on its way. */
+static void drop_oldest(struct publisher *p)
+{
+	struct event *e = first(p);
+
+	if (p->asked || p->child)
+		e = list_entry(e->node.next, struct event, node);
+	log_warning("event %s: nobody takes it, and there are too many", e->topic);
+	drop(p, e);
+}
+
 void publisher_tell(struct publisher *p, const char *topic, const char *type,
 		    const ProtobufCMessage *message)
 {
@@ -354,11 +368,8 @@ void publisher_tell(struct publisher *p, const char *topic, const char *type,
 		log_warning("event %s: no memory for it", topic);
 		return;
 	}
-	/* The first may be on its way. */
-	if (p->queue_len >= PUBLISH_QUEUE_MAX && !p->asked && !p->child) {
-		log_warning("event %s: nobody takes it, and there are too many", first(p)->topic);
-		drop_first(p);
-	}
+	if (p->queue_len >= PUBLISH_QUEUE_MAX)
+		drop_oldest(p);
 	list_add_tail(&e->node, &p->queue);
 	p->queue_len++;
 	serve(p);

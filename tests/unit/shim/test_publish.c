@@ -28,7 +28,9 @@ struct world {
 	struct sockaddr_un address;
 	char told[EVENTS][32]; /* the ids of the containers */
 	unsigned int told_len;
+	char last[32];
 	bool refuse, hold;
+	bool forget; /* ids beyond EVENTS */
 };
 
 static void forward(void *arg, struct ttrpc_call *call, const ProtobufCMessage *message)
@@ -46,8 +48,11 @@ static void forward(void *arg, struct ttrpc_call *call, const ProtobufCMessage *
 	oom = caisson__shim__task_oom__unpack(NULL, envelope->event->value.len,
 					      envelope->event->value.data);
 	assert_non_null(oom);
-	assert_true(w->told_len < EVENTS);
-	(void)snprintf(w->told[w->told_len++], sizeof(w->told[0]), "%s", oom->container_id);
+	assert_true(w->told_len < EVENTS || w->forget);
+	if (w->told_len < EVENTS)
+		(void)snprintf(w->told[w->told_len], sizeof(w->told[0]), "%s", oom->container_id);
+	(void)snprintf(w->last, sizeof(w->last), "%s", oom->container_id);
+	w->told_len++;
 	caisson__shim__task_oom__free_unpacked(oom, NULL);
 	if (w->hold)
 		w->held = call;
@@ -204,6 +209,30 @@ static void events_come_in_order(void **state)
 		assert_int_equal(atoi(w->told[i]), i);
 }
 
+static void a_containerd_that_hangs_costs_no_more_than_a_full_queue(void **state)
+{
+	struct world *w = *state;
+	char id[16];
+
+	begin_containerd(w);
+	w->hold = true;
+	tell(w, "0");
+	serve_until(w, 1);
+	for (unsigned int i = 1; i < PUBLISH_QUEUE_MAX + 3; i++) {
+		(void)snprintf(id, sizeof(id), "%u", i);
+		tell(w, id);
+	}
+	/* What is on its way stays; 1, 2 and 3 were the oldest of the others. */
+	w->forget = true;
+	end_containerd(w);
+	ttrpc_fail(w->held, TTRPC_UNKNOWN, "nobody hears it");
+	w->hold = false;
+	begin_containerd(w);
+	serve_until_idle(w);
+	assert_int_equal(w->told_len, 1 + PUBLISH_QUEUE_MAX);
+	assert_string_equal(w->last, "4098");
+}
+
 static void without_a_socket_the_binary_is_run(void **state)
 {
 	struct world *w = *state;
@@ -247,6 +276,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refused_event_does_not_stop_the_next, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(events_come_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_containerd_that_hangs_costs_no_more_than_a_full_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_a_socket_the_binary_is_run, setup,
 						teardown),
 	};
