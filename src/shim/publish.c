@@ -213,13 +213,15 @@ static void on_connection(void *arg, int fd, uint32_t events)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		/* What was asked and not answered is asked again. */
 		disconnect(p);
 	} else {
 		p->in.len += (size_t)n;
 		while (p->fd >= 0 && take_answer(p))
 			;
 	}
+	/* What was asked and not answered is asked again, but not at once: it may be refused so. */
+	if (p->fd < 0 && first(p) && !p->waiting)
+		later(p);
 	serve(p);
 }
 
@@ -281,8 +283,12 @@ static void run_binary(struct publisher *p)
 	};
 	sigset_t none;
 
-	if (p->child || event < 0)
+	if (p->child)
 		return;
+	if (event < 0) {
+		later(p);
+		return;
+	}
 	p->child = fork();
 	if (p->child == 0) {
 		(void)sigemptyset(&none);

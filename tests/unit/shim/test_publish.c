@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -69,16 +71,22 @@ static const struct ttrpc_service services[] = {
 	{ "containerd.services.events.ttrpc.v1.Events", methods, 1 },
 };
 
-static void begin_containerd(struct world *w)
+static int listen_at(struct world *w)
 {
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct err err = { 0 };
 
 	(void)unlink(w->address.sun_path);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&w->address, sizeof(w->address)), 0);
 	assert_int_equal(listen(fd, 16), 0);
-	assert_int_equal(ttrpc_server_new(w->loop, fd, (uint32_t)geteuid(), services, 1, w,
-					  &w->server, &err),
+	return fd;
+}
+
+static void begin_containerd(struct world *w)
+{
+	struct err err = { 0 };
+
+	assert_int_equal(ttrpc_server_new(w->loop, listen_at(w), (uint32_t)geteuid(), services, 1,
+					  w, &w->server, &err),
 			 0);
 }
 
@@ -209,6 +217,68 @@ static void events_come_in_order(void **state)
 		assert_int_equal(atoi(w->told[i]), i);
 }
 
+struct door {
+	int listener;
+	unsigned int visits;
+};
+
+static void on_visit(void *arg, int fd, uint32_t events)
+{
+	struct door *d = arg;
+	AUTO_CLOSE int visitor = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+
+	(void)events;
+	d->visits += visitor >= 0;
+}
+
+static void who_hangs_up_is_not_called_again_at_once(void **state)
+{
+	struct world *w = *state;
+	struct door door = { listen_at(w), 0 };
+	struct loop_source *source;
+	int64_t begin;
+
+	assert_int_equal(loop_add_fd(w->loop, door.listener, EPOLLIN, on_visit, &door, &source), 0);
+	tell(w, "first");
+	for (begin = clock_ms(); clock_ms() < begin + 300;)
+		assert_int_equal(loop_once(w->loop, 50), 0);
+	assert_in_range(door.visits, 1, 5);
+	loop_remove(source);
+	(void)close(door.listener);
+	begin_containerd(w);
+	serve_until_idle(w);
+	assert_string_equal(w->told[0], "first");
+}
+
+static void an_event_that_has_no_file_yet_is_told_later(void **state)
+{
+	struct world *w = *state;
+	const int64_t end = clock_ms() + PATIENCE_S * 1000;
+	struct rlimit limit, none;
+	struct err err = { 0 };
+	pid_t pid = 0;
+	int status;
+
+	publisher_free(w->publisher);
+	assert_int_equal(publisher_new(w->loop,
+				       &(struct publisher_options){
+					       .ns = "ns", .address = "/a", .binary = "/bin/true" },
+				       &w->publisher, &err),
+			 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ 0, limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	tell(w, "c1");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(waitpid(-1, &status, WNOHANG), -1);
+	while (pid <= 0 && clock_ms() < end) {
+		assert_int_equal(loop_once(w->loop, 50), 0);
+		pid = waitpid(-1, &status, WNOHANG);
+	}
+	assert_true(publisher_ended(w->publisher, pid, status));
+	assert_true(publisher_idle(w->publisher));
+}
+
 static void a_containerd_that_hangs_costs_no_more_than_a_full_queue(void **state)
 {
 	struct world *w = *state;
@@ -278,6 +348,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(events_come_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_containerd_that_hangs_costs_no_more_than_a_full_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_hangs_up_is_not_called_again_at_once, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(an_event_that_has_no_file_yet_is_told_later, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(without_a_socket_the_binary_is_run, setup,
 						teardown),
 	};
