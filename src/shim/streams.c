@@ -167,7 +167,9 @@ static int open_file(struct streams *s, int i, const char *path, struct err *err
 	r = make_parents(path, err);
 	if (r < 0)
 		return r;
-	s->carried[i] = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+	/* Of a fifo without a reader, which would be waited for: ENXIO. */
+	s->carried[i] =
+		open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
 	if (s->carried[i] < 0)
 		return err_sys(err, -errno, "open %s", path);
 	if (s->terminal)

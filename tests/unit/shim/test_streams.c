@@ -89,6 +89,21 @@ static void a_name_that_is_too_long_is_refused(void **state)
 	assert_int_equal(streams_init(&w->streams, w->loop, paths, false, &err), -EINVAL);
 }
 
+static void a_file_that_is_a_fifo_is_not_waited_for(void **state)
+{
+	struct world *w = *state;
+	char uri[80];
+	const char *const paths[3] = { "", uri, "" };
+	struct err err = { 0 };
+
+	(void)snprintf(uri, sizeof(uri), "file://%s", w->out);
+	assert_int_equal(streams_init(&w->streams, w->loop, paths, false, &err), 0);
+	(void)alarm(PATIENCE_MS / 1000);
+	assert_int_equal(streams_open(&w->streams, &err), -ENXIO);
+	(void)alarm(0);
+	assert_says(err, w->out);
+}
+
 static void output_waits_for_a_reader_that_comes_later(void **state)
 {
 	struct world *w = *state;
@@ -350,6 +365,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_logger_that_has_gone_stops_no_terminal, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_client_that_left_and_came_back_gets_all, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_file_that_is_a_fifo_is_not_waited_for, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_is_given_up_shows_its_reader_the_end, setup,
 						teardown),
