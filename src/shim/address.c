@@ -100,17 +100,35 @@ static int bind_and_listen(const char *path, struct err *err)
 	return r < 0 ? err_sys(err, r, "listen at %s", path) : TAKE_FD(fd);
 }
 
+/* For its owner alone; those above it, as containerd makes them, for who passes through. */
+static int make_directory(char *dir, struct err *err)
+{
+	for (char *slash = strchr(dir + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		int r;
+
+		*slash = '\0';
+		r = mkdir(dir, 0711) < 0 && errno != EEXIST ? err_sys(err, -errno, "make %s", dir)
+							    : 0;
+		*slash = '/';
+		if (r < 0)
+			return r;
+	}
+	return mkdir(dir, 0700) < 0 && errno != EEXIST ? err_sys(err, -errno, "make %s", dir) : 0;
+}
+
 int address_listen(const char *path, struct err *err)
 {
 	AUTO_FREE char *copy = strdup(path);
 	AUTO_CLOSE int lock = -EBADF;
-	const char *dir;
+	char *dir;
+	int r;
 
 	if (!copy)
 		return err_sys(err, -ENOMEM, "%s", path);
 	dir = dirname(copy);
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return err_sys(err, -errno, "make %s", dir);
+	r = make_directory(dir, err);
+	if (r < 0)
+		return r;
 	lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		return err_sys(err, -errno, "lock %s", dir);

@@ -72,8 +72,9 @@ static void a_second_listener_is_told_and_a_dead_one_is_replaced(void **state)
 	int first;
 
 	(void)state;
+	(void)umask(022);
 	assert_non_null(mkdtemp(dir));
-	(void)snprintf(path, sizeof(path), "%s/s/one", dir);
+	(void)snprintf(path, sizeof(path), "%s/deep/s/one", dir);
 	assert_false(address_answers(path));
 	first = address_listen(path, &err);
 	assert_true(first >= 0);
@@ -87,9 +88,13 @@ static void a_second_listener_is_told_and_a_dead_one_is_replaced(void **state)
 	assert_true(first >= 0);
 	(void)close(first);
 	(void)unlink(path);
-	(void)snprintf(path, sizeof(path), "%s/s", dir);
+	(void)snprintf(path, sizeof(path), "%s/deep/s", dir);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
+	(void)rmdir(path);
+	(void)snprintf(path, sizeof(path), "%s/deep", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0711);
 	(void)rmdir(path);
 	(void)rmdir(dir);
 }
