@@ -116,7 +116,8 @@ static int make_directory(char *dir, struct err *err)
 	return mkdir(dir, 0700) < 0 && errno != EEXIST ? err_sys(err, -errno, "make %s", dir) : 0;
 }
 
-int address_listen(const char *path, struct err *err)
+/* Whoever holds it may look at a socket and replace or remove it. */
+static int lock_directory(const char *path, bool make, struct err *err)
 {
 	AUTO_FREE char *copy = strdup(path);
 	AUTO_CLOSE int lock = -EBADF;
@@ -126,12 +127,32 @@ int address_listen(const char *path, struct err *err)
 	if (!copy)
 		return err_sys(err, -ENOMEM, "%s", path);
 	dir = dirname(copy);
-	r = make_directory(dir, err);
+	r = make ? make_directory(dir, err) : 0;
 	if (r < 0)
 		return r;
 	lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		return err_sys(err, -errno, "lock %s", dir);
+	return TAKE_FD(lock);
+}
+
+int address_remove(const char *path, struct err *err)
+{
+	AUTO_CLOSE int lock = lock_directory(path, false, err);
+
+	if (lock < 0)
+		return lock == -ENOENT ? 0 : lock;
+	if (!address_answers(path) && unlink(path) < 0 && errno != ENOENT)
+		return err_sys(err, -errno, "remove %s", path);
+	return 0;
+}
+
+int address_listen(const char *path, struct err *err)
+{
+	AUTO_CLOSE int lock = lock_directory(path, true, err);
+
+	if (lock < 0)
+		return lock;
 	if (address_answers(path))
 		return -EEXIST;
 	if (unlink(path) < 0 && errno != ENOENT)

@@ -34,6 +34,10 @@ const char *address_group(const json_t *config, const char *id);
  */
 int address_listen(const char *path, struct err *err);
 
+/* Remove what a dead shim left; one that lives keeps its socket. The directory is locked meanwhile.
+ */
+int address_remove(const char *path, struct err *err);
+
 /* Whether somebody listens. */
 bool address_answers(const char *path);
 

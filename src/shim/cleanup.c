@@ -23,14 +23,14 @@
 
 #define STATUS_KILLED (128 + SIGKILL)
 
-/* A pod's other containers may have a shim there: one that lives keeps its socket. */
+/* A pod's other containers may have a shim there, which keeps it. */
 static void remove_socket(int bundle_fd)
 {
 	char path[ADDRESS_MAX];
 	struct err err = { 0 };
 
-	if (address_load(bundle_fd, path, &err) == 0 && !address_answers(path))
-		(void)unlink(path);
+	if (address_load(bundle_fd, path, &err) == 0 && address_remove(path, &err) < 0)
+		log_warning("%s", err.msg);
 }
 
 /* What was made, if it came to that; the pid it had. */

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -99,6 +101,40 @@ static void a_second_listener_is_told_and_a_dead_one_is_replaced(void **state)
 	(void)rmdir(dir);
 }
 
+/* `start` of another container of the pod is between its looking and its listening. */
+static void a_socket_is_not_removed_while_another_is_about_to_listen(void **state)
+{
+	char dir[] = "/tmp/address.XXXXXX", path[ADDRESS_MAX];
+	struct err err = { 0 };
+	int lock, listener, status = -1;
+	pid_t child;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/one", dir);
+	listener = address_listen(path, &err);
+	assert_true(listener >= 0);
+	assert_int_equal(address_remove(path, &err), 0);
+	assert_int_equal(access(path, F_OK), 0);
+	(void)close(listener);
+	lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	child = fork();
+	if (child == 0) {
+		(void)close(lock);
+		_exit(address_remove(path, &err) == 0 ? 0 : 1);
+	}
+	assert_true(child > 0);
+	(void)usleep(100000);
+	assert_int_equal(waitpid(child, &status, WNOHANG), 0);
+	assert_int_equal(access(path, F_OK), 0);
+	(void)close(lock);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(access(path, F_OK), -1);
+	(void)rmdir(dir);
+}
+
 static void the_file_is_read_as_it_was_written(void **state)
 {
 	char dir[] = "/tmp/address.XXXXXX", path[ADDRESS_MAX] = "";
@@ -125,6 +161,7 @@ int main(void)
 		cmocka_unit_test(every_part_makes_another_path),
 		cmocka_unit_test(a_pod_shares_one_shim),
 		cmocka_unit_test(a_second_listener_is_told_and_a_dead_one_is_replaced),
+		cmocka_unit_test(a_socket_is_not_removed_while_another_is_about_to_listen),
 		cmocka_unit_test(the_file_is_read_as_it_was_written),
 	};
 
