@@ -10,15 +10,20 @@
 #include "shim/events.h"
 #include "shim/shim.h"
 
-/* Read whatever is there: an eventfd's count, inotify's records, a socket's bytes. */
+#define READS_MAX 16   /* for one look: a sandbox may write faster than we read */
+#define REST_MS	  1000 /* between two looks at what a sandbox says */
+
+/* Read what is there: an eventfd's count, inotify's records, a socket's bytes. */
 static bool drain(struct oom_watch *w, bool *ret_ended)
 {
 	char bytes[4096];
 	bool any = false;
-	ssize_t n;
+	ssize_t n = 1;
 
-	while ((n = read(w->fd, bytes, sizeof(bytes))) > 0)
-		any = true;
+	for (int i = 0; i < READS_MAX && n > 0; i++) {
+		n = read(w->fd, bytes, sizeof(bytes));
+		any = any || n > 0;
+	}
 	*ret_ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 	return any;
 }
@@ -26,6 +31,7 @@ static bool drain(struct oom_watch *w, bool *ret_ended)
 static void stop(struct oom_watch *w)
 {
 	loop_remove(TAKE_PTR(w->source));
+	loop_remove(TAKE_PTR(w->rest));
 	auto_close_p(&w->fd);
 	w->fd = -EBADF;
 	cgroup_free(TAKE_PTR(w->cgroup));
@@ -44,11 +50,22 @@ static void look(struct oom_watch *w)
 		stop(w);
 }
 
+static void on_rested(void *arg)
+{
+	struct oom_watch *w = arg;
+
+	(void)loop_set_events(w->source, EPOLLIN);
+}
+
 static void on_notice(void *arg, int fd, uint32_t events)
 {
+	struct oom_watch *w = arg;
+
 	(void)fd;
 	(void)events;
-	look(arg);
+	look(w);
+	if (w->rest && loop_set_timer(w->rest, REST_MS) == 0)
+		(void)loop_set_events(w->source, 0);
 }
 
 static void begin(struct oom_watch *w, int fd)
@@ -58,6 +75,7 @@ static void begin(struct oom_watch *w, int fd)
 
 	w->fd = fd;
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    (!w->cgroup && loop_add_timer(t->shim->loop, -1, on_rested, w, &w->rest) < 0) ||
 	    loop_add_fd(t->shim->loop, fd, EPOLLIN, on_notice, w, &w->source) < 0) {
 		log_warning("container %s: cannot watch for want of memory", t->id);
 		stop(w);

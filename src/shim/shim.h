@@ -65,6 +65,7 @@ struct oom_watch {
 	struct task *task;
 	int fd;			    /* or -EBADF */
 	struct loop_source *source; /* or NULL */
+	struct loop_source *rest;   /* a timer, of a sandbox's notices */
 	struct cgroup *cgroup;	    /* owned; NULL: the notices come from a sandbox */
 	uint64_t kills;
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -177,12 +178,42 @@ static void many_who_wait_leave_room_for_other_calls(void **state)
 	assert_int_equal(w->task->waiters_len, 1);
 }
 
+static void a_sandbox_that_tells_without_end_holds_nobody_up(void **state)
+{
+	struct world *w = *state;
+	unsigned int rounds = 0;
+	int64_t begin;
+	int pair[2];
+	pid_t child;
+
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		static const char bytes[4096];
+
+		(void)close(pair[0]);
+		while (write(pair[1], bytes, sizeof(bytes)) > 0)
+			;
+		_exit(0);
+	}
+	assert_true(child > 0);
+	(void)close(pair[1]);
+	oom_watch_sandbox(w->task, pair[0]);
+	for (begin = clock_ms(); clock_ms() < begin + 300; rounds++)
+		assert_int_equal(loop_once(w->shim.loop, 50), 0);
+	assert_in_range(rounds, 0, 20);
+	oom_look(w->task);
+	oom_stop(w->task);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(many_who_wait_leave_room_for_other_calls),
+		CASE(a_sandbox_that_tells_without_end_holds_nobody_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
