@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "shim/answers.h"
 #include "shim/events.h"
@@ -17,6 +18,10 @@
 #define START_PREFIX  "OCI runtime start failed"
 #define EXEC_PREFIX   "OCI runtime exec failed"
 #define DELETE_PREFIX "OCI runtime delete failed"
+
+/* Delete waits for the outputs: somebody may hold the terminal, or not read. */
+#define CARRY_MAX_MS   2000
+#define CARRY_CHECK_MS 10
 
 /* The terminal that a worker has sent; without it the process runs all the same. */
 static void take_terminal(struct proc *p, struct worker_answer *answer)
@@ -389,35 +394,69 @@ static void on_deleted(void *owner, struct worker_answer *answer)
 	operation_free(o);
 }
 
-void service_delete(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request)
+static void delete_now(struct proc *p, struct ttrpc_call *call)
 {
-	const Caisson__Shim__DeleteRequest *q = (const void *)request;
-	struct task *t = task_find(shim, q->id);
-	struct proc *p = answer_find_proc(shim, call, q->id, q->exec_id);
-	struct id_args args = { 0 };
+	struct task *t = p->task;
+	struct id_args args = { .settings = t->settings, .id = t->id, .bundle = t->bundle };
 	struct worker_job job = {
 		.what = "delete", .run = job_delete, .arg = &args, .done = on_deleted
 	};
 	struct operation *o;
 
-	if (t && t->init.state == PROC_NEW && !*q->exec_id)
-		t->unwanted = true;
-	if (!t || !p)
-		return;
-	if ((p->state != PROC_STOPPED && p->state != PROC_CREATED) || p->busy || t->deleting) {
-		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
-			   "cannot delete a process that runs, or is being deleted");
-		return;
-	}
 	if (p != &t->init) {
 		answer_delete(call, p);
 		proc_free(p);
 		return;
 	}
-	t->deleting = true;
-	oom_stop(t);
-	args = (struct id_args){ .settings = t->settings, .id = t->id, .bundle = t->bundle };
 	o = operation_new(t, NULL, call, DELETE_PREFIX);
 	if (!o || operation_start(o, &job) < 0)
 		t->deleting = false;
+}
+
+static void on_delete_timer(void *arg)
+{
+	struct proc *p = arg;
+
+	if (!streams_carried(&p->streams) && clock_ms() < p->delete_ms &&
+	    loop_set_timer(p->delete_timer, CARRY_CHECK_MS) == 0)
+		return;
+	loop_remove(TAKE_PTR(p->delete_timer));
+	delete_now(p, TAKE_PTR(p->delete_call));
+}
+
+/* Until all that it has written is with its reader, who may be slow. */
+static void delete_later(struct proc *p, struct ttrpc_call *call)
+{
+	p->delete_ms = clock_ms() + CARRY_MAX_MS;
+	if (loop_add_timer(p->task->shim->loop, CARRY_CHECK_MS, on_delete_timer, p,
+			   &p->delete_timer) == 0)
+		p->delete_call = call;
+	else
+		delete_now(p, call);
+}
+
+void service_delete(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request)
+{
+	const Caisson__Shim__DeleteRequest *q = (const void *)request;
+	struct task *t = task_find(shim, q->id);
+	struct proc *p = answer_find_proc(shim, call, q->id, q->exec_id);
+
+	if (t && t->init.state == PROC_NEW && !*q->exec_id)
+		t->unwanted = true;
+	if (!t || !p)
+		return;
+	if ((p->state != PROC_STOPPED && p->state != PROC_CREATED) || p->busy || t->deleting ||
+	    p->delete_call) {
+		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,
+			   "cannot delete a process that runs, or is being deleted");
+		return;
+	}
+	if (p == &t->init) {
+		t->deleting = true;
+		oom_stop(t);
+	}
+	if (p->state == PROC_STOPPED && !streams_carried(&p->streams))
+		delete_later(p, call);
+	else
+		delete_now(p, call);
 }

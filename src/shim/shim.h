@@ -54,7 +54,11 @@ struct proc {
 	struct timespec exited_at;
 	struct streams streams;
 	struct list_head waiters;
-	uint8_t *spec; /* owned: what exec shall run, until it is started */
+	/* Delete, while the streams carry what is left. */
+	struct ttrpc_call *delete_call; /* NULL: not asked */
+	struct loop_source *delete_timer;
+	int64_t delete_ms; /* it waits until then */
+	uint8_t *spec;	   /* owned: what exec shall run, until it is started */
 	size_t spec_len;
 };
 

@@ -290,6 +290,11 @@ void streams_ended(struct streams *s)
 	pump_end_at_hangup(s->pumps[1]);
 }
 
+bool streams_carried(const struct streams *s)
+{
+	return !s->pumps[1] && !s->pumps[2];
+}
+
 int streams_resize(const struct streams *s, uint32_t rows, uint32_t columns)
 {
 	const struct winsize size = { .ws_row = (unsigned short)rows,

@@ -62,5 +62,7 @@ int streams_take_master(struct streams *s, int master, struct err *err);
 /* The process has ended: its terminal ends when the last who has it open closes it. Before,
  * somebody may open it again. */
 void streams_ended(struct streams *s);
+/* Nothing more is to be carried to the outputs. */
+bool streams_carried(const struct streams *s);
 int streams_resize(const struct streams *s, uint32_t rows, uint32_t columns);
 void streams_close_stdin(struct streams *s);

@@ -50,6 +50,9 @@ static void proc_done(struct proc *p)
 	{
 		ttrpc_fail(take_waiter(p, w), TTRPC_NOT_FOUND, "the process was deleted");
 	}
+	if (p->delete_call)
+		ttrpc_fail(p->delete_call, TTRPC_NOT_FOUND, "the container was deleted");
+	loop_remove(p->delete_timer);
 	list_del(&p->node);
 	streams_done(&p->streams);
 	free(p->exec_id);

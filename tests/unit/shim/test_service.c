@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -143,6 +146,16 @@ static int hear(struct world *w, uint32_t stream)
 	return response->status ? response->status->code : TTRPC_OK;
 }
 
+static int hear_later(struct world *w, uint32_t stream)
+{
+	const int64_t end = clock_ms() + PATIENCE_MS;
+	struct pollfd p = { .fd = w->client, .events = POLLIN };
+
+	while (poll(&p, 1, 0) == 0 && clock_ms() < end)
+		assert_int_equal(loop_once(w->shim.loop, 50), 0);
+	return hear(w, stream);
+}
+
 static uint32_t ask_wait(struct world *w)
 {
 	Caisson__Shim__WaitRequest request = CAISSON__SHIM__WAIT_REQUEST__INIT;
@@ -207,12 +220,109 @@ static void a_sandbox_that_tells_without_end_holds_nobody_up(void **state)
 	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
+static struct proc *add_exec(struct world *w, const char *out)
+{
+	const char *const paths[3] = { "", out, "" };
+	struct proc *p = NULL;
+	struct err err = { 0 };
+
+	assert_int_equal(proc_new(w->task, "e1", &p, &err), 0);
+	assert_int_equal(streams_init(&p->streams, w->shim.loop, paths, *out != '\0', &err), 0);
+	return p;
+}
+
+static uint32_t ask_delete(struct world *w, const char *exec_id)
+{
+	Caisson__Shim__DeleteRequest request = CAISSON__SHIM__DELETE_REQUEST__INIT;
+
+	request.id = (char[]){ "c1" };
+	request.exec_id = (char *)exec_id;
+	return ask(w, "Delete", &request.base);
+}
+
+/* A terminal whose other end is `ret_slave`, for a process whose output goes to a fifo. */
+static void give_terminal(struct proc *p, int *ret_slave)
+{
+	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct err err = { 0 };
+
+	assert_int_equal(grantpt(master), 0);
+	assert_int_equal(unlockpt(master), 0);
+	*ret_slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(*ret_slave >= 0);
+	assert_int_equal(streams_open(&p->streams, &err), 0);
+	assert_int_equal(streams_take_master(&p->streams, master, &err), 0);
+}
+
+static void a_delete_waits_for_a_reader_that_is_slow(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int reader = -EBADF;
+	AUTO_CLOSE int slave = -EBADF;
+	size_t written = 0, seen = 0;
+	char out[96], bytes[1000];
+	struct proc *p;
+	uint32_t stream;
+	ssize_t n;
+
+	(void)snprintf(out, sizeof(out), "%s/out", w->dir);
+	assert_int_equal(mkfifo(out, 0600), 0);
+	reader = open(out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fcntl(reader, F_SETPIPE_SZ, 4096) >= 4096);
+	p = add_exec(w, out);
+	give_terminal(p, &slave);
+	memset(bytes, 'x', sizeof(bytes));
+	/* As much as the fifo, the pump and the terminal hold. */
+	for (int full = 0; full < 8; serve(w)) {
+		n = write(slave, bytes, sizeof(bytes));
+		written += n > 0 ? (size_t)n : 0;
+		full = n > 0 ? 0 : full + 1;
+	}
+	(void)close(TAKE_FD(slave));
+	p->ended = true;
+	p->state = PROC_STOPPED;
+	streams_ended(&p->streams);
+	stream = ask_delete(w, "e1");
+	p->delete_ms = clock_ms() + PATIENCE_MS;
+	assert_int_equal(hear(w, stream), -1);
+	assert_int_equal(hear(w, ask_delete(w, "e1")), TTRPC_FAILED_PRECONDITION);
+	while ((n = read(reader, bytes, sizeof(bytes))) != 0) {
+		seen += n > 0 ? (size_t)n : 0;
+		serve(w);
+	}
+	assert_int_equal(seen, written);
+	assert_int_equal(hear_later(w, stream), TTRPC_OK);
+	assert_null(proc_find(w->task, "e1"));
+	(void)unlink(out);
+}
+
+static void a_delete_does_not_wait_for_a_terminal_that_stays_open(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int slave = -EBADF;
+	struct proc *p;
+	char out[96];
+
+	(void)snprintf(out, sizeof(out), "%s/out", w->dir);
+	assert_int_equal(mkfifo(out, 0600), 0);
+	p = add_exec(w, out);
+	give_terminal(p, &slave);
+	p->ended = true;
+	p->state = PROC_STOPPED;
+	streams_ended(&p->streams);
+	assert_int_equal(hear_later(w, ask_delete(w, "e1")), TTRPC_OK);
+	assert_null(proc_find(w->task, "e1"));
+	(void)unlink(out);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(many_who_wait_leave_room_for_other_calls),
+		CASE(a_delete_waits_for_a_reader_that_is_slow),
+		CASE(a_delete_does_not_wait_for_a_terminal_that_stays_open),
 		CASE(a_sandbox_that_tells_without_end_holds_nobody_up),
 	};
 
