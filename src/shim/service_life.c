@@ -381,8 +381,8 @@ static void on_deleted(void *owner, struct worker_answer *answer)
 	struct operation *o = owner;
 	struct task *t = o->task;
 
-	/* One that was never started has been ended by it. */
-	proc_reap(&t->init);
+	/* It has ended whatever was there: one that was never started, processes of exec. */
+	task_reap(t);
 	if (answer->err.code < 0) {
 		t->deleting = false;
 		answer_error(o->call, o->prefix, &answer->err);

@@ -119,8 +119,8 @@ int proc_add_waiter(struct proc *p, struct ttrpc_call *call);
 /* A worker has done with it: tell its end, if that came meanwhile. */
 void proc_settle(struct proc *p);
 
-/* Reap it now if it has ended: for who has just ended it. */
-void proc_reap(struct proc *p);
+/* Reap all of them that have ended: for who has just ended them. */
+void task_reap(struct task *t);
 
 /* Reap what has ended, tell whoever wants to know. */
 void shim_reap(struct shim *s);

@@ -219,6 +219,8 @@ static void on_rest_killed(void *owner, struct worker_answer *answer)
 	if (answer->err.code < 0 && answer->err.code != -ESRCH && answer->err.code != -ENOENT)
 		log_warning("container %s: end what its first process left: %s", t->id,
 			    answer->err.msg);
+	/* The others' ends come before. */
+	task_reap(t);
 	p->busy = false;
 	tell_end(p);
 	task_put(t);
@@ -283,12 +285,20 @@ static void on_ended(struct proc *p, int status)
 	proc_settle(p);
 }
 
-void proc_reap(struct proc *p)
+static void reap(struct proc *p)
 {
 	int status;
 
 	if (!p->ended && p->pid > 0 && waitpid(p->pid, &status, WNOHANG) == p->pid)
 		on_ended(p, status);
+}
+
+void task_reap(struct task *t)
+{
+	struct proc *p;
+
+	list_for_each(p, &t->execs, node) reap(p);
+	reap(&t->init);
 }
 
 void shim_reap(struct shim *s)

@@ -19,11 +19,13 @@
 #include "base/clock.h"
 #include "lib/unit.h"
 #include "shim/task.pb-c.h"
+#include "shim/task_events.pb-c.h"
 #include "shim/ttrpc.pb-c.h"
 #include "shim/ttrpc_frame.h"
 
 #define PATIENCE_MS 30000
 #define TEXT_SIZE   512
+#define TOLD_MAX    8
 
 struct world {
 	struct shim shim;
@@ -31,7 +33,12 @@ struct world {
 	int client;
 	uint32_t stream; /* of the next request */
 	char dir[64];
-	struct sockaddr_un address;
+	struct sockaddr_un address, events;
+	/* What hears the events. */
+	struct ttrpc_server *containerd;
+	char told[TOLD_MAX][32];
+	unsigned int told_len;
+	int patience; /* rounds of the loop */
 };
 
 static int connect_to(const struct world *w)
@@ -43,37 +50,71 @@ static int connect_to(const struct world *w)
 	return fd;
 }
 
-static int listen_at(struct world *w)
+static int listen_at(struct sockaddr_un *address, const char *dir, const char *name)
 {
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/service.XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
-	w->address.sun_family = AF_UNIX;
-	(void)snprintf(w->address.sun_path, sizeof(w->address.sun_path), "%s/s", w->dir);
-	assert_int_equal(bind(fd, (const struct sockaddr *)&w->address, sizeof(w->address)), 0);
+	address->sun_family = AF_UNIX;
+	(void)snprintf(address->sun_path, sizeof(address->sun_path), "%s/%s", dir, name);
+	assert_int_equal(bind(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
 	assert_int_equal(listen(fd, 16), 0);
 	return fd;
 }
 
+static void forward(void *arg, struct ttrpc_call *call, const ProtobufCMessage *message)
+{
+	struct world *w = arg;
+	const Caisson__Shim__ForwardRequest *request = (const void *)message;
+	const Caisson__Shim__Empty empty = CAISSON__SHIM__EMPTY__INIT;
+
+	assert_true(w->told_len < TOLD_MAX);
+	(void)snprintf(w->told[w->told_len++], sizeof(w->told[0]), "%s", request->envelope->topic);
+	ttrpc_answer(call, &empty.base);
+}
+
+static const struct ttrpc_method methods[] = {
+	{ "Forward", &caisson__shim__forward_request__descriptor, forward },
+};
+static const struct ttrpc_service services[] = {
+	{ "containerd.services.events.ttrpc.v1.Events", methods, 1 },
+};
+
+static void begin_containerd(struct world *w)
+{
+	struct err err = { 0 };
+
+	w->patience = PATIENCE_MS / 50;
+	assert_int_equal(ttrpc_server_new(w->shim.loop, listen_at(&w->events, w->dir, "e"),
+					  (uint32_t)geteuid(), services, 1, w, &w->containerd,
+					  &err),
+			 0);
+}
+
 static int setup(void **state)
 {
-	static const struct publisher_options events = {
-		.ns = "n", .address = "/nowhere", .ttrpc = "/nowhere/s", .binary = "/bin/false"
-	};
 	struct world *w = calloc(1, sizeof(*w));
+	struct publisher_options events = { .ns = "n",
+					    .address = "/nowhere",
+					    .ttrpc = w->events.sun_path,
+					    .binary = "/bin/false" };
 	struct shim *s = &w->shim;
 	struct err err = { 0 };
 
+	/* The machine's own configuration does not count here. */
+	assert_int_equal(setenv("CAISSON_CONFIG", "/nowhere/caisson.json", 1), 0);
+	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/service.XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	(void)snprintf(w->events.sun_path, sizeof(w->events.sun_path), "%s/e", w->dir);
 	s->ns = "n";
 	s->program = "containerd-shim-caisson-v2";
-	s->null_fd = -EBADF;
+	s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	list_init(&s->tasks);
 	list_init(&s->workers);
 	assert_int_equal(loop_new(&s->loop), 0);
 	assert_int_equal(publisher_new(s->loop, &events, &s->publisher, &err), 0);
-	assert_int_equal(ttrpc_server_new(s->loop, listen_at(w), (uint32_t)geteuid(), &service_task,
-					  1, s, &s->server, &err),
+	assert_int_equal(ttrpc_server_new(s->loop, listen_at(&w->address, w->dir, "s"),
+					  (uint32_t)geteuid(), &service_task, 1, s, &s->server,
+					  &err),
 			 0);
 	assert_int_equal(task_new(s, "c1", "/bundle", &w->task, &err), 0);
 	w->task->init.state = PROC_RUNNING;
@@ -88,11 +129,15 @@ static int teardown(void **state)
 	struct world *w = *state;
 
 	(void)close(w->client);
-	task_remove(w->task);
+	if (w->task)
+		task_remove(w->task);
+	ttrpc_server_free(w->containerd);
 	ttrpc_server_free(w->shim.server);
 	publisher_free(w->shim.publisher);
 	loop_free(w->shim.loop);
+	(void)close(w->shim.null_fd);
 	(void)unlink(w->address.sun_path);
+	(void)unlink(w->events.sun_path);
 	(void)rmdir(w->dir);
 	free(w);
 	return 0;
@@ -315,12 +360,52 @@ static void a_delete_does_not_wait_for_a_terminal_that_stays_open(void **state)
 	(void)unlink(out);
 }
 
+static pid_t ended_child(void)
+{
+	const pid_t pid = fork();
+	siginfo_t info;
+
+	if (pid == 0)
+		_exit(3);
+	assert_true(pid > 0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	return pid;
+}
+
+/* Its worker removes a container that is not there: nothing goes wrong then. */
+static void the_ends_of_processes_are_told_before_their_container_is_deleted(void **state)
+{
+	struct world *w = *state;
+	struct proc *p = add_exec(w, "");
+	struct err err = { 0 };
+
+	assert_int_equal(settings_new(w->shim.program, "n", NULL, &w->task->settings, &err), 0);
+	begin_containerd(w);
+	p->pid = ended_child();
+	p->state = PROC_RUNNING;
+	w->task->init.pid = ended_child();
+	w->task->init.state = PROC_CREATED;
+	assert_int_equal(hear_later(w, ask_delete(w, "")), TTRPC_OK);
+	while (w->told_len < 3 && w->patience-- > 0)
+		assert_int_equal(loop_once(w->shim.loop, 50), 0);
+	assert_string_equal(w->told[0], "/tasks/exit");
+	assert_string_equal(w->told[1], "/tasks/exit");
+	assert_string_equal(w->told[2], "/tasks/delete");
+	assert_null(task_find(&w->shim, "c1"));
+	while (w->shim.workers_len > 0) {
+		(void)usleep(1000);
+		shim_reap(&w->shim);
+	}
+	w->task = NULL;
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(many_who_wait_leave_room_for_other_calls),
+		CASE(the_ends_of_processes_are_told_before_their_container_is_deleted),
 		CASE(a_delete_waits_for_a_reader_that_is_slow),
 		CASE(a_delete_does_not_wait_for_a_terminal_that_stays_open),
 		CASE(a_sandbox_that_tells_without_end_holds_nobody_up),
