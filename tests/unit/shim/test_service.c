@@ -399,11 +399,60 @@ static void the_ends_of_processes_are_told_before_their_container_is_deleted(voi
 	w->task = NULL;
 }
 
+/* The only child of this process; 0: none. */
+static pid_t only_child(void)
+{
+	FILE *f = fopen("/proc/thread-self/children", "re");
+	int pid = 0;
+
+	if (!f)
+		skip();
+	if (fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	(void)fclose(f);
+	return pid;
+}
+
+/* Its logger does not get ready; the worker is killed then, as one that takes too much memory. */
+static void a_create_that_was_given_up_goes_with_its_shim(void **state)
+{
+	Caisson__Shim__CreateTaskRequest request = CAISSON__SHIM__CREATE_TASK_REQUEST__INIT;
+	Caisson__Shim__DeleteRequest gone = CAISSON__SHIM__DELETE_REQUEST__INIT;
+	Caisson__Shim__ShutdownRequest bye = CAISSON__SHIM__SHUTDOWN_REQUEST__INIT;
+	struct world *w = *state;
+	uint32_t stream, stream_gone;
+	char file[96];
+
+	task_remove(TAKE_PTR(w->task));
+	request.id = gone.id = (char[]){ "c2" };
+	request.bundle = w->dir;
+	request.stdout = (char[]){ "binary:///bin/sleep?5" };
+	stream = ask(w, "Create", &request.base);
+	assert_int_equal(hear(w, stream), -1);
+	stream_gone = ask(w, "Delete", &gone.base);
+	assert_int_equal(hear(w, stream_gone), TTRPC_NOT_FOUND);
+	(void)ask(w, "Shutdown", &bye.base);
+	assert_int_equal(hear(w, stream_gone + 2), TTRPC_OK);
+	assert_null(w->shim.end_timer);
+	assert_true(only_child() > 0);
+	assert_int_equal(kill(only_child(), SIGKILL), 0);
+	assert_int_equal(hear_later(w, stream), TTRPC_UNKNOWN);
+	assert_null(task_find(&w->shim, "c2"));
+	assert_non_null(w->shim.end_timer);
+	while (w->shim.workers_len > 0) {
+		(void)usleep(1000);
+		shim_reap(&w->shim);
+	}
+	(void)snprintf(file, sizeof(file), "%s/%s", w->dir, SETTINGS_FILE);
+	(void)unlink(file);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(a_create_that_was_given_up_goes_with_its_shim),
 		CASE(many_who_wait_leave_room_for_other_calls),
 		CASE(the_ends_of_processes_are_told_before_their_container_is_deleted),
 		CASE(a_delete_waits_for_a_reader_that_is_slow),
