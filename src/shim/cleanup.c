@@ -79,15 +79,15 @@ int program_delete(const struct program_options *o, struct err *err)
 	AUTO_CLOSE int fd = bundle ? open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
 	struct err problem = { 0 };
 	pid_t pid = 0;
+	int r;
 
 	if (fd < 0 && errno != ENOENT)
 		return err_sys(err, -errno, "open the bundle");
-	/* Whatever fails, the rest is done. */
-	if (fd >= 0 && delete_container(o, fd, &pid, &problem) < 0)
-		log_warning("container %s: %s", o->id, problem.msg);
+	/* Whatever fails, the rest is done; who called keeps the bundle then, and comes again. */
+	r = fd >= 0 ? delete_container(o, fd, &pid, err) : 0;
 	if (fd >= 0 && rootfs_unmount(bundle, &problem) < 0)
 		log_warning("container %s: %s", o->id, problem.msg);
 	if (fd >= 0)
 		remove_socket(fd);
-	return say(pid, err);
+	return r < 0 ? err_prefix(err, r, "container %s", o->id) : say(pid, err);
 }

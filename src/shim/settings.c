@@ -224,11 +224,28 @@ int settings_save(const struct settings *s, int bundle_fd, struct err *err)
 	return json_replace_file(bundle_fd, SETTINGS_FILE, document, JSON_COMPACT, err);
 }
 
+/* As if nothing was configured: what was made is found by its root alone. */
+static int built_in(struct settings **ret, struct err *err)
+{
+	struct settings *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return err_sys(err, -ENOMEM, "settings");
+	r = runtime_set_up(&s->config, &s->rt, err);
+	if (r < 0)
+		settings_free(s);
+	else
+		*ret = s;
+	return r;
+}
+
 int settings_load(const char *program, const char *ns, int bundle_fd, struct settings **ret,
 		  struct err *err)
 {
 	AUTO_JSON json_t *document = NULL;
 	struct settings *s = NULL;
+	struct err problem = { 0 };
 	const char *root;
 	int r = json_read_file(bundle_fd, SETTINGS_FILE, SETTINGS_MAX, &document, err);
 
@@ -237,7 +254,11 @@ int settings_load(const char *program, const char *ns, int bundle_fd, struct set
 	root = json_string_value(json_object_get(document, "root"));
 	if (!root || root[0] != '/')
 		return err_set(err, -EINVAL, SETTINGS_FILE ": no root");
-	r = settings_new(program, ns, NULL, &s, err);
+	r = settings_new(program, ns, NULL, &s, &problem);
+	if (r < 0) {
+		log_warning("%s: the built-in configuration counts", problem.msg);
+		r = built_in(&s, err);
+	}
 	if (r == 0)
 		r = config_set(&s->config, CONFIG_ROOT, root, CONFIG_FROM_FLAG, err);
 	if (r < 0) {

@@ -30,7 +30,10 @@ int settings_new(const char *program, const char *ns, const struct Caisson__Shim
 		 struct settings **ret, struct err *err);
 void settings_free(struct settings *settings); /* accepts NULL */
 
-/* Write into the bundle what `delete` must know when the shim is gone, and read it: the root. */
+/*
+ * Write into the bundle what `delete` must know when the shim is gone, and read it: the root. A
+ * configuration that has become unusable meanwhile does not keep it from that.
+ */
 int settings_save(const struct settings *settings, int bundle_fd, struct err *err);
 int settings_load(const char *program, const char *ns, int bundle_fd, struct settings **ret,
 		  struct err *err);

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "lib/unit.h"
+#include "shim/program.h"
 #include "shim/task_options.pb-c.h"
 #include "shim/task.pb-c.h"
 
@@ -174,6 +175,54 @@ static void delete_finds_the_root_again(void **state)
 	(void)rmdir(dir);
 }
 
+/* A bundle whose container has its directory below `root`. */
+static int bundle_of(char *dir, const char *root)
+{
+	char path[64];
+	AUTO_CLOSE int file = -EBADF;
+
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/" SETTINGS_FILE, dir);
+	file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(dprintf(file, "{\"root\": \"%s\"}", root) > 0);
+	return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void delete_does_not_need_the_configuration(void **state)
+{
+	char dir[] = "/tmp/settings.XXXXXX", path[] = "/tmp/settings.XXXXXX";
+	AUTO_CLOSE int fd = bundle_of(dir, "/run/there");
+	AUTO_CLOSE int config = mkstemp(path);
+	struct err err = { 0 };
+
+	(void)state;
+	assert_true(dprintf(config, "{\"isolation\": \"strong\"}") > 0);
+	assert_int_equal(setenv("CAISSON_CONFIG", path, 1), 0);
+	assert_true(settings_new(ANY, "n", NULL, &made, &err) < 0);
+	assert_int_equal(settings_load(ANY, "n", fd, &made, &err), 0);
+	assert_string_equal(made->rt.root, "/run/there");
+	assert_int_equal(setenv("CAISSON_CONFIG", "/nowhere/caisson.json", 1), 0);
+	assert_int_equal(unlinkat(fd, SETTINGS_FILE, 0), 0);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
+static void a_delete_that_failed_says_so(void **state)
+{
+	char dir[] = "/tmp/settings.XXXXXX";
+	AUTO_CLOSE int fd = bundle_of(dir, "here");
+	const struct program_options options = {
+		.program = ANY, .ns = "n", .id = "c1", .bundle = dir
+	};
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(program_delete(&options, &err), -EINVAL);
+	assert_says(err, "container c1");
+	assert_int_equal(unlinkat(fd, SETTINGS_FILE, 0), 0);
+	(void)rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +235,8 @@ int main(void)
 		cmocka_unit_test_teardown(options_of_runc_are_understood, teardown),
 		cmocka_unit_test_teardown(a_handler_has_its_configuration, teardown),
 		cmocka_unit_test_teardown(delete_finds_the_root_again, teardown),
+		cmocka_unit_test_teardown(delete_does_not_need_the_configuration, teardown),
+		cmocka_unit_test_teardown(a_delete_that_failed_says_so, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
