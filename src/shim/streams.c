@@ -114,6 +114,8 @@ static int open_stdin(struct streams *s, struct err *err)
 		if (s->keep[0] < 0)
 			return s->keep[0];
 	}
+	if (s->stdin_closed)
+		close_one(&s->keep[0]);
 	return s->terminal ? 0 : make_blocking(*end);
 }
 
@@ -309,5 +311,6 @@ int streams_resize(const struct streams *s, uint32_t rows, uint32_t columns)
 
 void streams_close_stdin(struct streams *s)
 {
+	s->stdin_closed = true;
 	close_one(&s->keep[0]);
 }

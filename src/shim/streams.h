@@ -29,6 +29,7 @@ struct pump;
 struct streams {
 	char *paths[3]; /* owned, as given; "": /dev/null */
 	bool terminal;
+	bool stdin_closed; /* by streams_close_stdin(), which may come before the ends are open */
 	struct loop *loop;
 	/* All owned, or -EBADF. */
 	int theirs[3];	   /* for the process, until streams_given() */

@@ -154,6 +154,25 @@ static void input_ends_when_it_is_closed_and_its_writer_has_gone(void **state)
 	assert_int_equal(read(reader, text, sizeof(text)), 0);
 }
 
+static void input_that_was_closed_before_it_was_opened_ends(void **state)
+{
+	struct world *w = *state;
+	const char *const paths[3] = { w->in, "", "" };
+	AUTO_CLOSE int writer = -EBADF;
+	struct err err = { 0 };
+	char text[16];
+
+	assert_int_equal(streams_init(&w->streams, w->loop, paths, false, &err), 0);
+	streams_close_stdin(&w->streams);
+	assert_int_equal(streams_open(&w->streams, &err), 0);
+	assert_int_equal(fcntl(w->streams.theirs[0], F_SETFL, O_NONBLOCK), 0);
+	writer = open(w->in, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(write(writer, "typed", 5), 5);
+	(void)close(TAKE_FD(writer));
+	assert_int_equal(read(w->streams.theirs[0], text, sizeof(text)), 5);
+	assert_int_equal(read(w->streams.theirs[0], text, sizeof(text)), 0);
+}
+
 static void a_file_gets_all_that_is_left_at_the_end(void **state)
 {
 	struct world *w = *state;
@@ -368,6 +387,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_file_that_is_a_fifo_is_not_waited_for, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(input_that_was_closed_before_it_was_opened_ends,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_given_up_shows_its_reader_the_end, setup,
 						teardown),
 	};
