@@ -79,14 +79,14 @@ def cgroup_of(controller, pid):
     raise AssertionError("process %d is in no hierarchy of %s" % (pid, controller))
 
 
-def assert_gone(groups, pids, timeout=5):
+def assert_gone(groups, pids, timeout=30):
     """Demand that nothing is left of containers, within timeout seconds.
 
     groups() and pids() name what is left now. Whatever still is fails the test, and is ended and
     removed first, so that the next test starts clean.
     """
     end = time.monotonic() + timeout
-    while pids() and time.monotonic() < end:
+    while (pids() or groups()) and time.monotonic() < end:
         time.sleep(0.05)
     lines = processes()
     left_pids, left_groups = sorted(pids()), sorted(groups())
@@ -147,7 +147,7 @@ class Census:
                   if not allowed("cgroup", path)]
         return extra
 
-    def assert_nothing_new(self, allowed=lambda kind, name: False, timeout=5):
+    def assert_nothing_new(self, allowed=lambda kind, name: False, timeout=30):
         """Processes on their way out get timeout seconds, then anything new fails the test."""
         left = []
 

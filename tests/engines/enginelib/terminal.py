@@ -61,7 +61,7 @@ class Terminal:
         self.seen += data.decode("utf-8", "backslashreplace")
         return bool(data)
 
-    def expect(self, text, timeout=15):
+    def expect(self, text, timeout=30):
         """Wait until text appears in what was not yet expected; drop all up to its end."""
         end = time.monotonic() + timeout
         alive = True
@@ -73,7 +73,7 @@ class Terminal:
         before, self.seen = self.seen.split(text, 1)
         return before
 
-    def expect_size(self, rows, cols, timeout=15):
+    def expect_size(self, rows, cols, timeout=30):
         """Resize until the program inside says so: a client listens for SIGWINCH only after its first size is set."""
         end = time.monotonic() + timeout
         text = "size %d %d" % (rows, cols)
@@ -85,7 +85,7 @@ class Terminal:
                 os.kill(self.proc.pid, signal.SIGWINCH)
         return self.expect(text, 1)
 
-    def wait(self, timeout=15):
+    def wait(self, timeout=30):
         """Read to the end and return the exit status."""
         end = time.monotonic() + timeout
         while self._read(0.1):
