@@ -290,14 +290,28 @@ static int begin(struct worker *w, struct err *err)
 	return r < 0 ? err_sys(err, r, "watch a process") : 0;
 }
 
+/* What ends or frees others has room when all the others wait. */
+static unsigned int room(enum agent_call call)
+{
+	switch (call) {
+	case AGENT_DELETE:
+		return WORKERS_MAX + WORKERS_SIGNAL + AGENT_CONTAINERS_MAX;
+	case AGENT_SIGNAL:
+	case AGENT_RESUME:
+		return WORKERS_MAX + WORKERS_SIGNAL;
+	default:
+		return WORKERS_MAX;
+	}
+}
+
 int worker_start(struct agent *a, const struct worker_job *job, struct err *err)
 {
 	struct worker *w;
 	int r;
 
-	if (a->workers_len >= WORKERS_MAX)
+	if (a->workers_len >= room(job->call))
 		return err_set(err, -EAGAIN, "%s: %u calls wait for files already",
-			       agent_call_name(job->call), WORKERS_MAX);
+			       agent_call_name(job->call), a->workers_len);
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return err_sys(err, -ENOMEM, "%s", agent_call_name(job->call));

@@ -13,7 +13,8 @@
 #include "agent/agent.h"
 #include "ns/ns.h"
 
-#define WORKERS_MAX 192u /* also of those that were given up and have not ended */
+#define WORKERS_MAX    192u /* also of those that were given up and have not ended */
+#define WORKERS_SIGNAL 16u  /* more for SIGNAL and RESUME; and for DELETE one of each container */
 
 struct container;
 struct worker;
@@ -35,7 +36,7 @@ struct worker_job {
 	void *owner; /* of made() and done() */
 };
 
-/* 1: done() will be called. -EAGAIN: WORKERS_MAX. done() is not called after an error. */
+/* 1: done() will be called. -EAGAIN: there are too many. done() is not called after an error. */
 int worker_start(struct agent *a, const struct worker_job *job, struct err *err);
 
 /*

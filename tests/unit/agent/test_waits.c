@@ -11,9 +11,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/worker.h"
 #include "base/clock.h"
 #include "slowfile.h"
 #include "world.h"
@@ -233,6 +236,141 @@ static void as_many_execs_as_clients_have_room(void **state)
 	container_end(&host, &p);
 }
 
+/* Workers that do not go, as if the kernel had them: nobody reaps who has a tracer. */
+static pid_t held[WORKERS_MAX];
+static size_t held_len;
+static pid_t seen[4 * WORKERS_MAX]; /* these, and what they left */
+static size_t seen_len;
+
+static int let_go(void **state)
+{
+	(void)state;
+	while (held_len > 0)
+		(void)waitpid(held[--held_len], NULL, __WALL);
+	slowfile_release();
+	return 0;
+}
+
+/* Name and state; ' ' without a process. */
+static char look_at(pid_t pid, char name[static 32])
+{
+	char path[64], state = ' ';
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	name[0] = '\0';
+	if (f && fscanf(f, "%*d (%31[^)]) %c", name, &state) < 2)
+		state = ' ';
+	if (f)
+		(void)fclose(f);
+	return state;
+}
+
+static bool is_seen(pid_t pid)
+{
+	for (size_t i = 0; i < seen_len; i++) {
+		if (seen[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+/* A child of the agent that is seen the first time and is a worker, or what one left; 0: none. */
+static pid_t find_worker(void)
+{
+	char path[64], name[32];
+	pid_t found = 0;
+	int pid;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)agent_itself(),
+		       (int)agent_itself());
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fscanf(f, "%d", &pid) == 1) {
+		if (!is_seen(pid) && look_at(pid, name) != ' ' &&
+		    strcmp(name, "caisson-worker") == 0)
+			found = pid;
+	}
+	(void)fclose(f);
+	assert_true(seen_len < ARRAY_LEN(seen));
+	if (found)
+		seen[seen_len++] = found;
+	return found;
+}
+
+/* Whether a look finds one; what it leaves is seen when it is dead. */
+static pid_t await_worker(void)
+{
+	const int64_t end = clock_ms() + HOST_WAIT_MS;
+	pid_t pid;
+
+	while ((pid = find_worker()) == 0) {
+		if (clock_ms() > end)
+			fail_msg("nobody serves");
+		(void)usleep(1000);
+	}
+	return pid;
+}
+
+static void await_death(pid_t pid)
+{
+	const int64_t end = clock_ms() + HOST_WAIT_MS;
+	char name[32];
+
+	while (look_at(pid, name) != 'Z') {
+		if (clock_ms() > end)
+			fail_msg("it lives on");
+		(void)usleep(1000);
+	}
+}
+
+static uint32_t begin_slow_exec(const char *id)
+{
+	static const char config[] = "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/\"},"
+				     "\"process\":{\"user\":{\"uid\":0,\"gid\":0},\"cwd\":\"/\","
+				     "\"args\":[\"/slow/file\"]}}";
+	const struct agent_exec exec = { .id = id,
+					 .config = { config, sizeof(config) - 1 },
+					 .cgroup = "" };
+
+	return host_begin(&host, AGENT_EXEC, &exec);
+}
+
+static void a_container_is_deleted_when_all_workers_hang(void **state)
+{
+	struct container_plan busy = plan("busy", "sleep 1000");
+	struct container_plan other = plan("other", "sleep 1000");
+	int32_t pid;
+
+	(void)state;
+	need_slow_file();
+	(void)container_make(&host, &busy);
+	(void)container_make(&host, &other);
+	assert_int_equal(container_begin(&host, &busy), 0);
+	assert_int_equal(container_begin(&host, &other), 0);
+	while (held_len < ARRAY_LEN(held)) {
+		uint32_t serial;
+
+		while (find_worker())
+			;
+		serial = begin_slow_exec("busy");
+		held[held_len] = await_worker();
+		assert_int_equal(ptrace(PTRACE_SEIZE, held[held_len], NULL, NULL), 0);
+		held_len++;
+		host_must(&host, AGENT_CANCEL, &(const struct agent_cancel){ serial }, NULL);
+		assert_true(host_await(&host, serial) < 0);
+		await_death(held[held_len - 1]);
+	}
+	assert_int_equal(container_run(&host, &busy, "true", &pid), -EAGAIN);
+	container_end(&host, &other);
+	(void)let_go(NULL);
+	container_end(&host, &busy);
+	(void)container_make(&host, &other);
+	container_end(&host, &other);
+}
+
 static void a_terminal_hangs_up_inside_when_it_has_outside(void **state)
 {
 	struct container_plan p = plan("hangup", "trap 'exit 9' HUP; echo ready; "
@@ -271,6 +409,7 @@ int main(void)
 		cmocka_unit_test(a_signal_to_all_keeps_nobody_waiting),
 		cmocka_unit_test(a_process_that_cannot_be_looked_into_is_listed_all_the_same),
 		cmocka_unit_test(refreshes_that_hang_are_one_and_what_came_later_is_not_lost),
+		cmocka_unit_test_teardown(a_container_is_deleted_when_all_workers_hang, let_go),
 		cmocka_unit_test(a_terminal_hangs_up_inside_when_it_has_outside),
 		cmocka_unit_test(want_of_memory_is_told_before_the_end),
 		cmocka_unit_test(as_many_execs_as_clients_have_room),
