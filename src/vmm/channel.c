@@ -175,9 +175,11 @@ bool channel_cancel(struct channel *c, const void *arg)
 	if (!channel_has_room(c))
 		return false;
 	request.serial = p->serial;
-	if (channel_ask(c, &call, &err) < 0)
+	if (channel_ask(c, &call, &err) < 0) {
 		log_warning("container %s: cancel %s: %s", c->vm->id, agent_call_name(p->call),
 			    err.msg);
+		return false;
+	}
 	p->cancelled = true;
 	p->since = c->counted;
 	p->waited = 0;

@@ -49,7 +49,7 @@ bool channel_may_wait(const struct channel *c);
 
 /*
  * The EXEC or UPDATE with this `arg`, if it is unanswered, is cancelled, and has to be answered as
- * soon as any call. false: there is no room yet.
+ * soon as any call. false: it could not be asked, and may be tried again.
  */
 bool channel_cancel(struct channel *c, const void *arg);
 
