@@ -267,7 +267,7 @@ static void on_answer(void *arg, uint32_t serial, enum agent_call call, int erro
 	const void *value = body;
 	unsigned int i = 0;
 
-	if (end_has_failed(c->vm))
+	if (end_is_known(c->vm))
 		return;
 	c->counts.answers++;
 	while (i < c->pending_len && c->pending[i].serial != serial)
@@ -299,7 +299,7 @@ static void on_hello(void *arg, const struct agent_hello *hello)
 {
 	struct channel *c = arg;
 
-	if (!end_has_failed(c->vm))
+	if (!end_is_known(c->vm))
 		boot_on_hello(c->vm, hello);
 }
 
@@ -312,7 +312,7 @@ static void on_event(void *arg, enum agent_event event, const void *body, size_t
 	} e;
 	struct err err = { 0 };
 
-	if (end_has_failed(c->vm))
+	if (end_is_known(c->vm))
 		return;
 	c->counts.events++;
 	if (agent_event_decode(event, body, len, &e, &err) == 0) {

@@ -85,8 +85,12 @@ static int keep(struct client *c, const struct sentry_reply *reply, const void *
 
 void client_send(struct client *c, const struct sentry_reply *reply, const void *bytes, size_t len)
 {
-	int r = list_empty(&c->out) ? send_now(c->fd, reply, bytes, len) : -EAGAIN;
+	int r;
 
+	/* What it was asked for may still come in the round in which all ends. */
+	if (c->flushed)
+		return;
+	r = list_empty(&c->out) ? send_now(c->fd, reply, bytes, len) : -EAGAIN;
 	if (r == -EAGAIN || r == -EINTR)
 		r = keep(c, reply, bytes, len);
 	if (r < 0)
@@ -97,9 +101,6 @@ void client_answer(struct client *c, int value, int error, const char *text)
 {
 	const struct sentry_reply reply = { .type = c->asked, .error = error, .value = value };
 
-	/* What it was asked for may still come in the round in which all ends. */
-	if (c->flushed)
-		return;
 	client_send(c, &reply, text, error && text ? strnlen(text, ERR_MSG_MAX - 1) : 0);
 	c->busy = false;
 }
@@ -394,6 +395,8 @@ void control_flush(struct vm *vm, int code, const char *sentence)
 		return;
 	list_for_each(c, &vm->control->clients, node)
 	{
+		if (c->flushed)
+			continue;
 		if (c->waits)
 			client_send(c, &(struct sentry_reply){ .type = SENTRY_WAIT, .value = code },
 				    NULL, 0);

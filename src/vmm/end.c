@@ -32,6 +32,11 @@ bool end_has_failed(const struct vm *vm)
 	return end.failed;
 }
 
+bool end_is_known(const struct vm *vm)
+{
+	return end.failed || end.over;
+}
+
 /* ---- With a sentence ---- */
 
 /*
@@ -93,7 +98,7 @@ static void on_timer(void *arg)
 
 static bool begin_failure(const struct err *why)
 {
-	if (end.failed)
+	if (end.failed || end.over)
 		return false;
 	end.failed = true;
 	end.why = *why;

@@ -33,3 +33,5 @@ void end_refused(struct vm *vm, const struct err *why);
 
 /* One of the last three has been called: nothing that comes in counts any more. */
 bool end_has_failed(const struct vm *vm);
+/* ... or it has ended in order. */
+bool end_is_known(const struct vm *vm);

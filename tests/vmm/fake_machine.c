@@ -16,8 +16,9 @@
  *   dumb:CALL      no answer to the call and to whatever is asked after it
  *   slow:CALL      no answer to the call but -ECANCELED after CANCEL, which writes "cancelled\n" to
  *                  the first process's output
- *   refuse:CALL    its answer is -EINVAL "no such luck"
- *   exit:CALL:N    at the call QEMU ends with N, after words
+ *   behind         STATS, PS and DEBUG are answered behind DELETE, with the ends of all processes
+ * and a lie; until then each writes "asked N\n" to the first process's output refuse:CALL    its
+ * answer is -EINVAL "no such luck" exit:CALL:N    at the call QEMU ends with N, after words
  *   panic:CALL     at the call the guest's kernel panics
  *   killed:CALL    at the call QEMU is killed
  *   late-end       tells EXITED before the END of the output
@@ -202,6 +203,27 @@ static void refuse(uint32_t serial, enum agent_call call, int error, const char 
 	(void)mux_answer(mux, serial, call, error, text, strlen(text));
 }
 
+static struct {
+	uint32_t serial;
+	enum agent_call call;
+} behind[8];
+static unsigned int behind_len;
+static bool deleted;
+
+static bool keep_behind(uint32_t serial, enum agent_call call)
+{
+	struct fake_process *first = by_pid(0);
+
+	if (call != AGENT_STATS && call != AGENT_PS && call != AGENT_DEBUG)
+		return false;
+	must(behind_len < ARRAY_LEN(behind), "too many questions");
+	behind[behind_len].serial = serial;
+	behind[behind_len++].call = call;
+	(void)buf_printf(&first->out, "asked %u\n", behind_len);
+	send_out(first);
+	return true;
+}
+
 /* What the mode says of the call; true: nothing else is done. */
 static bool misbehave(uint32_t serial, enum agent_call call)
 {
@@ -219,6 +241,8 @@ static bool misbehave(uint32_t serial, enum agent_call call)
 		slow_call = call;
 		return true;
 	}
+	if (str_eq(mode, "behind") && !deleted && keep_behind(serial, call))
+		return true;
 	if (mode_is("refuse", call, NULL)) {
 		refuse(serial, call, -EINVAL, "no such luck");
 		return true;
@@ -332,6 +356,27 @@ static void debug(uint32_t serial, const char *what)
 	answer(serial, AGENT_DEBUG, &(struct agent_text){ b.data });
 }
 
+static void answer_behind(void)
+{
+	const struct agent_stats stats = { .pids = 1 };
+
+	deleted = true;
+	for (unsigned int i = 0; i < behind_len; i++) {
+		if (behind[i].call == AGENT_STATS)
+			answer(behind[i].serial, AGENT_STATS, &stats);
+		else if (behind[i].call == AGENT_PS)
+			tell_processes(behind[i].serial);
+		else
+			debug(behind[i].serial, "tasks");
+	}
+	for (size_t i = 0; i < PROCESSES_MAX && behind_len > 0; i++) {
+		if (processes[i].pid)
+			finish(&processes[i]);
+	}
+	if (behind_len > 0)
+		(void)mux_tell(mux, AGENT_OOM, "lies", 4);
+}
+
 static void on_request(void *arg, uint32_t serial, enum agent_call call, const void *body,
 		       size_t len)
 {
@@ -383,6 +428,10 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 		break;
 	case AGENT_DEBUG:
 		debug(serial, r.debug.what);
+		break;
+	case AGENT_DELETE:
+		answer(serial, call, NULL);
+		answer_behind();
 		break;
 	default:
 		answer(serial, call, NULL);

@@ -369,6 +369,47 @@ static void execs_end_with_the_container(void **state)
 	harness_stop(&h);
 }
 
+static void who_was_told_the_end_is_told_nothing_more(void **state)
+{
+	static const struct sentry_request asked[] = {
+		{ .type = SENTRY_DEBUG, .value = VMM_DEBUG_TASKS },
+		{ .type = SENTRY_STATS },
+		{ .type = SENTRY_PS },
+	};
+	struct harness h = { .mode = "behind", .script = "hold" };
+	int socks[sizeof(asked) / sizeof(asked[0])];
+	struct sentry_reply reply;
+	struct exec e;
+
+	start(&h);
+	assert_int_equal(ask(&h, (struct sentry_request){ .type = SENTRY_START }).error, 0);
+	e = exec_script(&h, "hold");
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		char words[16];
+
+		socks[i] = client_open(&h);
+		client_say(socks[i], &asked[i], NULL, 0, NULL, 0);
+		(void)snprintf(words, sizeof(words), "asked %zu\n", i + 1);
+		assert_true(harness_read(h.out, text, sizeof(text), words) > 0);
+	}
+	assert_int_equal(
+		ask(&h, (struct sentry_request){ .type = SENTRY_SIGNAL, .value = SIGTERM }).error,
+		0);
+	assert_int_equal(harness_wait(&h), 128 + SIGTERM);
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		assert_true(client_hear(socks[i], &reply, NULL, 0));
+		assert_int_equal(reply.type, asked[i].type);
+		assert_int_equal(reply.error, -ESRCH);
+		assert_false(client_hear(socks[i], &reply, NULL, 0));
+		(void)close(socks[i]);
+	}
+	(void)exec_code(&e);
+	assert_false(client_hear(e.sock, &reply, NULL, 0));
+	end_exec(&e);
+	assert_null(strstr(harness_log(&h), "level=error"));
+	harness_stop(&h);
+}
+
 /* ---- Clients that do not behave ---- */
 
 static void who_does_not_read_stops_nobody(void **state)
@@ -687,6 +728,7 @@ int main(void)
 		cmocka_unit_test(a_slow_exec_stops_nobody_and_is_cancelled_when_nobody_wants_it),
 		cmocka_unit_test(slow_execs_leave_room_for_the_rest),
 		cmocka_unit_test(execs_end_with_the_container),
+		cmocka_unit_test(who_was_told_the_end_is_told_nothing_more),
 		cmocka_unit_test(who_does_not_read_stops_nobody),
 		cmocka_unit_test(connections_have_a_limit_and_others_wait),
 		cmocka_unit_test(more_calls_than_the_channel_takes_are_served),

@@ -73,6 +73,12 @@ static bool is_harmless(const char *name)
 	return is_one_of(harmless, ARRAY_LEN(harmless), name);
 }
 
+/* A second answer to DELETE, behind the first: nobody listens any more. */
+static bool is_unheard(const struct life *l)
+{
+	return l->call && str_eq(l->call, "DELETE") && str_eq(l->name, "twice");
+}
+
 static bool is_silent(const char *name)
 {
 	return is_one_of(silent, ARRAY_LEN(silent), name);
@@ -192,7 +198,7 @@ static void judge(struct life *l)
 {
 	const int code = harness_wait(&l->h);
 	const char *log = harness_log(&l->h);
-	const bool honest = !l->call && is_harmless(l->name);
+	const bool honest = l->call ? is_unheard(l) : is_harmless(l->name);
 
 	if (honest && (l->failed || code != 128 + SIGKILL || strstr(log, "level=error")))
 		fail_msg("%s: did not live: %d, %s %s", l->mode, code, l->told.msg, log);
