@@ -9,7 +9,7 @@
 #include "agent/container.h"
 #include "agent/worker.h"
 
-/* So long they are stopped for a signal, at most: the host waits five seconds (vmm/vm.h). */
+/* So long they may take to stop: the host waits five seconds (vmm/vm.h). */
 #define FREEZE_MS 1000
 
 /* The container may be gone when its worker is: that has a copy of it. */
@@ -27,8 +27,9 @@ static int run_call(struct worker *w, void *arg, struct err *err)
 	const struct cgroup *cg = t->container->cgroup;
 
 	(void)w;
-	return t->call == AGENT_SIGNAL ? cgroup_signal_all_within(cg, t->signal, FREEZE_MS, err)
-				       : cgroup_freeze(cg, t->call == AGENT_PAUSE, err);
+	return t->call == AGENT_SIGNAL
+		       ? cgroup_signal_all_within(cg, t->signal, FREEZE_MS, err)
+		       : cgroup_freeze_within(cg, t->call == AGENT_PAUSE, FREEZE_MS, err);
 }
 
 static void call_done(void *owner, const struct err *result)

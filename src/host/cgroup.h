@@ -173,6 +173,9 @@ int cgroup_add_default_devices(struct oci_resources *resources, struct oci_devic
 
 /* Freeze or thaw and wait until it is so. -ENOTSUP without a freezer. */
 int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err);
+/* The same for who cannot wait: -ETIMEDOUT after so long; what is not frozen runs on. */
+int cgroup_freeze_within(const struct cgroup *cg, bool freeze, unsigned int freeze_ms,
+			 struct err *err);
 /*
  * Thaw the container's group and every one below it: a container may have made and frozen groups of
  * its own, and v1's freezer holds even the killed. Best effort.

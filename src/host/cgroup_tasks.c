@@ -130,6 +130,12 @@ int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err)
 	return freeze_within(cg, freeze, FREEZE_WAIT_NS, err);
 }
 
+int cgroup_freeze_within(const struct cgroup *cg, bool freeze, unsigned int freeze_ms,
+			 struct err *err)
+{
+	return freeze_within(cg, freeze, freeze_ms * 1000000ll, err);
+}
+
 /* Frozen by itself; an ancestor that is frozen is somebody else's pause. */
 static int is_frozen_v1(int dir_fd)
 {
