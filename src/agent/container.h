@@ -21,6 +21,7 @@ struct container {
 	char *root;
 	struct cgroup *shells;
 	bool started;
+	bool paused;   /* the last of PAUSE and RESUME that went well */
 	bool deleting; /* DELETE is asked */
 	bool cleaned;  /* ... and under way */
 	struct storage_list storages;

@@ -326,6 +326,75 @@ static void await_death(pid_t pid)
 	}
 }
 
+/* The container is stopped, or being stopped; or nobody does that any more. */
+static void await_freeze(const char *id, pid_t worker)
+{
+	static const char *const files[][2] = { { "/freezer", "freezer.state" },
+						{ "", "cgroup.freeze" } };
+	char path[128], state[16], name[32], life;
+
+	do {
+		for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+			FILE *f;
+
+			(void)snprintf(path, sizeof(path),
+				       "/sys/fs/cgroup%s/caisson-agent-%d/%s/%s", files[i][0],
+				       (int)getpid(), id, files[i][1]);
+			f = fopen(path, "re");
+			if (!f)
+				continue;
+			if (!fgets(state, sizeof(state), f))
+				state[0] = '\0';
+			(void)fclose(f);
+			if (state[0] == 'F' || state[0] == '1')
+				return;
+		}
+		life = look_at(worker, name);
+	} while (life != ' ' && life != 'Z');
+}
+
+/* Its worker dies meanwhile, as for want of memory. Who is late tries again. */
+static void who_was_stopped_for_a_signal_is_not_left_so(void **state)
+{
+	struct container_plan p = plan("left", "(read x </slow/file) & "
+					       "while read x; do echo $x; done");
+	const struct agent_signal winch = { .id = "left",
+					    .signal = SIGWINCH,
+					    .flags = SENTRY_SIGNAL_ALL };
+	const int64_t end = clock_ms() + HOST_WAIT_MS;
+	const unsigned int before = slowfile_reads();
+	int32_t pid;
+	int r;
+
+	(void)state;
+	need_slow_file();
+	pid = container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	host_send(&host, p.in, "begun\n");
+	host_expect(&host, p.out, "begun");
+	await_reads(before);
+	do {
+		uint32_t serial;
+		pid_t worker;
+
+		assert_true(clock_ms() < end);
+		while (find_worker())
+			;
+		serial = host_begin(&host, AGENT_SIGNAL, &winch);
+		worker = await_worker();
+		await_freeze("left", worker);
+		(void)kill(worker, SIGKILL);
+		r = host_await(&host, serial);
+	} while (r != -EPROTO);
+	host_send(&host, p.in, "on\n");
+	host_expect(&host, p.out, "on");
+	/* It would read on. */
+	container_kill(&host, &p, SIGKILL);
+	slowfile_release();
+	assert_int_equal(host_exited(&host, pid), 128 + SIGKILL);
+	container_end(&host, &p);
+}
+
 static uint32_t begin_slow_exec(const char *id)
 {
 	static const char config[] = "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/\"},"
@@ -407,6 +476,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signal_to_all_keeps_nobody_waiting),
+		cmocka_unit_test_teardown(who_was_stopped_for_a_signal_is_not_left_so, let_go),
 		cmocka_unit_test(a_process_that_cannot_be_looked_into_is_listed_all_the_same),
 		cmocka_unit_test(refreshes_that_hang_are_one_and_what_came_later_is_not_lost),
 		cmocka_unit_test_teardown(a_container_is_deleted_when_all_workers_hang, let_go),
