@@ -175,32 +175,54 @@ static bool is_same(const struct line *a, const struct line *b)
 	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
 
+struct telling {
+	struct line *found; /* LINES_TOLD; the first one is the panic's */
+	size_t n;
+	bool panic;
+};
+
+static bool is_told(const struct telling *t, const struct line *line)
+{
+	for (size_t i = t->panic ? 0 : 1; i < t->n; i++) {
+		if (is_same(&t->found[i], line))
+			return true;
+	}
+	return false;
+}
+
+static void tell(struct telling *t, const struct line *line)
+{
+	if (line->len > 0 && t->n < LINES_TOLD && !is_told(t, line))
+		t->found[t->n++] = *line;
+}
+
 /*
  * At most LINES_TOLD: the panic, then the others in their order. What a check of the kernel found
- * stands before its BUG(); the registers come twice.
+ * may stand before its BUG(); lines come twice.
  */
 static size_t find_telling(struct line rest, struct line found[static LINES_TOLD])
 {
+	struct telling t = { .found = found, .n = 1 };
 	struct line line, before = { "", 0 };
-	size_t n = 1;
-	bool panic = false;
 
 	for (; next_line(&rest, &line); before = holds(&line, "[ cut here ]") ? before : line) {
-		const bool checked = holds(&line, "ernel BUG at ") && before.len > 0;
-		const struct line *what = checked ? &before : &line;
+		const bool checked = holds(&line, "ernel BUG at ");
 
-		if (is_panic(&line) && !panic) {
+		if (is_panic(&line) && !t.panic) {
 			found[0] = line;
-			panic = true;
-		} else if (!holds(&line, "end Kernel panic") && n < LINES_TOLD &&
-			   (checked || is_telling(&line)) &&
-			   (n == 1 || !is_same(what, &found[n - 1]))) {
-			found[n++] = *what;
+			t.panic = true;
+			continue;
 		}
+		if (holds(&line, "end Kernel panic"))
+			continue;
+		if (checked && !is_told(&t, &line))
+			tell(&t, &before);
+		if (checked || is_telling(&line))
+			tell(&t, &line);
 	}
-	if (!panic)
-		memmove(found, found + 1, --n * sizeof(*found));
-	return n;
+	if (!t.panic)
+		memmove(found, found + 1, --t.n * sizeof(*found));
+	return t.n;
 }
 
 static size_t find_last(struct line rest, struct line found[static LINES_TOLD])

@@ -140,7 +140,26 @@ static void what_a_check_found_is_told_once(void **state)
 	(void)vm_console_telling(&c, text, sizeof(text));
 	assert_string_equal(text, "Kernel panic - not syncing: Fatal exception; "
 				  "VFS: Busy inodes after unmount of vdb (ext4); "
+				  "Kernel BUG at generic_shutdown_super.cold+0x1a/0x1c; "
 				  "RIP: 0010:generic_shutdown_super.cold+0x1a/0x1c");
+}
+
+/* Of a BUG() alone the place is all there is; what stands before it may be anything. */
+static void the_place_of_a_check_is_told(void **state)
+{
+	struct vm_console c = { 0 };
+	char text[400];
+
+	(void)state;
+	put(&c, "[    1.100000] BUG: one\r\n"
+		"[    1.100001] Oops: two\r\n"
+		"[    1.100002] BUG: one\r\n"
+		"[    1.100003] ------------[ cut here ]------------\r\n"
+		"[    1.100004] kernel BUG at fs/inode.c:1!\r\n"
+		"[    1.100005] Oops: two\r\n"
+		"[    1.100006] kernel BUG at fs/inode.c:1!\r\n");
+	(void)vm_console_telling(&c, text, sizeof(text));
+	assert_string_equal(text, "BUG: one; Oops: two; kernel BUG at fs/inode.c:1!");
 }
 
 static void without_a_reason_the_last_three_lines_are_told(void **state)
@@ -179,6 +198,7 @@ int main(void)
 		cmocka_unit_test(the_ring_keeps_the_last_bytes),
 		cmocka_unit_test(a_panic_comes_first_and_without_its_time),
 		cmocka_unit_test(what_a_check_found_is_told_once),
+		cmocka_unit_test(the_place_of_a_check_is_told),
 		cmocka_unit_test(without_a_reason_the_last_three_lines_are_told),
 		cmocka_unit_test(a_guest_that_panics_without_end_is_told_with_an_end),
 	};
