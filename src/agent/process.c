@@ -76,7 +76,7 @@ void process_free(struct process *p)
 	pump_free(p->out);
 	pump_free(p->err);
 	auto_close_p(&p->pidfd);
-	auto_close_p(&p->master);
+	agent_close(p->master);
 	free(p->id);
 	free(p);
 }
@@ -105,10 +105,8 @@ static void pump_is_done(void *arg, struct pump *pump)
 	}
 	pump_free(pump);
 	/* What has hung up outside has so inside. */
-	if (!p->out && !p->in) {
-		auto_close_p(&p->master);
-		p->master = -EBADF;
-	}
+	if (!p->out && !p->in)
+		agent_close(TAKE_FD(p->master));
 	tell_exited(p);
 }
 
@@ -228,12 +226,11 @@ static int attach_terminal(struct process *p, int master, struct err *err)
 {
 	struct pump *const pumps[] = { p->out, p->in };
 	const bool forgotten = !p->out && !p->in;
-	AUTO_CLOSE int own = master;
 	int r = 0;
 
-	(void)fcntl(own, F_SETFL, O_RDWR | O_NONBLOCK);
+	(void)fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(pumps); i++) {
-		const int fd = pumps[i] ? fcntl(own, F_DUPFD_CLOEXEC, 3) : -EBADF;
+		const int fd = pumps[i] ? fcntl(master, F_DUPFD_CLOEXEC, 3) : -EBADF;
 
 		if (pumps[i] && fd < 0)
 			r = err_sys(err, -errno, "duplicate the terminal");
@@ -242,7 +239,9 @@ static int attach_terminal(struct process *p, int master, struct err *err)
 	}
 	/* It may have hung up meanwhile. */
 	if (forgotten || p->out || p->in)
-		p->master = TAKE_FD(own);
+		p->master = master;
+	else
+		agent_close(master);
 	return r;
 }
 

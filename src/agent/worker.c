@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "host/pidfd.h"
 
 #define KEEP_MAX 16u /* descriptors of a worker */
@@ -329,4 +330,39 @@ int worker_start(struct agent *a, const struct worker_job *job, struct err *err)
 	w->job.arg = NULL;
 	w->job.keep = NULL;
 	return 1;
+}
+
+/* ---- Closing -------------------------------------------------------------------------------- */
+
+/* Has the last descriptor, from when the agent has closed `gate`. */
+__attribute__((noreturn)) static void hold_until(int fd, int gate)
+{
+	int keep[] = { fd, gate };
+	char byte;
+
+	(void)prctl(PR_SET_NAME, "caisson-closer");
+	(void)worker_keep_only(keep, ARRAY_LEN(keep));
+	(void)!read(gate, &byte, 1);
+	_exit(0);
+}
+
+void agent_close(int fd)
+{
+	int gate[2];
+	pid_t pid;
+
+	if (fd < 0)
+		return;
+	if (pipe2(gate, O_CLOEXEC) < 0) {
+		(void)close(fd);
+		return;
+	}
+	pid = fork();
+	if (pid == 0) {
+		(void)close(gate[1]);
+		hold_until(fd, gate[0]);
+	}
+	(void)close(fd);
+	(void)close(gate[0]);
+	(void)close(gate[1]);
 }

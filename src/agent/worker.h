@@ -58,3 +58,10 @@ bool worker_serves(const struct agent *a, const struct container *c, enum agent_
 void worker_hear_all(struct agent *a);
 /* `pid` was reaped: true if it was a worker. */
 bool worker_ended(struct agent *a, pid_t pid);
+
+/*
+ * Close what may be the last descriptor of a terminal's master (negative: nothing): the kernel
+ * waits then for whoever writes to the terminal, and he may wait for a file. A child of the agent
+ * waits in its place, unless there can be none.
+ */
+void agent_close(int fd);

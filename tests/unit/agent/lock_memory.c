@@ -3,6 +3,8 @@
  * lock-memory FILE: a child reads FILE, which waits (slowfile.h); its parent maps it past the page
  * cache, for which the kernel waits for that page, with the lock of the parent's memory: nobody can
  * look into it. Says "begun" before.
+ *
+ * lock-memory FILE write: writes a page of FILE to standard output out of a map.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -12,12 +14,21 @@
 
 #define PAGE 4096u
 
+static int write_map(int fd)
+{
+	const void *at = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	return at == MAP_FAILED || write(STDOUT_FILENO, at, PAGE) != PAGE;
+}
+
 int main(int argc, char **argv)
 {
-	const int fd = argc == 2 ? open(argv[1], O_RDONLY) : -1;
+	const int fd = argc >= 2 ? open(argv[1], O_RDONLY) : -1;
 	const int direct = fd >= 0 ? open(argv[1], O_RDONLY) : -1;
 	char byte;
 
+	if (argc == 3)
+		return write_map(fd);
 	if (direct < 0)
 		return 1;
 	if (fork() == 0) {

@@ -456,6 +456,28 @@ static void a_terminal_hangs_up_inside_when_it_has_outside(void **state)
 	container_end(&host, &p);
 }
 
+/* Somebody writes to it out of a file that is slow, and the kernel waits for him. */
+static void a_terminal_that_is_closed_keeps_nobody_waiting(void **state)
+{
+	struct container_plan p = plan("writes", "trap '' HUP; /bin/lock-memory /slow/file write; "
+						 "exit 7");
+	const unsigned int before = slowfile_reads();
+	int32_t pid;
+
+	(void)state;
+	need_slow_file();
+	p.terminal = true;
+	pid = container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	await_reads(before);
+	host_end(&host, p.in);
+	host_until(&host, host.streams[p.out].ended);
+	host_must(&host, AGENT_PING, NULL, NULL);
+	slowfile_release();
+	assert_int_equal(host_exited(&host, pid), 7);
+	container_end(&host, &p);
+}
+
 static void want_of_memory_is_told_before_the_end(void **state)
 {
 	struct container_plan p = plan("starved", "x=$(yes); echo no"), e = p;
@@ -481,6 +503,7 @@ int main(void)
 		cmocka_unit_test(refreshes_that_hang_are_one_and_what_came_later_is_not_lost),
 		cmocka_unit_test_teardown(a_container_is_deleted_when_all_workers_hang, let_go),
 		cmocka_unit_test(a_terminal_hangs_up_inside_when_it_has_outside),
+		cmocka_unit_test(a_terminal_that_is_closed_keeps_nobody_waiting),
 		cmocka_unit_test(want_of_memory_is_told_before_the_end),
 		cmocka_unit_test(as_many_execs_as_clients_have_room),
 	};
