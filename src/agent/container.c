@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/container_internal.h"
+#include "agent/shell.h"
 #include "agent/worker.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -190,9 +191,14 @@ struct update {
 static int run_update(struct worker *w, void *arg, struct err *err)
 {
 	const struct update *u = arg;
+	const struct container *c = u->container;
+	int r = cgroup_apply(c->cgroup, &u->spec->linux.resources, true, err);
 
 	(void)w;
-	return cgroup_apply(u->container->cgroup, &u->spec->linux.resources, true, err);
+	/* Those that run have the container's limits, too. */
+	if (r == 0 && c->shells && cgroup_exists(c->shells))
+		r = shell_cgroup(c->cgroup, c->shells, err);
+	return r;
 }
 
 static void update_free(struct update *u)

@@ -100,3 +100,16 @@ def test_the_shell_has_the_containers_limits(runtime, bundle, work_dir):
     runtime.run_detached(bundle, env={"CAISSON_CONFIG": str(config)})
     at = f"/sys/fs/cgroup/caisson-shells/{bundle.id}"
     assert shell(runtime, bundle, f"cat {at}/memory.max {at}/pids.max").stdout.split() == [str(96 << 20), "50"]
+
+
+def test_an_update_is_one_of_a_shell_that_runs(runtime, bundle, work_dir):
+    config = work_dir / "caisson.json"
+    config.write_text('{"vm.debug_console": "true"}', encoding="ascii")
+    bundle.linux.resources.pids.limit = 50
+    runtime.run_detached(bundle, env={"CAISSON_CONFIG": str(config)})
+    limit = f"/sys/fs/cgroup/caisson-shells/{bundle.id}/pids.max"
+    run = runtime.start_call("debug", bundle.id, "console", "--", "/bin/sh", "-c",
+                             f"cat {limit}; while ! grep -q 40 {limit}; do sleep 0.1; done")
+    assert run.read_line() == "50"
+    runtime.call("update", "--pids-limit", "40", bundle.id)
+    assert run.wait(CALL_S) == 0
