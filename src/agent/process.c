@@ -232,6 +232,8 @@ static int attach_terminal(struct process *p, int master, struct err *err)
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(pumps); i++) {
 		const int fd = pumps[i] ? fcntl(master, F_DUPFD_CLOEXEC, 3) : -EBADF;
 
+		if (pumps[i])
+			pump_await_slaves(pumps[i]);
 		if (pumps[i] && fd < 0)
 			r = err_sys(err, -errno, "duplicate the terminal");
 		else if (pumps[i])

@@ -34,7 +34,9 @@ struct pump {
 	bool ending;   /* out is over when the queue is written */
 	bool out_dead; /* a terminal that has hung up: what it said before is still read */
 	bool draining;
-	bool told; /* done() was called */
+	bool patient; /* a terminal may have slaves again */
+	bool hung;    /* ... and has none: the loop tells changes alone */
+	bool told;    /* done() was called */
 	size_t drain_left;
 	struct buf queue; /* from queue_at on: came from the stream, not written yet */
 	size_t queue_at;
@@ -70,6 +72,8 @@ static int enter_loop(struct pump *p)
 		leave_loop(p);
 		return 0;
 	}
+	if (p->hung)
+		events |= EPOLLET;
 	if (p->source)
 		return loop_set_events(p->source, events);
 	return loop_add_fd(p->loop, p->io.fd, events, on_fd, p, &p->source);
@@ -156,7 +160,8 @@ static void pump_in(struct pump *p)
 	if (p->draining && len > p->drain_left)
 		len = p->drain_left;
 	n = pump_io_read(&p->io, bytes, len);
-	if (n == -EAGAIN && !p->draining)
+	p->hung = n == -EIO && p->patient;
+	if (!p->draining && (n == -EAGAIN || p->hung))
 		return;
 	if (n <= 0) {
 		/* A terminal whose other side is gone says EIO: that is its end of file. */
@@ -244,7 +249,7 @@ static void pump_out(struct pump *p, uint32_t events)
 			drop_queue(p);
 	}
 	/* Nobody is there who would read, and a write has not told. */
-	if (n == 0 && (events & (EPOLLHUP | EPOLLERR)))
+	if (n == 0 && (events & (EPOLLHUP | EPOLLERR)) && (!p->patient || p->ending))
 		fail_out(p, EPIPE);
 }
 
@@ -285,6 +290,8 @@ static void on_fd(void *arg, int fd, uint32_t events)
 {
 	struct pump *p = arg;
 
+	p->hung = p->patient && (events & EPOLLHUP) &&
+		  (p->in_over || mux_room(p->mux, p->stream) == 0);
 	if (p->draining)
 		drain(p);
 	else if (!p->in_over && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
@@ -373,6 +380,11 @@ int pump_attach(struct pump *p, int fd, struct err *err)
 	pump_out(p, 0);
 	settle(p);
 	return 0;
+}
+
+void pump_await_slaves(struct pump *p)
+{
+	p->patient = true;
 }
 
 void pump_free(struct pump *p)

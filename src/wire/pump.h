@@ -53,6 +53,11 @@ int pump_new_open(struct loop *loop, struct mux *mux, uint32_t stream,
 		  enum pump_direction direction, pump_done_fn *done, void *arg, struct pump **ret,
 		  struct err *err);
 int pump_attach(struct pump *pump, int fd, struct err *err);
+/*
+ * A terminal's master whose slaves are all closed is no end: somebody may open one again. Its owner
+ * ends it with pump_drain() when nobody can.
+ */
+void pump_await_slaves(struct pump *pump);
 /* Closes descriptor and stream; before loop and mux are freed. Accepts NULL. */
 void pump_free(struct pump *pump);
 uint32_t pump_stream(const struct pump *pump);

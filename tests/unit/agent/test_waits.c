@@ -456,6 +456,25 @@ static void a_terminal_hangs_up_inside_when_it_has_outside(void **state)
 	container_end(&host, &p);
 }
 
+static void a_terminal_that_nobody_has_open_can_be_opened_again(void **state)
+{
+	struct container_plan p = plan("again", "exec </dev/null >/dev/null 2>&1; "
+						"for i in 1 2 3 4 5; do sleep 0.1; "
+						"echo back$i >/dev/console; done; sleep 0.1; "
+						"read x </dev/console; exit $x");
+	int32_t pid;
+
+	(void)state;
+	p.terminal = true;
+	pid = container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	host_expect(&host, p.out, "back5");
+	host_send(&host, p.in, "6\n");
+	assert_int_equal(host_exited(&host, pid), 6);
+	assert_true(host.streams[p.out].ended);
+	container_end(&host, &p);
+}
+
 /* Somebody writes to it out of a file that is slow, and the kernel waits for him. */
 static void a_terminal_that_is_closed_keeps_nobody_waiting(void **state)
 {
@@ -503,6 +522,7 @@ int main(void)
 		cmocka_unit_test(refreshes_that_hang_are_one_and_what_came_later_is_not_lost),
 		cmocka_unit_test_teardown(a_container_is_deleted_when_all_workers_hang, let_go),
 		cmocka_unit_test(a_terminal_hangs_up_inside_when_it_has_outside),
+		cmocka_unit_test(a_terminal_that_nobody_has_open_can_be_opened_again),
 		cmocka_unit_test(a_terminal_that_is_closed_keeps_nobody_waiting),
 		cmocka_unit_test(want_of_memory_is_told_before_the_end),
 		cmocka_unit_test(as_many_execs_as_clients_have_room),
