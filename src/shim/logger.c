@@ -132,13 +132,17 @@ static int wait_ready(int fd, const char *uri, struct err *err)
 	return r > 0 ? 0 : err_set(err, -ETIMEDOUT, "%s: the logger does not get ready", uri);
 }
 
-/* One of the outputs may be somewhere else: the logger gets an empty one then. */
-static int fill(int *fd)
+/* An empty one for each output that is somewhere else. */
+static int open_empty(int outputs[static 2], int *ret_owned)
 {
-	if (*fd >= 0)
+	if (outputs[0] >= 0 && outputs[1] >= 0)
 		return 0;
-	*fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return *fd < 0 ? -errno : 1;
+	*ret_owned = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < 2; i++) {
+		if (outputs[i] < 0)
+			outputs[i] = *ret_owned;
+	}
+	return *ret_owned < 0 ? -errno : 0;
 }
 
 int logger_start(const char *uri, const int outputs[static 2], const char *id, const char *ns,
@@ -147,6 +151,7 @@ int logger_start(const char *uri, const int outputs[static 2], const char *id, c
 	AUTO_STRV char **words = NULL;
 	AUTO_CLOSE int ready = -EBADF;
 	AUTO_CLOSE int say = -EBADF;
+	AUTO_CLOSE int empty = -EBADF;
 	int fds[3] = { outputs[0], outputs[1] };
 	int pair[2];
 	pid_t pid;
@@ -156,11 +161,12 @@ int logger_start(const char *uri, const int outputs[static 2], const char *id, c
 		return r;
 	if (access(words[0], X_OK) < 0)
 		return err_sys(err, -errno, "logger %s", words[0]);
-	if (pipe2(pair, O_CLOEXEC) < 0 || fill(&fds[0]) < 0 || fill(&fds[1]) < 0)
+	if (pipe2(pair, O_CLOEXEC) < 0)
 		return err_sys(err, -errno, "logger %s", words[0]);
 	ready = pair[0];
 	fds[2] = say = pair[1];
-	if (setenv("CONTAINER_ID", id, 1) < 0 || setenv("CONTAINER_NAMESPACE", ns, 1) < 0)
+	if (open_empty(fds, &empty) < 0 || setenv("CONTAINER_ID", id, 1) < 0 ||
+	    setenv("CONTAINER_NAMESPACE", ns, 1) < 0)
 		return err_sys(err, -errno, "logger %s", words[0]);
 	pid = fork();
 	if (pid == 0)
@@ -171,5 +177,8 @@ int logger_start(const char *uri, const int outputs[static 2], const char *id, c
 		return err_sys(err, -errno, "fork");
 	auto_close_p(&say);
 	say = -EBADF;
-	return wait_ready(ready, uri, err);
+	r = wait_ready(ready, uri, err);
+	if (r < 0)
+		(void)kill(pid, SIGKILL);
+	return r;
 }
