@@ -51,27 +51,7 @@ int worker_tell(struct worker *w, const struct ns_child *child, struct err *err)
 	return r < 0 ? err_sys(err, r, "tell the agent") : 0;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-int worker_keep_only(int *fds, size_t len)
-{
-	unsigned int first = 3;
-	int r = 0;
-
-	qsort(fds, len, sizeof(fds[0]), by_number);
-	for (size_t i = 0; r == 0 && i < len; i++) {
-		if (fds[i] < (int)first)
-			continue;
-		if ((unsigned int)fds[i] > first)
-			r = fd_close_range(first, (unsigned int)fds[i] - 1, 0);
-		first = (unsigned int)fds[i] + 1;
-	}
-	return r < 0 ? r : fd_close_range(first, ~0u, 0);
-}
-
+/* A stream whose other end stayed open here would not end while we hang. */
 __attribute__((noreturn)) static void work(struct worker *w)
 {
 	struct word word = { .type = WORD_DONE };
@@ -87,7 +67,7 @@ __attribute__((noreturn)) static void work(struct worker *w)
 	/* The loop has all signals blocked; what is made would keep that. */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (worker_keep_only(keep, len) < 0 || setrlimit(RLIMIT_NOFILE, &w->agent->files) < 0)
+	if (fd_keep_only(3, keep, len) < 0 || setrlimit(RLIMIT_NOFILE, &w->agent->files) < 0)
 		r = err_set(&word.result, -EIO, "close what belongs to others");
 	else
 		r = w->job.run(w, w->job.arg, &word.result);
@@ -341,7 +321,7 @@ __attribute__((noreturn)) static void hold_until(int fd, int gate)
 	char byte;
 
 	(void)prctl(PR_SET_NAME, "caisson-closer");
-	(void)worker_keep_only(keep, ARRAY_LEN(keep));
+	(void)fd_keep_only(3, keep, ARRAY_LEN(keep));
 	(void)!read(gate, &byte, 1);
 	_exit(0);
 }

@@ -39,12 +39,6 @@ struct worker_job {
 /* 1: done() will be called. -EAGAIN: there are too many. done() is not called after an error. */
 int worker_start(struct agent *a, const struct worker_job *job, struct err *err);
 
-/*
- * In a child of the agent: close all from 3 on but these (negative ones are none), which are sorted
- * on the way. A stream whose other end stayed open here would not end while the child hangs.
- */
-int worker_keep_only(int *fds, size_t len);
-
 /* In the worker: the process that was made so far; it is the agent's to end from now on. */
 int worker_tell(struct worker *w, const struct ns_child *child, struct err *err);
 

@@ -5,6 +5,7 @@
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -243,6 +244,28 @@ const char *fd_path(int fd, char path[static FD_PATH_MAX])
 int fd_close_range(unsigned int first, unsigned int last, unsigned int flags)
 {
 	return syscall(SYS_close_range, first, last, flags) < 0 ? -errno : 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const int one = *(const int *)a, other = *(const int *)b;
+
+	return (one > other) - (one < other);
+}
+
+int fd_keep_only(unsigned int first, int *fds, size_t len)
+{
+	int r = 0;
+
+	qsort(fds, len, sizeof(fds[0]), by_number);
+	for (size_t i = 0; r == 0 && i < len; i++) {
+		if (fds[i] < 0 || (unsigned int)fds[i] < first)
+			continue;
+		if ((unsigned int)fds[i] > first)
+			r = fd_close_range(first, (unsigned int)fds[i] - 1, 0);
+		first = (unsigned int)fds[i] + 1;
+	}
+	return r < 0 ? r : fd_close_range(first, ~0u, 0);
 }
 
 int fd_lift(int *fd)

@@ -65,3 +65,9 @@ int fd_lift(int *fd);
 
 /* close_range(2) with CLOSE_RANGE_CLOEXEC or 0; falls back to nothing: Linux 5.11 is required. */
 int fd_close_range(unsigned int first, unsigned int last, unsigned int flags);
+
+/*
+ * Close all from `first` on but these (negative ones are none), which are sorted on the way. For a
+ * child that goes on with few of its maker's. 0 or -errno.
+ */
+int fd_keep_only(unsigned int first, int *fds, size_t len);

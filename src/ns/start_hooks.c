@@ -30,26 +30,8 @@
 static int close_others(const struct stage_process *p, struct err *err)
 {
 	int keep[] = { p->sock, p->init_fd, p->gate_fd, log_fd() };
-	unsigned int first = 3 + p->preserve_fds;
-	int r = 0;
+	const int r = fd_keep_only(3 + p->preserve_fds, keep, ARRAY_LEN(keep));
 
-	for (size_t i = 1; i < ARRAY_LEN(keep); i++) {
-		for (size_t j = i; j > 0 && keep[j - 1] > keep[j]; j--) {
-			const int low = keep[j];
-
-			keep[j] = keep[j - 1];
-			keep[j - 1] = low;
-		}
-	}
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(keep); i++) {
-		if (keep[i] < (int)first)
-			continue;
-		if (keep[i] > (int)first)
-			r = fd_close_range(first, (unsigned int)keep[i] - 1, 0);
-		first = (unsigned int)keep[i] + 1;
-	}
-	if (r == 0)
-		r = fd_close_range(first, ~0u, 0);
 	return r < 0 ? err_sys(err, r, "close the runtime's descriptors") : 0;
 }
 

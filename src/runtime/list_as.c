@@ -43,15 +43,12 @@ static int become(uid_t uid)
 /* Only the pipe and the standard streams are still open, and memory has an end. */
 static void shut_in(int out)
 {
-	const unsigned int kept = out > STDERR_FILENO ? (unsigned int)out : STDERR_FILENO;
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	const struct rlimit limit = { MEMORY_MAX, MEMORY_MAX };
 
 	(void)setrlimit(RLIMIT_AS, &limit);
 #endif
-	if (kept > STDERR_FILENO + 1)
-		(void)fd_close_range(STDERR_FILENO + 1, kept - 1, 0);
-	(void)fd_close_range(kept + 1, ~0u, 0);
+	(void)fd_keep_only(STDERR_FILENO + 1, &out, 1);
 	log_setup(STDERR_FILENO, false, LOG_LEVEL_ERROR);
 }
 

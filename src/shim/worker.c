@@ -49,28 +49,6 @@ static void run_job(const struct worker_job *job, struct worker_answer *a)
 
 /* ---- In the worker ---- */
 
-static int by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-/* Close all from 3 on but these. */
-static int keep_only(int *fds, size_t len)
-{
-	unsigned int first = 3;
-	int r = 0;
-
-	qsort(fds, len, sizeof(fds[0]), by_number);
-	for (size_t i = 0; r == 0 && i < len; i++) {
-		if (fds[i] < (int)first)
-			continue;
-		if ((unsigned int)fds[i] > first)
-			r = fd_close_range(first, (unsigned int)fds[i] - 1, 0);
-		first = (unsigned int)fds[i] + 1;
-	}
-	return r < 0 ? r : fd_close_range(first, ~0u, 0);
-}
-
 static int set_stdio(const struct worker *w)
 {
 	for (int i = 0; i < 3; i++) {
@@ -98,7 +76,7 @@ __attribute__((noreturn)) static void work(struct worker *w)
 	/* The loop has all signals blocked; what is made would keep that. */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (set_stdio(w) < 0 || keep_only(keep, len) < 0)
+	if (set_stdio(w) < 0 || fd_keep_only(3, keep, len) < 0)
 		(void)err_set(&answer.err, -EIO, "close what belongs to others");
 	else
 		run_job(&w->job, &answer);

@@ -144,27 +144,6 @@ static int serve(const struct wait *w)
 	}
 }
 
-/* Keep `keep` (ascending); everything else that the runtime had open goes. */
-static int close_others(const int *keep, size_t len)
-{
-	unsigned int first = 0;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < len; i++) {
-		if (keep[i] < 0)
-			continue;
-		if ((unsigned int)keep[i] > first)
-			r = fd_close_range(first, (unsigned int)keep[i] - 1, 0);
-		first = (unsigned int)keep[i] + 1;
-	}
-	return r < 0 ? r : fd_close_range(first, ~0u, 0);
-}
-
-static int by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
 /* From the moment the process runs: nothing but what serving it needs, and the gate to say so. */
 static int shed(const struct wait *w, struct err *err)
 {
@@ -173,10 +152,9 @@ static int shed(const struct wait *w, struct err *err)
 
 	if (r < 0)
 		return r;
-	qsort(keep, ARRAY_LEN(keep), sizeof(keep[0]), by_number);
 	r = jail_no_dump();
 	if (r == 0)
-		r = close_others(keep, ARRAY_LEN(keep));
+		r = fd_keep_only(0, keep, ARRAY_LEN(keep));
 	return r < 0 ? err_sys(err, r, "give up what serving the process does not need") : 0;
 }
 

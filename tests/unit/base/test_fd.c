@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -159,6 +161,28 @@ static void a_standard_descriptor_is_lifted_and_its_number_free(void **state)
 	(void)close(low);
 }
 
+static void all_but_a_few_are_closed(void **state)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	(void)state;
+	if (pid == 0) {
+		int keep[] = { 40, -EBADF, 1, 20, 40 };
+		bool right = true;
+
+		for (int fd = 20; fd <= 60; fd += 20)
+			right = right && dup2(STDOUT_FILENO, fd) == fd;
+		right = right && fd_keep_only(3, keep, sizeof(keep) / sizeof(keep[0])) == 0;
+		for (int fd = 0; fd < 100; fd++)
+			right = right &&
+				(fcntl(fd, F_GETFD) >= 0) == (fd < 3 || fd == 20 || fd == 40);
+		_exit(right ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +191,7 @@ int main(void)
 		cmocka_unit_test(write_file_neither_creates_nor_follows),
 		cmocka_unit_test(replace_file_is_whole_or_nothing),
 		cmocka_unit_test(descriptors_travel_and_too_many_are_closed),
+		cmocka_unit_test(all_but_a_few_are_closed),
 		cmocka_unit_test(a_standard_descriptor_is_lifted_and_its_number_free),
 	};
 
