@@ -51,6 +51,7 @@ static void forget_facts(struct container *c)
 	free(TAKE_PTR(c->created));
 	free(TAKE_PTR(c->oci_version));
 	free(TAKE_PTR(c->rdt_clos));
+	free(TAKE_PTR(c->sandbox));
 	cgroup_free(TAKE_PTR(c->cgroup));
 	json_decref(TAKE_PTR(c->annotations));
 	c->pid = 0;

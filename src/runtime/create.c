@@ -27,6 +27,7 @@
 #include "runtime/inherit.h"
 #include "runtime/life_hooks.h"
 #include "runtime/notify.h"
+#include "runtime/sandbox/pod.h"
 #include "runtime/state.h"
 #include "runtime/store.h"
 #include "runtime/terminal.h"
@@ -236,6 +237,10 @@ int creation_make(struct creation *cr, const struct runtime *rt,
 		r = set_facts(cr, err);
 	if (r < 0)
 		return r;
+	if (cr->ops->create_member)
+		r = pod_join(cr->c, &cr->sandbox, err);
+	if (r < 0)
+		return r;
 	log_debug("container %s: bundle %s is loaded, class %s", cr->c->id, cr->c->bundle,
 		  cr->ops->name);
 	cr->c->root_fd = store_open_root(rt, true, err);
@@ -248,7 +253,7 @@ int creation_make(struct creation *cr, const struct runtime *rt,
 		r = open_sockets(cr, err);
 	if (r == 0) {
 		foreground_unblock();
-		r = cr->ops->create(cr, err);
+		r = cr->sandbox ? cr->ops->create_member(cr, err) : cr->ops->create(cr, err);
 	}
 	if (r < 0)
 		creation_undo(cr);
@@ -295,6 +300,7 @@ void creation_done(struct creation *cr)
 	free(cr->devices);
 	buf_done(&cr->config);
 	oci_spec_free(cr->loaded);
+	container_free(cr->sandbox);
 	container_free(cr->c);
 }
 

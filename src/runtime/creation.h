@@ -27,6 +27,7 @@ struct creation {
 	bool detached; /* nobody stays with the terminal */
 
 	struct container *c;
+	struct container *sandbox; /* owned: of the pod that it becomes a part of, or NULL */
 	const struct isolation_ops *ops;
 	struct oci_spec *loaded;	 /* owned */
 	struct buf config;		 /* the text it came from */

@@ -63,6 +63,12 @@ struct isolation_ops {
 	 * creation_on_environment() when its mounts are made.
 	 */
 	int (*create)(struct creation *creation, struct err *err);
+	/*
+	 * Instead of create() for a container of a pod: a part of cr->sandbox, which was running a
+	 * moment ago and whose lock nobody holds for us (sandbox/pod.h). NULL: pods are joined by
+	 * the namespaces of config.json alone.
+	 */
+	int (*create_member)(struct creation *creation, struct err *err);
 	/* For create: the process outlives us and waits at its socket. */
 	int (*release)(struct process *process, struct err *err);
 	/* Let the process of a creation or exec run its program; returns when that has begun. */

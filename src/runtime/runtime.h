@@ -105,6 +105,7 @@ struct container {
 	bool private_pid;   /* a pid namespace of its own: all processes end with init */
 	char *rdt_clos;	    /* class of service in resctrl, or NULL */
 	bool rdt_made;	    /* ... and this container made it */
+	char *sandbox;	    /* id of the pod's sandbox that it is a part of, or NULL */
 	/* What runs its machine (machine_accel_name()); NULL: no machine, or not known. */
 	const char *accelerator;
 };

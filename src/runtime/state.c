@@ -56,6 +56,8 @@ int state_encode(const struct container *c, json_t **ret, struct err *err)
 	if (c->rdt_clos && (json_object_set_new(doc, "rdtClos", json_string(c->rdt_clos)) < 0 ||
 			    json_object_set_new(doc, "rdtMade", json_boolean(c->rdt_made)) < 0))
 		return err_sys(err, -ENOMEM, "state of container %s", c->id);
+	if (c->sandbox && json_object_set_new(doc, "sandbox", json_string(c->sandbox)) < 0)
+		return err_sys(err, -ENOMEM, "state of container %s", c->id);
 	if (c->accelerator &&
 	    json_object_set_new(doc, "accelerator", json_string(c->accelerator)) < 0)
 		return err_sys(err, -ENOMEM, "state of container %s", c->id);
@@ -187,6 +189,17 @@ static int take_rdt(const json_t *doc, struct container *c, struct err *err)
 	return r;
 }
 
+static int take_sandbox(const json_t *doc, struct container *c, struct err *err)
+{
+	const char *id = json_string_value(json_object_get(doc, "sandbox"));
+
+	if (!json_object_get(doc, "sandbox"))
+		return 0;
+	if (!id || container_id_check(id, NULL) < 0)
+		return bad_key(err, "sandbox", "the ID of a container");
+	return take_string(doc, "sandbox", &c->sandbox, err);
+}
+
 static int take_numbers(const json_t *doc, struct container *c, struct err *err)
 {
 	int64_t pid, start_time, owner;
@@ -253,6 +266,8 @@ int state_decode(const json_t *doc, struct container *c, struct err *err)
 		r = take_numbers(doc, c, err);
 	if (r == 0)
 		r = take_rdt(doc, c, err);
+	if (r == 0)
+		r = take_sandbox(doc, c, err);
 	if (r == 0)
 		r = take_annotations(doc, c, err);
 	if (r == 0)

@@ -15,14 +15,9 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "oci/pod.h"
 
 #define BACKLOG 128
-
-/* In this order: the first that is there counts. */
-static const char *const group_keys[] = {
-	"io.kubernetes.cri.sandbox-id",
-	"io.kubernetes.cri-o.SandboxID",
-};
 
 /* FNV-1a of 128 bits: a name that differs where its parts do, nothing that keeps a secret. */
 static void hash(unsigned __int128 *h, const char *text)
@@ -54,15 +49,9 @@ int address_path(const char *dir, const char *containerd, const char *ns, const 
 
 const char *address_group(const json_t *config, const char *id)
 {
-	const json_t *annotations = json_object_get(config, "annotations");
+	const char *sandbox = oci_pod_sandbox(json_object_get(config, "annotations"));
 
-	for (size_t i = 0; i < ARRAY_LEN(group_keys); i++) {
-		const char *text = json_string_value(json_object_get(annotations, group_keys[i]));
-
-		if (text && *text)
-			return text;
-	}
-	return id;
+	return sandbox ? sandbox : id;
 }
 
 static void set_address(struct sockaddr_un *address, const char *path)

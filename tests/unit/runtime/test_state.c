@@ -15,7 +15,8 @@ static const char full[] =
 	"\"pid\":4242,\"startTime\":99,\"owner\":1000,"
 	"\"cgroups\":[{\"controllers\":\"memory\",\"path\":\"/sys/fs/cgroup/memory/c1\"}],"
 	"\"annotations\":{\"k\":\"v\"},\"poststart\":true,\"poststop\":true,"
-	"\"privatePid\":true,\"rdtClos\":\"gold\",\"rdtMade\":true,\"accelerator\":\"tcg\"}";
+	"\"privatePid\":true,\"rdtClos\":\"gold\",\"rdtMade\":true,\"sandbox\":\"pod\","
+	"\"accelerator\":\"tcg\"}";
 
 static int decode(const char *text, size_t len, struct container **ret, struct err *err)
 {
@@ -81,7 +82,7 @@ static void a_missing_or_ill_typed_key_is_named(void **state)
 	static const char *const typed[] = {
 		"stateVersion", "ociVersion", "id",	    "isolation", "bundle",  "rootfs",
 		"created",	"pid",	      "startTime",  "owner",	 "cgroups", "annotations",
-		"poststart",	"poststop",   "privatePid", "rdtClos",	 "rdtMade"
+		"poststart",	"poststop",   "privatePid", "rdtClos",	 "rdtMade", "sandbox"
 	};
 
 	(void)state;
@@ -136,6 +137,8 @@ static void values_out_of_range_are_refused(void **state)
 		{ "created", "\"2026-11-21T10:00:00Z\\u009b2J\"" },
 		{ "created", "\"yesterday\"" },
 		{ "id", "\"c2\"" },
+		{ "sandbox", "\"\"" },
+		{ "sandbox", "\"../pod\"" },
 		{ "isolation", "\"kvm\"" },
 		{ "stateVersion", "2" },
 		{ "stateVersion", "0" },
