@@ -13,8 +13,10 @@
 #include "agent/container_internal.h"
 #include "agent/disks.h"
 #include "agent/network.h"
+#include "agent/siblings.h"
 #include "agent/worker.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "host/oom_score.h"
 #include "ns/hooks.h"
 #include "oci/state.h"
@@ -26,6 +28,7 @@ struct creation {
 	struct oci_spec *loaded;	 /* owned */
 	struct oci_spec spec;		 /* *loaded with default devices */
 	struct oci_device_rule *devices; /* owned */
+	struct sibling_paths siblings;	 /* into which *spec leads */
 	struct disks disks;
 	struct process_stdio stdio;
 	struct storage_list mounted; /* in the worker */
@@ -239,7 +242,7 @@ static int list_storages(struct creation *cr, struct err *err)
 	for (uint32_t i = 0; i < cr->call->storages_len; i++) {
 		const struct agent_storage *s = &cr->call->storages[i];
 
-		if (s->flags & AGENT_STORAGE_SHARED)
+		if (s->flags & AGENT_STORAGE_SHARED || str_eq(s->type, AGENT_STORAGE_DEVICE))
 			continue;
 		list->targets[list->len] = strdup(s->target);
 		if (!list->targets[list->len++])
@@ -266,7 +269,8 @@ static int begin(struct creation *cr, uint32_t serial, struct err *err)
 	cr->spec = *cr->loaded;
 	if (cr->spec.root.path[0] != '/')
 		return err_set(err, -EINVAL, "root.path: %s is not absolute", cr->spec.root.path);
-	if (cr->call->flags & AGENT_CREATE_SHELL)
+	r = siblings_resolve(cr->c->agent, &cr->spec.linux, &cr->siblings, err);
+	if (r == 0 && cr->call->flags & AGENT_CREATE_SHELL)
 		r = container_allow_shell(cr->c, cr->spec.root.path, err);
 	if (r == 0)
 		r = list_storages(cr, err);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -191,11 +192,38 @@ static int await_source(const struct agent_storage *s, struct err *err)
 	return r == 0 || r == -ENODEV ? 0 : err_sys(err, r, "wait for %s", s->source);
 }
 
+/* To look at it mounts it. */
+static int take_tree(int top, const struct agent_storage *s, const char *below,
+		     struct storage_list *list, struct err *err)
+{
+	AUTO_CLOSE int fd = open_below(top, below, O_DIRECTORY);
+	char *copy;
+
+	if (fd < 0)
+		return err_sys(err, fd, "%s", s->target);
+	if (!is_mount_point(fd))
+		return err_set(err, -ENOTDIR, "%s: nothing is mounted there", s->target);
+	copy = strdup(s->target);
+	if (!copy)
+		return err_sys(err, -ENOMEM, "%s", s->target);
+	list->targets[list->len++] = copy;
+	return 0;
+}
+
+/* Containers are made at the same time, and what they share is mounted once. */
+static int lock_top(int top)
+{
+	AUTO_CLOSE int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : TAKE_FD(fd);
+}
+
 static int mount_one(int top, const struct agent_storage *s, struct storage_list *list,
 		     struct err *err)
 {
 	const char *below = storage_below(s->target);
 	AUTO_FREE char *copy = strdup(s->target);
+	AUTO_CLOSE int lock = -EBADF;
 	AUTO_CLOSE int target = -EBADF;
 	AUTO_CLOSE int mounted = -EBADF;
 	struct stat st;
@@ -206,11 +234,18 @@ static int mount_one(int top, const struct agent_storage *s, struct storage_list
 		return 0;
 	if (!below)
 		return err_set(err, -EINVAL, "%s: not below " AGENT_TOP, s->target);
+	if (str_eq(s->type, AGENT_STORAGE_TREE))
+		return take_tree(top, s, below, list, err);
 	if (!copy)
 		return err_sys(err, -ENOMEM, "%s", s->target);
 	r = await_source(s, err);
 	if (r < 0)
 		return r;
+	if (s->flags & AGENT_STORAGE_SHARED) {
+		lock = lock_top(top);
+		if (lock < 0)
+			return err_sys(err, lock, "lock " AGENT_TOP);
+	}
 	is_file = is_bind(s) && stat(s->source, &st) == 0 && !S_ISDIR(st.st_mode);
 	target = make_path(top, below, is_file);
 	if (target < 0)

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "vmm/channel.h"
+#include "vmm/container.h"
 #include "vmm/control.h"
 #include "vmm/description.h"
 #include "vmm/end.h"
@@ -28,12 +29,6 @@ static struct loop_source *patience; /* with HELLO */
 static uint64_t patience_due;	     /* vm_now_ns() */
 static struct loop_source *go_source;
 
-/* Who opened the gate wants to know whether it did. */
-static struct {
-	boot_started_fn *fn;
-	void *arg;
-} starter;
-
 static void refused(struct vm *vm, enum agent_call call, int error, const char *text)
 {
 	struct err err = { 0 };
@@ -49,50 +44,6 @@ static void refused(struct vm *vm, enum agent_call call, int error, const char *
 }
 
 /* ---- The gate ---- */
-
-static void on_started(void *arg, int error, const void *answer)
-{
-	struct vm *vm = arg;
-	boot_started_fn *fn = starter.fn;
-	void *fn_arg = starter.arg;
-
-	vm->starting = false;
-	starter.fn = NULL;
-	starter.arg = NULL;
-	if (error == 0) {
-		vm->phase = vm->phase == VM_WAITS ? VM_RUNS : vm->phase;
-		vm->times.started = vm_now_ns();
-	}
-	if (fn)
-		fn(fn_arg, error, error ? answer : "");
-}
-
-int boot_start(struct vm *vm, boot_started_fn *fn, void *arg, struct err *err)
-{
-	const struct agent_container request = { .id = vm->id };
-	const struct channel_call call = {
-		.call = AGENT_START, .request = &request, .fn = on_started, .arg = vm
-	};
-	int r;
-
-	if (vm->phase != VM_WAITS || vm->starting)
-		return err_set(err, -EINVAL, "the container has been started");
-	r = channel_ask(vm->channel, &call, err);
-	if (r < 0)
-		return r;
-	vm->starting = true;
-	starter.fn = fn;
-	starter.arg = arg;
-	return 0;
-}
-
-void boot_forget(const void *arg)
-{
-	if (starter.arg == arg) {
-		starter.fn = NULL;
-		starter.arg = NULL;
-	}
-}
 
 static void on_run(void *arg, int error, const char *text)
 {
@@ -123,7 +74,7 @@ static void on_go(void *arg, int fd, uint32_t events)
 		return;
 	}
 	if (n == 1 && go == SENTRY_GO_START && vm->phase == VM_WAITS) {
-		if (boot_start(vm, on_run, vm, &err) < 0)
+		if (container_start(vm->first, on_run, vm, &err) < 0)
 			end_refused(vm, &err);
 		return;
 	}
@@ -148,19 +99,20 @@ static void on_created(void *arg, int error, const void *answer)
 	int r;
 
 	if (error) {
-		process_free(vm->init);
+		process_free(vm->first->init);
 		refused(vm, AGENT_CREATE, error, answer);
 		return;
 	}
-	if (process_set_pid(vm->init, pid->pid, &err) < 0) {
+	if (process_set_pid(vm->first->init, pid->pid, &err) < 0) {
 		end_failed(vm, &err);
 		return;
 	}
 	vm->times.created = vm_now_ns();
 	vm->phase = VM_WAITS;
+	vm->first->phase = CONTAINER_WAITS;
 	r = control_start(vm, &err);
-	if (r == 0)
-		r = watch_start(vm, &err);
+	if (r == 0 && vm->head.flags & VMM_WATCHES)
+		r = watch_start(vm->first, VMM_FD_WATCH, &err);
 	if (r < 0) {
 		end_refused(vm, &err);
 		return;
@@ -175,13 +127,15 @@ static int create(struct vm *vm, struct err *err)
 	const struct channel_call call = {
 		.call = AGENT_CREATE, .request = request, .fn = on_created, .arg = vm
 	};
-	int r = process_new(vm, vm->stdio, &request->io, &vm->init, err);
+	int r = container_new(vm, vm->id, &vm->first, err);
 
+	if (r == 0)
+		r = process_new(vm->first, vm->stdio, &request->io, &vm->first->init, err);
 	if (r < 0)
 		return r;
 	request->flags = vm->head.flags & VMM_DEBUG_CONSOLE ? AGENT_CREATE_SHELL : 0;
-	vm->init->fn = on_init_end;
-	vm->init->arg = vm;
+	vm->first->init->fn = on_init_end;
+	vm->first->init->arg = vm;
 	return channel_ask(vm->channel, &call, err);
 }
 

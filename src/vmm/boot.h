@@ -14,11 +14,3 @@ struct vm;
 
 int boot_begin(struct vm *vm, struct err *err);
 void boot_on_hello(struct vm *vm, const struct agent_hello *hello);
-
-/*
- * Open the gate: fn(arg, 0 or -errno, the agent's sentence). -EINVAL: it is open, or being opened.
- */
-typedef void boot_started_fn(void *arg, int error, const char *text);
-int boot_start(struct vm *vm, boot_started_fn *fn, void *arg, struct err *err);
-/* Who asked with `arg` is gone. */
-void boot_forget(const void *arg);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "vmm/boot.h"
+#include "vmm/container.h"
 #include "vmm/control.h"
 #include "vmm/end.h"
 #include "vmm/patience.h"
@@ -290,6 +291,7 @@ static void on_answer(void *arg, uint32_t serial, enum agent_call call, int erro
 	}
 	if (p.fn)
 		p.fn(p.arg, error, value);
+	container_go_on(c->vm);
 	signals_go_on(c->vm);
 	process_go_on(c->vm);
 	control_go_on(c->vm);
@@ -301,6 +303,23 @@ static void on_hello(void *arg, const struct agent_hello *hello)
 
 	if (!end_is_known(c->vm))
 		boot_on_hello(c->vm, hello);
+}
+
+static int take_oom(struct channel *c, const char *id, struct err *err)
+{
+	const struct container *container = container_find(c->vm, id);
+
+	if (!container)
+		return err_set(err, -EPROTO,
+			       "the agent tells a lack of memory of a container that is none");
+	if (c->counts.oom_kills++ < OOM_LOGGED)
+		log_warning("container %s: the kernel of its machine has killed a process for want "
+			    "of memory: what the container may have "
+			    "(linux.resources.memory.limit), or the machine's %llu MiB, was too "
+			    "little",
+			    container->id, (unsigned long long)c->vm->memory >> 20);
+	control_tell_oom(container);
+	return 0;
 }
 
 static void on_event(void *arg, enum agent_event event, const void *body, size_t len)
@@ -319,13 +338,7 @@ static void on_event(void *arg, enum agent_event event, const void *body, size_t
 		if (event == AGENT_EXITED)
 			(void)process_on_exited(c->vm, &e.exited, &err);
 		else
-			control_tell_oom(c->vm);
-		if (event == AGENT_OOM && c->counts.oom_kills++ < OOM_LOGGED)
-			log_warning("container %s: the kernel of its machine has killed a process "
-				    "for want of memory: what the container may have "
-				    "(linux.resources.memory.limit), or the machine's %llu MiB, "
-				    "was too little",
-				    c->vm->id, (unsigned long long)c->vm->memory >> 20);
+			(void)take_oom(c, e.container.id, &err);
 	}
 	if (err.code)
 		end_failed(c->vm, &err);

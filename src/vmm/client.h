@@ -12,28 +12,32 @@
 #include "base/list.h"
 #include "wire/vmm_msg.h"
 
+struct container;
 struct loop_source;
 struct process;
 struct vm;
 
-#define CLIENT_FDS_MAX 4u /* an EXEC's description and its 0, 1, 2 */
+#define CLIENT_FDS_MAX	6u /* of VMM_JOIN */
+#define CLIENT_EXEC_FDS 4u /* an EXEC's description and its 0, 1, 2 */
 
 struct client {
 	struct list_head node;
 	struct vm *vm;
-	int fd;			    /* owned */
-	struct loop_source *source; /* NULL: its peer has gone, and the agent cannot be asked */
-	uint64_t since;		    /* vm_now_ns() of its last request, or of its beginning */
-	struct list_head out;	    /* messages that the socket has not taken */
-	bool busy;		    /* a request of its is not answered: the next one is not read */
-	bool stalled;		    /* ... nor before the agent can be asked again */
-	bool watches;		    /* it is told of AGENT_OOM */
-	bool waits;		    /* a WAIT for the first process is unanswered */
-	bool gone;		    /* to be closed */
-	bool flushed;		    /* told the end: nothing more is answered */
-	bool is_exec;		    /* its pid 0 is its EXEC's process */
-	uint32_t asked;		    /* type of the request that is not answered */
-	struct process *process;    /* of its EXEC, until that has ended */
+	struct container *container; /* whose socket it came by, or that it has made */
+	int fd;			     /* owned */
+	struct loop_source *source;  /* NULL: its peer has gone, and the agent cannot be asked */
+	uint64_t since;		     /* vm_now_ns() of its last request, or of its beginning */
+	struct list_head out;	     /* messages that the socket has not taken */
+	bool busy;		 /* a request of its is not answered: the next one is not read */
+	bool stalled;		 /* ... nor before the agent can be asked again */
+	bool watches;		 /* it is told of AGENT_OOM */
+	bool waits;		 /* a WAIT for the first process is unanswered */
+	bool gone;		 /* to be closed */
+	bool flushed;		 /* told the end: nothing more is answered */
+	bool keeps;		 /* the container is its own, and ends with it (member.h) */
+	bool is_exec;		 /* its pid 0 is its EXEC's process */
+	uint32_t asked;		 /* type of the request that is not answered */
+	struct process *process; /* of its EXEC, until that has ended */
 };
 
 /* A request with what came along. The descriptors are owned; taken ones are -EBADF. */

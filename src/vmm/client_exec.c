@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "vmm/channel.h"
 #include "vmm/client.h"
+#include "vmm/container.h"
 #include "vmm/description.h"
 #include "vmm/end.h"
 #include "vmm/process.h"
@@ -64,10 +65,10 @@ static int begin(struct client *c, struct request *request, struct err *err)
 		return err_set(err, -EPERM,
 			       "a debug shell is not allowed: the container was started without "
 			       "vm.debug_console");
-	exec.id = c->vm->id;
+	exec.id = c->container->id;
 	for (size_t i = 0; i < 3; i++)
 		fds[i] = TAKE_FD(request->fds[1 + i]);
-	r = process_new(c->vm, fds, &exec.io, &c->process, err);
+	r = process_new(c->container, fds, &exec.io, &c->process, err);
 	if (r < 0)
 		return r;
 	c->process->fn = on_exited;
@@ -86,11 +87,11 @@ int client_exec(struct client *c, struct request *request)
 	struct err err = { 0 };
 	int r;
 
-	if (c->process)
+	if (c->process || c->keeps)
 		r = err_set(&err, -EBUSY, "this connection has a process");
-	else if (c->vm->phase == VM_ENDS)
+	else if (c->vm->phase == VM_ENDS || c->container->phase >= CONTAINER_ENDS)
 		r = err_set(&err, -ESRCH, "container not running");
-	else if (request->fds_len != CLIENT_FDS_MAX)
+	else if (request->fds_len != CLIENT_EXEC_FDS)
 		r = err_set(&err, -EPROTO, "%zu descriptors came with the process",
 			    request->fds_len);
 	else

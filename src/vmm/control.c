@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "vmm/boot.h"
 #include "vmm/channel.h"
 #include "vmm/client.h"
+#include "vmm/container.h"
 #include "vmm/end.h"
 #include "vmm/process.h"
 #include "vmm/resize.h"
@@ -25,13 +25,19 @@
 
 struct control {
 	struct vm *vm;
-	struct loop_source *source;
 	struct loop_source *idle;  /* a timer, off without connections */
 	struct loop_source *retry; /* a timer, off unless one was not taken */
 	struct list_head clients;
 	unsigned int clients_len;
 	uid_t owner; /* of the runtime that made us */
 	bool full;   /* no connection is taken */
+};
+
+/* Where connections for one container come in. */
+struct listener {
+	struct container *container;
+	struct loop_source *source;
+	int fd; /* owned */
 };
 
 struct message {
@@ -142,21 +148,32 @@ static void flush(struct client *c)
 
 static void set_full(struct control *k, bool full)
 {
+	const struct container *c;
+
 	if (k->full == full)
 		return;
 	k->full = full;
-	(void)loop_set_events(k->source, full ? 0 : EPOLLIN);
+	list_for_each(c, &k->vm->containers, node)
+	{
+		if (c->listener)
+			(void)loop_set_events(c->listener->source, full ? 0 : EPOLLIN);
+	}
 }
 
 /* The peer is gone: so is the process that it asked for. */
 static void close_client(struct client *c)
 {
 	struct control *k = c->vm->control;
+	struct container *container = c->container;
 
 	if (c->process)
 		process_abandon(c->process);
+	if (c->keeps) {
+		container->keeper = NULL;
+		container_end(container);
+	}
 	channel_disown(c->vm->channel, c);
-	boot_forget(c);
+	container_forget(c->vm, c);
 	resize_forget(c);
 	loop_remove(c->source);
 	(void)close(c->fd);
@@ -168,6 +185,7 @@ static void close_client(struct client *c)
 	}
 	list_del(&c->node);
 	free(c);
+	container_let_go(container);
 	k->clients_len--;
 	set_full(k, false);
 }
@@ -192,7 +210,8 @@ static bool receive(struct client *c)
 	if (n <= 0)
 		return false;
 	r = request_decode(message, (size_t)n, &request);
-	if (r == 0 && request.fds_len > 0 && request.head.type != SENTRY_EXEC)
+	if (r == 0 && request.fds_len > 0 && request.head.type != SENTRY_EXEC &&
+	    request.head.type != VMM_JOIN)
 		r = -EPROTO;
 	if (r == 0) {
 		c->asked = request.head.type;
@@ -204,18 +223,18 @@ static bool receive(struct client *c)
 }
 
 /* Too many of these may wait for the container's files: then this one is not read yet. */
-static bool next_is_exec(const struct client *c)
+static bool next_may_wait(const struct client *c)
 {
 	struct sentry_request head;
 	const ssize_t n = recv(c->fd, &head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
 
-	return n == sizeof(head) && head.type == SENTRY_EXEC;
+	return n == sizeof(head) && (head.type == SENTRY_EXEC || head.type == VMM_JOIN);
 }
 
 /*
  * The peer's end does not wait for the answer to what it has asked; what it asked is read first,
- * but for an EXEC that has to wait and that nobody wants any more. While nothing can be read its
- * end would be told again and again: then nobody listens until control_go_on().
+ * but for an EXEC or VMM_JOIN that has to wait and that nobody wants any more. While nothing can be
+ * read its end would be told again and again: then nobody listens until control_go_on().
  */
 static void on_client(void *arg, int fd, uint32_t events)
 {
@@ -226,8 +245,8 @@ static void on_client(void *arg, int fd, uint32_t events)
 	channel = c->vm->channel;
 	if (events & EPOLLOUT)
 		flush(c);
-	c->stalled = !channel_has_room(channel) || (!channel_may_wait(channel) && next_is_exec(c));
-	if (c->stalled && ends && next_is_exec(c)) {
+	c->stalled = !channel_has_room(channel) || (!channel_may_wait(channel) && next_may_wait(c));
+	if (c->stalled && ends && next_may_wait(c)) {
 		c->gone = true;
 	} else if (!c->gone && !c->busy && !c->stalled && list_empty(&c->out)) {
 		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && !receive(c))
@@ -249,9 +268,9 @@ static bool is_idle(const struct client *c)
 {
 	char byte;
 
-	return !c->busy && !c->process && !c->waits && !c->watches && list_empty(&c->out) &&
-	       c->source && recv(c->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) < 0 &&
-	       errno == EAGAIN;
+	return !c->busy && !c->process && !c->keeps && !c->waits && !c->watches &&
+	       list_empty(&c->out) && c->source &&
+	       recv(c->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 static void on_idle(void *arg)
@@ -294,7 +313,7 @@ static bool peer_is_known(const struct control *k, int fd)
 	       (peer.uid == k->owner || peer.uid == 0);
 }
 
-static void add_client(struct control *k, int fd)
+static void add_client(struct control *k, struct container *container, int fd)
 {
 	struct client *c = peer_is_known(k, fd) ? calloc(1, sizeof(*c)) : NULL;
 
@@ -302,7 +321,7 @@ static void add_client(struct control *k, int fd)
 		(void)close(fd);
 		return;
 	}
-	*c = (struct client){ .vm = k->vm, .fd = fd, .since = vm_now_ns() };
+	*c = (struct client){ .vm = k->vm, .container = container, .fd = fd, .since = vm_now_ns() };
 	list_init(&c->out);
 	if (loop_add_fd(k->vm->loop, fd, EPOLLIN, on_client, c, &c->source) < 0) {
 		(void)close(fd);
@@ -322,13 +341,15 @@ static void on_retry(void *arg)
 /* More wait in the socket's queue. */
 static void on_connection(void *arg, int fd, uint32_t events)
 {
-	struct control *k = arg;
+	const struct listener *l = arg;
+	struct control *k = l->container->vm->control;
 
+	(void)events;
 	while (k->clients_len < SENTRY_CLIENTS_MAX) {
 		const int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (client >= 0) {
-			add_client(k, client);
+			add_client(k, l->container, client);
 			continue;
 		}
 		if (errno == EINTR || errno == ECONNABORTED)
@@ -342,10 +363,31 @@ static void on_connection(void *arg, int fd, uint32_t events)
 	set_full(k, true);
 }
 
+int control_listen(struct container *c, int fd, struct err *err)
+{
+	AUTO_CLOSE int own = fd;
+	struct listener *l = calloc(1, sizeof(*l));
+	const int flags = fcntl(fd, F_GETFL);
+	int r = l ? 0 : -ENOMEM;
+
+	if (r == 0 && (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+		r = -errno;
+	if (r == 0)
+		r = loop_add_fd(c->vm->loop, fd, c->vm->control->full ? 0 : EPOLLIN, on_connection,
+				l, &l->source);
+	if (r < 0) {
+		free(l);
+		return err_sys(err, r, "serve the control socket");
+	}
+	l->container = c;
+	l->fd = TAKE_FD(own);
+	c->listener = l;
+	return 0;
+}
+
 int control_start(struct vm *vm, struct err *err)
 {
 	struct control *k = calloc(1, sizeof(*k));
-	const int flags = fcntl(VMM_FD_CONTROL, F_GETFL);
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 	int r;
@@ -357,33 +399,88 @@ int control_start(struct vm *vm, struct err *err)
 	/* Who made the pair of sockets is who made us. */
 	if (getsockopt(VMM_FD_REPORT, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
 		k->owner = peer.uid;
-	r = flags < 0 || fcntl(VMM_FD_CONTROL, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
-	if (r == 0)
-		r = loop_add_timer(vm->loop, -1, on_idle, k, &k->idle);
+	r = loop_add_timer(vm->loop, -1, on_idle, k, &k->idle);
 	if (r == 0)
 		r = loop_add_timer(vm->loop, -1, on_retry, k, &k->retry);
-	if (r == 0)
-		r = loop_add_fd(vm->loop, VMM_FD_CONTROL, EPOLLIN, on_connection, k, &k->source);
 	if (r < 0) {
 		free(k);
 		return err_sys(err, r, "serve the control socket");
 	}
 	vm->control = k;
-	return 0;
+	return control_listen(vm->first, VMM_FD_CONTROL, err);
 }
 
-void control_tell_oom(struct vm *vm)
+bool control_speaks_of(const struct container *c)
+{
+	const struct client *each;
+
+	if (!c->vm->control)
+		return false;
+	list_for_each(each, &c->vm->control->clients, node)
+	{
+		if (each->container == c)
+			return true;
+	}
+	return false;
+}
+
+void control_tell_oom(const struct container *container)
 {
 	const struct sentry_reply reply = { .type = SENTRY_DEBUG };
 	struct client *c;
 
-	if (!vm->control)
+	if (!container->vm->control)
 		return;
-	list_for_each(c, &vm->control->clients, node)
+	list_for_each(c, &container->vm->control->clients, node)
 	{
 		/* Who has not read the last one knows enough. */
-		if (c->watches && !c->gone && list_empty(&c->out))
+		if (c->container == container && c->watches && !c->gone && list_empty(&c->out))
 			client_send(c, &reply, NULL, 0);
+	}
+}
+
+/* What is known of a process whose end nobody has told. */
+static int code_of(const struct process *p, int otherwise)
+{
+	return p && p->exited ? p->code : otherwise;
+}
+
+static void flush_client(struct client *c, int code, const char *sentence)
+{
+	const struct process *p = c->keeps ? c->container->init : c->process;
+	struct sentry_reply exited = { .type = SENTRY_EXITED };
+
+	if (c->flushed)
+		return;
+	exited.value = c->keeps ? code_of(p, code) : code_of(p, VM_EXIT_LOST);
+	if (c->waits)
+		client_send(c, &(struct sentry_reply){ .type = SENTRY_WAIT, .value = code }, NULL,
+			    0);
+	if (c->busy)
+		client_answer(c, 0, -ESRCH, sentence);
+	if ((c->keeps && c->container->phase != CONTAINER_NEW) || (c->process && p->pid))
+		client_send(c, &exited, NULL, 0);
+	c->flushed = true;
+}
+
+void control_stop(struct container *container, int code, const char *sentence)
+{
+	struct client *c;
+
+	if (!container->vm->control)
+		return;
+	if (container->listener) {
+		loop_remove(container->listener->source);
+		(void)close(container->listener->fd);
+		free(container->listener);
+		container->listener = NULL;
+	}
+	list_for_each(c, &container->vm->control->clients, node)
+	{
+		if (c->container != container)
+			continue;
+		flush_client(c, code, sentence);
+		give_up(c);
 	}
 }
 
@@ -395,20 +492,8 @@ void control_flush(struct vm *vm, int code, const char *sentence)
 		return;
 	list_for_each(c, &vm->control->clients, node)
 	{
-		if (c->flushed)
-			continue;
-		if (c->waits)
-			client_send(c, &(struct sentry_reply){ .type = SENTRY_WAIT, .value = code },
-				    NULL, 0);
-		if (c->busy)
-			client_answer(c, 0, -ESRCH, sentence);
-		if (c->process && c->process->pid)
-			client_send(c,
-				    &(struct sentry_reply){ .type = SENTRY_EXITED,
-							    .value = c->process->exited
-									     ? c->process->code
-									     : VM_EXIT_LOST },
-				    NULL, 0);
-		c->flushed = true;
+		const struct container *of = c->container;
+
+		flush_client(c, of == vm->first ? code : code_of(of->init, of->code), sentence);
 	}
 }

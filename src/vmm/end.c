@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "vmm/channel.h"
+#include "vmm/container.h"
 #include "vmm/control.h"
 #include "vmm/failure.h"
 #include "vmm/monitor.h"
@@ -23,8 +24,9 @@ static struct {
 	bool failed;
 	struct err why; /* of the first that failed */
 	struct loop_source *timer;
-	bool deleting;
-	bool over; /* the loop ends: nothing that is still under way changes the code */
+	bool deleting; /* the first container's first process has ended */
+	bool deleted;  /* ... and its DELETE is asked */
+	bool over;     /* the loop ends: nothing that is still under way changes the code */
 } end;
 
 bool end_has_failed(const struct vm *vm)
@@ -56,8 +58,9 @@ static bool is_no_clone(const struct vm *vm)
 static void conclude(struct vm *vm, const struct err *sentence)
 {
 	const bool booting = vm->phase == VM_BOOTS;
+	const struct process *init = vm->first ? vm->first->init : NULL;
 	/* Its output may still have been on its way. */
-	const int code = vm->init && vm->init->exited ? vm->init->code : VM_EXIT_LOST;
+	const int code = init && init->exited ? init->code : VM_EXIT_LOST;
 
 	vm->phase = VM_ENDS;
 	end.over = true;
@@ -75,8 +78,8 @@ static void conclude_late(struct vm *vm, const struct err *sentence)
 	end.over = true;
 	report_say(SENTRY_REPORT_FAILED, sentence);
 	log_error("container %s: after its end: %s", vm->id, sentence->msg);
-	control_flush(vm, vm->code, GONE);
-	loop_quit(vm->loop, vm->code);
+	control_flush(vm, vm->first->code, GONE);
+	loop_quit(vm->loop, vm->first->code);
 }
 
 static void compose_and_conclude(struct vm *vm)
@@ -147,11 +150,33 @@ static void on_deleted(void *arg, int error, const void *answer)
 	if (error)
 		log_warning("container %s: DELETE in its machine: %s", vm->id,
 			    (const char *)answer);
-	control_flush(vm, vm->code, GONE);
-	loop_quit(vm->loop, vm->code);
+	control_flush(vm, vm->first->code, GONE);
+	loop_quit(vm->loop, vm->first->code);
 }
 
-void end_exited(struct vm *vm, int code)
+/* The others first: the machine is theirs, too, until their files are home. */
+static bool others_live(const struct vm *vm)
+{
+	struct container *c;
+	bool live = false;
+
+	list_for_each(c, &vm->containers, node) live =
+		live || (c != vm->first && c->phase != CONTAINER_OVER);
+	return live;
+}
+
+static void end_others(const struct vm *vm)
+{
+	struct container *c;
+
+	list_for_each(c, &vm->containers, node)
+	{
+		if (c != vm->first)
+			container_end(c);
+	}
+}
+
+void end_go_on(struct vm *vm)
 {
 	const struct agent_container request = { .id = vm->id };
 	const struct channel_call call = {
@@ -159,11 +184,21 @@ void end_exited(struct vm *vm, int code)
 	};
 	struct err err = { 0 };
 
+	if (!end.deleting || end.deleted || end.failed || others_live(vm))
+		return;
+	end.deleted = true;
+	if (channel_ask(vm->channel, &call, &err) < 0)
+		end_failed(vm, &err);
+}
+
+void end_exited(struct vm *vm, int code)
+{
 	if (end.over || end.deleting)
 		return;
 	vm->phase = VM_ENDS;
-	vm->code = code;
+	vm->first->phase = CONTAINER_ENDS;
+	vm->first->code = code;
 	end.deleting = true;
-	if (channel_ask(vm->channel, &call, &err) < 0)
-		end_failed(vm, &err);
+	end_others(vm);
+	end_go_on(vm);
 }

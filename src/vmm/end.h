@@ -2,9 +2,10 @@
 /*
  * vmm/end.h - how the machine ends: once, by whoever comes first.
  *
- * In order: the container's first process has ended; its files are brought home (DELETE), who waits
- * is told, and the exit code is the container's. Otherwise with a sentence, to the runtime that is
- * still there or into the log, which says the most telling that is known (failure.h).
+ * In order: the first process of the first container has ended; the other containers are ended, all
+ * files are brought home (DELETE), who waits is told, and the exit code is the container's.
+ * Otherwise with a sentence, to the runtime that is still there or into the log, which says the
+ * most telling that is known (failure.h).
  */
 #pragma once
 
@@ -14,8 +15,10 @@
 
 struct vm;
 
-/* The container's first process has ended, and what it said is written. */
+/* The first container's first process has ended, and what it said is written. */
 void end_exited(struct vm *vm, int code);
+/* Another container is over: the last one may be what that waits for. */
+void end_go_on(struct vm *vm);
 
 /* The agent lies, or is silent: the guest is not to be trusted with anything any more. */
 void end_failed(struct vm *vm, const struct err *why);

@@ -89,6 +89,7 @@ int main(int argc, char **argv)
 	(void)mallopt(M_TRIM_THRESHOLD, MMAP_BYTES);
 	vm.id = argv[1];
 	vm.times.entered = vm_now_ns();
+	list_init(&vm.containers);
 	list_init(&vm.processes);
 	if (begin(&vm, &err) < 0) {
 		report_say(SENTRY_REPORT_FAILED, &err);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "vmm/channel.h"
+#include "vmm/container.h"
 #include "vmm/monitor.h"
 #include "vmm/process.h"
 #include "vmm/vm.h"
@@ -47,10 +48,12 @@ void metrics_show(const struct vm *vm, struct buf *b)
 {
 	const struct channel_counts *n = channel_counts(vm->channel);
 	const struct failure_facts *facts = monitor_facts(vm->monitor);
+	const struct container *c;
 	const struct process *p;
-	uint64_t processes = 0;
+	uint64_t processes = 0, containers = 0;
 
 	list_for_each(p, &vm->processes, node) processes++;
+	list_for_each(c, &vm->containers, node) containers += c->phase != CONTAINER_OVER;
 	show(b, "emulated", "gauge", "Whether the guest's CPUs are emulated (1) or KVM's (0).",
 	     vm->head.accel == MACHINE_TCG);
 	show(b, "cpus", "gauge", "CPUs of the machine that are on line.", vm->cpus_online);
@@ -60,7 +63,8 @@ void metrics_show(const struct vm *vm, struct buf *b)
 	show(b, "memory_bytes", "gauge", "Memory of the machine.", vm->memory);
 	show(b, "memory_max_bytes", "gauge", "How much it may get.", vm->head.memory_max);
 	show_start(b, vm);
-	show(b, "processes", "gauge", "The first process and those of exec that run.", processes);
+	show(b, "containers", "gauge", "Containers of the machine.", containers);
+	show(b, "processes", "gauge", "First processes and those of exec that run.", processes);
 	show(b, "agent_calls_total", "counter", "Calls of the agent.", n->calls);
 	show(b, "agent_answers_total", "counter", "Its answers.", n->answers);
 	show(b, "agent_events_total", "counter", "What it told unasked.", n->events);

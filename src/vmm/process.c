@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "vmm/channel.h"
+#include "vmm/container.h"
 #include "vmm/vm.h"
 #include "wire/mux.h"
 #include "wire/pump.h"
@@ -92,16 +93,19 @@ static void free_pump(struct pump **pump)
 
 void process_free(struct process *p)
 {
+	struct container *c = p ? p->container : NULL;
+
 	if (!p)
 		return;
 	list_del(&p->node);
-	if (p->vm->init == p)
-		p->vm->init = NULL;
+	if (p->container->init == p)
+		p->container->init = NULL;
 	loop_remove(p->drain);
 	free_pump(&p->in);
 	free_pump(&p->out);
 	free_pump(&p->err);
 	free(p);
+	container_let_go(c);
 }
 
 static void end_if_over(struct process *p)
@@ -151,7 +155,7 @@ int process_on_exited(struct vm *vm, const struct agent_exited *exited, struct e
 {
 	struct process *p = process_find(vm, exited->pid);
 
-	if (!p || p->exited || !str_eq(exited->id, vm->id))
+	if (!p || p->exited || !str_eq(exited->id, p->container->id))
 		return err_set(err, -EPROTO, "the agent tells the end of process %d, which is none",
 			       exited->pid);
 	if (p->waits_for)
@@ -160,7 +164,7 @@ int process_on_exited(struct vm *vm, const struct agent_exited *exited, struct e
 			       exited->pid);
 	p->exited = true;
 	p->code = exited->code & 0xff;
-	log_debug("container %s: process %d has ended: %d", vm->id, p->pid, p->code);
+	log_debug("container %s: process %d has ended: %d", exited->id, p->pid, p->code);
 	free_pump(&p->in);
 	if (p->kill) {
 		process_free(p);
@@ -234,7 +238,7 @@ static int open_streams(struct process *p, const int fds[3], struct agent_io *io
 	return r;
 }
 
-int process_new(struct vm *vm, const int fds[3], struct agent_io *io, struct process **ret,
+int process_new(struct container *c, const int fds[3], struct agent_io *io, struct process **ret,
 		struct err *err)
 {
 	struct process *p = calloc(1, sizeof(*p));
@@ -248,9 +252,10 @@ int process_new(struct vm *vm, const int fds[3], struct agent_io *io, struct pro
 		}
 		return err_sys(err, -ENOMEM, "make a process");
 	}
-	p->vm = vm;
+	p->vm = c->vm;
+	p->container = c;
 	p->terminal = io->terminal != 0;
-	list_add_tail(&p->node, &vm->processes);
+	list_add_tail(&p->node, &c->vm->processes);
 	r = open_streams(p, fds, io, err);
 	if (r < 0) {
 		process_free(p);
@@ -281,7 +286,9 @@ struct process *process_find(const struct vm *vm, int32_t pid)
 
 static void ask_kill(struct process *p)
 {
-	const struct agent_signal request = { .id = p->vm->id, .pid = p->pid, .signal = SIGKILL };
+	const struct agent_signal request = { .id = p->container->id,
+					      .pid = p->pid,
+					      .signal = SIGKILL };
 	const struct channel_call call = { .call = AGENT_SIGNAL, .request = &request };
 	struct err err = { 0 };
 
@@ -290,7 +297,7 @@ static void ask_kill(struct process *p)
 	if (p->pid == 0)
 		p->killed = channel_cancel(p->vm->channel, p);
 	else if (channel_ask(p->vm->channel, &call, &err) < 0)
-		log_warning("container %s: kill process %d: %s", p->vm->id, p->pid, err.msg);
+		log_warning("container %s: kill process %d: %s", p->container->id, p->pid, err.msg);
 	else
 		p->killed = true;
 }

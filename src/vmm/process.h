@@ -10,6 +10,7 @@
 #include "wire/agent_msg.h"
 
 struct pump;
+struct container;
 struct vm;
 struct loop_source;
 
@@ -19,6 +20,7 @@ typedef void process_end_fn(void *arg, int code);
 struct process {
 	struct list_head node; /* of vm->processes */
 	struct vm *vm;
+	struct container *container; /* borrowed: it is there as long as we are */
 	int32_t pid;		     /* in the guest; 0: the agent has not answered yet */
 	struct pump *in, *out, *err; /* NULL: none, or over; of a terminal `out` has both */
 	uint32_t waits_for;	     /* bits of PROCESS_OUT...: the agent has not ended them */
@@ -37,7 +39,7 @@ struct process {
  * negative: /dev/null). io->terminal, rows and cols are given, the rest of *io becomes what the
  * agent is told. With a terminal 0 is its host's end, which counts alone.
  */
-int process_new(struct vm *vm, const int fds[3], struct agent_io *io, struct process **ret,
+int process_new(struct container *c, const int fds[3], struct agent_io *io, struct process **ret,
 		struct err *err);
 /* With its streams, at once. Accepts NULL. */
 void process_free(struct process *p);

@@ -4,9 +4,10 @@
 #include <signal.h>
 #include <string.h>
 
-#include "vmm/boot.h"
 #include "vmm/channel.h"
 #include "vmm/client.h"
+#include "vmm/container.h"
+#include "vmm/member.h"
 #include "vmm/process.h"
 #include "vmm/resize.h"
 #include "vmm/text.h"
@@ -15,6 +16,12 @@
 
 #define SIGNAL_MAX 64u
 #define PS_BATCH   ((SENTRY_FRAME_MAX - sizeof(struct sentry_reply)) / sizeof(struct sentry_ps))
+
+static bool is_request(uint32_t type)
+{
+	return (type >= SENTRY_START && type < SENTRY_EXITED) ||
+	       (type >= VMM_JOIN && type < VMM_REQUESTS);
+}
 
 int request_decode(const void *message, size_t len, struct request *ret)
 {
@@ -26,8 +33,8 @@ int request_decode(const void *message, size_t len, struct request *ret)
 	memcpy(head, message, sizeof(*head));
 	ret->tail = (const char *)message + sizeof(*head);
 	ret->tail_len = len - sizeof(*head);
-	if (head->version != SENTRY_MSG_VERSION || head->reserved != 0 || head->type == 0 ||
-	    head->type >= SENTRY_EXITED || head->pid < 0)
+	if (head->version != SENTRY_MSG_VERSION || head->reserved != 0 || !is_request(head->type) ||
+	    head->pid < 0)
 		return -EPROTO;
 	if (head->type == SENTRY_SIGNAL)
 		flags = SENTRY_SIGNAL_ALL | SENTRY_SIGNAL_TTY;
@@ -124,7 +131,7 @@ static struct process *process_of(const struct client *c, int32_t pid)
 {
 	if (pid)
 		return process_find(c->vm, pid);
-	return c->is_exec ? c->process : c->vm->init;
+	return c->is_exec ? c->process : c->container->init;
 }
 
 static int refuse(struct client *c, int error, const char *text)
@@ -136,9 +143,10 @@ static int refuse(struct client *c, int error, const char *text)
 /* Of a pid that the supervisor does not know (as ps tells them) the agent knows better. */
 static int do_signal(struct client *c, const struct sentry_request *head)
 {
-	struct agent_signal request = {
-		.id = c->vm->id, .pid = head->pid, .signal = head->value, .flags = head->flags
-	};
+	struct agent_signal request = { .id = c->container->id,
+					.pid = head->pid,
+					.signal = head->value,
+					.flags = head->flags };
 
 	if (head->value > SIGNAL_MAX)
 		return refuse(c, -EINVAL, NULL);
@@ -147,7 +155,7 @@ static int do_signal(struct client *c, const struct sentry_request *head)
 
 		if (!p || p->exited)
 			return refuse(c, -ESRCH, NULL);
-		request.pid = p == c->vm->init ? 0 : p->pid;
+		request.pid = p == c->container->init ? 0 : p->pid;
 	}
 	return ask(c, AGENT_SIGNAL, &request, on_done);
 }
@@ -155,7 +163,7 @@ static int do_signal(struct client *c, const struct sentry_request *head)
 static int do_resize(struct client *c, const struct sentry_request *head)
 {
 	const struct process *p = process_of(c, head->pid);
-	struct agent_resize request = { .id = c->vm->id,
+	struct agent_resize request = { .id = c->container->id,
 					.rows = head->value >> 16,
 					.cols = head->value & 0xffff };
 	int r = p && p->pid && !p->exited ? 0 : -ESRCH;
@@ -164,7 +172,7 @@ static int do_resize(struct client *c, const struct sentry_request *head)
 		r = process_terminal_size(p, &request.rows, &request.cols);
 	if (r < 0)
 		return refuse(c, r, NULL);
-	request.pid = p == c->vm->init ? 0 : p->pid;
+	request.pid = p == c->container->init ? 0 : p->pid;
 	return ask(c, AGENT_RESIZE, &request, on_done);
 }
 
@@ -177,7 +185,7 @@ static int do_update(struct client *c, const struct request *request)
 		return -EPROTO;
 	memcpy(&size, request->tail, sizeof(size));
 	c->busy = true;
-	if (resize_begin(c->vm, &size, request->tail + sizeof(size),
+	if (resize_begin(c->container, &size, request->tail + sizeof(size),
 			 request->tail_len - sizeof(size), on_resized, c, &err) < 0)
 		return refuse(c, err.code, err.msg);
 	return 0;
@@ -188,7 +196,7 @@ static int do_start(struct client *c)
 	struct err err = { 0 };
 
 	c->busy = true;
-	if (boot_start(c->vm, on_started, c, &err) < 0)
+	if (container_start(c->container, on_started, c, &err) < 0)
 		return refuse(c, err.code, err.msg);
 	return 0;
 }
@@ -199,7 +207,7 @@ static int do_start(struct client *c)
  */
 static int do_wait(struct client *c, const struct sentry_request *head)
 {
-	if (head->pid && (!c->vm->init || head->pid != c->vm->init->pid))
+	if (head->pid && (!c->container->init || head->pid != c->container->init->pid))
 		return refuse(c, -ESRCH, NULL);
 	c->waits = true;
 	return 0;
@@ -207,16 +215,18 @@ static int do_wait(struct client *c, const struct sentry_request *head)
 
 static int do_shutdown(struct client *c)
 {
-	const struct agent_signal request = { .id = c->vm->id, .signal = SIGKILL };
+	const struct agent_signal request = { .id = c->container->id, .signal = SIGKILL };
 
 	return ask(c, AGENT_SIGNAL, &request, on_done);
 }
 
 int request_serve(struct client *c, struct request *request)
 {
-	const struct agent_container container = { .id = c->vm->id };
+	const struct agent_container container = { .id = c->container->id };
 	const struct sentry_request *head = &request->head;
 
+	if (c->container->phase == CONTAINER_OVER)
+		return refuse(c, -ESRCH, "container not running");
 	switch (head->type) {
 	case SENTRY_START:
 		return do_start(c);
@@ -238,6 +248,12 @@ int request_serve(struct client *c, struct request *request)
 		return client_debug(c, head->value);
 	case SENTRY_SHUTDOWN:
 		return do_shutdown(c);
+	case VMM_JOIN:
+		return client_join(c, request);
+	case VMM_SHARE:
+		return client_share(c);
+	case VMM_FREEZE:
+		return ask(c, head->value ? AGENT_PAUSE : AGENT_RESUME, &container, on_done);
 	default:
 		return -EPROTO;
 	}

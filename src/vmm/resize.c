@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "hypervisor/control.h"
 #include "vmm/channel.h"
+#include "vmm/container.h"
 #include "vmm/end.h"
 #include "vmm/monitor.h"
 #include "vmm/patience.h"
@@ -33,6 +34,7 @@ enum step {
 
 static struct {
 	struct vm *vm; /* NULL: none is under way */
+	char *id;      /* owned: the container's */
 	struct vmm_update want;
 	uint64_t was_memory;
 	uint32_t was_cpus;
@@ -55,6 +57,7 @@ static void done(int error, const char *text)
 
 	loop_remove(u.timer);
 	free(u.body);
+	free(u.id);
 	memset(&u, 0, sizeof(u));
 	if (fn)
 		fn(arg, error, text);
@@ -308,7 +311,7 @@ static void change_limits(void)
 	};
 	int r = agent_request_decode(AGENT_UPDATE, u.body, u.len, &update, &err);
 
-	update.id = u.vm->id;
+	update.id = u.id;
 	if (r == 0)
 		r = channel_ask(u.vm->channel, &call, &err);
 	if (r < 0) {
@@ -371,10 +374,11 @@ static void bound(const struct vm *vm, struct vmm_update *want)
 		want->cpus = vm->head.cpus_max;
 }
 
-int resize_begin(struct vm *vm, const struct vmm_update *want, const void *body, size_t len,
+int resize_begin(struct container *c, const struct vmm_update *want, const void *body, size_t len,
 		 resize_done_fn *fn, void *arg, struct err *err)
 {
 	struct agent_update update;
+	struct vm *vm = c->vm;
 	int r = agent_request_decode(AGENT_UPDATE, body, len, &update, err);
 
 	if (r < 0)
@@ -391,10 +395,12 @@ int resize_begin(struct vm *vm, const struct vmm_update *want, const void *body,
 	if (u.vm)
 		return err_set(err, -EBUSY, "another update is under way");
 	u.body = malloc(len);
-	r = u.body ? loop_add_timer(vm->loop, -1, on_timer, NULL, &u.timer) : -ENOMEM;
+	u.id = strdup(c->id);
+	r = u.body && u.id ? loop_add_timer(vm->loop, -1, on_timer, NULL, &u.timer) : -ENOMEM;
 	if (r < 0) {
 		free(u.body);
-		u.body = NULL;
+		free(u.id);
+		u.body = u.id = NULL;
 		return err_sys(err, r, "update");
 	}
 	memcpy(u.body, body, len);

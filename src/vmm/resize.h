@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "wire/vmm_msg.h"
 
-struct vm;
+struct container;
 
 /* `text` (not NULL) says what went wrong. Called once, unless resize_forget() came before. */
 typedef void resize_done_fn(void *arg, int error, const char *text);
@@ -19,7 +19,7 @@ typedef void resize_done_fn(void *arg, int error, const char *text);
  * `body` of an AGENT_UPDATE is copied. -EPROTO and others of its decoder, -EBUSY while another one
  * is under way, -ENOTSUP when the limit is more than the machine can have.
  */
-int resize_begin(struct vm *vm, const struct vmm_update *want, const void *body, size_t len,
+int resize_begin(struct container *c, const struct vmm_update *want, const void *body, size_t len,
 		 resize_done_fn *fn, void *arg, struct err *err);
 
 /* Who asked with this `arg` is gone; the update goes on. */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "vmm/channel.h"
+#include "vmm/container.h"
 #include "vmm/end.h"
 #include "vmm/monitor.h"
 #include "vmm/process.h"
@@ -20,7 +21,9 @@ static bool resize_waits;
 
 static bool can_ask(const struct vm *vm)
 {
-	return vm->init && vm->init->pid && !vm->init->exited && !end_has_failed(vm) &&
+	const struct process *init = vm->first ? vm->first->init : NULL;
+
+	return init && init->pid && !init->exited && !end_has_failed(vm) &&
 	       channel_has_room(vm->channel);
 }
 
@@ -40,7 +43,7 @@ static void ask_resize(struct vm *vm)
 	const struct channel_call call = { .call = AGENT_RESIZE, .request = &request };
 	struct err err = { 0 };
 
-	if (process_terminal_size(vm->init, &request.rows, &request.cols) < 0)
+	if (process_terminal_size(vm->first->init, &request.rows, &request.cols) < 0)
 		return;
 	if (channel_ask(vm->channel, &call, &err) < 0)
 		log_warning("container %s: resize: %s", vm->id, err.msg);

@@ -4,8 +4,9 @@
  * its life.
  *
  * main() reads the description and closes the cage; then everything runs in one event loop. boot.c
- * brings the container to its gate and reports it; control.c and signals.c serve it; end.c ends it,
- * in order (its first process has ended) or with a sentence (anything else), once.
+ * brings the first container to its gate and reports it; control.c and signals.c serve it; member.c
+ * takes in others; end.c ends the machine, in order (the first process of the first container has
+ * ended) or with a sentence (anything else), once.
  */
 #pragma once
 
@@ -38,10 +39,10 @@
 #define VM_EXIT_LOST 137 /* the machine ended under the container */
 
 struct channel;
+struct container;
 struct control;
 struct description;
 struct monitor;
-struct process;
 
 enum vm_phase {
 	VM_BOOTS, /* until the agent has made the container */
@@ -60,20 +61,19 @@ struct vm_times {
 };
 
 struct vm {
-	const char *id;
+	const char *id; /* the first container's */
 	struct vmm_head head;
 	enum vm_phase phase;
-	bool starting;			 /* START is asked */
 	bool told;			 /* the machine has heard of the container */
 	struct description *description; /* until CREATE is asked */
 	struct loop *loop;
 	struct channel *channel;
 	struct monitor *monitor;
 	struct control *control;
-	int stdio[3];		    /* its descriptors; negative: none */
-	struct process *init;	    /* the container's first; NULL before CREATE and at its end */
+	int stdio[3];		 /* its descriptors; negative: none */
+	struct container *first; /* with which the machine begins and ends */
+	struct list_head containers;
 	struct list_head processes; /* all of CREATE and EXEC */
-	int code;		    /* of the first process, once it has ended */
 	struct agent_hello hello;   /* checked */
 	struct vm_times times;
 	/* What the machine has now (resize.h). */

@@ -7,84 +7,111 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/loop.h"
 #include "vmm/channel.h"
+#include "vmm/container.h"
+#include "vmm/vm.h"
 
 #define BURST_MS 20
 #define AGAIN_MS 1500 /* attributes and names are trusted for a second (runtime/vm/files.c) */
 
-static struct {
+struct watch {
+	struct container *container;
 	struct loop_source *source, *timer;
+	int fd;	      /* owned */
 	bool asked;   /* an answer is under way */
 	bool changed; /* since it was asked */
 	bool again;   /* the next time is the second look */
-} watch;
+};
 
-static void set_timer(int ms)
+static void set_timer(struct watch *w, int ms)
 {
-	(void)loop_set_timer(watch.timer, ms);
+	(void)loop_set_timer(w->timer, ms);
 }
 
 static void on_refreshed(void *arg, int error, const void *answer)
 {
-	const struct vm *vm = arg;
+	struct watch *w = arg;
 
-	watch.asked = false;
+	w->asked = false;
 	if (error)
-		log_warning("container %s: volumes are not brought up to date: %s", vm->id,
-			    answer ? (const char *)answer : "");
-	if (watch.changed)
-		set_timer(BURST_MS);
-	else if (watch.again)
-		set_timer(AGAIN_MS);
+		log_warning("container %s: volumes are not brought up to date: %s",
+			    w->container->id, answer ? (const char *)answer : "");
+	if (w->changed)
+		set_timer(w, BURST_MS);
+	else if (w->again)
+		set_timer(w, AGAIN_MS);
 }
 
 static void on_timer(void *arg)
 {
-	struct vm *vm = arg;
-	const struct agent_container request = { .id = vm->id };
+	struct watch *w = arg;
+	const struct container *c = w->container;
+	const struct agent_container request = { .id = c->id };
 	const struct channel_call call = {
-		.call = AGENT_REFRESH, .request = &request, .fn = on_refreshed, .arg = vm
+		.call = AGENT_REFRESH, .request = &request, .fn = on_refreshed, .arg = w
 	};
 	struct err err = { 0 };
 
-	if (vm->phase == VM_ENDS)
+	if (c->vm->phase == VM_ENDS || c->phase >= CONTAINER_ENDS)
 		return;
-	watch.again = watch.changed;
-	watch.changed = false;
-	watch.asked = channel_has_room(vm->channel) && channel_ask(vm->channel, &call, &err) == 0;
-	if (watch.asked)
+	w->again = w->changed;
+	w->changed = false;
+	w->asked = c->phase != CONTAINER_NEW && channel_has_room(c->vm->channel) &&
+		   channel_ask(c->vm->channel, &call, &err) == 0;
+	if (w->asked)
 		return;
-	watch.changed = true;
-	set_timer(AGAIN_MS);
+	w->changed = true;
+	set_timer(w, AGAIN_MS);
 }
 
 static void on_event(void *arg, int fd, uint32_t events)
 {
-	const bool first = !watch.changed;
+	struct watch *w = arg;
+	const bool first = !w->changed;
 	char buffer[4096];
 
-	(void)arg;
 	(void)events;
 	while (read(fd, buffer, sizeof(buffer)) > 0)
 		;
-	watch.changed = true;
-	if (first && !watch.asked)
-		set_timer(BURST_MS);
+	w->changed = true;
+	if (first && !w->asked)
+		set_timer(w, BURST_MS);
 }
 
-int watch_start(struct vm *vm, struct err *err)
+int watch_start(struct container *c, int fd, struct err *err)
 {
-	int r = 0;
+	struct watch *w = calloc(1, sizeof(*w));
+	struct loop *loop = c->vm->loop;
+	int r;
 
-	if (!(vm->head.flags & VMM_WATCHES))
-		return 0;
-	r = loop_add_timer(vm->loop, -1, on_timer, vm, &watch.timer);
+	if (!w) {
+		(void)close(fd);
+		return err_sys(err, -ENOMEM, "watch volumes");
+	}
+	*w = (struct watch){ .container = c, .fd = fd };
+	c->watch = w;
+	r = loop_add_timer(loop, -1, on_timer, w, &w->timer);
 	if (r == 0)
-		r = loop_add_fd(vm->loop, VMM_FD_WATCH, EPOLLIN, on_event, vm, &watch.source);
+		r = loop_add_fd(loop, fd, EPOLLIN, on_event, w, &w->source);
 	return r < 0 ? err_sys(err, r, "watch volumes") : 0;
+}
+
+void watch_stop(struct container *c)
+{
+	struct watch *w = c->watch;
+
+	if (!w)
+		return;
+	channel_disown(c->vm->channel, w);
+	loop_remove(w->source);
+	loop_remove(w->timer);
+	(void)close(w->fd);
+	free(w);
+	c->watch = NULL;
 }

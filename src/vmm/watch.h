@@ -6,7 +6,13 @@
 #pragma once
 
 #include "base/err.h"
-#include "vmm/vm.h"
 
-/* With VMM_WATCHES, once the container is made. -errno with a sentence. */
-int watch_start(struct vm *vm, struct err *err);
+struct container;
+
+/*
+ * The container is made, or will be. `fd` becomes the watch's, also on failure. -errno with a
+ * sentence.
+ */
+int watch_start(struct container *c, int fd, struct err *err);
+/* Accepts a container without one. */
+void watch_stop(struct container *c);

@@ -165,10 +165,21 @@ struct agent_storage {
  */
 #define AGENT_STORAGE_DEVICE "device"
 /*
+ * Another one: what the host has put below a share that is mounted, at `target`. The kernel mounts
+ * it when it is looked at; with AGENT_DELETE it goes, and all that was mounted below it.
+ */
+#define AGENT_STORAGE_TREE "tree"
+/*
  * A tmpfs with a copy of the directory `source`; `options` are the tmpfs's. AGENT_REFRESH says that
  * the source has changed.
  */
 #define AGENT_STORAGE_COPY "copy"
+
+/*
+ * As a path of linux.namespaces (pid, network, ipc, uts, user): the one of the first process of
+ * another container of the machine, whose id follows.
+ */
+#define AGENT_NAMESPACE_OF "/container/"
 
 struct agent_create {
 	const char *id;

@@ -17,7 +17,8 @@
  *   SENTRY_UPDATE  behind the request struct vmm_update, and the body of an AGENT_UPDATE request
  *   SENTRY_STATS   behind the reply struct agent_stats
  *   SENTRY_DEBUG   value is an enum vmm_debug
- * Process numbers are those of AGENT_CREATE's and AGENT_EXEC's answers.
+ * and with those of enum vmm_request. Process numbers are those of AGENT_CREATE's and AGENT_EXEC's
+ * answers.
  *
  * The exit status is the container's: the exit code, 128 + n for signal n; 137 when the machine
  * ended under it, with a sentence in the log.
@@ -30,7 +31,7 @@
 #include "wire/sentry_msg.h"
 
 #define VMM_MSG_MAGIC	0x4d564943u /* "CIVM" */
-#define VMM_MSG_VERSION 2u
+#define VMM_MSG_VERSION 3u
 
 enum vmm_fd {
 	/* 0, 1 and 2 are /dev/null. */
@@ -46,6 +47,9 @@ enum vmm_fd {
 	VMM_FD_HELD,	/* its open file description holds the sandbox's user ids (flock) */
 	VMM_FD_EVENTS,	/* memory.events or memory.oom_control of the host's cgroup; or /dev/null */
 	VMM_FD_LIMIT,	/* memory.max or memory.limit_in_bytes of it; or /dev/null */
+	/* With VMM_SHARES; otherwise /dev/null. */
+	VMM_FD_SHARE,	      /* the share's directory, which can be written to */
+	VMM_FD_FILES_PROCESS, /* pidfd of virtiofsd, in whose mount namespace it is seen */
 	VMM_FD_WATCH, /* inotify(7): volumes that the host changes; without VMM_WATCHES /dev/null */
 	VMM_FD_STDIO, /* the container's 0, 1, 2; closed ones stay so */
 	VMM_FDS = VMM_FD_STDIO + 3,
@@ -95,7 +99,27 @@ enum vmm_flags {
 	/* Of a clone: VMM_FD_FILES is plugged into slot 0 when it runs. */
 	VMM_PLUG_FILES = 1u << 5,
 	VMM_WATCHES = 1u << 6, /* VMM_FD_WATCH has watches */
+	VMM_SHARES = 1u << 7,  /* VMM_FD_SHARE and VMM_FD_FILES_PROCESS are there */
 };
+
+/*
+ * More containers in the machine. One that joins has a control server of its own, on the socket
+ * that came with it, which speaks of that container alone; the machine ends with its first one.
+ */
+enum vmm_request {
+	/*
+	 * Carries a sealed memfd (the body of an AGENT_CREATE request, of whose io as above), a
+	 * listening socket, a descriptor of inotify(7) (value: VMM_JOIN_WATCHES; else anything),
+	 * and the container's 0, 1, 2. The reply's value is its first process, at its gate. The
+	 * connection means that container from then on, is told SENTRY_EXITED when it has ended,
+	 * and is its life: where it closes before, the container is ended.
+	 */
+	VMM_JOIN = 64,
+	VMM_SHARE,  /* -> with the reply VMM_FD_SHARE and VMM_FD_FILES_PROCESS */
+	VMM_FREEZE, /* value: 1: no process of the container runs, 0: they do */
+	VMM_REQUESTS,
+};
+#define VMM_JOIN_WATCHES 1u
 
 enum vmm_debug {
 	VMM_DEBUG_SERIAL = 1, /* the end of what the guest's kernel said on its serial line */

@@ -51,9 +51,11 @@ uint32_t container_make_begin(struct host *h, struct container_plan *p)
 			 "\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":["
 			 "\"newinstance\",\"ptmxmode=0666\"]},{\"destination\":\"/dev/shm\","
 			 "\"type\":\"tmpfs\",\"source\":\"shm\"}],\"linux\":{\"namespaces\":[{"
-			 "\"type\":\"mount\"},{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":"
-			 "\"uts\"},{\"type\":\"cgroup\"}],\"resources\":{\"memory\":{\"limit\":"
+			 "\"type\":\"mount\"},%s,{\"type\":\"cgroup\"}],\"resources\":{\"memory\":{"
+			 "\"limit\":"
 			 "67108864}}}%s}",
+			 p->namespaces ? p->namespaces
+				       : "{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"}",
 			 p->more ? p->more : "");
 	assert_int_equal(buf_error(&config), 0);
 	call->id = p->id;

@@ -10,6 +10,7 @@ struct container_plan {
 	const char *id, *root, *command;
 	const struct agent_storage *storage; /* NULL: none */
 	const char *more;		     /* JSON for the top, with a comma before it; or NULL */
+	const char *namespaces; /* JSON: besides mount and cgroup; NULL: new pid, ipc and uts */
 	bool terminal;
 	bool shell;	       /* allowed; and what container_run() asks for */
 	uint32_t in, out, err; /* streams; numbered by container_make() */

@@ -29,6 +29,13 @@
  *   lie:NAME       the agent is $LYING_AGENT (vm/lies.h)
  *   no-room        QEMU refuses what is plugged
  *   no-go          QEMU reads a clone's state and does not set it going
+ * and of containers that join (vmm/member.h)
+ *   slow-join      CREATE of one is answered when DELETE asks for its end, with -ECANCELED
+ *   made-late      ... with a process, behind DELETE's answer
+ *   twin           its first process has the number of the first container's
+ *   exit-of-twin   the end of its first process is told with the other's name
+ *   oom-of-nobody  a container that is none has too little memory
+ * The script "oom" of one has too little memory when it is started, and holds.
  * A clone runs when its state has been asked for. Of a device that is plugged the descriptor that
  * came before gets the word "plugged".
  */
@@ -105,11 +112,23 @@ static struct fake_process *by_pid(int32_t pid)
 
 static void tell_exited(const struct fake_process *p, int32_t pid)
 {
-	const struct agent_exited exited = { .id = p->id, .pid = pid, .code = p->code };
+	const bool twin = str_eq(mode, "exit-of-twin");
+	const struct agent_exited exited = { .id = twin ? "c1" : p->id,
+					     .pid = pid,
+					     .code = p->code };
 	AUTO_BUF struct buf b = { 0 };
 
 	must(agent_event_encode(AGENT_EXITED, &exited, &b, NULL) == 0, "encode EXITED");
 	must(mux_tell(mux, AGENT_EXITED, b.data, b.len) == 0, "tell EXITED");
+}
+
+static void tell_oom(const char *id)
+{
+	const struct agent_container container = { id };
+	AUTO_BUF struct buf b = { 0 };
+
+	must(agent_event_encode(AGENT_OOM, &container, &b, NULL) == 0, "encode OOM");
+	must(mux_tell(mux, AGENT_OOM, b.data, b.len) == 0, "tell OOM");
 }
 
 /* Its output is said: its end is. */
@@ -182,6 +201,8 @@ static void run(struct fake_process *p)
 	} else if (str_eq(p->script, "streams")) {
 		(void)buf_printf(&p->out, "streams:%s%s%s\n", p->io.in ? " in" : "",
 				 p->io.out ? " out" : "", p->io.err ? " err" : "");
+	} else if (str_eq(p->script, "oom")) {
+		tell_oom(p->id);
 	} else if (str_eq(p->script, "echo") && p->input_ended) {
 		p->ends = true;
 	}
@@ -201,6 +222,63 @@ static void answer(uint32_t serial, enum agent_call call, const void *body)
 static void refuse(uint32_t serial, enum agent_call call, int error, const char *text)
 {
 	(void)mux_answer(mux, serial, call, error, text, strlen(text));
+}
+
+/* ---- Containers that join ---- */
+
+static char first_id[64];
+
+static struct {
+	char id[64];
+	uint32_t serial; /* of its CREATE; 0: none waits */
+} joining;
+
+/* The container's first process. */
+static struct fake_process *first_of(const char *id)
+{
+	struct fake_process *found = NULL;
+
+	if (str_eq(id, first_id))
+		return by_pid(0);
+	for (size_t i = 0; i < PROCESSES_MAX; i++) {
+		if (processes[i].pid && str_eq(processes[i].id, id) &&
+		    (!found || processes[i].pid < found->pid))
+			found = &processes[i];
+	}
+	return found;
+}
+
+static bool joins(uint32_t serial, const char *id)
+{
+	if (!first_id[0]) {
+		(void)snprintf(first_id, sizeof(first_id), "%s", id);
+		return false;
+	}
+	if (str_eq(mode, "oom-of-nobody"))
+		tell_oom("nobody");
+	if (!str_eq(mode, "slow-join") && !str_eq(mode, "made-late"))
+		return false;
+	(void)snprintf(joining.id, sizeof(joining.id), "%s", id);
+	joining.serial = serial;
+	return true;
+}
+
+static void delete_joined(uint32_t serial, const char *id)
+{
+	const bool waits = joining.serial && str_eq(joining.id, id);
+	const struct agent_pid pid = { 900 };
+
+	for (size_t i = 0; i < PROCESSES_MAX; i++) {
+		if (processes[i].pid && str_eq(processes[i].id, id)) {
+			processes[i].code = 137;
+			finish(&processes[i]);
+		}
+	}
+	if (waits && str_eq(mode, "slow-join"))
+		refuse(joining.serial, AGENT_CREATE, -ECANCELED, "cancelled");
+	answer(serial, AGENT_DELETE, NULL);
+	if (waits && str_eq(mode, "made-late"))
+		answer(joining.serial, AGENT_CREATE, &pid);
 }
 
 static struct {
@@ -274,6 +352,11 @@ static void create(uint32_t serial, enum agent_call call, const char *id,
 	struct fake_process *p = processes;
 	struct agent_pid pid = { .pid = next++ };
 
+	if (call == AGENT_CREATE && joins(serial, id))
+		return;
+	if (str_eq(mode, "twin"))
+		pid.pid = FIRST_PID;
+
 	while (p < processes + PROCESSES_MAX && p->pid)
 		p++;
 	must(p < processes + PROCESSES_MAX, "too many processes");
@@ -294,7 +377,7 @@ static void create(uint32_t serial, enum agent_call call, const char *id,
 
 static void take_signal(uint32_t serial, const struct agent_signal *s)
 {
-	struct fake_process *p = by_pid(s->pid);
+	struct fake_process *p = s->pid ? by_pid(s->pid) : first_of(s->id);
 
 	if (!p) {
 		refuse(serial, AGENT_SIGNAL, -ESRCH, "no such process");
@@ -408,8 +491,8 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 		break;
 	case AGENT_START:
 		answer(serial, call, NULL);
-		if (by_pid(0))
-			run(by_pid(0));
+		if (first_of(r.container.id))
+			run(first_of(r.container.id));
 		break;
 	case AGENT_SIGNAL:
 		take_signal(serial, &r.signal);
@@ -430,6 +513,10 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 		debug(serial, r.debug.what);
 		break;
 	case AGENT_DELETE:
+		if (!str_eq(r.container.id, first_id)) {
+			delete_joined(serial, r.container.id);
+			break;
+		}
 		answer(serial, call, NULL);
 		answer_behind();
 		break;

@@ -371,17 +371,22 @@ size_t harness_read(int fd, char *bytes, size_t size, const char *until)
 
 /* ---- Clients ---- */
 
-int client_open(const struct harness *h)
+int client_open_at(const char *address)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	const int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-	(void)snprintf(addr.sun_path + 1, sizeof(addr.sun_path) - 1, "%s", h->address);
+	(void)snprintf(addr.sun_path + 1, sizeof(addr.sun_path) - 1, "%s", address);
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) == 0)
 		return sock;
 	assert_int_equal(errno, ECONNREFUSED);
 	(void)close(sock);
 	return -1;
+}
+
+int client_open(const struct harness *h)
+{
+	return client_open_at(h->address);
 }
 
 void client_say(int sock, const struct sentry_request *request, const void *tail, size_t len,
@@ -457,4 +462,40 @@ int client_exec_script(int sock, const char *script, const int fds[3], bool term
 		return -EPIPE;
 	assert_int_equal(reply.type, SENTRY_EXEC);
 	return reply.error ? reply.error : reply.value;
+}
+
+void client_say_join(int sock, const char *id, const char *script, const int fds[3],
+		     const char *address)
+{
+	const struct sentry_request request = { .type = VMM_JOIN };
+	AUTO_FREE struct agent_create *create = calloc(1, sizeof(*create));
+	AUTO_BUF struct buf body = { 0 };
+	int all[6];
+
+	assert_non_null(create);
+	create->id = id;
+	create->config = (struct agent_bytes){ script, (uint32_t)strlen(script) };
+	create->bundle = "/";
+	assert_int_equal(agent_request_encode(AGENT_CREATE, create, &body, NULL), 0);
+	all[0] = sealed(body.data, body.len);
+	all[1] = listen_at(address);
+	all[2] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < 3; i++)
+		all[3 + i] = fds[i];
+	client_say(sock, &request, NULL, 0, all, 6);
+	for (int i = 0; i < 3; i++)
+		(void)close(all[i]);
+}
+
+int client_join(int sock, const char *id, const char *script, const int fds[3], const char *address,
+		char *text, size_t size)
+{
+	struct sentry_reply reply = { 0 };
+
+	client_say_join(sock, id, script, fds, address);
+	if (!client_hear(sock, &reply, text, size))
+		return -EPIPE;
+	assert_int_equal(reply.type, VMM_JOIN);
+	assert_true(reply.error || reply.value > 0);
+	return reply.error;
 }

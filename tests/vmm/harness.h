@@ -69,5 +69,15 @@ bool client_hear(int sock, struct sentry_reply *ret, char *text, size_t size);
 struct sentry_reply client_ask(int sock, struct sentry_request request, char *text, size_t size);
 /* An EXEC of a script with these descriptors. */
 void client_say_exec(int sock, const char *script, const int fds[3], bool terminal);
+/*
+ * A VMM_JOIN of container `id` with this script and these descriptors; its control server is at
+ * `address` (abstract). And its answer: 0 or the error, with the sentence.
+ */
+void client_say_join(int sock, const char *id, const char *script, const int fds[3],
+		     const char *address);
+int client_join(int sock, const char *id, const char *script, const int fds[3], const char *address,
+		char *text, size_t size);
+/* As client_open(), at an address. */
+int client_open_at(const char *address);
 /* And its answer: the pid, or the error. */
 int client_exec_script(int sock, const char *script, const int fds[3], bool terminal);

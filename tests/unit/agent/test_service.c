@@ -91,6 +91,51 @@ static void an_id_is_taken_once(void **state)
 	container_end(&host, &p);
 }
 
+/* ---- Containers of a pod -------------------------------------------------------------------- */
+
+#define OF(id, kind) "{\"type\":\"" kind "\",\"path\":\"/container/" id "\"}"
+
+static void a_container_shares_the_namespaces_of_another_until_it_ends(void **state)
+{
+	struct container_plan first = plan("first", "sleep 1000");
+	struct container_plan p = plan("second", "hostname; cat /proc/1/comm");
+	int32_t pid, other;
+
+	(void)state;
+	first.more = ",\"hostname\":\"of-the-pod\"";
+	pid = container_make(&host, &first);
+	assert_int_equal(container_begin(&host, &first), 0);
+	p.namespaces = OF("first", "uts") "," OF("first", "ipc") "," OF("first", "pid");
+	other = container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(host_exited(&host, other), 0);
+	assert_string_equal(host_text(&host, p.out), "of-the-pod\nsleep\n");
+	/* Its end is its own. */
+	container_end(&host, &p);
+	p.namespaces = OF("nobody", "uts");
+	refused(&p, "nobody");
+	p.namespaces = OF("first", "time");
+	refused(&p, "linux.namespaces: time");
+	container_kill(&host, &first, SIGKILL);
+	assert_int_equal(host_exited(&host, pid), 128 + SIGKILL);
+	p.namespaces = OF("first", "uts");
+	refused(&p, "container first has ended");
+	container_end(&host, &first);
+}
+
+static void a_tree_that_nobody_has_mounted_is_named(void **state)
+{
+	const struct agent_storage tree = { .source = "none",
+					    .target = "/run/caisson/tree",
+					    .type = AGENT_STORAGE_TREE,
+					    .options = "" };
+	struct container_plan p = plan("tree", "true");
+
+	(void)state;
+	p.storage = &tree;
+	refused(&p, "/run/caisson/tree");
+}
+
 /* ---- A container's life --------------------------------------------------------------------- */
 
 static void streams_and_exit_code_come_back(void **state)
@@ -493,6 +538,8 @@ int main(void)
 		cmocka_unit_test(an_unknown_container_is_not_found),
 		cmocka_unit_test(a_program_that_is_missing_is_named),
 		cmocka_unit_test(an_id_is_taken_once),
+		cmocka_unit_test(a_container_shares_the_namespaces_of_another_until_it_ends),
+		cmocka_unit_test(a_tree_that_nobody_has_mounted_is_named),
 		cmocka_unit_test(streams_and_exit_code_come_back),
 		cmocka_unit_test(all_that_was_written_comes_before_the_end_is_told),
 		cmocka_unit_test(a_process_beside_has_streams_and_a_code_of_its_own),
