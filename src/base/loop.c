@@ -48,6 +48,7 @@ struct loop {
 	int depth; /* rounds that go on */
 	bool quit;
 	int value;
+	struct loop_counts counts;
 };
 
 static int64_t now_ns(void)
@@ -312,14 +313,26 @@ static int serve_events(struct loop *loop, const struct epoll_event *events, int
 	return r;
 }
 
+static void count_round(struct loop *loop, int64_t begin)
+{
+	const uint64_t took = (uint64_t)(now_ns() - begin);
+
+	loop->counts.rounds++;
+	loop->counts.busy_ns += took;
+	if (took > loop->counts.longest_ns)
+		loop->counts.longest_ns = took;
+}
+
 int loop_once(struct loop *loop, int timeout_ms)
 {
 	struct epoll_event events[LOOP_EVENTS];
+	int64_t begin;
 	int n, r;
 
 	n = epoll_wait(loop->epoll, events, LOOP_EVENTS, patience(loop, timeout_ms));
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
+	begin = now_ns();
 	loop->depth++;
 	r = serve_events(loop, events, n);
 	if (r == 0) {
@@ -328,7 +341,13 @@ int loop_once(struct loop *loop, int timeout_ms)
 	}
 	if (--loop->depth == 0)
 		free_list(&loop->dead);
+	count_round(loop, begin);
 	return r;
+}
+
+struct loop_counts loop_counts(const struct loop *loop)
+{
+	return loop->counts;
 }
 
 int loop_run(struct loop *loop)

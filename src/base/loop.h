@@ -43,3 +43,9 @@ int loop_run(struct loop *loop);
 /* One round of at most timeout_ms (-1: as long as it takes): for tests. 0 or -errno. */
 int loop_once(struct loop *loop, int timeout_ms);
 void loop_quit(struct loop *loop, int value);
+
+/* What its rounds took, without the waiting. */
+struct loop_counts {
+	uint64_t rounds, busy_ns, longest_ns;
+};
+struct loop_counts loop_counts(const struct loop *loop);

@@ -25,11 +25,11 @@ const struct option no_options[] = { { 0 } };
 
 /* The order of `caisson --help`: the specification's verbs, then our own. */
 const struct verb *const verb_table[] = {
-	&verb_create,	&verb_start,   &verb_run,	&verb_state,  &verb_kill,
-	&verb_delete,	&verb_exec,    &verb_list,	&verb_ps,     &verb_pause,
-	&verb_resume,	&verb_update,  &verb_events,	&verb_spec,   &verb_features,
-	&verb_wait,	&verb_do,      &verb_check,	&verb_config, &verb_debug,
-	&verb_template, &verb_install, &verb_uninstall, &verb_help,   NULL,
+	&verb_create, &verb_start,   &verb_run,	  &verb_state,	  &verb_kill,	 &verb_delete,
+	&verb_exec,   &verb_list,    &verb_ps,	  &verb_pause,	  &verb_resume,	 &verb_update,
+	&verb_events, &verb_metrics, &verb_spec,  &verb_features, &verb_wait,	 &verb_do,
+	&verb_check,  &verb_config,  &verb_debug, &verb_template, &verb_install, &verb_uninstall,
+	&verb_help,   NULL,
 };
 
 const struct verb *verb_find(const char *name)

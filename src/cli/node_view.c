@@ -202,6 +202,27 @@ static int each_container(const struct node *node,
 	return r;
 }
 
+struct visit {
+	node_fn *fn;
+	void *arg;
+};
+
+static int visit_one(void *arg, const struct node_root *root, const struct container *c)
+{
+	const struct visit *v = arg;
+
+	return v->fn(v->arg, &root->rt, c, root->reader != 0);
+}
+
+int node_each(struct cli *cli, node_fn *fn, void *arg, struct err *err)
+{
+	AUTO(node_done) struct node node = { 0 };
+	struct visit v = { fn, arg };
+	const int r = read_node(cli, &node, err);
+
+	return r < 0 ? r : each_container(&node, visit_one, &v);
+}
+
 /* What the printers share. */
 struct printer {
 	struct buf out;

@@ -3,26 +3,24 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "host/pidfd.h"
+#include "runtime/aside.h"
 #include "runtime/container.h"
 #include "runtime/state.h"
 
-#define NO_GROUP     65534	/* what lies there is the user's own: no group is needed */
-#define WAIT_MS	     10000	/* for all rows of a user */
-#define END_MS	     1000	/* for the end of a child that was killed */
-#define MEMORY_MAX   (1u << 30) /* bytes of address space of the child */
-#define READ_AT_ONCE 4096
+#define NO_GROUP   65534      /* what lies there is the user's own: no group is needed */
+#define WAIT_MS	   10000      /* for all rows of a user */
+#define MEMORY_MAX (1u << 30) /* bytes of address space of the child */
+#define WHAT_MAX   40	      /* bytes of a sentence's beginning */
 
 /* ---- The child ---- */
 
@@ -93,55 +91,25 @@ static int collect(const struct runtime *rt, uid_t uid, json_t *rows)
 	return r;
 }
 
-__attribute__((noreturn)) static void tell(const struct runtime *rt, uid_t uid, int out)
+struct question {
+	const struct runtime *rt;
+	uid_t uid;
+};
+
+static void tell(void *arg, int out)
 {
+	const struct question *q = arg;
 	json_t *rows = json_array();
 	char *text;
 
 	shut_in(out);
-	if (rows && collect(rt, uid, rows) < 0)
+	if (rows && collect(q->rt, q->uid, rows) < 0)
 		(void)json_array_clear(rows);
 	text = rows ? json_text(rows, JSON_COMPACT) : NULL;
 	_exit(text && fd_write_all(out, text, strlen(text)) == 0 ? 0 : 1);
 }
 
 /* ---- Root ---- */
-
-static int hear(int fd, struct buf *text)
-{
-	const int64_t deadline = clock_ms() + WAIT_MS;
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	char part[READ_AT_ONCE];
-
-	for (;;) {
-		const int64_t left = deadline - clock_ms();
-		ssize_t n = left > 0 ? poll(&poll_fd, 1, (int)left) : 0;
-
-		if (n == 0)
-			return -ETIMEDOUT;
-		if (n > 0)
-			n = read(fd, part, sizeof(part));
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return 0;
-		if (n > 0 && buf_append(text, part, (size_t)n) < 0)
-			return buf_error(text);
-	}
-}
-
-/* One that a file system holds cannot even be killed: it is left behind then, without a right. */
-static void end(pid_t pid)
-{
-	AUTO_CLOSE int fd = pidfd_get(pid);
-	int status;
-
-	if (fd < 0)
-		return;
-	(void)pidfd_kill(fd, SIGKILL);
-	if (pidfd_wait(fd, END_MS) == 0)
-		(void)pidfd_reap(fd, &status);
-}
 
 static int decode_row(const struct runtime *rt, uid_t uid, json_t *row, struct container **ret)
 {
@@ -195,29 +163,18 @@ int container_list_as(const struct runtime *rt, uid_t uid, struct container ***r
 		      struct err *err)
 {
 	AUTO_BUF struct buf text = { .max = LIST_AS_MAX };
-	AUTO_CLOSE int in = -EBADF;
-	int pair[2];
-	pid_t pid;
+	struct question q = { rt, uid };
+	char what[WHAT_MAX];
 	int r;
 
 	*ret = NULL;
 	*ret_len = 0;
+	(void)snprintf(what, sizeof(what), "containers of user %u", uid);
 	/* To the kernel, -1 is "as it was": root. */
 	if (uid == 0 || uid == (uid_t)-1)
-		return err_sys(err, -EINVAL, "containers of user %u", uid);
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return err_sys(err, -errno, "pipe");
-	in = pair[0];
-	pid = fork();
-	if (pid == 0)
-		tell(rt, uid, pair[1]);
-	r = pid < 0 ? -errno : 0;
-	(void)close(pair[1]);
+		return err_sys(err, -EINVAL, "%s", what);
+	r = aside_run(tell, &q, WAIT_MS, &text, what, err);
 	if (r < 0)
-		return err_sys(err, r, "fork");
-	r = hear(in, &text);
-	end(pid);
-	if (r < 0)
-		return err_sys(err, r, "containers of user %u", uid);
+		return r;
 	return list_as_decode(rt, uid, text.data ? text.data : "", text.len, ret, ret_len, err);
 }

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "shim/address.h"
 #include "shim/answers.h"
+#include "shim/manage.h"
 #include "shim/program.h"
 #include "shim/rootfs.h"
 #include "shim/settings.h"
@@ -24,12 +25,16 @@
 #define STATUS_KILLED (128 + SIGKILL)
 
 /* A pod's other containers may have a shim there, which keeps it. */
-static void remove_socket(int bundle_fd)
+static void remove_sockets(int bundle_fd)
 {
-	char path[ADDRESS_MAX];
+	char path[ADDRESS_MAX], manage[ADDRESS_MAX];
 	struct err err = { 0 };
 
-	if (address_load(bundle_fd, path, &err) == 0 && address_remove(path, &err) < 0)
+	if (address_load(bundle_fd, path, &err) < 0)
+		return;
+	if (manage_path(path, manage, sizeof(manage)) == 0 && address_remove(manage, &err) < 0)
+		log_warning("%s", err.msg);
+	if (address_remove(path, &err) < 0)
 		log_warning("%s", err.msg);
 }
 
@@ -88,6 +93,6 @@ int program_delete(const struct program_options *o, struct err *err)
 	if (fd >= 0 && rootfs_unmount(bundle, &problem) < 0)
 		log_warning("container %s: %s", o->id, problem.msg);
 	if (fd >= 0)
-		remove_socket(fd);
+		remove_sockets(fd);
 	return r < 0 ? err_prefix(err, r, "container %s", o->id) : say(pid, err);
 }

@@ -90,7 +90,7 @@ static void hide_word(char *word)
 
 static int run(const struct program_options *o, char *verb, struct err *err)
 {
-	int listener = -EBADF;
+	struct program_sockets sockets = { -EBADF, -EBADF };
 	bool serve = false;
 	int r = check(o, err);
 
@@ -100,11 +100,11 @@ static int run(const struct program_options *o, char *verb, struct err *err)
 		return program_delete(o, err);
 	if (!str_eq(verb, "start"))
 		return usage(err);
-	r = program_start(o, &listener, &serve, err);
+	r = program_start(o, &sockets, &serve, err);
 	if (r < 0 || !serve)
 		return r;
 	hide_word(verb);
-	return program_serve(o, listener, err);
+	return program_serve(o, &sockets, err);
 }
 
 int main(int argc, char **argv)

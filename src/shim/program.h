@@ -18,12 +18,18 @@ struct program_options {
 	bool debug;
 };
 
-/* In the bundle's directory. 0; *ret_serve is true in the new shim, which goes on with serve(). */
-int program_start(const struct program_options *options, int *ret_listener, bool *ret_serve,
-		  struct err *err);
+/* Where a shim listens: for containerd's calls, and for whoever manages the node (or -EBADF). */
+struct program_sockets {
+	int calls, manage;
+};
 
-/* The shim itself, until its last task is gone. `listener` becomes its own. */
-int program_serve(const struct program_options *options, int listener, struct err *err);
+/* In the bundle's directory. 0; *ret_serve is true in the new shim, which goes on with serve(). */
+int program_start(const struct program_options *options, struct program_sockets *ret_sockets,
+		  bool *ret_serve, struct err *err);
+
+/* The shim itself, until its last task is gone. The sockets become its own. */
+int program_serve(const struct program_options *options, const struct program_sockets *sockets,
+		  struct err *err);
 
 /* End and remove the container of a shim that is dead; writes a DeleteResponse. */
 int program_delete(const struct program_options *options, struct err *err);

@@ -43,6 +43,7 @@ struct publisher {
 	struct publisher_options options;
 	struct list_head queue;
 	unsigned int queue_len;
+	uint64_t told, forgotten;
 	struct loop_source *timer;
 	int retry_ms;
 	bool waiting; /* for the timer */
@@ -75,6 +76,12 @@ static void drop(struct publisher *p, struct event *e)
 static void drop_first(struct publisher *p)
 {
 	drop(p, first(p));
+}
+
+static void drop_told(struct publisher *p)
+{
+	p->told++;
+	drop_first(p);
 }
 
 static void later(struct publisher *p)
@@ -188,7 +195,7 @@ static bool take_answer(struct publisher *p)
 		if (response && response->status && response->status->code)
 			log_warning("event %s: containerd refuses it: %.200s", first(p)->topic,
 				    response->status->message);
-		drop_first(p);
+		drop_told(p);
 		p->asked = false;
 		p->stream += 2;
 		p->retry_ms = RETRY_MS;
@@ -312,7 +319,7 @@ bool publisher_ended(struct publisher *p, pid_t pid, int status)
 		if (status)
 			log_warning("event %s: %s ended with status %#x", first(p)->topic,
 				    p->options.binary, (unsigned int)status);
-		drop_first(p);
+		drop_told(p);
 		p->retry_ms = RETRY_MS;
 		serve(p);
 	} else {
@@ -362,6 +369,7 @@ static void drop_oldest(struct publisher *p)
 	if (p->asked || p->child)
 		e = list_entry(e->node.next, struct event, node);
 	log_warning("event %s: nobody takes it, and there are too many", e->topic);
+	p->forgotten++;
 	drop(p, e);
 }
 
@@ -384,6 +392,13 @@ void publisher_tell(struct publisher *p, const char *topic, const char *type,
 bool publisher_idle(const struct publisher *p)
 {
 	return list_empty(&p->queue);
+}
+
+struct publisher_counts publisher_counts(const struct publisher *p)
+{
+	return (struct publisher_counts){ .told = p->told,
+					  .forgotten = p->forgotten,
+					  .waiting = p->queue_len };
 }
 
 int publisher_new(struct loop *loop, const struct publisher_options *options,

@@ -10,6 +10,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -38,6 +39,12 @@ void publisher_tell(struct publisher *p, const char *topic, const char *type,
 
 /* All has been told. */
 bool publisher_idle(const struct publisher *p);
+
+struct publisher_counts {
+	uint64_t told, forgotten; /* and done with; because the queue was full */
+	unsigned int waiting;
+};
+struct publisher_counts publisher_counts(const struct publisher *p);
 
 /* `pid` was reaped: whether it was the binary. */
 bool publisher_ended(struct publisher *p, pid_t pid, int status);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "shim/address.h"
+#include "shim/manage.h"
 #include "shim/program.h"
 #include "shim/service.h"
 #include "shim/shim.h"
@@ -40,7 +41,17 @@ static void clean_environment(void)
 		(void)unsetenv(names[i]);
 }
 
-static int set_up(struct shim *s, const struct program_options *o, int listener, struct err *err)
+/* Pods run without it, too. */
+static void begin_manage(struct shim *s, int sock)
+{
+	struct err err = { 0 };
+
+	if (sock >= 0 && manage_new(s, sock, &s->manage, &err) < 0)
+		log_warning("%s", err.msg);
+}
+
+static int set_up(struct shim *s, const struct program_options *o,
+		  const struct program_sockets *sockets, struct err *err)
 {
 	const char *ttrpc = getenv(TTRPC_VARIABLE);
 	const char *path = ttrpc ? str_after(ttrpc, ADDRESS_SCHEME) : NULL;
@@ -50,7 +61,8 @@ static int set_up(struct shim *s, const struct program_options *o, int listener,
 							   : ttrpc && *ttrpc ? ttrpc
 									     : NULL,
 						  .binary = o->publish_binary };
-	AUTO_CLOSE int own = listener;
+	AUTO_CLOSE int calls = sockets->calls;
+	AUTO_CLOSE int manage = sockets->manage;
 	int r = loop_new(&s->loop);
 
 	if (r == 0)
@@ -63,32 +75,37 @@ static int set_up(struct shim *s, const struct program_options *o, int listener,
 	if (s->null_fd < 0)
 		return err_sys(err, -errno, "open /dev/null");
 	r = publisher_new(s->loop, &events, &s->publisher, err);
-	return r < 0 ? r
-		     : ttrpc_server_new(s->loop, TAKE_FD(own), (uint32_t)geteuid(), &service_task,
-					1, s, &s->server, err);
+	if (r == 0)
+		r = ttrpc_server_new(s->loop, TAKE_FD(calls), (uint32_t)geteuid(), &service_task, 1,
+				     s, &s->server, err);
+	if (r == 0)
+		begin_manage(s, TAKE_FD(manage));
+	return r;
 }
 
-int program_serve(const struct program_options *o, int listener, struct err *err)
+int program_serve(const struct program_options *o, const struct program_sockets *sockets,
+		  struct err *err)
 {
-	struct shim s = { .program = o->program, .ns = o->ns, .null_fd = -EBADF };
+	struct shim s = { .program = o->program, .ns = o->ns, .group = o->id, .null_fd = -EBADF };
 	struct sockaddr_un address = { 0 };
 	socklen_t len = sizeof(address);
 	int r;
 
-	if (getsockname(listener, (struct sockaddr *)&address, &len) == 0 &&
+	if (getsockname(sockets->calls, (struct sockaddr *)&address, &len) == 0 &&
 	    address.sun_path[0] == '/')
 		s.socket = address.sun_path;
 	list_init(&s.tasks);
 	list_init(&s.workers);
 	clean_environment();
-	r = set_up(&s, o, listener, err);
+	r = set_up(&s, o, sockets, err);
 	if (r == 0) {
 		log_debug("the shim serves %s", o->id);
 		r = loop_run(s.loop);
 		if (r < 0)
 			(void)err_sys(err, r, "the shim's loop");
-	} else if (s.socket)
-		(void)unlink(s.socket);
+	} else
+		shim_unlink(&s);
+	manage_free(s.manage);
 	ttrpc_server_free(s.server);
 	publisher_free(s.publisher);
 	auto_close_p(&s.null_fd);

@@ -23,13 +23,16 @@ struct shim {
 	struct loop *loop;
 	struct ttrpc_server *server;
 	struct publisher *publisher;
-	const char *program; /* the name it was called by */
-	const char *ns;	     /* of containerd */
-	const char *socket;  /* the path it listens at; NULL: none */
-	int null_fd;	     /* /dev/null */
+	struct manage *manage; /* NULL: it has no management socket */
+	const char *program;   /* the name it was called by */
+	const char *ns;	       /* of containerd */
+	const char *group;     /* the container that it was started for: the pod's sandbox */
+	const char *socket;    /* the path it listens at; NULL: none */
+	int null_fd;	       /* /dev/null */
 	struct list_head tasks;
 	struct list_head workers;
 	unsigned int workers_len;
+	uint64_t workers_started;
 	struct loop_source *end_timer; /* NULL: it does not end */
 	int64_t end_ms;		       /* when it ends at the latest */
 };
@@ -125,7 +128,10 @@ void task_reap(struct task *t);
 /* Reap what has ended, tell whoever wants to know. */
 void shim_reap(struct shim *s);
 
-/* End when all answers and events are out. Who asks for the group from now on gets a new shim. */
+/* Remove its sockets from the directory: who asks for the group gets a new shim. */
+void shim_unlink(const struct shim *s);
+
+/* End when all answers and events are out. */
 void shim_end(struct shim *s);
 
 /* ---- oom.c ---- */

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "shim/address.h"
+#include "shim/manage.h"
 #include "shim/program.h"
 
 #define CONFIG_MAX (32u << 20) /* bytes of config.json */
@@ -62,11 +63,11 @@ static void adjust_score(void)
 }
 
 /* In the new process: nothing of the caller's, but the log. */
-static int detach(const struct program_options *o, int *listener, struct err *err)
+static int detach(const struct program_options *o, struct program_sockets *sockets, struct err *err)
 {
 	const int log = open_log();
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int fds[] = { *listener, log };
+	int fds[] = { sockets->calls, log, sockets->manage };
 
 	if (null < 0)
 		return err_sys(err, -errno, "open /dev/null");
@@ -77,7 +78,7 @@ static int detach(const struct program_options *o, int *listener, struct err *er
 	}
 	(void)close(null);
 	/* 3 and 4: what the caller may have left open is not ours. */
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		const int high = fds[i] >= 0 ? fcntl(fds[i], F_DUPFD_CLOEXEC, 64) : -EBADF;
 
 		fds[i] = high;
@@ -85,12 +86,12 @@ static int detach(const struct program_options *o, int *listener, struct err *er
 	(void)fd_close_range(3, 63, 0);
 	if (fds[1] >= 0)
 		log_setup(fds[1], false, o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-	*listener = fds[0];
+	*sockets = (struct program_sockets){ .calls = fds[0], .manage = fds[2] };
 	return fds[0] < 0 ? err_sys(err, -EMFILE, "keep the socket") : 0;
 }
 
-static int fork_shim(const struct program_options *o, int *listener, bool *ret_serve,
-		     struct err *err)
+static int fork_shim(const struct program_options *o, struct program_sockets *sockets,
+		     bool *ret_serve, struct err *err)
 {
 	const pid_t pid = fork();
 
@@ -100,32 +101,64 @@ static int fork_shim(const struct program_options *o, int *listener, bool *ret_s
 		return 0;
 	*ret_serve = true;
 	adjust_score();
-	return detach(o, listener, err);
+	return detach(o, sockets, err);
 }
 
-int program_start(const struct program_options *o, int *ret_listener, bool *ret_serve,
-		  struct err *err)
+/* The new shim's own; a pod runs without it, too. */
+static int listen_for_managers(const char *path)
 {
-	AUTO_CLOSE int listener = -EBADF;
+	char manage[ADDRESS_MAX];
+	struct err err = { 0 };
+	int fd = manage_path(path, manage, sizeof(manage));
+
+	if (fd == 0)
+		fd = address_listen(manage, &err);
+	if (fd < 0)
+		log_warning("no management socket beside %s: %s", path, err.msg);
+	return fd < 0 ? -EBADF : fd;
+}
+
+/* Nobody will serve there. */
+static void take_back(const char *path, bool manage)
+{
+	char other[ADDRESS_MAX];
+
+	if (manage && manage_path(path, other, sizeof(other)) == 0)
+		(void)unlink(other);
+	(void)unlink(path);
+}
+
+int program_start(const struct program_options *o, struct program_sockets *ret_sockets,
+		  bool *ret_serve, struct err *err)
+{
+	AUTO_CLOSE int calls = -EBADF;
+	AUTO_CLOSE int manage = -EBADF;
+	struct program_sockets sockets;
 	char path[ADDRESS_MAX];
 	int r = choose_path(o, path, err);
 
 	*ret_serve = false;
 	if (r < 0)
 		return r;
-	listener = address_listen(path, err);
-	if (listener < 0 && listener != -EEXIST)
-		return listener;
+	calls = address_listen(path, err);
+	if (calls < 0 && calls != -EEXIST)
+		return calls;
+	if (calls >= 0)
+		manage = listen_for_managers(path);
+	sockets = (struct program_sockets){ .calls = calls, .manage = manage };
 	r = address_save(AT_FDCWD, path, err);
-	if (r == 0 && listener >= 0)
-		r = fork_shim(o, &listener, ret_serve, err);
-	if (r < 0 && listener >= 0 && !*ret_serve)
-		(void)unlink(path);
+	if (r == 0 && calls >= 0)
+		r = fork_shim(o, &sockets, ret_serve, err);
+	if (r < 0 && calls >= 0 && !*ret_serve)
+		take_back(path, manage >= 0);
 	if (r < 0)
 		return r;
-	*ret_listener = TAKE_FD(listener);
-	if (*ret_serve)
+	if (*ret_serve) {
+		/* Those of before were below, and are closed. */
+		calls = manage = -EBADF;
+		*ret_sockets = sockets;
 		return 0;
+	}
 	return printf(ADDRESS_SCHEME "%s\n", path) < 0 || fflush(stdout) != 0
 		       ? err_sys(err, -EIO, "say the address")
 		       : 0;

@@ -9,9 +9,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "shim/address.h"
 #include "shim/answers.h"
 #include "shim/events.h"
 #include "shim/jobs.h"
+#include "shim/manage.h"
 #include "shim/shim.h"
 #include "shim/worker.h"
 
@@ -333,12 +335,23 @@ static void on_end_timer(void *arg)
 		(void)loop_set_timer(s->end_timer, END_CHECK_MS);
 }
 
+void shim_unlink(const struct shim *s)
+{
+	char manage[ADDRESS_MAX];
+
+	if (!s->socket)
+		return;
+	/* A new shim makes its own when the other has gone, and not before. */
+	if (s->manage && manage_path(s->socket, manage, sizeof(manage)) == 0)
+		(void)unlink(manage);
+	(void)unlink(s->socket);
+}
+
 void shim_end(struct shim *s)
 {
 	if (s->end_timer)
 		return;
-	if (s->socket)
-		(void)unlink(s->socket);
+	shim_unlink(s);
 	s->end_ms = clock_ms() + END_MAX_MS;
 	if (loop_add_timer(s->loop, 0, on_end_timer, s, &s->end_timer) < 0)
 		loop_quit(s->loop, 0);

@@ -17,12 +17,12 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "shim/listener.h"
 #include "shim/ttrpc_frame.h"
 #include "shim/ttrpc.pb-c.h"
 
 #define READ_SIZE (64u << 10)
 #define TEXT_MAX  512u
-#define REST_MS	  100
 
 struct connection {
 	struct list_head node;
@@ -41,16 +41,13 @@ struct connection {
 
 struct ttrpc_server {
 	struct loop *loop;
-	struct loop_source *source;
-	struct loop_source *rest; /* until connections are taken again */
-	bool full;		  /* the table of descriptors: that was told */
-	int listener;
-	uint32_t uid;
+	struct listener *listener;
 	const struct ttrpc_service *services;
 	size_t services_len;
 	void *arg;
 	struct list_head connections;
 	unsigned int connections_len;
+	uint64_t calls;
 };
 
 struct ttrpc_call {
@@ -273,6 +270,7 @@ static void serve_frame(struct connection *c, const struct ttrpc_head *head, con
 	call->stream = head->stream;
 	list_add_tail(&call->node, &c->calls);
 	c->calls_len++;
+	c->server->calls++;
 	serve_request(c, call, (const Caisson__Ttrpc__Request *)message.root);
 }
 
@@ -373,48 +371,13 @@ static int connection_new(struct ttrpc_server *s, int fd)
 	return 0;
 }
 
-static bool is_wanted(const struct ttrpc_server *s, int fd)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && len == sizeof(peer) &&
-	       peer.uid == s->uid && s->connections_len < TTRPC_CONNECTIONS_MAX;
-}
-
-static void on_rested(void *arg)
+static void on_connect(void *arg, int fd)
 {
 	struct ttrpc_server *s = arg;
+	AUTO_CLOSE int own = fd;
 
-	if (loop_set_events(s->source, EPOLLIN) < 0)
-		(void)loop_set_timer(s->rest, REST_MS);
-}
-
-/* The connection that found no room waits, and would wake us for ever. */
-static void take_a_rest(struct ttrpc_server *s, int error)
-{
-	if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS)
-		return;
-	if (!s->full)
-		log_warning("ttrpc: accept: %s", strerror(error));
-	s->full = true;
-	if (loop_set_timer(s->rest, REST_MS) == 0)
-		(void)loop_set_events(s->source, 0);
-}
-
-static void on_connect(void *arg, int listener, uint32_t events)
-{
-	struct ttrpc_server *s = arg;
-	AUTO_CLOSE int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)events;
-	if (fd < 0) {
-		take_a_rest(s, errno);
-		return;
-	}
-	s->full = false;
-	if (is_wanted(s, fd) && connection_new(s, fd) == 0)
-		(void)TAKE_FD(fd);
+	if (s->connections_len < TTRPC_CONNECTIONS_MAX && connection_new(s, fd) == 0)
+		(void)TAKE_FD(own);
 }
 
 /* ---- Birth and death ---- */
@@ -429,23 +392,16 @@ int ttrpc_server_new(struct loop *loop, int listener, uint32_t uid,
 
 	if (!s)
 		return err_sys(err, -ENOMEM, "ttrpc");
-	*s = (struct ttrpc_server){ .loop = loop,
-				    .uid = uid,
-				    .services = services,
-				    .services_len = services_len,
-				    .arg = arg };
+	*s = (struct ttrpc_server){
+		.loop = loop, .services = services, .services_len = services_len, .arg = arg
+	};
 	list_init(&s->connections);
-	r = loop_add_timer(loop, -1, on_rested, s, &s->rest);
-	if (r == 0)
-		r = loop_add_fd(loop, listener, EPOLLIN, on_connect, s, &s->source);
-	if (r < 0) {
-		loop_remove(s->rest);
+	r = listener_new(loop, TAKE_FD(own), uid, "ttrpc", on_connect, s, &s->listener, err);
+	if (r < 0)
 		free(s);
-		return err_sys(err, r, "ttrpc: wait for connections");
-	}
-	s->listener = TAKE_FD(own);
-	*ret = s;
-	return 0;
+	else
+		*ret = s;
+	return r;
 }
 
 bool ttrpc_server_quiet(const struct ttrpc_server *s)
@@ -456,14 +412,21 @@ bool ttrpc_server_quiet(const struct ttrpc_server *s)
 	return true;
 }
 
+struct ttrpc_counts ttrpc_server_counts(const struct ttrpc_server *s)
+{
+	struct ttrpc_counts counts = { .calls = s->calls, .connections = s->connections_len };
+	const struct connection *c;
+
+	list_for_each(c, &s->connections, node) counts.waiting += c->calls_len;
+	return counts;
+}
+
 void ttrpc_server_free(struct ttrpc_server *s)
 {
 	if (!s)
 		return;
 	while (!list_empty(&s->connections))
 		connection_free(list_first(&s->connections, struct connection, node));
-	loop_remove(s->source);
-	loop_remove(s->rest);
-	(void)close(s->listener);
+	listener_free(s->listener);
 	free(s);
 }

@@ -74,6 +74,13 @@ int ttrpc_server_new(struct loop *loop, int listener, uint32_t uid,
 /* No connection more, and those that are there end. Calls that wait may be answered still. */
 void ttrpc_server_free(struct ttrpc_server *s);
 
+struct ttrpc_counts {
+	uint64_t calls;	      /* that came */
+	unsigned int waiting; /* for their answers, with their connections there */
+	unsigned int connections;
+};
+struct ttrpc_counts ttrpc_server_counts(const struct ttrpc_server *s);
+
 /* Every answer that was given has been written, or its connection has ended. */
 bool ttrpc_server_quiet(const struct ttrpc_server *s);
 

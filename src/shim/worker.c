@@ -219,6 +219,7 @@ int worker_start(struct shim *s, const struct worker_job *job, struct err *err)
 		forget(w);
 		return r;
 	}
+	s->workers_started++;
 	/* The caller's; they are of the moment of the fork. */
 	w->job.arg = NULL;
 	w->job.keep = NULL;

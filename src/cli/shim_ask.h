@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/shim_ask.h - questions to the management sockets of containerd's shims (docs/SHIM.md). */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define SHIM_SOCKETS	 "/run/containerd/s/*.caisson"
+#define SHIM_ANSWER_MAX	 (1u << 20) /* bytes, with its head */
+#define SHIM_PATIENCE_MS 5000
+
+/*
+ * GET `path` from the socket at `socket`; the body becomes *body. Only a shim of our own user is
+ * believed. -ECONNREFUSED and -ENOENT: nobody listens there; -ETIMEDOUT; -EPROTO: no answer, or a
+ * refusal.
+ */
+int shim_ask(const char *socket, const char *path, struct buf *body, struct err *err);
