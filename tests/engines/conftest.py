@@ -33,6 +33,7 @@ def pytest_configure(config):
     shutil.rmtree(config.artifacts, ignore_errors=True)
     os.makedirs(config.artifacts)
     command.record_path = os.path.join(config.artifacts, "commands.log")
+    config.addinivalue_line("markers", "lane(name): a test of this lane alone; in the others it is not one")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -70,8 +71,13 @@ def isolation():
     return class_name()
 
 
-def pytest_collection_modifyitems(items):
-    """Skip what a class cannot do, by its row of CAVEATS.md; CAISSON_ENGINE_ALL=1 runs it all the same."""
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is of another lane. Skip what a class cannot do, by its row of CAVEATS.md;
+    CAISSON_ENGINE_ALL=1 runs it all the same."""
+    lane = os.environ["CAISSON_ENGINES_LANE"]
+    others = [item for item in items if any(mark.args[0] != lane for mark in item.iter_markers("lane"))]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
     name = class_name()
     if name not in ("sentry", "vm") or os.environ.get("CAISSON_ENGINE_ALL") == "1":
         return

@@ -78,14 +78,15 @@ def test_run_environment_directory_mount_and_read_only(containerd, tmp_path):
     assert (tmp_path / "made").read_text() == "x\n"
 
 
-def test_run_in_a_user_namespace(containerd):
+@pytest.mark.lane("shim")  # ctr with --uidmap forgets --runc-binary: the runc shim would call runc
+def test_run_in_a_user_namespace(containerd, isolation):
     name = containerd.start("/bin/sleep", "1000", options=(
         "--uidmap", "0:100000:5000", "--gidmap", "0:200000:5000"))
-    pid = containerd.task(name)[0]
-    with open("/proc/%d/gid_map" % pid, encoding="utf-8") as f:
-        assert f.read().split() == ["0", "200000", "5000"]
-    info = os.stat("/proc/%d" % pid)
-    assert (info.st_uid, info.st_gid) == (100000, 200000)
+    assert inside(containerd, name, "/bin/cat", "/proc/self/uid_map", "/proc/self/gid_map").split() == [
+        "0", "100000", "5000", "0", "200000", "5000"]
+    if isolation == "ns":
+        info = os.stat("/proc/%d" % containerd.task(name)[0])
+        assert (info.st_uid, info.st_gid) == (100000, 200000)
 
 
 def test_run_joins_a_namespace_by_path(containerd):
@@ -615,7 +616,7 @@ def session_keyrings():
         return f.read()
 
 
-@pytest.mark.skipif(OWN_SHIM, reason="flags of the runc shim's options")
+@pytest.mark.lane("containerd")  # the runc shim's options
 def test_cri_handler_without_pivot_root_and_keyring(make_pod):
     """The flags --no-pivot and --no-new-keyring, which a handler's options turn on."""
     usual = make_pod("usual")

@@ -114,9 +114,24 @@ def test_output_is_whole_at_the_end(containerd):  # noqa: F811
 
 
 def test_input_reaches_a_process_and_its_end_too(containerd):  # noqa: F811
-    result = containerd.ctr(*containerd.run_argv(containerd.name(), ["/bin/cat"], ("--rm",)),
-                            stdin="some\nwords\n" * 10000)
-    assert result.out == "some\nwords\n" * 10000
+    """ctr forgets to tell an end of its input that comes while it creates: it comes after the output."""
+    words = b"some\nwords\n" * 10000
+    proc = subprocess.Popen([*containerd.argv, *containerd.run_argv(containerd.name(), ["/bin/cat"], ("--rm",))],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    with ThreadPoolExecutor(1) as writer:
+        writer.submit(proc.stdin.write, words[:1])
+        assert os.read(proc.stdout.fileno(), 1) == words[:1]
+        sent = writer.submit(lambda: [proc.stdin.write(words[n:n + 4096]) for n in range(1, len(words), 4096)])
+        seen = b""
+        while len(seen) < len(words) - 1:
+            data = os.read(proc.stdout.fileno(), 65536)
+            assert data, "the end after %d bytes" % len(seen)
+            seen += data
+        sent.result()
+        assert seen == words[1:]
+    proc.stdin.close()
+    assert proc.stdout.read() == b"" and proc.wait(60) == 0
+    proc.stdout.close()
 
 
 def test_terminal_output_is_whole_at_the_end(containerd):  # noqa: F811
@@ -307,11 +322,12 @@ def test_killed_shim_of_a_pod_ends_all_of_it(pod, containerd):  # noqa: F811
                                     if "sleep 3003" in line], what="the end of the processes")
 
 
-def test_class_by_annotation_and_by_configuration(containerd, tmp_path):  # noqa: F811
+def test_class_by_annotation_and_by_configuration(containerd, isolation, tmp_path):  # noqa: F811
     """Of the runtime type without a class; one that has a class lets nobody contradict it."""
     name = containerd.name()
+    other = "ns" if isolation == "vm" else "vm"
     argv = containerd.run_argv(name, ["/bin/true"], ("--rm", "--annotation",
-                                                     "io.caisson.isolation=vm"))
+                                                     "io.caisson.isolation=" + other))
     assert "io.caisson.isolation" in containerd.ctr(*argv, rc=1).err
     containerd.ctr("containers", "delete", name, rc=None)  # --rm may have done it
     argv = containerd.run_argv(containerd.name(), ["/bin/echo", "ns"], (
