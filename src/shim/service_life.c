@@ -144,6 +144,16 @@ static int check_create(struct shim *s, const Caisson__Shim__CreateTaskRequest *
 	return 0;
 }
 
+/* Open the ends, and give them to whom the options say. */
+static int open_streams(const struct task *t, struct proc *p, struct err *err)
+{
+	const int r = streams_open(&p->streams, err);
+
+	if (r < 0 || (!t->settings->io_uid && !t->settings->io_gid))
+		return r;
+	return streams_own(&p->streams, t->settings->io_uid, t->settings->io_gid, err);
+}
+
 static int save_settings(const struct task *t, struct err *err)
 {
 	AUTO_CLOSE int bundle = open(t->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -164,7 +174,7 @@ static int prepare(struct task *t, const Caisson__Shim__CreateTaskRequest *q, st
 		streams_done(&t->init.streams);
 		r = streams_init(&t->init.streams, t->shim->loop, paths, q->terminal, err);
 	}
-	return r < 0 ? r : streams_open(&t->init.streams, err);
+	return r < 0 ? r : open_streams(t, &t->init, err);
 }
 
 /* As the event has it, when the request has gone. */
@@ -277,7 +287,7 @@ static void start_exec(struct proc *p, struct ttrpc_call *call)
 	struct operation *o;
 	struct err err = { 0 };
 
-	if (streams_open(&p->streams, &err) < 0) {
+	if (open_streams(t, p, &err) < 0) {
 		answer_error(call, EXEC_PREFIX, &err);
 		streams_abort(&p->streams);
 		return;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/settings.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -24,6 +26,8 @@ struct wishes {
 	const char *config_body; /* of config_body_len bytes */
 	size_t config_body_len;
 	bool no_pivot, no_new_keyring;
+	uint32_t io_uid, io_gid;
+	const char *shim_cgroup; /* NULL: not said */
 };
 
 static const char *base_name(const char *path)
@@ -66,6 +70,9 @@ static int read_runc(const Caisson__Shim__RuncOptions *o, struct wishes *ret, st
 		.cgroup_manager = o->systemd_cgroup ? "systemd" : "",
 		.no_pivot = o->no_pivot_root,
 		.no_new_keyring = o->no_new_keyring,
+		.io_uid = o->io_uid,
+		.io_gid = o->io_gid,
+		.shim_cgroup = o->shim_cgroup,
 	};
 	return 0;
 }
@@ -79,6 +86,9 @@ static int read_runc_create(const Caisson__Shim__RuncCreateOptions *o, struct wi
 		.cgroup_manager = "",
 		.no_pivot = o->no_pivot_root,
 		.no_new_keyring = o->no_new_keyring,
+		.io_uid = o->io_uid,
+		.io_gid = o->io_gid,
+		.shim_cgroup = o->shim_cgroup,
 	};
 	return 0;
 }
@@ -135,9 +145,12 @@ static int apply(struct settings *s, const char *program, const char *ns, const 
 {
 	const char *class = class_of_program(program);
 	AUTO_FREE char *root = NULL;
-	int r = config_read_files(&s->config, *w->config_path ? w->config_path : config_path(),
-				  err);
+	int r;
 
+	/* The node's own may be missing; one that somebody named would be missed. */
+	if (*w->config_path && access(w->config_path, F_OK) < 0)
+		return err_sys(err, -errno, "options: configuration %.200s", w->config_path);
+	r = config_read_files(&s->config, *w->config_path ? w->config_path : config_path(), err);
 	if (r == 0 && w->config_body_len > 0)
 		r = config_merge(&s->config, w->config_body, w->config_body_len,
 				 "the handler's configuration", err);
@@ -158,6 +171,8 @@ static int apply(struct settings *s, const char *program, const char *ns, const 
 	r = config_set(&s->config, CONFIG_ROOT, root, CONFIG_FROM_FLAG, err);
 	s->no_pivot = w->no_pivot;
 	s->no_new_keyring = w->no_new_keyring;
+	s->io_uid = w->io_uid;
+	s->io_gid = w->io_gid;
 	return r < 0 ? r : runtime_set_up(&s->config, &s->rt, err);
 }
 
@@ -205,6 +220,19 @@ int settings_new(const char *program, const char *ns, const Caisson__Shim__Any *
 	}
 	*ret = s;
 	return 0;
+}
+
+char *settings_shim_cgroup(const Caisson__Shim__Any *options)
+{
+	AUTO_TTRPC_MESSAGE struct ttrpc_message message = TTRPC_MESSAGE_INIT;
+	struct wishes wishes = { 0 };
+	struct err ignored = { 0 };
+
+	/* What is wrong with them is for Create to say. */
+	if (read_wishes(options, &message, &wishes, &ignored) < 0 || !wishes.shim_cgroup ||
+	    !*wishes.shim_cgroup)
+		return NULL;
+	return strdup(wishes.shim_cgroup);
 }
 
 void settings_free(struct settings *s)

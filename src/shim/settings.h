@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/err.h"
 #include "runtime/config.h"
 #include "runtime/runtime.h"
@@ -23,12 +25,20 @@ struct settings {
 	struct config config;
 	struct runtime rt; /* points into config */
 	bool no_pivot, no_new_keyring;
+	uint32_t io_uid,
+		io_gid; /* whose the streams' fifos and pipes shall be; both 0: as they are */
 };
 
 /* `program`: the name this program was called by. `options` may be NULL. -EINVAL names what. */
 int settings_new(const char *program, const char *ns, const struct Caisson__Shim__Any *options,
 		 struct settings **ret, struct err *err);
 void settings_free(struct settings *settings); /* accepts NULL */
+
+/*
+ * The cgroup that the shim itself shall be in by the options (runc's ShimCgroup), the caller's;
+ * NULL when they do not say, or are of another kind.
+ */
+char *settings_shim_cgroup(const struct Caisson__Shim__Any *options);
 
 /*
  * Write into the bundle what `delete` must know when the shim is gone, and read it: the root. A

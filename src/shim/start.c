@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -18,6 +20,7 @@
 #include "shim/address.h"
 #include "shim/manage.h"
 #include "shim/program.h"
+#include "shim/shim_cgroup.h"
 
 #define CONFIG_MAX (32u << 20) /* bytes of config.json */
 #define LOG_FIFO   "log"
@@ -91,30 +94,37 @@ static int detach(const struct program_options *o, struct program_sockets *socke
 }
 
 static int fork_shim(const struct program_options *o, struct program_sockets *sockets,
-		     bool *ret_serve, struct err *err)
+		     const char *cgroup, bool *ret_serve, struct err *err)
 {
 	const pid_t pid = fork();
+	int r;
 
 	if (pid < 0)
 		return err_sys(err, -errno, "fork");
-	if (pid > 0)
-		return 0;
+	if (pid > 0) {
+		r = cgroup ? shim_cgroup_enter(cgroup, pid, err) : 0;
+		/* Nobody has been told of it. */
+		if (r < 0 && kill(pid, SIGKILL) == 0)
+			(void)waitpid(pid, NULL, 0);
+		return r;
+	}
 	*ret_serve = true;
 	adjust_score();
 	return detach(o, sockets, err);
 }
 
-/* The new shim's own; a pod runs without it, too. */
-static int listen_for_managers(const char *path)
+/* The new shim's own; a pod runs without it, too. -EBADF, and why. */
+static int listen_for_managers(const char *path, struct err *err)
 {
 	char manage[ADDRESS_MAX];
-	struct err err = { 0 };
 	int fd = manage_path(path, manage, sizeof(manage));
 
-	if (fd == 0)
-		fd = address_listen(manage, &err);
 	if (fd < 0)
-		log_warning("no management socket beside %s: %s", path, err.msg);
+		(void)err_sys(err, fd, "%s", path);
+	else
+		fd = address_listen(manage, err);
+	if (fd == -EEXIST)
+		(void)err_sys(err, fd, "%s", manage);
 	return fd < 0 ? -EBADF : fd;
 }
 
@@ -133,7 +143,9 @@ int program_start(const struct program_options *o, struct program_sockets *ret_s
 {
 	AUTO_CLOSE int calls = -EBADF;
 	AUTO_CLOSE int manage = -EBADF;
+	AUTO_FREE char *cgroup = NULL;
 	struct program_sockets sockets;
+	struct err problem = { 0 };
 	char path[ADDRESS_MAX];
 	int r = choose_path(o, path, err);
 
@@ -143,17 +155,22 @@ int program_start(const struct program_options *o, struct program_sockets *ret_s
 	calls = address_listen(path, err);
 	if (calls < 0 && calls != -EEXIST)
 		return calls;
-	if (calls >= 0)
-		manage = listen_for_managers(path);
+	if (calls >= 0) {
+		manage = listen_for_managers(path, &problem);
+		cgroup = shim_cgroup_read(STDIN_FILENO);
+	}
 	sockets = (struct program_sockets){ .calls = calls, .manage = manage };
 	r = address_save(AT_FDCWD, path, err);
 	if (r == 0 && calls >= 0)
-		r = fork_shim(o, &sockets, ret_serve, err);
+		r = fork_shim(o, &sockets, cgroup, ret_serve, err);
 	if (r < 0 && calls >= 0 && !*ret_serve)
 		take_back(path, manage >= 0);
 	if (r < 0)
 		return r;
 	if (*ret_serve) {
+		/* Not before: containerd takes whatever `start` says for the address. */
+		if (manage < 0)
+			log_warning("no management socket: %s", problem.msg);
 		/* Those of before were below, and are closed. */
 		calls = manage = -EBADF;
 		*ret_sockets = sockets;

@@ -233,6 +233,19 @@ int streams_open(struct streams *s, struct err *err)
 	return r < 0 ? r : 0;
 }
 
+int streams_own(const struct streams *s, uint32_t uid, uint32_t gid, struct err *err)
+{
+	for (int i = 0; i < 3; i++) {
+		struct stat st;
+
+		if (s->theirs[i] < 0 || fstat(s->theirs[i], &st) < 0 || !S_ISFIFO(st.st_mode))
+			continue;
+		if (fchown(s->theirs[i], uid, gid) < 0)
+			return err_sys(err, -errno, "give stream %s to user %u", s->paths[i], uid);
+	}
+	return 0;
+}
+
 int streams_start_logger(const struct streams *s, const char *id, const char *ns, struct err *err)
 {
 	return s->logger_uri ? logger_start(s->logger_uri, s->logger, id, ns, err) : 0;

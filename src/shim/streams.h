@@ -49,6 +49,9 @@ void streams_done(struct streams *s); /* what was written is flushed as far as i
 
 /* Open all ends. Does not wait. What is open after a failure is closed by streams_done(). */
 int streams_open(struct streams *s, struct err *err);
+/* Make the process's fifos and pipes this user's, who may open them anew then; files stay whose
+ * they are. */
+int streams_own(const struct streams *s, uint32_t uid, uint32_t gid, struct err *err);
 /* In a worker, with the ends open: start the logger, if there is one, and wait until it is ready.
  */
 int streams_start_logger(const struct streams *s, const char *id, const char *ns, struct err *err);

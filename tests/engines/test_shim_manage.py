@@ -228,6 +228,19 @@ def test_socket_goes_with_its_shim(containerd, runtime):  # noqa: F811
     command.eventually(lambda: os.listdir(SOCKETS) == [], what="no socket")
 
 
+def test_pod_runs_without_a_management_socket(containerd):  # noqa: F811
+    """Something that is in the way of it is in the way of nothing else."""
+    name = containerd.start("/bin/sleep", "1000")
+    path = socket_of(shim_of(name))
+    containerd.remove(name)
+    command.eventually(lambda: os.listdir(SOCKETS) == [], what="no socket")
+    os.mkdir(path)
+    try:
+        assert containerd.ctr(*containerd.run_argv(name, ["/bin/echo", "on"], ("--rm",))).text == "on"
+    finally:
+        os.rmdir(path)
+
+
 @pytest.mark.parametrize("word", ["/metrics", "/state"])
 def test_many_at_once_are_served_or_told_to_come_again(containerd, word):  # noqa: F811
     name = containerd.start("/bin/sleep", "1000")
