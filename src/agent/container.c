@@ -17,7 +17,8 @@
 #include "base/str.h"
 #include "host/pidfd.h"
 
-#define CGROUP_NAME_MAX 255 /* bytes; NAME_MAX */
+#define CGROUP_NAME_MAX 255  /* bytes; NAME_MAX */
+#define MAKER_MS	1000 /* for who was making it; who hangs in the kernel makes nothing there */
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
@@ -133,7 +134,8 @@ void container_gate(const struct container *c, char name[static GATE_NAME_MAX])
 
 /* ---- Start ---------------------------------------------------------------------------------- */
 
-static int begin_delete(struct container *c, struct err *err);
+typedef void (*deleted_fn)(void *owner, const struct err *result);
+static int begin_delete(struct container *c, deleted_fn done, struct err *err);
 static void delete_done(void *owner, const struct err *result);
 
 static int run_start(struct worker *w, void *arg, struct err *err)
@@ -158,7 +160,7 @@ static void start_done(void *owner, const struct err *result)
 
 	c->started = result->code == 0;
 	agent_answer(c->agent, c->start_serial, AGENT_START, result->code, NULL, result);
-	if (c->deleting && !c->cleaned && begin_delete(c, &err) < 0)
+	if (c->deleting && !c->cleaned && begin_delete(c, delete_done, &err) < 0)
 		delete_done(c, &err);
 }
 
@@ -273,12 +275,20 @@ int container_clean(const struct container *c, struct storage_list *storages, st
 	return r < 0 ? err_set(err, r, "%s", problem.msg) : 0;
 }
 
+struct deletion {
+	struct container *container;
+	int maker; /* a pidfd, borrowed; or negative */
+};
+
 static int run_delete(struct worker *w, void *arg, struct err *err)
 {
-	struct container *c = arg;
+	const struct deletion *d = arg;
 
 	(void)w;
-	return container_clean(c, &c->storages, err);
+	/* It was killed, and may be about to make the cgroup. */
+	if (d->maker >= 0)
+		(void)pidfd_wait(d->maker, MAKER_MS);
+	return container_clean(d->container, &d->container->storages, err);
 }
 
 static void delete_done(void *owner, const struct err *result)
@@ -291,19 +301,32 @@ static void delete_done(void *owner, const struct err *result)
 	agent_answer(a, serial, AGENT_DELETE, result->code, NULL, result);
 }
 
-static int begin_delete(struct container *c, struct err *err)
+static void drop_done(void *owner, const struct err *result)
 {
-	const struct worker_job job = { .call = AGENT_DELETE,
-					.serial = c->delete_serial,
-					.container = c,
-					.run = run_delete,
-					.arg = c,
-					.done = delete_done,
-					.owner = c };
+	struct container *c = owner;
+
+	if (result->code < 0)
+		log_warning("container %s: %s", c->id, result->msg);
+	container_free(c);
+}
+
+static int begin_delete(struct container *c, deleted_fn done, struct err *err)
+{
+	struct deletion deletion = { .container = c };
+	struct worker_job job = { .call = AGENT_DELETE,
+				  .serial = c->delete_serial,
+				  .container = c,
+				  .run = run_delete,
+				  .arg = &deletion,
+				  .keep = &deletion.maker,
+				  .keep_len = 1,
+				  .done = done,
+				  .owner = c };
 	char name[GATE_NAME_MAX];
 
 	c->cleaned = true;
 	worker_cancel_all(c->agent, c);
+	deletion.maker = worker_given_up(c->agent, c, AGENT_CREATE);
 	container_gate(c, name);
 	(void)unlinkat(c->agent->gates, name, 0);
 	if (c->init && !c->init->exited)
@@ -320,8 +343,17 @@ int container_delete(struct container *c, uint32_t serial, struct err *err)
 	/* Its first process has ended: who starts it has the result, or will in a moment. */
 	if (!c->init && worker_serves(c->agent, c, AGENT_START))
 		return 1;
-	r = begin_delete(c, err);
+	r = begin_delete(c, delete_done, err);
 	if (r < 0)
 		container_free(c);
 	return r;
+}
+
+void container_drop(struct container *c)
+{
+	struct err err = { 0 };
+
+	c->deleting = true;
+	if (begin_delete(c, drop_done, &err) < 0)
+		drop_done(c, &err);
 }

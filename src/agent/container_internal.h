@@ -12,6 +12,8 @@
 /* container.c: of its record; what it had in the system is not touched. */
 int container_new(struct agent *a, const char *id, struct container **ret, struct err *err);
 void container_free(struct container *c); /* accepts NULL */
+/* ... and what it may have in the system goes first, in a worker. */
+void container_drop(struct container *c);
 int container_allow_shell(struct container *c, const char *root, struct err *err);
 /* The name of its start socket, below AGENT_GATES. */
 void container_gate(const struct container *c, char name[static GATE_NAME_MAX]);

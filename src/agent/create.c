@@ -140,10 +140,8 @@ static int make(struct worker *w, struct creation *cr, struct err *err)
 {
 	const struct agent_create *call = cr->call;
 	struct ns_child child = NS_CHILD_INIT;
-	int r = cgroup_check_free(cr->c->cgroup, err);
+	int r = storage_mount_all(call->storages, call->storages_len, &cr->mounted, err);
 
-	if (r == 0)
-		r = storage_mount_all(call->storages, call->storages_len, &cr->mounted, err);
 	if (r == 0)
 		r = volumes_fill(call->storages, call->storages_len, err);
 	if (r == 0)
@@ -171,7 +169,11 @@ static int run_create(struct worker *w, void *arg, struct err *err)
 		return 0;
 	container_gate(cr->c, name);
 	(void)unlinkat(cr->c->agent->gates, name, 0);
-	(void)container_clean(cr->c, &cr->mounted, &ignored);
+	/* Others who live in a cgroup of its name are nobody's to end. */
+	if (cgroup_abandon_taken(cr->c->cgroup))
+		(void)storage_unmount_all(&cr->mounted, &ignored);
+	else
+		(void)container_clean(cr->c, &cr->mounted, &ignored);
 	return r;
 }
 
@@ -234,6 +236,17 @@ static void create_done(void *owner, const struct err *result)
 	container_free(c);
 }
 
+/* It was cancelled or has died: who deletes the container meanwhile cleans, and frees it. */
+static void create_lost(void *owner, const struct err *result)
+{
+	struct process *p = owner;
+	struct container *c = p->container;
+
+	container_answer_process(p, AGENT_CREATE, result);
+	if (!c->deleting)
+		container_drop(c);
+}
+
 /* What DELETE unmounts: what this container alone has. */
 static int list_storages(struct creation *cr, struct err *err)
 {
@@ -261,9 +274,13 @@ static int begin(struct creation *cr, uint32_t serial, struct err *err)
 				  .keep = cr->stdio.theirs,
 				  .keep_len = 3,
 				  .made = create_made,
-				  .done = create_done };
-	int r = container_config(&cr->call->config, &cr->loaded, err);
+				  .done = create_done,
+				  .lost = create_lost };
+	/* From here on the cgroup of this name is its own, to be removed whatever happens. */
+	int r = cgroup_check_free(cr->c->cgroup, err);
 
+	if (r == 0)
+		r = container_config(&cr->call->config, &cr->loaded, err);
 	if (r < 0)
 		return r;
 	cr->spec = *cr->loaded;

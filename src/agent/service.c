@@ -199,6 +199,7 @@ static int serve(struct agent *a, uint32_t serial, enum agent_call call, const u
 	case AGENT_PING:
 		return 0;
 	case AGENT_CANCEL:
+		worker_cancel(a, AGENT_CREATE, q->cancel.serial);
 		worker_cancel(a, AGENT_EXEC, q->cancel.serial);
 		worker_cancel(a, AGENT_UPDATE, q->cancel.serial);
 		return 0;

@@ -37,6 +37,7 @@ struct worker {
 	pid_t pid;
 	int pidfd;		    /* owned; in the worker -EBADF */
 	int sock;		    /* owned: the other end's, in the worker ours */
+	const struct err *why;	    /* borrowed: it is being cancelled */
 	struct loop_source *source; /* NULL: done() was called */
 };
 
@@ -94,14 +95,29 @@ static void forget(struct worker *w)
 }
 
 /* The record stays until its process is reaped: so many there are. */
-static void finish(struct worker *w, const struct err *result)
+static void finish(struct worker *w, void (*how)(void *owner, const struct err *result),
+		   const struct err *result)
 {
 	if (!w->source)
 		return;
 	loop_remove(TAKE_PTR(w->source));
 	auto_close_p(&w->sock);
 	w->sock = -EBADF;
-	w->job.done(w->job.owner, result);
+	how(w->job.owner, result);
+}
+
+static void lose(struct worker *w, const struct err *why)
+{
+	finish(w, w->job.lost ? w->job.lost : w->job.done, why);
+}
+
+static void lose_dead(struct worker *w)
+{
+	struct err err = { 0 };
+
+	(void)err_set(&err, -EPROTO, "the process that served %s has died",
+		      agent_call_name(w->job.call));
+	lose(w, w->why ? w->why : &err);
 }
 
 static int take_child(struct worker *w, const struct word *word, int fds[static 2], struct err *err)
@@ -137,14 +153,12 @@ static bool hear(struct worker *w)
 	if (n != sizeof(word)) {
 		/* Also a word whose descriptors found no place: what it is of shall not run. */
 		(void)pidfd_kill(w->pidfd, SIGKILL);
-		(void)err_set(&err, -EPROTO, "the process that served %s has died",
-			      agent_call_name(w->job.call));
-		finish(w, &err);
+		lose_dead(w);
 	} else if (word.type == WORD_DONE) {
-		finish(w, &word.result);
+		finish(w, w->job.done, &word.result);
 	} else if (take_child(w, &word, fds, &err) < 0) {
 		(void)pidfd_kill(w->pidfd, SIGKILL);
-		finish(w, &err);
+		lose(w, &err);
 	}
 	auto_close_p(&fds[0]);
 	auto_close_p(&fds[1]);
@@ -184,13 +198,8 @@ bool worker_ended(struct agent *a, pid_t pid)
 		while (w->source && hear(w))
 			;
 		/* What it had made may hold its end open. */
-		if (w->source) {
-			struct err err = { 0 };
-
-			(void)err_set(&err, -EPROTO, "the process that served %s has died",
-				      agent_call_name(w->job.call));
-			finish(w, &err);
-		}
+		if (w->source)
+			lose_dead(w);
 		forget(w);
 		return true;
 	}
@@ -200,11 +209,12 @@ bool worker_ended(struct agent *a, pid_t pid)
 static void cancel(struct worker *w, const struct err *why)
 {
 	(void)pidfd_kill(w->pidfd, SIGKILL);
+	w->why = why;
 	/* What it has made is told before it runs: nothing more can come, but what lies there is
 	   somebody's to end. */
 	while (w->source && hear(w))
 		;
-	finish(w, why);
+	lose(w, why);
 }
 
 void worker_cancel(struct agent *a, enum agent_call call, uint32_t serial)
@@ -243,6 +253,18 @@ bool worker_serves(const struct agent *a, const struct container *c, enum agent_
 			return true;
 	}
 	return false;
+}
+
+int worker_given_up(const struct agent *a, const struct container *c, enum agent_call call)
+{
+	const struct worker *w;
+
+	list_for_each(w, &a->workers, node)
+	{
+		if (!w->source && w->job.container == c && w->job.call == call)
+			return w->pidfd;
+	}
+	return -EBADF;
 }
 
 static int begin(struct worker *w, struct err *err)

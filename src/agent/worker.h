@@ -33,7 +33,9 @@ struct worker_job {
 	int (*made)(void *owner, struct ns_child *child, struct err *err); /* or NULL */
 	/* Once; the worker is gone afterwards. */
 	void (*done)(void *owner, const struct err *result);
-	void *owner; /* of made() and done() */
+	/* In place of done() where it was cancelled or has died: nobody has undone what it did. */
+	void (*lost)(void *owner, const struct err *result); /* or NULL: done() */
+	void *owner;					     /* of made(), done() and lost() */
 };
 
 /* 1: done() will be called. -EAGAIN: there are too many. done() is not called after an error. */
@@ -47,6 +49,11 @@ void worker_cancel(struct agent *a, enum agent_call call, uint32_t serial);
 void worker_cancel_all(struct agent *a, const struct container *c);
 /* Whether one serves such a call of the container. */
 bool worker_serves(const struct agent *a, const struct container *c, enum agent_call call);
+/*
+ * The process of one that was given up, or has died, and is not reaped: what it is in the middle of
+ * may happen yet. A pidfd, borrowed, or -EBADF.
+ */
+int worker_given_up(const struct agent *a, const struct container *c, enum agent_call call);
 
 /* Read what the workers have told. Before a child is looked at that was reaped. */
 void worker_hear_all(struct agent *a);

@@ -322,9 +322,10 @@ struct agent_reset {
 };
 
 /*
- * Of an EXEC or UPDATE that is not answered: its process is killed, and it is answered with
+ * Of a CREATE, EXEC or UPDATE that is not answered: its process is killed, and it is answered with
  * -ECANCELED at once, also when that process waits in the kernel and ends only later. Limits that
- * an UPDATE has set until then hold.
+ * an UPDATE has set until then hold. What a CREATE has made goes afterwards; until then its id is
+ * taken.
  */
 struct agent_cancel {
 	uint32_t serial;

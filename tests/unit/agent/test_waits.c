@@ -395,6 +395,137 @@ static void who_was_stopped_for_a_signal_is_not_left_so(void **state)
 	container_end(&host, &p);
 }
 
+/* ---- Who makes a container dies, or is not to ------------------------------------------------ */
+
+/* The directory of a container's cgroup, in one hierarchy. */
+static void name_cgroup(const char *id, char path[static 128])
+{
+	(void)snprintf(path, 128, "/sys/fs/cgroup%s/caisson-agent-%d%s%s",
+		       access("/sys/fs/cgroup/freezer", F_OK) == 0 ? "/freezer" : "", (int)getpid(),
+		       *id ? "/" : "", id);
+}
+
+/* As one that the kernel has killed for want of memory; or the host wants it no more. */
+static void stop_making(bool cancel, uint32_t serial, pid_t worker)
+{
+	const struct agent_cancel call = { serial };
+
+	if (cancel)
+		host_must(&host, AGENT_CANCEL, &call, NULL);
+	else
+		(void)kill(worker, SIGKILL);
+}
+
+static void await_no_cgroup(const char *path)
+{
+	const int64_t end = clock_ms() + HOST_WAIT_MS;
+
+	while (access(path, F_OK) == 0) {
+		if (clock_ms() > end)
+			fail_msg("%s is left", path);
+		host_must(&host, AGENT_PING, NULL, NULL);
+		(void)usleep(1000);
+	}
+}
+
+/* Stopped when the cgroup is there; what was made by then is not what this is about. */
+static void stop_making_until(bool cancel)
+{
+	struct container_plan p = plan("halfway", "sleep 1000");
+	const int64_t end = clock_ms() + HOST_WAIT_MS;
+	char path[128], name[32];
+	int r;
+
+	name_cgroup("halfway", path);
+	do {
+		uint32_t serial;
+		pid_t worker;
+		char life;
+
+		assert_true(clock_ms() < end);
+		while (find_worker())
+			;
+		serial = container_make_begin(&host, &p);
+		worker = await_worker();
+		do
+			life = look_at(worker, name);
+		while (access(path, F_OK) < 0 && life != ' ' && life != 'Z');
+		stop_making(cancel, serial, worker);
+		r = host_await(&host, serial);
+		if (r == 0)
+			container_end(&host, &p);
+		await_no_cgroup(path);
+	} while (r == 0);
+	assert_int_equal(r, cancel ? -ECANCELED : -EPROTO);
+	/* And the id is free, soon. */
+	while (container_try(&host, &p, &(int32_t){ 0 }) < 0)
+		assert_true(clock_ms() < end);
+	container_end(&host, &p);
+}
+
+static void a_create_that_is_cancelled_leaves_nothing(void **state)
+{
+	(void)state;
+	stop_making_until(true);
+}
+
+static void a_create_whose_worker_dies_leaves_nothing(void **state)
+{
+	(void)state;
+	stop_making_until(false);
+}
+
+/* The first process of the one container that there is, by its number here. */
+static pid_t only_child(void)
+{
+	char path[64], name[32];
+	pid_t found = 0;
+	int pid;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)agent_itself(),
+		       (int)agent_itself());
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fscanf(f, "%d", &pid) == 1) {
+		if (look_at(pid, name) != 'Z' && strcmp(name, "caisson-worker") != 0)
+			found = pid;
+	}
+	(void)fclose(f);
+	assert_true(found > 0);
+	return found;
+}
+
+static void who_lives_in_a_cgroup_of_that_name_is_left_alone(void **state)
+{
+	struct container_plan first = plan("first", "sleep 1000"), p = plan("taken", "true");
+	char path[128], procs[160], name[32];
+	int32_t pid, ended;
+	pid_t other;
+	FILE *f;
+
+	(void)state;
+	/* What is not of the agent's pid namespace it does not see there. */
+	pid = container_make(&host, &first);
+	assert_int_equal(container_begin(&host, &first), 0);
+	other = only_child();
+	name_cgroup("taken", path);
+	assert_int_equal(mkdir(path, 0755), 0);
+	(void)snprintf(procs, sizeof(procs), "%s/cgroup.procs", path);
+	f = fopen(procs, "we");
+	assert_non_null(f);
+	(void)fprintf(f, "%d", (int)other);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(container_try(&host, &p, &ended), -EBUSY);
+	says("taken");
+	assert_int_equal(access(path, F_OK), 0);
+	assert_true(look_at(other, name) == 'S');
+	container_end(&host, &first);
+	assert_int_equal(host_exited(&host, pid), 128 + SIGKILL);
+	(void)container_make(&host, &p);
+	container_end(&host, &p);
+}
+
 static uint32_t begin_slow_exec(const char *id)
 {
 	static const char config[] = "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"/\"},"
@@ -520,6 +651,9 @@ int main(void)
 		cmocka_unit_test_teardown(who_was_stopped_for_a_signal_is_not_left_so, let_go),
 		cmocka_unit_test(a_process_that_cannot_be_looked_into_is_listed_all_the_same),
 		cmocka_unit_test(refreshes_that_hang_are_one_and_what_came_later_is_not_lost),
+		cmocka_unit_test(a_create_that_is_cancelled_leaves_nothing),
+		cmocka_unit_test(a_create_whose_worker_dies_leaves_nothing),
+		cmocka_unit_test(who_lives_in_a_cgroup_of_that_name_is_left_alone),
 		cmocka_unit_test_teardown(a_container_is_deleted_when_all_workers_hang, let_go),
 		cmocka_unit_test(a_terminal_hangs_up_inside_when_it_has_outside),
 		cmocka_unit_test(a_terminal_that_nobody_has_open_can_be_opened_again),
