@@ -23,8 +23,9 @@ struct vm_devices {
 
 /*
  * vm_host_devices and, in the order of share_build(), the block devices that config.json names as
- * root file system, mounts or linux.devices and whose rules let the container read them. What
- * cannot be found is left out: who opens it tells why.
+ * root file system, mounts or linux.devices and whose rules let the container do what is asked for:
+ * written is what is neither the root file system nor mounted read-only, and nodes are made of
+ * those of linux.devices alone. What cannot be found is left out: who opens it tells why.
  */
 void vm_devices_find(const struct oci_spec *spec, const char *bundle, const char *rootfs,
 		     struct vm_devices *ret);
