@@ -66,6 +66,46 @@ def test_a_slow_exec_goes_with_who_asked_for_it(runtime, bundle, slow):
     assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
 
 
+# A shell that needs no file when it is told to go on: what serves files serves one at a time. What it has done once it
+# has in memory.
+KILL_WORKERS = """
+look() {
+    for at in /proc/[0-9]*; do
+        read name <$at/comm && [ "$name" = "$1" ] || continue
+        while read key value; do
+            [ "$key" = PPid: ] && [ "$value" = 1 ] && kill -$2 ${at#/proc/} && echo signalled
+        done <$at/status
+    done 2>/dev/null
+}
+look caisson-agent 0
+look sh 0
+echo ready
+read word
+look caisson-worker KILL
+"""
+
+
+def test_who_serves_an_exec_dies_in_the_machine(runtime, bundle, slow, work_dir):
+    """As for want of memory: that exec fails and says so, and nothing of it runs on."""
+    config = work_dir / "caisson.json"
+    config.write_text('{"vm.debug_console": "true"}', encoding="ascii")
+    bundle.bind(slow.path, "/volume")
+    runtime.run_detached(bundle, env={"CAISSON_CONFIG": str(config)})
+    shell = runtime.start_call("debug", bundle.id, "console", "--", "/bin/sh", "-c", KILL_WORKERS)
+    while shell.read_line() != "ready":
+        pass
+    run = begin_slow_exec(runtime, bundle, slow)
+    shell.stdin.write(b"go\n")
+    shell.stdin.flush()
+    assert shell.read_line() == "signalled"
+    assert run.wait(CALL_S) == 255
+    assert "EXEC has died" in run.errors
+    slow.release()
+    assert shell.wait(CALL_S) == 0
+    wait_until(lambda: len(runtime.inside(bundle)) == 1, 60, "the process that waited has ended")
+    assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+
+
 def test_a_signal_to_all_waits_for_nobody_who_reads_a_slow_file(runtime, bundle, slow):
     """Who waits for a file cannot be frozen: all are signalled the same, soon, and nobody takes the agent for silent."""
     bundle.bind(slow.path, "/volume")
