@@ -92,6 +92,11 @@ int container_pause(struct container *c, struct err *err)
 
 	if (r == 0 && c->status != OCI_RUNNING && c->status != OCI_CREATED)
 		r = not_running(err);
+	/* Its cgroup has what serves it; its processes are in the sandbox. */
+	if (r == 0 && c->sandbox)
+		r = err_set(err, -ENOTSUP,
+			    "container %s is a part of sandbox %s, which can be paused as a whole",
+			    c->id, c->sandbox);
 	if (r == 0)
 		r = freeze(c, true, err);
 	if (r == 0)

@@ -361,6 +361,8 @@ static void code_sandbox(struct coder *c, struct sentry_container *x)
 	code_text(c, &x->strace, SENTRY_PATH_MAX, "strace");
 	code_text(c, &x->debug, SENTRY_PATH_MAX, "debug");
 	code_u32(c, &x->events, UINT32_MAX, "events");
+	code_u32(c, &x->own_namespaces, SENTRY_OWN_ALL, "own_namespaces");
+	code_text(c, &x->pid_ns_of, 1024, "pid_ns_of");
 }
 
 static void code_container(struct coder *c, struct sentry_container *x)

@@ -16,7 +16,8 @@
  * one thing at a time: struct sentry_request with what its type says behind it, answered by struct
  * sentry_reply with the same type. EXEC holds its connection: after the reply with the pid come
  * SIGNAL and RESIZE requests for that process, and at its end a reply of type SENTRY_EXITED; the
- * end of the connection kills the process.
+ * end of the connection kills the process. CREATE adds a container to the sandbox, with a control
+ * socket of its own, on which all these are asked of that container.
  *
  * The sentry's exit status is the container's: the exit code, 128 + n for signal n.
  */
@@ -197,6 +198,9 @@ enum sentry_host_uds {
 };
 enum sentry_file_access { SENTRY_FILE_EXCLUSIVE, SENTRY_FILE_SHARED };
 
+/* Of a container that is added to a sandbox: what it does not share with the first one. */
+enum sentry_own { SENTRY_OWN_UTS = 1, SENTRY_OWN_IPC = 2, SENTRY_OWN_NET = 4, SENTRY_OWN_ALL = 7 };
+
 struct sentry_container {
 	char *id;
 	/* how the sandbox works */
@@ -206,6 +210,8 @@ struct sentry_container {
 	char *strace;		     /* "": off; "all", or names with commas */
 	char *debug;		     /* rooms with commas; "": none */
 	uint32_t events;	     /* bits of wire/events.def that go to SENTRY_FD_EVENTS */
+	uint32_t own_namespaces;     /* bits of enum sentry_own */
+	char *pid_ns_of; /* id of the container whose pid namespace it joins; "": one of its own */
 	/* config.json */
 	char *hostname, *domainname; /* "": the default */
 	bool root_readonly;
@@ -230,6 +236,7 @@ struct sentry_container {
 
 #define SENTRY_FRAME_MAX    (64u << 10) /* bytes of one message, head included */
 #define SENTRY_EXEC_FDS_MAX 28u		/* 0, 1, 2 and what is preserved */
+#define SENTRY_CREATE_FDS   3u		/* of CREATE, before 0, 1, 2 and what is preserved */
 #define SENTRY_CLIENTS_MAX  256u	/* connections at one time */
 
 enum sentry_request_type {
@@ -243,7 +250,15 @@ enum sentry_request_type {
 	SENTRY_UPDATE,	  /* struct sentry_limits behind the request */
 	SENTRY_DEBUG,	  /* value: enum sentry_debug; text behind each reply, until count is 0 */
 	SENTRY_SHUTDOWN,  /* end everything */
-	SENTRY_EXITED,	  /* a reply only: the process of an EXEC; value: exit code or 128 + n */
+	/*
+	 * Add a container of the sandbox's pod. Carries a sealed memfd (struct sentry_container),
+	 * its control socket, listening and non-blocking, its gofer's connection, then its
+	 * descriptors. Replied when its first process waits at the gate, which START on its own
+	 * socket opens. Holds the connection as EXEC does: the end of it kills the container,
+	 * EXITED is its end.
+	 */
+	SENTRY_CREATE,
+	SENTRY_EXITED, /* a reply only: the process of an EXEC; value: exit code or 128 + n */
 	SENTRY_TYPES,
 };
 

@@ -144,24 +144,48 @@ static int serve(const struct wait *w)
 	}
 }
 
-/* From the moment the process runs: nothing but what serving it needs, and the gate to say so. */
-static int shed(const struct wait *w, struct err *err)
+void waiter_serve(int control, int slave, int signals)
 {
-	int keep[] = { w->control, w->slave, w->signals, w->gate };
+	const struct wait w = { .control = control, .slave = slave, .signals = signals };
+
+	_exit(serve(&w));
+}
+
+int waiter_shed(int *keep, size_t len, struct err *err)
+{
 	int r = creds_become(0, 0, CREDS_ALL, err);
 
 	if (r < 0)
 		return r;
 	r = jail_no_dump();
 	if (r == 0)
-		r = fd_keep_only(0, keep, ARRAY_LEN(keep));
+		r = fd_keep_only(0, keep, len);
 	return r < 0 ? err_sys(err, r, "give up what serving the process does not need") : 0;
+}
+
+int waiter_take_signals(struct err *err)
+{
+	sigset_t all;
+	int fd;
+
+	stage_default_signals();
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? err_sys(err, -errno, "signalfd") : fd;
+}
+
+/* From the moment the process runs: nothing but what serving it needs, and the gate to say so. */
+static int shed(const struct wait *w, struct err *err)
+{
+	int keep[] = { w->control, w->slave, w->signals, w->gate };
+
+	return waiter_shed(keep, ARRAY_LEN(keep), err);
 }
 
 __attribute__((noreturn)) static void wait_main(struct wait *w)
 {
 	struct err err = { 0 };
-	sigset_t all;
 	int r = cgroup_join(&w->join, NULL);
 
 	if (r < 0)
@@ -169,13 +193,9 @@ __attribute__((noreturn)) static void wait_main(struct wait *w)
 	(void)prctl(PR_SET_NAME, "caisson-wait");
 	oom_go_last(oom_score());
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	stage_default_signals();
-	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_SETMASK, &all, NULL);
-	w->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (r == 0 && w->signals < 0)
-		r = err_sys(&err, -errno, "signalfd");
-	if (r == 0 && w->slave >= 0 && (setsid() < 0 || ioctl(w->slave, TIOCSCTTY, 0L) < 0))
+	if (r == 0)
+		r = w->signals = waiter_take_signals(&err);
+	if (r >= 0 && w->slave >= 0 && (setsid() < 0 || ioctl(w->slave, TIOCSCTTY, 0L) < 0))
 		r = err_sys(&err, -errno, "make the console the controlling terminal");
 	if (r < 0) {
 		say(w, &err);
@@ -193,7 +213,7 @@ __attribute__((noreturn)) static void wait_main(struct wait *w)
 	if (r < 0)
 		_exit(255);
 	(void)close(w->gate);
-	_exit(serve(w));
+	waiter_serve(w->control, w->slave, w->signals);
 }
 
 /*

@@ -32,4 +32,16 @@ struct waiter {
 int waiter_make(struct container *c, const struct exec_request *request, int description,
 		struct waiter *ret, struct err *err);
 int waiter_open(struct waiter *waiter, struct err *err);
+
+/*
+ * For a process that becomes a waiter by itself: every signal is blocked, and read from the
+ * descriptor that is returned, the caller's; -errno with a sentence.
+ */
+int waiter_take_signals(struct err *err);
+/*
+ * It gives up every capability and every descriptor but `keep` (sorted here; some may be -EBADF).
+ */
+int waiter_shed(int *keep, size_t len, struct err *err);
+/* Until the process inside ends, or its connection does. slave: its terminal, or -EBADF. */
+__attribute__((noreturn)) void waiter_serve(int control, int slave, int signals);
 void waiter_done(struct waiter *waiter);

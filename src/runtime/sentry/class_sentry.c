@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "host/pidfd.h"
 #include "runtime/container.h"
@@ -28,6 +31,11 @@ static int class_sentry_create(struct creation *cr, struct err *err)
 	return sandbox_process_create(cr, launch_sandbox, err);
 }
 
+static int class_sentry_create_member(struct creation *cr, struct err *err)
+{
+	return sandbox_process_create(cr, launch_member, err);
+}
+
 static int class_sentry_open(struct process *process, const struct oci_spec *spec,
 			     struct container *c, struct err *err)
 {
@@ -37,7 +45,11 @@ static int class_sentry_open(struct process *process, const struct oci_spec *spe
 	if (p->is_exec)
 		return waiter_open(&p->waiter, err);
 	r = inner_hooks_run(c, spec, err);
-	return r < 0 ? r : sandbox_go(&p->sandbox, SENTRY_GO_START, err);
+	if (r < 0 || !c->sandbox)
+		return r < 0 ? r : sandbox_go(&p->sandbox, SENTRY_GO_START, err);
+	/* The gate is the sentry's, not that of the process which we hold. */
+	r = client_simple(c, &(struct sentry_request){ .type = SENTRY_START }, NULL, err);
+	return r < 0 ? r : sandbox_go(&p->sandbox, SENTRY_GO_RELEASE, err);
 }
 
 static int class_sentry_start(struct container *c, struct err *err)
@@ -98,6 +110,19 @@ static int class_sentry_signal(struct container *c, int sig, bool all, struct er
 	return client_simple(c, &request, NULL, err);
 }
 
+/* Of a container of a pod the cgroup has what serves it, and the sandbox's what its guests use. */
+static void take_stats(const struct container *c, const struct sentry_stats *inside,
+		       struct cgroup_stats *stats)
+{
+	stats->pids.current = inside->threads;
+	if (!c->sandbox)
+		return;
+	stats->cpu.user_ns += inside->user_ns;
+	stats->cpu.kernel_ns += inside->system_ns;
+	stats->cpu.total_ns += inside->user_ns + inside->system_ns;
+	stats->memory.usage.usage += inside->memory_bytes;
+}
+
 /* Tasks: the guest's, not those of the sentry, the gofer and the stubs. */
 static void class_sentry_stats(struct container *c, struct cgroup_stats *stats)
 {
@@ -116,7 +141,7 @@ static void class_sentry_stats(struct container *c, struct cgroup_stats *stats)
 	sock = client_connect(c, &ignored);
 	if (sock >= 0 && client_call(sock, &call, &reply, &inside, &len, &ignored) == 0 &&
 	    len == sizeof(inside))
-		stats->pids.current = inside.threads;
+		take_stats(c, &inside, stats);
 }
 
 static int class_sentry_update(struct container *c, const struct oci_resources *resources,
@@ -220,9 +245,27 @@ static int class_sentry_events(struct container *c, uint32_t mask, container_eve
 	return r == -EPIPE ? 0 : r;
 }
 
+/*
+ * A sandbox ends with its first process. Of a container in one, whose waiter was killed, the sentry
+ * may still hold files: what is deleted is gone from there, too.
+ */
+static void class_sentry_forget(const struct container *c, const struct oci_spec *spec)
+{
+	struct err ignored = { 0 };
+	AUTO_CLOSE int sock = c->sandbox ? client_connect(c, &ignored) : -EBADF;
+	char byte;
+	size_t nfds = 0;
+
+	(void)spec;
+	/* It ends the connection when nothing is left, and never says anything unasked. */
+	if (sock >= 0 && fd_recv(sock, &byte, 1, NULL, &nfds) == -EAGAIN)
+		log_warning("container %s: sandbox %s still has it", c->id, c->sandbox);
+}
+
 const struct isolation_ops class_sentry = {
 	.name = "sentry",
 	.create = class_sentry_create,
+	.create_member = class_sentry_create_member,
 	.release = sandbox_process_release,
 	.open = class_sentry_open,
 	.start = class_sentry_start,
@@ -234,5 +277,6 @@ const struct isolation_ops class_sentry = {
 	.processes = client_processes,
 	.debug = class_sentry_debug,
 	.events = class_sentry_events,
+	.forget = class_sentry_forget,
 	.process_done = sandbox_process_done,
 };

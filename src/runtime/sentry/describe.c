@@ -342,6 +342,8 @@ int describe_container(const struct container *c, const struct describe_process 
 	d.c.id = c->id;
 	d.c.events = process->events;
 	d.c.profile = process->profile;
+	d.c.own_namespaces = process->own_namespaces;
+	d.c.pid_ns_of = (char *)process->pid_ns_of;
 	if (!spec->hostname)
 		(void)gethostname(d.hostname, sizeof(d.hostname) - 1);
 	d.c.hostname = spec->hostname ? (char *)spec->hostname : d.hostname;

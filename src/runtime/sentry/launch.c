@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -13,14 +14,10 @@
 #include "runtime/sentry/settings.h"
 #include "wire/sentry_msg.h"
 
-#define LAUNCH_INIT                                                                  \
-	{                                                                            \
-		.box = SANDBOX_LAUNCH_INIT, .sentry_fd = -EBADF, .gofer_fd = -EBADF, \
-		.stub_fd = -EBADF, .gofer_userns = -EBADF, .events = -EBADF          \
-	}
-
-static void launch_done(struct launch *l)
+void launch_done(struct launch *l)
 {
+	auto_close_p(&l->sandbox);
+	free(l->pid_ns_of);
 	auto_close_p(&l->sentry_fd);
 	auto_close_p(&l->gofer_fd);
 	auto_close_p(&l->stub_fd);
@@ -46,7 +43,7 @@ static int open_programs(struct launch *l, const struct runtime *rt, struct err 
 	return l->stub_fd < 0 ? l->stub_fd : 0;
 }
 
-static int prepare(struct launch *l, struct creation *cr, struct err *err)
+int launch_prepare(struct launch *l, struct creation *cr, struct err *err)
 {
 	const struct oci_linux *linux_spec = &cr->spec.linux;
 	int r = namespaces_open(linux_spec, &l->box.joined, err);
@@ -91,7 +88,7 @@ static int namespaces(const struct creation *cr)
 int launch_sandbox(struct creation *cr, struct sandbox *ret, struct err *err)
 {
 	AUTO(launch_done) struct launch l = LAUNCH_INIT;
-	const int r = prepare(&l, cr, err);
+	const int r = launch_prepare(&l, cr, err);
 
 	if (r < 0)
 		return r;

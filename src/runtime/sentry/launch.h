@@ -21,6 +21,27 @@ struct launch {
 	int gofer_userns;		  /* owned: maps of linux.uidMappings, or -EBADF */
 	struct idmap_fds idmaps;
 	uint32_t profile;
+	/* Of a container that is added to a pod's sandbox. */
+	int sandbox;		 /* owned: connection to its control server, or -EBADF */
+	uint32_t own_namespaces; /* what it does not share with it (enum sentry_own) */
+	char *pid_ns_of; /* owned: id of the container whose pid namespace it joins; or NULL */
+};
+#define LAUNCH_INIT                                                                            \
+	{                                                                                      \
+		.box = SANDBOX_LAUNCH_INIT, .sentry_fd = -EBADF, .gofer_fd = -EBADF,           \
+		.stub_fd = -EBADF, .gofer_userns = -EBADF, .events = -EBADF, .sandbox = -EBADF \
+	}
+void launch_done(struct launch *launch);
+
+/* What is opened before anything is made: programs, namespaces to join, ids, sockets. */
+int launch_prepare(struct launch *launch, struct creation *cr, struct err *err);
+
+/* What the staged child of a member has made. */
+struct stage_member {
+	int description, gofer;
+	int slave; /* its terminal, or -EBADF */
+	int null;  /* /dev/null */
+	int proc;  /* O_PATH of the host's /proc */
 };
 
 /*
@@ -29,5 +50,15 @@ struct launch {
  */
 int launch_sandbox(struct creation *cr, struct sandbox *ret, struct err *err);
 
+/*
+ * The same for a container that becomes a part of cr->sandbox: its gofer, and the waiter that the
+ * staged child becomes (sandbox/waiter.h), in a pid namespace that ends with the latter.
+ */
+int launch_member(struct creation *cr, struct sandbox *ret, struct err *err);
+
 /* In the clone. */
 __attribute__((noreturn)) void stage_sandbox(void *launch);
+
+/* The end of the staged child of a member: `gofer` and `slave` are its descriptors. On failure
+ * only. */
+int stage_become_member(struct launch *launch, const struct stage_member *with, struct err *err);

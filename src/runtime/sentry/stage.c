@@ -44,6 +44,12 @@ struct sources {
 	int proc;  /* owned: the host's /proc */
 };
 
+/* Its kernel runs elsewhere: here is what it has on the host. */
+static bool is_member(const struct launch *l)
+{
+	return l->sandbox >= 0;
+}
+
 /* The interfaces of the host's kernel: with --network=host they are the container's. */
 static int setup_network(struct launch *l, struct err *err)
 {
@@ -79,6 +85,10 @@ static int setup_namespaces(struct launch *l, struct err *err)
 	const struct oci_namespace *time = &l->box.cr->spec.linux.ns[OCI_NS_TIME];
 	int r = sandbox_stage_begin(&l->box, err);
 
+	if (is_member(l) && r == 0 && mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		r = err_sys(err, -errno, "propagation of /");
+	if (is_member(l))
+		return r;
 	if (r == 0)
 		r = setup_network(l, err);
 	/* Its names are what the container starts with. */
@@ -178,7 +188,8 @@ static int become_gofer(const struct launch *l, int sock, const struct sources *
  */
 static bool gofer_needs_network(const struct launch *l)
 {
-	return l->box.cr->rt->sentry.network == SENTRY_NETWORK_HOST || sandbox_has_hooks(&l->box);
+	return !is_member(l) &&
+	       (l->box.cr->rt->sentry.network == SENTRY_NETWORK_HOST || sandbox_has_hooks(&l->box));
 }
 
 /* Of the mount namespace that all of the sandbox share. */
@@ -288,6 +299,8 @@ static int describe(const struct launch *l, const struct roots *roots, struct er
 		.all_caps_unset = true,
 		.profile = l->profile,
 		.events = l->event_mask,
+		.own_namespaces = l->own_namespaces,
+		.pid_ns_of = l->pid_ns_of,
 	};
 
 	return describe_container(l->box.cr->c, &process, roots, err);
@@ -306,7 +319,8 @@ static int begin_zygote(const struct launch *l, const struct sources *s, struct 
 {
 	const struct zygote_plan plan = zygote_plan(l, s);
 
-	if (!l->box.ids.guest || l->box.cr->rt->sentry.platform == SENTRY_PLATFORM_PTRACE)
+	if (is_member(l) || !l->box.ids.guest ||
+	    l->box.cr->rt->sentry.platform == SENTRY_PLATFORM_PTRACE)
 		return 0;
 	if (zygote_clone(&plan, z, err) < 0)
 		log_debug("container %s: stubs have the sentry's user: %s", l->box.cr->c->id,
@@ -422,7 +436,18 @@ static int run_stages(struct launch *l, struct err *err)
 	s.fd[SENTRY_FD_MEMORY] = cr->c->cgroup ? cgroup_memory_stat_fd(cr->c->cgroup) : -ENOENT;
 	if (s.fd[SENTRY_FD_MEMORY] < 0)
 		s.fd[SENTRY_FD_MEMORY] = s.null;
+	if (is_member(l))
+		oom_go_last(l->box.oom_score);
 	r = enter_empty_root(l, &roots, &s, err);
+	if (r == 0 && is_member(l))
+		return stage_become_member(
+			l,
+			&(struct stage_member){ .description = s.fd[SENTRY_FD_DESCRIPTION],
+						.gofer = s.fd[SENTRY_FD_GOFER],
+						.slave = s.slave,
+						.null = s.null,
+						.proc = s.proc },
+			err);
 	return r < 0 ? r : become_sentry(l, &s, err);
 }
 

@@ -12,6 +12,7 @@
 #include "sentry/core/waitq.h"
 #include "wire/sentry_msg.h"
 
+struct member;
 struct task;
 
 struct client {
@@ -20,7 +21,10 @@ struct client {
 	struct kloop_fd source; /* host_fd is owned */
 	struct waitq changed;	/* readable or writable */
 	bool readable, writable;
+	struct member *member;	   /* whose control socket it came to; one reference */
 	bool waits;		   /* a WAIT for the first process is unanswered */
+	bool is_maker;		   /* it has asked for a CREATE */
+	struct member *made;	   /* what that made and has not ended; borrowed, or NULL */
 	struct task *process;	   /* of an EXEC that has not ended: a reference, or NULL */
 	struct terminal *terminal; /* of it, or NULL; owned */
 };
@@ -28,11 +32,13 @@ struct client {
 struct client *client_ref(struct client *c);
 void client_unref(struct client *c); /* from a fiber */
 
+#define SENTRY_REQUEST_FDS (SENTRY_CREATE_FDS + SENTRY_EXEC_FDS_MAX) /* of any request */
+
 /* A request with what came along. The descriptors are owned; taken ones are -EBADF. */
 struct control_request {
 	struct sentry_request head;
 	const void *tail;
-	int fds[SENTRY_EXEC_FDS_MAX + 1];
+	int fds[SENTRY_REQUEST_FDS];
 	size_t fds_len;
 };
 
@@ -51,14 +57,19 @@ int client_text(struct client *c, uint32_t type, const struct buf *text);
 
 /* EXEC: load and start the process; answers. */
 int client_exec(struct client *c, struct control_request *request);
+/* CREATE: add a container, up to its gate; answers. */
+int client_create(struct client *c, struct control_request *request);
+
+/* What a sealed memfd holds: *ret is the caller's. Anything else is -EBADMSG. */
+int client_read_sealed(int fd, void **ret, size_t *ret_len, struct err *err);
 
 /* PS, STATS, DEBUG: they answer. */
 int client_ps(struct client *c);
 int client_stats(struct client *c);
 int client_debug(struct client *c, uint32_t what);
 
-void client_show_metrics(struct buf *b);
-void client_show_stacks(struct buf *b);
+void client_show_metrics(const struct member *m, struct buf *b);
+void client_show_stacks(const struct member *m, struct buf *b);
 
 /* Records of the types in `mask`, until the peer goes: always -EPIPE in the end. */
 int client_events(struct client *c, uint32_t mask);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sentry/boot/sandbox.h"
+#include "sentry/boot/member.h"
 #include "sentry/core/kclock.h"
 #include "sentry/fs/proc/sysinfo.h"
 #include "sentry/syscall/syscall.h"
@@ -65,13 +65,13 @@ static void read_command(struct task *t, char *ret, size_t size)
 	ret[len] = '\0';
 }
 
-static void fill(struct thread_group *tg, int pid, struct sentry_ps *ret)
+static void fill(const struct member *m, struct thread_group *tg, int pid, struct sentry_ps *ret)
 {
 	uint64_t user, system;
 
 	thread_group_cpu_ns(tg, &user, &system);
 	*ret = (struct sentry_ps){ .pid = pid,
-				   .ppid = tg->parent ? pid_nr(tg->parent->pid, sandbox.pid_ns) : 0,
+				   .ppid = tg->parent ? pid_nr(tg->parent->pid, m->pid_ns) : 0,
 				   .uid = tg->leader->cred->uid,
 				   .threads = tg->live,
 				   .start_ns = kclock_realtime() - kclock_monotonic() +
@@ -85,6 +85,7 @@ static void fill(struct thread_group *tg, int pid, struct sentry_ps *ret)
 
 int client_ps(struct client *c)
 {
+	const struct member *m = c->member;
 	struct sentry_ps *items = calloc(PS_BATCH, sizeof(*items));
 	struct sentry_reply reply = { .type = SENTRY_PS };
 	int r = items ? 0 : -ENOMEM;
@@ -92,10 +93,10 @@ int client_ps(struct client *c)
 	if (r < 0)
 		return client_answer(c, SENTRY_PS, 0, r, NULL);
 	for (int pid = 1; r == 0; pid++) {
-		struct thread_group *tg = thread_group_next(sandbox.pid_ns, pid, &pid);
+		struct thread_group *tg = member_next(m, pid, &pid);
 
 		if (tg) {
-			fill(tg, pid, &items[reply.count++]);
+			fill(m, tg, pid, &items[reply.count++]);
 			thread_group_unref(tg);
 		}
 		if ((!tg && reply.count) || reply.count == PS_BATCH) {
@@ -109,16 +110,31 @@ int client_ps(struct client *c)
 	return r < 0 ? r : client_reply(c, &reply, NULL, 0);
 }
 
+static uint64_t memory_of(struct thread_group *tg)
+{
+	struct mm *mm = tg->leader->mm ? mm_ref(tg->leader->mm) : NULL;
+	struct mm_resident resident = { 0 };
+
+	if (mm) {
+		mm_resident(mm, &resident);
+		mm_unref(mm);
+	}
+	return resident.anon;
+}
+
 int client_stats(struct client *c)
 {
+	const struct member *m = c->member;
 	struct sentry_stats stats = { 0 };
 	struct sandbox_usage usage;
 	const struct sentry_reply reply = { .type = SENTRY_STATS, .count = 1 };
 
+	/* The host's cgroup has the sum of all containers. */
 	sysinfo_usage(&usage);
-	stats.memory_bytes = usage.memory;
+	if (m == &sandbox)
+		stats.memory_bytes = usage.memory;
 	for (int pid = 1;; pid++) {
-		struct thread_group *tg = thread_group_next(sandbox.pid_ns, pid, &pid);
+		struct thread_group *tg = member_next(m, pid, &pid);
 		uint64_t user, system;
 
 		if (!tg)
@@ -128,16 +144,18 @@ int client_stats(struct client *c)
 		stats.system_ns += system;
 		stats.processes++;
 		stats.threads += tg->live;
+		if (m != &sandbox)
+			stats.memory_bytes += memory_of(tg);
 		thread_group_unref(tg);
 	}
 	return client_reply(c, &reply, &stats, sizeof(stats));
 }
 
-static void show_tasks(struct buf *b)
+static void show_tasks(const struct member *m, struct buf *b)
 {
 	buf_puts(b, "pid     tid     state name             call\n");
 	for (int pid = 1;; pid++) {
-		struct thread_group *tg = thread_group_next(sandbox.pid_ns, pid, &pid);
+		struct thread_group *tg = member_next(m, pid, &pid);
 		struct task *t;
 
 		if (!tg)
@@ -146,18 +164,17 @@ static void show_tasks(struct buf *b)
 		{
 			const char *call = syscall_name(t->syscall_nr);
 
-			buf_printf(b, "%-7d %-7d %c     %-16.16s %s\n", pid,
-				   task_tid(t, sandbox.pid_ns), state_letter(t), t->comm,
-				   call ? call : "-");
+			buf_printf(b, "%-7d %-7d %c     %-16.16s %s\n", pid, task_tid(t, m->pid_ns),
+				   state_letter(t), t->comm, call ? call : "-");
 		}
 		thread_group_unref(tg);
 	}
 }
 
-static void show_fds(struct buf *b)
+static void show_fds(const struct member *m, struct buf *b)
 {
 	for (int pid = 1;; pid++) {
-		struct thread_group *tg = thread_group_next(sandbox.pid_ns, pid, &pid);
+		struct thread_group *tg = member_next(m, pid, &pid);
 		struct fd_table *files;
 
 		if (!tg)
@@ -176,10 +193,10 @@ static void show_fds(struct buf *b)
 	}
 }
 
-static void show_vmas(struct buf *b)
+static void show_vmas(const struct member *m, struct buf *b)
 {
 	for (int pid = 1;; pid++) {
-		struct thread_group *tg = thread_group_next(sandbox.pid_ns, pid, &pid);
+		struct thread_group *tg = member_next(m, pid, &pid);
 		struct mm *mm;
 
 		if (!tg)
@@ -198,40 +215,44 @@ static void show_vmas(struct buf *b)
 	}
 }
 
-static void show_mounts(struct buf *b)
+static void show_mounts(const struct member *m, struct buf *b)
 {
-	const struct path root = { sandbox.mounts->root, sandbox.mounts->root->root };
+	struct path root;
 	AUTO_FREE char *text = NULL;
 	size_t len;
 
-	if (mount_ns_show(sandbox.mounts, &root, true, &text, &len) == 0)
+	if (!m->mounts)
+		return; /* it has ended */
+	root = (struct path){ m->mounts->root, m->mounts->root->root };
+	if (mount_ns_show(m->mounts, &root, true, &text, &len) == 0)
 		(void)buf_append(b, text, len);
 }
 
 int client_debug(struct client *c, uint32_t what)
 {
+	const struct member *m = c->member;
 	AUTO_BUF struct buf text = { .max = DEBUG_TEXT_MAX };
 	struct err err = { 0 };
 	int r = 0;
 
 	switch (what) {
 	case SENTRY_DEBUG_STACKS:
-		client_show_stacks(&text);
+		client_show_stacks(m, &text);
 		break;
 	case SENTRY_DEBUG_TASKS:
-		show_tasks(&text);
+		show_tasks(m, &text);
 		break;
 	case SENTRY_DEBUG_MOUNTS:
-		show_mounts(&text);
+		show_mounts(m, &text);
 		break;
 	case SENTRY_DEBUG_FDS:
-		show_fds(&text);
+		show_fds(m, &text);
 		break;
 	case SENTRY_DEBUG_VMAS:
-		show_vmas(&text);
+		show_vmas(m, &text);
 		break;
 	case SENTRY_DEBUG_METRICS:
-		client_show_metrics(&text);
+		client_show_metrics(m, &text);
 		break;
 	default:
 		r = err_set(&err, -EOPNOTSUPP, "this sentry does not show that");

@@ -118,16 +118,15 @@ static void show_gofer(struct buf *b)
 	gauge(b, "gofer_content_bytes", "Bytes of small files that are kept.", gofer.content);
 }
 
-void client_show_metrics(struct buf *b)
+void client_show_metrics(const struct member *m, struct buf *b)
 {
 	const struct event_counts events = event_counts();
 	struct sandbox_usage usage;
 
 	sysinfo_usage(&usage);
 	gauge(b, "sentry_started", "Whether the container's first process runs or has run.",
-	      sandbox.started);
-	gauge(b, "sentry_tasks", "Threads of the container, zombies too.",
-	      sandbox.container->tasks);
+	      m->started);
+	gauge(b, "sentry_tasks", "Threads of the container, zombies too.", m->container->tasks);
 	gauge(b, "sentry_fibers", "Fibers of the kernel.", fiber_count());
 	gauge(b, "sentry_memory_bytes", "Memory of the sandbox.", usage.memory);
 	show_calls(b);

@@ -11,12 +11,22 @@
 #include "sentry/core/kclock.h"
 #include "sentry/syscall/syscall.h"
 
-static void show_task(struct buf *b, const struct task *t)
+struct show {
+	const struct member *m;
+	struct buf *b;
+};
+
+/* Numbers as the container has them; a task of another one, as it has them itself. */
+static void show_task(const struct show *s, const struct task *t)
 {
+	const bool ours = t->container == s->m->container;
+	const struct pid_ns *ns = ours ? s->m->pid_ns : task_pid_ns(t);
+	struct buf *b = s->b;
 	const char *call = t->in_syscall && !t->call_done ? syscall_name(t->syscall_nr) : NULL;
 
-	(void)buf_printf(b, "pid %d tid %d %.16s: ", task_tgid(t, sandbox.pid_ns),
-			 task_tid(t, sandbox.pid_ns), t->comm);
+	if (!ours)
+		(void)buf_printf(b, "container %s ", t->container->id);
+	(void)buf_printf(b, "pid %d tid %d %.16s: ", task_tgid(t, ns), task_tid(t, ns), t->comm);
 	if (t->in_guest)
 		(void)buf_puts(b, "guest code");
 	else if (call)
@@ -38,10 +48,11 @@ static void show_task(struct buf *b, const struct task *t)
 static void show_fiber(void *arg, const struct fiber_view *view)
 {
 	const struct task *t = view->owner;
-	struct buf *b = arg;
+	const struct show *s = arg;
+	struct buf *b = s->b;
 
 	if (t)
-		show_task(b, t);
+		show_task(s, t);
 	else
 		(void)buf_printf(b, "kernel fiber %s", view->name);
 	(void)buf_printf(b, ", %s", view->state);
@@ -57,7 +68,9 @@ static void show_fiber(void *arg, const struct fiber_view *view)
 		(void)buf_printf(b, "    +0x%" PRIx64 "\n", view->offset[i]);
 }
 
-void client_show_stacks(struct buf *b)
+void client_show_stacks(const struct member *m, struct buf *b)
 {
-	fiber_for_each(show_fiber, b);
+	struct show show = { m, b };
+
+	fiber_for_each(show_fiber, &show);
 }

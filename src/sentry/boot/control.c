@@ -13,14 +13,14 @@
 #include "base/fd.h"
 #include "sentry/boot/client.h"
 #include "sentry/boot/kernel.h"
-#include "sentry/boot/sandbox.h"
+#include "sentry/boot/member.h"
 #include "sentry/boot/terminal.h"
 #include "sentry/task/container.h"
 #include "wire/sentry_codec.h"
 
 #define REQUEST_BYTES_MAX 256u /* of a request with its tail */
 
-static struct kloop_fd listener, signals;
+static struct kloop_fd signals;
 static struct list_head clients;
 static unsigned int clients_len;
 static uid_t owner; /* of the runtime that made us */
@@ -106,12 +106,12 @@ int client_text(struct client *c, uint32_t type, const struct buf *text)
 
 /* ---- Requests ---- */
 
-static int signal_all(int sig)
+static int signal_all(const struct member *m, int sig)
 {
 	int sent = -ESRCH, pid = 1;
 
 	for (;; pid++) {
-		struct thread_group *tg = thread_group_next(sandbox.pid_ns, pid, &pid);
+		struct thread_group *tg = member_next(m, pid, &pid);
 
 		if (!tg)
 			break;
@@ -132,13 +132,28 @@ static int signal_terminal(struct thread_group *tg, int sig)
 	return pgrp ? signal_send_pgrp(pgrp, sig, NULL) : -ESRCH;
 }
 
+/* Of a maker: what it has made, and nothing once that has ended. */
+static const struct member *member_of(const struct client *c)
+{
+	return c->is_maker ? c->made : c->member;
+}
+
 static struct thread_group *process_of(const struct client *c, int pid)
 {
-	if (pid)
-		return thread_group_find(sandbox.pid_ns, pid);
-	if (c->process)
+	const struct member *m = member_of(c);
+	struct thread_group *tg;
+
+	if (!m)
+		return NULL;
+	if (!pid && c->process)
 		return thread_group_ref(c->process->tg);
-	return sandbox.ended ? NULL : thread_group_ref(sandbox.init->tg);
+	if (!pid)
+		return m->ended ? NULL : thread_group_ref(m->init->tg);
+	tg = thread_group_find(m->pid_ns, pid);
+	if (!tg || tg->container == m->container)
+		return tg;
+	thread_group_unref(tg);
+	return NULL;
 }
 
 static int do_signal(struct client *c, const struct sentry_request *request)
@@ -150,7 +165,7 @@ static int do_signal(struct client *c, const struct sentry_request *request)
 	if (request->value > KNSIG)
 		return -EINVAL;
 	if (request->flags & SENTRY_SIGNAL_ALL)
-		return signal_all(sig);
+		return member_of(c) ? signal_all(member_of(c), sig) : -ESRCH;
 	tg = process_of(c, request->pid);
 	if (!tg)
 		return -ESRCH;
@@ -163,13 +178,16 @@ static int do_signal(struct client *c, const struct sentry_request *request)
 /* The host's terminal has its new size already. */
 static int do_resize(struct client *c)
 {
-	terminal_resize(c->process ? c->terminal : sandbox.terminal);
+	const struct member *m = member_of(c);
+
+	if (m)
+		terminal_resize(c->process ? c->terminal : m->terminal);
 	return 0;
 }
 
-static int do_update(const struct control_request *request)
+static int do_update(const struct member *m, const struct control_request *request)
 {
-	struct sentry_limits *now = &sandbox.description->limits;
+	struct sentry_limits *now = &m->description->limits;
 	struct sentry_limits asked;
 
 	memcpy(&asked, request->tail, sizeof(asked));
@@ -179,9 +197,10 @@ static int do_update(const struct control_request *request)
 	now->cpu_period_us = asked.cpu_period_us ? asked.cpu_period_us : now->cpu_period_us;
 	now->cpu_shares = asked.cpu_shares ? asked.cpu_shares : now->cpu_shares;
 	now->pids = asked.pids ? asked.pids : now->pids;
-	sandbox.container->tasks_max =
+	m->container->tasks_max =
 		now->pids < CONTAINER_TASKS_MAX ? (unsigned int)now->pids : CONTAINER_TASKS_MAX;
-	return kernel_set_limits(now);
+	/* What the machine is like is said once, of the sandbox. */
+	return m == &sandbox ? kernel_set_limits(now) : 0;
 }
 
 /* control_flush() answers; until then the connection is read on, so that a peer that goes is
@@ -200,10 +219,12 @@ static int serve_request(struct client *c, struct control_request *request)
 
 	switch (head->type) {
 	case SENTRY_START:
-		r = sandbox_start();
+		r = member_start(c->member);
 		break;
 	case SENTRY_EXEC:
 		return client_exec(c, request);
+	case SENTRY_CREATE:
+		return client_create(c, request);
 	case SENTRY_SIGNAL:
 		r = do_signal(c, head);
 		break;
@@ -217,13 +238,14 @@ static int serve_request(struct client *c, struct control_request *request)
 	case SENTRY_PS:
 		return client_ps(c);
 	case SENTRY_UPDATE:
-		r = do_update(request);
+		r = do_update(c->member, request);
 		break;
 	case SENTRY_DEBUG:
 		return head->value == SENTRY_DEBUG_EVENTS ? client_events(c, head->flags)
 							  : client_debug(c, head->value);
 	case SENTRY_SHUTDOWN:
-		r = signal_send_group(sandbox.init->tg, SIGKILL, NULL);
+		member_kill(c->member);
+		r = 0;
 		break;
 	default:
 		return -EPROTO;
@@ -249,7 +271,7 @@ static int receive(struct client *c, char *message, struct control_request *ret)
 	ssize_t n;
 
 	for (;;) {
-		ret->fds_len = SENTRY_EXEC_FDS_MAX + 1;
+		ret->fds_len = SENTRY_REQUEST_FDS;
 		n = fd_recv(c->source.host_fd, message, REQUEST_BYTES_MAX, ret->fds, &ret->fds_len);
 		if (n != -EAGAIN)
 			break;
@@ -262,7 +284,9 @@ static int receive(struct client *c, char *message, struct control_request *ret)
 	}
 	if (sentry_request_decode(message, (size_t)n, &ret->head, &ret->tail, &tail_len) < 0)
 		return -EPROTO;
-	return ret->fds_len > 0 && ret->head.type != SENTRY_EXEC ? -EPROTO : 1;
+	return ret->fds_len > 0 && ret->head.type != SENTRY_EXEC && ret->head.type != SENTRY_CREATE
+		       ? -EPROTO
+		       : 1;
 }
 
 static void drop_descriptors(struct control_request *request)
@@ -286,6 +310,7 @@ void client_unref(struct client *c)
 	(void)close(c->source.host_fd);
 	if (c->terminal)
 		terminal_end(c->terminal);
+	member_unref(c->member);
 	free(c);
 }
 
@@ -296,6 +321,10 @@ static void client_close(struct client *c)
 
 	list_del(&c->node);
 	clients_len--;
+	if (c->made) {
+		c->made->maker = NULL;
+		member_kill(TAKE_PTR(c->made));
+	}
 	if (process) {
 		process->tg->on_exit = NULL;
 		(void)signal_send_group(process->tg, SIGKILL, NULL);
@@ -329,7 +358,7 @@ static bool peer_is_known(int fd)
 	       (peer.uid == owner || peer.uid == 0);
 }
 
-static void add_client(int fd)
+static void add_client(struct member *m, int fd)
 {
 	struct client *c = NULL;
 
@@ -342,8 +371,10 @@ static void add_client(int fd)
 	c->source = (struct kloop_fd){ .host_fd = fd, .fn = on_client };
 	waitq_init(&c->changed);
 	c->refs = 1;
+	c->member = member_ref(m);
 	if (kloop_add(&c->source, EPOLLIN | EPOLLOUT | EPOLLET) < 0) {
 		(void)close(fd);
+		member_unref(m);
 		free(c);
 		return;
 	}
@@ -355,11 +386,12 @@ static void add_client(int fd)
 
 static void on_connection(struct kloop_fd *source, uint32_t events)
 {
+	struct member *m = container_of(source, struct member, listener);
 	int fd;
 
 	(void)events;
 	while ((fd = accept4(source->host_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
-		add_client(fd);
+		add_client(m, fd);
 }
 
 /* ---- Signals of our own process ---- */
@@ -392,6 +424,17 @@ static int start_signals(struct err *err)
 	return kloop_add(&signals, EPOLLIN) < 0 ? err_sys(err, -ENOMEM, "wait for signals") : 0;
 }
 
+int control_listen(struct member *m, int fd, struct err *err)
+{
+	int r;
+
+	m->listener = (struct kloop_fd){ .host_fd = fd, .fn = on_connection };
+	r = kloop_add(&m->listener, EPOLLIN);
+	if (r < 0)
+		m->listener.host_fd = -EBADF;
+	return r < 0 ? err_sys(err, r, "control socket") : 0;
+}
+
 int control_start(int listen_fd, struct err *err)
 {
 	struct ucred peer;
@@ -405,9 +448,8 @@ int control_start(int listen_fd, struct err *err)
 		owner = peer.uid;
 	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return err_sys(err, -errno, "control socket");
-	listener = (struct kloop_fd){ .host_fd = listen_fd, .fn = on_connection };
-	r = kloop_add(&listener, EPOLLIN);
-	return r < 0 ? err_sys(err, r, "control socket") : start_signals(err);
+	r = control_listen(&sandbox, listen_fd, err);
+	return r < 0 ? r : start_signals(err);
 }
 
 void control_flush(void)
@@ -417,11 +459,34 @@ void control_flush(void)
 
 	list_for_each(c, &clients, node)
 	{
-		if (c->waits)
+		if (c->waits && c->member == &sandbox)
 			client_push(c,
 				    &(struct sentry_reply){ .type = SENTRY_WAIT, .value = code });
-		if (c->process)
+		if (c->process || c->made)
 			client_push(c, &(struct sentry_reply){ .type = SENTRY_EXITED,
 							       .value = 128 + SIGKILL });
+	}
+}
+
+void control_end(struct member *m)
+{
+	const struct sentry_reply reply = { .type = SENTRY_WAIT,
+					    .value = exit_code_of(m->wait_status) };
+	struct client *c;
+
+	if (m->listener.host_fd >= 0) {
+		kloop_remove(&m->listener);
+		(void)close(m->listener.host_fd);
+		m->listener.host_fd = -EBADF;
+	}
+	list_for_each(c, &clients, node)
+	{
+		if (c->member != m)
+			continue;
+		if (c->waits)
+			client_push(c, &reply);
+		/* Who has asked for an exec hears of its end, and goes by itself. */
+		if (!c->process && c->refs == 1)
+			(void)shutdown(c->source.host_fd, SHUT_RDWR);
 	}
 }

@@ -101,6 +101,8 @@ static int make_terminal(const struct first_options *o, const struct vfs_ctx *ct
 	r = terminal_new(o->process, ctx, o->host_fds[0], ret_slave, o->ret_terminal, err);
 	if (r < 0)
 		return r;
+	if (o->is_first)
+		terminal_make_console(*o->ret_terminal, ctx);
 	for (int i = 0; r == 0 && i < (int)STDIO_FDS; i++)
 		r = fd_replace(files, i, file_ref(*ret_slave), false, STDIO_FDS);
 	return r < 0 ? err_sys(err, r, "terminal of the process") : 0;
@@ -212,7 +214,7 @@ static int spawn(const struct first_options *o, struct task_spec *spec, struct t
 
 	if (r < 0)
 		return r;
-	r = find_cwd(&ctx, p->cwd, o->make_cwd, &spec->cwd);
+	r = find_cwd(&ctx, p->cwd, o->is_first, &spec->cwd);
 	/* Directories of the host that were handed over are none here. */
 	if (r < 0 && str_after(p->cwd, "/proc/"))
 		return err_set(err, r,

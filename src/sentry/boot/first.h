@@ -17,8 +17,9 @@ struct first_options {
 	struct mount_ns *mounts; /* its root is the process's root */
 	const int *host_fds;	 /* 0, 1, 2 and preserve_fds more; taken over, also on failure */
 	struct terminal **ret_terminal; /* set where process->terminal */
-	bool make_cwd;			/* the working directory is made when it is missing */
-	struct thread_group *parent;	/* NULL: the container's first process */
+	/* A container's: its working directory is made when it is missing, and /dev/console. */
+	bool is_first;
+	struct thread_group *parent; /* NULL: the container's first process */
 	void (*on_exit)(void *arg, struct thread_group *tg, int wait_status);
 	void *on_exit_arg;
 };

@@ -6,43 +6,31 @@
  * first process), control server, READY, the gate.
  */
 #include <errno.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
 #include "sentry/boot/cage.h"
 #include "sentry/boot/control.h"
-#include "sentry/boot/expect.h"
 #include "sentry/boot/events.h"
-#include "sentry/boot/first.h"
 #include "sentry/boot/kernel.h"
-#include "sentry/boot/mounts.h"
-#include "sentry/boot/sandbox.h"
+#include "sentry/boot/member.h"
 #include "sentry/boot/terminal.h"
 #include "sentry/core/klog.h"
 #include "sentry/core/kloop.h"
 #include "sentry/mem/memfile.h"
-#include "sentry/mm/ipc_ns.h"
-#include "sentry/fs/overlay/overlay.h"
-#include "sentry/fs/tmpfs/tmpfs.h"
-#include "sentry/net/net_ns.h"
 #include "sentry/fs/goferfs/goferfs.h"
 #include "sentry/syscall/event.h"
 #include "sentry/task/container.h"
-#include "sentry/task/seccomp.h"
 #include "wire/sentry_codec.h"
 
 #define EXIT_BOOT_FAILED 125
-
-struct sandbox sandbox;
 
 /* Until the gate opens, the runtime is at the other end of SENTRY_FD_REPORT. */
 static struct kloop_fd report_source;
@@ -64,11 +52,6 @@ static void fail(const struct err *err)
 	kloop_stop(EXIT_BOOT_FAILED);
 }
 
-int exit_code_of(int wait_status)
-{
-	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-}
-
 /* On a fiber where there are last words to wait for: of a terminal, of the event stream. */
 static void end_sandbox(void *arg)
 {
@@ -85,7 +68,6 @@ static void on_init_exit(void *arg, struct thread_group *tg, int wait_status)
 {
 	sandbox.ended = true;
 	sandbox.wait_status = wait_status;
-	waitq_wake(&sandbox.changed, WAIT_ALL);
 	if (event_wanted(EVENT_container_exit))
 		event_container_exit(sandbox.container, exit_code_of(wait_status));
 	if ((!sandbox.terminal && event_sinks_idle()) ||
@@ -93,100 +75,10 @@ static void on_init_exit(void *arg, struct thread_group *tg, int wait_status)
 		end_sandbox(NULL);
 }
 
-int sandbox_start(void)
-{
-	const struct sentry_process *process = &sandbox.description->process;
-
-	if (sandbox.started)
-		return -EINVAL;
-	sandbox.started = true;
-	waitq_wake(&sandbox.changed, WAIT_ALL);
-	klog(boot, "the gate is open");
-	if (event_wanted(EVENT_container_start))
-		event_container_start(sandbox.init, process->args.items, process->cwd);
-	return task_start(sandbox.init);
-}
-
-static int bind_root(const struct sentry_container *c, uint32_t root, bool is_file,
-		     struct superblock **ret)
-{
-	const bool exclusive =
-		(root == 0 ? c->file_access : c->file_access_mounts) == SENTRY_FILE_EXCLUSIVE;
-
-	return goferfs_mount(root, exclusive, ret);
-}
-
 /* Without its files the container cannot go on: as after SIGKILL. */
-static void on_gofer_death(void)
+static void on_gofer_death(void *arg)
 {
 	kloop_stop(128 + SIGKILL);
-}
-
-/* root:self: nameless files on the disk of the root file system. */
-struct root_store {
-	struct tmpfs_store store;
-	struct superblock *root; /* the overlay holds it */
-};
-
-static int store_file(struct tmpfs_store *store, int *ret_fd)
-{
-	return goferfs_nameless_file(container_of(store, struct root_store, store)->root, ret_fd);
-}
-
-static int store_statfs(struct tmpfs_store *store, struct statfs *ret)
-{
-	struct superblock *root = container_of(store, struct root_store, store)->root;
-
-	return root->ops->statfs(root, ret);
-}
-
-/* Refused now and not at the first write: a disk that cannot be written. */
-static int try_store(struct root_store *store)
-{
-	int fd;
-	const int r = store_file(&store->store, &fd);
-
-	return r < 0 ? r : close(fd);
-}
-
-/* --overlay: what the container writes stays in memory or nameless on the disk. Replaces *root. */
-static int lay_over(uint32_t kind, struct superblock **root, struct err *err)
-{
-	static struct root_store store = { .store = { .file = store_file,
-						      .statfs = store_statfs } };
-	const bool self = kind == SENTRY_OVERLAY_ROOT_SELF;
-	const struct tmpfs_options options = { .mode = (*root)->root->inode->mode & 07777,
-					       .uid = (*root)->root->inode->uid,
-					       .gid = (*root)->root->inode->gid,
-					       .store = self ? &store.store : NULL };
-	struct superblock *upper, *both;
-	int r;
-
-	store.root = *root;
-	r = self ? try_store(&store) : 0;
-	if (r < 0)
-		return err_sys(err, r, "overlay root:self: make a file on the root's disk");
-	r = tmpfs_new(&options, &upper);
-	if (r == 0) {
-		r = overlay_new(*root, upper, &both);
-		superblock_unref(upper);
-	}
-	if (r < 0)
-		return err_sys(err, r, "lay the overlay over the root file system");
-	superblock_unref(*root);
-	*root = both;
-	return 0;
-}
-
-/* A sysctl comes after the field of config.json, as where both are written in order. */
-static const char *uts_name(const struct sentry_container *c, const char *sysctl, const char *field,
-			    const char *fallback)
-{
-	for (uint32_t i = 0; i < c->sysctls_len; i++) {
-		if (strcmp(c->sysctls[i].key, sysctl) == 0)
-			return c->sysctls[i].value;
-	}
-	return field[0] ? field : fallback;
 }
 
 static void tell_time(const struct sentry_container *c)
@@ -218,65 +110,21 @@ static int tell_users(const struct sentry_container *c)
 	return user_ns_set_initial(ns_new_id(), uids, c->uid_maps_len, gids, c->gid_maps_len);
 }
 
-static struct superblock *files; /* of the container's root, until it is loaded */
-
 static int make_namespaces(struct err *err)
 {
-	const struct sentry_container *c = sandbox.description;
-	struct namespaces members = { 0 };
-	struct superblock *root;
-	int r = tell_users(c);
+	const int r = tell_users(sandbox.description);
 
-	tell_time(c);
-	boot_set_bind(bind_root);
-	goferfs_set_on_death(on_gofer_death);
+	tell_time(sandbox.description);
+	goferfs_set_on_death(sandbox.files, on_gofer_death, NULL);
 	memfile_set_reader(goferfs_reader);
-	if (r == 0)
-		r = bind_root(c, 0, false, &root);
-	if (r < 0)
-		return err_sys(err, r, "open the root file system");
-	files = superblock_ref(root);
-	boot_expect(c, files);
-	if (c->overlay != SENTRY_OVERLAY_NONE)
-		r = lay_over(c->overlay, &root, err);
-	if (r < 0) {
-		superblock_unref(root);
-		return r;
-	}
-	r = pid_ns_new(NULL, &sandbox.pid_ns);
-	if (r < 0) {
-		superblock_unref(root);
-		return err_sys(err, r, "make the pid namespace");
-	}
-	r = boot_mounts(c, root, sandbox.pid_ns, &sandbox.mounts, err);
-	if (r < 0)
-		return r;
-	members.mnt = sandbox.mounts;
-	members.pid_for_children = sandbox.pid_ns;
-	r = uts_ns_new(uts_name(c, "kernel.hostname", c->hostname, "caisson"),
-		       uts_name(c, "kernel.domainname", c->domainname, "(none)"), &members.uts);
-	if (r == 0)
-		r = net_ns_new(true, &members.net);
-	if (r == 0)
-		members.net->host = c->network == SENTRY_NETWORK_HOST;
-	members.ipc = r == 0 ? ipc_ns_new(ns_new_id()) : NULL;
-	sandbox.ns = members.ipc ? namespaces_new(&members) : NULL;
-	return sandbox.ns ? 0 : err_sys(err, -ENOMEM, "make the namespaces");
+	return r < 0 ? err_sys(err, r, "make the user namespace")
+		     : member_make_namespaces(&sandbox, err);
 }
 
 static int load_init(struct err *err)
 {
-	const struct sentry_process *p = &sandbox.description->process;
-	const unsigned int count = 3 + p->preserve_fds;
+	const unsigned int count = 3 + sandbox.description->process.preserve_fds;
 	AUTO_FREE int *fds = calloc(count, sizeof(*fds));
-	const struct first_options options = { .process = p,
-					       .container = sandbox.container,
-					       .ns = sandbox.ns,
-					       .mounts = sandbox.mounts,
-					       .host_fds = fds,
-					       .ret_terminal = &sandbox.terminal,
-					       .make_cwd = true,
-					       .on_exit = on_init_exit };
 
 	if (!fds)
 		return err_sys(err, -ENOMEM, "load the first process");
@@ -287,16 +135,7 @@ static int load_init(struct err *err)
 		if (fstat(fds[i], &st) < 0)
 			fds[i] = -EBADF;
 	}
-	if (p->seccomp_len > 0) {
-		const int r = seccomp_filter_new(
-			(const struct sock_filter *)(const void *)p->seccomp, p->seccomp_len,
-			p->seccomp_flags & SECCOMP_FILTER_FLAG_LOG, NULL,
-			&sandbox.container->seccomp);
-
-		if (r < 0)
-			return err_sys(err, r, "linux.seccomp: install the filter");
-	}
-	return first_load(&options, &sandbox.init, err);
+	return member_load(&sandbox, fds, on_init_exit, err);
 }
 
 static void on_report(struct kloop_fd *source, uint32_t events)
@@ -320,7 +159,7 @@ static int pass_gate(struct err *err)
 
 	WAIT_EVENT_ALWAYS(&report_waiters, go);
 	if (go == SENTRY_GO_START) {
-		r = sandbox_start();
+		r = member_start(&sandbox);
 		if (r < 0)
 			return err_sys(err, r, "start the first process");
 		say(SENTRY_REPORT_STARTED, NULL);
@@ -339,14 +178,14 @@ static void boot(void *arg)
 		limits->pids < CONTAINER_TASKS_MAX ? limits->pids : CONTAINER_TASKS_MAX;
 	int r, connected;
 
-	waitq_init(&sandbox.changed);
+	members_init();
 	waitq_init(&report_waiters);
 	report_source = (struct kloop_fd){ .host_fd = SENTRY_FD_REPORT, .fn = on_report };
 	sandbox.container = container_new(sandbox.description->id, (unsigned int)pids);
 	/* The gofer is only spoken to: its words wait until the cage is closed. */
-	connected = goferfs_connect(SENTRY_FD_GOFER);
+	connected = goferfs_connect(SENTRY_FD_GOFER, &sandbox.files);
 	if (connected == 0)
-		goferfs_call_near();
+		goferfs_call_near(sandbox.files);
 	/* Before anything of the container is looked at: names, images, the runtime's requests. */
 	r = cage_close(sandbox.description, &err);
 	klog(boot, "the cage is closed: %d", r);
@@ -361,10 +200,6 @@ static void boot(void *arg)
 		r = events_start(sandbox.description, &err);
 	if (r == 0)
 		r = load_init(&err);
-	if (r == 0) {
-		boot_expect_end(files);
-		superblock_unref(TAKE_PTR(files));
-	}
 	klog(boot, "first process loaded: %d", r);
 	if (r == 0)
 		r = control_start(SENTRY_FD_CONTROL, &err);

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "sentry/boot/sandbox.h"
 #include "sentry/core/kclock.h"
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/devpts/pump.h"
@@ -22,6 +21,7 @@ struct terminal {
 	struct file *master;   /* one reference */
 	struct tty_pump *pump; /* owns host_fd */
 	int host_fd;
+	unsigned int index; /* of the pair in its devpts */
 };
 
 static int find_devpts(const struct vfs_ctx *ctx, struct superblock **ret)
@@ -56,14 +56,14 @@ static int open_slave(const struct vfs_ctx *ctx, struct superblock *sb, unsigned
  * /dev/console is the terminal of the container's first process, which is bound there; a container
  * without one has no console.
  */
-static void make_console(const struct vfs_ctx *ctx, unsigned int index)
+void terminal_make_console(const struct terminal *t, const struct vfs_ctx *ctx)
 {
 	struct cred *root = cred_new_root();
 	struct vfs_ctx as_root = *ctx;
 	char name[32];
 
 	as_root.cred = root;
-	(void)snprintf(name, sizeof(name), "/dev/pts/%u", index);
+	(void)snprintf(name, sizeof(name), "/dev/pts/%u", t->index);
 	/* A read-only /dev, or one that has it: as it is. */
 	if (root && vfs_mknod(&as_root, NULL, "/dev/console", S_IFREG | 0600, 0) == 0)
 		(void)vfs_mount(&as_root, ctx->root->mnt->ns, name, "/dev/console", NULL, MS_BIND,
@@ -101,8 +101,7 @@ int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int 
 		return err_sys(err, r, "make the terminal");
 	}
 	t->host_fd = host_fd;
-	if (!sandbox.init)
-		make_console(ctx, index);
+	t->index = index;
 	terminal_resize(t);
 	*ret = t;
 	return 0;

@@ -21,6 +21,9 @@ struct terminal;
 int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int host_fd,
 		 struct file **ret_slave, struct terminal **ret, struct err *err);
 
+/* /dev/console is this terminal, as it is of a container's first process. */
+void terminal_make_console(const struct terminal *t, const struct vfs_ctx *ctx);
+
 /* The slave becomes the controlling terminal of this process's session. */
 void terminal_control(struct terminal *t, struct file *slave, struct thread_group *tg);
 

@@ -14,6 +14,7 @@ struct container *container_new(const char *id, unsigned int tasks_max)
 	if (!c)
 		return NULL;
 	c->refs = 1;
+	waitq_init(&c->emptied);
 	c->id = strdup(id);
 	c->tasks_max =
 		tasks_max && tasks_max < CONTAINER_TASKS_MAX ? tasks_max : CONTAINER_TASKS_MAX;

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sentry/core/waitq.h"
+
 #define CONTAINER_TASKS_MAX 32768 /* limit of any container; boot may set a lower one */
 
 struct seccomp_filter;
@@ -15,6 +17,8 @@ struct container {
 	unsigned int refs;
 	char *id;		/* owned */
 	unsigned int tasks;	/* threads with a fiber, and zombies */
+	unsigned int live;	/* of them: those with a fiber */
+	struct waitq emptied;	/* `live` has become 0 */
 	unsigned int tasks_max; /* 1..CONTAINER_TASKS_MAX: fork is EAGAIN beyond */
 	bool allow_setid;	/* set-uid, set-gid and file capabilities count at exec */
 	struct seccomp_filter

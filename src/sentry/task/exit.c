@@ -298,6 +298,8 @@ static void become_zombie(struct task *t, bool last)
 
 	t->state = TASK_ZOMBIE;
 	t->fiber = NULL;
+	if (--t->container->live == 0)
+		waitq_wake(&t->container->emptied, WAIT_ALL);
 	t->nvcsw = switched.voluntary;
 	t->nivcsw = switched.involuntary;
 	tg->utime_ns += t->utime_ns;

@@ -157,6 +157,7 @@ void task_publish(struct task *t, struct pid *pid)
 	account_birth();
 	tg->live++;
 	t->container->tasks++;
+	t->container->live++;
 	t->usage->tasks++;
 }
 

@@ -20,6 +20,8 @@ static struct sentry_container sample(void)
 {
 	return (struct sentry_container){
 		.id = (char *)"box",
+		.own_namespaces = SENTRY_OWN_IPC,
+		.pid_ns_of = (char *)"pod",
 		.hostname = (char *)"inside",
 		.mounts = mounts,
 		.mounts_len = 2,

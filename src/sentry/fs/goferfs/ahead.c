@@ -202,7 +202,7 @@ static int sort_out(struct gofer_inode *gi, const struct gofer_answer *answer,
 
 static int ask(struct gofer_inode *gi, uint32_t entry, struct inode **ret)
 {
-	GOFER_CALL(call, .type = GOFER_LOOKUP, .lookup = { .dir = gi->node });
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_LOOKUP, .lookup = { .dir = gi->node });
 	struct gofer_listing *l = gi->listing;
 	uint32_t entries[GOFER_LOOKUP_MAX];
 	const uint32_t n = choose(gi, entry, entries);

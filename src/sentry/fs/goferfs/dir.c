@@ -73,7 +73,8 @@ void gofer_dir_remove(struct inode *dir, const struct vfs_name *name)
 
 static int read_piece(struct gofer_inode *gi, struct gofer_listing *l, uint64_t *cookie)
 {
-	GOFER_CALL(call, .type = GOFER_READDIR, .readdir = { .node = gi->node, .cookie = *cookie });
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_READDIR,
+		   .readdir = { .node = gi->node, .cookie = *cookie });
 	struct gofer_dirent_view last;
 	int r = gofer_call(&call);
 
@@ -191,7 +192,7 @@ static int dir_fsync(struct file *f, bool data_only)
 					       .fsync = { .node = gofer_inode(f->inode)->node,
 							  .data_only = data_only } };
 
-	return gofer_ask(&request);
+	return gofer_ask(gofer_inode(f->inode)->fs->conn, &request);
 }
 
 static void dir_release(struct file *f)

@@ -41,7 +41,8 @@ static void keep(struct goferfs *fs, const struct gofer_answer *answer, const ch
 void goferfs_expect(struct superblock *sb, const char *const *names, uint32_t len)
 {
 	struct goferfs *fs = container_of(sb, struct goferfs, sb);
-	GOFER_CALL(call, .type = GOFER_LOOKUP, .lookup = { .dir = fs->root_node, .count = len });
+	GOFER_CALL(call, fs->conn, .type = GOFER_LOOKUP,
+		   .lookup = { .dir = fs->root_node, .count = len });
 
 	if (!fs->exclusive || fs->expected || len == 0 || len > GOFER_LOOKUP_MAX ||
 	    !S_ISDIR(sb->root->inode->mode))

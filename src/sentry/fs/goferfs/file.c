@@ -392,7 +392,7 @@ static ssize_t copy_by_gofer(const struct gofer_inode *source, uint64_t from,
 
 	while (done < len) {
 		GOFER_CALL(
-			call, .type = GOFER_COPY_RANGE,
+			call, source->fs->conn, .type = GOFER_COPY_RANGE,
 			.copy = { source->node, target->node, from + done, to + done, len - done });
 		const int r = gofer_call(&call);
 		const uint64_t n = r == 0 ? call.answer.copy.copied : 0;
@@ -419,7 +419,9 @@ static ssize_t file_op_copy_range(struct file *in, uint64_t from, struct file *o
 	struct gofer_handle *h;
 	ssize_t r;
 
-	if (len < GOFERFS_COPY_MIN || out->flags & (O_SYNC | O_DSYNC))
+	/* A file of another container has come over a socket: its gofer knows nothing of ours. */
+	if (len < GOFERFS_COPY_MIN || out->flags & (O_SYNC | O_DSYNC) ||
+	    gofer_inode(in->inode)->fs->conn != target->fs->conn)
 		return -EOPNOTSUPP;
 	r = gofer_handle_get(target, access_of(out), false, &h);
 	if (r < 0)

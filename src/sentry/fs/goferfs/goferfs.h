@@ -17,27 +17,33 @@
 #include <stdint.h>
 
 struct superblock;
+struct gofer_conn;
 
 /*
- * The container's connection: takes the descriptor (SOCK_SEQPACKET) over and puts it into the loop.
- * Once, after kloop_init(). 0 or -errno.
+ * A container's connection: the descriptor (SOCK_SEQPACKET) is taken over, unless it fails, and put
+ * into the loop. The first is the sandbox's own. *ret ends with goferfs_disconnect(); filesystems
+ * that outlive it are -EIO from then on. 0 or -errno.
  */
-int goferfs_connect(int sock);
+int goferfs_connect(int sock, struct gofer_conn **ret);
+void goferfs_disconnect(struct gofer_conn *conn); /* accepts NULL */
 
 /*
  * Once, before the first request: let the gofer come to this CPU while we do something else. A
  * start waits for one answer after the other.
  */
-void goferfs_call_near(void);
+void goferfs_call_near(struct gofer_conn *conn);
 
-/* Called from the loop when the gofer is gone: every file of it is -EIO from then on. */
-void goferfs_set_on_death(void (*fn)(void));
+/*
+ * Called from the loop, or from a fiber in a request, when the gofer is gone: every file of it is
+ * -EIO from then on. Not for a connection that we ended.
+ */
+void goferfs_set_on_death(struct gofer_conn *conn, void (*fn)(void *arg), void *arg);
 
 /*
  * One of the gofer's roots as a filesystem; its root may be a file. In a fiber, or before the loop
  * runs. 0, -EBADF (no such root), -ENOMEM, -EIO.
  */
-int goferfs_mount(uint32_t root, bool exclusive, struct superblock **ret);
+int goferfs_mount(struct gofer_conn *conn, uint32_t root, bool exclusive, struct superblock **ret);
 
 /*
  * Boot: `len` different names of the root directory that are about to be looked up there, of at
@@ -62,8 +68,8 @@ int goferfs_nameless_file(struct superblock *sb, int *ret_fd);
 void goferfs_set_limits(uint64_t memory_bytes, uint64_t descriptors);
 
 /*
- * A second descriptor of a nameless file of ours, which can only read it (mem/memfile.h). From a
- * fiber. The caller's, or -errno.
+ * A second descriptor of a nameless file of ours, which can only read it (mem/memfile.h), by the
+ * sandbox's own gofer. From a fiber. The caller's, or -errno.
  */
 int goferfs_reader(int fd);
 

@@ -205,7 +205,7 @@ static void share_out(struct gofer_call *call, struct gofer_inode *const *files,
  */
 static bool donate_many(struct gofer_inode *gi, struct gofer_handle **ret)
 {
-	GOFER_CALL(call, .type = GOFER_OPEN_MANY);
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_OPEN_MANY);
 	struct gofer_inode *files[GOFER_OPEN_MAX];
 	uint64_t nodes[GOFER_OPEN_MAX];
 	const unsigned int n = gofer_ahead_opens(gi, files);
@@ -228,7 +228,7 @@ static bool donate_many(struct gofer_inode *gi, struct gofer_handle **ret)
 
 static int donate_once(struct gofer_inode *gi, uint32_t access, struct gofer_handle **ret)
 {
-	GOFER_CALL(call, .type = GOFER_OPEN, .open = { gi->node, access, 0 });
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_OPEN, .open = { gi->node, access, 0 });
 	const uint32_t seq = gi->seq;
 	const int r = gofer_call(&call);
 

@@ -121,7 +121,7 @@ int gofer_inode_get(struct goferfs *fs, const struct gofer_entry *entry, struct 
 	struct gofer_inode *gi = gofer_inode_find(fs, attr->dev, attr->ino);
 
 	if (gi && (gi->inode.mode & S_IFMT) == (attr->mode & S_IFMT)) {
-		gofer_forget(entry->node);
+		gofer_forget(fs->conn, entry->node);
 		/* What is cached is as good in exclusive mode, and newer if a write is under way.
 		 */
 		if (!fs->exclusive) {
@@ -135,7 +135,7 @@ int gofer_inode_get(struct goferfs *fs, const struct gofer_entry *entry, struct 
 	}
 	gi = type_known(attr->mode) ? calloc(1, sizeof(*gi)) : NULL;
 	if (!gi) {
-		gofer_forget(entry->node);
+		gofer_forget(fs->conn, entry->node);
 		return type_known(attr->mode) ? -ENOMEM : -EIO;
 	}
 	inode_init(&gi->inode, &fs->sb, ops_of(attr->mode), gofer_ino(fs, attr->dev, attr->ino),
@@ -162,7 +162,7 @@ void gofer_inode_evict(struct inode *inode)
 	gofer_content_drop(gi);
 	gofer_handles_drop(gi);
 	gofer_dir_forget_listing(inode);
-	gofer_forget(gi->node);
+	gofer_forget(gi->fs->conn, gi->node);
 	free(gi->target);
 	inode_fini(inode);
 	free(gi);
@@ -195,7 +195,7 @@ int gofer_inode_getattr(struct inode *inode)
 {
 	struct gofer_inode *gi = gofer_inode(inode);
 	const struct gofer_handle *h = gofer_handle_any(gi);
-	GOFER_CALL(call, .type = GOFER_GETATTR, .node = { gi->node });
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_GETATTR, .node = { gi->node });
 	const uint32_t seq = gi->seq;
 	int r;
 
@@ -258,7 +258,7 @@ static int resize_here(struct gofer_inode *gi, uint64_t size)
 int gofer_inode_setattr(struct inode *inode, const struct setattr *attr)
 {
 	struct gofer_inode *gi = gofer_inode(inode);
-	GOFER_CALL(call, .type = GOFER_SETATTR,
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_SETATTR,
 		   .setattr = { .node = gi->node,
 				.valid = valid_of(attr->mask),
 				.mode = attr->mode & 07777,
@@ -300,7 +300,7 @@ static int node_open(struct inode *inode, uint32_t flags, struct file **ret)
 static int node_connect(struct inode *inode, int type, int *ret_fd)
 {
 	const struct gofer_inode *gi = gofer_inode(inode);
-	GOFER_CALL(call, .type = GOFER_CONNECT,
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_CONNECT,
 		   .connect = { .node = gi->node, .socket_type = (uint32_t)type });
 	int r = -ECONNREFUSED;
 

@@ -48,6 +48,7 @@ extern struct gofer_limits gofer_limits;
 
 /* One request and what came back. On the stack of the fiber that waits. */
 struct gofer_call {
+	struct gofer_conn *conn;      /* by the caller; borrowed */
 	struct gofer_request request; /* by the caller: type, fields, names, blob */
 	struct gofer_answer answer;   /* points into `message` */
 	int fd;			      /* that came along, or -EBADF; owned */
@@ -67,15 +68,21 @@ int gofer_call(struct gofer_call *call);
 /* Frees what came; for every call that was made. */
 void gofer_call_done(struct gofer_call *call);
 /* A call on the stack, not made yet, that frees what comes; the rest are fields of its request. */
-#define GOFER_CALL(name, ...) \
-	struct gofer_call name AUTO(gofer_call_done) = { .fd = -EBADF, .request = { __VA_ARGS__ } }
+#define GOFER_CALL(name, to, ...)    \
+	struct gofer_call name AUTO( \
+		gofer_call_done) = { .conn = (to), .fd = -EBADF, .request = { __VA_ARGS__ } }
 
 /* The same without the answer's fields: 0 or -errno. */
-int gofer_ask(const struct gofer_request *request);
+int gofer_ask(struct gofer_conn *conn, const struct gofer_request *request);
 
 /* A node is not needed any more; told to the gofer with others, some time, or now. */
-void gofer_forget(uint64_t node);
-void gofer_forget_now(void);
+void gofer_forget(struct gofer_conn *conn, uint64_t node);
+void gofer_forget_now(struct gofer_conn *conn);
+
+/* A filesystem keeps its connection, which answers -EIO once it is dead. */
+struct gofer_conn *gofer_conn_ref(struct gofer_conn *conn);
+void gofer_conn_unref(struct gofer_conn *conn);	     /* accepts NULL */
+uint32_t gofer_nodes(const struct gofer_conn *conn); /* held there */
 
 /* A host's errno as a guest may see it: what no file call of Linux says becomes -EIO. 0 stays. */
 int gofer_errno(int error);
@@ -84,6 +91,7 @@ int gofer_errno(int error);
 
 struct goferfs {
 	struct superblock sb;
+	struct gofer_conn *conn; /* one reference */
 	bool exclusive;
 	bool overlay;	/* the host's overlayfs: a descriptor from before a copy-up is stale */
 	bool no_nowait; /* RWF_NOWAIT is not known there */

@@ -23,10 +23,7 @@ static const char *name_text(const struct vfs_name *name, struct name_text *t)
 /* Names that nobody uses make way before the gofer's table is full. */
 static void gofer_make_room(struct goferfs *fs)
 {
-	struct goferfs_counts counts;
-
-	goferfs_counts(&counts);
-	if (counts.nodes <= gofer_limits.nodes)
+	if (gofer_nodes(fs->conn) <= gofer_limits.nodes)
 		return;
 	gofer_ahead_drop_all();
 	(void)dentry_prune(&fs->sb, GOFERFS_PRUNE);
@@ -47,14 +44,19 @@ static int call_for_node(struct gofer_inode *dir, struct gofer_call *call)
 	gofer_ahead_drop_all();
 	(void)dentry_prune(&dir->fs->sb, GOFERFS_PRUNE);
 	gofer_call_done(call);
-	gofer_forget_now();
+	gofer_forget_now(dir->fs->conn);
 	return gofer_call(call);
+}
+
+static struct gofer_conn *conn_of(struct inode *dir)
+{
+	return gofer_inode(dir)->fs->conn;
 }
 
 static int walk_one(struct gofer_inode *dir, const char *name, struct gofer_entry *ret)
 {
-	GOFER_CALL(call, .type = GOFER_WALK, .walk = { .node = dir->node, .count = 1 },
-		   .names = { name });
+	GOFER_CALL(call, dir->fs->conn, .type = GOFER_WALK,
+		   .walk = { .node = dir->node, .count = 1 }, .names = { name });
 	const int r = call_for_node(dir, &call);
 
 	if (r < 0)
@@ -147,7 +149,7 @@ static int make(struct inode *dir, const struct vfs_name *name, struct gofer_cal
 static int make_regular(struct inode *dir, const struct vfs_name *name, uint32_t mode,
 			const struct cred *cred, struct inode **ret)
 {
-	GOFER_CALL(call, .type = GOFER_CREATE, .make = wanted(dir, mode, cred));
+	GOFER_CALL(call, conn_of(dir), .type = GOFER_CREATE, .make = wanted(dir, mode, cred));
 	int r;
 
 	call.request.make.flags = GOFER_OPEN_READ | GOFER_OPEN_WRITE;
@@ -161,7 +163,7 @@ static int make_regular(struct inode *dir, const struct vfs_name *name, uint32_t
 static int dir_tmpfile(struct inode *dir, uint32_t mode, const struct cred *cred,
 		       struct inode **ret)
 {
-	GOFER_CALL(call, .type = GOFER_TMPFILE,
+	GOFER_CALL(call, conn_of(dir), .type = GOFER_TMPFILE,
 		   .make = wanted(dir, S_IFREG | (mode & 07777), cred));
 	int r;
 
@@ -179,8 +181,8 @@ static int make_and_unlink(struct gofer_inode *top, struct gofer_call *call)
 {
 	static uint64_t serial;
 	char name[32];
-	GOFER_CALL(unlink, .type = GOFER_UNLINK, .unlink = { .dir = top->node }, .names_len = 1,
-		   .names = { name });
+	GOFER_CALL(unlink, top->fs->conn, .type = GOFER_UNLINK, .unlink = { .dir = top->node },
+		   .names_len = 1, .names = { name });
 	int r;
 
 	call->request.type = GOFER_CREATE;
@@ -202,8 +204,8 @@ int goferfs_nameless_file(struct superblock *sb, int *ret_fd)
 	const struct gofer_make make = { .dir = top->node,
 					 .mode = 0600,
 					 .flags = GOFER_OPEN_READ | GOFER_OPEN_WRITE };
-	GOFER_CALL(nameless, .type = GOFER_TMPFILE, .make = make);
-	GOFER_CALL(named, .type = GOFER_CREATE, .make = make);
+	GOFER_CALL(nameless, top->fs->conn, .type = GOFER_TMPFILE, .make = make);
+	GOFER_CALL(named, top->fs->conn, .type = GOFER_CREATE, .make = make);
 	struct gofer_call *call = &nameless;
 	int r = call_for_node(top, call);
 
@@ -213,7 +215,7 @@ int goferfs_nameless_file(struct superblock *sb, int *ret_fd)
 	}
 	if (r < 0)
 		return r;
-	gofer_forget(call->answer.entry.node);
+	gofer_forget(top->fs->conn, call->answer.entry.node);
 	*ret_fd = TAKE_FD(call->fd);
 	return 0;
 }
@@ -222,7 +224,7 @@ int goferfs_nameless_file(struct superblock *sb, int *ret_fd)
 static int dir_mknod(struct inode *dir, const struct vfs_name *name, uint32_t mode, uint64_t rdev,
 		     const struct cred *cred, struct inode **ret)
 {
-	GOFER_CALL(call, .type = GOFER_MKNOD, .make = wanted(dir, mode, cred));
+	GOFER_CALL(call, conn_of(dir), .type = GOFER_MKNOD, .make = wanted(dir, mode, cred));
 
 	(void)rdev;
 	switch (mode & S_IFMT) {
@@ -242,7 +244,7 @@ static int dir_bind(struct inode *dir, const struct vfs_name *name, uint32_t mod
 		    const struct cred *cred, struct inode **ret, int *ret_fd)
 {
 	const struct gofer_make want = wanted(dir, mode & 07777, cred);
-	GOFER_CALL(call, .type = GOFER_BIND,
+	GOFER_CALL(call, conn_of(dir), .type = GOFER_BIND,
 		   .bind = { .dir = want.dir,
 			     .mode = want.mode,
 			     .uid = want.uid,
@@ -261,7 +263,8 @@ static int dir_bind(struct inode *dir, const struct vfs_name *name, uint32_t mod
 static int dir_mkdir(struct inode *dir, const struct vfs_name *name, uint32_t mode,
 		     const struct cred *cred, struct inode **ret)
 {
-	GOFER_CALL(call, .type = GOFER_MKDIR, .make = wanted(dir, S_IFDIR | (mode & 07777), cred));
+	GOFER_CALL(call, conn_of(dir), .type = GOFER_MKDIR,
+		   .make = wanted(dir, S_IFDIR | (mode & 07777), cred));
 	const int r = make(dir, name, &call, ret);
 
 	if (r == 0)
@@ -274,7 +277,7 @@ static int dir_symlink(struct inode *dir, const struct vfs_name *name, const cha
 {
 	const struct gofer_make want = wanted(dir, S_IFLNK | 0777, cred);
 	const size_t len = strlen(target);
-	GOFER_CALL(call, .type = GOFER_SYMLINK,
+	GOFER_CALL(call, conn_of(dir), .type = GOFER_SYMLINK,
 		   .symlink = { .dir = want.dir,
 				.uid = want.uid,
 				.gid = want.gid,
@@ -292,7 +295,7 @@ static int dir_link(struct inode *dir, const struct vfs_name *name, struct inode
 {
 	struct gofer_inode *gi = gofer_inode(target);
 	struct name_text t;
-	GOFER_CALL(call, .type = GOFER_LINK,
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_LINK,
 		   .link = { .dir = gofer_inode(dir)->node, .node = gi->node },
 		   .names = { name_text(name, &t) });
 	const uint32_t seq = ++gi->seq;
@@ -330,7 +333,7 @@ static int remove_name(struct inode *dir, const struct vfs_name *name, struct in
 		.unlink = { .dir = gofer_inode(dir)->node, .flags = flags },
 		.names = { name_text(name, &t) },
 	};
-	const int r = gofer_ask(&request);
+	const int r = gofer_ask(conn_of(dir), &request);
 
 	gofer_dir_changed(dir);
 	if (r == 0) {
@@ -379,7 +382,7 @@ static int dir_rename(struct inode *old_dir, const struct vfs_name *old_name, st
 		return -EINVAL; /* a whiteout is a device node */
 	request.rename.flags = (flags & RENAME_NOREPLACE ? GOFER_RENAME_NOREPLACE : 0u) |
 			       (flags & RENAME_EXCHANGE ? GOFER_RENAME_EXCHANGE : 0u);
-	r = gofer_ask(&request);
+	r = gofer_ask(conn_of(old_dir), &request);
 	gofer_dir_changed(old_dir);
 	gofer_dir_changed(new_dir);
 	gofer_inode(moved)->stale = true;
@@ -396,7 +399,7 @@ static int dir_rename(struct inode *old_dir, const struct vfs_name *old_name, st
 static int link_readlink(struct inode *inode, char **ret)
 {
 	struct gofer_inode *gi = gofer_inode(inode);
-	GOFER_CALL(call, .type = GOFER_READLINK, .node = { gi->node });
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_READLINK, .node = { gi->node });
 	char *target;
 	int r;
 

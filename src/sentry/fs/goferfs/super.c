@@ -14,7 +14,8 @@ static struct goferfs *goferfs_of(struct superblock *sb)
 
 static int sb_statfs(struct superblock *sb, struct statfs *ret)
 {
-	GOFER_CALL(call, .type = GOFER_STATFS, .node = { goferfs_of(sb)->root_node });
+	GOFER_CALL(call, goferfs_of(sb)->conn, .type = GOFER_STATFS,
+		   .node = { goferfs_of(sb)->root_node });
 	const struct gofer_statfs_reply *st = &call.answer.statfs;
 	const int r = gofer_call(&call);
 
@@ -42,6 +43,7 @@ static void sb_put(struct superblock *sb)
 	struct goferfs *fs = goferfs_of(sb);
 
 	khash_done(&fs->inodes);
+	gofer_conn_unref(fs->conn);
 	free(fs);
 }
 
@@ -77,7 +79,7 @@ static bool is_remote(uint64_t type)
 
 static int attach(struct goferfs *fs, uint32_t root, struct gofer_entry *ret)
 {
-	GOFER_CALL(call, .type = GOFER_ATTACH, .attach = { .root = root });
+	GOFER_CALL(call, fs->conn, .type = GOFER_ATTACH, .attach = { .root = root });
 	const struct gofer_attach_reply *reply = &call.answer.attach;
 	const int r = gofer_call(&call);
 
@@ -93,7 +95,7 @@ static int attach(struct goferfs *fs, uint32_t root, struct gofer_entry *ret)
 	return 0;
 }
 
-int goferfs_mount(uint32_t root, bool exclusive, struct superblock **ret)
+int goferfs_mount(struct gofer_conn *conn, uint32_t root, bool exclusive, struct superblock **ret)
 {
 	struct goferfs *fs = calloc(1, sizeof(*fs));
 	struct gofer_entry entry;
@@ -102,6 +104,7 @@ int goferfs_mount(uint32_t root, bool exclusive, struct superblock **ret)
 
 	if (!fs)
 		return -ENOMEM;
+	fs->conn = gofer_conn_ref(conn);
 	fs->inodes.hash = gofer_inode_hash;
 	fs->exclusive = exclusive;
 	superblock_init(&fs->sb, exclusive ? &exclusive_ops : &shared_ops, "gofer", 0);

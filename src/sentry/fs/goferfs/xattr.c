@@ -35,7 +35,7 @@ static ssize_t copy_bytes(const struct gofer_answer *a, void *dst, size_t size)
 ssize_t gofer_listxattr(struct inode *inode, char *list, size_t size)
 {
 	struct gofer_inode *gi = gofer_inode(inode);
-	GOFER_CALL(call, .type = GOFER_LISTXATTR,
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_LISTXATTR,
 		   .xattr = { .node = gi->node, .max_bytes = max_bytes(size) });
 	const uint32_t seq = gi->seq;
 	int r;
@@ -54,7 +54,7 @@ ssize_t gofer_listxattr(struct inode *inode, char *list, size_t size)
 ssize_t gofer_getxattr(struct inode *inode, const char *name, void *value, size_t size)
 {
 	struct gofer_inode *gi = gofer_inode(inode);
-	GOFER_CALL(call, .type = GOFER_GETXATTR,
+	GOFER_CALL(call, gi->fs->conn, .type = GOFER_GETXATTR,
 		   .xattr = { .node = gi->node, .max_bytes = max_bytes(size) }, .names = { name });
 	int r = check_name(name);
 
@@ -88,7 +88,7 @@ int gofer_setxattr(struct inode *inode, const char *name, const void *value, siz
 		return -ENOSPC;
 	gi->seq++;
 	gi->no_xattrs = false;
-	r = gofer_ask(&request);
+	r = gofer_ask(gi->fs->conn, &request);
 	gi->stale = true;
 	return r;
 }
@@ -105,7 +105,7 @@ int gofer_removexattr(struct inode *inode, const char *name)
 		return r;
 	if (gi->no_xattrs)
 		return -ENODATA;
-	r = gofer_ask(&request);
+	r = gofer_ask(gi->fs->conn, &request);
 	gi->stale = true;
 	return r;
 }

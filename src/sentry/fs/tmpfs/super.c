@@ -93,6 +93,10 @@ static int tmpfs_show_options(struct superblock *s, char *buf, size_t len)
 
 static void tmpfs_put(struct superblock *s)
 {
+	struct tmpfs_store *store = tmpfs_sb(s)->store;
+
+	if (store && store->done)
+		store->done(store);
 	free(tmpfs_sb(s));
 }
 
@@ -228,10 +232,12 @@ int tmpfs_new(const struct tmpfs_options *options, struct superblock **ret)
 	struct tmpfs_sb *sb = calloc(1, sizeof(*sb));
 	int r;
 
-	if (!sb)
-		return -ENOMEM;
 	if (!options)
 		options = &none;
+	if (!sb && options->store && options->store->done)
+		options->store->done(options->store);
+	if (!sb)
+		return -ENOMEM;
 	superblock_init(&sb->sb, &tmpfs_ops, "tmpfs", TMPFS_MAGIC);
 	sb->pages_max = ((options->size ? options->size : default_size) + PAGE - 1) / PAGE;
 	sb->inodes_max = options->inodes ? options->inodes : TMPFS_INODES_DEFAULT;

@@ -15,11 +15,15 @@
 #define TMPFS_XATTR_BYTES_MAX (128u * 1024) /* of one inode, names and values */
 #define TMPFS_INODES_DEFAULT  1000000u
 
-/* Where an instance keeps contents that are not to lie in memory. Of whoever embeds it. */
+/*
+ * Where an instance keeps contents that are not to lie in memory. Of whoever embeds it, until
+ * tmpfs_new() has been called with it: then it is told its end.
+ */
 struct tmpfs_store {
 	/* A new file without a name: a descriptor, the caller's. May park. 0 or -errno. */
 	int (*file)(struct tmpfs_store *store, int *ret_fd);
 	int (*statfs)(struct tmpfs_store *store, struct statfs *ret);
+	void (*done)(struct tmpfs_store *store); /* the instance has ended; or NULL */
 };
 
 struct tmpfs_options {

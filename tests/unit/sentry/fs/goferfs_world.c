@@ -5,9 +5,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+
 #include "sentry/vfs/mount.h"
 
 struct fixture *host;
+struct gofer_conn *gofer;
 
 static void mount_at(const char *place, bool exclusive)
 {
@@ -15,7 +18,7 @@ static void mount_at(const char *place, bool exclusive)
 	struct path at;
 
 	assert_int_equal(w_mkdir(place), 0);
-	assert_int_equal(goferfs_mount(ROOT_RW, exclusive, &sb), 0);
+	assert_int_equal(goferfs_mount(gofer, ROOT_RW, exclusive, &sb), 0);
 	assert_int_equal(path_walk(&world.as_root, NULL, place, 0, &at), 0);
 	assert_int_equal(vfs_attach(world.ns, sb, &at, 0, "none"), 0);
 	path_unref(&at);
@@ -36,7 +39,7 @@ int goferfs_world_setup(void **state)
 	if (world_setup(state) < 0 || fixture_setup(&fixture) < 0)
 		return -1;
 	host = fixture;
-	if (goferfs_connect(dup(host->sock)) < 0)
+	if (goferfs_connect(dup(host->sock), &gofer) < 0)
 		return -1;
 	in_fiber(mount_both, NULL);
 	return 0;
@@ -44,11 +47,9 @@ int goferfs_world_setup(void **state)
 
 void end_connection(void *arg)
 {
-	struct superblock *sb;
-
 	(void)arg;
 	(void)shutdown(host->sock, SHUT_RDWR);
-	(void)goferfs_mount(ROOT_RW, true, &sb);
+	goferfs_disconnect(TAKE_PTR(gofer));
 }
 
 int goferfs_world_teardown(void **state)

@@ -12,6 +12,7 @@
 #include "sentry/fs/goferfs/goferfs.h"
 
 extern struct fixture *host;
+extern struct gofer_conn *gofer; /* NULL: it has gone */
 
 /* For cmocka_unit_test_setup_teardown(). */
 int goferfs_world_setup(void **state);

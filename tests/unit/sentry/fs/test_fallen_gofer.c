@@ -127,6 +127,8 @@ static bool go_on(struct dir_sink *sink, const char *name, size_t len, uint64_t 
 	return true;
 }
 
+static struct gofer_conn *gofer;
+
 static void look_ahead(void *arg)
 {
 	struct dir_sink sink = { .emit = go_on };
@@ -135,7 +137,7 @@ static void look_ahead(void *arg)
 	struct path at;
 	struct file *f;
 
-	assert_int_equal(goferfs_mount(0, true, &sb), 0);
+	assert_int_equal(goferfs_mount(gofer, 0, true, &sb), 0);
 	assert_int_equal(w_mkdir("e"), 0);
 	assert_int_equal(path_walk(&world.as_root, NULL, "e", 0, &at), 0);
 	assert_int_equal(vfs_attach(world.ns, sb, &at, 0, "none"), 0);
@@ -161,10 +163,11 @@ static void a_directory_is_not_kept_by_itself(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	server = pair[1];
 	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
-	assert_int_equal(goferfs_connect(pair[0]), 0);
+	assert_int_equal(goferfs_connect(pair[0], &gofer), 0);
 	in_fiber(look_ahead, NULL);
 	(void)shutdown(server, SHUT_RDWR);
 	(void)pthread_join(thread, NULL);
+	goferfs_disconnect(gofer);
 	(void)close(server);
 }
 

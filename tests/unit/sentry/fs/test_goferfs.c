@@ -777,7 +777,7 @@ static void extended_attributes_work_and_their_absence_is_cheap(void **state)
 
 static bool died;
 
-static void on_death(void)
+static void on_death(void *arg)
 {
 	died = true;
 }
@@ -835,11 +835,10 @@ static void do_death(void *arg)
 	put_file(host, "rw/f", "x");
 	put_file(host, "rw/g", "x");
 	assert_int_equal(w_open("e/f", O_RDONLY, &f), 0);
-	goferfs_set_on_death(on_death);
+	goferfs_set_on_death(gofer, on_death, NULL);
 	(void)shutdown(host->sock, SHUT_RDWR);
 	assert_int_equal(w_stat("e/g", &st), -EIO);
 	assert_true(died);
-	goferfs_set_on_death(NULL);
 	/* What is open already needs no gofer. */
 	assert_int_equal(f_read(f, &byte, 1), 1);
 	file_unref(f);
@@ -855,18 +854,19 @@ static void the_gofers_death_is_an_error_of_every_call(void **state)
 /* One end of a new connection is the test: it answers in advance, whatever is asked. */
 static void answer_with(const void *bytes, size_t len)
 {
+	struct gofer_conn *conn;
 	struct superblock *sb;
 	int pair[2];
 
-	end_connection(NULL);
+
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	assert_int_equal(goferfs_connect(pair[0]), 0);
+	assert_int_equal(goferfs_connect(pair[0], &conn), 0);
 	died = false;
-	goferfs_set_on_death(on_death);
+	goferfs_set_on_death(conn, on_death, NULL);
 	assert_int_equal(send(pair[1], bytes, len, 0), len);
-	assert_int_equal(goferfs_mount(0, true, &sb), -EIO);
+	assert_int_equal(goferfs_mount(conn, 0, true, &sb), -EIO);
 	assert_true(died);
-	goferfs_set_on_death(NULL);
+	goferfs_disconnect(conn);
 	(void)close(pair[1]);
 }
 
@@ -881,6 +881,8 @@ static void do_hostile(void *arg)
 	answer_with(&reply, sizeof(reply));
 	reply.size = 5;
 	answer_with(&reply, sizeof(reply));
+	/* Ours was another one, of another container. */
+	assert_int_equal(w_mkdir("e/goes-on"), 0);
 }
 
 static void a_gofer_that_breaks_the_protocol_is_left(void **state)

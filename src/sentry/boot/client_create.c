@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CREATE: a container is added to the sandbox; its maker holds the connection until it ends. */
+#include "sentry/boot/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sentry/boot/member.h"
+#include "wire/sentry_codec.h"
+
+static int read_container(int fd, struct sentry_container **ret, struct err *err)
+{
+	void *bytes;
+	size_t len;
+	int r = client_read_sealed(fd, &bytes, &len, err);
+
+	if (r < 0)
+		return r;
+	r = sentry_container_decode(bytes, len, ret, err);
+	free(bytes);
+	return r;
+}
+
+static int create(struct client *c, struct control_request *request, struct err *err)
+{
+	struct sentry_container *description;
+	int r;
+
+	if (c->process || c->is_maker)
+		return err_set(err, -EBUSY, "this connection has a process");
+	if (c->member != &sandbox)
+		return err_set(err, -EINVAL, "only a sandbox takes containers");
+	if (sandbox.ended)
+		return err_set(err, -ESRCH, "container not running");
+	if (request->fds_len == 0)
+		return err_set(err, -EPROTO, "no description came with the container");
+	c->is_maker = true;
+	r = read_container(request->fds[0], &description, err);
+	if (r < 0)
+		return r;
+	if (request->fds_len != SENTRY_CREATE_FDS + 3 + description->process.preserve_fds) {
+		sentry_container_free(description);
+		return err_set(err, -EPROTO, "%zu descriptors came with the container",
+			       request->fds_len);
+	}
+	return member_add(description, request->fds + 1, c, err);
+}
+
+int client_create(struct client *c, struct control_request *request)
+{
+	struct err err = { 0 };
+	const int r = create(c, request, &err);
+
+	return client_answer(c, SENTRY_CREATE, 0, r, &err);
+}

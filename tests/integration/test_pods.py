@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers of a Kubernetes pod, as engines describe them: by annotations, with the namespaces of the first by path.
+
+Classes sentry and vm have them in one sandbox; in class ns they join each other's namespaces on the host.
+"""
+
+import os
+import pathlib
+import signal
+
+import pytest
+
+from lib.runtime import refused, wait_until
+
+pytestmark = pytest.mark.classes("ns", "sentry")
+
+TYPE, SANDBOX = "io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id"
+CRIO_TYPE, CRIO_SANDBOX = "io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID"
+FOREVER = ["sleep", "1000"]
+
+
+class Pod:
+    """A sandbox that runs, and what is added to it."""
+
+    def __init__(self, runtime, make_bundle, first=FOREVER):
+        self.runtime, self.make_bundle = runtime, make_bundle
+        self.sandbox = make_bundle("pod")
+        self.sandbox.config["annotations"] = {TYPE: "sandbox", SANDBOX: self.sandbox.id}
+        self.sandbox.config["hostname"] = "of-the-pod"
+        runtime.run_detached(self.sandbox, first)
+
+    def bundle(self, name, *shared):
+        """A container's bundle; namespaces that are not shared with others but network, ipc and uts are its own."""
+        bundle = self.make_bundle(name)
+        bundle.config["annotations"] = {TYPE: "container", SANDBOX: self.sandbox.id}
+        bundle.config.pop("hostname", None)
+        self.share(bundle, "network", "ipc", "uts", *shared)
+        return bundle
+
+    def share(self, bundle, *kinds, of=None):
+        pid = self.runtime.state(of or self.sandbox).pid
+        for kind in kinds:
+            name = {"network": "net"}.get(kind, kind)
+            bundle.namespace(kind, f"/proc/{pid}/ns/{name}")
+
+    def add(self, name, args=None, *shared):
+        bundle = self.bundle(name, *shared)
+        self.runtime.run_detached(bundle, args or FOREVER)
+        return bundle
+
+
+@pytest.fixture
+def pod(runtime, make_bundle):
+    return Pod(runtime, make_bundle)
+
+
+@pytest.fixture
+def sandboxed(runtime):
+    """Whether the kernel of the pod is not the host's."""
+    return runtime.isolation != "ns"
+
+
+def alive(runtime, *bundles):
+    return [runtime.status(b) for b in bundles] == ["running"] * len(bundles)
+
+
+# ---------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.parametrize("annotations, text", [
+    ({TYPE: "container", SANDBOX: "nobody"}, "sandbox nobody of its pod: container does not exist"),
+    ({CRIO_TYPE: "container", CRIO_SANDBOX: "nobody"}, "sandbox nobody of its pod: container does not exist"),
+    ({TYPE: "container"}, "name no sandbox"),
+    ({TYPE: "neither", SANDBOX: "nobody"}, "neither sandbox nor container"),
+])
+def test_a_container_without_its_sandbox_is_refused_by_name(runtime, bundle, annotations, text):
+    bundle.config["annotations"] = annotations
+    refused(runtime, runtime.create(bundle, check=False), text)
+    assert runtime.status(bundle) is None
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+def test_a_sandbox_that_has_ended_takes_no_container(runtime, pod):
+    late = pod.bundle("late")
+    runtime.kill(pod.sandbox, "KILL")
+    runtime.wait_for(pod.sandbox, "stopped")
+    for kind in ("network", "ipc", "uts"):
+        late.drop_namespace(kind)
+    refused(runtime, runtime.create(late, check=False), "it has ended")
+    assert runtime.status(late) is None
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+def test_a_container_is_no_sandbox_for_others(runtime, pod):
+    a = pod.add("a")
+    b = pod.bundle("b")
+    b.config["annotations"][SANDBOX] = a.id
+    refused(runtime, runtime.create(b, check=False), f"it is itself a part of sandbox {pod.sandbox.id}")
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+def test_a_pid_namespace_of_somebody_else_is_refused(runtime, pod):
+    a = pod.bundle("a")
+    a.namespace("pid", "/proc/1/ns/pid")
+    refused(runtime, runtime.create(a, check=False), "the pid namespace of no container of sandbox")
+    assert runtime.status(a) is None
+    assert alive(runtime, pod.sandbox)
+
+
+def test_a_program_that_is_not_there_is_told_and_leaves_the_pod_alone(runtime, pod, sandboxed):
+    a = pod.bundle("a")
+    a.process.args = ["/no/such/program"]
+    result = runtime.run(a, None, "-d", check=False)
+    assert result.returncode != 0 and "/no/such/program" in result.stderr
+    assert runtime.status(a) is None
+    assert alive(runtime, pod.sandbox)
+
+
+# ------------------------------------------------------------------------------ what they share
+
+
+def test_names_and_sockets_are_the_pods(runtime, pod):
+    a, b = pod.add("a"), pod.add("b")
+    assert runtime.exec(a, ["hostname"]).stdout.strip() == "of-the-pod"
+    assert runtime.exec(b, ["hostname"]).stdout.strip() == "of-the-pod"
+    server = runtime.start_exec(a, ["sh", "-c", "echo from-a | nc -l -p 8080"])
+    ask = ["sh", "-c", "until nc 127.0.0.1 8080 </dev/null 2>/dev/null; do sleep 0.05; done"]
+    assert runtime.exec(b, ask).stdout == "from-a\n"
+    assert server.wait() == 0
+
+
+def test_memory_of_system_v_is_the_pods(runtime, pod):
+    a, b = pod.add("a"), pod.add("b")
+    read = "cat /proc/sysvipc/shm | wc -l"
+    before = runtime.exec(b, ["sh", "-c", read]).stdout
+    assert before == runtime.exec(a, ["sh", "-c", read]).stdout
+    namespaces = {runtime.exec(c, ["readlink", "/proc/self/ns/ipc"]).stdout for c in (pod.sandbox, a, b)}
+    assert len(namespaces) == 1
+
+
+def test_each_has_its_own_files_and_users(runtime, pod):
+    a, b = pod.bundle("a"), pod.bundle("b")
+    a.rootfs.write("whose", "a")
+    b.rootfs.write("whose", "b")
+    b.process.user.uid = b.process.user.gid = 1000
+    for c in (a, b):
+        runtime.run_detached(c)
+    assert runtime.exec(a, ["cat", "/whose"]).stdout == "a"
+    assert runtime.exec(b, ["cat", "/whose"]).stdout == "b"
+    assert runtime.exec(a, ["sh", "-c", "echo more >/made; id -u"]).stdout == "0\n"
+    assert runtime.exec(b, ["sh", "-c", "test ! -e /made && id -u"]).stdout == "1000\n"
+    assert runtime.exec(pod.sandbox, ["sh", "-c", "test ! -e /whose"]).returncode == 0
+    assert a.rootfs.read("made") == "more\n"
+    mounts = {runtime.exec(c, ["readlink", "/proc/self/ns/mnt"]).stdout for c in (pod.sandbox, a, b)}
+    assert len(mounts) == 3
+
+
+def test_a_volume_shows_each_what_the_other_wrote(runtime, pod, work_dir):
+    volume = work_dir / "volume"
+    volume.mkdir()
+    a, b = pod.bundle("a"), pod.bundle("b")
+    for c in (a, b):
+        c.bind(volume, "/data")
+        runtime.run_detached(c)
+    for i, (writer, reader) in enumerate([(a, b), (b, a), (a, b)]):
+        runtime.exec(writer, ["sh", "-c", f"echo {i} >>/data/f; mkdir -p /data/d{i}"])
+        expected = "".join(f"{n}\n" for n in range(i + 1))
+        assert runtime.exec(reader, ["cat", "/data/f"]).stdout == expected
+        assert f"d{i}" in runtime.exec(reader, ["ls", "/data"]).stdout.split()
+    assert (volume / "f").read_text() == "0\n1\n2\n"
+    runtime.exec(a, ["rm", "/data/f"])
+    assert "f" not in runtime.exec(b, ["ls", "/data"]).stdout.split()
+
+
+def test_processes_are_each_containers_own(runtime, pod):
+    a, b = pod.add("a"), pod.add("b", ["sh", "-c", "sleep 1000 & exec sleep 2000"])
+    assert runtime.exec(a, ["sh", "-c", "cat /proc/1/cmdline | tr '\\0' ' '"]).stdout == "sleep 1000 "
+    assert runtime.exec(b, ["sh", "-c", "cat /proc/1/cmdline | tr '\\0' ' '"]).stdout == "sleep 2000 "
+    assert len(runtime.inside(pod.sandbox)) == 1
+    assert len(runtime.inside(a)) == 1
+    assert len(runtime.inside(b)) == 2
+
+
+def test_a_shared_pid_namespace_shows_all_and_ps_each_its_own(runtime, pod):
+    a, b = pod.add("a", None, "pid"), pod.add("b", ["sleep", "3000"], "pid")
+    seen = runtime.exec(a, ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"]).stdout
+    assert seen.count("sleep 1000 ") == 2 and "sleep 3000 " in seen
+    assert [len(runtime.inside(c)) for c in (pod.sandbox, a, b)] == [1, 1, 1]
+    alone = pod.add("alone")
+    assert "3000" not in runtime.exec(alone, ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"]).stdout
+    # Of another container of the pod, as `kubectl debug --target` has it.
+    beside = pod.bundle("beside")
+    pod.share(beside, "pid", of=alone)
+    runtime.run_detached(beside, ["sleep", "4000"])
+    seen = runtime.exec(alone, ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"]).stdout
+    assert "sleep 4000 " in seen and "3000" not in seen
+    runtime.stop(beside)
+    assert alive(runtime, pod.sandbox, a, b, alone)
+
+
+# ----------------------------------------------------------------------------------- their lives
+
+
+def test_created_started_and_ended_one_by_one(runtime, pod, wait_for):
+    a = pod.bundle("a")
+    a.process.args = ["sh", "-c", "echo runs; exit 7"]
+    runtime.create(a)
+    assert runtime.status(a) == "created"
+    assert runtime.output(a) == ""
+    b = pod.add("b")
+    runtime.start(a)
+    runtime.wait_for(a, "stopped")
+    assert runtime.output(a) == "runs\n"
+    assert alive(runtime, pod.sandbox, b)
+    runtime.delete(a)
+    assert runtime.container_ids() == sorted([pod.sandbox.id, b.id])
+
+
+def test_the_exit_code_is_that_of_the_first_process(runtime, pod):
+    for code in (0, 7):
+        assert runtime.run(pod.bundle("a"), ["sh", "-c", f"exit {code}"], check=False).returncode == code
+    killed = runtime.run(pod.bundle("a"), ["sh", "-c", "kill -KILL $$"], check=False)
+    assert killed.returncode in (137, 0)  # pid 1 cannot kill itself
+    assert alive(runtime, pod.sandbox)
+
+
+def test_init_containers_come_and_go_before_the_others(runtime, pod, work_dir):
+    volume = work_dir / "volume"
+    volume.mkdir()
+    for name in ("one", "two"):
+        init = pod.bundle(name)
+        init.bind(volume, "/data")
+        runtime.run(init, ["sh", "-c", f"echo {name} >>/data/done"])
+    app = pod.bundle("app")
+    app.bind(volume, "/data")
+    assert runtime.run(app, ["cat", "/data/done"]).stdout == "one\ntwo\n"
+    assert runtime.container_ids() == [pod.sandbox.id]
+
+
+def test_a_container_comes_again_under_its_name(runtime, pod):
+    b = pod.add("b")
+    a = pod.bundle("a")
+    for _ in range(3):
+        runtime.run_detached(a, ["sleep", "1000"])
+        runtime.exec(a, ["sh", "-c", "echo again >>/count"])
+        runtime.kill(a, "KILL")
+        runtime.wait_for(a, "stopped")
+        runtime.delete(a)
+    assert a.rootfs.read("count") == "again\n" * 3
+    assert alive(runtime, pod.sandbox, b)
+
+
+@pytest.mark.parametrize("how", ["KILL", "TERM"])
+def test_a_crash_of_one_leaves_the_others(runtime, pod, how):
+    b = pod.add("b")
+    a = pod.add("a", ["sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done"])
+    extra = runtime.start_exec(a, ["sh", "-c", "echo up; exec sleep 1000"])
+    assert extra.read_line() == "up"
+    runtime.kill(a, how)
+    runtime.wait_for(a, "stopped")
+    assert extra.wait() == 137
+    assert alive(runtime, pod.sandbox, b)
+    assert runtime.exec(b, ["echo", "here"]).stdout == "here\n"
+    runtime.delete(a)
+
+
+def test_all_processes_of_one_end_with_its_first(runtime, pod):
+    b = pod.add("b", None, "pid")
+    a = pod.add("a", ["sh", "-c", "sleep 5000 & exec sleep 6000"], "pid")
+    wait_until(lambda: "5000" in runtime.exec(b, ["sh", "-c", "cat /proc/[0-9]*/cmdline"]).stdout)
+    runtime.kill(a, "KILL")
+    runtime.wait_for(a, "stopped")
+    runtime.delete(a, "--force")
+    assert "5000" not in runtime.exec(b, ["sh", "-c", "cat /proc/[0-9]*/cmdline"]).stdout
+    assert alive(runtime, pod.sandbox, b)
+
+
+def test_signals_reach_the_container_they_were_sent_to(runtime, pod):
+    loop = ["sh", "-c", "trap 'echo got >/got' USR1; echo up; while :; do sleep 0.02; done"]
+    a, b = pod.add("a", loop), pod.add("b", loop)
+    for c in (a, b):
+        runtime.wait_for_output(c, "up")
+    runtime.kill(a, "USR1")
+    wait_until(lambda: a.rootfs.exists("got"))
+    assert not b.rootfs.exists("got")
+    # By the host's pid, as supervisors do.
+    os.kill(runtime.state(b).pid, signal.SIGUSR1)
+    if runtime.isolation != "ns":
+        wait_until(lambda: b.rootfs.exists("got"))
+    assert alive(runtime, pod.sandbox, a, b)
+
+
+def test_the_end_of_the_sandbox_is_the_end_of_all(runtime, pod, sandboxed):
+    if not sandboxed:
+        pytest.skip("ns-pods: containers of class ns end by themselves")
+    a, b = pod.add("a"), pod.add("b", None, "pid")
+    runtime.kill(pod.sandbox, "KILL")
+    for c in (pod.sandbox, a, b):
+        runtime.wait_for(c, "stopped")
+        runtime.delete(c)
+    assert runtime.container_ids() == []
+
+
+def test_a_terminal_is_the_containers_own(runtime, pod, console):
+    a, b = pod.add("a"), pod.bundle("b")
+    b.process.terminal = True
+    runtime.run_detached(b, ["sh"], "--console-socket", console.path)
+    terminal = console.terminal()
+    terminal.send("tty; hostname\n")
+    terminal.expect("of-the-pod")
+    terminal.send("exit 4\n")
+    runtime.wait_for(b, "stopped")
+    terminal.close()
+    runtime.delete(b)
+    assert alive(runtime, pod.sandbox, a)
+
+
+# ------------------------------------------------------------------------------ killed at any moment
+
+
+def gofers():
+    found = []
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdigit() and pathlib.Path(f"/proc/{entry}/comm").read_text() == "caisson-gofer\n":
+                found.append(int(entry))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+def test_a_killed_gofer_ends_its_container_alone(runtime, pod):
+    before = set(gofers())
+    a = pod.add("a")
+    (own,) = set(gofers()) - before
+    b = pod.add("b")
+    os.kill(own, signal.SIGKILL)
+    runtime.wait_for(a, "stopped")
+    runtime.delete(a)
+    assert alive(runtime, pod.sandbox, b)
+    assert runtime.exec(b, ["ls", "/"]).returncode == 0
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+def test_a_killed_waiter_ends_its_container_alone(runtime, pod):
+    before = set(gofers())
+    a = pod.add("a")
+    (own,) = set(gofers()) - before
+    b = pod.add("b", None, "pid")
+    os.kill(runtime.state(a).pid, signal.SIGKILL)
+    runtime.wait_for(a, "stopped")
+    wait_until(lambda: own not in gofers())
+    runtime.delete(a)
+    assert alive(runtime, pod.sandbox, b)
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+def test_a_killed_sentry_leaves_nothing(runtime, pod):
+    a, b = pod.add("a"), pod.add("b")
+    os.kill(runtime.state(pod.sandbox).pid, signal.SIGKILL)
+    for c in (pod.sandbox, a, b):
+        runtime.wait_for(c, "stopped")
+        runtime.delete(c)
+    wait_until(lambda: gofers() == [])
+
+
+def test_a_created_container_that_is_deleted_leaves_the_pod(runtime, pod):
+    a = pod.bundle("a")
+    a.process.args = FOREVER
+    runtime.create(a)
+    runtime.delete(a, "--force")
+    assert runtime.status(a) is None
+    b = pod.add("b")
+    assert alive(runtime, pod.sandbox, b)
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+def test_the_pod_is_paused_as_a_whole(runtime, pod):
+    a = pod.add("a", ["sh", "-c", "while :; do echo tick; sleep 0.02; done"])
+    refused(runtime, runtime.pause(a, check=False), f"part of sandbox {pod.sandbox.id}")
+    runtime.wait_for_output(a, "tick")
+    runtime.pause(pod.sandbox)
+    ticks = runtime.output(a)
+    b = pod.bundle("b")
+    refused(runtime, runtime.create(b, check=False), "it is paused")
+    assert runtime.output(a) == ticks
+    runtime.resume(pod.sandbox)
+    wait_until(lambda: runtime.output(a) != ticks)
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+def test_limits_and_statistics_are_each_containers(runtime, pod):
+    a, b = pod.bundle("a"), pod.bundle("b")
+    a.linux.resources.pids = {"limit": 4}
+    for c in (a, b):
+        runtime.run_detached(c, ["sh", "-c", "sleep 1000 & exec sleep 1000"])
+    many = ["sh", "-c", "for i in 1 2 3 4 5 6; do sleep 1000 & done; echo all"]
+    assert "all" not in runtime.exec(a, many, check=False).stdout
+    wait_until(lambda: len(runtime.inside(b)) == 2)
+    tasks = {c.id: runtime.events(c, "--stats").json["data"]["pids"] for c in (pod.sandbox, b)}
+    assert tasks[pod.sandbox.id]["current"] == 1 and tasks[b.id]["current"] == 2
+    assert runtime.exec(b, ["sh", "-c", "for i in 1 2 3 4 5 6; do true & done; wait; echo all"]).stdout == "all\n"
