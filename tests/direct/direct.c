@@ -161,7 +161,7 @@ static void boot(void *arg)
 {
 	struct sentry_container *c = sandbox.description;
 	struct filesystem_type *type = filesystem_find("tmpfs");
-	struct namespaces members = { 0 };
+	struct namespaces parts = { 0 };
 	struct superblock *root;
 	struct err err = { 0 };
 	int fds[3];
@@ -185,13 +185,13 @@ static void boot(void *arg)
 	if (r < 0)
 		give_up(err.msg, r);
 	fill_root(sandbox.mounts);
-	members.mnt = sandbox.mounts;
-	members.pid_for_children = sandbox.pid_ns;
-	r = uts_ns_new("direct", "(none)", &members.uts);
+	parts.mnt = sandbox.mounts;
+	parts.pid_for_children = sandbox.pid_ns;
+	r = uts_ns_new("direct", "(none)", &parts.uts);
 	if (r == 0)
-		r = net_ns_new(true, &members.net);
-	members.ipc = r == 0 ? ipc_ns_new(ns_new_id()) : NULL;
-	sandbox.ns = members.ipc ? namespaces_new(&members) : NULL;
+		r = net_ns_new(true, &parts.net);
+	parts.ipc = r == 0 ? ipc_ns_new(ns_new_id()) : NULL;
+	sandbox.ns = parts.ipc ? namespaces_new(&parts) : NULL;
 	if (!sandbox.ns)
 		give_up("namespaces", r);
 	first.container = sandbox.container;
@@ -205,7 +205,7 @@ static void boot(void *arg)
 		give_up("start", r);
 }
 
-struct sandbox sandbox;
+struct member sandbox;
 
 /* The program caisson-stub of the same build: this is BUILD/tests/direct/direct. */
 static int open_stub(void)
