@@ -858,7 +858,6 @@ static void answer_with(const void *bytes, size_t len)
 	struct superblock *sb;
 	int pair[2];
 
-
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(goferfs_connect(pair[0], &conn), 0);
 	died = false;
