@@ -53,7 +53,13 @@ static const struct option install_table[] = {
 };
 
 static const struct option uninstall_table[] = {
-	OPTION_FOR, OPTION_ROOT, OPTION_DRY_RUN, OPTION_FORCE, { 0 },
+	OPTION_FOR,
+	{ "runtime-path", "the program that install was told of (default: this one)", "FILE",
+	  FIELD(runtime), OPTION_STRING, 0 },
+	OPTION_ROOT,
+	OPTION_DRY_RUN,
+	OPTION_FORCE,
+	{ 0 },
 };
 
 /* Where this program lies, under the name that all classes have. */

@@ -227,6 +227,21 @@ class Verbs(Case):
         self.node.uninstall()
         self.assertEqual(self.node.census(), before)
 
+    def test_what_is_left_of_another_programs_members_goes_by_its_path(self):
+        """Docker's file has no marks: three of four members are ours only where their program is named."""
+        self.everything()
+        self.node.install("--for", "docker")
+        text = json.loads(self.node.read("/etc/docker/daemon.json"))
+        del text["runtimes"]["caisson-vm"]
+        self.node.write("/etc/docker/daemon.json", json.dumps(text))
+        before = self.node.census()
+        self.assertIn("edited", self.node.uninstall("--for", "docker", code=1).stderr)
+        self.node.uninstall("--for", "docker", "--runtime-path", "/elsewhere/caisson", code=1)
+        self.assertEqual(self.node.census(), before)
+        self.node.uninstall("--for", "docker", "--runtime-path", "/opt/caisson/bin/caisson")
+        text = json.loads(self.node.read("/etc/docker/daemon.json"))
+        self.assertFalse(text.get("runtimes"))
+
     def test_a_second_install_changes_nothing(self):
         self.everything()
         self.node.install()
