@@ -5,6 +5,7 @@
  *   [flags] start     leave a shim behind, print where it listens
  *   [flags] delete    clean up after a shim that is dead
  *   -v                print the version
+ *   -info             the same as a message (containerd 2)
  *
  * Flags are Go's: one dash or two, the value behind "=" or in the next word.
  */
@@ -13,13 +14,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "runtime/runtime.h"
 #include "shim/program.h"
+#include "shim/task.pb-c.h"
 
-#define NAME "containerd-shim-caisson-v2"
+#define NAME	 "containerd-shim-caisson-v2"
+#define INFO_MAX 256 /* bytes of the message */
 
 struct flag {
 	const char *name;
@@ -31,7 +35,7 @@ static int usage(struct err *err)
 {
 	return err_set(err, -EINVAL,
 		       "usage: " NAME " -namespace NS -address SOCKET -publish-binary PATH -id ID "
-		       "[-bundle DIR] [-debug] start|delete, or -v");
+		       "[-bundle DIR] [-debug] start|delete, or -v, or -info");
 }
 
 static const struct flag *find_flag(const struct flag *flags, const char *text, const char **ret)
@@ -107,10 +111,27 @@ static int run(const struct program_options *o, char *verb, struct err *err)
 	return program_serve(o, &sockets, err);
 }
 
+/* Options on standard input make no difference. */
+static int say_info(struct err *err)
+{
+	Caisson__Shim__RuntimeInfo info = CAISSON__SHIM__RUNTIME_INFO__INIT;
+	Caisson__Shim__RuntimeVersion version = CAISSON__SHIM__RUNTIME_VERSION__INIT;
+	uint8_t bytes[INFO_MAX];
+	int r;
+
+	version.version = (char[]){ CAISSON_VERSION };
+	info.name = (char[]){ NAME };
+	info.version = &version;
+	if (caisson__shim__runtime_info__get_packed_size(&info) > sizeof(bytes))
+		return err_set(err, -E2BIG, "info");
+	r = fd_write_all(STDOUT_FILENO, bytes, caisson__shim__runtime_info__pack(&info, bytes));
+	return r < 0 ? err_sys(err, r, "info") : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct program_options o = { .program = argc > 0 ? argv[0] : NAME };
-	bool version = false;
+	bool version = false, info = false;
 	const struct flag flags[] = {
 		{ "namespace", &o.ns, NULL },
 		{ "address", &o.address, NULL },
@@ -121,6 +142,7 @@ int main(int argc, char **argv)
 		{ "debug", NULL, &o.debug },
 		{ "v", NULL, &version },
 		{ "version", NULL, &version },
+		{ "info", NULL, &info },
 		{ 0 },
 	};
 	struct err err = { 0 };
@@ -132,7 +154,9 @@ int main(int argc, char **argv)
 		(void)printf(NAME ":\n  Version:  " CAISSON_VERSION "\n");
 		return 0;
 	}
-	if (r >= 0)
+	if (r >= 0 && info)
+		r = say_info(&err);
+	else if (r >= 0)
 		r = r + 1 == argc ? run(&o, argv[r], &err) : usage(&err);
 	if (r < 0)
 		log_error("%s", err.msg);

@@ -56,7 +56,7 @@ class Install(unittest.TestCase):
         self.assertEqual((self.root / "bin/caisson").stat().st_mode & 0o7777, 0o755)
 
     def test_man_pages_are_installed(self):
-        for page in ("man8/caisson.8", "man5/caisson.json.5"):
+        for page in ("man8/caisson.8", "man8/containerd-shim-caisson-v2.8", "man5/caisson.json.5"):
             plain = self.root / "share/man" / page
             packed = plain.with_name(plain.name + ".gz")
             text = plain.read_text() if plain.exists() else gzip.decompress(packed.read_bytes()).decode()

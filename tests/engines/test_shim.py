@@ -354,6 +354,10 @@ def test_class_by_annotation_and_by_configuration(containerd, isolation, tmp_pat
 def test_version_and_wrong_use(runtime):
     shim = os.path.join(os.path.dirname(runtime), "containerd-shim-caisson-v2")
     assert "Version:" in command.run([shim, "-v"]).out
+    # A message with the name, and a message with the version in it.
+    name, version = b"containerd-shim-caisson-v2", command.run([shim, "-v"]).out.split()[-1].encode()
+    field = b"\x0a%c%b" % (len(version), version)
+    assert command.run([shim, "-info"]).out.encode() == b"\x0a%c%b\x12%c%b" % (len(name), name, len(field), field)
     assert "usage" in command.run([shim, "start"], rc=1).err
     assert "not defined" in command.run([shim, "-frob", "start"], rc=1).err
     assert "namespace" in command.run(
