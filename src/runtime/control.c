@@ -86,19 +86,39 @@ static int freeze(struct container *c, bool frozen, struct err *err)
 	return cgroup_freeze(c->cgroup, frozen, err);
 }
 
+/* The cgroup of one in a pod's sandbox has what serves it, and says that it is paused. */
+static int freeze_all(struct container *c, bool frozen, struct err *err)
+{
+	const struct isolation_ops *ops;
+	int r = isolation_ops_get(c->isolation, &ops, err);
+
+	if (r < 0 || !c->sandbox)
+		return r < 0 ? r : freeze(c, frozen, err);
+	if (!ops->freeze_member)
+		return err_set(
+			err, -ENOTSUP,
+			"container %s is a part of sandbox %s, which can be paused as a whole",
+			c->id, c->sandbox);
+	if (!frozen)
+		r = freeze(c, false, err);
+	if (r == 0)
+		r = ops->freeze_member(c, frozen, err);
+	if (r == 0 && frozen) {
+		r = freeze(c, true, err);
+		if (r < 0)
+			(void)ops->freeze_member(c, false, NULL);
+	}
+	return r;
+}
+
 int container_pause(struct container *c, struct err *err)
 {
 	int r = container_lock(c, err);
 
 	if (r == 0 && c->status != OCI_RUNNING && c->status != OCI_CREATED)
 		r = not_running(err);
-	/* Its cgroup has what serves it; its processes are in the sandbox. */
-	if (r == 0 && c->sandbox)
-		r = err_set(err, -ENOTSUP,
-			    "container %s is a part of sandbox %s, which can be paused as a whole",
-			    c->id, c->sandbox);
 	if (r == 0)
-		r = freeze(c, true, err);
+		r = freeze_all(c, true, err);
 	if (r == 0)
 		c->status = OCI_PAUSED;
 	return r;
@@ -111,7 +131,7 @@ int container_resume(struct container *c, struct err *err)
 	if (r == 0 && c->status != OCI_PAUSED)
 		r = err_set(err, -EINVAL, "container not paused");
 	if (r == 0)
-		r = freeze(c, false, err);
+		r = freeze_all(c, false, err);
 	if (r == 0)
 		container_observe(c);
 	return r;

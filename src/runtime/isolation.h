@@ -85,6 +85,11 @@ struct isolation_ops {
 	 */
 	int (*signal)(struct container *c, int sig, bool all, struct err *err);
 	/*
+	 * Of a part of a pod's sandbox, whose processes no freezer of the host knows by themselves:
+	 * before its cgroup is frozen, and after that was thawed. NULL: it cannot be paused.
+	 */
+	int (*freeze_member)(struct container *c, bool frozen, struct err *err);
+	/*
 	 * Its program reaches no socket of the host: whoever waits for sd_notify(3) is told when it
 	 * runs.
 	 */

@@ -258,6 +258,7 @@ enum sentry_request_type {
 	 * EXITED is its end.
 	 */
 	SENTRY_CREATE,
+	SENTRY_FREEZE, /* value: 1, its processes run no code any more; 0: again. Replied when so */
 	SENTRY_EXITED, /* a reply only: the process of an EXEC; value: exit code or 128 + n */
 	SENTRY_TYPES,
 };

@@ -723,9 +723,8 @@ def test_pod_shares_namespaces(podman):
     names = ["a", "b"]
     for name in names:
         podman("run", "-d", "--pod", "pod1", "--name", name, TEST_IMAGE, "/bin/sleep", "1000")
-    pids = [podman.pid(name) for name in names]
     for ns in ("ipc", "net", "uts", "pid"):
-        links = {os.readlink("/proc/%d/ns/%s" % (pid, ns)) for pid in pids}
+        links = {podman("exec", name, "/bin/readlink", "/proc/self/ns/" + ns).text for name in names}
         assert len(links) == 1 and links != {own_namespace(ns)}, ns
     assert podman("exec", "a", "/bin/hostname").text == "podhost"
     assert podman("exec", "b", "/bin/sh", "-c", "cat /proc/*/comm | grep -c sleep").text == "2"

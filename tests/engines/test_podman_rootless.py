@@ -151,8 +151,7 @@ def test_pod_shares_namespaces(podman, image_archives):
            "--infra-command", "/pause", "--share", "ipc,net,uts")
     for name in ("u1", "u2"):
         podman("run", "-d", "--pod", "userpod", "--name", name, TEST_IMAGE, "/bin/sleep", "1000")
-    pids = [podman.pid(name) for name in ("u1", "u2")]
-    for ns in ("ipc", "net", "uts"):
-        assert len({os.readlink("/proc/%d/ns/%s" % (pid, ns)) for pid in pids}) == 1, ns
-    assert len({os.readlink("/proc/%d/ns/pid" % pid) for pid in pids}) == 2
+    for ns, number in (("ipc", 1), ("net", 1), ("uts", 1), ("pid", 2)):
+        assert len({podman("exec", name, "/bin/readlink", "/proc/self/ns/" + ns).text
+                    for name in ("u1", "u2")}) == number, ns
     podman("pod", "rm", "--force", "--time", "0", "userpod")

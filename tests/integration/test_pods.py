@@ -379,7 +379,6 @@ def test_a_created_container_that_is_deleted_leaves_the_pod(runtime, pod):
 @pytest.mark.classes("sentry", caveat="ns-pods")
 def test_the_pod_is_paused_as_a_whole(runtime, pod):
     a = pod.add("a", ["sh", "-c", "while :; do echo tick; sleep 0.02; done"])
-    refused(runtime, runtime.pause(a, check=False), f"part of sandbox {pod.sandbox.id}")
     runtime.wait_for_output(a, "tick")
     runtime.pause(pod.sandbox)
     ticks = runtime.output(a)
@@ -388,6 +387,47 @@ def test_the_pod_is_paused_as_a_whole(runtime, pod):
     assert runtime.output(a) == ticks
     runtime.resume(pod.sandbox)
     wait_until(lambda: runtime.output(a) != ticks)
+
+
+TICK = ["sh", "-c", "while :; do echo tick; done"]
+
+
+def test_one_is_paused_and_the_others_go_on(runtime, pod, wait_for):
+    a, b = pod.add("a", TICK), pod.add("b", TICK)
+    for c in (a, b):
+        runtime.wait_for_output(c, "tick")
+    runtime.pause(a)
+    assert runtime.status(a) == "paused" and alive(runtime, pod.sandbox, b)
+    ticks, others = runtime.output(a), runtime.output(b)
+    wait_until(lambda: len(runtime.output(b)) > len(others) + 1000)
+    assert runtime.output(a) == ticks
+    runtime.resume(a)
+    wait_until(lambda: len(runtime.output(a)) > len(ticks))
+    assert alive(runtime, pod.sandbox, a, b)
+
+
+def test_one_that_is_paused_can_be_killed(runtime, pod):
+    a, b = pod.add("a", TICK), pod.add("b")
+    runtime.wait_for_output(a, "tick")
+    runtime.pause(a)
+    runtime.kill(a, "KILL")
+    runtime.wait_for(a, "stopped")
+    runtime.delete(a)
+    assert alive(runtime, pod.sandbox, b)
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+def test_one_is_paused_while_all_are(runtime, pod):
+    a = pod.add("a", TICK)
+    runtime.wait_for_output(a, "tick")
+    runtime.pause(pod.sandbox)
+    runtime.pause(a)
+    runtime.resume(pod.sandbox)
+    assert runtime.status(a) == "paused"
+    assert runtime.exec(pod.sandbox, ["echo", "here"]).stdout == "here\n"
+    ticks = runtime.output(a)
+    runtime.resume(a)
+    wait_until(lambda: len(runtime.output(a)) > len(ticks))
 
 
 @pytest.mark.classes("sentry", caveat="ns-pods")

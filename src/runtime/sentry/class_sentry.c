@@ -96,6 +96,27 @@ static int class_sentry_exec(struct container *c, const struct exec_request *req
 	return sandbox_process_exec(c, request, description, ret, err);
 }
 
+/* It answers when it is thawed. A part of a pod's sandbox may be frozen while its sentry is not. */
+static bool is_frozen(const struct container *c)
+{
+	AUTO(container_free_p) struct container *sandbox = NULL;
+	struct err ignored = { 0 };
+
+	if (!c->sandbox)
+		return c->status == OCI_PAUSED;
+	return container_load(c->runtime, c->sandbox, false, &sandbox, &ignored) == 0 &&
+	       sandbox->status == OCI_PAUSED;
+}
+
+static int class_sentry_freeze_member(struct container *c, bool frozen, struct err *err)
+{
+	const struct client_call call = { .request = { .type = SENTRY_FREEZE, .value = frozen } };
+
+	if (is_frozen(c))
+		return client_post(c, &call, err);
+	return client_simple(c, &call.request, NULL, err);
+}
+
 /* SIGKILL ends the sandbox and needs nobody's help; the rest is for the guest's processes. */
 static int class_sentry_signal(struct container *c, int sig, bool all, struct err *err)
 {
@@ -105,7 +126,7 @@ static int class_sentry_signal(struct container *c, int sig, bool all, struct er
 
 	const struct client_call call = { .request = request };
 
-	if (c->status == OCI_PAUSED)
+	if (is_frozen(c))
 		return client_post(c, &call, err);
 	return client_simple(c, &request, NULL, err);
 }
@@ -136,7 +157,7 @@ static void class_sentry_stats(struct container *c, struct cgroup_stats *stats)
 	if (stats->pids.limit > EXTRA_PIDS && stats->pids.limit != UINT64_MAX)
 		stats->pids.limit -= EXTRA_PIDS;
 	/* A frozen sentry does not answer. */
-	if (c->status == OCI_PAUSED)
+	if (is_frozen(c))
 		return;
 	sock = client_connect(c, &ignored);
 	if (sock >= 0 && client_call(sock, &call, &reply, &inside, &len, &ignored) == 0 &&
@@ -155,7 +176,7 @@ static int class_sentry_update(struct container *c, const struct oci_resources *
 	AUTO_CLOSE int sock = -EBADF;
 
 	describe_update(resources, &limits);
-	if (c->status == OCI_PAUSED)
+	if (is_frozen(c))
 		return client_post(c, &call, err);
 	sock = client_connect(c, err);
 	return sock < 0 ? sock : client_call(sock, &call, &reply, NULL, NULL, err);
@@ -271,6 +292,7 @@ const struct isolation_ops class_sentry = {
 	.start = class_sentry_start,
 	.exec = class_sentry_exec,
 	.signal = class_sentry_signal,
+	.freeze_member = class_sentry_freeze_member,
 	.extra_pids = EXTRA_PIDS,
 	.stats = class_sentry_stats,
 	.update = class_sentry_update,

@@ -223,6 +223,10 @@ static int serve_request(struct client *c, struct control_request *request)
 		break;
 	case SENTRY_EXEC:
 		return client_exec(c, request);
+	case SENTRY_FREEZE:
+		member_freeze(c->member, head->value != 0);
+		r = 0;
+		break;
 	case SENTRY_CREATE:
 		return client_create(c, request);
 	case SENTRY_SIGNAL:

@@ -75,6 +75,27 @@ struct thread_group *member_next(const struct member *m, int from, int *ret_pid)
 	}
 }
 
+static bool any_in_guest(const struct member *m)
+{
+	struct thread_group *tg;
+	bool any = false;
+
+	for (int pid = 1; (tg = member_next(m, pid, &pid)); pid++) {
+		any = thread_group_interrupt(tg) || any;
+		thread_group_unref(tg);
+	}
+	return any;
+}
+
+void member_freeze(struct member *m, bool frozen)
+{
+	m->container->frozen = frozen;
+	if (frozen)
+		WAIT_EVENT_ALWAYS(&m->container->frost, !m->container->frozen || !any_in_guest(m));
+	else
+		waitq_wake(&m->container->frost, WAIT_ALL);
+}
+
 int member_start(struct member *m)
 {
 	const struct sentry_process *process = &m->description->process;

@@ -9,6 +9,9 @@
 /* The first of its processes with a number from `from` on, and the number: a reference, or NULL. */
 struct thread_group *member_next(const struct member *m, int from, int *ret_pid);
 
+/* Its processes run no guest code from now on, or again. Returns when that is so. From a fiber. */
+void member_freeze(struct member *m, bool frozen);
+
 /* Once, before any container is made. */
 void members_init(void);
 

@@ -15,6 +15,7 @@ struct container *container_new(const char *id, unsigned int tasks_max)
 		return NULL;
 	c->refs = 1;
 	waitq_init(&c->emptied);
+	waitq_init(&c->frost);
 	c->id = strdup(id);
 	c->tasks_max =
 		tasks_max && tasks_max < CONTAINER_TASKS_MAX ? tasks_max : CONTAINER_TASKS_MAX;

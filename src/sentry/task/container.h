@@ -19,6 +19,8 @@ struct container {
 	unsigned int tasks;	/* threads with a fiber, and zombies */
 	unsigned int live;	/* of them: those with a fiber */
 	struct waitq emptied;	/* `live` has become 0 */
+	bool frozen;		/* none of its tasks runs guest code, but to be killed */
+	struct waitq frost;	/* thawed; or one has left guest code while it is frozen */
 	unsigned int tasks_max; /* 1..CONTAINER_TASKS_MAX: fork is EAGAIN beyond */
 	bool allow_setid;	/* set-uid, set-gid and file capabilities count at exec */
 	struct seccomp_filter

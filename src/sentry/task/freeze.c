@@ -21,6 +21,21 @@ void thread_group_freeze(struct task *t)
 	WAIT_EVENT_ALWAYS(&tg->freeze_wait, !others_run(t));
 }
 
+bool thread_group_interrupt(struct thread_group *tg)
+{
+	const struct task *t;
+	bool any = false;
+
+	list_for_each(t, &tg->tasks, tg_node)
+	{
+		if (!t->in_guest)
+			continue;
+		platform->thread_interrupt(t->thread);
+		any = true;
+	}
+	return any;
+}
+
 void thread_group_thaw(struct task *t)
 {
 	if (--t->tg->frozen == 0)
@@ -30,10 +45,14 @@ void thread_group_thaw(struct task *t)
 void freeze_gate(struct task *t)
 {
 	WAIT_EVENT_ALWAYS(&t->tg->freeze_wait, !t->tg->frozen);
+	/* Not for who is to be killed. */
+	(void)WAIT_EVENT(&t->container->frost, !t->container->frozen);
 }
 
 void freeze_left_guest(struct task *t)
 {
 	if (t->tg->frozen)
 		waitq_wake(&t->tg->freeze_wait, POLLIN);
+	if (t->container->frozen)
+		waitq_wake(&t->container->frost, POLLIN);
 }

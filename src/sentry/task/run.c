@@ -138,7 +138,7 @@ static void left_guest(struct task *t)
 {
 	t->in_guest = false;
 	account_left_guest(t);
-	if (t->tg->frozen)
+	if (t->tg->frozen || t->container->frozen)
 		freeze_left_guest(t);
 }
 
@@ -158,7 +158,7 @@ static bool may_run(struct task *t)
 			signal_deliver(t);
 		if (t->exiting)
 			return false;
-		if (!t->tg->frozen)
+		if (!t->tg->frozen && !t->container->frozen)
 			break;
 		freeze_gate(t);
 	}

@@ -243,6 +243,9 @@ struct fs_context *fs_context_new(const struct path *root, const struct path *cw
 struct fs_context *fs_context_copy(const struct fs_context *fs);
 void fs_context_unref(struct fs_context *fs);
 
+/* Boot: its threads leave guest code, if only for a moment. False: none was there. */
+bool thread_group_interrupt(struct thread_group *tg);
+
 /* Boot: the first process of a container, not started. Its fiber runs after task_start(). */
 struct task_spec {
 	struct container *container;
