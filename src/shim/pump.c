@@ -20,12 +20,13 @@ struct pump {
 	int from, to;
 	pump_over_fn *over;
 	void *arg;
-	size_t at, len;		   /* of what is not written yet */
-	bool ended;		   /* nothing more can be read */
-	bool broken;		   /* nothing more can be written */
-	bool paused;		   /* the source hung up: the timer will look again */
-	const char *name;	   /* NULL: what is refused is the end */
-	bool discarded;		   /* and that was told */
+	size_t at, len;	  /* of what is not written yet */
+	bool ended;	  /* nothing more can be read */
+	bool broken;	  /* nothing more can be written */
+	bool paused;	  /* the source hung up: the timer will look again */
+	bool last;	  /* what the source has now is all; the timer looks until it is read */
+	const char *name; /* NULL: what is refused is the end */
+	bool discarded;	  /* and that was told */
 	struct loop_source *timer; /* NULL: a source that hangs up has ended */
 	char bytes[PUMP_SIZE];
 };
@@ -38,10 +39,10 @@ static int read_some(struct pump *p)
 	do {
 		n = read(p->from, p->bytes, sizeof(p->bytes));
 	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
+	if (n < 0 && errno == EAGAIN && !p->last)
 		return 0;
 	/* EIO: the last one has closed the terminal (pty(7)). */
-	if (n < 0 && errno == EIO && p->timer) {
+	if (n < 0 && errno == EIO && p->timer && !p->last) {
 		p->paused = loop_set_timer(p->timer, HANGUP_MS) == 0;
 		return 0;
 	}
@@ -97,10 +98,12 @@ static int watch(struct pump *p)
 {
 	int r = 0;
 
-	if (p->len > 0 || p->paused)
+	if (p->len > 0 || p->paused || p->last)
 		loop_remove(TAKE_PTR(p->source));
 	else if (!p->source)
 		r = loop_add_fd(p->loop, p->from, EPOLLIN, on_ready, p, &p->source);
+	if (p->len == 0 && p->last)
+		r = loop_set_timer(p->timer, 0);
 	if (r == 0 && p->target)
 		r = loop_set_events(p->target, p->len > 0 ? EPOLLOUT : 0);
 	else if (r == 0 && p->len > 0)
@@ -156,7 +159,10 @@ static void on_timer(void *arg)
 	struct pump *p = arg;
 
 	p->paused = false;
-	settle(p);
+	if (p->last)
+		on_ready(p, p->from, 0);
+	else
+		settle(p);
 }
 
 int pump_outlive_hangups(struct pump *p)
@@ -164,13 +170,12 @@ int pump_outlive_hangups(struct pump *p)
 	return loop_add_timer(p->loop, -1, on_timer, p, &p->timer);
 }
 
-void pump_end_at_hangup(struct pump *p)
+void pump_end_when_empty(struct pump *p)
 {
 	if (!p || !p->timer)
 		return;
-	loop_remove(TAKE_PTR(p->timer));
-	p->paused = false;
-	settle(p);
+	p->last = true;
+	on_timer(p);
 }
 
 void pump_flush(struct pump *p)

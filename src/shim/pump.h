@@ -28,10 +28,13 @@ void pump_discard(struct pump *p, const char *name);
 
 /*
  * The source is a terminal's master whose other end comes and goes: EIO (nobody has it open now,
- * pty(7)) is no end before pump_end_at_hangup(), but looked at again after a while. -ENOMEM.
+ * pty(7)) is no end, but looked at again after a while. -ENOMEM.
  */
 int pump_outlive_hangups(struct pump *p);
-void pump_end_at_hangup(struct pump *p); /* accepts NULL */
+/* Whoever mattered has written all: what is there now is carried and is the end, also when somebody
+ * still has the other end open. After pump_outlive_hangups() only; accepts NULL; may call over().
+ */
+void pump_end_when_empty(struct pump *p);
 
 /* Carry what is there now and can be written at once; without over(). */
 void pump_flush(struct pump *p);

@@ -302,7 +302,7 @@ int streams_take_master(struct streams *s, int master, struct err *err)
 
 void streams_ended(struct streams *s)
 {
-	pump_end_at_hangup(s->pumps[1]);
+	pump_end_when_empty(s->pumps[1]);
 }
 
 bool streams_carried(const struct streams *s)

@@ -63,8 +63,9 @@ void streams_abort(struct streams *s);
 
 /* Carry between a terminal and the streams from now on; the descriptor becomes theirs. */
 int streams_take_master(struct streams *s, int master, struct err *err);
-/* The process has ended: its terminal ends when the last who has it open closes it. Before,
- * somebody may open it again. */
+/* The process has ended, and with it its terminal when what it wrote is carried, whoever else has
+ * it open: a sandbox, or a process that was left behind. Before, an end may be none: somebody may
+ * open it again. */
 void streams_ended(struct streams *s);
 /* Nothing more is to be carried to the outputs. */
 bool streams_carried(const struct streams *s);

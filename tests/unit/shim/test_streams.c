@@ -315,6 +315,35 @@ static void a_terminal_that_nobody_has_open_for_a_while_goes_on(void **state)
 	expect_output(w, reader, NULL);
 }
 
+static void a_terminal_that_others_have_open_ends_with_its_process(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int reader = open(w->out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	AUTO_CLOSE int slave = -EBADF;
+	const int64_t end = clock_ms() + PATIENCE_MS;
+	static char text[10000], seen[1000];
+	size_t written = 0, got = 0;
+	struct err err = { 0 };
+	const int master = open_terminal(&slave);
+	ssize_t n;
+
+	open_streams(w, "", w->out, true);
+	assert_int_equal(streams_take_master(&w->streams, master, &err), 0);
+	assert_int_equal(fcntl(slave, F_SETFL, O_RDWR | O_NONBLOCK), 0);
+	memset(text, 'x', sizeof(text));
+	while ((n = write(slave, text, sizeof(text) - written)) > 0)
+		written += (size_t)n;
+	assert_true(written > 4096);
+	streams_ended(&w->streams);
+	while ((n = read(reader, seen, sizeof(seen))) != 0 && clock_ms() < end) {
+		got += n > 0 ? (size_t)n : 0;
+		assert_int_equal(loop_once(w->loop, n > 0 ? 0 : 50), 0);
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(got, written);
+	assert_true(streams_carried(&w->streams));
+}
+
 static void a_terminal_is_carried_both_ways_and_its_end_is_seen(void **state)
 {
 	struct world *w = *state;
@@ -375,6 +404,8 @@ int main(void)
 			input_ends_when_it_is_closed_and_its_writer_has_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_gets_all_that_is_left_at_the_end, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			a_terminal_that_others_have_open_ends_with_its_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_terminal_is_carried_both_ways_and_its_end_is_seen,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_terminal_that_nobody_has_open_for_a_while_goes_on,
