@@ -72,8 +72,8 @@ def isolation():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what is of another lane. Skip what a class cannot do, by its row of CAVEATS.md;
-    CAISSON_ENGINE_ALL=1 runs it all the same."""
+    """Leave out what is of another lane. Skip what a class cannot do, by its row of CAVEATS.md (a test's, or its
+    file's); CAISSON_ENGINE_ALL=1 runs it all the same."""
     lane = os.environ["CAISSON_ENGINES_LANE"]
     others = [item for item in items if any(mark.args[0] != lane for mark in item.iter_markers("lane"))]
     config.hook.pytest_deselected(items=others)
@@ -84,7 +84,8 @@ def pytest_collection_modifyitems(config, items):
     with open(os.path.join(os.path.dirname(__file__), "caveats-%s.txt" % name), encoding="utf-8") as f:
         rows = dict(line.split() for line in f if line.strip() and not line.startswith("#"))
     for item in items:
-        anchor = rows.get("%s::%s" % (os.path.basename(str(item.fspath)), item.name))
+        file = os.path.basename(str(item.fspath))
+        anchor = rows.get("%s::%s" % (file, item.name)) or rows.get(file)
         if anchor:
             item.add_marker(pytest.mark.skip(reason="class %s: CAVEATS.md#%s" % (name, anchor)))
 

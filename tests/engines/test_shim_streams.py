@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exec, Attach and PortForward of the CRI as streams: `kubectl exec`, `attach` and `port-forward`."""
+
+import contextlib
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from enginelib import command
+from enginelib.remote import Forward, attach_to, exec_in
+from test_containerd import containerd, engine, make_pod, pod, sh  # noqa: F401 (fixtures)
+
+WORDS = "".join("line %d\n" % number for number in range(20000))
+
+
+@pytest.fixture
+def sleeper(pod):  # noqa: F811
+    return pod.start("a", ("/bin/sleep", "1000"))
+
+
+# ------------------------------------------------------------------------------------ exec
+
+
+def test_exec_streams_are_whole_and_apart(pod, sleeper):  # noqa: F811
+    with exec_in(pod.cri, sleeper, sh("cat; echo to-err >&2; exit 7"), stdin=True) as process:
+        process.say(WORDS[:5])
+        process.expect(WORDS[:5])
+        with ThreadPoolExecutor(1) as writer:  # the other side stops reading when nobody reads its output
+            sent = writer.submit(process.say, WORDS[5:])
+            process.expect(WORDS[-10:])
+            sent.result()
+        process.stdin.end()
+        assert process.wait() == (7, "command terminated with non-zero exit code: error executing command "
+                                  "[/bin/sh -c cat; echo to-err >&2; exit 7], exit code 7")
+        assert process.stdout.data.decode() == WORDS
+        assert process.stderr.data == b"to-err\n"
+
+
+def test_exec_without_input_reads_the_end(pod, sleeper):  # noqa: F811
+    with exec_in(pod.cri, sleeper, ("/bin/cat",)) as process:
+        assert process.wait() == (0, None)
+
+
+def test_exec_on_a_terminal_of_a_size(pod, sleeper):  # noqa: F811
+    with exec_in(pod.cri, sleeper, ("/bin/sh",), stdin=True, tty=True) as process:
+        process.expect("# ")
+        process.say("probe term\n")
+        process.expect("0:tty 1:tty 2:tty")
+        for rows, cols in ((41, 88), (25, 132)):
+            process.set_size(rows, cols)
+            process.say('until [ "$(stty size)" = "%d %d" ]; do sleep 0.1; done; echo re""sized %d\n' % (
+                rows, cols, rows))
+            process.expect("resized %d" % rows)
+        process.say("exit 12\n")
+        assert process.wait()[0] == 12
+
+
+def test_exec_that_cannot_start_says_why(pod, sleeper):  # noqa: F811
+    with exec_in(pod.cri, sleeper, ("/bin/missing-program",)) as process:
+        status, error = process.wait()
+    assert status is None and "no such file or directory" in error.lower(), error
+
+
+def test_exec_ended_by_a_signal(pod, sleeper):  # noqa: F811
+    with exec_in(pod.cri, sleeper, sh("kill -9 $$")) as process:
+        assert process.wait()[0] == 137
+
+
+def test_exec_whose_client_hangs_up_reads_the_end(pod, sleeper):  # noqa: F811
+    with exec_in(pod.cri, sleeper, sh("cat; echo over > /tmp/over"), stdin=True) as process:
+        process.say("here\n")
+        process.expect("here\n")
+    command.eventually(lambda: pod.exec(sleeper, *sh("cat /tmp/over || true")) == "over\n", what="the end of the input")
+
+
+def test_several_execs_at_once(pod, sleeper):  # noqa: F811
+    def life(number):
+        with exec_in(pod.cri, sleeper, sh("cat; exit %d" % number), stdin=True) as process:
+            process.say("number %d\n" % number)
+            process.stdin.end()
+            return process.wait()[0], process.stdout.data.decode()
+
+    with ThreadPoolExecutor(6) as workers:
+        assert list(workers.map(life, range(6))) == [(n, "number %d\n" % n) for n in range(6)]
+
+
+# ---------------------------------------------------------------------------------- attach
+
+def join(client):
+    """Speak until the client hears an answer: its streams are open before it is attached to the container's."""
+    for _ in range(100):
+        client.say("hello\n")
+        if client.hears("got hello\n", 0.3):
+            return
+    raise AssertionError("not attached: %s" % client.connection.seen())
+
+
+ANSWERS = sh("echo begun; while read -r line; do echo got $line; [ $line != end ] || exit 5; done; echo over; exit 6")
+
+
+def test_clients_attached_at_once_see_the_same(pod):  # noqa: F811
+    container = pod.start("a", ANSWERS, stdin=True)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(attach_to(pod.cri, container, stdin=True)) for _ in range(3)]
+        for client in clients:
+            join(client)
+        for number, client in enumerate(clients):
+            client.say("word%d\n" % number)
+            for each in clients:
+                each.expect("got word%d\n" % number)
+        clients.pop().connection.socket.close()
+        clients[0].say("still\n")
+        clients[1].expect("got still\n")
+        clients[1].say("end\n")
+        for each in clients:
+            assert each.wait() == (0, None)  # of the attachment: the container's own is in its status
+    assert pod.wait_exited(container).exit_code == 5
+    said = lambda: [line[3] for line in pod.log("a") if line[3] != "got hello"]
+    command.eventually(lambda: "got end" in said(), what="the log")
+    assert said() == ["begun", "got word0", "got word1", "got word2", "got still", "got end"]
+
+
+def test_end_of_a_clients_input_is_the_containers_if_it_has_one_client(pod):  # noqa: F811
+    """stdinOnce; without it the container reads on when its client has gone."""
+    once = pod.start("once", ANSWERS, stdin=True, stdin_once=True)
+    many = pod.start("many", ANSWERS, stdin=True)
+    for container in (once, many):
+        with attach_to(pod.cri, container, stdin=True) as client:
+            join(client)
+            client.stdin.end()
+            if container == once:
+                client.expect("over\n")
+    assert pod.wait_exited(once).exit_code == 6
+    with attach_to(pod.cri, many, stdin=True) as client:
+        join(client)
+        client.say("end\n")
+        client.expect("got end\n")
+    assert pod.wait_exited(many).exit_code == 5
+
+
+def test_attach_to_a_terminal_of_a_size(pod):  # noqa: F811
+    container = pod.start("a", sh("trap 'exit 9' INT; probe winsize; exit 8"), stdin=True, tty=True)
+    with attach_to(pod.cri, container, stdin=True, tty=True) as client:
+        rows = itertools.count(33)  # what was shown before it was attached it does not hear
+        command.eventually(lambda: client.set_size(next(rows), 101) or client.hears(" 101", 0.3), what="its size")
+        client.say("\x03")  # its line discipline makes a signal of it
+        assert client.wait() == (0, None)
+    assert pod.wait_exited(container).exit_code == 9
+
+
+# ---------------------------------------------------------------------------- port forward
+
+
+def test_port_forward_to_ports_of_the_pod(pod):  # noqa: F811
+    """containerd connects inside of the pod's network namespace, to its loopback device."""
+    container = pod.start("a", sh("nc -ll -p 8001 -e cat & exec nc -ll -p 8002 -e hostname"))
+    command.eventually(lambda: pod.exec(container, "/bin/netstat", "-ltn").count(":800") == 2, what="the listeners")
+    with Forward(pod.cri, pod.id) as forward:
+        echoes = [forward.connect(8001) for _ in range(2)]
+        for number, (_, data) in enumerate(echoes):
+            data.send(b"word%d\n" % number)
+        for number, (_, data) in enumerate(echoes):
+            forward.connection.until(lambda: data.data == b"word%d\n" % number, what="the answer")
+        assert forward.connect(8002)[1].read_all() == b"pod\n"
+        data = echoes[0][1]
+        with ThreadPoolExecutor(1) as writer:
+            sent = writer.submit(data.send, WORDS.encode())
+            forward.connection.until(lambda: data.data.endswith(WORDS[-10:].encode()), what="all of it")
+            sent.result()
+        assert data.data.decode() == "word0\n" + WORDS
+        data.end()
+        assert [stream.read_all() for stream in echoes[0]] == [b"", data.data]
+
+
+def test_port_forward_to_nobody_says_so(pod, sleeper):  # noqa: F811
+    with Forward(pod.cri, pod.id) as forward:
+        error, data = forward.connect(8003)
+        told = error.read_all().decode()
+        assert "8003" in told and "refused" in told, told
+        assert data.read_all() == b""
