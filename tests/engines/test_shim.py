@@ -306,12 +306,38 @@ def test_one_shim_serves_a_pod_in_little_memory(make_pod):  # noqa: F811
     found = shims()
     assert len(found) == 2 and sorted(found) == sorted(map(shim_of, (one.id, other.id)))
     for pid in found:
-        with open("/proc/%d/smaps_rollup" % pid, encoding="utf-8") as f:
-            sizes = command.fields(f.read())
-        private = sum(int(sizes[key].split()[0]) for key in ("Private_Clean", "Private_Dirty"))
-        assert private < 3 * 1024, sizes
+        assert private_kib(pid) < 3 * 1024
         with open("/proc/%d/status" % pid, encoding="utf-8") as f:
             assert command.fields(f.read())["Threads"] == "1"
+
+
+def private_kib(pid):
+    """Memory of a process that it shares with nobody."""
+    with open("/proc/%d/smaps_rollup" % pid, encoding="utf-8") as f:
+        sizes = command.fields(f.read())
+    return sum(int(sizes[key].split()[0]) for key in ("Private_Clean", "Private_Dirty"))
+
+
+def children_of(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid), encoding="utf-8") as f:
+        return [int(word) for word in f.read().split()]
+
+
+def test_pause_of_a_pod_is_one_small_process(pod, isolation):  # noqa: F811
+    """Class ns: the image's own program, and nothing of the runtime's beside it but the shim."""
+    if isolation != "ns":
+        pytest.skip("class %s: CAVEATS.md#%s" % (isolation, {"vm": "vm-joined"}.get(isolation, "sentry-joined")))
+    shim = shim_of(pod.id)
+    command.eventually(lambda: len(children_of(shim)) == 1, what="the end of the workers")
+    (pause,) = children_of(shim)
+    assert children_of(pause) == []
+    # What it was executed from is the image's file, not a copy that the runtime keeps.
+    assert os.readlink("/proc/%d/exe" % pause) == "/pause"
+    assert private_kib(pause) < 200, open("/proc/%d/smaps" % pause, encoding="utf-8").read()
+    # Its standard streams, and no descriptor of the runtime's.
+    assert sorted(os.listdir("/proc/%d/fd" % pause)) == ["0", "1", "2"]
+    for controller in ("memory", "pids"):
+        assert census.cgroup_file(controller, pause, "cgroup.procs") == str(pause)
 
 
 def test_container_restarts_without_its_pod(pod):  # noqa: F811

@@ -34,11 +34,11 @@ nogroup:x:65534:
 """
 
 
-def compile_static(name, out_dir):
+def compile_static(name, out_dir, *options):
     """Compile programs/NAME.c into a static program and return its path."""
     out = os.path.join(out_dir, name)
     subprocess.run(
-        ["gcc", "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-o", out,
+        ["gcc", "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", *options, "-o", out,
          os.path.join(PROGRAMS, name + ".c")],
         check=True, timeout=120)
     return out
@@ -105,7 +105,8 @@ def pause_layer(work_dir):
     layer = Layer()
     for name in ("dev", "etc", "proc", "sys"):
         layer.directory(name)
-    layer.program("pause", compile_static("pause", work_dir))
+    layer.program("pause", compile_static("pause", work_dir, "-nostdlib", "-ffreestanding",
+                                         "-fno-stack-protector"))
     return layer.finish()
 
 
