@@ -12,7 +12,7 @@ import pytest
 
 from lib.runtime import refused, wait_until
 
-pytestmark = pytest.mark.classes("ns", "sentry")
+pytestmark = pytest.mark.classes("ns", "sentry", "vm")
 
 TYPE, SANDBOX = "io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id"
 CRIO_TYPE, CRIO_SANDBOX = "io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID"
@@ -67,7 +67,7 @@ def alive(runtime, *bundles):
 # ---------------------------------------------------------------------------------- refusals
 
 
-@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
 @pytest.mark.parametrize("annotations, text", [
     ({TYPE: "container", SANDBOX: "nobody"}, "sandbox nobody of its pod: container does not exist"),
     ({CRIO_TYPE: "container", CRIO_SANDBOX: "nobody"}, "sandbox nobody of its pod: container does not exist"),
@@ -80,7 +80,7 @@ def test_a_container_without_its_sandbox_is_refused_by_name(runtime, bundle, ann
     assert runtime.status(bundle) is None
 
 
-@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
 def test_a_sandbox_that_has_ended_takes_no_container(runtime, pod):
     late = pod.bundle("late")
     runtime.kill(pod.sandbox, "KILL")
@@ -91,7 +91,7 @@ def test_a_sandbox_that_has_ended_takes_no_container(runtime, pod):
     assert runtime.status(late) is None
 
 
-@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
 def test_a_container_is_no_sandbox_for_others(runtime, pod):
     a = pod.add("a")
     b = pod.bundle("b")
@@ -99,7 +99,7 @@ def test_a_container_is_no_sandbox_for_others(runtime, pod):
     refused(runtime, runtime.create(b, check=False), f"it is itself a part of sandbox {pod.sandbox.id}")
 
 
-@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
 def test_a_pid_namespace_of_somebody_else_is_refused(runtime, pod):
     a = pod.bundle("a")
     a.namespace("pid", "/proc/1/ns/pid")
@@ -330,7 +330,7 @@ def gofers():
     return found
 
 
-@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.classes("sentry", ns_caveat="ns-pods")
 def test_a_killed_gofer_ends_its_container_alone(runtime, pod):
     before = set(gofers())
     a = pod.add("a")
@@ -343,7 +343,7 @@ def test_a_killed_gofer_ends_its_container_alone(runtime, pod):
     assert runtime.exec(b, ["ls", "/"]).returncode == 0
 
 
-@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.classes("sentry", ns_caveat="ns-pods")
 def test_a_killed_waiter_ends_its_container_alone(runtime, pod):
     before = set(gofers())
     a = pod.add("a")
@@ -356,7 +356,7 @@ def test_a_killed_waiter_ends_its_container_alone(runtime, pod):
     assert alive(runtime, pod.sandbox, b)
 
 
-@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.classes("sentry", ns_caveat="ns-pods")
 def test_a_killed_sentry_leaves_nothing(runtime, pod):
     a, b = pod.add("a"), pod.add("b")
     os.kill(runtime.state(pod.sandbox).pid, signal.SIGKILL)
@@ -376,7 +376,7 @@ def test_a_created_container_that_is_deleted_leaves_the_pod(runtime, pod):
     assert alive(runtime, pod.sandbox, b)
 
 
-@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
 def test_the_pod_is_paused_as_a_whole(runtime, pod):
     a = pod.add("a", ["sh", "-c", "while :; do echo tick; sleep 0.02; done"])
     runtime.wait_for_output(a, "tick")
@@ -416,7 +416,7 @@ def test_one_that_is_paused_can_be_killed(runtime, pod):
     assert alive(runtime, pod.sandbox, b)
 
 
-@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.classes("sentry", ns_caveat="ns-pods")
 def test_one_is_paused_while_all_are(runtime, pod):
     a = pod.add("a", TICK)
     runtime.wait_for_output(a, "tick")
@@ -430,7 +430,7 @@ def test_one_is_paused_while_all_are(runtime, pod):
     wait_until(lambda: len(runtime.output(a)) > len(ticks))
 
 
-@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
 def test_limits_and_statistics_are_each_containers(runtime, pod):
     a, b = pod.bundle("a"), pod.bundle("b")
     a.linux.resources.pids = {"limit": 4}

@@ -547,6 +547,18 @@ static enum told oom_endless(struct liar *l)
 		     b.len);
 }
 
+/* Of a container that the machine has not. */
+static enum told oom_stranger(struct liar *l)
+{
+	const struct agent_container container = { .id = "nobody" };
+	AUTO_BUF struct buf b = { 0 };
+
+	if (agent_event_encode(AGENT_OOM, &container, &b, NULL) < 0)
+		abort();
+	say(l, (struct agent_head){ .type = AGENT_EVENT, .call = AGENT_OOM }, b.data, b.len);
+	return TOLD_BESIDE;
+}
+
 static enum told event_unknown(struct liar *l)
 {
 	say(l, (struct agent_head){ .type = AGENT_EVENT, .call = 99 }, "", 0);
@@ -693,6 +705,7 @@ const struct lie lies[] = {
 	{ "credit-unopened", AGENT_START, credit_unopened, false },
 	/* Events. */
 	{ "oom-endless", AGENT_START, oom_endless, false },
+	{ "oom-stranger", AGENT_START, oom_stranger, false },
 	{ "event-unknown", AGENT_START, event_unknown, false },
 	{ "event-rubbish", AGENT_START, event_rubbish, false },
 	{ "exited-stranger", AGENT_START, exited_stranger, false },

@@ -19,6 +19,7 @@
 #include "runtime/vm/describe.h"
 #include "runtime/vm/host_devices.h"
 #include "runtime/vm/launch.h"
+#include "runtime/vm/member.h"
 #include "runtime/vm/net.h"
 #include "runtime/vm/resize.h"
 #include "wire/vmm_msg.h"
@@ -26,6 +27,11 @@
 static int class_vm_create(struct creation *cr, struct err *err)
 {
 	return sandbox_process_create(cr, launch_vm, err);
+}
+
+static int class_vm_create_member(struct creation *cr, struct err *err)
+{
+	return sandbox_process_create(cr, member_launch, err);
 }
 
 /* startContainer hooks are the agent's to run, as a part of the container's start. */
@@ -98,9 +104,27 @@ static int class_vm_signal(struct container *c, int sig, bool all, struct err *e
 	return client_simple(c, &call.request, NULL, err);
 }
 
+static int class_vm_freeze_member(struct container *c, bool frozen, struct err *err)
+{
+	const struct sentry_request request = { .type = VMM_FREEZE, .value = frozen };
+
+	return client_simple(c, &request, NULL, err);
+}
+
 static uint64_t or_zero(uint64_t value)
 {
 	return value == UINT64_MAX ? 0 : value;
+}
+
+/* Of one that has joined a machine the host knows nothing. */
+static void take_joined(const struct agent_stats *inside, struct cgroup_stats *stats)
+{
+	stats->cpu.total_ns = or_zero(inside->cpu_usage_ns);
+	stats->cpu.user_ns = or_zero(inside->cpu_user_ns);
+	stats->cpu.kernel_ns = or_zero(inside->cpu_system_ns);
+	stats->cpu.periods = or_zero(inside->cpu_periods);
+	stats->cpu.throttled_periods = or_zero(inside->cpu_throttled);
+	stats->cpu.throttled_ns = or_zero(inside->cpu_throttled_ns);
 }
 
 /*
@@ -132,6 +156,8 @@ static void class_vm_stats(struct container *c, struct cgroup_stats *stats)
 	stats->memory.usage.max = or_zero(inside.memory_peak);
 	stats->memory.cache = or_zero(inside.memory_file);
 	stats->memory.events.oom_kill += or_zero(inside.oom_kills);
+	if (c->sandbox)
+		take_joined(&inside, stats);
 }
 
 /* Of a start that has looked at all of it before. */
@@ -144,8 +170,12 @@ static void class_vm_host_limits(const struct container *c, struct oci_resources
 	if (vm_settings_get(c->runtime, c->annotations, &config, &ignored) < 0)
 		return;
 	vm_size_bound(&config, c->cgroup);
-	if (vm_size_get(&config, c->annotations, limits, &size, &ignored) == 0)
-		vm_size_host_limits(&config, &size, limits);
+	if (vm_size_get(&config, c->annotations, limits, &size, &ignored) < 0)
+		return;
+	/* The machine is in the cgroup of the pod's sandbox. */
+	if (c->sandbox)
+		size = (struct vm_size){ 0 };
+	vm_size_host_limits(&config, &size, limits);
 }
 
 static int class_vm_debug(struct container *c, const char *what, struct buf *ret, struct err *err)
@@ -184,6 +214,11 @@ static void class_vm_forget(const struct container *c, const struct oci_spec *sp
 	const char *netns = spec->linux.ns[OCI_NS_NETWORK].path;
 	struct err problem = { 0 };
 
+	if (c->sandbox) {
+		if (member_forget(c, &problem) < 0)
+			log_warning("container %s: %s", c->id, problem.msg);
+		return;
+	}
 	if (netns && vm_net_forget(netns, &problem) < 0)
 		log_warning("container %s: %s", c->id, problem.msg);
 }
@@ -191,12 +226,14 @@ static void class_vm_forget(const struct container *c, const struct oci_spec *sp
 const struct isolation_ops class_vm = {
 	.name = "vm",
 	.create = class_vm_create,
+	.create_member = class_vm_create_member,
 	.release = sandbox_process_release,
 	.open = class_vm_open,
 	.start = class_vm_start,
 	.exec = class_vm_exec,
 	.has_shell = true,
 	.signal = class_vm_signal,
+	.freeze_member = class_vm_freeze_member,
 	.ready_when_started = true,
 	.host_limits = class_vm_host_limits,
 	.host_devices = vm_host_devices,

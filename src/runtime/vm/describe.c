@@ -34,6 +34,7 @@ struct guest_spec {
 	struct oci_kv *unified;
 	uint32_t *groups;
 	char *cgroup;
+	char *siblings[OCI_NS_MAX]; /* paths of namespaces that are another container's */
 	struct utsname names;
 };
 
@@ -45,17 +46,19 @@ static void guest_spec_done(struct guest_spec *g)
 	free(g->unified);
 	free(g->groups);
 	free(g->cgroup);
+	for (int i = 0; i < OCI_NS_MAX; i++)
+		free(g->siblings[i]);
 }
 
 /* ---- What is refused ---- */
 
-static int refuse_namespaces(const struct oci_linux *from, struct err *err)
+static int refuse_namespaces(const struct oci_linux *from, bool joins, struct err *err)
 {
 	if (!from->ns[OCI_NS_MOUNT].set)
 		return err_set(err, -EINVAL,
 			       "linux.namespaces: a container needs a mount namespace");
 	for (int i = 0; i < OCI_NS_MAX; i++) {
-		if (i != OCI_NS_NETWORK && from->ns[i].path)
+		if (i != OCI_NS_NETWORK && from->ns[i].path && !joins)
 			return err_set(err, -ENOTSUP,
 				       "linux.namespaces: %s: class vm joins no %s namespace of "
 				       "the host",
@@ -116,12 +119,12 @@ int describe_vm_check_process(const struct oci_spec *spec, struct err *err)
 	return 0;
 }
 
-int describe_vm_check(const struct oci_spec *spec, struct err *err)
+int describe_vm_check(const struct oci_spec *spec, bool joins, struct err *err)
 {
 	int r = describe_vm_check_process(spec, err);
 
 	if (r == 0)
-		r = refuse_namespaces(&spec->linux, err);
+		r = refuse_namespaces(&spec->linux, joins, err);
 	if (r == 0)
 		r = refuse_devices(&spec->linux, err);
 	if (r == 0 && spec->linux.memory_policy.set)
@@ -230,10 +233,27 @@ static int take_own_ids(struct guest_spec *g, const struct oci_linux *from)
 	return 0;
 }
 
-/* What the host's kernel is called, unless config.json says otherwise. */
+/* Namespaces that it has together with others of its machine. */
+static int take_siblings(struct guest_spec *g, const char *const *shared)
+{
+	struct oci_linux *to = &g->spec.linux;
+
+	for (int i = 0; shared && i < OCI_NS_MAX; i++) {
+		if (!shared[i])
+			continue;
+		if (str_printf(&g->siblings[i], AGENT_NAMESPACE_OF "%s", shared[i]) < 0)
+			return -ENOMEM;
+		to->ns[i] = (struct oci_namespace){ .set = true, .path = g->siblings[i] };
+	}
+	if (to->ns[OCI_NS_USER].path)
+		to->uid_maps = to->gid_maps = (struct oci_id_maps){ 0 };
+	return 0;
+}
+
+/* What the host's kernel is called, unless config.json says otherwise, or others. */
 static void take_names(struct guest_spec *g, const struct oci_spec *from)
 {
-	if (from->hostname || uname(&g->names) < 0)
+	if (from->hostname || g->spec.linux.ns[OCI_NS_UTS].path || uname(&g->names) < 0)
 		return;
 	g->spec.hostname = g->names.nodename;
 }
@@ -266,6 +286,8 @@ static int make_guest(const struct describe_vm *d, struct guest_spec *g, struct 
 	take_process(from, &g->spec.process);
 	if (take_linux(&from->linux, &g->spec.linux, &g->unified) < 0)
 		return err_sys(err, -ENOMEM, "linux.resources");
+	if (take_siblings(g, d->shared) < 0)
+		return err_sys(err, -ENOMEM, "linux.namespaces");
 	if (d->unprivileged && take_own_ids(g, &from->linux) < 0)
 		return err_sys(err, -ENOMEM, "linux.uidMappings");
 	take_names(g, from);
@@ -350,6 +372,14 @@ int describe_vm(const struct describe_vm *d, const struct vmm_head *head, struct
 	if (buf_error(&all) < 0)
 		return err_sys(err, buf_error(&all), "describe the container");
 	return sandbox_seal(&all, err);
+}
+
+int describe_vm_join(const struct describe_vm *d, struct err *err)
+{
+	AUTO_BUF struct buf create = { .max = AGENT_REQUEST_MAX };
+	int r = encode_create(d, &create, err);
+
+	return r < 0 ? r : sandbox_seal(&create, err);
 }
 
 int describe_vm_exec(const struct describe_vm *d, const char *cgroup, struct err *err)

@@ -18,8 +18,11 @@
 #include "wire/agent_msg.h"
 #include "wire/vmm_msg.h"
 
-/* -ENOTSUP or -EINVAL names the field. */
-int describe_vm_check(const struct oci_spec *spec, struct err *err);
+/*
+ * -ENOTSUP or -EINVAL names the field. `joins`: a container of a machine that runs, whose
+ * namespaces are the caller's to judge.
+ */
+int describe_vm_check(const struct oci_spec *spec, bool joins, struct err *err);
 /* The same for a process of exec. */
 int describe_vm_check_process(const struct oci_spec *spec, struct err *err);
 
@@ -31,7 +34,12 @@ struct describe_vm {
 	const struct share *share;
 	const struct agent_network *network;
 	unsigned short rows, cols;
-	bool shell;	   /* of exec: the machine's debug shell */
+	bool shell; /* of exec: the machine's debug shell */
+	/*
+	 * Of a container that joins: the ids of those whose namespaces it shares; the network's is
+	 * that of the machine's first container. NULL otherwise.
+	 */
+	const char *const *shared; /* OCI_NS_MAX */
 	bool unprivileged; /* files have the container's own ids, which a user namespace maps */
 };
 
@@ -40,6 +48,9 @@ struct describe_vm {
  * lengths.
  */
 int describe_vm(const struct describe_vm *d, const struct vmm_head *head, struct err *err);
+
+/* The memfd of VMM_JOIN; `network` is not looked at. */
+int describe_vm_join(const struct describe_vm *d, struct err *err);
 
 /* The memfd of SENTRY_EXEC; `cgroup` is below the container's own, or "". */
 int describe_vm_exec(const struct describe_vm *d, const char *cgroup, struct err *err);

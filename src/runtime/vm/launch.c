@@ -8,7 +8,9 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "oci/pod.h"
 #include "runtime/container.h"
+#include "runtime/sandbox/limits.h"
 #include "runtime/vm/describe.h"
 
 #define LAUNCH_INIT                                                                      \
@@ -64,8 +66,9 @@ static int prepare(struct launch_vm *l, struct creation *cr, struct err *err)
 	int r = namespaces_open(&cr->spec.linux, &l->box.joined, err);
 
 	l->begin_ns = launch_now_ns();
+	l->pod = oci_pod_role(cr->c->annotations) == OCI_POD_SANDBOX;
 	if (r == 0)
-		r = describe_vm_check(&cr->spec, err);
+		r = describe_vm_check(&cr->spec, false, err);
 	if (r == 0 && cr->preserve_fds > 0)
 		r = err_set(err, -ENOTSUP,
 			    "--preserve-fds: descriptors above 2 do not reach into a machine");
@@ -125,47 +128,16 @@ struct template_plan launch_plan(const struct launch_vm *l)
 	};
 }
 
-/* A run changes the limits in place to those of the host's cgroup (isolation_add_extras()). */
-struct limits {
-	struct oci_resources resources;
-	struct oci_kv *unified; /* owned */
-};
-
-static void limits_done(struct limits *l)
-{
-	free(l->unified);
-}
-
-static int keep_limits(const struct creation *cr, struct limits *ret, struct err *err)
-{
-	const struct oci_resources *r = &cr->spec.linux.resources;
-
-	ret->resources = *r;
-	ret->unified = calloc(r->unified.len + 1, sizeof(*ret->unified));
-	if (!ret->unified)
-		return err_sys(err, -ENOMEM, "class vm");
-	for (size_t i = 0; i < r->unified.len; i++)
-		ret->unified[i] = r->unified.items[i];
-	return 0;
-}
-
-static void return_limits(struct creation *cr, const struct limits *limits)
-{
-	cr->spec.linux.resources = limits->resources;
-	for (size_t i = 0; i < limits->resources.unified.len; i++)
-		limits->resources.unified.items[i] = limits->unified[i];
-}
-
 /*
  * A template may be what no machine goes on from (another release of a library, a lack of memory):
  * as long as its clone has heard nothing of the container it never was there.
  */
 static int launch_or_boot(struct launch_vm *l, struct sandbox *ret, struct err *err)
 {
-	AUTO(limits_done) struct limits limits = { 0 };
+	AUTO(sandbox_limits_done) struct sandbox_limits limits = { 0 };
 	struct creation *cr = l->box.cr;
 	struct err why = { 0 };
-	int r = keep_limits(cr, &limits, err);
+	int r = sandbox_limits_keep(cr, &limits, err);
 
 	if (r < 0)
 		return r;
@@ -175,7 +147,7 @@ static int launch_or_boot(struct launch_vm *l, struct sandbox *ret, struct err *
 			    "boots: %s",
 			    cr->c->id, why.msg);
 		template_done(&l->template);
-		return_limits(cr, &limits);
+		sandbox_limits_return(cr, &limits);
 		r = sandbox_launch_again(&l->box, err);
 		return r < 0 ? r : sandbox_launch_run(&l->box, stage_vm, l, ret, err);
 	}

@@ -167,6 +167,9 @@ static int prepare(struct resize *z, const struct oci_resources *resources, stru
 	if (r == 0)
 		r = vm_size_update(&z->config, c->annotations, &z->spec->linux.resources, resources,
 				   &z->size, err);
+	/* The machine is the pod's. */
+	if (r == 0 && c->sandbox)
+		all = z->size = (struct vm_size){ 0 };
 	if (r == 0)
 		r = cgroup_stats_read(c->cgroup, &stats, err);
 	if (r < 0)
@@ -192,10 +195,15 @@ static void restore_inside(const struct resize *z, int64_t limit_before)
 	struct oci_resources old = { .set = true };
 	struct err problem = { 0 };
 	struct vm_size size;
+	int r;
 
 	old.memory.limit = (struct oci_opt_i64){ limit_before, true };
-	if (vm_size_update(&z->config, z->c->annotations, &z->spec->linux.resources, &old, &size,
-			   &problem) == 0)
+	r = vm_size_update(&z->config, z->c->annotations, &z->spec->linux.resources, &old, &size,
+			   &problem);
+
+	if (z->c->sandbox)
+		size = (struct vm_size){ 0 };
+	if (r == 0)
 		(void)tell(z, &size, &old, &problem);
 	if (problem.code)
 		log_warning("container %s: an update that failed is not undone: %s", z->c->id,

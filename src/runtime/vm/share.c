@@ -23,11 +23,11 @@
 #include "runtime/vm/share_watch.h"
 
 #define GUARD_ATTRIBUTES (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
-#define GUEST_COPIES	 "/run/caisson/copies"
 /* Twice the largest ConfigMap and more: old and new are there together for a moment. */
 #define COPY_OPTIONS   "mode=755,size=8m,nr_inodes=4k"
 #define TOO_MANY_DISKS "a machine has %u disks at most"
-#define NAME_MAX_BYTES 24 /* "rootfs", an index */
+#define NAME_MAX_BYTES 24   /* "rootfs", an index */
+#define ENTRIES_MAX    1024 /* of those that join */
 
 void share_done(struct share *share)
 {
@@ -40,8 +40,9 @@ void share_done(struct share *share)
 		auto_close_p(&share->disks[i].fd);
 	if (share->watches)
 		auto_close_p(&share->watch);
+	if (share->top > 0)
+		auto_close_p(&share->top);
 	free(share->mounts);
-	free(share->root);
 	*share = (struct share){ 0 };
 }
 
@@ -61,7 +62,7 @@ static int make_top(const struct share_options *o, struct err *err)
 	int r;
 
 	(void)snprintf(data, sizeof(data), "mode=755,size=64k,nr_inodes=%zu",
-		       o->spec->mounts_len + 8);
+		       o->spec->mounts_len + 8 + (o->pod ? ENTRIES_MAX : 0));
 	r = mount_fs_create(&fs, &fd, err);
 	if (r < 0)
 		return err_prefix(err, r, "the share");
@@ -102,13 +103,14 @@ static int set_path(struct share_mount *m, enum share_kind kind, const char *pat
 	return m->path ? 0 : -ENOMEM;
 }
 
-static int put_mount(int top, struct share_source *s, size_t index, struct share_mount *m)
+static int put_mount(int top, struct share_source *s, size_t index, struct share *share)
 {
-	char name[NAME_MAX_BYTES], path[sizeof(SHARE_GUEST) + NAME_MAX_BYTES];
+	char name[NAME_MAX_BYTES], path[sizeof(share->places.files) + NAME_MAX_BYTES];
+	struct share_mount *m = &share->mounts[index];
 	int r;
 
 	(void)snprintf(name, sizeof(name), "%zu", index);
-	(void)snprintf(path, sizeof(path), SHARE_GUEST "/%s", name);
+	(void)snprintf(path, sizeof(path), "%s/%s", share->places.files, name);
 	if (s->link)
 		r = symlinkat(s->link, top, name) < 0 ? -errno : 0;
 	else
@@ -129,7 +131,7 @@ static int watch_mount(const struct share_options *o, const struct share_source 
 		return 0;
 	m->from = TAKE_PTR(m->path);
 	share->copies_len++;
-	return str_printf(&m->path, GUEST_COPIES "/%zu", index);
+	return str_printf(&m->path, "%s/%zu", share->places.copies, index);
 }
 
 /* The next disk, "/dev/vda" and so on; `named`: the container knows it by the host's numbers. */
@@ -188,7 +190,7 @@ static int take_mount(const struct share_options *o, int top, struct share_sourc
 		if (r > 0)
 			return 0;
 		if (r == 0)
-			r = put_mount(top, s, index, m);
+			r = put_mount(top, s, index, share);
 	}
 	return r < 0 ? err_sys(err, r, "mount %s at %s", o->spec->mounts[index].source,
 			       o->spec->mounts[index].destination)
@@ -394,47 +396,63 @@ static int open_image(const struct share_options *o, struct share *share, const 
 	return 0;
 }
 
-#define GUEST_LOWER "/run/caisson/lower"
-#define GUEST_UPPER "/run/caisson/upper"
-#define GUEST_ROOT  "/run/caisson/root"
+#define GUEST_TOP "/run/caisson"
+
 /* "rootfs/" with its slash: a mount of the host is one of the guest once it is entered. */
-#define OVERLAY_UPPER "upperdir=" GUEST_UPPER "/files,workdir=" GUEST_UPPER "/work"
+static void set_places(const struct share_options *o, struct share *share)
+{
+	const char *slash = o->name ? "/" : "", *name = o->name ? o->name : "";
+	struct share_places *p = &share->places;
+
+	(void)snprintf(p->files, sizeof(p->files), SHARE_GUEST "%s%s", slash, name);
+	(void)snprintf(p->copies, sizeof(p->copies), GUEST_TOP "%s%s/copies", slash, name);
+	(void)snprintf(p->lower, sizeof(p->lower), GUEST_TOP "%s%s/lower", slash, name);
+	(void)snprintf(p->upper, sizeof(p->upper), GUEST_TOP "%s%s/upper", slash, name);
+	(void)snprintf(p->root, sizeof(p->root), GUEST_TOP "%s%s/root", slash, name);
+	(void)snprintf(share->rootfs, sizeof(share->rootfs), "%s/rootfs", p->files);
+	(void)snprintf(p->overlay, sizeof(p->overlay),
+		       "lowerdir=%s%s,upperdir=%s/files,workdir=%s/work",
+		       o->mode == SHARE_ROOTFS_BLOCK ? p->lower : share->rootfs,
+		       o->mode == SHARE_ROOTFS_BLOCK ? "" : "/", p->upper, p->upper);
+	share->root = o->mode == SHARE_ROOTFS_SHARED ? share->rootfs : p->root;
+}
 
 /* What the guest mounts: the share, and what makes its root file system of it or of a disk. */
-static int add_storages(const struct share_options *o, const char *image_type, struct share *share)
+static void add_storages(const struct share_options *o, const char *image_type, struct share *share)
 {
+	const struct share_places *p = &share->places;
 	const struct agent_storage files = { .source = MACHINE_FILES_TAG,
 					     .target = SHARE_GUEST,
 					     .type = "virtiofs",
 					     .options = "",
 					     .flags = AGENT_STORAGE_SHARED };
+	const struct agent_storage tree = {
+		.source = "none", .target = p->files, .type = AGENT_STORAGE_TREE, .options = ""
+	};
 	const bool pmem = share->disks_len && share->disks[0].pmem;
 	const struct agent_storage image = { .source = pmem ? "/dev/pmem0" : "/dev/vda",
-					     .target = GUEST_LOWER,
+					     .target = p->lower,
 					     .type = image_type,
 					     .options = pmem ? "dax" : "",
 					     .mount_flags = MS_RDONLY };
 	const struct agent_storage upper = {
-		.source = "tmpfs", .target = GUEST_UPPER, .type = "tmpfs", .options = "mode=755"
+		.source = "tmpfs", .target = p->upper, .type = "tmpfs", .options = "mode=755"
 	};
 	const struct agent_storage overlay = {
-		.source = "overlay",
-		.target = GUEST_ROOT,
-		.type = "overlay",
-		.options = o->mode == SHARE_ROOTFS_BLOCK ? "lowerdir=" GUEST_LOWER "," OVERLAY_UPPER
-							 : "lowerdir=" SHARE_GUEST
-							   "/rootfs/," OVERLAY_UPPER,
+		.source = "overlay", .target = p->root, .type = "overlay", .options = p->overlay
 	};
-	const bool shared = o->mode == SHARE_ROOTFS_SHARED;
 
 	share->files = o->mode != SHARE_ROOTFS_BLOCK;
 	for (size_t i = 0; i < share->mounts_len; i++)
 		share->files = share->files || share->mounts[i].kind == SHARE_TREE;
 	if (share->files)
 		add_storage(share, &files);
+	share->files = share->files || o->pod;
+	if (o->name)
+		add_storage(share, &tree);
 	if (o->mode == SHARE_ROOTFS_BLOCK)
 		add_storage(share, &image);
-	if (!shared) {
+	if (o->mode != SHARE_ROOTFS_SHARED) {
 		add_storage(share, &upper);
 		add_storage(share, &overlay);
 	}
@@ -459,15 +477,13 @@ static int add_storages(const struct share_options *o, const char *image_type, s
 	}
 	for (unsigned int i = 0; i < share->disks_len; i++) {
 		const struct agent_storage disk = { .source = share->names[i].path,
-						    .target = GUEST_LOWER,
+						    .target = p->lower,
 						    .type = AGENT_STORAGE_DEVICE,
 						    .options = share->names[i].numbers };
 
 		if (*share->names[i].numbers)
 			add_storage(share, &disk);
 	}
-	share->root = strdup(shared ? SHARE_GUEST "/rootfs" : GUEST_ROOT);
-	return share->root ? 0 : -ENOMEM;
 }
 
 int share_rootfs_mode(const struct runtime *rt, const struct oci_spec *spec, const char *rootfs,
@@ -535,10 +551,14 @@ static int build(const struct share_options *o, struct share_source *sources, st
 	r = take_devices(o, ret, err);
 	if (r < 0)
 		return r;
+	if (o->pod) {
+		ret->top = open_tree(top, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+		if (ret->top < 0)
+			return err_sys(err, -errno, "the share");
+	}
+	add_storages(o, image, ret);
 	/* Of the tmpfs alone: entries of the tree are not the guest's to make. */
 	r = set_attributes(top, MOUNT_ATTR_RDONLY, 0);
-	if (r == 0)
-		r = add_storages(o, image, ret);
 	return r < 0 ? err_sys(err, r, "the share") : 0;
 }
 
@@ -552,6 +572,7 @@ int share_build(const struct share_options *o, struct share *ret, struct err *er
 	if (!sources || !ret->mounts)
 		return err_sys(err, -ENOMEM, "mounts");
 	ret->mounts_len = len;
+	set_places(o, ret);
 	for (size_t i = 0; i < len; i++)
 		sources[i] = (struct share_source){ .fd = -EBADF, .spec = o->spec };
 	for (size_t i = 0; r == 0 && i < len; i++)

@@ -10,6 +10,9 @@
  * clones themselves, so that it does not depend on the guest. Set-id bits and device nodes mean
  * nothing to who serves them: clones are nosuid and nodev, on the host alone.
  *
+ * A container that joins a machine has a tree of its own, which becomes an entry of the machine's
+ * (member.h).
+ *
  * A volume in memory that is empty is the guest's (share_memory.h). What is not a directory or a
  * regular file:
  *   a link (copy-symlink)	the same link in the tree
@@ -31,7 +34,8 @@
 #include "runtime/runtime.h"
 #include "wire/agent_msg.h"
 
-#define SHARE_GUEST "/run/caisson/share" /* where the guest has the tree */
+#define SHARE_GUEST    "/run/caisson/share" /* where the guest has the tree */
+#define SHARE_NAME_MAX 24		    /* of a tree below it, NUL included */
 
 enum share_kind {
 	SHARE_NOTHING, /* not a bind mount: the guest makes it */
@@ -85,7 +89,16 @@ struct share_options {
 	const char *watch;	     /* SHARE_WATCH, or NULL */
 	bool pmem;		     /* the machine may have images as persistent memory */
 	uint64_t memory;	     /* of the machine, bytes; 0: not known */
+	/* Of a container that joins: the tree becomes the entry `name` of the machine's. NULL. */
+	const char *name;
+	bool pod; /* others will join: the tree is served also where nothing is in it */
 	enum share_rootfs mode;
+};
+
+/* Where the guest has what is this container's. */
+struct share_places {
+	char files[64], copies[64], lower[64], upper[64], root[64];
+	char overlay[384]; /* mount(2)'s data */
 };
 
 /* How the guest calls a disk, and how config.json does: "/dev/vdb", "8:16". */
@@ -96,7 +109,11 @@ struct share_disk_name {
 struct share {
 	struct share_mount *mounts; /* owned: as many as mounts[] has */
 	size_t mounts_len;
-	char *root; /* owned: root.path of the guest */
+	const char *root; /* root.path of the guest: of this struct */
+	char rootfs[80];
+	struct share_places places;
+	int top; /* of a pod owned: the tree's directory, writable, for entries of others; else
+		    0 */
 	/* Disks of the machine, the first ones of its table; descriptors are owned. */
 	struct machine_disk disks[MACHINE_DISKS_MAX];
 	struct share_disk_name names[MACHINE_DISKS_MAX];
@@ -106,7 +123,7 @@ struct share {
 	/* What the agent mounts before it makes the container. Texts are static or of this struct.
 	 */
 	struct agent_storage
-		storages[4 + MACHINE_DISKS_MAX + SHARE_COPIES_MAX + SHARE_MEMORIES_MAX];
+		storages[5 + MACHINE_DISKS_MAX + SHARE_COPIES_MAX + SHARE_MEMORIES_MAX];
 	uint32_t storages_len;
 	bool files;		 /* something of the tree is asked for: virtiofsd has work */
 	unsigned int copies_len; /* mounts that have a `from` */

@@ -41,6 +41,7 @@ struct parts {
 	struct share share;
 	struct vm_net *net;
 	pid_t files_pid, qemu_pid;
+	int files_pidfd;     /* or -EBADF */
 	uint64_t machine_ns; /* when QEMU's process was made */
 	bool restored;	     /* the machine is a clone */
 	bool plugged;	     /* ... that gets its files when it runs */
@@ -75,6 +76,7 @@ static int build_share(const struct launch_vm *l, struct parts *p, struct err *e
 					       .pmem = l->config.type == MACHINE_Q35 &&
 						       l->template.memory < 0,
 					       .memory = l->size.memory,
+					       .pod = l->pod,
 					       .mode = l->rootfs };
 
 	if (snprintf(p->dir, sizeof(p->dir), "%s/%s", cr->rt->root, cr->c->id) >=
@@ -99,7 +101,7 @@ static int start_files(const struct launch_vm *l, struct parts *p, struct err *e
 	*(p->plugged ? &p->fd[VMM_FD_FILES] : &p->machine.files) = client;
 	if (r < 0)
 		return err_sys(err, r, "virtiofsd's socket");
-	p->files_pid = stage_clone(CLONE_NEWNS, -EBADF, NULL);
+	p->files_pid = stage_clone(CLONE_NEWNS, -EBADF, &p->files_pidfd);
 	if (p->files_pid == 0) {
 		struct files_plan plan = l->files;
 		struct err failure = { 0 };
@@ -253,7 +255,7 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 		.boot_ms = l->config.boot_ms,
 		.flags = (p->restored ? VMM_RESTORED : 0u) | (p->plugged ? VMM_PLUG_FILES : 0u) |
 			 (l->config.debug_console ? VMM_DEBUG_CONSOLE : 0u) |
-			 (p->share.watches ? VMM_WATCHES : 0u) |
+			 (p->share.watches ? VMM_WATCHES : 0u) | (l->pod ? VMM_SHARES : 0u) |
 			 (log_is_json() ? VMM_LOG_JSON : 0u) |
 			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),
 		.begin_ns = l->begin_ns,
@@ -402,6 +404,8 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 	p->fd[VMM_FD_LOG] = log_fd() >= 0 ? log_fd() : p->null;
 	p->fd[VMM_FD_HELD] = l->box.ids.held_fd;
 	watch_memory(l, p);
+	p->fd[VMM_FD_SHARE] = l->pod ? p->share.top : p->null;
+	p->fd[VMM_FD_FILES_PROCESS] = l->pod ? p->files_pidfd : p->null;
 	p->fd[VMM_FD_WATCH] = p->share.watches ? p->share.watch : p->null;
 	return become_supervisor(l, p, err);
 }
@@ -409,7 +413,7 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 void stage_vm(void *launch)
 {
 	struct launch_vm *l = launch;
-	struct parts p = { .slave = -EBADF, .machine.files = -EBADF };
+	struct parts p = { .slave = -EBADF, .files_pidfd = -EBADF, .machine.files = -EBADF };
 	struct err err = { 0 };
 
 	(void)run_stages(l, &p, &err);

@@ -109,7 +109,7 @@ static void what_a_guest_cannot_have_is_refused_by_name(void **state)
 		struct given g;
 
 		give(&g, rows[i].text);
-		assert_true(describe_vm_check(g.spec, &err) < 0);
+		assert_true(describe_vm_check(g.spec, false, &err) < 0);
 		if (!strstr(err.msg, rows[i].said))
 			fail_msg("row %zu: %s", i, err.msg);
 		give_back(&g);

@@ -98,6 +98,7 @@ static const struct row {
 	{ "credit-huge", "mux: agent: CREDIT of 4294967295 for stream 2, which has 262144" },
 	{ "credit-unopened", "mux: agent: CREDIT for stream 60000, which was never open" },
 	{ "oom-endless", "flood" },
+	{ "oom-stranger", "lived" },
 	{ "event-unknown", "mux: agent: EVENT of number 99" },
 	{ "event-rubbish", "codec: agent: EXITED: id: too long" },
 	{ "exited-stranger", "lived" },

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/vm/member.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "host/pidfd.h"
+#include "ns/idmap.h"
+#include "ns/ns.h"
+#include "ns/rootfs_enter.h"
+#include "ns/stage.h"
+#include "runtime/container.h"
+#include "runtime/sandbox/client.h"
+#include "runtime/sandbox/keeper.h"
+#include "runtime/store.h"
+#include "runtime/vm/describe.h"
+#include "runtime/vm/settings.h"
+#include "runtime/vm/share.h"
+#include "wire/vmm_msg.h"
+
+/* What the machine's supervisor gives of its share. */
+struct machine_share {
+	int top;   /* owned: its directory, writable */
+	int files; /* owned: pidfd of virtiofsd */
+};
+#define MACHINE_SHARE_INIT                      \
+	{                                       \
+		.top = -EBADF, .files = -EBADF, \
+	}
+
+struct member {
+	struct creation *cr;
+	struct machine_share machine;
+	struct idmap_fds idmaps;
+	enum share_rootfs rootfs;
+	const char *watch;		/* borrowed, or NULL */
+	const char *shared[OCI_NS_MAX]; /* whose namespaces: texts of `others` or the sandbox's */
+	struct container **others;	/* owned: all of the root */
+	size_t others_len;
+	char name[SHARE_NAME_MAX]; /* of the entry */
+	char dir[PATH_MAX];	   /* covered by the tree while it is gathered */
+};
+
+static void machine_share_done(struct machine_share *m)
+{
+	auto_close_p(&m->top);
+	auto_close_p(&m->files);
+}
+
+static void member_done(struct member *m)
+{
+	machine_share_done(&m->machine);
+	idmap_fds_done(&m->idmaps);
+	container_list_free(m->others, m->others_len);
+}
+
+/* ---- The machine's share -------------------------------------------------------------------- */
+
+/* FNV-1a of 64 bits: a name that differs where id or time of making do. */
+static void name_of(const struct container *c, char ret[static SHARE_NAME_MAX])
+{
+	const char *const parts[] = { c->id, c->created };
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		const char *p = parts[i];
+
+		do {
+			h = (h ^ (unsigned char)*p) * 0x100000001b3u;
+		} while (*p++);
+	}
+	(void)snprintf(ret, SHARE_NAME_MAX, "p%016" PRIx64, h);
+}
+
+static int ask_share(const struct container *sandbox, struct machine_share *ret, struct err *err)
+{
+	const struct sentry_request request = { .version = SENTRY_MSG_VERSION, .type = VMM_SHARE };
+	AUTO_CLOSE int sock = client_connect(sandbox, err);
+	struct {
+		struct sentry_reply reply;
+		char text[ERR_MSG_MAX];
+	} answer = { .reply = { 0 } };
+	int fds[2] = { -EBADF, -EBADF };
+	size_t len = 2;
+	ssize_t n;
+
+	if (sock < 0)
+		return sock;
+	n = fd_send(sock, &request, sizeof(request), NULL, 0);
+	if (n == 0)
+		n = fd_recv(sock, &answer, sizeof(answer) - 1, fds, &len);
+	if (n < 0)
+		return err_sys(err, (int)n, "ask the sandbox for its files");
+	if (len > 0)
+		ret->top = fds[0];
+	if (len > 1)
+		ret->files = fds[1];
+	if ((size_t)n >= sizeof(answer.reply) && answer.reply.error < 0)
+		return err_set(err, answer.reply.error, "%s", answer.text);
+	return (size_t)n == sizeof(answer.reply) && answer.reply.type == VMM_SHARE && len == 2
+		       ? 0
+		       : err_set(err, -EPROTO, "the sandbox answered something else");
+}
+
+/* A child that does something for us: nothing, or a sentence; with it up to two descriptors. */
+typedef int helper_fn(void *arg, int fds[2], struct err *err);
+
+__attribute__((noreturn)) static void help(helper_fn *fn, void *arg, int sock)
+{
+	struct err err = { 0 };
+	int fds[2] = { -EBADF, -EBADF };
+	int r;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	r = fn(arg, fds, &err);
+	if (r == 0)
+		err = (struct err){ 0 };
+	(void)fd_send(sock, &err, sizeof(err), fds, fds[0] < 0 ? 0 : fds[1] < 0 ? 1 : 2);
+	_exit(0);
+}
+
+static int run_helper(helper_fn *fn, void *arg, int ret_fds[2], struct err *err)
+{
+	AUTO_CLOSE int pidfd = -EBADF;
+	AUTO_CLOSE int ours = -EBADF;
+	AUTO_CLOSE int theirs = -EBADF;
+	struct err result = { 0 };
+	int pair[2], status;
+	size_t len = 2;
+	ssize_t n;
+	pid_t pid;
+	int r = stage_socketpair(pair, err);
+
+	if (r < 0)
+		return r;
+	ours = pair[0];
+	theirs = pair[1];
+	pid = stage_clone(CLONE_NEWNS, -EBADF, &pidfd);
+	if (pid < 0)
+		return err_sys(err, pid, "clone a process for the container's files");
+	if (pid == 0)
+		help(fn, arg, theirs);
+	auto_close_p(&theirs);
+	theirs = -EBADF;
+	n = fd_recv(ours, &result, sizeof(result), ret_fds, &len);
+	(void)pidfd_kill(pidfd, SIGKILL);
+	(void)pidfd_reap(pidfd, &status);
+	if (n != sizeof(result))
+		return err_set(err, -EPROTO, "the process for the container's files died");
+	result.msg[sizeof(result.msg) - 1] = '\0';
+	return result.code < 0 ? err_set(err, result.code, "%s", result.msg) : 0;
+}
+
+static int enter_files(const struct machine_share *machine, struct err *err)
+{
+	return setns(machine->files, CLONE_NEWNS) < 0
+		       ? err_sys(err, -errno, "enter virtiofsd's mount namespace")
+		       : 0;
+}
+
+/* ---- Its entry ------------------------------------------------------------------------------ */
+
+static int describe(const struct member *m, const struct share *share, struct err *err)
+{
+	const struct creation *cr = m->cr;
+	const struct describe_vm d = { .id = cr->c->id,
+				       .bundle = cr->c->bundle,
+				       .spec = &cr->spec,
+				       .seccomp = &cr->seccomp,
+				       .share = share,
+				       .shared = m->shared,
+				       .rows = cr->terminal.rows,
+				       .cols = cr->terminal.cols };
+
+	return describe_vm_join(&d, err);
+}
+
+static int put_entry(const struct member *m, struct err *err)
+{
+	AUTO_CLOSE int tree =
+		open_tree(AT_FDCWD, m->dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	char path[SHARE_NAME_MAX + 1];
+	int r;
+
+	if (tree < 0)
+		return err_sys(err, -errno, "the share");
+	if (mkdirat(m->machine.top, m->name, 0755) < 0)
+		return err_sys(err, -errno, "the share: make %s", m->name);
+	r = enter_files(&m->machine, err);
+	if (r < 0)
+		return r;
+	(void)snprintf(path, sizeof(path), "/%s", m->name);
+	return move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0
+		       ? err_sys(err, -errno, "mount the share at %s", m->name)
+		       : 0;
+}
+
+/* As stage.c does it for a machine's first container. */
+static int gather_files(void *arg, int fds[2], struct err *err)
+{
+	const struct member *m = arg;
+	struct creation *cr = m->cr;
+	const unsigned long word = rootfs_propagation_flags(cr->spec.linux.rootfs_propagation);
+	const unsigned long closed = word & (MS_PRIVATE | MS_UNBINDABLE) ? MS_PRIVATE : MS_SLAVE;
+	const struct share_options options = { .spec = &cr->spec,
+					       .bundle = cr->c->bundle,
+					       .rootfs = cr->c->rootfs,
+					       .idmap_fds = m->idmaps.fds,
+					       .dir = m->dir,
+					       .watch = m->watch,
+					       .name = m->name,
+					       .mode = m->rootfs };
+	AUTO_SHARE struct share share = { 0 };
+	int r;
+
+	if (mount(NULL, "/", NULL, closed | MS_REC, NULL) < 0)
+		return err_sys(err, -errno, "propagation of /");
+	if (cr->spec.hooks.create_container.len) {
+		if (chdir(cr->c->rootfs) < 0)
+			return err_sys(err, -errno, "enter the root file system %s", cr->c->rootfs);
+		r = creation_on_container(cr, getpid(), err);
+		if (r < 0)
+			return r;
+	}
+	(void)umask(S_IWGRP | S_IWOTH);
+	r = share_build(&options, &share, err);
+	if (r == 0 && share.disks_len)
+		r = err_set(err, -ENOTSUP,
+			    "linux.devices, mounts: a block device is a disk of a machine, and a "
+			    "container that joins one brings none");
+	if (r == 0) {
+		fds[0] = describe(m, &share, err);
+		r = fds[0] < 0 ? fds[0] : 0;
+	}
+	if (r == 0 && share.watches)
+		fds[1] = fcntl(share.watch, F_DUPFD_CLOEXEC, 3);
+	return r < 0 ? r : put_entry(m, err);
+}
+
+/* keeper_gather_fn */
+static int gather(void *arg, struct keeper_ask *ret, struct err *err)
+{
+	struct member *m = arg;
+	int fds[2] = { -EBADF, -EBADF };
+	int r;
+
+	ret->type = VMM_JOIN;
+	ret->fds[1] = ns_listen(m->cr->c->dir_fd, STORE_CONTROL, err);
+	if (ret->fds[1] < 0)
+		return ret->fds[1];
+	r = run_helper(gather_files, m, fds, err);
+	ret->fds[0] = fds[0];
+	ret->fds[2] = fds[1];
+	ret->value = fds[1] >= 0 ? VMM_JOIN_WATCHES : 0;
+	if (r == 0 && ret->fds[2] < 0) {
+		ret->fds[2] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		r = ret->fds[2] < 0 ? err_sys(err, -errno, "open /dev/null") : 0;
+	}
+	return r;
+}
+
+/* ---- What it shares ------------------------------------------------------------------------- */
+
+static bool is_namespace_of(const char *path, pid_t pid, const char *name)
+{
+	struct stat wanted, theirs;
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "/proc/%d/ns/%s", (int)pid, name);
+	return stat(path, &wanted) == 0 && stat(text, &theirs) == 0 &&
+	       wanted.st_dev == theirs.st_dev && wanted.st_ino == theirs.st_ino;
+}
+
+/* Whose, among the containers of the machine: the first, or, of pid namespaces, any. */
+static const char *owner_of(const struct member *m, const char *path, const char *name, bool all)
+{
+	const struct container *sandbox = m->cr->sandbox;
+
+	if (is_namespace_of(path, sandbox->pid, name))
+		return sandbox->id;
+	for (size_t i = 0; all && i < m->others_len; i++) {
+		const struct container *c = m->others[i];
+
+		if (c->pid && str_eq(c->sandbox, sandbox->id) &&
+		    is_namespace_of(path, c->pid, name))
+			return c->id;
+	}
+	return NULL;
+}
+
+/* The machine has one network, which every container of it has. */
+static int share_namespaces(struct member *m, struct err *err)
+{
+	static const char *const names[OCI_NS_MAX] = {
+		[OCI_NS_PID] = "pid", [OCI_NS_NETWORK] = "net", [OCI_NS_IPC] = "ipc",
+		[OCI_NS_UTS] = "uts", [OCI_NS_USER] = "user",
+	};
+	const struct oci_namespace *ns = m->cr->spec.linux.ns;
+
+	for (enum oci_ns kind = 0; kind < OCI_NS_MAX; kind++) {
+		const bool common = kind == OCI_NS_PID || kind == OCI_NS_IPC || kind == OCI_NS_UTS;
+
+		/* The host's, as config.json has it: what all have together here. */
+		if (common && !ns[kind].set)
+			m->shared[kind] = m->cr->sandbox->id;
+		if (!ns[kind].path)
+			continue;
+		m->shared[kind] =
+			names[kind] ? owner_of(m, ns[kind].path, names[kind], kind == OCI_NS_PID)
+				    : NULL;
+		if (!m->shared[kind])
+			return err_set(err, -ENOTSUP,
+				       "linux.namespaces: %s: the %s namespace of no container of "
+				       "sandbox %s",
+				       ns[kind].path, oci_ns_name(kind), m->cr->sandbox->id);
+	}
+	if (ns[OCI_NS_NETWORK].set && !ns[OCI_NS_NETWORK].path)
+		return err_set(err, -ENOTSUP,
+			       "linux.namespaces: a new network namespace: a container of a pod "
+			       "has the network of its machine");
+	m->shared[OCI_NS_NETWORK] = m->cr->sandbox->id;
+	return 0;
+}
+
+/* Files have the ids of the first container's map, and so have all. */
+static int check_user_namespace(const struct member *m, struct err *err)
+{
+	struct oci_spec *first = NULL;
+	const struct oci_namespace *own = &m->cr->spec.linux.ns[OCI_NS_USER];
+	int r = container_load_spec(m->cr->sandbox, &first, err);
+
+	if (r == 0 && (own->set != first->linux.ns[OCI_NS_USER].set || (own->set && !own->path)))
+		r = err_set(err, -ENOTSUP, "linux.namespaces: user: it is not that of sandbox %s",
+			    m->cr->sandbox->id);
+	oci_spec_free(first);
+	return r;
+}
+
+static int prepare(struct member *m, struct err *err)
+{
+	struct creation *cr = m->cr;
+	struct vm_config config;
+	int r = describe_vm_check(&cr->spec, true, err);
+
+	if (r == 0 && geteuid() != 0)
+		r = err_set(err, -ENOTSUP, "class vm: pods in one machine are root's");
+	if (r == 0 && cr->preserve_fds > 0)
+		r = err_set(err, -ENOTSUP,
+			    "--preserve-fds: descriptors above 2 do not reach into a machine");
+	if (r == 0 && cr->spec.linux.net_devices_len > 0)
+		r = err_set(err, -ENOTSUP, "linux.netDevices: the machine has its devices");
+	if (r == 0)
+		r = vm_settings_get(cr->rt, cr->c->annotations, &config, err);
+	if (r == 0)
+		r = container_list(cr->rt, &m->others, &m->others_len, err);
+	if (r == 0)
+		r = share_namespaces(m, err);
+	if (r == 0)
+		r = check_user_namespace(m, err);
+	if (r == 0)
+		r = share_rootfs_mode(cr->rt, &cr->spec, cr->c->rootfs, &m->rootfs, err);
+	if (r == 0 && m->rootfs == SHARE_ROOTFS_BLOCK)
+		r = err_set(err, -ENOTSUP,
+			    "root.path: an image is a disk of a machine, and a container that "
+			    "joins one brings none");
+	if (r == 0)
+		r = sandbox_setting(cr->rt, &cr->spec, SHARE_WATCH, NULL, &m->watch, err);
+	if (r == 0)
+		r = idmap_fds_open(&cr->spec, &m->idmaps, err);
+	if (r == 0 && snprintf(m->dir, sizeof(m->dir), "%s/%s", cr->rt->root, cr->c->id) >=
+			      (int)sizeof(m->dir))
+		r = err_set(err, -ENAMETOOLONG, "the container's directory");
+	if (r == 0)
+		r = ask_share(cr->sandbox, &m->machine, err);
+	return r;
+}
+
+int member_launch(struct creation *cr, struct sandbox *ret, struct err *err)
+{
+	AUTO(member_done) struct member m = { .cr = cr, .machine = MACHINE_SHARE_INIT };
+	int r;
+
+	name_of(cr->c, m.name);
+	cr->c->accelerator = cr->sandbox->accelerator;
+	r = prepare(&m, err);
+	return r < 0 ? r : keeper_run(cr, gather, &m, ret, err);
+}
+
+/* ---- The end -------------------------------------------------------------------------------- */
+
+struct leaving {
+	struct machine_share machine;
+	char name[SHARE_NAME_MAX];
+};
+
+static int take_entry(void *arg, int fds[2], struct err *err)
+{
+	const struct leaving *l = arg;
+	char path[SHARE_NAME_MAX + 1];
+	int r = enter_files(&l->machine, err);
+
+	(void)fds;
+	if (r < 0)
+		return r;
+	(void)snprintf(path, sizeof(path), "/%s", l->name);
+	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
+		return err_sys(err, -errno, "unmount %s of the share", l->name);
+	if (unlinkat(l->machine.top, l->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return err_sys(err, -errno, "remove %s of the share", l->name);
+	return 0;
+}
+
+/* Its keeper has ended: who is made next under its id shall not meet it, nor its files. */
+static void await_leave(const struct container *c)
+{
+	const struct sentry_request wait = { .type = SENTRY_WAIT };
+	struct err err = { 0 };
+	const int r = client_simple(c, &wait, NULL, &err);
+
+	if (r < 0 && r != -ESRCH && r != -EPIPE)
+		log_warning("container %s: its processes in the machine: %s", c->id, err.msg);
+}
+
+int member_forget(const struct container *c, struct err *err)
+{
+	AUTO(container_free_p) struct container *sandbox = NULL;
+	struct leaving l = { .machine = MACHINE_SHARE_INIT };
+	int fds[2] = { -EBADF, -EBADF };
+	struct err gone = { 0 };
+	int r = container_load(c->runtime, c->sandbox, false, &sandbox, &gone);
+
+	/* With the machine goes all that it was served. */
+	if (r < 0 || sandbox->pid == 0)
+		return r == -ENOENT || r == 0 ? 0 : err_set(err, r, "%s", gone.msg);
+	await_leave(c);
+	name_of(c, l.name);
+	r = ask_share(sandbox, &l.machine, &gone);
+	if (r == 0)
+		r = run_helper(take_entry, &l, fds, &gone);
+	machine_share_done(&l.machine);
+	return r < 0 && r != -ESRCH ? err_set(err, r, "%s", gone.msg) : 0;
+}

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Class vm: containers of a pod in one machine, what test_pods.py does not say of all classes."""
+
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from lib.runtime import refused, wait_until
+
+pytestmark = pytest.mark.classes("vm")
+
+TYPE, SANDBOX = "io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id"
+EMPTY_DIR = "pods/1/volumes/kubernetes.io~empty-dir"
+CONFIG_MAP = "pods/1/volumes/kubernetes.io~configmap"
+FOREVER = ["sleep", "1000"]
+MIB = 1 << 20
+
+
+class Pod:
+    def __init__(self, runtime, make_bundle):
+        self.runtime, self.make_bundle = runtime, make_bundle
+        self.sandbox = make_bundle("pod")
+        self.sandbox.config["annotations"] = {TYPE: "sandbox", SANDBOX: self.sandbox.id}
+
+    def begin(self, *flags):
+        self.runtime.run_detached(self.sandbox, FOREVER, *flags)
+        return self
+
+    def bundle(self, name="a"):
+        bundle = self.make_bundle(name)
+        bundle.config["annotations"] = {TYPE: "container", SANDBOX: self.sandbox.id}
+        pid = self.runtime.state(self.sandbox).pid
+        for kind, name in (("network", "net"), ("ipc", "ipc"), ("uts", "uts")):
+            bundle.namespace(kind, f"/proc/{pid}/ns/{name}")
+        return bundle
+
+    def add(self, name="a", args=None):
+        bundle = self.bundle(name)
+        self.runtime.run_detached(bundle, args or FOREVER)
+        return bundle
+
+    def virtiofsd(self):
+        """Processes of the machine's file server, by the host's pids: the last one has its root directory."""
+        supervisor = self.runtime.state(self.sandbox).pid
+        found = []
+        for entry in sorted(int(e) for e in os.listdir("/proc") if e.isdigit()):
+            try:
+                status = pathlib.Path(f"/proc/{entry}/status").read_text(encoding="utf-8")
+                if "Name:\tvirtiofsd" in status and self.below(entry, supervisor):
+                    found.append(entry)
+            except OSError:
+                continue
+        return found
+
+    def below(self, pid, ancestor):
+        while pid > 1:
+            if pid == ancestor:
+                return True
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+            pid = int(stat.rpartition(")")[2].split()[1])
+        return False
+
+    def entries(self):
+        """Names in the share, as virtiofsd has them."""
+        return [name for name in os.listdir(f"/proc/{self.virtiofsd()[-1]}/root") if name.startswith("p")]
+
+    def served(self):
+        """Mounts in virtiofsd's namespace."""
+        return len(pathlib.Path(f"/proc/{self.virtiofsd()[-1]}/mountinfo").read_text(encoding="utf-8").splitlines())
+
+
+@pytest.fixture
+def new_pod(runtime, make_bundle):
+    return Pod(runtime, make_bundle)
+
+
+@pytest.fixture
+def pod(new_pod):
+    return new_pod.begin()
+
+
+@pytest.fixture
+def tmpfs(work_dir):
+    places = []
+
+    def make(name, options):
+        place = work_dir / name
+        place.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], check=True)
+        places.append(place)
+        return place
+
+    yield make
+    for place in places:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def alive(runtime, *bundles):
+    return [runtime.status(b) for b in bundles] == ["running"] * len(bundles)
+
+
+# ------------------------------------------------------------------------------------- files
+
+
+def test_a_volume_in_memory_is_one_for_all_and_stays_between_two(runtime, pod, tmpfs):
+    volume = tmpfs(f"{EMPTY_DIR}/cache", "size=2m,mode=1777")
+    init, a, b = pod.bundle("init"), pod.bundle("a"), pod.bundle("b")
+    for c in (init, a, b):
+        c.bind(volume, "/cache")
+    runtime.run(init, ["sh", "-c", "echo from-init > /cache/file"])
+    runtime.run_detached(a)
+    runtime.run_detached(b)
+    assert runtime.exec(a, ["cat", "/cache/file"]).stdout == "from-init\n"
+    runtime.exec(a, ["sh", "-c", "echo from-a > /cache/file"])
+    assert runtime.exec(b, ["cat", "/cache/file"]).stdout == "from-a\n"
+    assert runtime.exec(b, ["sh", "-c", "grep -c ' /cache tmpfs ' /proc/mounts"]).stdout == "1\n"
+    assert list(volume.iterdir()) == []
+
+
+def test_shared_memory_is_the_pods(runtime, new_pod, tmpfs):
+    shm = tmpfs("shm", "size=65536k,mode=1777")
+    new_pod.sandbox.mounts = [m for m in new_pod.sandbox.mounts if m["destination"] != "/dev/shm"]
+    new_pod.sandbox.bind(shm, "/dev/shm")
+    new_pod.begin()
+    a = new_pod.bundle("a")
+    a.mounts = [m for m in a.mounts if m["destination"] != "/dev/shm"]
+    a.bind(shm, "/dev/shm")
+    runtime.run_detached(a)
+    runtime.exec(a, ["sh", "-c", "echo inside > /dev/shm/file"])
+    assert runtime.exec(new_pod.sandbox, ["cat", "/dev/shm/file"]).stdout == "inside\n"
+    assert list(shm.iterdir()) == []
+
+
+def test_what_a_container_was_served_goes_with_it(runtime, pod, work_dir):
+    volume = work_dir / "volume"
+    volume.mkdir()
+    before = pod.served()
+    for _ in range(3):
+        a = pod.bundle("a")
+        a.bind(volume, "/data")
+        runtime.run_detached(a)
+        runtime.exec(a, ["sh", "-c", "echo x > /data/x; ls / > /dev/null"])
+        assert len(pod.entries()) == 1 and pod.served() > before
+        runtime.kill(a, "KILL")
+        runtime.wait_for(a, "stopped")
+        runtime.delete(a)
+        assert pod.entries() == [] and pod.served() == before
+        (volume / "x").unlink()
+    assert alive(runtime, pod.sandbox)
+
+
+def test_a_container_that_is_refused_leaves_nothing_in_the_share(runtime, pod, work_dir):
+    before = pod.served()
+    a = pod.bundle("a")
+    a.bind(work_dir / "nowhere", "/data")
+    refused(runtime, runtime.create(a, check=False), "nowhere")
+    b = pod.bundle("b")
+    b.process.cwd = "/no/such/place"
+    b.process.args = FOREVER
+    b.root.readonly = True
+    assert runtime.run(b, ["/no/such/program"], "-d", check=False).returncode != 0
+    assert pod.entries() == [] and pod.served() == before
+    assert runtime.container_ids() == [pod.sandbox.id]
+
+
+def test_an_overlay_keeps_what_is_written_in_the_machine(runtime, pod, work_dir):
+    config = work_dir / "caisson.json"
+    config.write_text('{"allowed_annotations": ["io.caisson.vm.rootfs"]}')
+    a, b = pod.bundle("a"), pod.bundle("b")
+    for c in (a, b):
+        c.config["annotations"]["io.caisson.vm.rootfs"] = "overlay"
+        runtime.run_detached(c, ["sh", "-c", f"echo {c.id} > /made; exec sleep 1000"], env={"CAISSON_CONFIG": str(config)})
+    for c in (a, b):
+        wait_until(lambda c=c: runtime.exec(c, ["cat", "/made"], check=False).stdout == f"{c.id}\n")
+        assert not c.rootfs.exists("made")
+    runtime.stop(a)
+    assert runtime.exec(b, ["cat", "/made"]).stdout == f"{b.id}\n"
+
+
+def test_changes_of_a_config_map_are_told_to_its_container(runtime, pod, work_dir):
+    volume = work_dir / f"{CONFIG_MAP}/settings"
+    volume.mkdir(parents=True)
+    (volume / "key").write_text("old")
+    a = pod.bundle("a")
+    a.bind(volume, "/settings", "ro")
+    runtime.run_detached(a)
+    assert runtime.exec(a, ["cat", "/settings/key"]).stdout == "old"
+    assert runtime.exec(a, ["sh", "-c", "grep -c ' /settings tmpfs ' /proc/mounts"]).stdout == "1\n"
+    (volume / "new").write_text("new")
+    (volume / "new").rename(volume / "key")
+    wait_until(lambda: runtime.exec(a, ["cat", "/settings/key"]).stdout == "new")
+
+
+def test_a_pod_in_a_user_namespace_has_one(runtime, new_pod):
+    new_pod.sandbox.user_namespace(host_id=100000)
+    new_pod.begin()
+    a = new_pod.bundle("a")
+    a.user_namespace(host_id=100000)
+    a.linux.uid_mappings = []
+    a.linux.gid_mappings = []
+    a.namespace("user", f"/proc/{runtime.state(new_pod.sandbox).pid}/ns/user")
+    runtime.run_detached(a)
+    assert runtime.exec(a, ["sh", "-c", "echo x > /made; stat -c %u /made"]).stdout == "0\n"
+    assert os.stat(a.rootfs / "made").st_uid == 100000
+    maps = {runtime.exec(c, ["readlink", "/proc/self/ns/user"]).stdout for c in (new_pod.sandbox, a)}
+    assert len(maps) == 1
+    b = new_pod.bundle("b")
+    refused(runtime, runtime.create(b, check=False), "linux.namespaces: user")
+
+
+# -------------------------------------------------------------------------------- refused by name
+
+
+def test_what_cannot_join_is_refused_by_name(runtime, pod, work_dir):
+    def why(change, text, *flags):
+        bundle = pod.bundle("a")
+        change(bundle)
+        refused(runtime, runtime.create(bundle, *flags, check=False), text)
+        assert runtime.status(bundle) is None
+
+    image = work_dir / "image"
+    image.write_bytes(bytes(4096))
+    why(lambda b: setattr(b.root, "path", str(image)), "root.path: an image is a disk")
+    why(lambda b: b.namespace("network"), "a new network namespace")
+    why(lambda b: b.namespace("ipc", "/proc/self/ns/ipc"), "the ipc namespace of no container of sandbox")
+    why(lambda b: b.namespace("network", "/proc/self/ns/net"), "the network namespace of no container of sandbox")
+    assert pod.entries() == []
+
+
+def test_a_machine_that_is_no_pods_takes_nobody(runtime, new_pod):
+    new_pod.sandbox.config["annotations"] = {}
+    new_pod.begin()
+    refused(runtime, runtime.create(new_pod.bundle("a"), check=False), "was not started for a pod")
+
+
+# ------------------------------------------------------------------------------------- limits
+
+
+def test_limits_and_figures_are_the_containers_own(runtime, pod):
+    a, b = pod.bundle("a"), pod.bundle("b")
+    a.linux.resources.memory = {"limit": 64 * MIB}
+    a.linux.resources.pids = {"limit": 37}
+    b.linux.resources.memory = {"limit": 48 * MIB}
+    for c in (a, b):
+        runtime.run_detached(c)
+    runtime.exec(a, ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done"])
+    figures = {c.id: runtime.events(c, "--stats").json["data"] for c in (a, b)}
+    assert figures[a.id]["memory"]["usage"]["limit"] == 64 * MIB
+    assert figures[b.id]["memory"]["usage"]["limit"] == 48 * MIB
+    assert figures[a.id]["pids"]["limit"] == 37 and figures[a.id]["pids"]["current"] == 1
+    assert 0 < figures[a.id]["memory"]["usage"]["usage"] < 64 * MIB
+    assert figures[a.id]["cpu"]["usage"]["total"] > figures[b.id]["cpu"]["usage"]["total"] > 0
+    runtime.update(a, "--memory", str(96 * MIB))
+    assert runtime.events(a, "--stats").json["data"]["memory"]["usage"]["limit"] == 96 * MIB
+    runtime.update(a, "--memory", str(32 * MIB))
+    assert runtime.events(a, "--stats").json["data"]["memory"]["usage"]["limit"] == 32 * MIB
+    assert runtime.events(b, "--stats").json["data"]["memory"]["usage"]["limit"] == 48 * MIB
+
+
+def test_one_that_is_out_of_memory_ends_alone_and_is_told(runtime, pod):
+    b = pod.add("b")
+    a = pod.bundle("a")
+    a.linux.resources.memory = {"limit": 24 * MIB, "swap": 24 * MIB}
+    a.process.args = ["sh", "-c", "read go; exec awk 'BEGIN { for (s = \"x\"; ; s = s s) ; }'"]
+    runner = runtime.start_run(a)
+    runtime.wait_for(a, "running")
+    events = {c.id: runtime.start_call("events", c.id) for c in (a, b, pod.sandbox)}
+    told = [events[a.id].read_line() for _ in range(1)]
+    assert told
+    runner.finish(b"go\n")
+    assert runner.wait() == 137
+    rest = events[a.id].finish()
+    assert '"oom"' in rest
+    assert alive(runtime, pod.sandbox, b)
+    for c in (b, pod.sandbox):
+        events[c.id].popen.send_signal(signal.SIGTERM)
+        assert b'"oom"' not in events[c.id].popen.stdout.read()
+
+
+def test_one_is_paused_alone(runtime, pod):
+    count = ["sh", "-c", "i=0; while :; do i=$((i + 1)); echo $i > /count; sleep 0.01; done"]
+    a, b = pod.add("a", count), pod.add("b", count)
+    read = lambda c: c.rootfs.read("count") if c.rootfs.exists("count") else ""
+    wait_until(lambda: read(a) and read(b))
+    runtime.pause(a)
+    assert runtime.status(a) == "paused" and runtime.status(b) == "running"
+    before, other = read(a), read(b)
+    wait_until(lambda: read(b) not in ("", other))
+    assert read(a) == before
+    runtime.resume(a)
+    wait_until(lambda: read(a) not in ("", before))
+    runtime.pause(a)
+    runtime.kill(a, "KILL")
+    runtime.wait_for(a, "stopped")
+    runtime.delete(a)
+    assert alive(runtime, pod.sandbox, b)
+
+
+# --------------------------------------------------------------------------- killed at any moment
+
+
+def test_a_killed_keeper_ends_its_container_alone(runtime, pod):
+    a, b = pod.add("a"), pod.add("b")
+    os.kill(runtime.state(a).pid, signal.SIGKILL)
+    runtime.wait_for(a, "stopped")
+    wait_until(lambda: b"caisson_vm_containers 2\n" in runtime.call("debug", pod.sandbox.id, "metrics").stdout.encode())
+    runtime.delete(a)
+    assert pod.entries() and alive(runtime, pod.sandbox, b)
+
+
+@pytest.mark.parametrize("who", ["supervisor", "virtiofsd"])
+def test_a_killed_machine_leaves_nothing(runtime, pod, who):
+    a, b = pod.add("a"), pod.add("b")
+    os.kill(runtime.state(pod.sandbox).pid if who == "supervisor" else pod.virtiofsd()[-1], signal.SIGKILL)
+    for c in (a, b, pod.sandbox):
+        runtime.wait_for(c, "stopped")
+        runtime.delete(c)
+    assert runtime.container_ids() == []
+
+
+def test_a_runtime_that_is_killed_leaves_what_delete_takes_away(runtime, pod):
+    before = pod.served()
+    for n in range(1, 12):
+        a = pod.bundle("a")
+        a.process.args = FOREVER
+        a.save()
+        call = runtime.start_call("create", "--bundle", a.path, a.id)
+        try:
+            call.popen.wait(0.02 * n)
+        except subprocess.TimeoutExpired:
+            pass
+        call.popen.kill()
+        call.popen.wait()
+        runtime.delete(a, "--force")
+        wait_until(lambda: pod.entries() == [] and pod.served() == before)
+        wait_until(lambda: "caisson_vm_containers 1\n" in runtime.call("debug", pod.sandbox.id, "metrics").stdout)
+    assert alive(runtime, pod.sandbox)
+
+
+def test_five_come_at_once(runtime, pod):
+    bundles = [pod.bundle(f"c{n}") for n in range(5)]
+    calls = []
+    for c in bundles:
+        c.process.args = ["sh", "-c", "hostname; exec sleep 1000"]
+        c.save()
+        calls.append(runtime.start_call("run", "-d", "--bundle", c.path, c.id, stdout=subprocess.DEVNULL))
+    assert [call.wait() for call in calls] == [0] * 5
+    assert alive(runtime, pod.sandbox, *bundles)
+    assert len(pod.entries()) == 5
