@@ -291,13 +291,13 @@ def test_restarted_daemon_finds_its_tasks(containerd):
 class Pod:
     """A pod sandbox and its containers, by CRI."""
 
-    def __init__(self, engine, name, tmp_path, handler="", **linux):
+    def __init__(self, engine, name, tmp_path, handler="", hostname=None, **linux):
         self.cri = engine.cri
         self.logs = os.path.join(str(tmp_path), "logs")
         os.makedirs(self.logs, exist_ok=True)
         self.config = {
             "metadata": {"name": name, "uid": "uid-" + name, "namespace": "default"},
-            "hostname": name, "log_directory": self.logs,
+            "hostname": name if hostname is None else hostname, "log_directory": self.logs,
             "annotations": {"org.caisson.test": "for the pod"},
             "linux": {"cgroup_parent": "/kubepods/" + name, **linux},
         }
@@ -344,7 +344,7 @@ class Pod:
 
 @pytest.fixture
 def make_pod(containerd, tmp_path):
-    """Makes pods: make_pod(name, handler="", **linux). A kubelet removes their groups: done here."""
+    """Makes pods: make_pod(name, handler="", hostname=name, **linux). A kubelet removes their groups: done here."""
     names = []
 
     def make(name, **linux):

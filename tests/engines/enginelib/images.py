@@ -115,22 +115,24 @@ def architecture():
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
-def write_archive(path, reference, layer, config):
-    """Write a docker-archive of one layer; config is the image's `config` object."""
+def write_archive(path, reference, layers, config):
+    """Write a docker-archive of layers, the lowest first; config is the image's `config` object."""
     image = {
         "architecture": architecture(),
         "os": "linux",
         "created": "2026-01-01T00:00:00Z",
         "config": config,
-        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
-        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "tests/engines"}],
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest() for layer in layers]},
+        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "tests/engines"} for _ in layers],
     }
     image_bytes = json.dumps(image, sort_keys=True).encode()
     config_name = hashlib.sha256(image_bytes).hexdigest() + ".json"
-    manifest = [{"Config": config_name, "RepoTags": [reference], "Layers": ["layer.tar"]}]
+    names = ["layer%d.tar" % number for number in range(len(layers))]
+    manifest = [{"Config": config_name, "RepoTags": [reference], "Layers": names}]
     archive = Layer()
     archive.file(config_name, image_bytes)
-    archive.file("layer.tar", layer)
+    for name, layer in zip(names, layers):
+        archive.file(name, layer)
     archive.file("manifest.json", json.dumps(manifest).encode())
     with open(path, "wb") as f:
         f.write(archive.finish())
@@ -140,12 +142,12 @@ def build(out_dir):
     """Make both archives in out_dir; return {reference: path}."""
     test = os.path.join(out_dir, "busybox.tar")
     pause = os.path.join(out_dir, "pause.tar")
-    write_archive(test, TEST_IMAGE, busybox_layer(out_dir), {
+    write_archive(test, TEST_IMAGE, [busybox_layer(out_dir)], {
         "Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "FROM_IMAGE=yes"],
         "Cmd": ["/bin/sh"],
         "WorkingDir": "/",
     })
-    write_archive(pause, PAUSE_IMAGE, pause_layer(out_dir), {
+    write_archive(pause, PAUSE_IMAGE, [pause_layer(out_dir)], {
         "Entrypoint": ["/pause"],
         "StopSignal": "SIGTERM",
     })
