@@ -10,7 +10,9 @@ import signal
 
 import pytest
 
+from lib.faults import Campaign
 from lib.runtime import refused, wait_until
+from lib.verbs import VERBS
 
 pytestmark = pytest.mark.classes("ns", "sentry", "vm")
 
@@ -173,6 +175,28 @@ def test_a_volume_shows_each_what_the_other_wrote(runtime, pod, work_dir):
     assert "f" not in runtime.exec(b, ["ls", "/data"]).stdout.split()
 
 
+def test_sockets_and_fifos_of_a_volume_lead_from_one_to_the_other(runtime, pod, work_dir):
+    volume = work_dir / "volume"
+    volume.mkdir()
+    a, b = pod.bundle("a"), pod.bundle("b")
+    for c in (a, b):
+        c.bind(volume, "/data")
+        runtime.run_detached(c)
+    for reader, writer in ((a, b), (b, a)):
+        inbox = runtime.start_exec(reader, ["testinit", "uds", "recv", "dgram", f"/data/{reader.id}"])
+        wait_until((volume / reader.id).exists)
+        for line in ("one", "two"):
+            runtime.exec(writer, ["testinit", "uds", "send", "dgram", f"/data/{reader.id}", line], check=False)
+            assert inbox.read_line() == line
+        assert inbox.wait() == 0
+    # Who has closed it is not there.
+    assert "ECONNREFUSED" in runtime.exec(b, ["testinit", "uds", "connect", "dgram", f"/data/{a.id}"], check=False).stdout
+    runtime.exec(a, ["mkfifo", "/data/fifo"])
+    reader = runtime.start_exec(a, ["cat", "/data/fifo"])
+    runtime.exec(b, ["sh", "-c", "echo through >/data/fifo"])
+    assert reader.finish() == "through\n"
+
+
 def test_processes_are_each_containers_own(runtime, pod):
     a, b = pod.add("a"), pod.add("b", ["sh", "-c", "sleep 1000 & exec sleep 2000"])
     assert runtime.exec(a, ["sh", "-c", "cat /proc/1/cmdline | tr '\\0' ' '"]).stdout == "sleep 1000 "
@@ -319,6 +343,15 @@ def test_a_terminal_is_the_containers_own(runtime, pod, console):
 # ------------------------------------------------------------------------------ killed at any moment
 
 
+class InPod(Campaign):
+    """Of a container whose pod lives: the sandbox may keep a stub for the next address space."""
+
+    def left(self):
+        every = type(self.guard)._differences
+        self.guard._differences = lambda root: [w for w in every(self.guard, root) if "caisson-stub" not in w]
+        return super().left()
+
+
 def gofers():
     found = []
     for entry in os.listdir("/proc"):
@@ -364,6 +397,18 @@ def test_a_killed_sentry_leaves_nothing(runtime, pod):
         runtime.wait_for(c, "stopped")
         runtime.delete(c)
     wait_until(lambda: gofers() == [])
+
+
+@pytest.mark.classes("sentry", caveat="ns-pods")
+@pytest.mark.parametrize("verb, follow", [("create", False), ("create", "children"), ("run -d", False), ("start", False),
+                                          ("delete --force", False)])
+def test_whoever_is_killed_meanwhile_nothing_is_left_and_the_pod_lives(runtime, pod, request, verb, follow):
+    a = pod.bundle("a")
+    campaign = InPod(runtime, a, VERBS[verb], follow, request.node.nodeid, 10)
+    campaign.run(lambda n: ["kill", str(n)], lambda outcome: None)
+    campaign.finish()
+    b = pod.add("b")
+    assert alive(runtime, pod.sandbox, b)
 
 
 def test_a_created_container_that_is_deleted_leaves_the_pod(runtime, pod):

@@ -79,7 +79,7 @@ void unix_socket_free(struct unix_socket *u)
 	list_del(&u->ns_node);
 	khash_del(&u->sock.ns->unix_names, &u->name_node);
 	if (u->inode) {
-		u->inode->bound = NULL;
+		*inode_bound(u->inode) = NULL;
 		inode_unref(u->inode);
 	}
 	unix_host_unref(u->host);
@@ -220,7 +220,7 @@ static int bind_path(struct unix_socket *u, const struct sockaddr_un *un, struct
 	else if (host_fd >= 0)
 		r = unix_host_new(TAKE_FD(host_fd), &u->sock.wq, &u->host_bound);
 	if (r < 0) {
-		inode->bound = NULL;
+		*inode_bound(inode) = NULL;
 		inode_unref(inode);
 		return r;
 	}
@@ -275,10 +275,10 @@ static int find_path(struct unix_socket *from, const struct sockaddr_un *un,
 		return r;
 	inode = path.dentry->inode;
 	r = inode_permission(inode, ctx.cred, MAY_WRITE);
-	if (r >= 0 && (!S_ISSOCK(inode->mode) || !inode->bound))
+	if (r >= 0 && (!S_ISSOCK(inode->mode) || !*inode_bound(inode)))
 		r = S_ISSOCK(inode->mode) && inode->ops->connect ? -EREMOTE : -ECONNREFUSED;
 	if (r >= 0)
-		*ret = inode->bound;
+		*ret = *inode_bound(inode);
 	path_unref(&path);
 	if (r >= 0 && (*ret)->sock.type != from->sock.type)
 		r = -EPROTOTYPE;

@@ -202,9 +202,15 @@ struct inode {
 	uint8_t write_hint;		     /* RWH_* of F_SET_RW_HINT, kept and told */
 	bool tmpfile_linkable;		     /* O_TMPFILE without O_EXCL */
 	bool no_caps;			     /* known to have none; owned by vfs/file_caps */
-	bool layered; /* a directory whose names an overlay changes: no cached one is believed */
-	void *bound;  /* unix socket bound here, or the fifo's pipe; see vfs/special.h */
+	bool layered;	 /* a directory whose names an overlay changes: no cached one is believed */
+	void *bound;	 /* unix socket bound here, or the fifo's pipe; see vfs/special.h */
+	void **bound_at; /* the one of all inodes of this file; NULL: ours. By the filesystem */
 };
+
+static inline void **inode_bound(struct inode *inode)
+{
+	return inode->bound_at ? inode->bound_at : &inode->bound;
+}
 
 /* Fill the fields that every filesystem fills alike; refs is 1, times are now. Takes a reference
  * on sb. */

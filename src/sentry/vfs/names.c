@@ -128,7 +128,7 @@ static int mknod_inode(const struct vfs_ctx *ctx, const struct path *at, const c
 		else
 			r = make_node(dir, &n.w.last, mode, rdev, ctx->cred, b, &inode);
 	}
-	if (r == 0 && b && (!S_ISSOCK(inode->mode) || inode->bound)) {
+	if (r == 0 && b && (!S_ISSOCK(inode->mode) || *inode_bound(inode))) {
 		/* A gofer that fell told of another file: what is bound to a fifo is a pipe. */
 		inode_unref(inode);
 		if (b->host_fd >= 0)
@@ -137,7 +137,7 @@ static int mknod_inode(const struct vfs_ctx *ctx, const struct path *at, const c
 	}
 	if (r == 0) {
 		if (b) {
-			inode->bound = b->bound;
+			*inode_bound(inode) = b->bound;
 			b->inode = inode_ref(inode);
 		}
 		new_name_made(&n, inode);

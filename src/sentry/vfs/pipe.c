@@ -377,8 +377,8 @@ static void put_pipe(struct pipe *p, struct inode *inode)
 {
 	if (--p->files > 0)
 		return;
-	if (inode && inode->bound == p)
-		inode->bound = NULL;
+	if (inode && *inode_bound(inode) == p)
+		*inode_bound(inode) = NULL;
 	pipe_free(p);
 }
 
@@ -535,7 +535,7 @@ static int wait_partner(struct pipe_file *pf, uint32_t flags)
 
 int fifo_open(struct inode *inode, uint32_t flags, struct file **ret)
 {
-	struct pipe *p = inode->bound;
+	struct pipe *p = *inode_bound(inode);
 	struct pipe_file *pf;
 	int r;
 
@@ -546,7 +546,7 @@ int fifo_open(struct inode *inode, uint32_t flags, struct file **ret)
 		p = pipe_new();
 		if (!p)
 			return -ENOMEM;
-		inode->bound = p;
+		*inode_bound(inode) = p;
 	}
 	pf = pipe_file_new(p, flags);
 	if (!pf) {

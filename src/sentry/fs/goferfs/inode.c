@@ -31,7 +31,7 @@ uint64_t gofer_ino(const struct goferfs *fs, uint64_t dev, uint64_t ino)
 	return dev == fs->dev ? ino : ino ^ (dev * 0x9e3779b97f4a7c15ull | 1ull << 63);
 }
 
-static uint32_t hash_of(uint64_t dev, uint64_t ino)
+uint32_t gofer_file_hash(uint64_t dev, uint64_t ino)
 {
 	return (uint32_t)((dev * 31 + ino) * 0x9e3779b97f4a7c15ull >> 32);
 }
@@ -40,14 +40,14 @@ uint32_t gofer_inode_hash(const struct list_head *node)
 {
 	const struct gofer_inode *gi = list_entry(node, struct gofer_inode, hash_node);
 
-	return hash_of(gi->dev, gi->host_ino);
+	return gofer_file_hash(gi->dev, gi->host_ino);
 }
 
 struct gofer_inode *gofer_inode_find(struct goferfs *fs, uint64_t dev, uint64_t ino)
 {
 	struct gofer_inode *gi;
 
-	list_for_each(gi, khash_bucket(&fs->inodes, hash_of(dev, ino)),
+	list_for_each(gi, khash_bucket(&fs->inodes, gofer_file_hash(dev, ino)),
 		      hash_node) if (gi->dev == dev && gi->host_ino == ino) return gi;
 	return NULL;
 }
@@ -149,6 +149,7 @@ int gofer_inode_get(struct goferfs *fs, const struct gofer_entry *entry, struct 
 	list_init(&gi->idle_node);
 	khash_add(&fs->inodes, &gi->hash_node);
 	set_attr(gi, attr);
+	gofer_special_share(gi);
 	inodes++;
 	*ret = &gi->inode;
 	return 0;
@@ -159,6 +160,7 @@ void gofer_inode_evict(struct inode *inode)
 	struct gofer_inode *gi = gofer_inode(inode);
 
 	khash_del(&gi->fs->inodes, &gi->hash_node);
+	gofer_special_drop(gi);
 	gofer_content_drop(gi);
 	gofer_handles_drop(gi);
 	gofer_dir_forget_listing(inode);

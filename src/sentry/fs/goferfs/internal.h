@@ -150,6 +150,7 @@ struct gofer_inode {
 	char *target;	    /* of a link; owned; NULL: not asked yet */
 	struct gofer_listing *listing; /* of a directory; NULL: not known (always in shared mode) */
 	struct gofer_ahead *ahead;     /* owned; NULL: none */
+	struct gofer_special *special; /* of a socket or a fifo, one reference; NULL: none */
 
 	struct gofer_content *content;	       /* NULL: not kept */
 	uint32_t content_seq;		       /* counts ends of what is, or might be kept */
@@ -180,6 +181,7 @@ int gofer_inode_getattr(struct inode *inode);
 int gofer_inode_refresh(struct gofer_inode *gi, const struct gofer_handle *h);
 int gofer_inode_setattr(struct inode *inode, const struct setattr *attr);
 void gofer_inode_evict(struct inode *inode);
+uint32_t gofer_file_hash(uint64_t dev, uint64_t ino);
 /* Of a node of fs->inodes. */
 uint32_t gofer_inode_hash(const struct list_head *node);
 /* There is an inode of this number. */
@@ -214,6 +216,14 @@ uint32_t gofer_idle_count(void);
 /* fdatasync(2) of every file of fs that is, or was lately, open for writing. 0, -EIO, -ENOSPC ...
  */
 int gofer_handles_sync(struct goferfs *fs);
+
+/* --- special.c --- */
+/*
+ * A volume that several containers have: the socket that is bound to a file, or a fifo's pipe, is
+ * that of all its inodes. Without memory it is this inode's own.
+ */
+void gofer_special_share(struct gofer_inode *gi);
+void gofer_special_drop(struct gofer_inode *gi);
 
 /* --- content.c --- */
 uint64_t gofer_content_bytes(void);
