@@ -22,29 +22,34 @@ static const struct option table[] = {
 	{ 0 },
 };
 
+struct scrape {
+	struct metrics *metrics;
+	int64_t patience_ms;
+};
+
 /* One that goes meanwhile is not there. */
 static int add_one(void *arg, const struct runtime *rt, const struct container *listed,
 		   bool foreign)
 {
-	struct metrics *m = arg;
+	struct scrape *s = arg;
 	AUTO_CONTAINER struct container *c = NULL;
 	struct err ignored = { 0 };
 
 	if (foreign)
-		container_metrics_state(listed, m);
+		container_metrics_state(listed, s->metrics);
 	else if (container_load(rt, listed->id, false, &c, &ignored) == 0)
-		container_metrics(c, m);
+		container_metrics(c, s->metrics, &s->patience_ms);
 	return 0;
 }
 
-static int add_root(struct cli *cli, struct metrics *m, struct err *err)
+static int add_root(struct cli *cli, struct scrape *s, struct err *err)
 {
 	struct container **list = NULL;
 	size_t len = 0;
 	const int r = container_list(&cli->runtime, &list, &len, err);
 
 	for (size_t i = 0; r == 0 && i < len; i++)
-		(void)add_one(m, &cli->runtime, list[i], false);
+		(void)add_one(s, &cli->runtime, list[i], false);
 	container_list_free(list, len);
 	return r;
 }
@@ -80,13 +85,14 @@ static int run_metrics(struct cli *cli, const void *options, const struct option
 {
 	const struct metrics_options *o = options;
 	AUTO_METRICS struct metrics *m = metrics_new();
+	struct scrape s = { m, METRICS_PATIENCE_MS };
 	AUTO_BUF struct buf out = { 0 };
 	int r;
 
 	(void)args;
 	if (!m)
 		return err_sys(err, -ENOMEM, "metrics");
-	r = o->all_roots ? node_each(cli, add_one, m, err) : add_root(cli, m, err);
+	r = o->all_roots ? node_each(cli, add_one, &s, err) : add_root(cli, &s, err);
 	if (r == 0 && o->all_roots)
 		r = add_shims(m, err);
 	if (r < 0)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "metrics/merge.h"
@@ -214,15 +215,25 @@ static void tell(void *arg, int out)
 		(void)fd_write_all(out, text.data, text.len);
 }
 
-static bool ask_aside(struct container *c, const char *labels, struct metrics *m)
+static bool ask_aside(struct container *c, const char *labels, struct metrics *m,
+		      int64_t *patience_ms)
 {
 	const struct merge_options options = { own_rules, "", NULL };
 	AUTO_BUF struct buf text = { .max = TEXT_MAX };
 	struct question q = { c, labels };
+	const int64_t begin = clock_ms();
 	struct err ignored = { 0 };
+	int r;
 
-	if (aside_run(tell, &q, CONTAINER_METRICS_MS, &text, "figures", &ignored) < 0 ||
-	    text.len == 0)
+	if (*patience_ms <= 0)
+		return false;
+	r = aside_run(tell, &q,
+		      *patience_ms < CONTAINER_METRICS_MS ? *patience_ms : CONTAINER_METRICS_MS,
+		      &text, "figures", &ignored);
+	/* Only who does not answer costs patience: of many that do, each is quick. */
+	if (r == -ETIMEDOUT)
+		*patience_ms -= clock_ms() - begin;
+	if (r < 0 || text.len == 0)
 		return false;
 	(void)metrics_merge(m, text.data, text.len, &options);
 	return true;
@@ -249,7 +260,7 @@ void container_metrics_state(const struct container *c, struct metrics *m)
 		add_state(c, &labels, m);
 }
 
-void container_metrics(struct container *c, struct metrics *m)
+void container_metrics(struct container *c, struct metrics *m, int64_t *patience_ms)
 {
 	AUTO_BUF struct buf labels = { 0 };
 	bool measured = false;
@@ -263,7 +274,7 @@ void container_metrics(struct container *c, struct metrics *m)
 	if (c->isolation == ISOLATION_NS) {
 		measured = add_figures(c, labels.data, m);
 	} else {
-		measured = ask_aside(c, labels.data, m);
+		measured = ask_aside(c, labels.data, m, patience_ms);
 		if (!measured)
 			add_files(c, labels.data, m);
 	}

@@ -12,12 +12,15 @@
 #include "runtime/runtime.h"
 
 #define CONTAINER_METRICS_MS 3000 /* for the answer of a sandbox; without one, only files count */
+#define METRICS_PATIENCE_MS  9000 /* for all of them together */
 
 /*
  * Add what is known of `c`. A sandbox is asked in a process aside: what it says is checked, and one
- * that hangs only lacks figures (caisson_container_measured 0). Failures are not told otherwise.
+ * that hangs only lacks figures (caisson_container_measured 0). *patience_ms, at first
+ * METRICS_PATIENCE_MS, is what is left for waiting; when it is used up nobody is asked any more.
+ * Failures are not told otherwise.
  */
-void container_metrics(struct container *c, struct metrics *m);
+void container_metrics(struct container *c, struct metrics *m, int64_t *patience_ms);
 
 /* What it is called and its state alone: of one that was only listed. */
 void container_metrics_state(const struct container *c, struct metrics *m);

@@ -174,6 +174,7 @@ int manage_own_metrics(const struct shim *s, const char *rest, struct buf *out, 
 int manage_metrics(const struct shim *s, const char *rest, struct buf *out, struct err *err)
 {
 	AUTO_METRICS struct metrics *m = metrics_new();
+	int64_t patience_ms = METRICS_PATIENCE_MS;
 	const struct task *t;
 
 	(void)rest;
@@ -187,7 +188,7 @@ int manage_metrics(const struct shim *s, const char *rest, struct buf *out, stru
 		/* One that is just being made, or removed, is not there. */
 		if (t->settings &&
 		    container_load(&t->settings->rt, t->id, false, &c, &ignored) == 0)
-			container_metrics(c, m);
+			container_metrics(c, m, &patience_ms);
 		container_free(c);
 	}
 	return print(m, add_own(m, s), out, err);

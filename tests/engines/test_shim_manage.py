@@ -192,6 +192,25 @@ def test_sandbox_that_hangs_lacks_figures_and_no_more(containerd, isolation):  #
         os.kill(pid, signal.SIGCONT)
 
 
+def test_many_that_hang_take_no_longer_than_a_few(make_pod, containerd, isolation):  # noqa: F811
+    """A pod whose sandbox is stopped: its containers are not waited for one after the other for ever."""
+    if isolation == "vm":
+        pytest.skip("class vm: CAVEATS.md#vm-joined")
+    pod = make_pod("many")
+    names = [pod.start("c%d" % n, ("/bin/sleep", "1000")) for n in range(7)]
+    path = socket_of(shim_of(pod.id))
+    pids = {c["pid"] for c in json.loads(get(path, "/state")[2])["containers"]}
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        found = Families(get(path, "/metrics")[2])
+        for name in names:
+            assert found.value("caisson_container_measured", id=name) == (isolation == "ns")
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
 def test_metrics_of_the_node(make_pod, containerd, runtime, isolation):  # noqa: F811
     one, other = make_pod("one"), make_pod("other")
     container = other.start("a", ("/bin/sleep", "1000"))
