@@ -476,6 +476,7 @@ def test_one_is_paused_while_all_are(runtime, pod):
 
 
 @pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
+@pytest.mark.layouts("v1", "hybrid")
 def test_limits_and_statistics_are_each_containers(runtime, pod):
     a, b = pod.bundle("a"), pod.bundle("b")
     a.linux.resources.pids = {"limit": 4}
