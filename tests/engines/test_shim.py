@@ -217,6 +217,7 @@ def test_killed_shim_leaves_nothing(containerd, events):  # noqa: F811
                                     if "sleep 300" in line], what="the end of the processes")
     command.eventually(lambda: not os.path.exists(os.path.join(BUNDLES, name)), what="no bundle")
     assert not [m for m in census.mounts() if name in m]
+    command.eventually(lambda: "/tasks/delete" in events.of(name), what="the delete event")
     assert events.of(name).count("/tasks/exit") == 1
     containerd.ctr("containers", "delete", name)
     assert os.listdir(SOCKETS) == []
