@@ -45,10 +45,6 @@ struct agent {
 	unsigned int containers_len, workers_len, numbered;
 };
 
-/* main.c */
-uint64_t agent_clock_ns(void);	    /* CLOCK_BOOTTIME */
-void agent_poll_channel(void *arg); /* the mux has other events */
-
 /* service.c: what the mux calls with struct agent as `arg`, and the end of a request. */
 extern const struct mux_ops agent_mux_ops;
 /* Answer; an error has its sentence in `err`. `body` is the call's struct, or NULL. */
@@ -56,7 +52,8 @@ void agent_answer(struct agent *a, uint32_t serial, enum agent_call call, int r,
 		  const struct err *err);
 void agent_tell(struct agent *a, enum agent_event event, const void *body);
 
-/* machine.c: calls that concern the machine. */
+/* machine.c: calls that concern the machine, and its CLOCK_BOOTTIME. */
+uint64_t agent_clock_ns(void);
 int machine_online(const struct agent_online *call, struct err *err);
 int machine_reset(const struct agent_reset *call, struct err *err);
 /* Append the text for AGENT_DEBUG to `b`; -EINVAL for a word that is none. */

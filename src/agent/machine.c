@@ -24,6 +24,14 @@
 #define ENTROPY_MAX 512u
 #define LOG_READ    3 /* SYSLOG_ACTION_READ_ALL of syslog(2) */
 
+uint64_t agent_clock_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* ---- CPUs ----------------------------------------------------------------------------------- */
 
 /* CPU 0 has no such file where it cannot be taken off line. */

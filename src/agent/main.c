@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -30,14 +29,6 @@
 #define FILES_HARD (1u << 20) /* /proc/sys/fs/nr_open */
 /* Ours: a process has four or five, and AGENT_STREAMS_MAX of streams are those of 341. */
 #define FILES_OURS 16384
-
-uint64_t agent_clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
 {
@@ -98,14 +89,6 @@ static void on_channel(void *arg, int fd, uint32_t events)
 	/* The bits of EPOLLIN, EPOLLOUT, EPOLLERR and EPOLLHUP are those of poll(2). */
 	if (mux_ready(a->mux, (short)events, &err) < 0)
 		reopen_channel(a, &err);
-}
-
-void agent_poll_channel(void *arg)
-{
-	struct agent *a = arg;
-
-	if (a->channel)
-		(void)loop_set_events(a->channel, (uint32_t)mux_events(a->mux));
 }
 
 static int serve(struct agent *a)

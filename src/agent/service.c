@@ -264,11 +264,20 @@ static void on_room(void *arg, uint32_t stream)
 		process_room(a);
 }
 
+/* The mux has other events. */
+static void on_poll(void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->channel)
+		(void)loop_set_events(a->channel, (uint32_t)mux_events(a->mux));
+}
+
 const struct mux_ops agent_mux_ops = {
 	.hello = on_hello,
 	.request = on_request,
 	.data = on_data,
 	.end = on_end,
 	.room = on_room,
-	.poll = agent_poll_channel,
+	.poll = on_poll,
 };
