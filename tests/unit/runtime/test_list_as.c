@@ -66,6 +66,9 @@ static void add(const struct fixture *f, const char *id, const char *text)
 
 static int list(struct fixture *f)
 {
+	container_list_free(f->list, f->len);
+	f->list = NULL;
+	f->len = 0;
 	return container_list_as(&f->root.rt, USER, &f->list, &f->len, &f->err);
 }
 
