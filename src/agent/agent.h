@@ -39,8 +39,10 @@ struct agent {
 	int gates;	     /* directory AGENT_GATES */
 	int null;	     /* /dev/null, for reading and writing */
 	struct rlimit files; /* RLIMIT_NOFILE of workers, and so of what they make */
-	struct buf network;  /* the body of the last NETWORK */
-	uint64_t kernel_ns;  /* CLOCK_BOOTTIME of main()'s first line */
+	struct cgroup_program
+		*program;   /* of the default devices, in a template's clones; or NULL */
+	struct buf network; /* the body of the last NETWORK */
+	uint64_t kernel_ns; /* CLOCK_BOOTTIME of main()'s first line */
 	struct list_head containers, processes, workers;
 	unsigned int containers_len, workers_len, numbered;
 };

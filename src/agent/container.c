@@ -79,7 +79,7 @@ static int new_cgroup(const struct agent *a, const char *suffix, const char *id,
 		      struct cgroup **ret, struct err *err)
 {
 	AUTO_FREE char *path = NULL;
-	struct cgroup_options options = { .id = id };
+	struct cgroup_options options = { .id = id, .program = a->program };
 
 	if (str_printf(&path, "%s%s/%s", a->cgroups, suffix, id) < 0)
 		return err_sys(err, -ENOMEM, "container %s", id);

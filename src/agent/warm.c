@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/warm.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/mount.h>
 
 #include "agent/container.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 
-#define ID	"warm"
-#define UPPER	AGENT_TOP "/" ID "-upper"
-#define ROOT	AGENT_TOP "/" ID "-root"
-#define WAIT_MS 10000
+#define ID	      "warm"
+#define UPPER	      AGENT_TOP "/" ID "-upper"
+#define ROOT	      AGENT_TOP "/" ID "-root"
+#define NOBODYS	      "/caisson-devices" /* a cgroup */
+#define WAIT_MS	      10000
+#define CLOCKSOURCE   "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+#define CLOCK_WAIT_MS 3000
+#define SETTLE_MS     300
 
 /* As engines write it; the program is our own, which ends at once where it is not process 1. */
 static const char config[] =
@@ -107,12 +115,76 @@ static int run(struct agent *a, struct err *err)
 	return r < 0 ? r : await(a, ENDED, &c, err);
 }
 
+/*
+ * The devices that nearly every container may use, as a program that the kernel has verified and
+ * translated. It is attached to a cgroup of nobody: what the kernel patches in its code for the
+ * first program and the first cgroup stays patched.
+ */
+static int keep_program(struct agent *a, struct err *err)
+{
+	AUTO_FREE struct oci_device_rule *rules = NULL;
+	struct cgroup *nobodys = NULL;
+	struct cgroup_options options = { .path = NOBODYS, .id = ID };
+	struct oci_resources resources = { 0 };
+	int r = cgroup_add_default_devices(&resources, &rules);
+
+	if (r < 0)
+		return err_sys(err, r, "linux.resources.devices");
+	r = cgroup_program_load(&resources, &a->program, err);
+	options.program = a->program;
+	if (r == 0)
+		r = cgroup_new(&options, &nobodys, err);
+	if (r == 0)
+		r = cgroup_create(nobodys, err);
+	if (r == 0)
+		r = cgroup_apply(nobodys, &resources, false, err);
+	cgroup_free(nobodys);
+	return r;
+}
+
+/* Of a kernel that still looks for its clock: an emulated one, for a second after its boot. */
+static bool clock_is_interim(void)
+{
+	static const char *const names[] = { "jiffies\n", "refined-jiffies\n", "tsc-early\n" };
+	AUTO_BUF struct buf name = { .max = 64 };
+	bool found = false;
+
+	if (fd_read_file(AT_FDCWD, CLOCKSOURCE, &name) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		found |= str_eq(name.data, names[i]);
+	return found;
+}
+
+/*
+ * What the kernel does by and by clones would do while they make their containers: free what the
+ * container had (after grace periods of RCU, in works), and stop for a moment to take its time
+ * stamp counter for its clock and to have its timer tell events instead of ticks.
+ */
+static int settle(struct agent *a, struct err *err)
+{
+	const int64_t deadline = clock_ms() + CLOCK_WAIT_MS;
+	int64_t since = clock_ms();
+	int r = 0;
+
+	while (r == 0 && clock_ms() < deadline && clock_ms() < since + SETTLE_MS) {
+		r = loop_once(a->loop, 20);
+		if (clock_is_interim())
+			since = clock_ms();
+	}
+	return r < 0 ? err_sys(err, r, "the event loop") : 0;
+}
+
 int warm_up(struct agent *a, struct err *err)
 {
 	struct err problem = { 0 }, ignored = { 0 };
 	struct container *c;
-	int r = run(a, &problem);
+	int r;
 
+	if (keep_program(a, &problem) < 0)
+		log_warning("before the template is saved: %s", problem.msg);
+	problem = (struct err){ 0 };
+	r = run(a, &problem);
 	c = container_find(a, ID, &ignored);
 	if (c && container_delete(c, 0, &problem) > 0)
 		r = await(a, GONE, &c, &problem) < 0 ? problem.code : r;
@@ -120,5 +192,5 @@ int warm_up(struct agent *a, struct err *err)
 		return err_set(err, -EBUSY, "before the template is saved: %s", problem.msg);
 	if (r < 0)
 		log_warning("before the template is saved: %s", problem.msg);
-	return 0;
+	return settle(a, err);
 }

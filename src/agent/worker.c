@@ -56,8 +56,9 @@ int worker_tell(struct worker *w, const struct ns_child *child, struct err *err)
 __attribute__((noreturn)) static void work(struct worker *w)
 {
 	struct word word = { .type = WORD_DONE };
-	int keep[KEEP_MAX] = { w->sock, w->agent->gates, w->agent->null, log_fd() };
-	size_t len = 4;
+	int keep[KEEP_MAX] = { w->sock, w->agent->gates, w->agent->null, log_fd(),
+			       cgroup_program_fd(w->agent->program) };
+	size_t len = 5;
 	sigset_t none;
 	int r;
 

@@ -125,6 +125,7 @@ int cgroup_new_in(const struct cgroup_hierarchies *h, const struct cgroup_option
 	if (!cg)
 		return err_sys(err, -ENOMEM, "cgroup %s", wanted);
 	cg->rootless = options->rootless;
+	cg->program = options->program;
 	if (options->manager == CGROUP_MANAGER_SYSTEMD)
 		return err_set(err, -ENOTSUP,
 			       "the cgroup manager systemd is not built in: use cgroupfs");

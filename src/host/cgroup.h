@@ -42,6 +42,7 @@ struct cgroup_options {
 	const char *id;	  /* container id */
 	/* True where missing permission is no error unless limits were asked for (rootless). */
 	bool rootless;
+	const struct cgroup_program *program; /* or NULL; outlives the cgroup */
 };
 
 /* A directory that this cgroup owns or uses. */
@@ -170,6 +171,18 @@ int cgroup_apply(const struct cgroup *cg, const struct oci_resources *resources,
 const struct oci_device_rule *cgroup_default_devices(size_t *ret_len);
 /* Put them behind the rules of `resources`; the new list is the caller's to free. 0, -ENOMEM. */
 int cgroup_add_default_devices(struct oci_resources *resources, struct oci_device_rule **ret);
+
+/*
+ * The program of these device rules, before there is a cgroup: on v2, cgroup_apply() of the same
+ * rules, in this process or in one that it forked, attaches it and loads none. An emulated
+ * processor takes 15 ms for what the kernel does to load one. Its descriptor is
+ * cgroup_program_fd(), for who closes others; -EBADF of NULL. -EPERM, -EINVAL names the rule.
+ */
+struct cgroup_program;
+int cgroup_program_load(const struct oci_resources *resources, struct cgroup_program **ret,
+			struct err *err);
+int cgroup_program_fd(const struct cgroup_program *program);
+void cgroup_program_free(struct cgroup_program *program); /* accepts NULL */
 
 /* Freeze or thaw and wait until it is so. -ENOTSUP without a freezer. */
 int cgroup_freeze(const struct cgroup *cg, bool freeze, struct err *err);

@@ -60,6 +60,3 @@ int cgroup_apply_devices_v1(const struct cgroup *cg, const struct oci_resources 
 			    struct err *err);
 int cgroup_apply_devices_v2(const struct cgroup *cg, const struct oci_resources *res,
 			    struct err *err);
-
-/* Load a program and attach it in place of those that are there. */
-int cgroup_attach_devices(int dir_fd, const struct device_policy *policy, struct err *err);

@@ -101,15 +101,16 @@ static int bpf(int cmd, union bpf_attr *attr)
 	return r < 0 ? -errno : (int)r;
 }
 
-static int load_program(const struct device_policy *policy)
-{
-	AUTO_FREE struct bpf_insn *insns = NULL;
-	union bpf_attr attr;
+struct cgroup_program {
+	struct bpf_insn *insns;
 	size_t len;
-	int r = device_policy_compile(policy, &insns, &len);
+	int fd;
+};
 
-	if (r < 0)
-		return r;
+static int load_program(const struct bpf_insn *insns, size_t len)
+{
+	union bpf_attr attr;
+
 	memset(&attr, 0, sizeof(attr));
 	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
 	attr.insns = (uint64_t)(uintptr_t)insns;
@@ -117,6 +118,67 @@ static int load_program(const struct device_policy *policy)
 	attr.license = (uint64_t)(uintptr_t) "Apache-2.0";
 	memcpy(attr.prog_name, "caisson_dev", sizeof("caisson_dev"));
 	return bpf(BPF_PROG_LOAD, &attr);
+}
+
+/* A descriptor of `kept`, or of a new program if that is another policy's. The caller's. */
+static int take_program(const struct cgroup_program *kept, const struct device_policy *policy)
+{
+	AUTO_FREE struct bpf_insn *insns = NULL;
+	size_t len;
+	int r = device_policy_compile(policy, &insns, &len);
+
+	if (r < 0)
+		return r;
+	if (!kept || kept->len != len || memcmp(kept->insns, insns, len * sizeof(*insns)) != 0)
+		return load_program(insns, len);
+	r = fcntl(kept->fd, F_DUPFD_CLOEXEC, 3);
+	return r < 0 ? -errno : r;
+}
+
+static int fill_program(const struct oci_resources *res, struct cgroup_program *program,
+			struct err *err)
+{
+	AUTO(device_policy_done) struct device_policy policy = { 0 };
+	int r = device_policy_build(res->devices, res->devices_len, &policy, err);
+
+	if (r < 0)
+		return r;
+	r = device_policy_compile(&policy, &program->insns, &program->len);
+	if (r == 0)
+		r = program->fd = load_program(program->insns, program->len);
+	return r < 0 ? err_sys(err, r, "linux.resources.devices: load the BPF program") : 0;
+}
+
+int cgroup_program_load(const struct oci_resources *res, struct cgroup_program **ret,
+			struct err *err)
+{
+	struct cgroup_program *program = calloc(1, sizeof(*program));
+	int r;
+
+	if (!program)
+		return err_sys(err, -ENOMEM, "linux.resources.devices");
+	program->fd = -EBADF;
+	r = fill_program(res, program, err);
+	if (r < 0)
+		cgroup_program_free(program);
+	else
+		*ret = program;
+	return r;
+}
+
+int cgroup_program_fd(const struct cgroup_program *program)
+{
+	return program ? program->fd : -EBADF;
+}
+
+void cgroup_program_free(struct cgroup_program *program)
+{
+	if (!program)
+		return;
+	if (program->fd >= 0)
+		(void)close(program->fd);
+	free(program->insns);
+	free(program);
 }
 
 #define ATTACHED_MAX 64 /* BPF_CGROUP_MAX_PROGS of the kernel */
@@ -198,9 +260,10 @@ static int attach_instead(int cgroup_fd, int prog_fd)
 	return r;
 }
 
-int cgroup_attach_devices(int dir_fd, const struct device_policy *policy, struct err *err)
+static int attach_policy(const struct cgroup *cg, int dir_fd, const struct device_policy *policy,
+			 struct err *err)
 {
-	AUTO_CLOSE int prog_fd = load_program(policy);
+	AUTO_CLOSE int prog_fd = take_program(cg->program, policy);
 	/* bpf(2) wants a descriptor that is open for reading, not O_PATH. */
 	AUTO_CLOSE int cgroup_fd = -EBADF;
 	int r;
@@ -230,7 +293,7 @@ int cgroup_apply_devices_v2(const struct cgroup *cg, const struct oci_resources 
 		r = device_policy_build(res->devices, res->devices_len, &policy, err);
 	if (r < 0)
 		return r;
-	r = cgroup_attach_devices(ctl.dir_fd, &policy, err);
+	r = attach_policy(cg, ctl.dir_fd, &policy, err);
 	/* BPF needs real privilege; without it nobody can make device nodes either. */
 	return r == -EPERM && cg->rootless ? 0 : r;
 }

@@ -31,6 +31,7 @@ struct cgroup {
 	bool made[CGROUP_DIRS_MAX];		 /* by this struct's cgroup_create() */
 	bool taken;				 /* cgroup_create() found it in use by others */
 	struct cgroup_journal *journal;		 /* owned: of cgroup_journal_begin() */
+	const struct cgroup_program *program;	 /* or NULL */
 };
 
 /* Before `text` is written to the file. Accepts NULL; what cannot be kept is left out. */

@@ -281,7 +281,8 @@ int qemu_words(const struct machine *m, char **ret)
 		/* An emulated APIC's timer has this rate; it is not worth 100 ms of measuring. */
 		(void)buf_puts(&words, " no_timer_check lapic_hz=1000000000");
 		if (m->tsc_khz)
-			(void)buf_printf(&words, " tsc_early_khz=%" PRIu64, m->tsc_khz);
+			(void)buf_printf(&words, " tsc_early_khz=%" PRIu64 " tsc=reliable",
+					 m->tsc_khz);
 	}
 	/* What is plugged can be taken away again where the kernel puts nothing of its own. */
 	if (has_room(m))

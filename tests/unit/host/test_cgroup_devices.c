@@ -4,6 +4,7 @@
 #include "cgrouptest.h"
 
 #include <linux/bpf.h>
+#include <sys/syscall.h>
 
 #include "host/cgroup_devices.h"
 
@@ -341,6 +342,72 @@ static void v2_obeys_the_rules(void **state)
 	cgroup_free(cg);
 }
 
+static long bpf(int cmd, union bpf_attr *attr)
+{
+	return syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+}
+
+static uint32_t attached_program(const struct cgroup *cg)
+{
+	AUTO_CLOSE int dir = open(cgroup_path(cg, ""), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint32_t ids[4] = { 0 };
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.query.target_fd = (uint32_t)dir;
+	attr.query.attach_type = BPF_CGROUP_DEVICE;
+	attr.query.prog_ids = (uint64_t)(uintptr_t)ids;
+	attr.query.prog_cnt = 4;
+	assert_int_equal(bpf(BPF_PROG_QUERY, &attr), 0);
+	assert_int_equal(attr.query.prog_cnt, 1);
+	return ids[0];
+}
+
+static uint32_t program_id(int fd)
+{
+	struct bpf_prog_info info = { 0 };
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (uint32_t)fd;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = (uint64_t)(uintptr_t)&info;
+	assert_int_equal(bpf(BPF_OBJ_GET_INFO_BY_FD, &attr), 0);
+	return info.id;
+}
+
+static void v2_attaches_the_program_of_the_same_rules(void **state)
+{
+	struct box *b = NEED_BOX(state);
+	const struct cgroup_dir v2 = { "", cgroup_path(b->cg, "") };
+	struct oci_device_rule rules[] = { DENY('a', -1, -1, NULL), ALLOW('c', 1, 3, "rwm") };
+	struct oci_device_rule cannot[] = { ALLOW('c', 1, -1, "rwm"), DENY('c', 1, 5, "w") };
+	struct oci_resources resources = { .devices = cannot, .devices_len = 2 };
+	struct cgroup_program *program = NULL;
+	struct cgroup *cg = NULL;
+	struct err err = { 0 };
+
+	assert_int_equal(cgroup_program_fd(NULL), -EBADF);
+	assert_int_equal(cgroup_program_load(&resources, &program, &err), -EINVAL);
+	assert_null(program);
+	if (!v2.path) {
+		print_message("no cgroup2: CAVEATS.md#cgroup-layout\n");
+		skip();
+	}
+	resources.devices = rules;
+	assert_int_equal(cgroup_program_load(&resources, &program, &err), 0);
+	assert_int_equal(cgroup_from_paths(&v2, 1, &cg, NULL), 0);
+	cg->program = program;
+	/* Others that say the same; then one that says more. */
+	apply_rules(cg, rules + 1, 1, false);
+	assert_int_equal(attached_program(cg), program_id(cgroup_program_fd(program)));
+	rules[1].minor = 5;
+	apply_rules(cg, rules, 2, false);
+	assert_int_not_equal(attached_program(cg), program_id(cgroup_program_fd(program)));
+	cgroup_free(cg);
+	cgroup_program_free(program);
+}
+
 #define LIVE(test) cmocka_unit_test_setup_teardown(test, box_setup, box_teardown)
 
 int main(void)
@@ -355,6 +422,7 @@ int main(void)
 		LIVE(v1_obeys_the_rules),
 		LIVE(v1_writes_the_list),
 		LIVE(v2_obeys_the_rules),
+		LIVE(v2_attaches_the_program_of_the_same_rules),
 	};
 
 	return cmocka_run_group_tests_name("host/cgroup_devices", tests, NULL, NULL);

@@ -158,12 +158,13 @@ static void an_emulated_machine_keeps_what_its_clocks_need(void **state)
 	has(&m, "rtc=on,pit=on,pic=on,acpi=on,pcie=off");
 	has(&m, "-accel tcg,thread=single");
 	has(&m, "-cpu max,-erms,-fsrm");
-	has(&m, "lapic_hz=1000000000 tsc_early_khz=2600000");
+	has(&m, "lapic_hz=1000000000 tsc_early_khz=2600000 tsc=reliable");
 	has_not(&m, "mitigations=off");
 	m.accel = MACHINE_KVM;
 	has(&m, "rtc=off,pit=off,pic=off");
 	has(&m, "-accel kvm -cpu host");
 	has_not(&m, "tsc_early_khz");
+	has_not(&m, "tsc=");
 	has_not(&m, "lapic_hz");
 	has_not(&m, "mitigations=off");
 }
