@@ -161,13 +161,17 @@ static enum http_status next_line(const char *bytes, size_t len, bool first, str
 {
 	const enum http_status long_line = first ? HTTP_URI_TOO_LONG : HTTP_HEADERS_TOO_LARGE;
 	const char *newline = memchr(bytes, '\n', len);
+	const size_t before = newline ? (size_t)(newline - bytes) : len;
 
+	/* First: the same is said whether the rest has come or not. */
+	if (before > HTTP_LINE_MAX + 1)
+		return long_line;
 	if (!newline)
-		return len > HTTP_LINE_MAX + 1 ? long_line : HTTP_UNFINISHED;
-	if (newline == bytes || newline[-1] != '\r')
+		return HTTP_UNFINISHED;
+	if (before == 0 || newline[-1] != '\r')
 		return HTTP_BAD_REQUEST;
-	*ret = (struct line){ bytes, (size_t)(newline - bytes) - 1 };
-	return ret->len > HTTP_LINE_MAX ? long_line : HTTP_OK;
+	*ret = (struct line){ bytes, before - 1 };
+	return HTTP_OK;
 }
 
 enum http_status http_read_head(const char *bytes, size_t len, char path[static HTTP_PATH_MAX])
