@@ -27,9 +27,9 @@ def name_of(pid):
 
 
 def shims():
-    """Pids of the shims of this lane; a waiter was cloned from one and has its command line."""
+    """Pids of the shims of this lane; a waiter or a pod's keeper was cloned from one and has its command line."""
     return [pid for pid, line in census.processes().items()
-            if "containerd-shim-caisson" in line and name_of(pid) != "caisson-wait"]
+            if "containerd-shim-caisson" in line and name_of(pid) not in ("caisson-wait", "caisson-pod")]
 
 
 def shim_of(name):
