@@ -31,6 +31,7 @@ struct creation {
 	struct sibling_paths siblings;	 /* into which *spec leads */
 	struct disks disks;
 	struct process_stdio stdio;
+	pid_t carriers[3];	     /* in the worker */
 	struct storage_list mounted; /* in the worker */
 	int gate;		     /* owned */
 };
@@ -132,7 +133,7 @@ static int make_process(struct creation *cr, struct ns_child *child, struct err 
 	if (cr->gate < 0)
 		return cr->gate;
 	options.gate_fd = cr->gate;
-	r = process_stdio_place(c->agent, &cr->stdio, err);
+	r = process_stdio_place(c->agent, &cr->stdio, cr->carriers, err);
 	return r < 0 ? r : ns_create(&options, child, err);
 }
 
@@ -151,7 +152,7 @@ static int make(struct worker *w, struct creation *cr, struct err *err)
 	if (r == 0)
 		r = make_process(cr, &child, err);
 	if (r == 0)
-		r = worker_tell(w, &child, err);
+		r = worker_tell(w, &child, cr->carriers, err);
 	if (r == 0)
 		r = ns_release(&child, err);
 	ns_child_done(&child);
@@ -213,9 +214,10 @@ static void watch_memory(struct container *c)
 		log_warning("container %s: %s", c->id, problem.msg);
 }
 
-static int create_made(void *owner, struct ns_child *child, struct err *err)
+static int create_made(void *owner, struct ns_child *child, const pid_t carriers[3],
+		       struct err *err)
 {
-	return process_made(owner, child, err);
+	return process_made(owner, child, carriers, err);
 }
 
 static void create_done(void *owner, const struct err *result)

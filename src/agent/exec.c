@@ -71,6 +71,7 @@ struct execution {
 	struct seccomp_program seccomp;
 	struct cgroup *sub; /* owned; NULL: the container's own */
 	struct process_stdio stdio;
+	pid_t carriers[3]; /* in the worker */
 };
 
 static void execution_done(struct execution *e)
@@ -132,7 +133,7 @@ static int make_process(struct execution *e, struct ns_child *ret, struct err *e
 		options.cgroup = c->shells;
 	}
 	if (r == 0)
-		r = process_stdio_place(c->agent, &e->stdio, err);
+		r = process_stdio_place(c->agent, &e->stdio, e->carriers, err);
 	if (r == 0)
 		r = ns_exec(&options, ret, err);
 	/* The process enters it on its way to the gate; it ends with this worker. */
@@ -142,12 +143,13 @@ static int make_process(struct execution *e, struct ns_child *ret, struct err *e
 
 static int run_exec(struct worker *w, void *arg, struct err *err)
 {
+	struct execution *e = arg;
 	struct ns_child child = NS_CHILD_INIT;
-	int r = make_process(arg, &child, err);
+	int r = make_process(e, &child, err);
 
 	if (r < 0)
 		return r;
-	r = worker_tell(w, &child, err);
+	r = worker_tell(w, &child, e->carriers, err);
 	if (r == 0)
 		r = ns_open_gate(&child, NULL, NULL, err);
 	if (r < 0)
@@ -156,9 +158,9 @@ static int run_exec(struct worker *w, void *arg, struct err *err)
 	return r;
 }
 
-static int exec_made(void *owner, struct ns_child *child, struct err *err)
+static int exec_made(void *owner, struct ns_child *child, const pid_t carriers[3], struct err *err)
 {
-	return process_made(owner, child, err);
+	return process_made(owner, child, carriers, err);
 }
 
 static void exec_done(void *owner, const struct err *result)

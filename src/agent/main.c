@@ -175,7 +175,7 @@ static int begin_test(struct agent *a, char **argv, struct err *err)
 	if (r == 0)
 		r = open_places(a, err);
 	if (r == 0)
-		r = process_stdio_place(a, NULL, &ignored);
+		r = process_stdio_place(a, NULL, NULL, &ignored);
 	return r < 0 ? r : open_channel(a, (int)fd, err);
 }
 

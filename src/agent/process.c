@@ -25,20 +25,12 @@ int process_stdio_open(const struct agent_io *io, struct process_stdio *ret, str
 	*ret = (struct process_stdio){ .theirs = { -EBADF, -EBADF, -EBADF },
 				       .ours = { -EBADF, -EBADF, -EBADF } };
 	for (int i = 0; i < 3 && !io->terminal; i++) {
-		int pair[2];
+		const int r = streams[i] ? carrier_pair(&ret->ours[i], &ret->theirs[i], err) : 0;
 
-		if (!streams[i])
-			continue;
-		if (pipe2(pair, O_CLOEXEC) < 0) {
-			const int r = err_sys(err, -errno, "make a pipe");
-
+		if (r < 0) {
 			process_stdio_done(ret);
 			return r;
 		}
-		ret->theirs[i] = pair[i == 0 ? 0 : 1];
-		ret->ours[i] = pair[i == 0 ? 1 : 0];
-		/* Of our end alone: a pump is fastest so (wire/pump.h). */
-		(void)fcntl(ret->ours[i], F_SETFL, O_NONBLOCK);
 	}
 	return 0;
 }
@@ -52,12 +44,18 @@ void process_stdio_done(struct process_stdio *stdio)
 	}
 }
 
-int process_stdio_place(const struct agent *a, const struct process_stdio *stdio, struct err *err)
+int process_stdio_place(const struct agent *a, const struct process_stdio *stdio,
+			pid_t ret_carriers[3], struct err *err)
 {
 	for (int i = 0; i < 3; i++) {
-		const int fd = stdio && stdio->theirs[i] >= 0 ? stdio->theirs[i] : a->null;
+		AUTO_CLOSE int pipe_fd = -EBADF;
 
-		if (dup2(fd, i) < 0)
+		if (stdio && stdio->theirs[i] >= 0) {
+			pipe_fd = carrier_start(stdio->theirs[i], i, &ret_carriers[i], err);
+			if (pipe_fd < 0)
+				return pipe_fd;
+		}
+		if (dup2(pipe_fd < 0 ? a->null : pipe_fd, i) < 0)
 			return err_sys(err, -errno, "duplicate a standard stream");
 	}
 	return 0;
@@ -72,6 +70,7 @@ void process_free(struct process *p)
 	list_del(&p->node);
 	if (p->container)
 		container_forget_process(p->container, p);
+	loop_remove(p->look);
 	pump_free(p->in);
 	pump_free(p->out);
 	pump_free(p->err);
@@ -110,16 +109,53 @@ static void pump_is_done(void *arg, struct pump *pump)
 	tell_exited(p);
 }
 
+/* What lies in the pipe of a carrier that is stuck is lost. */
+static void on_look(void *arg)
+{
+	struct process *p = arg;
+	struct pump *out = p->out && carrier_is_stuck(&p->carriers[1]) ? p->out : NULL;
+	struct pump *err = p->err && carrier_is_stuck(&p->carriers[2]) ? p->err : NULL;
+
+	(void)loop_set_timer(p->look, CARRIER_LOOK_MS);
+	/* The last of both frees the process. */
+	if (err)
+		pump_drain(err);
+	if (out)
+		pump_drain(out);
+}
+
+static void finish_output(struct process *p, struct pump *pump, const struct carrier *carrier)
+{
+	if (pump && carrier->pid != 0 && p->look)
+		carrier_finish(pump_fd(pump));
+	else if (pump)
+		pump_drain(pump);
+}
+
 static void process_ended(struct process *p, int status)
 {
 	p->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 	pump_free(TAKE_PTR(p->in));
-	if (p->err)
-		pump_drain(p->err);
-	if (p->out)
-		pump_drain(p->out);
+	if ((p->carriers[1].pid || p->carriers[2].pid) &&
+	    loop_add_timer(p->agent->loop, CARRIER_LOOK_MS, on_look, p, &p->look) < 0)
+		p->look = NULL;
+	finish_output(p, p->err, &p->carriers[2]);
+	finish_output(p, p->out, &p->carriers[1]);
 	p->exited = true;
 	tell_exited(p);
+}
+
+static void carrier_ended(const struct agent *a, pid_t pid)
+{
+	struct process *p;
+
+	list_for_each(p, &a->processes, node)
+	{
+		for (size_t i = 0; i < ARRAY_LEN(p->carriers); i++) {
+			if (p->carriers[i].pid == pid)
+				p->carriers[i].pid = 0;
+		}
+	}
 }
 
 static struct process *find_pid(const struct agent *a, pid_t pid)
@@ -149,6 +185,8 @@ void process_reap_all(struct agent *a)
 		p = worker_ended(a, pid) ? NULL : find_pid(a, pid);
 		if (p)
 			process_ended(p, status);
+		else
+			carrier_ended(a, pid);
 	}
 }
 
@@ -247,8 +285,11 @@ static int attach_terminal(struct process *p, int master, struct err *err)
 	return r;
 }
 
-int process_made(struct process *p, struct ns_child *child, struct err *err)
+int process_made(struct process *p, struct ns_child *child, const pid_t carriers[3],
+		 struct err *err)
 {
+	for (size_t i = 0; i < ARRAY_LEN(p->carriers); i++)
+		p->carriers[i].pid = carriers[i];
 	p->pid = child->pid;
 	p->pidfd = TAKE_FD(child->pidfd);
 	return child->master >= 0 ? attach_terminal(p, TAKE_FD(child->master), err) : 0;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "agent/agent.h"
+#include "agent/carrier.h"
 #include "ns/ns.h"
 #include "wire/pump.h"
 
@@ -27,26 +28,33 @@ struct process {
 	uint32_t serial; /* of the request that is to be answered with its pid */
 	bool exited;
 	int code;		     /* exit code or 128 + signal */
+	struct carrier carriers[3];  /* of its 0, 1, 2 */
+	struct loop_source *look;    /* at carriers that may be stuck; NULL while it runs */
 	struct pump *in, *out, *err; /* owned; NULL: none, or over. Of a terminal `out` is both
 					directions when they have one number */
 };
 
-/* Descriptors for the process being made, and our ends of them. */
+/* Sockets for the carriers of the process being made, and our ends of them. */
 struct process_stdio {
 	int theirs[3], ours[3]; /* owned, or -EBADF: /dev/null */
 };
 
-/* Pipes for the streams of `io` (none for a terminal's). */
+/* For the streams of `io` (none for a terminal's). */
 int process_stdio_open(const struct agent_io *io, struct process_stdio *ret, struct err *err);
 void process_stdio_done(struct process_stdio *stdio);
-/* 0, 1, 2 of who calls ns_create() or ns_exec(), whose process inherits them; NULL: /dev/null. */
-int process_stdio_place(const struct agent *a, const struct process_stdio *stdio, struct err *err);
+/*
+ * 0, 1, 2 of who calls ns_create() or ns_exec(), whose process inherits them: pipes, whose carriers
+ * begin here. NULL: /dev/null.
+ */
+int process_stdio_place(const struct agent *a, const struct process_stdio *stdio,
+			pid_t ret_carriers[3], struct err *err);
 
 /* A process that is to be made, with its streams: our ends of `stdio` are taken. */
 int process_new(struct agent *a, struct container *c, const struct agent_io *io,
 		struct process_stdio *stdio, struct process **ret, struct err *err);
 /* ns has made it: its pidfd and master are taken. On failure it is the caller's to end. */
-int process_made(struct process *p, struct ns_child *child, struct err *err);
+int process_made(struct process *p, struct ns_child *child, const pid_t carriers[3],
+		 struct err *err);
 void process_free(struct process *p); /* accepts NULL */
 
 /* The process of a container by its number; 0: the first one. NULL: none. */

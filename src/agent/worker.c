@@ -27,6 +27,7 @@ enum word_type {
 struct word {
 	enum word_type type;
 	pid_t pid;
+	pid_t carriers[3];
 	struct err result;
 };
 
@@ -43,9 +44,12 @@ struct worker {
 
 /* ---- In the worker -------------------------------------------------------------------------- */
 
-int worker_tell(struct worker *w, const struct ns_child *child, struct err *err)
+int worker_tell(struct worker *w, const struct ns_child *child, const pid_t carriers[3],
+		struct err *err)
 {
-	const struct word word = { .type = WORD_MADE, .pid = child->pid };
+	const struct word word = { .type = WORD_MADE,
+				   .pid = child->pid,
+				   .carriers = { carriers[0], carriers[1], carriers[2] } };
 	const int fds[] = { child->pidfd, child->master };
 	const int r = fd_send(w->sock, &word, sizeof(word), fds, child->master >= 0 ? 2 : 1);
 
@@ -129,7 +133,7 @@ static int take_child(struct worker *w, const struct word *word, int fds[static 
 	child.pid = word->pid;
 	child.pidfd = TAKE_FD(fds[0]);
 	child.master = TAKE_FD(fds[1]);
-	r = w->job.made ? w->job.made(w->job.owner, &child, err) : 0;
+	r = w->job.made ? w->job.made(w->job.owner, &child, word->carriers, err) : 0;
 	if (r < 0)
 		(void)pidfd_kill(child.pidfd, SIGKILL);
 	ns_child_done(&child);

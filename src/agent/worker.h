@@ -4,9 +4,10 @@
  * each is served by a process of its own, so that the agent answers everything else meanwhile.
  *
  * A worker is a copy of the agent, with its memory of that moment and few of its descriptors. It
- * tells what it has made (a process, with its pidfd and its terminal) and how it went; what it made
- * becomes a child of the agent when it ends, whose news are read before anybody is reaped. A worker
- * that hangs in the kernel is given up at once (worker_cancel()) and ends when it can.
+ * tells what it has made (a process, with its pidfd and its terminal, and its carriers) and how it
+ * went; what it made becomes a child of the agent when it ends, whose news are read before anybody
+ * is reaped. A worker that hangs in the kernel is given up at once (worker_cancel()) and ends when
+ * it can.
  */
 #pragma once
 
@@ -29,8 +30,8 @@ struct worker_job {
 	/* What run() needs beside 0, 1, 2, the log, AGENT_GATES and /dev/null; negative: none. */
 	const int *keep;
 	size_t keep_len;
-	/* In the agent. `child` is what run() has told: its descriptors may be taken. */
-	int (*made)(void *owner, struct ns_child *child, struct err *err); /* or NULL */
+	/* In the agent, or NULL. `child` is what run() has told: its descriptors may be taken. */
+	int (*made)(void *owner, struct ns_child *child, const pid_t carriers[3], struct err *err);
 	/* Once; the worker is gone afterwards. */
 	void (*done)(void *owner, const struct err *result);
 	/* In place of done() where it was cancelled or has died: nobody has undone what it did. */
@@ -42,7 +43,8 @@ struct worker_job {
 int worker_start(struct agent *a, const struct worker_job *job, struct err *err);
 
 /* In the worker: the process that was made so far; it is the agent's to end from now on. */
-int worker_tell(struct worker *w, const struct ns_child *child, struct err *err);
+int worker_tell(struct worker *w, const struct ns_child *child, const pid_t carriers[3],
+		struct err *err);
 
 /* End one that serves the request `serial`, or all of a container: done() with -ECANCELED. */
 void worker_cancel(struct agent *a, enum agent_call call, uint32_t serial);

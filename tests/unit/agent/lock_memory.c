@@ -5,6 +5,7 @@
  * look into it. Says "begun" before.
  *
  * lock-memory FILE write: writes a page of FILE to standard output out of a map.
+ * lock-memory FILE read: reads standard input into a map of a page of FILE, and writes what came.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -21,6 +22,14 @@ static int write_map(int fd)
 	return at == MAP_FAILED || write(STDOUT_FILENO, at, PAGE) != PAGE;
 }
 
+static int read_map(int fd)
+{
+	void *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	const ssize_t n = at == MAP_FAILED ? -1 : read(STDIN_FILENO, at, PAGE);
+
+	return n < 0 || write(STDOUT_FILENO, at, (size_t)n) != n;
+}
+
 int main(int argc, char **argv)
 {
 	const int fd = argc >= 2 ? open(argv[1], O_RDONLY) : -1;
@@ -28,7 +37,7 @@ int main(int argc, char **argv)
 	char byte;
 
 	if (argc == 3)
-		return write_map(fd);
+		return *argv[2] == 'w' ? write_map(fd) : read_map(fd);
 	if (direct < 0)
 		return 1;
 	if (fork() == 0) {
