@@ -92,7 +92,7 @@ static int begin(const struct keeping *k, int *ret_signals, struct err *err)
 
 	if (r < 0)
 		return r;
-	(void)prctl(PR_SET_NAME, "caisson-pod");
+	(void)prctl(PR_SET_NAME, "caisson-wait");
 	oom_go_last(oom_score());
 	*ret_signals = waiter_take_signals(err);
 	if (*ret_signals < 0)
