@@ -19,6 +19,7 @@
 #include "shim/shim.h"
 
 #define TTRPC_VARIABLE "TTRPC_ADDRESS"
+#define CREATE_MS      20000 /* until the first container is asked for */
 
 static void on_signal(void *arg, const struct signalfd_siginfo *info)
 {
@@ -29,6 +30,20 @@ static void on_signal(void *arg, const struct signalfd_siginfo *info)
 	else if ((info->ssi_signo == SIGTERM || info->ssi_signo == SIGINT) && list_empty(&s->tasks))
 		shim_end(s);
 	/* Anything else, and while there are containers: the shim goes on. */
+}
+
+/*
+ * containerd was killed between `start` and Create: started anew, it knows of a shim that has
+ * nothing, and asks it for nothing. It removes the bundle when the shim has gone.
+ */
+static void on_unused(void *arg)
+{
+	struct shim *s = arg;
+
+	loop_remove(s->first_timer);
+	s->first_timer = NULL;
+	if (list_empty(&s->tasks))
+		shim_end(s);
 }
 
 /* What a service manager meant for containerd is neither ours nor a container's. */
@@ -67,6 +82,8 @@ static int set_up(struct shim *s, const struct program_options *o,
 
 	if (r == 0)
 		r = loop_on_signals(s->loop, on_signal, s);
+	if (r == 0)
+		r = loop_add_timer(s->loop, CREATE_MS, on_unused, s, &s->first_timer);
 	if (r < 0)
 		return err_sys(err, r, "the shim's loop");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)

@@ -398,8 +398,11 @@ static void on_deleted(void *owner, struct worker_answer *answer)
 		answer_error(o->call, o->prefix, &answer->err);
 	} else {
 		event_delete(t);
-		answer_delete(o->call, &t->init);
 		task_remove(t);
+		/* containerd cleans up after a shim that dies before this answer, not after it. */
+		if (list_empty(&t->shim->tasks))
+			shim_unlink(t->shim);
+		answer_delete(o->call, &t->init);
 	}
 	operation_free(o);
 }

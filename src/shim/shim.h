@@ -33,8 +33,9 @@ struct shim {
 	struct list_head workers;
 	unsigned int workers_len;
 	uint64_t workers_started;
-	struct loop_source *end_timer; /* NULL: it does not end */
-	int64_t end_ms;		       /* when it ends at the latest */
+	struct loop_source *first_timer; /* who has no container by then ends */
+	struct loop_source *end_timer;	 /* NULL: it does not end */
+	int64_t end_ms;			 /* when it ends at the latest */
 };
 
 enum proc_state {
@@ -128,8 +129,8 @@ void task_reap(struct task *t);
 /* Reap what has ended, tell whoever wants to know. */
 void shim_reap(struct shim *s);
 
-/* Remove its sockets from the directory: who asks for the group gets a new shim. */
-void shim_unlink(const struct shim *s);
+/* Remove its sockets from the directory, once: who asks for the group gets a new shim. */
+void shim_unlink(struct shim *s);
 
 /* End when all answers and events are out. */
 void shim_end(struct shim *s);

@@ -2,12 +2,16 @@
 /*
  * shim/start.c - `start`: the address of the group's shim; a new one is a copy of this process, in
  * a session of its own and without the caller's streams, whose end containerd waits for.
+ *
+ * Whichever of the two is killed, nothing stays: the copy makes the sockets, so that `start` sees
+ * its end and removes them, and serves nobody before `start` has said the address, without which
+ * containerd would never come.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,12 +69,12 @@ static void adjust_score(void)
 	(void)fd_write_file(AT_FDCWD, PROC_SCORE, line);
 }
 
-/* In the new process: nothing of the caller's, but the log. */
-static int detach(const struct program_options *o, struct program_sockets *sockets, struct err *err)
+/* In the new process: nothing of the caller's, but the log and what comes from `start`. */
+static int detach(const struct program_options *o, int *channel, struct err *err)
 {
 	const int log = open_log();
 	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int fds[] = { sockets->calls, log, sockets->manage };
+	int fds[] = { *channel, log };
 
 	if (null < 0)
 		return err_sys(err, -errno, "open /dev/null");
@@ -89,28 +93,8 @@ static int detach(const struct program_options *o, struct program_sockets *socke
 	(void)fd_close_range(3, 63, 0);
 	if (fds[1] >= 0)
 		log_setup(fds[1], false, o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-	*sockets = (struct program_sockets){ .calls = fds[0], .manage = fds[2] };
-	return fds[0] < 0 ? err_sys(err, -EMFILE, "keep the socket") : 0;
-}
-
-static int fork_shim(const struct program_options *o, struct program_sockets *sockets,
-		     const char *cgroup, bool *ret_serve, struct err *err)
-{
-	const pid_t pid = fork();
-	int r;
-
-	if (pid < 0)
-		return err_sys(err, -errno, "fork");
-	if (pid > 0) {
-		r = cgroup ? shim_cgroup_enter(cgroup, pid, err) : 0;
-		/* Nobody has been told of it. */
-		if (r < 0 && kill(pid, SIGKILL) == 0)
-			(void)waitpid(pid, NULL, 0);
-		return r;
-	}
-	*ret_serve = true;
-	adjust_score();
-	return detach(o, sockets, err);
+	*channel = fds[0];
+	return fds[0] < 0 ? err_sys(err, -EMFILE, "keep the channel of start") : 0;
 }
 
 /* The new shim's own; a pod runs without it, too. -EBADF, and why. */
@@ -138,45 +122,111 @@ static void take_back(const char *path, bool manage)
 	(void)unlink(path);
 }
 
+/* Of a shim that has died; what somebody else listens at stays. */
+static void remove_sockets(const char *path)
+{
+	char manage[ADDRESS_MAX];
+
+	if (manage_path(path, manage, sizeof(manage)) == 0)
+		(void)address_remove(manage, NULL);
+	(void)address_remove(path, NULL);
+}
+
+/* The copy. Tells `start` how it went and waits for its word; ends itself when there is none. */
+static void become_shim(const struct program_options *o, const char *path, int channel,
+			struct program_sockets *ret)
+{
+	struct program_sockets sockets = { -EBADF, -EBADF };
+	struct err err = { 0 }, problem = { 0 };
+	char word;
+	int r;
+
+	adjust_score();
+	r = detach(o, &channel, &err);
+	if (r == 0) {
+		sockets.calls = address_listen(path, &err);
+		err.code = sockets.calls < 0 ? sockets.calls : 0;
+	}
+	if (sockets.calls >= 0)
+		sockets.manage = listen_for_managers(path, &problem);
+	if (sockets.calls >= 0 && sockets.manage < 0)
+		log_warning("no management socket: %s", problem.msg);
+	r = fd_send(channel, &err, sizeof(err), NULL, 0);
+	if (r < 0 || err.code < 0 || fd_recv(channel, &word, sizeof(word), NULL, NULL) != 1) {
+		if (sockets.calls >= 0)
+			take_back(path, sockets.manage >= 0);
+		_exit(EXIT_FAILURE);
+	}
+	(void)close(channel);
+	*ret = sockets;
+}
+
+/* In `start`, whose copy `pid` has begun: 0 when somebody listens at `path` and is in the bundle.
+ */
+static int await_shim(const char *path, pid_t pid, int channel, struct err *err)
+{
+	AUTO_FREE char *cgroup = NULL;
+	struct err news;
+	const ssize_t n = fd_recv(channel, &news, sizeof(news), NULL, NULL);
+	int r;
+
+	if (n != (ssize_t)sizeof(news)) {
+		remove_sockets(path);
+		return err_set(err, -EIO, "the shim died during its start");
+	}
+	if (news.code < 0 && news.code != -EEXIST) {
+		news.msg[sizeof(news.msg) - 1] = '\0';
+		return err_set(err, news.code, "%s", news.msg);
+	}
+	cgroup = news.code == 0 ? shim_cgroup_read(STDIN_FILENO) : NULL;
+	r = cgroup ? shim_cgroup_enter(cgroup, pid, err) : 0;
+	return r < 0 ? r : address_save(AT_FDCWD, path, err);
+}
+
+static int say(const char *path, struct err *err)
+{
+	return printf(ADDRESS_SCHEME "%s\n", path) < 0 || fflush(stdout) != 0
+		       ? err_sys(err, -EIO, "say the address")
+		       : 0;
+}
+
 int program_start(const struct program_options *o, struct program_sockets *ret_sockets,
 		  bool *ret_serve, struct err *err)
 {
-	AUTO_CLOSE int calls = -EBADF;
-	AUTO_CLOSE int manage = -EBADF;
-	AUTO_FREE char *cgroup = NULL;
-	struct program_sockets sockets;
-	struct err problem = { 0 };
+	AUTO_CLOSE int mine = -EBADF;
 	char path[ADDRESS_MAX];
+	int pair[2];
+	pid_t pid;
 	int r = choose_path(o, path, err);
 
 	*ret_serve = false;
 	if (r < 0)
 		return r;
-	calls = address_listen(path, err);
-	if (calls < 0 && calls != -EEXIST)
-		return calls;
-	if (calls >= 0) {
-		manage = listen_for_managers(path, &problem);
-		cgroup = shim_cgroup_read(STDIN_FILENO);
+	if (address_answers(path)) {
+		r = address_save(AT_FDCWD, path, err);
+		return r < 0 ? r : say(path, err);
 	}
-	sockets = (struct program_sockets){ .calls = calls, .manage = manage };
-	r = address_save(AT_FDCWD, path, err);
-	if (r == 0 && calls >= 0)
-		r = fork_shim(o, &sockets, cgroup, ret_serve, err);
-	if (r < 0 && calls >= 0 && !*ret_serve)
-		take_back(path, manage >= 0);
-	if (r < 0)
-		return r;
-	if (*ret_serve) {
-		/* Not before: containerd takes whatever `start` says for the address. */
-		if (manage < 0)
-			log_warning("no management socket: %s", problem.msg);
-		/* Those of before were below, and are closed. */
-		calls = manage = -EBADF;
-		*ret_sockets = sockets;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(err, -errno, "make a socket");
+	mine = pair[0];
+	pid = fork();
+	if (pid == 0) {
+		(void)close(TAKE_FD(mine));
+		become_shim(o, path, pair[1], ret_sockets);
+		*ret_serve = true;
 		return 0;
 	}
-	return printf(ADDRESS_SCHEME "%s\n", path) < 0 || fflush(stdout) != 0
-		       ? err_sys(err, -EIO, "say the address")
-		       : 0;
+	r = pid < 0 ? err_sys(err, -errno, "fork") : 0;
+	(void)close(pair[1]);
+	if (r == 0)
+		r = await_shim(path, pid, mine, err);
+	if (r == 0)
+		r = say(path, err);
+	/* Without it the shim goes. One that has died is `delete`'s. */
+	if (r == 0)
+		(void)fd_send(mine, "", 1, NULL, 0);
+	(void)close(TAKE_FD(mine));
+	if (r < 0 && pid > 0)
+		(void)waitpid(pid, NULL, 0);
+	return r;
 }

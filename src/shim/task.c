@@ -335,7 +335,7 @@ static void on_end_timer(void *arg)
 		(void)loop_set_timer(s->end_timer, END_CHECK_MS);
 }
 
-void shim_unlink(const struct shim *s)
+void shim_unlink(struct shim *s)
 {
 	char manage[ADDRESS_MAX];
 
@@ -345,6 +345,7 @@ void shim_unlink(const struct shim *s)
 	if (s->manage && manage_path(s->socket, manage, sizeof(manage)) == 0)
 		(void)unlink(manage);
 	(void)unlink(s->socket);
+	s->socket = NULL;
 }
 
 void shim_end(struct shim *s)

@@ -61,7 +61,7 @@ static int set_stdio(const struct worker *w)
 	return 0;
 }
 
-__attribute__((noreturn)) static void work(struct worker *w)
+__attribute__((noreturn)) static void work(struct worker *w, pid_t shim)
 {
 	static struct worker_answer answer;
 	int keep[KEEP_MAX] = { w->sock, log_fd() };
@@ -70,6 +70,9 @@ __attribute__((noreturn)) static void work(struct worker *w)
 
 	answer_init(&answer);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It may have died before: its container is cleaned up after already. */
+	if (getppid() != shim)
+		_exit(EXIT_FAILURE);
 	(void)prctl(PR_SET_NAME, "caisson-worker");
 	for (size_t i = 0; i < w->job.keep_len && len < KEEP_MAX; i++)
 		keep[len++] = w->job.keep[i];
@@ -178,6 +181,7 @@ static int begin(struct worker *w, struct err *err)
 {
 	AUTO_CLOSE int theirs = -EBADF;
 	int pair[2], r;
+	pid_t shim;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, -errno, "make a pair of sockets");
@@ -188,12 +192,13 @@ static int begin(struct worker *w, struct err *err)
 	r = loop_add_fd(w->shim->loop, w->sock, EPOLLIN, on_answer, w, &w->source);
 	if (r < 0)
 		return err_sys(err, r, "watch a process");
+	shim = getpid();
 	w->pid = fork();
 	if (w->pid < 0)
 		return err_sys(err, -errno, "fork");
 	if (w->pid == 0) {
 		w->sock = TAKE_FD(theirs);
-		work(w);
+		work(w, shim);
 	}
 	return 0;
 }

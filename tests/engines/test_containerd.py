@@ -291,7 +291,7 @@ def test_restarted_daemon_finds_its_tasks(containerd):
 class Pod:
     """A pod sandbox and its containers, by CRI."""
 
-    def __init__(self, engine, name, tmp_path, handler="", hostname=None, **linux):
+    def __init__(self, engine, name, tmp_path, handler="", hostname=None, more=None, **linux):
         self.cri = engine.cri
         self.logs = os.path.join(str(tmp_path), "logs")
         os.makedirs(self.logs, exist_ok=True)
@@ -299,7 +299,7 @@ class Pod:
             "metadata": {"name": name, "uid": "uid-" + name, "namespace": "default"},
             "hostname": name if hostname is None else hostname, "log_directory": self.logs,
             "annotations": {"org.caisson.test": "for the pod"},
-            "linux": {"cgroup_parent": "/kubepods/" + name, **linux},
+            "linux": {"cgroup_parent": "/kubepods/" + name, **linux}, **(more or {}),
         }
         self.id = self.cri.RunPodSandbox(
             config=self.config, runtime_handler=handler).pod_sandbox_id

@@ -52,27 +52,26 @@ disabled_plugins = ["io.containerd.snapshotter.v1.devmapper", "io.containerd.sna
         NoNewKeyring = true
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
+{handlers}
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{directory}/cni"
 """
 
-CNI = {
-    "cniVersion": "0.4.0",
-    "name": "caisson-test",
-    "plugins": [{
-        "type": "bridge", "bridge": "caisson0", "isGateway": True, "ipMasq": False,
-        "ipam": {"type": "host-local", "dataDir": "/run/caisson-cni",
-                 "ranges": [[{"subnet": "10.89.0.0/24"}]]},
-    }],
-}
+BRIDGE = "caisson0"
+PLUGINS = [{
+    "type": "bridge", "bridge": BRIDGE, "isGateway": True, "ipMasq": False,
+    "ipam": {"type": "host-local", "dataDir": "/run/caisson-cni",
+             "ranges": [[{"subnet": "10.89.0.0/24"}]]},
+}]
 
 
 class Containerd:
-    """A running containerd, its command line client and a CRI client."""
+    """A running containerd, its command line client and a CRI client. `handlers`: more of them, as its configuration has
+    them; `plugins`: the network of its pods, whose bridge goes with it."""
 
-    def __init__(self, directory, runtime, archives, artifacts):
-        self.directory, self.runtime = directory, runtime
+    def __init__(self, directory, runtime, archives, artifacts, handlers="", plugins=PLUGINS, bridge=BRIDGE):
+        self.directory, self.runtime, self.bridge = directory, runtime, bridge
         self.shim, options = "io.containerd.runc.v2", 'BinaryName = "%s"' % runtime
         if OWN_SHIM:
             # caisson-ns: containerd-shim-caisson-ns-v2
@@ -82,12 +81,12 @@ class Containerd:
         os.makedirs(os.path.join(directory, "cni"))
         os.makedirs(RUN_DIR, 0o711, exist_ok=True)
         with open(os.path.join(directory, "cni", "10-test.conflist"), "w", encoding="utf-8") as f:
-            json.dump(CNI, f)
+            json.dump({"cniVersion": "0.4.0", "name": "caisson-test", "plugins": plugins}, f)
         config = os.path.join(directory, "config.toml")
         with open(config, "w", encoding="utf-8") as f:
             f.write(CONFIG.format(directory=directory, socket=SOCKET, pause=PAUSE_IMAGE,
                                   runtime=runtime, shim=self.shim,
-                                  options=options))
+                                  options=options, handlers=handlers))
         self.argv = ["ctr", "--address", SOCKET, "--namespace", NAMESPACE]
         self.config, self.log = config, os.path.join(artifacts, "containerd.log")
         self._start()
@@ -108,7 +107,7 @@ class Containerd:
     def stop(self):
         self.cri.close()
         self.daemon.stop()
-        link = command.run(["ip", "link", "delete", CNI["plugins"][0]["bridge"]], rc=None)
+        link = command.run(["ip", "link", "delete", self.bridge], rc=None)
         assert link.rc == 0 or "Cannot find device" in link.err, link
 
     # -------------------------------------------------------------------------------- ctr
