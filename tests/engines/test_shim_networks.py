@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pods in networks that Debian's CNI plugins make (loopback, bridge, ptp, portmap, host-local): a server in a pod, asked
+by the host and by another pod, on its address and on a port of the node; names; the node's own network; classes side
+by side."""
+
+import ipaddress
+import json
+import os
+import socket
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from conftest import class_name
+from enginelib import census, command
+from enginelib.containerd import Containerd
+from test_containerd import Pod, sh
+from test_shim import shim_of
+
+# Class sentry has no network of its own but loopback: the pod's is reached with `network` "host" (CAVEATS.md
+# sentry-host-network), which a handler's configuration says.
+REACHABLE = {"ns": "ns", "sentry": "sentry-network", "vm": "vm"}
+CLASSES = ("ns", "sentry", "vm")
+SIDES = ("ns", "sentry")  # a pod of class vm has no container beside its machine: CAVEATS.md#vm-joined
+PROGRAM_OF = {"ns": "pause", "sentry": "caisson-sentry", "vm": "caisson-vm"}
+BRIDGE, SUBNET, PORT, NODE_PORT = "caisson-nets", "10.91.0.0/24", 8080, 18080
+GATEWAY = str(ipaddress.ip_network(SUBNET)[1])
+PATIENCE_S = 60
+IP_FREEBIND = 15
+IPAM = {"type": "host-local", "dataDir": "/run/caisson-cni", "ranges": [[{"subnet": SUBNET}]],
+        "routes": [{"dst": "0.0.0.0/0"}]}
+FIRST = {
+    "bridge": {"type": "bridge", "bridge": BRIDGE, "isGateway": True, "hairpinMode": True, "ipam": IPAM},
+    "ptp": {"type": "ptp", "ipam": IPAM},
+}
+HANDLER = """
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}]
+      runtime_type = "io.containerd.caisson-{isolation}.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}.options]
+        {options}
+"""
+SERVER = "mkdir -p /www; echo from $HOSTNAME > /www/page; exec httpd -f -p %d -h /www" % PORT
+
+
+@pytest.fixture(scope="module", params=sorted(FIRST))
+def node(request, work, runtime, image_archives, artifacts):
+    """containerd with a handler for each class, and a network of one kind."""
+    before = census.Census()
+    directory = os.path.join(work, "networks-" + request.param)
+    os.mkdir(directory)
+    settings = os.path.join(directory, "network.json")
+    with open(settings, "w", encoding="utf-8") as f:
+        json.dump({"network": "host"}, f)
+    handlers = "".join(HANDLER.format(name=name, isolation=name, options="") for name in CLASSES)
+    handlers += HANDLER.format(name="sentry-network", isolation="sentry", options='ConfigPath = "%s"' % settings)
+    engine = Containerd(directory, runtime, image_archives, artifacts, handlers=handlers, bridge=BRIDGE, plugins=[
+        FIRST[request.param], {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}])
+    engine.kind = request.param
+    yield engine
+    engine.remove_all()
+    engine.stop()
+    before.assert_nothing_new(lambda kind, name: kind == "cgroup" and name.endswith(("/kubepods", "/k8s.io")))
+
+
+@pytest.fixture
+def make(node, tmp_path):
+    """make(name, handler, more): a pod; all are removed at the end."""
+    yield lambda name, handler, more=None, **options: Pod(
+        node, name, tmp_path / name, handler=handler, more=more, cgroup_parent="/kubepods", **options)
+    node.remove_all()
+
+
+def address_of(pod):
+    return pod.cri.PodSandboxStatus(pod_sandbox_id=pod.id).status.network.ip
+
+
+def ask(url):
+    """The answer's body, once there is a server."""
+    def answer():
+        try:
+            with urllib.request.urlopen(url, timeout=PATIENCE_S) as reply:
+                return reply.read()
+        except (urllib.error.URLError, ConnectionError):
+            return None
+    return command.eventually(answer, PATIENCE_S, "an answer of " + url)
+
+
+def client(make):
+    """A trusted pod beside it: (pod, container)."""
+    pod = make("client", "ns")
+    return pod, pod.start("c", ("/bin/sleep", "1000"))
+
+
+def test_a_server_is_asked_by_the_node_and_by_another_pod(make):
+    pod = make("server", REACHABLE[class_name()], {"port_mappings": [
+        {"container_port": PORT, "host_port": NODE_PORT, "protocol": "TCP"}]})
+    address = address_of(pod)
+    assert ipaddress.ip_address(address) in ipaddress.ip_network(SUBNET)
+    container = pod.start("c", sh(SERVER))
+    assert "inet %s/" % address in pod.exec(container, "/bin/ip", "-4", "addr", "show", "dev", "eth0")
+    assert ask("http://%s:%d/page" % (address, PORT)) == b"from server\n"
+    # The node's port leads there, from the node and from a pod.
+    assert ask("http://%s:%d/page" % (GATEWAY, NODE_PORT)) == b"from server\n"
+    other, asking = client(make)
+    for place in ("%s:%d" % (address, PORT), "%s:%d" % (GATEWAY, NODE_PORT)):
+        assert other.exec(asking, "/bin/wget", "-q", "-O", "-", "http://%s/page" % place) == "from server\n"
+
+
+def test_a_pod_of_the_class_asks_another_pod(make):
+    server = make("server", "ns")
+    server.start("c", sh(SERVER))
+    ask("http://%s:%d/page" % (address_of(server), PORT))
+    pod = make("asking", REACHABLE[class_name()])
+    container = pod.start("c", ("/bin/sleep", "1000"))
+    argv = ("/bin/wget", "-q", "-O", "-", "http://%s:%d/page" % (address_of(server), PORT))
+    assert pod.exec(container, *argv) == "from server\n"
+    assert "inet %s/" % address_of(pod) in pod.exec(container, "/bin/ip", "-4", "addr", "show", "dev", "eth0")
+
+
+class Names(threading.Thread):
+    """A name server on an address: every name has the address 10.1.2.3."""
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)  # the gateway may not be there yet
+        self.socket.bind((address, 53))
+        self.asked = set()
+        self.start()
+
+    def run(self):
+        while True:
+            data, sender = self.socket.recvfrom(512)
+            if data == b"end":
+                return
+            end = data.index(b"\0", 12)
+            name, at = [], 12
+            while at < end:
+                name.append(data[at + 1:at + 1 + data[at]].decode())
+                at += 1 + data[at]
+            self.asked.add((".".join(name), sender[0]))
+            question, kind = data[12:end + 5], data[end + 1:end + 3]
+            answers = b"\0\1" if kind == b"\0\1" else b"\0\0"
+            record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + bytes((10, 1, 2, 3)) if kind == b"\0\1" else b""
+            self.socket.sendto(data[:2] + b"\x85\x80\0\1" + answers + b"\0\0\0\0" + question + record, sender)
+
+    def close(self):
+        own = self.socket.getsockname()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as teller:
+            teller.sendto(b"end", own)
+        self.join()
+        self.socket.close()
+
+
+def test_names_by_the_resolver_of_the_pod(make):
+    pod = make("names", REACHABLE[class_name()], {"dns_config": {
+        "servers": [GATEWAY], "searches": ["pods.test"], "options": ["ndots:1"]}})
+    container = pod.start("c", ("/bin/sleep", "1000"))
+    assert pod.exec(container, "/bin/cat", "/etc/resolv.conf").splitlines() == [
+        "search pods.test", "nameserver " + GATEWAY, "options ndots:1"]
+    names = Names(GATEWAY)
+    try:
+        assert "10.1.2.3" in pod.exec(container, "/bin/nslookup", "some.name.test")
+        assert ("some.name.test", address_of(pod)) in names.asked
+    finally:
+        names.close()
+
+
+def test_the_network_of_the_node(make):
+    """Class ns is granted it. The others have a loopback device of their own: CAVEATS.md sentry-joined,
+    vm-host-network."""
+    pod = make("node", "caisson", hostname="", security_context={"namespace_options": {"network": 2}})
+    container = pod.start("c", ("/bin/sleep", "1000"), linux={"security_context": {"namespace_options": {"network": 2}}})
+    seen = {line.split(":")[1].strip().split("@")[0]
+            for line in pod.exec(container, "/bin/ip", "-o", "link").splitlines()}
+    assert seen == (set(os.listdir("/sys/class/net")) if class_name() == "ns" else {"lo"})
+
+
+def test_a_sandbox_without_the_nodes_sockets_has_loopback_alone(make):
+    """Class sentry by its own name: there is no network stack of its own that carries the pod's devices yet."""
+    pod = make("alone", "sentry")
+    container = pod.start("c", sh(SERVER))
+    assert [line.split()[1] for line in pod.exec(container, "/bin/ip", "-o", "link").splitlines()] == ["lo:"]
+    assert pod.exec(container, *sh(
+        "until wget -q -O - http://127.0.0.1:%d/page; do sleep 0.1; done" % PORT)) == "from alone\n"
+    with pytest.raises(OSError):
+        socket.create_connection((address_of(pod), PORT), timeout=PATIENCE_S).close()
+
+
+def test_classes_side_by_side(make):
+    """Under one containerd, each pod by its handler; what is left of one when it goes is no other's."""
+    pods = {name: make("side-" + name, handler) for name, handler in REACHABLE.items() if name in SIDES}
+    containers = {name: pod.start("c", sh(SERVER)) for name, pod in pods.items()}
+    for name, pod in pods.items():
+        info = json.loads(pod.cri.PodSandboxStatus(pod_sandbox_id=pod.id, verbose=True).info["info"])
+        with open("/proc/%d/comm" % info["pid"], encoding="utf-8") as f:
+            assert f.read().strip() == PROGRAM_OF[name][:15]
+        assert ask("http://%s:%d/page" % (address_of(pod), PORT)) == ("from side-%s\n" % name).encode()
+    assert len({shim_of(pod.id) for pod in pods.values()}) == len(pods)
+    for asking, pod in pods.items():
+        for asked, other in pods.items():
+            page = "http://%s:%d/page" % (address_of(other), PORT)
+            assert pod.exec(containers[asking], "/bin/wget", "-q", "-O", "-", page) == "from side-%s\n" % asked
+    for name in list(pods):
+        gone = pods.pop(name)
+        gone.cri.StopPodSandbox(pod_sandbox_id=gone.id)
+        gone.cri.RemovePodSandbox(pod_sandbox_id=gone.id)
+        for other in pods.values():
+            ask("http://%s:%d/page" % (address_of(other), PORT))
