@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from conftest import class_name
 from enginelib import census, command
-from enginelib.remains import Remains, descriptors, private_kib
+from enginelib.remains import Remains, descriptors, anonymous_kib
 from test_containerd import containerd, engine, make_pod, sh  # noqa: F401 (fixtures)
 from test_shim import shim_of
 from test_shim_kills import Life, steps_of
@@ -79,13 +79,13 @@ def test_many_containers_of_a_pod_leave_its_shim_as_it_was(make_pod):  # noqa: F
         pod.cri.RemoveContainer(container_id=container)
 
     def picture():
-        return descriptors(shim), private_kib(shim), len(census.cgroups()), len(census.mounts())
+        return descriptors(shim), anonymous_kib(shim), len(census.cgroups()), len(census.mounts())
     for _ in range(10):
         round_of()
     before = picture()
     for _ in range((500 if SOAK else 40) - 10):
         round_of()
     after = picture()
-    print("descriptors, private KiB, cgroups, mounts: %s, then %s" % (before, after))
+    print("descriptors, anonymous KiB, cgroups, mounts: %s, then %s" % (before, after))
     assert after[0] == before[0] and after[2:] == before[2:]
     assert after[1] <= before[1] + SPARE_KIB

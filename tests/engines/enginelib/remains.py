@@ -33,11 +33,11 @@ def descriptors(pid):
     return len(os.listdir("/proc/%d/fd" % pid))
 
 
-def private_kib(pid):
-    """Memory that a process has for itself."""
+def anonymous_kib(pid):
+    """Memory of a process that no file backs, whoever else has it since a fork: program text is its own or shared as
+    other programs come and go."""
     with open("/proc/%d/smaps_rollup" % pid, encoding="utf-8") as f:
-        sizes = command.fields(f.read())
-    return sum(int(sizes[key].split()[0]) for key in ("Private_Clean", "Private_Dirty"))
+        return int(command.fields(f.read())["Anonymous"].split()[0])
 
 
 class Remains:
