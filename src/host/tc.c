@@ -199,13 +199,27 @@ int tc_redirect(struct rtnl *c, int from, int to, unsigned int forms, int *ret_l
 	return err_prefix(err, r, "make a filter that redirects");
 }
 
-static int take_any(uint16_t type, const void *body, size_t len, void *arg)
+struct filters {
+	bool ours, others;
+};
+
+static int take_filter(uint16_t type, const void *body, size_t len, void *arg)
 {
-	*(bool *)arg = true;
+	struct filters *found = arg;
+	struct tcmsg filter;
+
+	(void)type;
+	if (len < sizeof(filter))
+		return -EPROTO;
+	memcpy(&filter, body, sizeof(filter));
+	if (TC_H_MAJ(filter.tcm_info) >> 16 == OUR_PREFERENCE)
+		found->ours = true;
+	else
+		found->others = true;
 	return 0;
 }
 
-static int has_filters(struct rtnl *c, int index, bool *ret, struct err *err)
+static int find_filters(struct rtnl *c, int index, struct filters *ret, struct err *err)
 {
 	const struct tcmsg msg = at_ingress(index);
 	struct rtnl_request q;
@@ -213,36 +227,41 @@ static int has_filters(struct rtnl *c, int index, bool *ret, struct err *err)
 	int r;
 
 	do {
-		*ret = false;
+		*ret = (struct filters){ 0 };
 		rtnl_start(&q, RTM_GETTFILTER, 0, &msg, sizeof(msg));
-		r = rtnl_dump(c, &q, take_any, ret, err);
+		r = rtnl_dump(c, &q, take_filter, ret, err);
 	} while (r == -EAGAIN && ++tries < RTNL_TRIES);
 	return r;
 }
 
+/*
+ * A qdisc that has ours alone goes with it, in one step: without the filter nobody would know,
+ * after a kill in between, whose it was.
+ */
 int tc_clear(struct rtnl *c, int index, struct err *err)
 {
 	const struct tcmsg qdisc = ingress_qdisc(index);
 	struct tcmsg filter = at_ingress(index);
+	struct filters found;
 	struct rtnl_request q;
-	bool others = false;
-	int r;
+	int r = find_filters(c, index, &found, err);
 
+	if (r == 0 && found.ours && !found.others) {
+		rtnl_start(&q, RTM_DELQDISC, 0, &qdisc, sizeof(qdisc));
+		rtnl_put_text(&q, TCA_KIND, "ingress");
+		r = rtnl_ask(c, &q, NULL, NULL, err);
+		/* One of another kind stays. */
+		if (r != -EINVAL && r != -ENOENT)
+			return r < 0 ? err_prefix(err, r, "take a redirecting filter away") : 0;
+		r = 0;
+	}
+	if (r < 0)
+		return err_prefix(err, r, "look for a redirecting filter");
 	filter.tcm_info = TC_H_MAKE(OUR_PREFERENCE << 16, 0);
 	rtnl_start(&q, RTM_DELTFILTER, 0, &filter, sizeof(filter));
 	r = rtnl_ask(c, &q, NULL, NULL, err);
 	/* No filter; no chain of filters; no qdisc. */
 	if (r == -ENOENT || r == -EINVAL || r == -EOPNOTSUPP)
 		return 0;
-	if (r == 0)
-		r = has_filters(c, index, &others, err);
-	if (r < 0)
-		return err_prefix(err, r, "take a redirecting filter away");
-	if (others)
-		return 0;
-	rtnl_start(&q, RTM_DELQDISC, 0, &qdisc, sizeof(qdisc));
-	rtnl_put_text(&q, TCA_KIND, "ingress");
-	r = rtnl_ask(c, &q, NULL, NULL, err);
-	/* One of another kind stays. */
-	return r == -EINVAL || r == -ENOENT ? 0 : r;
+	return r < 0 ? err_prefix(err, r, "take a redirecting filter away") : 0;
 }

@@ -5,12 +5,16 @@ virtiofsd or the supervisor is killed there. Whatever was half made (processes, 
 `delete --force` succeeds and nothing is left."""
 
 
+import shutil
+
 import pytest
 
-from lib.faults import SOAK, Campaign
+from lib.faults import SOAK, Campaign, Verb
 from lib.machines import FILES, QEMU, SUPERVISOR
+from lib.runtime import wait_until
 from lib.verbs import VERBS
 from test_failed_anywhere import fail_everywhere
+from test_vm_network import plain, pod  # noqa: F401
 
 pytestmark = [pytest.mark.classes("vm"), pytest.mark.timeout(7200),
               pytest.mark.beyond("runc", "crun", reason="have no machines")]
@@ -22,6 +26,10 @@ CHILD_KILLED = {"create": 4, "exec": 2, **({"run": 0, "exec -d": 0} if SOAK else
 CHILD_FAILED = {"create": 4, "exec": 1, **({"run": 0} if SOAK else {})}
 OTHERS = {"start": 1, "exec": 2, "delete --force": 2,
           **({"create": 0, "run": 0, "kill": 0, "update": 0, "pause": 0, "resume": 0} if SOAK else {})}
+DELETED = {"delete": 6, "delete --force": 3}
+# As an older kernel, which has no links, keeps it, and a tap of a QEMU that fell.
+LEFT = ("ip tuntap add caisson7 mode tap; tc qdisc add dev eth0 ingress; tc filter add dev eth0 parent ffff: prio 51721 "
+        "protocol all u32 match u32 0 0 action mirred egress redirect dev caisson7")
 VICTIMS = [QEMU, FILES, SUPERVISOR]
 PATIENCE_S = 100
 
@@ -33,6 +41,25 @@ def campaign_of(runtime, bundle, request, verb, follow, few):
 @pytest.mark.parametrize("verb", KILLED)
 def test_delete_force_cleans_after_a_runtime_that_was_killed(runtime, bundle, request, verb):
     campaign_of(runtime, bundle, request, verb, False, KILLED[verb]).kill_everywhere()
+
+
+@pytest.mark.skipif(shutil.which("tc") is None, reason="needs tc(8): CAVEATS.md#unit-iproute2")
+@pytest.mark.parametrize("verb", DELETED)
+def test_delete_force_cleans_an_interface_after_a_delete_that_was_killed(runtime, bundle, plain, request,  # noqa: F811
+                                                                         verb):
+    class WithInterface(Campaign):
+        def left(self):
+            found = super().left()
+            if not found:
+                wait_until(plain.is_clean, PATIENCE_S, "the tap and its redirects to go")
+            return found
+
+    def prepare(*made):
+        VERBS[verb].prepare(*made)
+        plain.sh(LEFT)
+
+    WithInterface(runtime, bundle, Verb(verb, VERBS[verb].args, prepare, process=VERBS[verb].process), False,
+                  request.node.nodeid, DELETED[verb], patience_s=PATIENCE_S).kill_everywhere()
 
 
 @pytest.mark.parametrize("verb", FAILED)
