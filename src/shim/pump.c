@@ -13,6 +13,7 @@
 
 #define PUMP_SIZE 4096 /* bytes: what a terminal gives at a time */
 #define HANGUP_MS 100  /* until a terminal that nobody has open is looked at again */
+#define FLUSH_MAX 512u /* buffers of a flush: more than a pipe or a terminal holds */
 
 struct pump {
 	struct loop *loop;
@@ -182,7 +183,8 @@ void pump_flush(struct pump *p)
 {
 	if (!p)
 		return;
-	while (!is_over(p)) {
+	/* Who goes on writing would keep the loop here for ever. */
+	for (unsigned int i = 0; i < FLUSH_MAX && !is_over(p); i++) {
 		if (!write_some(p) || is_over(p) || !read_some(p))
 			return;
 	}

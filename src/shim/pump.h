@@ -36,5 +36,5 @@ int pump_outlive_hangups(struct pump *p);
  */
 void pump_end_when_empty(struct pump *p);
 
-/* Carry what is there now and can be written at once; without over(). */
+/* Carry what is there now and can be written at once, as much as a pipe holds; without over(). */
 void pump_flush(struct pump *p);

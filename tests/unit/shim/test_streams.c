@@ -190,6 +190,27 @@ static void a_file_gets_all_that_is_left_at_the_end(void **state)
 	assert_int_equal(lseek(file, 0, SEEK_END), sizeof(text));
 }
 
+static void not_over(void *arg)
+{
+	(void)arg;
+	fail_msg("the pump has ended");
+}
+
+/* A source that somebody fills as fast as it is read. */
+static void a_flush_does_not_wait_for_who_goes_on_writing(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int from = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int to = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct pump *pump = NULL;
+
+	assert_int_equal(pump_new(w->loop, from, to, not_over, NULL, &pump), 0);
+	(void)alarm(PATIENCE_MS / 1000);
+	pump_flush(pump);
+	(void)alarm(0);
+	pump_free(pump);
+}
+
 static int open_terminal(int *ret_slave)
 {
 	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -212,12 +233,6 @@ static void expect_output(struct world *w, int reader, const char *text)
 		assert_int_equal(loop_once(w->loop, 50), 0);
 	assert_int_equal(n, text ? strlen(text) : 0);
 	assert_string_equal(seen, text ? text : "");
-}
-
-static void not_over(void *arg)
-{
-	(void)arg;
-	fail_msg("the pump has ended");
 }
 
 /* More than a pipe and a terminal hold; `reader`, if there is one, reads it slowly. */
@@ -404,6 +419,8 @@ int main(void)
 			input_ends_when_it_is_closed_and_its_writer_has_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_gets_all_that_is_left_at_the_end, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_flush_does_not_wait_for_who_goes_on_writing,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_terminal_that_others_have_open_ends_with_its_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_terminal_is_carried_both_ways_and_its_end_is_seen,
