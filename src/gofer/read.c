@@ -24,6 +24,8 @@ GOFER_HANDLER(attach)
 	struct statfs st;
 	int fd, ret;
 
+	if (r->attach.version != GOFER_MSG_VERSION)
+		return -EPROTONOSUPPORT;
 	if (r->attach.root >= s->roots_len)
 		return -EBADF;
 	fd = (int)SYS3(SYS_fcntl, s->roots[r->attach.root].fd, F_DUPFD_CLOEXEC, 0);

@@ -139,8 +139,6 @@ static bool flags_valid(const struct gofer_request *r)
 static bool reserved_zero(const struct gofer_request *r)
 {
 	switch (r->type) {
-	case GOFER_ATTACH:
-		return !r->attach.reserved;
 	case GOFER_WALK:
 		return !r->walk.reserved;
 	case GOFER_LOOKUP:

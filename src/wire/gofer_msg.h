@@ -28,6 +28,7 @@
 
 #include <stdint.h>
 
+#define GOFER_MSG_VERSION 1u
 #define GOFER_MESSAGE_MAX (64u << 10) /* bytes, head included */
 #define GOFER_NODES_MAX	  32768u      /* held by a client at one time */
 #define GOFER_ROOTS_MAX	  256u
@@ -117,9 +118,13 @@ enum gofer_root_flags {
 	GOFER_ROOT_ATIME = 1u << 4,
 };
 
+/*
+ * The first request. -EPROTONOSUPPORT for another version: a sentry that runs gets the gofers of
+ * its pod's later containers from the disk, where another build may be meanwhile.
+ */
 struct gofer_attach {
-	uint32_t root; /* index in the order of the gofer's command line */
-	uint32_t reserved;
+	uint32_t root;	  /* index in the order of the gofer's command line */
+	uint32_t version; /* GOFER_MSG_VERSION */
 };
 
 /*

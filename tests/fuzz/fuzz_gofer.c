@@ -136,7 +136,7 @@ static void read_as_answers(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct gofer_request attach = { .type = GOFER_ATTACH };
+	struct gofer_request attach = { .type = GOFER_ATTACH, .attach.version = GOFER_MSG_VERSION };
 	uint64_t message[64];
 	int fd;
 

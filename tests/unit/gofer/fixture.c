@@ -181,7 +181,9 @@ int call_raw(struct fixture *f, const void *bytes, size_t len)
 
 int attach(struct fixture *f, uint32_t root, struct gofer_entry *ret)
 {
-	const int r = call(f, &(struct gofer_request){ .type = GOFER_ATTACH, .attach.root = root });
+	const int r = call(f, &(struct gofer_request){
+				      .type = GOFER_ATTACH,
+				      .attach = { .root = root, .version = GOFER_MSG_VERSION } });
 
 	if (r == 0)
 		*ret = f->answer.attach.entry;

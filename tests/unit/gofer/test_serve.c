@@ -147,6 +147,19 @@ static void an_id_that_was_not_given_out_is_refused(void **state)
 	assert_alive(f);
 }
 
+/* Of a sentry that was there before the programs were replaced. */
+static void another_version_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct gofer_request r = { .type = GOFER_ATTACH };
+
+	for (uint32_t i = 0; i < 2; i++) {
+		r.attach.version = i ? GOFER_MSG_VERSION + 1 : 0;
+		assert_int_equal(call(f, &r), -EPROTONOSUPPORT);
+	}
+	assert_alive(f);
+}
+
 static void a_closed_id_never_comes_back(void **state)
 {
 	struct fixture *f = *state;
@@ -538,6 +551,7 @@ int main(void)
 		GOFER_TEST(a_walk_stops_behind_a_link_and_at_what_is_missing),
 		GOFER_TEST(many_names_are_looked_up_at_once),
 		GOFER_TEST(an_id_that_was_not_given_out_is_refused),
+		GOFER_TEST(another_version_is_refused),
 		GOFER_TEST(a_closed_id_never_comes_back),
 		GOFER_TEST(closing_checks_all_ids_before_it_closes_one),
 		GOFER_TEST(a_malformed_message_is_answered_and_forgotten),

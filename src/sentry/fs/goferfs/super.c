@@ -79,7 +79,8 @@ static bool is_remote(uint64_t type)
 
 static int attach(struct goferfs *fs, uint32_t root, struct gofer_entry *ret)
 {
-	GOFER_CALL(call, fs->conn, .type = GOFER_ATTACH, .attach = { .root = root });
+	GOFER_CALL(call, fs->conn, .type = GOFER_ATTACH,
+		   .attach = { .root = root, .version = GOFER_MSG_VERSION });
 	const struct gofer_attach_reply *reply = &call.answer.attach;
 	const int r = gofer_call(&call);
 
