@@ -17,9 +17,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "runtime/aside.h"
 #include "runtime/list_as.h"
 
 #define USERS	  "/run/user/"
@@ -35,6 +37,8 @@ static const char *const patterns[] = {
 };
 
 #define ROOTS_MAX    4096
+#define USER_MS	     5000  /* for reading a user's root */
+#define USERS_MS     10000 /* of all that are slow */
 #define COLUMNS	     7
 #define COLUMN_GAP   3
 #define PID_TEXT_MAX 16
@@ -54,6 +58,7 @@ struct node {
 	struct node_root *roots;
 	size_t len;
 	bool live;
+	int64_t users_ms; /* left for waiting for users' roots */
 };
 
 static void node_done(struct node *node)
@@ -95,15 +100,18 @@ static int reader_of(const char *path, uid_t *ret)
 }
 
 /* Another runtime's directories are no news, nor is what this user may not look at. */
-static int read_root(struct node_root *root, struct err *err)
+static int read_root(struct node_root *root, int64_t *users_ms, struct err *err)
 {
 	const enum log_level level = log_level();
 	int r;
 
 	if (root->reader != 0) {
+		const int64_t begin = clock_ms();
 		struct err problem = { 0 };
 
-		r = container_list_as(&root->rt, root->reader, &root->list, &root->len, &problem);
+		r = container_list_as(&root->rt, root->reader, aside_share(*users_ms, USER_MS),
+				      &root->list, &root->len, &problem);
+		aside_charge(users_ms, begin);
 		if (r < 0)
 			log_warning("%s: skipped", problem.msg);
 		return 0;
@@ -149,7 +157,7 @@ static int add_root(struct cli *cli, struct node *node, const char *path, struct
 	root->rt = cli->runtime;
 	root->rt.root = root->path;
 	node->len++;
-	return read_root(root, err);
+	return read_root(root, &node->users_ms, err);
 }
 
 static int add_found(struct cli *cli, struct node *node, const char *path, struct err *err)
@@ -214,9 +222,9 @@ static int visit_one(void *arg, const struct node_root *root, const struct conta
 	return v->fn(v->arg, &root->rt, c, root->reader != 0);
 }
 
-int node_each(struct cli *cli, node_fn *fn, void *arg, struct err *err)
+int node_each(struct cli *cli, int64_t users_ms, node_fn *fn, void *arg, struct err *err)
 {
-	AUTO(node_done) struct node node = { 0 };
+	AUTO(node_done) struct node node = { .users_ms = users_ms };
 	struct visit v = { fn, arg };
 	const int r = read_node(cli, &node, err);
 
@@ -327,7 +335,7 @@ static int fill_table(const struct node *node, struct printer *p)
 
 int node_view_print(struct cli *cli, bool live, enum node_view_format format, struct err *err)
 {
-	AUTO(node_done) struct node node = { .live = live };
+	AUTO(node_done) struct node node = { .live = live, .users_ms = USERS_MS };
 	AUTO(printer_done) struct printer p = { .array = json_array() };
 	int r = p.array ? read_node(cli, &node, err) : err_sys(err, -ENOMEM, "list");
 

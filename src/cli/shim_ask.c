@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,6 +18,7 @@
 #define READ_SIZE  4096
 #define HEAD_START "HTTP/1.1 200 "
 #define HEAD_END   "\r\n\r\n"
+#define LENGTH	   "\r\nContent-Length: "
 
 static int connect_to(const char *path, struct err *err)
 {
@@ -39,9 +41,9 @@ static int connect_to(const char *path, struct err *err)
 }
 
 /* To the end that the other makes. */
-static int hear(int fd, struct buf *answer)
+static int hear(int fd, int64_t wait_ms, struct buf *answer)
 {
-	const int64_t deadline = clock_ms() + SHIM_PATIENCE_MS;
+	const int64_t deadline = clock_ms() + wait_ms;
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 
 	for (;;) {
@@ -62,12 +64,27 @@ static int hear(int fd, struct buf *answer)
 	}
 }
 
-int shim_ask(const char *socket, const char *path, struct buf *body, struct err *err)
+/* What stands behind the head, when all of it is there; NULL. */
+static const char *body_of(const struct buf *answer, size_t *ret_len)
+{
+	const char *end = strstr(answer->data, HEAD_END);
+	const char *length = strstr(answer->data, LENGTH);
+
+	if (!str_after(answer->data, HEAD_START) || !end || !length || length > end)
+		return NULL;
+	end += strlen(HEAD_END);
+	*ret_len = (size_t)(answer->data + answer->len - end);
+	return strtoull(length + strlen(LENGTH), NULL, 10) == *ret_len ? end : NULL;
+}
+
+int shim_ask(const char *socket, const char *path, int64_t wait_ms, struct buf *body,
+	     struct err *err)
 {
 	AUTO_BUF struct buf answer = { .max = SHIM_ANSWER_MAX };
 	AUTO_CLOSE int fd = connect_to(socket, err);
-	const char *end;
+	const char *found;
 	char text[ASK_MAX];
+	size_t found_len;
 	int len, r;
 
 	if (fd < 0)
@@ -78,15 +95,13 @@ int shim_ask(const char *socket, const char *path, struct buf *body, struct err 
 	/* Into an empty buffer: it goes at once, or there is nobody. */
 	if (send(fd, text, (size_t)len, MSG_NOSIGNAL) != len)
 		return err_sys(err, -errno, "ask %s", socket);
-	r = hear(fd, &answer);
+	r = hear(fd, wait_ms, &answer);
 	if (r < 0)
 		return err_sys(err, r, "ask %s", socket);
-	if (buf_append(&answer, "", 1) < 0)
-		return err_sys(err, -ENOMEM, "ask %s", socket);
-	end = strstr(answer.data, HEAD_END);
-	if (!str_after(answer.data, HEAD_START) || !end)
-		return err_set(err, -EPROTO, "ask %s: %.*s", socket,
-			       (int)strcspn(answer.data, "\r\n"), answer.data);
-	end += strlen(HEAD_END);
-	return buf_append(body, end, (size_t)(answer.data + answer.len - 1 - end));
+	found = answer.data ? body_of(&answer, &found_len) : NULL;
+	if (!found)
+		return err_set(err, -EPROTO, "ask %s: no whole answer: %.*s", socket,
+			       answer.data ? (int)strcspn(answer.data, "\r\n") : 0,
+			       answer.data ? answer.data : "");
+	return buf_append(body, found, found_len);
 }

@@ -14,6 +14,7 @@
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 #define METRICS_FAMILIES_MAX 1024u
+#define METRICS_FAMILIES_OWN 128u	 /* of them, those that no other's text takes (merge.h) */
 #define METRICS_NAME_MAX     128u	 /* bytes of a name with its NUL */
 #define METRICS_HELP_MAX     256u	 /* with its NUL */
 #define METRICS_VALUE_MAX    1024u	 /* bytes of a label's value; the rest is cut off */

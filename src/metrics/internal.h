@@ -11,6 +11,9 @@ struct metrics_family {
 	char help[METRICS_HELP_MAX];
 	enum metrics_type type;
 	struct buf samples; /* whole lines */
+	/* Of merge.c: the last text that was merged into it, and where that one's samples begin. */
+	unsigned int text;
+	size_t text_at;
 };
 
 struct metrics {
@@ -18,6 +21,9 @@ struct metrics {
 	size_t len;
 	struct metrics_family *last; /* the one that was asked for last */
 	int error;		     /* 0 or -errno of the first failure */
+	/* Of merge.c: texts that were merged, bytes of samples whose names are not our own. */
+	unsigned int texts;
+	size_t merged_bytes;
 };
 
 /* The one of this name, or a new one. NULL: -ENOMEM, or -E2BIG: METRICS_FAMILIES_MAX. */

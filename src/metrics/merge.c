@@ -34,9 +34,10 @@ struct label {
 struct sample {
 	char name[METRICS_NAME_MAX]; /* as it is here */
 	struct label labels[MERGE_LABELS_MAX];
-	size_t labels_len;
+	size_t labels_len; /* in the order of their names */
 	const char *value;
 	size_t value_len;
+	bool own;
 };
 
 static bool is_letter(char c)
@@ -76,7 +77,8 @@ static bool take_name(struct rest *r, char *ret, size_t size)
 }
 
 /* The same of a sample, by the rules. */
-static bool take_allowed(const struct merge *m, struct rest *r, char ret[static METRICS_NAME_MAX])
+static bool take_allowed(const struct merge *m, struct rest *r, char ret[static METRICS_NAME_MAX],
+			 bool *ret_own)
 {
 	char name[METRICS_NAME_MAX];
 
@@ -85,9 +87,11 @@ static bool take_allowed(const struct merge *m, struct rest *r, char ret[static 
 	for (const struct merge_rule *rule = m->options->rules; rule->from; rule++) {
 		const char *tail = str_after(name, rule->from);
 
-		if (tail)
-			return snprintf(ret, METRICS_NAME_MAX, "%s%s", rule->to, tail) <
-			       (int)METRICS_NAME_MAX;
+		if (!tail)
+			continue;
+		*ret_own = rule->own;
+		return snprintf(ret, METRICS_NAME_MAX, "%s%s", rule->to, tail) <
+		       (int)METRICS_NAME_MAX;
 	}
 	return false;
 }
@@ -116,8 +120,9 @@ static void take_help(struct merge *m, const struct rest *r)
 static void take_comment(struct merge *m, struct rest r)
 {
 	char word[8], name[METRICS_NAME_MAX];
+	bool own;
 	const bool known = take_name(&r, word, sizeof(word)) && take(&r, ' ') &&
-			   take_allowed(m, &r, name) && take(&r, ' ');
+			   take_allowed(m, &r, name, &own) && take(&r, ' ');
 	const size_t len = (size_t)(r.end - r.at);
 
 	if (!known)
@@ -145,7 +150,7 @@ static bool is_reserved(const struct merge *m, const char *name)
 	return false;
 }
 
-/* Quoted, of UTF-8 without control characters, with the escapes that there are. */
+/* Quoted, not empty, of UTF-8 without control characters, with the escapes that there are. */
 static bool take_value(struct rest *r, struct label *ret)
 {
 	const char *start = r->at;
@@ -167,23 +172,24 @@ static bool take_value(struct rest *r, struct label *ret)
 		return false;
 	ret->value = start;
 	ret->len = (size_t)(r->at - start);
-	return true;
+	return ret->len > strlen("\"\"");
 }
 
+/* The order that they came in makes no other sample. */
 static bool take_label(const struct merge *m, struct rest *r, struct sample *s)
 {
-	struct label *l;
+	struct label l;
+	size_t at = s->labels_len;
 
-	if (s->labels_len == MERGE_LABELS_MAX)
+	if (s->labels_len == MERGE_LABELS_MAX || !take_name(r, l.name, sizeof(l.name)) ||
+	    is_reserved(m, l.name) || !take(r, '=') || !take_value(r, &l))
 		return false;
-	l = &s->labels[s->labels_len];
-	if (!take_name(r, l->name, sizeof(l->name)) || is_reserved(m, l->name) || !take(r, '=') ||
-	    !take_value(r, l))
+	while (at > 0 && strcmp(s->labels[at - 1].name, l.name) > 0)
+		at--;
+	if (at > 0 && str_eq(s->labels[at - 1].name, l.name))
 		return false;
-	for (size_t i = 0; i < s->labels_len; i++) {
-		if (str_eq(s->labels[i].name, l->name))
-			return false;
-	}
+	memmove(&s->labels[at + 1], &s->labels[at], (s->labels_len - at) * sizeof(l));
+	s->labels[at] = l;
 	s->labels_len++;
 	return true;
 }
@@ -231,12 +237,16 @@ static void write_key(const struct merge *m, const struct sample *s, struct buf 
 	buf_puts(key, any ? "} " : " ");
 }
 
-/* Whether a line begins with it. */
-static bool is_there(const struct buf *samples, const struct buf *key)
+/* Whether a line behind the first `skip` bytes, which are whole lines, begins with it. */
+static bool is_there(const struct buf *samples, size_t skip, const struct buf *key)
 {
-	const char *at = samples->data, *end = at + samples->len;
+	const char *at = samples->data, *end = at;
 
-	while (at && at < end) {
+	if (!at)
+		return false;
+	end += samples->len;
+	at += skip;
+	while (at < end) {
 		const char *found = memmem(at, (size_t)(end - at), key->data, key->len);
 
 		if (!found || found == samples->data || found[-1] == '\n')
@@ -250,17 +260,30 @@ static struct metrics_family *family_of(struct merge *m, const struct sample *s)
 {
 	struct metrics_kind kind = { s->name, METRICS_UNTYPED, "" };
 	struct metrics_family *f = metrics_find(m->metrics, s->name);
+	const size_t kept = s->own ? 0 : METRICS_FAMILIES_OWN;
 
 	if (f)
 		return f;
-	if (m->families == MERGE_FAMILIES_MAX || m->metrics->len == METRICS_FAMILIES_MAX)
+	if (m->metrics->len >= METRICS_FAMILIES_MAX - kept ||
+	    (!s->own && m->families == MERGE_FAMILIES_MAX))
 		return NULL;
 	if (str_eq(m->name, s->name)) {
 		kind.type = m->type;
 		kind.help = m->help;
 	}
-	m->families++;
+	m->families += !s->own;
 	return metrics_family(m->metrics, &kind);
+}
+
+/* Others' words have so much room in all, so that the whole is never too much to be printed. */
+static bool take_room(struct metrics *m, const struct sample *s, size_t len)
+{
+	if (s->own)
+		return true;
+	if (len > MERGE_BYTES_MAX - m->merged_bytes)
+		return false;
+	m->merged_bytes += len;
+	return true;
 }
 
 static bool take_sample(struct merge *m, struct rest r)
@@ -269,7 +292,7 @@ static bool take_sample(struct merge *m, struct rest r)
 	AUTO_BUF struct buf key = { 0 };
 	struct metrics_family *f;
 
-	if (!take_allowed(m, &r, s.name) || !take_labels(m, &r, &s) || !take(&r, ' ') ||
+	if (!take_allowed(m, &r, s.name, &s.own) || !take_labels(m, &r, &s) || !take(&r, ' ') ||
 	    !take_number(&r, &s))
 		return false;
 	write_key(m, &s, &key);
@@ -277,8 +300,15 @@ static bool take_sample(struct merge *m, struct rest r)
 		m->metrics->error = m->metrics->error ? m->metrics->error : buf_error(&key);
 		return false;
 	}
+	/* Before it is looked for: who has no room costs nothing more. */
+	if (!take_room(m->metrics, &s, key.len + s.value_len + 1))
+		return false;
 	f = family_of(m, &s);
-	if (!f || is_there(&f->samples, &key))
+	if (f && f->text != m->metrics->texts) {
+		f->text = m->metrics->texts;
+		f->text_at = f->samples.len;
+	}
+	if (!f || is_there(&f->samples, m->options->apart ? f->text_at : 0, &key))
 		return false;
 	buf_append(&f->samples, key.data, key.len);
 	buf_append(&f->samples, s.value, s.value_len);
@@ -293,6 +323,7 @@ size_t metrics_merge(struct metrics *metrics, const char *text, size_t len,
 	const char *const end = text + len;
 	size_t refused = 0;
 
+	metrics->texts++;
 	while (text < end) {
 		const char *newline = memchr(text, '\n', (size_t)(end - text));
 		struct rest line = { text, newline ? newline : end };
@@ -300,7 +331,8 @@ size_t metrics_merge(struct metrics *metrics, const char *text, size_t len,
 		text = newline ? newline + 1 : end;
 		if (line.at == line.end)
 			continue;
-		if (m.lines == MERGE_LINES_MAX) {
+		/* Without its end it may say less than was meant: 12 of 123. */
+		if (!newline || m.lines == MERGE_LINES_MAX) {
 			refused++;
 			continue;
 		}

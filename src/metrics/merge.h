@@ -7,17 +7,23 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "metrics/families.h"
 
-#define MERGE_LINES_MAX	   2048u /* of one text */
-#define MERGE_FAMILIES_MAX 256u	 /* new names of one text */
-#define MERGE_LABELS_MAX   8u	 /* of one sample */
+#define MERGE_LINES_MAX	   1024u      /* of one text */
+#define MERGE_FAMILIES_MAX 128u	      /* new names of one text */
+#define MERGE_LABELS_MAX   8u	      /* of one sample */
+#define MERGE_BYTES_MAX	   (8u << 20) /* of the samples of all texts, without our own */
 
-/* Names that begin with `from` are taken, with `to` instead of it. */
+/*
+ * Names that begin with `from` are taken, with `to` instead of it. The first that fits counts.
+ * `own`: our own, for which there is room whatever others tell.
+ */
 struct merge_rule {
 	const char *from, *to;
+	bool own;
 };
 
 struct merge_options {
@@ -26,12 +32,16 @@ struct merge_options {
 	const char *labels;
 	/* Labels that the text may not have itself: NULL-terminated, or NULL. */
 	const char *const *reserved;
+	/* Its labels make its samples others than those of every other text: it is compared with
+	 * itself alone. */
+	bool apart;
 };
 
 /*
  * Merge. HELP and TYPE count when nobody has said them before; comments and empty lines are
- * skipped. Returns how many other lines were not taken: malformed, not allowed, the same sample
- * again, or too many.
+ * skipped; labels are put in order. Returns how many other lines were not taken: malformed (also an
+ * empty label, which is the same as none, and a last line without its end), not allowed, the same
+ * sample again, or too many.
  */
 size_t metrics_merge(struct metrics *m, const char *text, size_t len,
 		     const struct merge_options *options);

@@ -49,6 +49,21 @@ static void end(pid_t pid)
 		(void)pidfd_reap(fd, &status);
 }
 
+int64_t aside_share(int64_t patience_ms, int64_t most_ms)
+{
+	const int64_t half = patience_ms / 2 > ASIDE_LEAST_MS ? patience_ms / 2 : ASIDE_LEAST_MS;
+
+	return half < most_ms ? half : most_ms;
+}
+
+void aside_charge(int64_t *patience_ms, int64_t begin_ms)
+{
+	const int64_t took = clock_ms() - begin_ms, free = ASIDE_LEAST_MS / 2;
+
+	if (took > free)
+		*patience_ms -= took - free < *patience_ms ? took - free : *patience_ms;
+}
+
 int aside_run(void (*fn)(void *arg, int out), void *arg, int64_t wait_ms, struct buf *text,
 	      const char *what, struct err *err)
 {

@@ -17,19 +17,20 @@
 
 /* Names that a sandbox may tell. */
 static const struct merge_rule sandbox_rules[] = {
-	{ "caisson_sentry_", "caisson_sentry_" },
-	{ "caisson_platform_", "caisson_sentry_platform_" },
-	{ "caisson_gofer_", "caisson_sentry_gofer_" },
-	{ "caisson_event", "caisson_sentry_event" },
-	{ "caisson_vm_", "caisson_vm_" },
-	{ "guest_", "caisson_vm_guest_" },
+	{ .from = "caisson_sentry_", .to = "caisson_sentry_" },
+	{ .from = "caisson_platform_", .to = "caisson_sentry_platform_" },
+	{ .from = "caisson_gofer_", .to = "caisson_sentry_gofer_" },
+	{ .from = "caisson_event", .to = "caisson_sentry_event" },
+	{ .from = "caisson_vm_", .to = "caisson_vm_" },
+	{ .from = "guest_", .to = "caisson_vm_guest_" },
 	{ 0 },
 };
 static const char *const reserved[] = { "root", "id", "class", NULL };
 
 /* What a process aside says for us. */
 static const struct merge_rule own_rules[] = {
-	{ "caisson_", "caisson_" },
+	{ .from = "caisson_container_", .to = "caisson_container_", .own = true },
+	{ .from = "caisson_", .to = "caisson_" },
 	{ 0 },
 };
 
@@ -171,8 +172,10 @@ static void add_stats(const struct cgroup_stats *s, const char *labels, struct m
 /* What its own kernel counts. */
 static int add_said(struct container *c, const char *labels, struct metrics *m)
 {
-	const struct merge_options options = { sandbox_rules, labels, reserved };
-	AUTO_BUF struct buf said = { 0 };
+	const struct merge_options options = {
+		.rules = sandbox_rules, .labels = labels, .reserved = reserved, .apart = true
+	};
+	AUTO_BUF struct buf said = { .max = TEXT_MAX };
 	struct err ignored = { 0 };
 	const int r = container_debug(c, "metrics", &said, &ignored);
 
@@ -218,21 +221,17 @@ static void tell(void *arg, int out)
 static bool ask_aside(struct container *c, const char *labels, struct metrics *m,
 		      int64_t *patience_ms)
 {
-	const struct merge_options options = { own_rules, "", NULL };
+	const struct merge_options options = { .rules = own_rules, .labels = "", .apart = true };
 	AUTO_BUF struct buf text = { .max = TEXT_MAX };
 	struct question q = { c, labels };
 	const int64_t begin = clock_ms();
 	struct err ignored = { 0 };
 	int r;
 
-	if (*patience_ms <= 0)
-		return false;
-	r = aside_run(tell, &q,
-		      *patience_ms < CONTAINER_METRICS_MS ? *patience_ms : CONTAINER_METRICS_MS,
-		      &text, "figures", &ignored);
-	/* Only who does not answer costs patience: of many that do, each is quick. */
-	if (r == -ETIMEDOUT)
-		*patience_ms -= clock_ms() - begin;
+	r = aside_run(tell, &q, aside_share(*patience_ms, CONTAINER_METRICS_MS), &text, "figures",
+		      &ignored);
+	/* Also of one that answers: in the last moment is as bad as not at all. */
+	aside_charge(patience_ms, begin);
 	if (r < 0 || text.len == 0)
 		return false;
 	(void)metrics_merge(m, text.data, text.len, &options);

@@ -17,7 +17,7 @@
 /*
  * Add what is known of `c`. A sandbox is asked in a process aside: what it says is checked, and one
  * that hangs only lacks figures (caisson_container_measured 0). *patience_ms, at first
- * METRICS_PATIENCE_MS, is what is left for waiting; when it is used up nobody is asked any more.
+ * METRICS_PATIENCE_MS, is what is left for all that are slow (aside_share()).
  * Failures are not told otherwise.
  */
 void container_metrics(struct container *c, struct metrics *m, int64_t *patience_ms);

@@ -18,7 +18,6 @@
 #include "runtime/state.h"
 
 #define NO_GROUP   65534      /* what lies there is the user's own: no group is needed */
-#define WAIT_MS	   10000      /* for all rows of a user */
 #define MEMORY_MAX (1u << 30) /* bytes of address space of the child */
 #define WHAT_MAX   40	      /* bytes of a sentence's beginning */
 
@@ -159,8 +158,8 @@ int list_as_decode(const struct runtime *rt, uid_t uid, const char *text, size_t
 	return 0;
 }
 
-int container_list_as(const struct runtime *rt, uid_t uid, struct container ***ret, size_t *ret_len,
-		      struct err *err)
+int container_list_as(const struct runtime *rt, uid_t uid, int64_t wait_ms, struct container ***ret,
+		      size_t *ret_len, struct err *err)
 {
 	AUTO_BUF struct buf text = { .max = LIST_AS_MAX };
 	struct question q = { rt, uid };
@@ -173,7 +172,7 @@ int container_list_as(const struct runtime *rt, uid_t uid, struct container ***r
 	/* To the kernel, -1 is "as it was": root. */
 	if (uid == 0 || uid == (uid_t)-1)
 		return err_sys(err, -EINVAL, "%s", what);
-	r = aside_run(tell, &q, WAIT_MS, &text, what, err);
+	r = aside_run(tell, &q, wait_ms, &text, what, err);
 	if (r < 0)
 		return r;
 	return list_as_decode(rt, uid, text.data ? text.data : "", text.len, ret, ret_len, err);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -17,11 +18,11 @@
  * pids and cgroups of its files make root open, read or wait for anything. The owner of all rows is
  * `uid`, whatever they say, and they have no cgroup. What the user cannot read is an empty list.
  *
- * -EINVAL for uid 0 and -1; -ETIMEDOUT, -E2BIG and -EPROTO for a child that hangs, tells more than
- * LIST_AS_MAX or tells nonsense. Frees with container_list_free().
+ * -EINVAL for uid 0 and -1; -ETIMEDOUT, -E2BIG and -EPROTO for a child that has not told all after
+ * wait_ms, tells more than LIST_AS_MAX or tells nonsense. Frees with container_list_free().
  */
-int container_list_as(const struct runtime *rt, uid_t uid, struct container ***ret, size_t *ret_len,
-		      struct err *err);
+int container_list_as(const struct runtime *rt, uid_t uid, int64_t wait_ms, struct container ***ret,
+		      size_t *ret_len, struct err *err);
 
 #define LIST_AS_MAX (16u << 20) /* bytes of JSON */
 

@@ -13,11 +13,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct merge_rule rules[] = {
-	{ "caisson_vm_", "caisson_vm_" },
-	{ "guest_", "caisson_vm_guest_" },
+	{ .from = "caisson_vm_", .to = "caisson_vm_" },
+	{ .from = "guest_", .to = "caisson_vm_guest_" },
 	{ 0 },
 };
-static const struct merge_rule again[] = { { "caisson_vm_", "caisson_vm_" }, { 0 } };
+static const struct merge_rule again[] = { { .from = "caisson_vm_", .to = "caisson_vm_" }, { 0 } };
 static const char *const reserved[] = { "id", NULL };
 
 static void judge(const struct buf *out)
@@ -31,12 +31,16 @@ static void judge(const struct buf *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct merge_options first = { rules, "id=\"c\"", reserved };
-	static const struct merge_options second = { again, "", NULL };
+	static const struct merge_options first = { .rules = rules,
+						    .labels = "id=\"c\"",
+						    .reserved = reserved };
+	static const struct merge_options second = { .rules = again, .labels = "" };
 	AUTO_METRICS struct metrics *m = metrics_new();
 	AUTO_METRICS struct metrics *n = metrics_new();
+	AUTO_METRICS struct metrics *o = metrics_new();
 	AUTO_BUF struct buf one = { 0 };
 	AUTO_BUF struct buf two = { 0 };
+	AUTO_BUF struct buf three = { 0 };
 
 	(void)metrics_merge(m, (const char *)data, size, &first);
 	assert(metrics_print(m, &one) == 0);
@@ -45,8 +49,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	/* With our label it may have one more than a text may. */
 	if (metrics_merge(n, one.data, one.len, &second) == 0) {
+		/* Our label comes to its place among the others; then nothing changes any more. */
 		assert(metrics_print(n, &two) == 0);
-		assert(one.len == two.len && memcmp(one.data, two.data, one.len) == 0);
+		assert(one.len == two.len);
+		assert(metrics_merge(o, two.data, two.len, &second) == 0);
+		assert(metrics_print(o, &three) == 0);
+		assert(two.len == three.len && memcmp(two.data, three.data, two.len) == 0);
 	}
 	return 0;
 }

@@ -3,16 +3,19 @@
 #include "metrics/merge.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "lib/unit.h"
 
 static const struct merge_rule rules[] = {
-	{ "caisson_vm_", "caisson_vm_" },
-	{ "guest_", "caisson_vm_guest_" },
+	{ .from = "caisson_vm_", .to = "caisson_vm_" },
+	{ .from = "guest_", .to = "caisson_vm_guest_" },
 	{ 0 },
 };
 static const char *const reserved[] = { "id", NULL };
-static const struct merge_options options = { rules, "id=\"c1\"", reserved };
+static const struct merge_options options = { .rules = rules,
+					      .labels = "id=\"c1\"",
+					      .reserved = reserved };
 
 static size_t merge(struct metrics *m, const char *text)
 {
@@ -59,6 +62,7 @@ static void malformed_lines_are_not_taken(void **state)
 		"caisson_vm_a{x=\"\\\"} 1",
 		"caisson_vm_a{x=\"\\t\"} 1",
 		"caisson_vm_a{x=\"1\",} 1",
+		"caisson_vm_a{x=\"\"} 1",
 		"caisson_vm_a{x=\"\t\"} 1",
 		"caisson_vm_a{x=\"\xff\"} 1",
 		"caisson_vm_a{x=\"1\"x=\"2\"} 1",
@@ -73,8 +77,11 @@ static void malformed_lines_are_not_taken(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		char *got = merged(lines[i], 1);
+		AUTO_BUF struct buf line = { 0 };
+		char *got;
 
+		buf_printf(&line, "%s\n", lines[i]);
+		got = merged(line.data, 1);
 		if (*got)
 			fail_msg("\"%s\" was taken: %s", lines[i], got);
 		free(got);
@@ -96,6 +103,24 @@ static void the_same_sample_is_taken_once(void **state)
 		      2,
 		      "# HELP caisson_vm_a \n# TYPE caisson_vm_a untyped\n"
 		      "caisson_vm_a{id=\"c1\"} 1\ncaisson_vm_a{id=\"c1\",x=\"1\"} 3\n");
+}
+
+static void labels_in_another_order_make_no_other_sample(void **state)
+{
+	assert_merged("caisson_vm_a{z=\"1\",b=\"2\",m=\"3\"} 1\n"
+		      "caisson_vm_a{m=\"3\",z=\"1\",b=\"2\"} 2\n"
+		      "caisson_vm_a{z=\"1\",b=\"2\",z=\"1\"} 3\n",
+		      2,
+		      "# HELP caisson_vm_a \n# TYPE caisson_vm_a untyped\n"
+		      "caisson_vm_a{id=\"c1\",b=\"2\",m=\"3\",z=\"1\"} 1\n");
+}
+
+/* What was cut off somewhere may end with half a number. */
+static void a_last_line_without_its_end_is_not_taken(void **state)
+{
+	assert_merged("caisson_vm_a 1\ncaisson_vm_b 12", 1,
+		      "# HELP caisson_vm_a \n# TYPE caisson_vm_a untyped\n"
+		      "caisson_vm_a{id=\"c1\"} 1\n");
 }
 
 /* A value that looks like a line of the same name. */
@@ -131,9 +156,79 @@ static void too_much_is_cut(void **state)
 	assert_int_equal(metrics_merge(m, text.data, text.len, &options), 10);
 	text.len = 0;
 	/* And others have room still. */
-	assert_int_equal(metrics_merge(m, "caisson_vm_c 1", 14, &options), 0);
+	assert_int_equal(metrics_merge(m, "caisson_vm_c 1\n", 15, &options), 0);
 	assert_int_equal(metrics_print(m, &text), 0);
 	assert_non_null(strstr(text.data, "\ncaisson_vm_c{id=\"c1\"} 1\n"));
+}
+
+static const struct merge_rule our_rules[] = {
+	{ .from = "caisson_shim_", .to = "caisson_shim_", .own = true }, { 0 }
+};
+static const struct merge_options ours = { .rules = our_rules, .labels = "" };
+
+/* Ours in both ways; and whether the whole can be printed. */
+static void assert_room_for_our_own(struct metrics *m)
+{
+	static const struct metrics_kind kind = { "caisson_shim_a", METRICS_GAUGE, "A." };
+	static const char more[] = "caisson_shim_b 3\n";
+	AUTO_BUF struct buf out = { 0 };
+
+	metrics_add(m, &kind, "", 2);
+	assert_int_equal(metrics_merge(m, more, strlen(more), &ours), 0);
+	assert_int_equal(metrics_print(m, &out), 0);
+	assert_non_null(strstr(out.data, "\ncaisson_shim_a 2\n"));
+	assert_non_null(strstr(out.data, "\ncaisson_shim_b 3\n"));
+}
+
+static void many_names_of_many_texts_leave_room_for_our_own(void **state)
+{
+	AUTO_METRICS struct metrics *m = metrics_new();
+
+	for (unsigned int n = 0; n < METRICS_FAMILIES_MAX / MERGE_FAMILIES_MAX + 1; n++) {
+		AUTO_BUF struct buf text = { 0 };
+
+		for (unsigned int i = 0; i < MERGE_FAMILIES_MAX; i++)
+			buf_printf(&text, "caisson_vm_n%u_%u 1\n", n, i);
+		(void)merge(m, text.data);
+	}
+	assert_room_for_our_own(m);
+}
+
+/* And take no time that grows with what is there: minutes before. */
+static void many_samples_of_many_texts_leave_room_for_our_own(void **state)
+{
+	AUTO_METRICS struct metrics *m = metrics_new();
+	size_t refused = 0;
+
+	(void)alarm(60);
+	for (unsigned int n = 0; n < 200; n++) {
+		AUTO_BUF struct buf text = { 0 };
+		AUTO_BUF struct buf labels = { 0 };
+		struct merge_options options_n = options;
+
+		buf_printf(&labels, "id=\"%0100u\"", n);
+		options_n.labels = labels.data;
+		options_n.apart = true;
+		for (unsigned int i = 0; i < MERGE_LINES_MAX; i++)
+			buf_printf(&text, "caisson_vm_a{x=\"%u\"} 1\n", i);
+		refused += metrics_merge(m, text.data, text.len, &options_n);
+	}
+	(void)alarm(0);
+	assert_true(refused > 0);
+	assert_room_for_our_own(m);
+}
+
+/* Of texts that may say the same, each sample is there once; within a text in any case. */
+static void a_sample_of_another_text_is_seen_unless_they_are_apart(void **state)
+{
+	static const char text[] = "caisson_vm_a 1\ncaisson_vm_a 2\n";
+	AUTO_METRICS struct metrics *m = metrics_new();
+	struct merge_options apart = options;
+
+	apart.apart = true;
+	assert_int_equal(metrics_merge(m, text, strlen(text), &apart), 1);
+	assert_int_equal(metrics_merge(m, text, strlen(text), &apart), 1);
+	assert_int_equal(metrics_merge(m, text, strlen(text), &options), 2);
 }
 
 static void names_of_the_guest_are_told_by_the_rule(void **state)
@@ -148,7 +243,9 @@ static void names_of_the_guest_are_told_by_the_rule(void **state)
 
 static void two_texts_become_one_family(void **state)
 {
-	static const struct merge_options second = { rules, "id=\"c2\"", reserved };
+	static const struct merge_options second = { .rules = rules,
+						     .labels = "id=\"c2\"",
+						     .reserved = reserved };
 	static const char text[] = "# HELP caisson_vm_a A.\n# TYPE caisson_vm_a counter\n"
 				   "caisson_vm_a{x=\"\\\"\\\\\\n\"} 1\n";
 	AUTO_METRICS struct metrics *m = metrics_new();
@@ -168,6 +265,11 @@ int main(void)
 		cmocka_unit_test(malformed_lines_are_not_taken),
 		cmocka_unit_test(names_of_others_are_not_taken),
 		cmocka_unit_test(the_same_sample_is_taken_once),
+		cmocka_unit_test(labels_in_another_order_make_no_other_sample),
+		cmocka_unit_test(a_last_line_without_its_end_is_not_taken),
+		cmocka_unit_test(many_names_of_many_texts_leave_room_for_our_own),
+		cmocka_unit_test(many_samples_of_many_texts_leave_room_for_our_own),
+		cmocka_unit_test(a_sample_of_another_text_is_seen_unless_they_are_apart),
 		cmocka_unit_test(a_sample_inside_of_a_value_is_none),
 		cmocka_unit_test(a_help_cannot_escape),
 		cmocka_unit_test(too_much_is_cut),

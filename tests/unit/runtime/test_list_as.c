@@ -11,6 +11,7 @@
 #define USER	   4321
 #define GROUP	   4322 /* ours, not the user's */
 #define GROUPS_MAX 64
+#define WAIT_MS	   10000
 
 #define ROW(id, created, rest)                                                              \
 	"{\"stateVersion\":1,\"ociVersion\":\"1.0.0\",\"id\":\"" id "\","                   \
@@ -69,7 +70,7 @@ static int list(struct fixture *f)
 	container_list_free(f->list, f->len);
 	f->list = NULL;
 	f->len = 0;
-	return container_list_as(&f->root.rt, USER, &f->list, &f->len, &f->err);
+	return container_list_as(&f->root.rt, USER, WAIT_MS, &f->list, &f->len, &f->err);
 }
 
 static void need_root(void)
@@ -181,9 +182,21 @@ static void nobody_becomes_root(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(container_list_as(&f->root.rt, 0, &f->list, &f->len, &f->err), -EINVAL);
-	assert_int_equal(container_list_as(&f->root.rt, (uid_t)-1, &f->list, &f->len, &f->err),
+	assert_int_equal(container_list_as(&f->root.rt, 0, WAIT_MS, &f->list, &f->len, &f->err),
 			 -EINVAL);
+	assert_int_equal(
+		container_list_as(&f->root.rt, (uid_t)-1, WAIT_MS, &f->list, &f->len, &f->err),
+		-EINVAL);
+	assert_null(f->list);
+}
+
+static void a_user_who_takes_too_long_is_not_waited_for(void **state)
+{
+	struct fixture *f = *state;
+
+	need_root();
+	assert_int_equal(container_list_as(&f->root.rt, USER, 0, &f->list, &f->len, &f->err),
+			 -ETIMEDOUT);
 	assert_null(f->list);
 }
 
@@ -247,6 +260,7 @@ int main(void)
 		CASE(no_group_of_ours_goes_along),
 		CASE(a_root_that_is_a_link_is_not_followed),
 		CASE(nobody_becomes_root),
+		CASE(a_user_who_takes_too_long_is_not_waited_for),
 		CASE(rows_that_are_nonsense_are_refused),
 		CASE(a_row_never_has_a_cgroup),
 	};
