@@ -68,6 +68,7 @@ int aside_run(void (*fn)(void *arg, int out), void *arg, int64_t wait_ms, struct
 	      const char *what, struct err *err)
 {
 	AUTO_CLOSE int in = -EBADF;
+	const pid_t parent = getpid();
 	int pair[2];
 	pid_t pid;
 	int r;
@@ -78,7 +79,9 @@ int aside_run(void (*fn)(void *arg, int out), void *arg, int64_t wait_ms, struct
 	pid = fork();
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		fn(arg, pair[1]);
+		/* It may have died before, and nobody would end this one then. */
+		if (getppid() == parent)
+			fn(arg, pair[1]);
 		_exit(0);
 	}
 	r = pid < 0 ? -errno : 0;
