@@ -200,6 +200,11 @@ int manage_new(struct shim *s, int sock, struct manage **ret, struct err *err)
 	return r;
 }
 
+struct http_counts manage_counts(const struct manage *m)
+{
+	return http_server_counts(m->server);
+}
+
 void manage_free(struct manage *m)
 {
 	if (!m)

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "shim/http.h"
 
 #define MANAGE_SUFFIX	   ".caisson"
 #define MANAGE_WORKERS_MAX 4u  /* answers that are made at once; others are told to come again */
@@ -22,6 +23,7 @@ struct manage;
 /* `sock` listens, and becomes the manager's, also after a failure. */
 int manage_new(struct shim *s, int sock, struct manage **ret, struct err *err);
 void manage_free(struct manage *m); /* accepts NULL */
+struct http_counts manage_counts(const struct manage *m);
 
 /*
  * The path of the management socket that belongs to the socket at `path`: 0, or -ENAMETOOLONG,

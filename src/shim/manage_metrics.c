@@ -120,6 +120,16 @@ static void add_calls(struct metrics *m, const char *labels, const struct shim *
 		    events.waiting);
 }
 
+static void add_requests(struct metrics *m, const char *labels, const struct manage *manage)
+{
+	const struct http_counts n = manage_counts(manage);
+
+	metrics_add(m, COUNTER("requests_answered_total", "Requests that got what they asked for."),
+		    labels, n.answered);
+	metrics_add(m, COUNTER("requests_refused_total", "Requests that were refused."), labels,
+		    n.refused);
+}
+
 static void add_loop(struct metrics *m, const char *labels, const struct shim *s)
 {
 	const struct loop_counts loop = loop_counts(s->loop);
@@ -132,7 +142,7 @@ static void add_loop(struct metrics *m, const char *labels, const struct shim *s
 		       loop.longest_ns);
 }
 
-/* -ENOMEM */
+/* Who asks has come by the management socket. -ENOMEM */
 static int add_own(struct metrics *m, const struct shim *s)
 {
 	const pid_t pid = getppid();
@@ -152,6 +162,7 @@ static int add_own(struct metrics *m, const struct shim *s)
 	add_memory(m, labels.data, pid);
 	add_process(m, labels.data, pid);
 	add_calls(m, labels.data, s);
+	add_requests(m, labels.data, s->manage);
 	add_loop(m, labels.data, s);
 	return 0;
 }

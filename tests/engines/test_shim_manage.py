@@ -93,6 +93,11 @@ def test_metrics_of_a_pod(pod, containerd, isolation):  # noqa: F811
     assert found.value("caisson_shim_containers", **own) == 2
     assert 0 < found.value("caisson_shim_memory_private_bytes", **own) < 3 * MIB
     assert found.value("caisson_shim_calls_total", **own) > 0
+    assert found.value("caisson_shim_requests_answered_total", **own) == 0
+    get(path, "/nowhere", 404)
+    found = Families(get(path, "/metrics")[2])
+    assert found.value("caisson_shim_requests_answered_total", **own) == 1
+    assert found.value("caisson_shim_requests_refused_total", **own) == 1
     assert found.value("caisson_shim_loop_rounds_total", **own) > 0
     assert 0 < found.value("caisson_shim_loop_longest_seconds", **own) < 10
     assert Families(get(path, "/metrics/shim")[2]).keys() == {name for name in found if "_shim_" in name}
