@@ -6,6 +6,7 @@
 #include "sentry/fs/goferfs/goferfs.h"
 #include "wire/gofer_msg.h"
 
+/* Of one start at a time: goferfs_expect() copies them before it parks. */
 static char names[GOFER_LOOKUP_MAX][GOFER_NAME_MAX + 1];
 static const char *pointers[GOFER_LOOKUP_MAX];
 static uint32_t len;

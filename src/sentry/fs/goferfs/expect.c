@@ -6,19 +6,21 @@
 #include "sentry/fs/goferfs/internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct gofer_expected {
 	uint32_t len;
 	struct {
-		const char *name; /* the caller's, until goferfs_expect_end() */
+		const char *name; /* one of `asked` */
 		int error;
 		struct inode *inode; /* one reference, without an error */
 	} items[GOFER_LOOKUP_MAX];
+	char asked[GOFER_LOOKUP_MAX][GOFER_NAME_MAX + 1];
 };
 
-static void keep(struct goferfs *fs, const struct gofer_answer *answer, const char *const *names)
+static void keep(struct goferfs *fs, const struct gofer_answer *answer)
 {
 	struct gofer_expected *e = fs->expected;
 
@@ -32,7 +34,7 @@ static void keep(struct goferfs *fs, const struct gofer_answer *answer, const ch
 				 : gofer_inode_get(fs, &result.entry, &inode);
 		if (r < 0 && r != -ENOENT)
 			continue; /* the lookup asks again */
-		e->items[e->len].name = names[i];
+		e->items[e->len].name = e->asked[i];
 		e->items[e->len].error = r;
 		e->items[e->len++].inode = inode;
 	}
@@ -50,10 +52,13 @@ void goferfs_expect(struct superblock *sb, const char *const *names, uint32_t le
 	fs->expected = calloc(1, sizeof(*fs->expected));
 	if (!fs->expected)
 		return;
-	for (uint32_t i = 0; i < len; i++)
-		call.request.names[i] = names[i];
+	for (uint32_t i = 0; i < len; i++) {
+		(void)snprintf(fs->expected->asked[i], sizeof(fs->expected->asked[i]), "%s",
+			       names[i]);
+		call.request.names[i] = fs->expected->asked[i];
+	}
 	if (gofer_call(&call) == 0 && call.answer.lookup.count == len)
-		keep(fs, &call.answer, names);
+		keep(fs, &call.answer);
 }
 
 bool gofer_expected_take(struct gofer_inode *dir, const char *name, int *ret_error,

@@ -47,8 +47,8 @@ int goferfs_mount(struct gofer_conn *conn, uint32_t root, bool exclusive, struct
 
 /*
  * Boot: `len` different names of the root directory that are about to be looked up there, of at
- * most GOFER_LOOKUP_MAX: one request for all. The names are the caller's until
- * goferfs_expect_end(). Only where nobody else changes the files; a failure shows at the lookup. In
+ * most GOFER_LOOKUP_MAX and GOFER_NAME_MAX bytes each: one request for all. The names are copied
+ * before anything else. Only where nobody else changes the files; a failure shows at the lookup. In
  * a fiber.
  */
 void goferfs_expect(struct superblock *sb, const char *const *names, uint32_t len);
