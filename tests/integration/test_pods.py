@@ -411,6 +411,20 @@ def test_whoever_is_killed_meanwhile_nothing_is_left_and_the_pod_lives(runtime, 
     assert alive(runtime, pod.sandbox, b)
 
 
+def test_who_waits_in_the_pid_namespace_of_one_that_ends_is_ended(runtime, pod):
+    a = pod.add("a", ["sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.05; done"])
+    runtime.wait_for_output(a, "up")
+    beside = pod.bundle("beside")
+    pod.share(beside, "pid", of=a)
+    beside.process.args = FOREVER
+    runtime.create(beside)
+    runtime.kill(a, "TERM")
+    for c in (a, beside):
+        runtime.wait_for(c, "stopped")
+        runtime.delete(c)
+    assert alive(runtime, pod.sandbox)
+
+
 def test_a_created_container_that_is_deleted_leaves_the_pod(runtime, pod):
     a = pod.bundle("a")
     a.process.args = FOREVER

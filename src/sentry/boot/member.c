@@ -248,6 +248,8 @@ static int take_pid_ns(struct member *m, struct err *err)
 
 	if (of[0] && (!other || other == m || other->ended))
 		return err_set(err, -ESRCH, "pid namespace of container %s: it has ended", of);
+	if (other && !other->init)
+		return err_set(err, -ESRCH, "pid namespace of container %s: it is being made", of);
 	if (other)
 		m->pid_ns = pid_ns_ref(other->pid_ns);
 	else

@@ -36,6 +36,9 @@ void thread_group_exit(struct thread_group *tg, int wait_status)
 		t->stop_pending = false;
 		t->sig.pending.set |= SIG_BIT(SIGKILL);
 		task_kick(t);
+		/* One that waits for its start dies on the way to its first instruction. */
+		if (!task_began(t))
+			(void)task_start_fiber(t);
 	}
 }
 

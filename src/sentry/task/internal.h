@@ -16,6 +16,8 @@ void task_release(struct task *t);
 /* Within the limits of container and user? 0 or -EAGAIN. */
 int task_may_create(const struct task *by, const struct container *container);
 int task_start_fiber(struct task *t);
+/* False: it waits for task_start(). */
+bool task_began(const struct task *t);
 
 /* run.c */
 void task_main(void *arg);

@@ -201,9 +201,14 @@ int task_start_fiber(struct task *t)
 	return 0;
 }
 
+bool task_began(const struct task *t)
+{
+	return t->fiber || t->exiting || t->state >= TASK_ZOMBIE;
+}
+
 int task_start(struct task *t)
 {
-	int r = task_start_fiber(t);
+	int r = task_began(t) ? 0 : task_start_fiber(t);
 
 	if (r < 0) {
 		t->exit_code = SIGKILL;

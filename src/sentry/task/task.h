@@ -266,7 +266,8 @@ struct task_spec {
 };
 /* Opens and loads the program: errors of execve(2). */
 int task_spawn(const struct task_spec *spec, struct task **ret);
-/* On -ENOMEM it has ended as if it had been killed. From a fiber. */
+/* On -ENOMEM it has ended as if it had been killed. Nothing for one that was killed before. From a
+ * fiber. */
 int task_start(struct task *t);
 
 /* setpgid(2) and setsid(2). */

@@ -260,6 +260,44 @@ static void a_tracee_stays_while_its_tracer_uses_its_thread(void **state)
 	run(tracer, ends);
 }
 
+static void who_waits_for_its_start_ends_with_its_pid_namespace(void **state)
+{
+	struct platform_thread first = { 0 }, second = { 0 };
+	struct thread_group *init, *waiting;
+	struct pid_ns *all = ns;
+	struct task *t;
+
+	(void)state;
+	assert_int_equal(pid_ns_new(NULL, &ns), 0);
+	t = thread_new(NULL, &first);
+	init = thread_group_ref(t->tg);
+	pid_ns_set_init(ns, init);
+	waiting = thread_group_ref(thread_new(NULL, &second)->tg);
+	run(t, ends);
+	assert_true(waiting->released);
+	assert_true(init->released);
+	thread_group_unref(waiting);
+	thread_group_unref(init);
+	pid_ns_unref(ns);
+	ns = all;
+}
+
+static void whom_a_signal_has_ended_is_not_started_again(void **state)
+{
+	struct platform_thread thread = { 0 };
+	struct task *t = task_ref(thread_new(NULL, &thread));
+
+	(void)state;
+	thread_group_exit(t->tg, SIGTERM);
+	assert_int_equal(task_start(t), 0);
+	run_all();
+	assert_true(t->tg->released);
+	assert_int_equal(t->tg->exit_status, SIGTERM);
+	assert_int_equal(task_start(t), 0);
+	run_all();
+	task_unref(t);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -278,6 +316,8 @@ int main(void)
 		cmocka_unit_test(an_exec_waits_until_the_leader_is_gone),
 		cmocka_unit_test(a_parent_that_ends_traces_nobody_any_more),
 		cmocka_unit_test(a_tracee_stays_while_its_tracer_uses_its_thread),
+		cmocka_unit_test(who_waits_for_its_start_ends_with_its_pid_namespace),
+		cmocka_unit_test(whom_a_signal_has_ended_is_not_started_again),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
