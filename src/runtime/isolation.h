@@ -86,7 +86,7 @@ struct isolation_ops {
 	int (*signal)(struct container *c, int sig, bool all, struct err *err);
 	/*
 	 * Of a part of a pod's sandbox, whose processes no freezer of the host knows by themselves:
-	 * before its cgroup is frozen, and after that was thawed. NULL: it cannot be paused.
+	 * before its cgroup, which says that it is paused, is frozen or thawed. NULL: it cannot be.
 	 */
 	int (*freeze_member)(struct container *c, bool frozen, struct err *err);
 	/*

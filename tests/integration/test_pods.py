@@ -10,7 +10,7 @@ import signal
 
 import pytest
 
-from lib.faults import Campaign
+from lib.faults import Campaign, Verb
 from lib.runtime import refused, wait_until
 from lib.verbs import VERBS
 
@@ -473,6 +473,23 @@ def test_one_that_is_paused_can_be_killed(runtime, pod):
     runtime.wait_for(a, "stopped")
     runtime.delete(a)
     assert alive(runtime, pod.sandbox, b)
+
+
+@pytest.mark.classes("sentry", ns_caveat="ns-pods")
+def test_a_resume_that_was_killed_can_be_repeated(runtime, pod, request):
+    a = pod.bundle("a")
+    plain = VERBS["resume"]
+    verb = Verb(plain.name, plain.args, plain.prepare, None, ["sh", "-c", "while :; do echo tick; sleep 0.02; done"])
+
+    def goes_on(_outcome):
+        if runtime.status(a) == "paused":
+            runtime.resume(a)
+        before = len(runtime.output(a))
+        wait_until(lambda: len(runtime.output(a)) > before)
+
+    campaign = InPod(runtime, a, verb, False, request.node.nodeid, 10)
+    campaign.run(lambda n: ["kill", str(n)], goes_on)
+    campaign.finish()
 
 
 @pytest.mark.classes("sentry", ns_caveat="ns-pods")
