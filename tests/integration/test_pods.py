@@ -519,3 +519,27 @@ def test_limits_and_statistics_are_each_containers(runtime, pod):
     tasks = {c.id: runtime.events(c, "--stats").json["data"]["pids"] for c in (pod.sandbox, b)}
     assert tasks[pod.sandbox.id]["current"] == 1 and tasks[b.id]["current"] == 2
     assert runtime.exec(b, ["sh", "-c", "for i in 1 2 3 4 5 6; do true & done; wait; echo all"]).stdout == "all\n"
+
+
+@pytest.mark.classes("sentry", ns_caveat="ns-pods")
+@pytest.mark.layouts("v1", "hybrid")
+def test_each_sees_its_own_limits_and_processes_in_its_cgroup(runtime, pod):
+    a, b = pod.bundle("a", "pid"), pod.bundle("b", "pid")
+    a.linux.resources.memory = {"limit": 64 << 20}
+    a.linux.resources.cpu = {"quota": 50000, "period": 100000}
+    a.linux.resources.pids = {"limit": 20}
+    for c in (a, b):
+        c.mount("/sys/fs/cgroup", "cgroup", "cgroup2", ["ro"])
+        runtime.run_detached(c, FOREVER)
+
+    def read(c, *names):
+        return runtime.exec(c, ["cat", *(f"/sys/fs/cgroup/{name}" for name in names)]).stdout.splitlines()
+
+    limits = ("memory.max", "cpu.max", "pids.max")
+    assert read(a, *limits) == [str(64 << 20), "50000 100000", "20"]
+    assert read(b, "cpu.max", "pids.max") == ["max 100000", "max"]
+    assert int(read(b, "memory.max")[0]) > 64 << 20
+    assert 0 < int(read(a, "memory.current")[0]) < 64 << 20
+    assert len(read(a, "cgroup.procs")) == len(read(b, "cgroup.procs")) == 2
+    runtime.update(a, "--memory", str(128 << 20), "--pids-limit", "30")
+    assert read(a, *limits) == [str(128 << 20), "50000 100000", "30"]

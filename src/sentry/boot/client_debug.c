@@ -110,18 +110,6 @@ int client_ps(struct client *c)
 	return r < 0 ? r : client_reply(c, &reply, NULL, 0);
 }
 
-static uint64_t memory_of(struct thread_group *tg)
-{
-	struct mm *mm = tg->leader->mm ? mm_ref(tg->leader->mm) : NULL;
-	struct mm_resident resident = { 0 };
-
-	if (mm) {
-		mm_resident(mm, &resident);
-		mm_unref(mm);
-	}
-	return resident.anon;
-}
-
 int client_stats(struct client *c)
 {
 	const struct member *m = c->member;
@@ -145,7 +133,7 @@ int client_stats(struct client *c)
 		stats.processes++;
 		stats.threads += tg->live;
 		if (m != &sandbox)
-			stats.memory_bytes += memory_of(tg);
+			stats.memory_bytes += thread_group_anon(tg);
 		thread_group_unref(tg);
 	}
 	return client_reply(c, &reply, &stats, sizeof(stats));

@@ -185,7 +185,7 @@ static int do_resize(struct client *c)
 	return 0;
 }
 
-static int do_update(const struct member *m, const struct control_request *request)
+static int do_update(struct member *m, const struct control_request *request)
 {
 	struct sentry_limits *now = &m->description->limits;
 	struct sentry_limits asked;
@@ -200,7 +200,10 @@ static int do_update(const struct member *m, const struct control_request *reque
 	m->container->tasks_max =
 		now->pids < CONTAINER_TASKS_MAX ? (unsigned int)now->pids : CONTAINER_TASKS_MAX;
 	/* What the machine is like is said once, of the sandbox. */
-	return m == &sandbox ? kernel_set_limits(now) : 0;
+	if (m == &sandbox)
+		return kernel_set_limits(now);
+	member_show_limits(m);
+	return 0;
 }
 
 /* control_flush() answers; until then the connection is read on, so that a peer that goes is

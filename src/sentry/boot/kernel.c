@@ -36,26 +36,31 @@
 
 static struct sandbox_info machine; /* the host's, without limits */
 
-int kernel_set_limits(const struct sentry_limits *limits)
+void kernel_limit(const struct sentry_limits *limits, struct sandbox_info *info)
 {
-	struct sandbox_info info = machine;
-
-	if (limits->memory < info.memory_limit)
-		info.memory_limit = limits->memory;
-	if (limits->swap != UINT64_MAX && limits->swap >= info.memory_limit &&
-	    limits->swap - info.memory_limit < info.swap_limit)
-		info.swap_limit = limits->swap - info.memory_limit;
+	if (limits->memory < info->memory_limit)
+		info->memory_limit = limits->memory;
+	if (limits->swap != UINT64_MAX && limits->swap >= info->memory_limit &&
+	    limits->swap - info->memory_limit < info->swap_limit)
+		info->swap_limit = limits->swap - info->memory_limit;
 	if (limits->cpu_quota_us != UINT64_MAX && limits->cpu_period_us > 0 &&
 	    limits->cpu_period_us != UINT64_MAX) {
 		const uint64_t cpus =
 			(limits->cpu_quota_us + limits->cpu_period_us - 1) / limits->cpu_period_us;
 
-		info.cpu_quota_us = limits->cpu_quota_us;
-		info.cpu_period_us = limits->cpu_period_us;
-		if (cpus > 0 && cpus < info.cpus)
-			info.cpus = (unsigned int)cpus;
+		info->cpu_quota_us = limits->cpu_quota_us;
+		info->cpu_period_us = limits->cpu_period_us;
+		if (cpus > 0 && cpus < info->cpus)
+			info->cpus = (unsigned int)cpus;
 	}
-	info.pids_limit = limits->pids == UINT64_MAX ? 0 : limits->pids;
+	info->pids_limit = limits->pids == UINT64_MAX ? 0 : limits->pids;
+}
+
+int kernel_set_limits(const struct sentry_limits *limits)
+{
+	struct sandbox_info info = machine;
+
+	kernel_limit(limits, &info);
 	sysinfo_set(&info);
 	return 0;
 }

@@ -13,5 +13,9 @@
  */
 int kernel_init(const struct sentry_container *c, int stub_fd, struct err *err);
 
-/* What the container is shown of its machine: the host's, cut to these limits. 0. */
+/* What the sandbox is shown of its machine: the host's, cut to these limits. 0. */
 int kernel_set_limits(const struct sentry_limits *limits);
+
+/* Cut a machine to these limits. */
+struct sandbox_info;
+void kernel_limit(const struct sentry_limits *limits, struct sandbox_info *info);

@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "sentry/boot/expect.h"
 #include "sentry/boot/first.h"
+#include "sentry/boot/kernel.h"
 #include "sentry/boot/mounts.h"
 #include "sentry/core/klog.h"
 #include "sentry/fs/goferfs/goferfs.h"
@@ -56,6 +57,7 @@ void member_unref(struct member *m)
 		return;
 	sentry_container_free(m->description);
 	pid_ns_unref(m->pid_ns);
+	m->container->machine = NULL;
 	container_unref(m->container);
 	free(m);
 }
@@ -94,6 +96,13 @@ void member_freeze(struct member *m, bool frozen)
 		WAIT_EVENT_ALWAYS(&m->container->frost, !m->container->frozen || !any_in_guest(m));
 	else
 		waitq_wake(&m->container->frost, WAIT_ALL);
+}
+
+void member_show_limits(struct member *m)
+{
+	m->machine = *sysinfo_get();
+	kernel_limit(&m->description->limits, &m->machine);
+	m->container->machine = &m->machine;
 }
 
 int member_start(struct member *m)

@@ -12,6 +12,9 @@ struct thread_group *member_next(const struct member *m, int from, int *ret_pid)
 /* Its processes run no guest code from now on, or again. Returns when that is so. From a fiber. */
 void member_freeze(struct member *m, bool frozen);
 
+/* One that was added is shown its limits from now on. */
+void member_show_limits(struct member *m);
+
 /* Once, before any container is made. */
 void members_init(void);
 

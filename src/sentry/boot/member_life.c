@@ -121,6 +121,7 @@ static struct member *new_member(struct sentry_container *description)
 	}
 	m->refs = 1;
 	m->description = description;
+	member_show_limits(m);
 	m->listener.host_fd = -EBADF;
 	waitq_init(&m->changed);
 	list_add_tail(&m->node, &members);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "sentry/core/kloop.h"
+#include "sentry/fs/proc/sysinfo.h"
 #include "sentry/task/task.h"
 #include "wire/sentry_msg.h"
 
@@ -36,9 +37,10 @@ struct member {
 	int wait_status;
 
 	/* of a container that was added to the sandbox */
-	struct waitq changed;	  /* ended */
-	struct client *maker;	  /* whose CREATE it was, and who hears of its end; or NULL */
-	struct kloop_fd listener; /* its control socket; owned */
+	struct sandbox_info machine; /* with its limits */
+	struct waitq changed;	     /* ended */
+	struct client *maker;	     /* whose CREATE it was, and who hears of its end; or NULL */
+	struct kloop_fd listener;    /* its control socket; owned */
 };
 
 extern struct member sandbox;		    /* the first; never freed */

@@ -11,6 +11,7 @@
 
 #define CONTAINER_TASKS_MAX 32768 /* limit of any container; boot may set a lower one */
 
+struct sandbox_info;
 struct seccomp_filter;
 
 struct container {
@@ -25,7 +26,8 @@ struct container {
 	bool allow_setid;	/* set-uid, set-gid and file capabilities count at exec */
 	struct seccomp_filter
 		*seccomp; /* of config.json: each first task begins with it; one ref */
-	void *priv;	  /* boot's */
+	/* What its cgroup says, borrowed from boot; NULL: what the sandbox's says. */
+	const struct sandbox_info *machine;
 };
 
 /* refs 1. NULL: out of memory. */

@@ -342,6 +342,18 @@ void thread_group_cpu_ns(const struct thread_group *tg, uint64_t *ret_user, uint
 	}
 }
 
+uint64_t thread_group_anon(const struct thread_group *tg)
+{
+	struct mm *mm = tg->leader->mm ? mm_ref(tg->leader->mm) : NULL;
+	struct mm_resident resident = { 0 };
+
+	if (mm) {
+		mm_resident(mm, &resident);
+		mm_unref(mm);
+	}
+	return resident.anon;
+}
+
 int64_t task_restart_block(struct task *t, const struct restart_block *block)
 {
 	t->restart = *block;

@@ -235,6 +235,8 @@ uint32_t task_gid_out(const struct task *t, uint32_t kgid);
 /* CPU time that a task, or a process with its ended threads, has used. */
 void task_cpu_ns(const struct task *t, uint64_t *ret_user, uint64_t *ret_system);
 void thread_group_cpu_ns(const struct thread_group *tg, uint64_t *ret_user, uint64_t *ret_system);
+/* Anonymous memory of a process that is resident, bytes. May park. */
+uint64_t thread_group_anon(const struct thread_group *tg);
 
 /* Have restart_syscall(2) call fn with these arguments: returns -ERESTART_RESTARTBLOCK. */
 int64_t task_restart_block(struct task *t, const struct restart_block *block);

@@ -22,11 +22,47 @@
 #define CGROUP2_MAGIC	  0x63677270
 #define DEFAULT_PERIOD_US 100000ull
 
+/* The machine as the reader's container is limited: of a pod each has limits of its own. */
+static const struct sandbox_info *machine_now(void)
+{
+	const struct task *t = task_current();
+
+	return t && t->container->machine ? t->container->machine : sysinfo_get();
+}
+
+/* Time and anonymous memory of its processes: whose the rest is, nobody knows. */
+static void add_processes(const struct container *c, struct pid_ns *ns, struct sandbox_usage *ret)
+{
+	struct thread_group *tg;
+
+	while (pid_ns_parent(ns))
+		ns = pid_ns_parent(ns);
+	for (int pid = 1; (tg = thread_group_next(ns, pid, &pid)); pid++) {
+		uint64_t user, system;
+
+		if (tg->container == c) {
+			thread_group_cpu_ns(tg, &user, &system);
+			ret->cpu_user_ns += user + tg->cutime_ns;
+			ret->cpu_system_ns += system + tg->cstime_ns;
+			ret->anon += thread_group_anon(tg);
+		}
+		thread_group_unref(tg);
+	}
+}
+
 static struct sandbox_usage usage_now(void)
 {
-	struct sandbox_usage use;
+	const struct task *t = task_current();
+	struct sandbox_usage use = { 0 };
 
-	sysinfo_usage(&use);
+	if (!t || !t->container->machine) {
+		sysinfo_usage(&use);
+		return use;
+	}
+	add_processes(t->container, task_pid_ns(t), &use);
+	if (use.anon > t->container->machine->memory_limit)
+		use.anon = t->container->machine->memory_limit;
+	use.memory = use.anon;
 	return use;
 }
 
@@ -37,18 +73,18 @@ static int show_memory_current(struct kern_inode *ki, struct buf *b)
 
 static int show_memory_max(struct kern_inode *ki, struct buf *b)
 {
-	return buf_printf(b, "%" PRIu64 "\n", sysinfo_get()->memory_limit);
+	return buf_printf(b, "%" PRIu64 "\n", machine_now()->memory_limit);
 }
 
 static int show_memsw_limit(struct kern_inode *ki, struct buf *b)
 {
 	return buf_printf(b, "%" PRIu64 "\n",
-			  sysinfo_get()->memory_limit + sysinfo_get()->swap_limit);
+			  machine_now()->memory_limit + machine_now()->swap_limit);
 }
 
 static int show_swap_max(struct kern_inode *ki, struct buf *b)
 {
-	return buf_printf(b, "%" PRIu64 "\n", sysinfo_get()->swap_limit);
+	return buf_printf(b, "%" PRIu64 "\n", machine_now()->swap_limit);
 }
 
 static int show_memory_stat(struct kern_inode *ki, struct buf *b)
@@ -78,19 +114,19 @@ static int show_v1_memory_stat(struct kern_inode *ki, struct buf *b)
 			  "hierarchical_memory_limit %" PRIu64 "\ntotal_cache %" PRIu64
 			  "\ntotal_rss %" PRIu64 "\ntotal_inactive_file %" PRIu64 "\n",
 			  file, use.anon, use.shmem, use.anon, file - use.shmem,
-			  sysinfo_get()->memory_limit, file, use.anon, file - use.shmem);
+			  machine_now()->memory_limit, file, use.anon, file - use.shmem);
 }
 
 static uint64_t period(void)
 {
-	const uint64_t us = sysinfo_get()->cpu_period_us;
+	const uint64_t us = machine_now()->cpu_period_us;
 
 	return us ? us : DEFAULT_PERIOD_US;
 }
 
 static int show_cpu_max(struct kern_inode *ki, struct buf *b)
 {
-	const uint64_t quota = sysinfo_get()->cpu_quota_us;
+	const uint64_t quota = machine_now()->cpu_quota_us;
 
 	if (quota)
 		return buf_printf(b, "%" PRIu64 " %" PRIu64 "\n", quota, period());
@@ -99,7 +135,7 @@ static int show_cpu_max(struct kern_inode *ki, struct buf *b)
 
 static int show_cfs_quota(struct kern_inode *ki, struct buf *b)
 {
-	const uint64_t quota = sysinfo_get()->cpu_quota_us;
+	const uint64_t quota = machine_now()->cpu_quota_us;
 
 	return quota ? buf_printf(b, "%" PRIu64 "\n", quota) : buf_puts(b, "-1\n");
 }
@@ -151,7 +187,7 @@ static int show_pids_current(struct kern_inode *ki, struct buf *b)
 
 static int show_pids_max(struct kern_inode *ki, struct buf *b)
 {
-	const uint64_t limit = sysinfo_get()->pids_limit;
+	const uint64_t limit = machine_now()->pids_limit;
 
 	return limit ? buf_printf(b, "%" PRIu64 "\n", limit) : buf_puts(b, "max\n");
 }
@@ -168,7 +204,8 @@ static int list_tasks(struct buf *b, bool threads)
 	ns = task_pid_ns(t);
 	for (struct pid *p = pid_next(ns, nr); p; p = pid_next(ns, nr)) {
 		nr = pid_nr(p, ns) + 1;
-		if (threads ? !p->task : !p->tg)
+		if (threads ? !p->task || p->task->container != t->container
+			    : !p->tg || p->tg->container != t->container)
 			continue;
 		(void)buf_printf(b, "%d\n", nr - 1);
 	}
