@@ -197,6 +197,35 @@ def test_sockets_and_fifos_of_a_volume_lead_from_one_to_the_other(runtime, pod, 
     assert reader.finish() == "through\n"
 
 
+@pytest.mark.classes("ns", "sentry")
+def test_a_futex_in_a_file_of_a_volume_is_one_for_both(runtime, pod, work_dir):
+    volume = work_dir / "volume"
+    volume.mkdir()
+    a, b = pod.bundle("a"), pod.bundle("b")
+    for c in (a, b):
+        c.bind(volume, "/dev/shm")
+        runtime.run_detached(c)
+    waiter = runtime.start_exec(a, ["testinit", "futex", "wait", "/dev/shm/lock"])
+    assert runtime.exec(b, ["testinit", "futex", "wake", "/dev/shm/lock"]).returncode == 0
+    assert waiter.wait() == 0
+
+
+@pytest.mark.classes("ns", "sentry")
+def test_a_lock_on_a_file_of_a_volume_keeps_the_other_out(runtime, pod, work_dir):
+    volume = work_dir / "volume"
+    volume.mkdir()
+    a, b = pod.bundle("a"), pod.bundle("b")
+    for c in (a, b):
+        c.bind(volume, "/data")
+        runtime.run_detached(c)
+    holder = runtime.start_exec(a, ["testinit", "flock", "hold", "/data/lock"])
+    assert holder.read_line() == "held"
+    assert runtime.exec(b, ["testinit", "flock", "try", "/data/lock"], check=False).stdout == "errno EAGAIN\n"
+    waiter = runtime.start_exec(b, ["testinit", "flock", "hold", "/data/lock"])
+    runtime.kill(a, "KILL")
+    assert waiter.read_line() == "held"
+
+
 def test_processes_are_each_containers_own(runtime, pod):
     a, b = pod.add("a"), pod.add("b", ["sh", "-c", "sleep 1000 & exec sleep 2000"])
     assert runtime.exec(a, ["sh", "-c", "cat /proc/1/cmdline | tr '\\0' ' '"]).stdout == "sleep 1000 "

@@ -13,14 +13,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -97,6 +100,43 @@ static int cmd_inotify(int argc, char **argv)
 				return 0;
 		}
 	}
+}
+
+/* A futex in a mapped file: "wait" until somebody, "wake" until there was somebody. */
+static int cmd_futex(int argc, char **argv)
+{
+	const int fd = argc == 3 ? open(argv[2], O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
+	uint32_t *word;
+
+	if (argc != 3)
+		return usage("futex wait|wake FILE");
+	if (fd < 0 || ftruncate(fd, sizeof(*word)) < 0)
+		return fail(argv[2]);
+	word = mmap(NULL, sizeof(*word), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (word == MAP_FAILED)
+		return fail("mmap");
+	if (strcmp(argv[1], "wait") == 0)
+		return syscall(SYS_futex, word, FUTEX_WAIT, 0, NULL, NULL, 0) < 0 ? fail("futex")
+										  : 0;
+	while (syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0) == 0)
+		usleep(1000);
+	return 0;
+}
+
+/* "held" once it has the lock, and holds it; "try" does not wait for it, nor hold it. */
+static int cmd_flock(int argc, char **argv)
+{
+	const int fd = argc == 3 ? open(argv[2], O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
+	const bool try = argc == 3 && strcmp(argv[1], "try") == 0;
+
+	if (argc != 3)
+		return usage("flock hold|try FILE");
+	if (fd < 0 || flock(fd, try ? LOCK_EX | LOCK_NB : LOCK_EX) < 0)
+		return fail(argv[2]);
+	dprintf(STDOUT_FILENO, "held\n");
+	if (!try)
+		wait_forever();
+	return 0;
 }
 
 static int cmd_true(int argc, char **argv)
@@ -541,6 +581,7 @@ static const struct {
 	{ "getenv", cmd_getenv },   { "await", cmd_await },   { "ahead", cmd_ahead },
 	{ "winsize", cmd_winsize }, { "spin", cmd_spin },     { "report", report_main },
 	{ "uds", uds_main },	    { "draw", draw_main },    { "inotify", cmd_inotify },
+	{ "futex", cmd_futex },	    { "flock", cmd_flock },
 };
 
 int main(int argc, char **argv)

@@ -47,7 +47,7 @@ static int shared_key(struct mm *mm, uaddr_t addr, struct futex_key *ret)
 			ret->object = ret->memfile;
 		} else if (vma->file && vma->file->inode) {
 			ret->inode = inode_ref(vma->file->inode);
-			ret->object = ret->inode;
+			ret->object = inode_bound(ret->inode); /* containers may share it */
 		}
 	}
 	kmutex_unlock(&mm->lock);

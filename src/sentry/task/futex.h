@@ -16,7 +16,7 @@
 
 /* What an address is to others that wait at the same memory. */
 struct futex_key {
-	const void *object; /* mm, memfile or inode */
+	const void *object; /* mm, memfile, or inode_bound() of the inode */
 	uint64_t offset;
 	struct memfile *memfile; /* references on the object, one or none */
 	struct inode *inode;

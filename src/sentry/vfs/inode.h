@@ -192,7 +192,7 @@ struct inode {
 
 	/* owned by the VFS */
 	struct krwlock lock;	    /* directories: names; files: size changes */
-	struct lock_context *locks; /* NULL: none */
+	struct lock_context *locks; /* NULL: none; see locks_at */
 	struct watch_list *watches; /* NULL: none */
 	struct list_head leases;    /* struct lease of vfs/lease */
 	struct waitq lease_waiters;
@@ -202,11 +202,14 @@ struct inode {
 	uint8_t write_hint;		     /* RWH_* of F_SET_RW_HINT, kept and told */
 	bool tmpfile_linkable;		     /* O_TMPFILE without O_EXCL */
 	bool no_caps;			     /* known to have none; owned by vfs/file_caps */
-	bool layered;	 /* a directory whose names an overlay changes: no cached one is believed */
-	void *bound;	 /* unix socket bound here, or the fifo's pipe; see vfs/special.h */
-	void **bound_at; /* the one of all inodes of this file; NULL: ours. By the filesystem */
+	bool layered; /* a directory whose names an overlay changes: no cached one is believed */
+	void *bound;  /* unix socket bound here, or the fifo's pipe; see vfs/special.h */
+	/* Those of all inodes of this file; NULL: ours. By the filesystem */
+	void **bound_at;
+	struct lock_context **locks_at;
 };
 
+/* Where that hangs; its address is also what names a mapped file for futexes. */
 static inline void **inode_bound(struct inode *inode)
 {
 	return inode->bound_at ? inode->bound_at : &inode->bound;

@@ -19,7 +19,7 @@
 #define DEADLOCK_STEPS_MAX 64u
 
 struct lock_context {
-	struct inode *inode;
+	uint64_t dev, ino;
 	struct list_head all;	 /* of contexts */
 	struct lock_tree ranges; /* POSIX and OFD */
 	struct lock_tree flocks;
@@ -35,19 +35,25 @@ static struct list_head contexts = LIST_HEAD_INIT(contexts);
 static struct list_head waiters = LIST_HEAD_INIT(waiters);
 static unsigned int total;
 
+static struct lock_context **place_of(struct inode *inode)
+{
+	return inode->locks_at ? inode->locks_at : &inode->locks;
+}
+
 static struct lock_context *context_of(struct inode *inode)
 {
-	struct lock_context *c = inode->locks;
+	struct lock_context *c = *place_of(inode);
 
 	if (c)
 		return c;
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
-	c->inode = inode;
+	c->dev = inode->sb->dev;
+	c->ino = inode->ino;
 	waitq_init(&c->wq);
 	list_add_tail(&c->all, &contexts);
-	inode->locks = c;
+	*place_of(inode) = c;
 	return c;
 }
 
@@ -189,7 +195,7 @@ static bool clear_own(struct lock_tree *tree, struct file_lock *lock, struct hel
 
 int lock_set(struct inode *inode, const struct file_lock *lock, bool wait)
 {
-	struct lock_context *c = inode->locks;
+	struct lock_context *c = *place_of(inode);
 	struct held_lock *new = NULL, *spare = NULL;
 	struct file_lock range = *lock;
 	bool any;
@@ -227,9 +233,9 @@ int lock_set(struct inode *inode, const struct file_lock *lock, bool wait)
 
 int lock_test(struct inode *inode, const struct file_lock *lock, struct file_lock *ret)
 {
-	const struct held_lock *h;
+	const struct lock_context *c = *place_of(inode);
+	const struct held_lock *h = c ? lock_tree_conflict(&c->ranges, lock) : NULL;
 
-	h = inode->locks ? lock_tree_conflict(&inode->locks->ranges, lock) : NULL;
 	if (!h)
 		return 0;
 	*ret = h->lock;
@@ -297,7 +303,7 @@ static bool release_from(struct lock_tree *tree, const void *owner)
 
 void locks_release(struct inode *inode, const void *owner)
 {
-	struct lock_context *c = inode->locks;
+	struct lock_context *c = *place_of(inode);
 	bool any;
 
 	if (!c)
@@ -308,9 +314,8 @@ void locks_release(struct inode *inode, const void *owner)
 		waitq_wake(&c->wq, WAIT_ALL);
 }
 
-void locks_free(struct inode *inode)
+void lock_context_free(struct lock_context *c)
 {
-	struct lock_context *c = TAKE_PTR(inode->locks);
 	struct held_lock *h;
 
 	if (!c)
@@ -323,18 +328,23 @@ void locks_free(struct inode *inode)
 	free(c);
 }
 
+void locks_free(struct inode *inode)
+{
+	lock_context_free(TAKE_PTR(inode->locks));
+}
+
 static void show_one(struct buf *b, unsigned int n, const struct lock_context *c,
 		     const struct file_lock *l)
 {
 	static const char *const kinds[] = { "POSIX ", "OFDLCK", "FLOCK " };
-	const uint64_t dev = c->inode->sb->dev;
 	char end[24] = "EOF";
 
 	if (l->end < INT64_MAX)
 		(void)snprintf(end, sizeof(end), "%llu", (unsigned long long)l->end);
 	(void)buf_printf(b, "%u: %s ADVISORY  %s %d %02x:%02x:%llu %llu %s\n", n, kinds[l->kind],
-			 l->type == F_WRLCK ? "WRITE" : "READ ", l->pid, major(dev), minor(dev),
-			 (unsigned long long)c->inode->ino, (unsigned long long)l->start, end);
+			 l->type == F_WRLCK ? "WRITE" : "READ ", l->pid, major(c->dev),
+			 minor(c->dev), (unsigned long long)c->ino, (unsigned long long)l->start,
+			 end);
 }
 
 static void show_tree(struct buf *b, unsigned int *n, const struct lock_context *c,

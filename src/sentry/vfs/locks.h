@@ -43,5 +43,9 @@ void locks_release(struct inode *inode, const void *owner);
 /* inode_fini() */
 void locks_free(struct inode *inode);
 
+/* What a filesystem has at inode->locks_at, when the last inode goes. Accepts NULL. */
+struct lock_context;
+void lock_context_free(struct lock_context *c);
+
 /* One line of /proc/locks each; *ret is the caller's. 0, -ENOMEM. */
 int locks_show(char **ret, size_t *ret_len);

@@ -218,6 +218,7 @@ int gofer_dir_open(struct inode *inode, uint32_t flags, struct file **ret)
 	if (!df)
 		return -ENOMEM;
 	file_init(&df->file, &dir_file_ops, NULL, NULL, flags);
+	gofer_special_share(gofer_inode(inode));
 	df->file.inode = inode_ref(inode);
 	*ret = &df->file;
 	return 0;

@@ -480,6 +480,7 @@ int gofer_file_open(struct inode *inode, uint32_t flags, struct file **ret)
 		return r;
 	}
 	gofer_handle_unref(h); /* the inode keeps it while the file is open */
+	gofer_special_share(gi);
 	gf->file.inode = inode_ref(inode);
 	*ret = &gf->file;
 	return 0;

@@ -149,7 +149,8 @@ int gofer_inode_get(struct goferfs *fs, const struct gofer_entry *entry, struct 
 	list_init(&gi->idle_node);
 	khash_add(&fs->inodes, &gi->hash_node);
 	set_attr(gi, attr);
-	gofer_special_share(gi);
+	if (S_ISSOCK(attr->mode) || S_ISFIFO(attr->mode))
+		gofer_special_share(gi);
 	inodes++;
 	*ret = &gi->inode;
 	return 0;

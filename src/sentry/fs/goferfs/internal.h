@@ -150,7 +150,7 @@ struct gofer_inode {
 	char *target;	    /* of a link; owned; NULL: not asked yet */
 	struct gofer_listing *listing; /* of a directory; NULL: not known (always in shared mode) */
 	struct gofer_ahead *ahead;     /* owned; NULL: none */
-	struct gofer_special *special; /* of a socket or a fifo, one reference; NULL: none */
+	struct gofer_special *special; /* of a socket, a fifo, or a file that was opened; or NULL */
 
 	struct gofer_content *content;	       /* NULL: not kept */
 	uint32_t content_seq;		       /* counts ends of what is, or might be kept */
@@ -219,8 +219,9 @@ int gofer_handles_sync(struct goferfs *fs);
 
 /* --- special.c --- */
 /*
- * A volume that several containers have: the socket that is bound to a file, or a fifo's pipe, is
- * that of all its inodes. Without memory it is this inode's own.
+ * A volume that several containers have: the socket that is bound to a file, or a fifo's pipe, and
+ * locks are those of all its inodes, and inode_bound() names the file. Without memory they are this
+ * inode's own.
  */
 void gofer_special_share(struct gofer_inode *gi);
 void gofer_special_drop(struct gofer_inode *gi);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets and fifos of volumes: each container of a pod has an inode of its own for a file of the
- * host, and what the file is a name of is one thing. A gofer tells which file it is; what kind it
- * is, is a part of the name, so that no lie makes a socket of a pipe.
+ * Files of volumes: each container of a pod has an inode of its own for a file of the host, and the
+ * socket or pipe that the file is a name of is one thing; so are its locks, and futexes in it. A
+ * gofer tells which file it is; what kind it is, is a part of the name, so that no lie makes a
+ * socket of a pipe.
  */
 #include "sentry/fs/goferfs/internal.h"
 
 #include <stdlib.h>
+
+#include "sentry/vfs/locks.h"
 
 struct gofer_special {
 	struct list_head node;
@@ -14,6 +17,7 @@ struct gofer_special {
 	uint64_t dev, ino;
 	uint32_t type; /* S_IFMT */
 	void *bound;
+	struct lock_context *locks;
 };
 
 static uint32_t hash_of(const struct list_head *node)
@@ -42,7 +46,7 @@ void gofer_special_share(struct gofer_inode *gi)
 	const uint32_t type = gi->inode.mode & S_IFMT;
 	struct gofer_special *s;
 
-	if (gi->fs->exclusive || (type != S_IFSOCK && type != S_IFIFO))
+	if (gi->fs->exclusive || gi->special || gi->inode.locks)
 		return;
 	s = find(gi->dev, gi->host_ino, type);
 	if (s) {
@@ -59,14 +63,18 @@ void gofer_special_share(struct gofer_inode *gi)
 	}
 	gi->special = s;
 	gi->inode.bound_at = &s->bound;
+	gi->inode.locks_at = &s->locks;
 }
 
 void gofer_special_drop(struct gofer_inode *gi)
 {
 	struct gofer_special *s = TAKE_PTR(gi->special);
 
+	gi->inode.bound_at = NULL;
+	gi->inode.locks_at = NULL;
 	if (!s || --s->refs)
 		return;
 	khash_del(&specials, &s->node);
+	lock_context_free(s->locks);
 	free(s);
 }

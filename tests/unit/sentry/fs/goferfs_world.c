@@ -12,7 +12,7 @@
 struct fixture *host;
 struct gofer_conn *gofer;
 
-static void mount_at(const char *place, bool exclusive)
+void mount_at(const char *place, bool exclusive)
 {
 	struct superblock *sb;
 	struct path at;

@@ -18,6 +18,9 @@ extern struct gofer_conn *gofer; /* NULL: it has gone */
 int goferfs_world_setup(void **state);
 int goferfs_world_teardown(void **state);
 
+/* In a fiber: the same root once more. */
+void mount_at(const char *place, bool exclusive);
+
 /* In a fiber: the gofer goes. */
 void end_connection(void *arg);
 

@@ -12,12 +12,14 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sentry/vfs/locks.h"
 #include "sentry/vfs/mount.h"
 
 static bool mounted_shared;
@@ -716,6 +718,78 @@ static void a_mapping_gets_no_more_access_than_its_file(void **state)
 	in_fiber(do_mmap, NULL);
 }
 
+static struct inode *mapped(const char *name, struct file **ret)
+{
+	assert_int_equal(w_open(name, O_RDWR, ret), 0);
+	(void)access_of_mapping(*ret, MAP_SHARED);
+	return (*ret)->inode;
+}
+
+static void do_identity(void *arg)
+{
+	struct file *f[4];
+	struct inode *inode[4];
+
+	(void)arg;
+	put_file(host, "rw/shm", "text");
+	put_file(host, "rw/other", "text");
+	mount_at("again", false);
+	mount_at("exclusive", true);
+	inode[0] = mapped("s/shm", &f[0]);
+	inode[1] = mapped("again/shm", &f[1]);
+	inode[2] = mapped("again/other", &f[2]);
+	inode[3] = mapped("exclusive/shm", &f[3]);
+	assert_ptr_not_equal(inode[0], inode[1]);
+	assert_ptr_equal(inode_bound(inode[0]), inode_bound(inode[1]));
+	assert_ptr_not_equal(inode_bound(inode[1]), inode_bound(inode[2]));
+	assert_ptr_not_equal(inode_bound(inode[1]), inode_bound(inode[3]));
+	for (int i = 0; i < 4; i++)
+		file_unref(f[i]);
+}
+
+static void a_mapped_file_of_two_volumes_is_one_for_futexes(void **state)
+{
+	(void)state;
+	in_fiber(do_identity, NULL);
+}
+
+static void do_locks(void *arg)
+{
+	struct file_lock range = { .kind = LOCK_KIND_POSIX, .type = F_WRLCK, .end = 7 }, found;
+	struct file *f[2];
+
+	(void)arg;
+	put_file(host, "rw/lock", "");
+	mount_at("again", false);
+	assert_int_equal(w_open("s/lock", O_RDWR, &f[0]), 0);
+	assert_int_equal(w_open("again/lock", O_RDWR, &f[1]), 0);
+	assert_int_equal(lock_flock(f[0], LOCK_EX, false), 0);
+	assert_int_equal(lock_flock(f[1], LOCK_EX, false), -EAGAIN);
+	assert_int_equal(lock_flock(f[0], LOCK_UN, false), 0);
+	assert_int_equal(lock_flock(f[1], LOCK_EX, false), 0);
+	range.owner = f[0];
+	assert_int_equal(lock_set(f[0]->inode, &range, false), 0);
+	range.owner = f[1];
+	assert_int_equal(lock_test(f[1]->inode, &range, &found), 1);
+	assert_ptr_equal(found.owner, f[0]);
+	/* The locks of one that goes, and of the other, who has the file still. */
+	locks_release(f[0]->inode, f[0]);
+	file_unref(f[0]);
+	assert_int_equal(lock_set(f[1]->inode, &range, false), 0);
+	assert_int_equal(w_open("s/lock", O_RDWR, &f[0]), 0);
+	assert_int_equal(lock_flock(f[0], LOCK_SH, false), -EAGAIN);
+	file_unref(f[1]);
+	locks_release(f[0]->inode, f[1]);
+	assert_int_equal(lock_flock(f[0], LOCK_SH, false), 0);
+	file_unref(f[0]);
+}
+
+static void locks_of_a_file_are_those_of_both_volumes(void **state)
+{
+	(void)state;
+	in_fiber(do_locks, NULL);
+}
+
 static void do_many(void *arg)
 {
 	struct goferfs_counts counts;
@@ -917,6 +991,8 @@ int main(void)
 		GOFERFS_TEST(a_part_of_the_descriptors_outlives_a_pass_over_too_many_files),
 		GOFERFS_TEST(files_that_others_may_change_are_opened_when_asked_for),
 		GOFERFS_TEST(a_mapping_gets_no_more_access_than_its_file),
+		GOFERFS_TEST(a_mapped_file_of_two_volumes_is_one_for_futexes),
+		GOFERFS_TEST(locks_of_a_file_are_those_of_both_volumes),
 		GOFERFS_TEST(more_files_than_the_gofer_holds_can_be_used),
 		GOFERFS_TEST(extended_attributes_work_and_their_absence_is_cheap),
 		GOFERFS_TEST(the_gofer_copies_large_ranges),
