@@ -134,6 +134,18 @@ def test_interface_has_its_name_mac_mtu_addresses_and_routes(runtime, bundle, pl
     assert plain.is_clean()
 
 
+def test_a_network_that_is_behind_its_router_is_asked_there(runtime, bundle, plain):
+    """As CNI's ptp makes it: the kernel's own route to the network is taken away."""
+    plain.sh("ip route flush dev eth0; ip route add 10.8.0.1 dev eth0 scope link; "
+             "ip route add 10.8.0.0/24 via 10.8.0.1 dev eth0 src 10.8.0.7; ip -6 route del fd00:8::/64 dev eth0; "
+             "ip -6 route add fd00:8::1 dev eth0; ip -6 route add fd00:8::/64 via fd00:8::1 dev eth0")
+    outside = plain.sh("ip route; ip -6 route | grep fd00")
+    assert "proto kernel" not in outside
+    # BusyBox has fewer words for a route: the destinations, and by whom.
+    assert [line.split(" dev ")[0] for line in run(runtime, bundle, "ip route; ip -6 route | grep fd00").splitlines()] \
+        == [line.split(" dev ")[0] for line in outside.splitlines()]
+
+
 def test_user_namespace_has_the_interface_for_its_own(runtime, bundle, plain):
     bundle.user_namespace()
     out = run(runtime, bundle, "ping -c 2 -W 30 10.8.0.1; ping -6 -c 2 -W 30 fd00:8::1; ip route; ls /sys/class/net;"

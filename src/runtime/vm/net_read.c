@@ -22,6 +22,8 @@ struct reader {
 	const int *index;
 	int family; /* the one that was asked for: a kernel without it may answer with all */
 	struct agent_network *n;
+	bool connected[AGENT_ADDRESSES_MAX]; /* of n->addresses: the kernel's route to its network
+						is there */
 };
 
 /* 1 + index of the link; 0: the device is not carried. */
@@ -295,6 +297,45 @@ static bool guest_makes_route(const struct rtmsg *msg)
 	       msg->rtm_type == RTN_ANYCAST;
 }
 
+/* The network that the kernel makes a route to for an address. */
+static bool is_network_of(const struct agent_address *a, const struct agent_ip *to)
+{
+	const struct agent_ip *own = a->ip.family == AF_INET && a->peer.family ? &a->peer : &a->ip;
+	const uint32_t bytes = own->prefix / 8, bits = own->prefix % 8;
+
+	if (to->family != own->family || to->prefix != own->prefix ||
+	    memcmp(to->bytes, own->bytes, bytes) != 0)
+		return false;
+	return !bits || !((to->bytes[bytes] ^ own->bytes[bytes]) >> (8 - bits));
+}
+
+static void note_connected(struct reader *r, const struct agent_ip *to, int device)
+{
+	const uint32_t link = link_of(r, device);
+
+	for (uint32_t i = 0; link && i < r->n->addresses_len; i++) {
+		const struct agent_address *a = &r->n->addresses[i];
+
+		if (a->link == link - 1 && is_network_of(a, to))
+			r->connected[i] = true;
+	}
+}
+
+/*
+ * An address without the kernel's route to its network (CNI's ptp takes it away: all of it is
+ * behind the router) does not make one in the guest either. A whole address of IPv4 makes none.
+ */
+static void leave_out_routes(struct reader *r)
+{
+	for (uint32_t i = 0; i < r->n->addresses_len; i++) {
+		struct agent_address *a = &r->n->addresses[i];
+
+		if ((int)a->ip.family == r->family && !r->connected[i] &&
+		    (a->ip.prefix < whole(r->family) || a->peer.family))
+			a->flags |= IFA_F_NOPREFIXROUTE;
+	}
+}
+
 static int take_route(uint16_t type, const void *body, size_t len, void *arg)
 {
 	const struct rtmsg *msg = body;
@@ -306,10 +347,15 @@ static int take_route(uint16_t type, const void *body, size_t len, void *arg)
 	if (rtnl_parse(body, len, sizeof(*msg), attrs, RTA_ENCAP_TYPE + 1) < 0 ||
 	    rtnl_parse_nest(attrs[RTA_METRICS], metrics, RTAX_MTU + 1) < 0)
 		return -EBADMSG;
-	if (type != RTM_NEWROUTE || msg->rtm_family != r->family || guest_makes_route(msg))
+	if (type != RTM_NEWROUTE || msg->rtm_family != r->family)
 		return 0;
 	if (!get_ip(attrs[RTA_DST], msg->rtm_family, msg->rtm_dst_len, &route.to))
 		route.to.family = msg->rtm_family;
+	(void)rtnl_get_u32(attrs[RTA_OIF], &device);
+	if (msg->rtm_protocol == RTPROT_KERNEL && msg->rtm_type == RTN_UNICAST)
+		note_connected(r, &route.to, (int)device);
+	if (guest_makes_route(msg))
+		return 0;
 	route.scope = msg->rtm_scope;
 	route.protocol = msg->rtm_protocol;
 	route.type = msg->rtm_type;
@@ -317,7 +363,6 @@ static int take_route(uint16_t type, const void *body, size_t len, void *arg)
 	route.table = msg->rtm_table;
 	(void)rtnl_get_u32(attrs[RTA_TABLE], &route.table);
 	(void)rtnl_get_u32(attrs[RTA_PRIORITY], &route.metric);
-	(void)rtnl_get_u32(attrs[RTA_OIF], &device);
 	(void)rtnl_get_u32(metrics[RTAX_MTU], &route.mtu);
 	(void)get_ip(attrs[RTA_PREFSRC], msg->rtm_family, whole(msg->rtm_family), &route.source);
 	if (attrs[RTA_ENCAP_TYPE] || msg->rtm_tos || msg->rtm_src_len) {
@@ -451,6 +496,7 @@ static int read_family(struct rtnl *c, struct reader *r, struct err *err)
 	result = read_list(c, r, &q, take_route, &n->routes_len, err);
 	if (result < 0)
 		return err_prefix(err, result, "list routes (up to %u)", AGENT_ROUTES_MAX);
+	leave_out_routes(r);
 	rtnl_start(&q, RTM_GETNEIGH, 0, &neighbour, sizeof(neighbour));
 	result = read_list(c, r, &q, take_neighbour, &n->neighbours_len, err);
 	if (result < 0)

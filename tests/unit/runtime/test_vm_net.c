@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/str.h"
 #include "runtime/vm/net.h"
 
 #define NEED_ROOT()                                                          \
@@ -342,6 +343,55 @@ static void what_a_namespace_has_is_told(void **state)
 	assert_int_equal(in_child(whole), 0);
 }
 
+/* Of each family one address whose network is behind the router, beside one whose is not. */
+static int behind_router(void)
+{
+	static const struct {
+		const char *ip;
+		uint32_t prefix;
+		bool behind;
+	} addresses[] = {
+		{ "192.0.2.7", 24, true },	{ "192.0.3.23", 28, false },
+		{ "198.51.100.1", 32, false },	{ "2001:db8::7", 64, true },
+		{ "2001:db8:1::7", 60, false },
+	};
+	AUTO_VM_NET struct vm_net *n = NULL;
+	struct err err = { 0 };
+
+	if (!run(PAIR "ip addr add 192.0.3.23/28 dev eth0 && ip addr add 198.51.100.1/32 dev eth0 "
+		      "&& ip addr add 2001:db8:1::7/60 dev eth0 nodad && "
+		      "ip route del 192.0.2.0/24 dev eth0 && "
+		      "ip route add 192.0.2.1 dev eth0 scope link && "
+		      "ip route add 192.0.2.0/24 via 192.0.2.1 dev eth0 && "
+		      "ip -6 route del 2001:db8::/64 dev eth0"))
+		return 1;
+	n = vm_net_take(1, &err);
+	if (!n) {
+		fprintf(stderr, "%s\n", err.msg);
+		return 2;
+	}
+	if (n->network.addresses_len != ARRAY_LEN(addresses) || n->network.routes_len != 2)
+		return 3;
+	for (uint32_t i = 0; i < ARRAY_LEN(addresses); i++) {
+		const struct agent_address *a = NULL;
+
+		for (uint32_t j = 0; j < n->network.addresses_len; j++) {
+			if (ip_is(&n->network.addresses[j].ip, addresses[i].ip,
+				  addresses[i].prefix))
+				a = &n->network.addresses[j];
+		}
+		if (!a || !(a->flags & IFA_F_NOPREFIXROUTE) == addresses[i].behind)
+			return 10 + (int)i;
+	}
+	return 0;
+}
+
+static void an_address_without_the_kernels_route_is_told_as_one(void **state)
+{
+	NEED_ROOT();
+	assert_int_equal(in_child(behind_router), 0);
+}
+
 static int no_ipv6(void)
 {
 	AUTO_VM_NET struct vm_net *n = NULL;
@@ -438,6 +488,7 @@ int main(void)
 		cmocka_unit_test(the_hosts_interfaces_stay_its_own),
 		cmocka_unit_test(without_interfaces_there_is_nothing_to_do),
 		cmocka_unit_test(what_a_namespace_has_is_told),
+		cmocka_unit_test(an_address_without_the_kernels_route_is_told_as_one),
 		cmocka_unit_test(a_device_without_ipv6_stays_without),
 		cmocka_unit_test(frames_come_to_the_tap_and_nothing_stays),
 	};
