@@ -324,10 +324,8 @@ def children_of(pid):
         return [int(word) for word in f.read().split()]
 
 
-def test_pause_of_a_pod_is_one_small_process(pod, isolation):  # noqa: F811
-    """Class ns: the image's own program, and nothing of the runtime's beside it but the shim."""
-    if isolation != "ns":
-        pytest.skip("class %s: CAVEATS.md#%s" % (isolation, {"vm": "vm-joined"}.get(isolation, "sentry-joined")))
+def test_pause_of_a_pod_is_one_small_process(pod):  # noqa: F811
+    """The image's own program, and nothing of the runtime's beside it but the shim."""
     shim = shim_of(pod.id)
     command.eventually(lambda: len(children_of(shim)) == 1, what="the end of the workers")
     (pause,) = children_of(shim)

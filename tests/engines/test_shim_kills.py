@@ -14,7 +14,6 @@ import pytest
 from enginelib import census, command, cri
 from enginelib.images import TEST_IMAGE
 from enginelib.remains import SOCKETS, Remains
-from conftest import class_name
 from test_containerd import engine  # noqa: F401 (fixture)
 from test_shim import Events
 
@@ -70,19 +69,10 @@ class Life:
     def remove_pod(self):
         self.call("RemovePodSandbox", pod_sandbox_id=self.pod)
 
-    WHOLE = (run, create, start, exec, stop, remove, stop_pod, remove_pod)
-    EMPTY = (run, stop_pod, remove_pod)
+    STEPS = (run, create, start, exec, stop, remove, stop_pod, remove_pod)
 
     def call(self, method, **fields):
         return getattr(self.engine.cri, method)(timeout_s=CALL_S, **fields)
-
-
-def steps_of(name):
-    """The life of a pod of a class. One of class vm has no container beside its machine: CAVEATS.md#vm-joined."""
-    return Life.EMPTY if name == "vm" else Life.WHOLE
-
-
-STEPS = steps_of(class_name())
 
 
 def kinds(containerd_pid):
@@ -137,7 +127,7 @@ def usual_times(engine, logs):  # noqa: F811
     """Seconds of each step of a life in peace; the second one's, since a first takes longer."""
     for _ in range(2):
         life, times = Life(engine, logs), []
-        for step in STEPS:
+        for step in Life.STEPS:
             start = time.monotonic()
             step(life)
             times.append(time.monotonic() - start)
@@ -146,14 +136,14 @@ def usual_times(engine, logs):  # noqa: F811
 
 def drill(engine, life, chance, kind, number, usual):  # noqa: F811
     """A life up to step `number`, during which somebody is killed; the name of who was, or None."""
-    for step in STEPS[:number]:
+    for step in Life.STEPS[:number]:
         step(life)
     ended = threading.Event()
     killer = Killer(engine, chance, kind, chance.uniform(0, 1.1 * usual[number]), ended.is_set)
 
     def call():
         try:
-            STEPS[number](life)
+            Life.STEPS[number](life)
         except cri.RpcError as error:
             assert error.code().name != "DEADLINE_EXCEEDED", "the call hangs"
         finally:
@@ -204,7 +194,7 @@ def recover(engine, logs):  # noqa: F811
     def lived():
         try:
             life = Life(engine, logs)
-            for step in STEPS:
+            for step in Life.STEPS:
                 step(life)
             return True
         except cri.RpcError:
@@ -230,7 +220,7 @@ def ends_are_told(events, kind, step):
 def test_a_kill_at_any_moment_leaves_nothing(engine, tmp_path, kind):  # noqa: F811
     usual = usual_times(engine, tmp_path)
     hits = {}
-    for number, step in enumerate(STEPS):
+    for number, step in enumerate(Life.STEPS):
         for moment in range(MOMENTS):
             chance = random.Random("%s %s %s %d" % (seed(), kind, step.__name__, moment))
             remains = Remains(engine)

@@ -199,8 +199,6 @@ def test_sandbox_that_hangs_lacks_figures_and_no_more(containerd, isolation):  #
 
 def test_many_that_hang_take_no_longer_than_a_few(make_pod, containerd, isolation):  # noqa: F811
     """A pod whose sandbox is stopped: its containers are not waited for one after the other for ever."""
-    if isolation == "vm":
-        pytest.skip("class vm: CAVEATS.md#vm-joined")
     pod = make_pod("many")
     names = [pod.start("c%d" % n, ("/bin/sleep", "1000")) for n in range(7)]
     path = socket_of(shim_of(pod.id))

@@ -11,7 +11,7 @@ from enginelib import census, command
 from enginelib.remains import Remains, descriptors, anonymous_kib
 from test_containerd import containerd, engine, make_pod, sh  # noqa: F401 (fixtures)
 from test_shim import shim_of
-from test_shim_kills import Life, steps_of
+from test_shim_kills import Life
 
 SOAK = os.environ.get("CAISSON_SOAK") == "1"
 VM = class_name() == "vm"
@@ -24,7 +24,7 @@ SPARE_KIB = 128  # what a heap may be off by: a page here and there, not one for
 def life(engine, logs):  # noqa: F811
     """A pod from its start to its removal; seconds."""
     start, pod = time.monotonic(), Life(engine, logs)
-    for step in steps_of(class_name()):
+    for step in Life.STEPS:
         step(pod)
     return time.monotonic() - start
 

@@ -29,6 +29,10 @@ def runtime(runtime, work):  # pylint: disable=function-redefined
     copy = os.path.join(work, "programs")
     for part in ("bin", "libexec"):
         shutil.copytree(os.path.join(source, part), os.path.join(copy, part), symlinks=True)
+    guest = os.path.join("libexec", "caisson", "guest")
+    if os.path.islink(os.path.join(source, guest)):  # out of libexec, in a build directory
+        os.remove(os.path.join(copy, guest))
+        os.symlink(os.path.realpath(os.path.join(source, guest)), os.path.join(copy, guest))
     return os.path.join(copy, "bin", os.path.basename(runtime))
 
 
