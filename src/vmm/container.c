@@ -69,6 +69,8 @@ void container_let_go(struct container *c)
 	channel_disown(c->vm->channel, c);
 	list_del(&c->node);
 	free(c->id);
+	/* Whoever still speaks of it shall fall, and not find what it was. */
+	explicit_bzero(c, sizeof(*c));
 	free(c);
 }
 

@@ -116,9 +116,10 @@ static void end_if_over(struct process *p)
 
 	if (!p->exited || p->out || p->err)
 		return;
-	process_free(p);
+	/* The container's record may go with it. */
 	if (fn)
 		fn(arg, code);
+	process_free(p);
 }
 
 static void on_pump_done(void *arg, struct pump *pump)

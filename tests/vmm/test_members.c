@@ -172,6 +172,36 @@ static void its_end_comes_with_that_of_its_connection(void **state)
 	end(&h, 128 + SIGKILL);
 }
 
+/* Its reader is slow: the last word of its first process comes when it is over. */
+static void what_it_has_said_may_be_read_after_its_end(void **state)
+{
+	struct harness h = { 0 };
+	struct member m, other;
+	size_t len = 0;
+
+	(void)state;
+	start(&h);
+	must_join(&h, "m", "flood:4000000", &m);
+	must(m.at, SENTRY_START);
+	(void)close(m.sock);
+	await_silence(m.at);
+	/* The id is free, the record is not. */
+	must_join(&h, "m", "hold", &other);
+	for (ssize_t n = 1; n > 0; len += (size_t)(n > 0 ? n : 0))
+		n = read(m.out, text, sizeof(text));
+	(void)close(m.out);
+	/* More than the pipe holds. */
+	assert_true(len > 65536);
+	must(other.at, SENTRY_START);
+	assert_int_equal(
+		ask_at(other.at, (struct sentry_request){ .type = SENTRY_SIGNAL, .value = SIGTERM })
+			.error,
+		0);
+	assert_int_equal(hear_exit(&other), 128 + SIGTERM);
+	leave(&other);
+	end(&h, 128 + SIGKILL);
+}
+
 static void a_join_that_waits_is_ended_with_its_connection(void **state)
 {
 	struct harness h = { .mode = "slow-join" };
@@ -396,6 +426,7 @@ int main(void)
 		cmocka_unit_test(one_that_joins_has_a_life_of_its_own),
 		cmocka_unit_test(the_connection_starts_and_signals_it),
 		cmocka_unit_test(its_end_comes_with_that_of_its_connection),
+		cmocka_unit_test(what_it_has_said_may_be_read_after_its_end),
 		cmocka_unit_test(a_join_that_waits_is_ended_with_its_connection),
 		cmocka_unit_test(the_end_of_the_first_is_that_of_all),
 		cmocka_unit_test(the_end_of_the_machine_is_told_to_all),
