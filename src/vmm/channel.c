@@ -47,6 +47,7 @@ struct channel {
 	int64_t cpu;	   /* of the monitor at that time */
 	int64_t heard;	   /* clock_ms(): the agent's last answer */
 	bool pinged;	   /* a PING is not answered */
+	bool ends;	   /* the machine does (channel_hurry()) */
 	struct pending pending[AGENT_PENDING_MAX];
 	unsigned int pending_len;
 	struct channel_counts counts;
@@ -54,19 +55,9 @@ struct channel {
 
 /* ---- Patience ---- */
 
-/* 0: none. What waits for the container's files is bounded by who asked for it. */
-static int64_t limit_ms(const struct pending *p)
-{
-	if (p->call == AGENT_DELETE)
-		return VM_DELETE_MS;
-	if (p->call == AGENT_PING)
-		return VM_PING_MS;
-	return agent_call_waits(p->call) && !p->cancelled ? 0 : VM_ANSWER_MS;
-}
-
 static bool is_over(const struct vm *vm, const struct pending *p, int64_t now)
 {
-	const int64_t limit = limit_ms(p);
+	const int64_t limit = patience_limit_ms(p->call, p->cancelled, vm->channel->ends);
 
 	return limit && (p->waited >= limit || now - p->since >= vm_limit_ms(vm, limit));
 }
@@ -185,6 +176,18 @@ bool channel_cancel(struct channel *c, const void *arg)
 	p->since = c->counted;
 	p->waited = 0;
 	return true;
+}
+
+void channel_hurry(struct channel *c)
+{
+	count(c, clock_ms());
+	c->ends = true;
+	for (unsigned int i = 0; i < c->pending_len; i++) {
+		if (c->pending[i].call != AGENT_DELETE)
+			continue;
+		c->pending[i].since = c->counted;
+		c->pending[i].waited = 0;
+	}
 }
 
 void channel_disown(struct channel *c, const void *arg)

@@ -53,6 +53,9 @@ bool channel_may_wait(const struct channel *c);
  */
 bool channel_cancel(struct channel *c, const void *arg);
 
+/* The machine ends: what is being deleted has VM_DELETE_MS more, and what will be that. */
+void channel_hurry(struct channel *c);
+
 /* Who asked with this `arg` is gone: answers for it are thrown away, but have to come. */
 void channel_disown(struct channel *c, const void *arg);
 

@@ -199,6 +199,7 @@ void end_exited(struct vm *vm, int code)
 	vm->first->phase = CONTAINER_ENDS;
 	vm->first->code = code;
 	end.deleting = true;
+	channel_hurry(vm->channel);
 	end_others(vm);
 	end_go_on(vm);
 }

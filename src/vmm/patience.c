@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <time.h>
 
+#include "vmm/vm.h"
+#include "wire/agent_codec.h"
+
 int64_t patience_counts(const struct patience_tick *t)
 {
 	const int64_t used = t->cpu_ms < t->wall_ms ? t->cpu_ms : t->wall_ms;
@@ -15,6 +18,15 @@ int64_t patience_counts(const struct patience_tick *t)
 	if (t->late_ms <= PATIENCE_LATE_MS && t->cpu_ms * PATIENCE_IDLE < t->wall_ms)
 		return t->wall_ms;
 	return used;
+}
+
+int64_t patience_limit_ms(enum agent_call call, bool cancelled, bool ends)
+{
+	if (call == AGENT_DELETE)
+		return ends ? VM_DELETE_MS : 0;
+	if (call == AGENT_PING)
+		return VM_PING_MS;
+	return agent_call_waits(call) && !cancelled ? 0 : VM_ANSWER_MS;
 }
 
 /* What clock_getcpuclockid(3) makes of a process, which asks the kernel whether it is there. */

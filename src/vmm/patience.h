@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "wire/agent_msg.h"
+
 #define PATIENCE_STOPPED_MS 2000 /* so late a timer was stopped, with the guest */
 #define PATIENCE_LATE_MS    100	 /* so late there was no CPU for us */
 #define PATIENCE_IDLE	    20	 /* a monitor that used less than this part of the time is idle */
@@ -29,6 +31,13 @@ static inline bool patience_was_stopped(const struct patience_tick *tick)
 {
 	return tick->late_ms > PATIENCE_STOPPED_MS;
 }
+
+/*
+ * How long the agent may take for a call, of the time that counts; 0: as long as the container's
+ * files do, whoever asked waits or cancels. A DELETE is bounded where the machine ends; a container
+ * of several that hangs in the kernel on its way out is no reason to end the others.
+ */
+int64_t patience_limit_ms(enum agent_call call, bool cancelled, bool ends);
 
 /* CPU time of a process, all its threads; -ESRCH and the like: it is gone. */
 int64_t patience_cpu_ms(pid_t pid);

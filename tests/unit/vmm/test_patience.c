@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/patience.h"
+#include "vmm/vm.h"
 
 static int64_t counts(int64_t wall, int64_t late, int64_t cpu)
 {
@@ -53,6 +54,17 @@ static void without_a_clock_all_time_counts(void **state)
 	assert_int_equal(counts(250, PATIENCE_STOPPED_MS + 1, -1), 0);
 }
 
+static void what_hangs_on_its_way_out_ends_nobody_else(void **state)
+{
+	(void)state;
+	assert_int_equal(patience_limit_ms(AGENT_DELETE, false, false), 0);
+	assert_int_equal(patience_limit_ms(AGENT_DELETE, false, true), VM_DELETE_MS);
+	assert_int_equal(patience_limit_ms(AGENT_CREATE, false, false), 0);
+	assert_int_equal(patience_limit_ms(AGENT_UPDATE, true, false), VM_ANSWER_MS);
+	assert_int_equal(patience_limit_ms(AGENT_STATS, false, false), VM_ANSWER_MS);
+	assert_int_equal(patience_limit_ms(AGENT_PING, false, false), VM_PING_MS);
+}
+
 static void the_clock_is_that_of_another_process(void **state)
 {
 	const pid_t pid = fork();
@@ -82,6 +94,7 @@ int main(void)
 		cmocka_unit_test(who_was_late_himself_takes_no_idleness_for_proof),
 		cmocka_unit_test(time_in_which_all_were_stopped_does_not_count),
 		cmocka_unit_test(without_a_clock_all_time_counts),
+		cmocka_unit_test(what_hangs_on_its_way_out_ends_nobody_else),
 		cmocka_unit_test(the_clock_is_that_of_another_process),
 	};
 
