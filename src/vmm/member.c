@@ -148,11 +148,11 @@ int client_join(struct client *k, struct request *request)
 	return 0;
 }
 
-/* A directory that can be written to, and who serves the files. */
-static int send_share(int sock)
+/* A directory that can be written to, who serves the files, and how much memory there is. */
+static int send_share(int sock, uint64_t memory)
 {
 	const int fds[] = { VMM_FD_SHARE, VMM_FD_FILES_PROCESS };
-	struct sentry_reply reply = { .type = VMM_SHARE };
+	struct sentry_reply reply = { .type = VMM_SHARE, .value = (int32_t)(memory >> 20) };
 	union {
 		struct cmsghdr head;
 		char bytes[CMSG_SPACE(sizeof(fds))];
@@ -177,5 +177,5 @@ int client_share(struct client *k)
 			      "the machine was not started for a pod: it takes no more files");
 		return 0;
 	}
-	return list_empty(&k->out) ? send_share(k->fd) : -EPROTO;
+	return list_empty(&k->out) ? send_share(k->fd, k->vm->memory) : -EPROTO;
 }

@@ -115,7 +115,8 @@ enum vmm_request {
 	 * and is its life: where it closes before, the container is ended.
 	 */
 	VMM_JOIN = 64,
-	VMM_SHARE,  /* -> with the reply VMM_FD_SHARE and VMM_FD_FILES_PROCESS */
+	/* -> with the reply VMM_FD_SHARE and VMM_FD_FILES_PROCESS; its value: MiB of the machine */
+	VMM_SHARE,
 	VMM_FREEZE, /* value: 1: no process of the container runs, 0: they do */
 	VMM_REQUESTS,
 };

@@ -372,6 +372,7 @@ static void the_share_is_for_a_machine_that_was_made_for_it(void **state)
 	assert_int_equal(fd_recv(sock, &reply, sizeof(reply), fds, &len), sizeof(reply));
 	assert_int_equal(reply.type, VMM_SHARE);
 	assert_int_equal(reply.error, 0);
+	assert_int_equal(reply.value, 256);
 	assert_int_equal(len, 2);
 	(void)close(fds[0]);
 	(void)close(fds[1]);

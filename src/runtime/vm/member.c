@@ -32,8 +32,9 @@
 
 /* What the machine's supervisor gives of its share. */
 struct machine_share {
-	int top;   /* owned: its directory, writable */
-	int files; /* owned: pidfd of virtiofsd */
+	int top;	 /* owned: its directory, writable */
+	int files;	 /* owned: pidfd of virtiofsd */
+	uint64_t memory; /* of the machine, bytes */
 };
 #define MACHINE_SHARE_INIT                      \
 	{                                       \
@@ -109,9 +110,11 @@ static int ask_share(const struct container *sandbox, struct machine_share *ret,
 		ret->files = fds[1];
 	if ((size_t)n >= sizeof(answer.reply) && answer.reply.error < 0)
 		return err_set(err, answer.reply.error, "%s", answer.text);
-	return (size_t)n == sizeof(answer.reply) && answer.reply.type == VMM_SHARE && len == 2
-		       ? 0
-		       : err_set(err, -EPROTO, "the sandbox answered something else");
+	if ((size_t)n != sizeof(answer.reply) || answer.reply.type != VMM_SHARE || len != 2 ||
+	    answer.reply.value < 0)
+		return err_set(err, -EPROTO, "the sandbox answered something else");
+	ret->memory = (uint64_t)answer.reply.value << 20;
+	return 0;
 }
 
 /* A child that does something for us: nothing, or a sentence; with it up to two descriptors. */
@@ -220,6 +223,7 @@ static int gather_files(void *arg, int fds[2], struct err *err)
 					       .idmap_fds = m->idmaps.fds,
 					       .dir = m->dir,
 					       .watch = m->watch,
+					       .memory = m->machine.memory,
 					       .name = m->name,
 					       .mode = m->rootfs };
 	AUTO_SHARE struct share share = { 0 };

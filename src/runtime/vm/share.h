@@ -77,7 +77,7 @@ enum share_rootfs {
 
 /* A tmpfs of the guest: where it is there, and mount(2)'s data. */
 struct share_memory {
-	char path[48], options[128];
+	char path[80], options[128];
 };
 #define SHARE_MEMORIES_MAX 16u
 

@@ -103,8 +103,11 @@ int share_memory_take(struct share *share, size_t index, const struct oci_mount 
 	if (!share_memory_wanted(m) || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) ||
 	    !is_whole_tmpfs(m, fd, &st, &fs) || !is_empty(fd))
 		return 0;
-	(void)snprintf(path, sizeof(path), GUEST_MEMORY "/%u:%u", major(st.st_dev),
-		       minor(st.st_dev));
+	/* The device's number is the next file system's when this one is gone; Linux 5.13 has more.
+	 */
+	(void)snprintf(path, sizeof(path), GUEST_MEMORY "/%u:%u-%x-%x", major(st.st_dev),
+		       minor(st.st_dev), (unsigned int)fs.f_fsid.__val[0],
+		       (unsigned int)fs.f_fsid.__val[1]);
 	if (!is_known(share, path)) {
 		if (share->memories_len == SHARE_MEMORIES_MAX) {
 			log_warning("mount %s at %s: one too many: it stays in the host's memory",

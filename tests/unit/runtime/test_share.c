@@ -314,6 +314,23 @@ static void make_tmpfs(struct fixture *fx, const char *name, const char *data)
 	EXPECT(mount("tmpfs", path, "tmpfs", 0, data) == 0);
 }
 
+/* The kernel gives it the device number of the one that has gone, if it can. */
+static void another_at_the_same_place(struct fixture *fx)
+{
+	struct share before, after;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/" KUBELETS "/one", fx->dir);
+	make_tmpfs(fx, KUBELETS "/one", "size=1m");
+	EXPECT(kind_of_volume(fx, KUBELETS "/one", "/v", &before) == SHARE_MEMORY);
+	EXPECT(umount2(path, MNT_DETACH) == 0);
+	make_tmpfs(fx, KUBELETS "/two", "size=1m");
+	EXPECT(kind_of_volume(fx, KUBELETS "/two", "/v", &after) == SHARE_MEMORY);
+	EXPECT(!str_eq(before.mounts[0].path, after.mounts[0].path));
+	share_done(&before);
+	share_done(&after);
+}
+
 static void memory_body(struct fixture *fx)
 {
 	struct share share;
@@ -336,6 +353,7 @@ static void memory_body(struct fixture *fx)
 	/* Only the mount at /dev/shm asks for it. */
 	EXPECT(share.mounts[1].kind == SHARE_TREE);
 	share_done(&share);
+	another_at_the_same_place(fx);
 	make_tmpfs(fx, KUBELETS "/unlimited", "size=0,nr_inodes=0,mode=700");
 	EXPECT(kind_of_volume(fx, KUBELETS "/unlimited", "/v", &share) == SHARE_MEMORY);
 	EXPECT(str_eq(share.memories[0].options, "mode=700,uid=0,gid=0"));
