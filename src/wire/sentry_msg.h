@@ -57,6 +57,7 @@ enum sentry_report_type {
 	/* The same of a machine that went on from a template and has heard nothing of a container.
 	 */
 	SENTRY_REPORT_NO_CLONE,
+	SENTRY_REPORT_PLACED, /* of a keeper (runtime/sandbox/keeper.h): hooks may look for it */
 };
 
 #define SENTRY_TEXT_MAX 488 /* bytes of a sentence, NUL included (ERR_MSG_MAX) */

@@ -120,6 +120,15 @@ def test_a_volume_in_memory_is_one_for_all_and_stays_between_two(runtime, pod, t
     assert list(volume.iterdir()) == []
 
 
+def test_a_volume_has_no_more_room_than_the_machine(runtime, pod, tmpfs):
+    volume = tmpfs(f"{EMPTY_DIR}/large", "size=100g,mode=1777")
+    a = pod.bundle("a")
+    a.bind(volume, "/large")
+    runtime.run_detached(a)
+    kib = int(runtime.exec(a, ["sh", "-c", "df -Pk /large | tail -n 1"]).stdout.split()[1])
+    assert kib < int(runtime.exec(a, ["sed", "-n", "s/MemTotal: *\\([0-9]*\\) kB/\\1/p", "/proc/meminfo"]).stdout)
+
+
 def test_shared_memory_is_the_pods(runtime, new_pod, tmpfs):
     shm = tmpfs("shm", "size=65536k,mode=1777")
     new_pod.sandbox.mounts = [m for m in new_pod.sandbox.mounts if m["destination"] != "/dev/shm"]
@@ -236,6 +245,26 @@ def test_a_machine_that_is_no_pods_takes_nobody(runtime, new_pod):
     refused(runtime, runtime.create(new_pod.bundle("a"), check=False), "was not started for a pod")
 
 
+# ------------------------------------------------------------------------------------- its process
+
+
+def test_who_enters_a_container_by_its_pid_is_with_its_pod(runtime, pod, work_dir):
+    def namespaces(pid):
+        return [os.readlink(f"/proc/{pid}/ns/{name}") for name in ("net", "ipc", "uts")]
+
+    a = pod.bundle("a")
+    told = work_dir / "told"
+    script = f"pid=$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/'); for n in net ipc uts; do readlink /proc/$pid/ns/$n; done > {told}"
+    a.hook("prestart", "/bin/sh", "-c", script)
+    runtime.run_detached(a)
+    sandbox, pid = runtime.state(pod.sandbox).pid, runtime.state(a).pid
+    assert namespaces(pid) == namespaces(sandbox) != namespaces(os.getpid())
+    assert told.read_text(encoding="utf-8").splitlines() == namespaces(sandbox)
+    assert os.readlink(f"/proc/{sandbox}/ns/pid") != os.readlink(f"/proc/{pid}/ns/pid")
+    # Nor keeps it anything of its maker's busy.
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"
+
+
 # ------------------------------------------------------------------------------------- limits
 
 
@@ -285,8 +314,11 @@ def test_one_is_paused_alone(runtime, pod):
     a, b = pod.add("a", count), pod.add("b", count)
     read = lambda c: c.rootfs.read("count") if c.rootfs.exists("count") else ""
     wait_until(lambda: read(a) and read(b))
+    spent = runtime.events(a, "--stats").json["data"]["cpu"]["usage"]["total"]
     runtime.pause(a)
     assert runtime.status(a) == "paused" and runtime.status(b) == "running"
+    figures = runtime.events(a, "--stats").json["data"]
+    assert figures["cpu"]["usage"]["total"] >= spent and figures["pids"]["current"] >= 1
     before, other = read(a), read(b)
     wait_until(lambda: read(b) not in ("", other))
     assert read(a) == before
@@ -308,7 +340,7 @@ def test_a_killed_keeper_ends_its_container_alone(runtime, pod):
     runtime.wait_for(a, "stopped")
     wait_until(lambda: b"caisson_vm_containers 2\n" in runtime.call("debug", pod.sandbox.id, "metrics").stdout.encode())
     runtime.delete(a)
-    assert pod.entries() and alive(runtime, pod.sandbox, b)
+    assert len(pod.entries()) == 1 and alive(runtime, pod.sandbox, b)
 
 
 @pytest.mark.parametrize("who", ["supervisor", "virtiofsd"])

@@ -23,6 +23,7 @@
 struct keeping {
 	struct creation *cr;
 	int control;   /* owned: connected to the sandbox */
+	int sandbox;   /* owned: pidfd of its first process */
 	int slave;     /* owned, or -EBADF */
 	int stage[2];  /* owned: ns/stage.h; [0] the runtime's */
 	int report[2]; /* owned: struct sentry_report, and before it what to ask */
@@ -31,6 +32,7 @@ struct keeping {
 static void keeping_done(struct keeping *k)
 {
 	auto_close_p(&k->control);
+	auto_close_p(&k->sandbox);
 	auto_close_p(&k->slave);
 	for (int i = 0; i < 2; i++) {
 		auto_close_p(&k->stage[i]);
@@ -86,12 +88,25 @@ static int pass_gate(const struct keeping *k, struct err *err)
 	return go == SENTRY_GO_START ? client_call(k->control, &start, &reply, NULL, NULL, err) : 0;
 }
 
+/* Where a container of the pod is looked for by its pid, and what is changed there is not the host.
+ */
+static int enter_sandbox(const struct keeping *k, struct err *err)
+{
+	return setns(k->sandbox, CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0
+		       ? err_sys(err, -errno, "enter the namespaces of sandbox %s",
+				 k->cr->sandbox->id)
+		       : 0;
+}
+
 static int begin(const struct keeping *k, int *ret_signals, struct err *err)
 {
 	int r = stage_await_placed(k->stage[1], err);
 
+	if (r == 0)
+		r = enter_sandbox(k, err);
 	if (r < 0)
 		return r;
+	say(k, SENTRY_REPORT_PLACED, NULL);
 	(void)prctl(PR_SET_NAME, "caisson-wait");
 	oom_go_last(oom_score());
 	*ret_signals = waiter_take_signals(err);
@@ -155,6 +170,7 @@ static int spawn(struct keeping *k, int *ret_cgroup_fd, struct sandbox *s, struc
 	auto_close_p(&k->stage[1]);
 	auto_close_p(&k->report[1]);
 	k->stage[1] = k->report[1] = -EBADF;
+	s->report = TAKE_FD(k->report[0]);
 	s->pid = pid;
 	return 0;
 }
@@ -173,18 +189,20 @@ static int place(const struct keeping *k, bool born_in_cgroup, const struct sand
 	sandbox_limits_return(cr, &limits);
 	if (r == 0)
 		r = stage_tell_placed(k->stage[0], cr->c->cgroup, born_in_cgroup, err);
+	if (r == 0)
+		r = sandbox_await(s, SENTRY_REPORT_PLACED, err);
 	if (r == 0 && (cr->spec.hooks.prestart.len || cr->spec.hooks.create_runtime.len))
 		r = creation_on_environment(cr, s->pid, err);
 	return r;
 }
 
-static int tell(const struct keeping *k, keeper_gather_fn *gather, void *arg, struct err *err)
+static int tell(const struct sandbox *s, keeper_gather_fn *gather, void *arg, struct err *err)
 {
 	struct keeper_ask what = { .fds = { -EBADF, -EBADF, -EBADF } };
 	int r = gather(arg, &what, err);
 
 	if (r == 0) {
-		r = fd_send(k->report[0], &what, sizeof(what), what.fds, KEEPER_FDS);
+		r = fd_send(s->report, &what, sizeof(what), what.fds, KEEPER_FDS);
 		if (r < 0)
 			r = err_sys(err, r, "tell the container's process");
 	}
@@ -201,6 +219,9 @@ static int open_all(struct keeping *k, struct sandbox *s, struct err *err)
 	if (k->control < 0)
 		return err_prefix(err, k->control, "sandbox %s", k->cr->sandbox->id);
 	client_be_patient(k->control);
+	k->sandbox = container_open_init(k->cr->sandbox, err);
+	if (k->sandbox < 0)
+		return err_prefix(err, k->sandbox, "sandbox %s", k->cr->sandbox->id);
 	r = stdio_terminal(&k->cr->terminal, &k->slave, &s->master, err);
 	if (r == 0)
 		r = stage_socketpair(k->stage, err);
@@ -213,6 +234,7 @@ int keeper_run(struct creation *cr, keeper_gather_fn *gather, void *arg, struct 
 	AUTO(keeping_done)
 	struct keeping k = { .cr = cr,
 			     .control = -EBADF,
+			     .sandbox = -EBADF,
 			     .slave = -EBADF,
 			     .stage = { -EBADF, -EBADF },
 			     .report = { -EBADF, -EBADF } };
@@ -225,10 +247,9 @@ int keeper_run(struct creation *cr, keeper_gather_fn *gather, void *arg, struct 
 	if (r == 0)
 		r = place(&k, cgroup_fd >= 0, &s, err);
 	if (r == 0)
-		r = tell(&k, gather, arg, err);
+		r = tell(&s, gather, arg, err);
 	if (r == 0) {
 		log_debug("container %s: sandbox %s is asked for it", cr->c->id, cr->sandbox->id);
-		s.report = TAKE_FD(k.report[0]);
 		r = sandbox_await(&s, SENTRY_REPORT_READY, err);
 	}
 	if (r < 0) {

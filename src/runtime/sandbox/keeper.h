@@ -4,10 +4,10 @@
  * one's sandbox (pod.h).
  *
  * It is what the waiter is to an exec (waiter.h, and ps shows it so), for a container: the pid of
- * state.json, in the container's cgroups and a pid namespace of its own, by which others find it.
- * It asks the sandbox's supervisor for the container on a connection that it holds from then on:
- * its end ends the container, and it ends with the container's exit code. To its maker it speaks as
- * a supervisor does (sandbox.h).
+ * state.json, in the container's cgroups, the sandbox's network, ipc and uts namespaces, and a pid
+ * namespace of its own, by which others find it. It asks the sandbox's supervisor for the container
+ * on a connection that it holds from then on: its end ends the container, and it ends with the
+ * container's exit code. To its maker it speaks as a supervisor does (sandbox.h).
  */
 #pragma once
 

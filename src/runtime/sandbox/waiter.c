@@ -158,6 +158,8 @@ int waiter_shed(int *keep, size_t len, struct err *err)
 	if (r < 0)
 		return r;
 	r = jail_no_dump();
+	/* Nor keeps it a mount of its maker's busy, if it can. */
+	(void)!chdir("/");
 	if (r == 0)
 		r = fd_keep_only(0, keep, len);
 	return r < 0 ? err_sys(err, r, "give up what serving the process does not need") : 0;

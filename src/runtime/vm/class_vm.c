@@ -142,8 +142,9 @@ static void class_vm_stats(struct container *c, struct cgroup_stats *stats)
 
 	if (stats->pids.limit > VM_HOST_PIDS && stats->pids.limit != UINT64_MAX)
 		stats->pids.limit -= VM_HOST_PIDS;
-	/* A frozen supervisor does not answer. */
-	if (c->status == OCI_PAUSED)
+	/* A frozen supervisor does not answer; that of one that has joined a machine is not frozen.
+	 */
+	if (c->status == OCI_PAUSED && !c->sandbox)
 		return;
 	sock = client_connect(c, &ignored);
 	if (sock < 0 || client_call(sock, &call, &reply, &inside, &len, &ignored) < 0 ||

@@ -48,7 +48,7 @@ struct member {
 	enum share_rootfs rootfs;
 	const char *watch;		/* borrowed, or NULL */
 	const char *shared[OCI_NS_MAX]; /* whose namespaces: texts of `others` or the sandbox's */
-	struct container **others;	/* owned: all of the root */
+	struct container **others;	/* owned: all of the root, where they are looked at */
 	size_t others_len;
 	char name[SHARE_NAME_MAX]; /* of the entry */
 	char dir[PATH_MAX];	   /* covered by the tree while it is gathered */
@@ -287,21 +287,25 @@ static bool is_namespace_of(const char *path, pid_t pid, const char *name)
 	       wanted.st_dev == theirs.st_dev && wanted.st_ino == theirs.st_ino;
 }
 
-/* Whose, among the containers of the machine: the first, or, of pid namespaces, any. */
-static const char *owner_of(const struct member *m, const char *path, const char *name, bool all)
+/* Whose, among the containers of the machine: the first, or, of pid namespaces, any; NULL: none. */
+static int owner_of(struct member *m, const char *path, const char *name, bool all,
+		    const char **ret, struct err *err)
 {
 	const struct container *sandbox = m->cr->sandbox;
+	int r = 0;
 
-	if (is_namespace_of(path, sandbox->pid, name))
-		return sandbox->id;
-	for (size_t i = 0; all && i < m->others_len; i++) {
+	*ret = is_namespace_of(path, sandbox->pid, name) ? sandbox->id : NULL;
+	/* Of all containers of the host, so only where it has to be. */
+	if (!*ret && all)
+		r = container_list(m->cr->rt, &m->others, &m->others_len, err);
+	for (size_t i = 0; all && i < m->others_len && !*ret; i++) {
 		const struct container *c = m->others[i];
 
 		if (c->pid && str_eq(c->sandbox, sandbox->id) &&
 		    is_namespace_of(path, c->pid, name))
-			return c->id;
+			*ret = c->id;
 	}
-	return NULL;
+	return r;
 }
 
 /* The machine has one network, which every container of it has. */
@@ -321,9 +325,10 @@ static int share_namespaces(struct member *m, struct err *err)
 			m->shared[kind] = m->cr->sandbox->id;
 		if (!ns[kind].path)
 			continue;
-		m->shared[kind] =
-			names[kind] ? owner_of(m, ns[kind].path, names[kind], kind == OCI_NS_PID)
-				    : NULL;
+		m->shared[kind] = NULL;
+		if (names[kind] && owner_of(m, ns[kind].path, names[kind], kind == OCI_NS_PID,
+					    &m->shared[kind], err) < 0)
+			return err->code;
 		if (!m->shared[kind])
 			return err_set(err, -ENOTSUP,
 				       "linux.namespaces: %s: the %s namespace of no container of "
@@ -367,8 +372,6 @@ static int prepare(struct member *m, struct err *err)
 		r = err_set(err, -ENOTSUP, "linux.netDevices: the machine has its devices");
 	if (r == 0)
 		r = vm_settings_get(cr->rt, cr->c->annotations, &config, err);
-	if (r == 0)
-		r = container_list(cr->rt, &m->others, &m->others_len, err);
 	if (r == 0)
 		r = share_namespaces(m, err);
 	if (r == 0)
