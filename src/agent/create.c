@@ -28,7 +28,7 @@ struct creation {
 	struct oci_spec *loaded;	 /* owned */
 	struct oci_spec spec;		 /* *loaded with default devices */
 	struct oci_device_rule *devices; /* owned */
-	struct sibling_paths siblings;	 /* into which *spec leads */
+	struct siblings siblings;	 /* into which *spec leads */
 	struct disks disks;
 	struct process_stdio stdio;
 	pid_t carriers[3];	     /* in the worker */
@@ -75,8 +75,10 @@ static int give_network(const struct creation *cr, pid_t pid, struct err *err)
 static int on_namespaces(void *arg, pid_t pid, struct err *err)
 {
 	struct creation *cr = arg;
-	int r = oom_score_apply(&cr->spec.process, pid, err);
+	int r = siblings_live(&cr->siblings, err);
 
+	if (r == 0)
+		r = oom_score_apply(&cr->spec.process, pid, err);
 	if (r == 0)
 		r = give_network(cr, pid, err);
 	if (r == 0)
@@ -268,13 +270,13 @@ static int list_storages(struct creation *cr, struct err *err)
 
 static int begin(struct creation *cr, uint32_t serial, struct err *err)
 {
+	int keep[3 + SIBLINGS_MAX];
 	struct worker_job job = { .call = AGENT_CREATE,
 				  .serial = serial,
 				  .container = cr->c,
 				  .run = run_create,
 				  .arg = cr,
-				  .keep = cr->stdio.theirs,
-				  .keep_len = 3,
+				  .keep = keep,
 				  .made = create_made,
 				  .done = create_done,
 				  .lost = create_lost };
@@ -303,6 +305,9 @@ static int begin(struct creation *cr, uint32_t serial, struct err *err)
 		return r;
 	cr->process->serial = serial;
 	job.owner = cr->process;
+	memcpy(keep, cr->stdio.theirs, sizeof(cr->stdio.theirs));
+	memcpy(keep + 3, cr->siblings.pidfds, cr->siblings.len * sizeof(keep[0]));
+	job.keep_len = 3 + cr->siblings.len;
 	return worker_start(cr->c->agent, &job, err);
 }
 

@@ -286,6 +286,15 @@ int storage_mount_all(const struct agent_storage *storages, size_t len, struct s
 	return r;
 }
 
+/* Directories that were made for it, as far as nothing of others is in them. Shortens `target`. */
+static void remove_places(char *target)
+{
+	const size_t top = strlen(AGENT_TOP);
+
+	while (strlen(target) > top && rmdir(target) == 0)
+		*strrchr(target, '/') = '\0';
+}
+
 int storage_unmount_all(struct storage_list *list, struct err *err)
 {
 	int r = 0;
@@ -295,8 +304,8 @@ int storage_unmount_all(struct storage_list *list, struct err *err)
 
 		if (umount2(target, UMOUNT_NOFOLLOW) == 0 ||
 		    (errno == EBUSY && umount2(target, UMOUNT_NOFOLLOW | MNT_DETACH) == 0))
-			continue;
-		if (r == 0)
+			remove_places(target);
+		else if (r == 0)
 			r = err_sys(err, -errno, "unmount %s", target);
 	}
 	return r;

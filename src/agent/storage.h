@@ -27,5 +27,8 @@ const char *storage_below(const char *target);
  */
 int storage_mount_all(const struct agent_storage *storages, size_t len, struct storage_list *list,
 		      struct err *err);
-/* Unmount in reverse; the first failure is told, the others are tried all the same. */
+/*
+ * Unmount in reverse, and remove the directories; the first failure is told, the others are tried
+ * all the same.
+ */
 int storage_unmount_all(struct storage_list *list, struct err *err);

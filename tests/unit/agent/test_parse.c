@@ -2,9 +2,14 @@
 #include "lib/unit.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/ps.h"
+#include "agent/siblings.h"
 #include "agent/storage.h"
+#include "host/pidfd.h"
 
 static void paths_outside_or_not_normal_are_no_targets(void **state)
 {
@@ -123,6 +128,27 @@ static void a_command_is_cut_and_has_an_end(void **state)
 	assert_int_equal(strlen(ps.command), sizeof(ps.command) - 1);
 }
 
+/* Whose number may be another's. */
+static void who_has_ended_shares_nothing(void **state)
+{
+	const pid_t pid = fork();
+	struct siblings s = { .len = 1 };
+	struct err err = { 0 };
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		(void)pause();
+		_exit(0);
+	}
+	s.pidfds[0] = pidfd_get(pid);
+	assert_int_equal(siblings_live(&s, &err), 0);
+	assert_int_equal(pidfd_kill(s.pidfds[0], SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(siblings_live(&s, &err), -ESRCH);
+	(void)close(s.pidfds[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +159,7 @@ int main(void)
 		cmocka_unit_test(a_name_may_look_like_fields),
 		cmocka_unit_test(letters_that_the_wire_does_not_have_become_near_ones),
 		cmocka_unit_test(a_command_is_cut_and_has_an_end),
+		cmocka_unit_test(who_has_ended_shares_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,6 +136,29 @@ static void a_tree_that_nobody_has_mounted_is_named(void **state)
 	refused(&p, "/run/caisson/tree");
 }
 
+/* The next container's directories are others: they would fill the machine. */
+static void where_something_was_mounted_nothing_stays(void **state)
+{
+	const struct agent_storage upper = {
+		.source = "tmpfs", .target = "/run/caisson/p1/upper", .type = "tmpfs", .options = ""
+	};
+	const struct agent_storage again = { .source = "/run/caisson/p1",
+					     .target = "/run/caisson/again",
+					     .type = "bind",
+					     .options = "" };
+	struct container_plan p = plan("places", "true");
+	int32_t pid;
+
+	(void)state;
+	p.storage = &upper;
+	pid = container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	assert_int_equal(host_exited(&host, pid), 0);
+	container_end(&host, &p);
+	p.storage = &again;
+	refused(&p, "No such file or directory");
+}
+
 /* ---- A container's life --------------------------------------------------------------------- */
 
 static void streams_and_exit_code_come_back(void **state)
@@ -538,6 +561,7 @@ int main(void)
 		cmocka_unit_test(an_id_is_taken_once),
 		cmocka_unit_test(a_container_shares_the_namespaces_of_another_until_it_ends),
 		cmocka_unit_test(a_tree_that_nobody_has_mounted_is_named),
+		cmocka_unit_test(where_something_was_mounted_nothing_stays),
 		cmocka_unit_test(streams_and_exit_code_come_back),
 		cmocka_unit_test(all_that_was_written_comes_before_the_end_is_told),
 		cmocka_unit_test(a_process_beside_has_streams_and_a_code_of_its_own),
