@@ -197,8 +197,9 @@ static bool add_figures(struct container *c, const char *labels, struct metrics 
 		add_stats(&stats, labels, m);
 		cgroup_stats_done(&stats);
 	}
-	/* Frozen, it does not answer; created, it has nothing to tell. */
-	if (r == 0 && c->status == OCI_RUNNING)
+	/* Frozen, it does not answer; created, it has nothing to tell. A machine
+	 * is told with its first container. */
+	if (r == 0 && c->status == OCI_RUNNING && !(c->sandbox && c->isolation == ISOLATION_VM))
 		r = add_said(c, labels, m);
 	return r == 0;
 }
@@ -238,13 +239,16 @@ static bool ask_aside(struct container *c, const char *labels, struct metrics *m
 	return true;
 }
 
-/* The files alone, which nobody else has to answer for. */
+/*
+ * The files alone, which nobody else has to answer for. Those of one in a pod's sandbox are not of
+ * what it does: its counters would go back.
+ */
 static void add_files(const struct container *c, const char *labels, struct metrics *m)
 {
 	struct cgroup_stats stats = { 0 };
 	struct err ignored = { 0 };
 
-	if (!c->cgroup || cgroup_stats_read(c->cgroup, &stats, &ignored) < 0)
+	if (!c->cgroup || c->sandbox || cgroup_stats_read(c->cgroup, &stats, &ignored) < 0)
 		return;
 	add_stats(&stats, labels, m);
 	cgroup_stats_done(&stats);

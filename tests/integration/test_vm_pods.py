@@ -289,6 +289,13 @@ def test_limits_and_figures_are_the_containers_own(runtime, pod):
     assert runtime.events(b, "--stats").json["data"]["memory"]["usage"]["limit"] == 48 * MIB
 
 
+def test_a_machine_is_counted_once(runtime, pod):
+    pod.add("a")
+    lines = runtime.call("metrics").stdout.splitlines()
+    assert sum(line.startswith("caisson_container_cpu_seconds_total{") for line in lines) == 2
+    assert [pod.sandbox.id in line for line in lines if line.startswith("caisson_vm_memory_bytes{")] == [True]
+
+
 def test_one_that_is_out_of_memory_ends_alone_and_is_told(runtime, pod):
     b = pod.add("b")
     a = pod.bundle("a")
