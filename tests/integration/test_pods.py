@@ -175,6 +175,7 @@ def test_a_volume_shows_each_what_the_other_wrote(runtime, pod, work_dir):
     assert "f" not in runtime.exec(b, ["ls", "/data"]).stdout.split()
 
 
+@pytest.mark.classes("ns", "sentry", vm_caveat="vm-pods")
 def test_sockets_and_fifos_of_a_volume_lead_from_one_to_the_other(runtime, pod, work_dir):
     volume = work_dir / "volume"
     volume.mkdir()
