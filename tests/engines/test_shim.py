@@ -26,10 +26,19 @@ def name_of(pid):
         return ""
 
 
+def leads_session(pid):
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
 def shims():
-    """Pids of the shims of this lane; a waiter or a pod's keeper was cloned from one and has its command line."""
+    """Pids of the shims of this lane, each of which leads a session: its workers, whose forks have its name at first,
+    do not. A waiter or a pod's keeper was cloned from one and has its command line."""
     return [pid for pid, line in census.processes().items()
-            if "containerd-shim-caisson" in line and name_of(pid) not in ("caisson-wait", "caisson-pod")]
+            if "containerd-shim-caisson" in line and name_of(pid) not in ("caisson-wait", "caisson-pod")
+            and leads_session(pid)]
 
 
 def shim_of(name):
@@ -267,11 +276,7 @@ def test_create_that_was_given_up_leaves_nothing(waiting, tmp_path):
 
 def test_create_whose_worker_is_killed_leaves_nothing(waiting, containerd):  # noqa: F811
     name, proc = waiting
-    found = []
-    for pid in shims():
-        with open("/proc/%d/comm" % pid, encoding="utf-8") as f:
-            if f.read() == "caisson-worker\n":
-                found.append(pid)
+    found = [pid for pid in census.processes() if name_of(pid) == "caisson-worker"]
     assert len(found) == 1
     os.kill(found[0], signal.SIGKILL)
     assert proc.wait(60) != 0
