@@ -13,6 +13,7 @@
 
 #define PUMP_SIZE 4096 /* bytes: what a terminal gives at a time */
 #define HANGUP_MS 100  /* until a terminal that nobody has open is looked at again */
+#define AGAIN_MS  10   /* until one that is empty at its end is looked at once more */
 #define FLUSH_MAX 512u /* buffers of a flush: more than a pipe or a terminal holds */
 
 struct pump {
@@ -26,6 +27,7 @@ struct pump {
 	bool broken;	  /* nothing more can be written */
 	bool paused;	  /* the source hung up: the timer will look again */
 	bool last;	  /* what the source has now is all; the timer looks until it is read */
+	bool empty;	  /* and there was nothing; one more look */
 	const char *name; /* NULL: what is refused is the end */
 	bool discarded;	  /* and that was told */
 	struct loop_source *timer; /* NULL: a source that hangs up has ended */
@@ -42,6 +44,15 @@ static int read_some(struct pump *p)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN && !p->last)
 		return 0;
+	/*
+	 * The kernel moves what was written from one buffer to the next by a work that read(2)
+	 * waits for, but not for what it leaves to a second run: a read in between finds nothing.
+	 */
+	if (n < 0 && (errno == EAGAIN || errno == EIO) && p->last && !p->empty) {
+		p->empty = true;
+		return 0;
+	}
+	p->empty = false;
 	/* EIO: the last one has closed the terminal (pty(7)). */
 	if (n < 0 && errno == EIO && p->timer && !p->last) {
 		p->paused = loop_set_timer(p->timer, HANGUP_MS) == 0;
@@ -104,7 +115,7 @@ static int watch(struct pump *p)
 	else if (!p->source)
 		r = loop_add_fd(p->loop, p->from, EPOLLIN, on_ready, p, &p->source);
 	if (p->len == 0 && p->last)
-		r = loop_set_timer(p->timer, 0);
+		r = loop_set_timer(p->timer, p->empty ? AGAIN_MS : 0);
 	if (r == 0 && p->target)
 		r = loop_set_events(p->target, p->len > 0 ? EPOLLOUT : 0);
 	else if (r == 0 && p->len > 0)

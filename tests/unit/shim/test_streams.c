@@ -384,7 +384,24 @@ static void a_terminal_is_carried_both_ways_and_its_end_is_seen(void **state)
 		assert_int_equal(loop_once(w->loop, 0), 0);
 	assert_true(read(reader, text, sizeof(text)) >= 5);
 	assert_non_null(strstr(text, "shown"));
-	assert_int_equal(read(reader, text, sizeof(text)), 0);
+	expect_output(w, reader, NULL);
+}
+
+/* As the kernel has it that is still about to move what was written. */
+static void what_comes_late_at_the_end_is_carried(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int reader = open(w->out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	AUTO_CLOSE int slave = -EBADF;
+	struct err err = { 0 };
+	const int master = open_terminal(&slave);
+
+	open_streams(w, "", w->out, true);
+	assert_int_equal(streams_take_master(&w->streams, master, &err), 0);
+	streams_ended(&w->streams);
+	assert_int_equal(write(slave, "late", 4), 4);
+	expect_output(w, reader, "late");
+	expect_output(w, reader, NULL);
 }
 
 static void what_is_given_up_shows_its_reader_the_end(void **state)
@@ -418,6 +435,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			input_ends_when_it_is_closed_and_its_writer_has_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_gets_all_that_is_left_at_the_end, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_comes_late_at_the_end_is_carried, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_flush_does_not_wait_for_who_goes_on_writing,
 						setup, teardown),
