@@ -347,7 +347,7 @@ def test_signals_reach_the_container_they_were_sent_to(runtime, pod):
 
 def test_the_end_of_the_sandbox_is_the_end_of_all(runtime, pod, sandboxed):
     if not sandboxed:
-        pytest.skip("ns-pods: containers of class ns end by themselves")
+        pytest.skip("containers of class ns end by themselves: CAVEATS.md#ns-pods")
     a, b = pod.add("a"), pod.add("b", None, "pid")
     runtime.kill(pod.sandbox, "KILL")
     for c in (pod.sandbox, a, b):
