@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 int fd_open_resolve(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
@@ -58,6 +60,29 @@ int fd_read_all(int fd, struct buf *b)
 			return b->error = -E2BIG;
 		b->len += (size_t)n;
 		b->data[b->len] = '\0';
+	}
+}
+
+int fd_read_within(int fd, int64_t wait_ms, struct buf *b)
+{
+	const int64_t deadline = clock_ms() + wait_ms;
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	for (;;) {
+		const int64_t left = deadline - clock_ms();
+		ssize_t n = left > 0 ? poll(&poll_fd, 1, (int)left) : 0;
+		char bytes[4096];
+
+		if (n == 0)
+			return -ETIMEDOUT;
+		if (n > 0)
+			n = read(fd, bytes, sizeof(bytes));
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		if (n == 0)
+			return 0;
+		if (n > 0 && buf_append(b, bytes, (size_t)n) < 0)
+			return buf_error(b);
 	}
 }
 

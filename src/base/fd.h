@@ -20,6 +20,8 @@ int fd_open_resolve(int dirfd, const char *path, int flags, mode_t mode, uint64_
 
 /* Read to the end of file into `b` (respecting b->max: -E2BIG). */
 int fd_read_all(int fd, struct buf *b);
+/* The same of a pipe or a socket, blocking or not, within wait_ms in all: -ETIMEDOUT. */
+int fd_read_within(int fd, int64_t wait_ms, struct buf *b);
 
 /* Open `path` below dirfd for reading and read it whole into `b`. */
 int fd_read_file(int dirfd, const char *path, struct buf *b);

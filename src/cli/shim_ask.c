@@ -2,7 +2,6 @@
 #include "cli/shim_ask.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +10,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
+#include "base/fd.h"
 #include "base/str.h"
 
 #define ASK_MAX	   512
-#define READ_SIZE  4096
 #define HEAD_START "HTTP/1.1 200 "
 #define HEAD_END   "\r\n\r\n"
 #define LENGTH	   "\r\nContent-Length: "
@@ -38,30 +36,6 @@ static int connect_to(const char *path, struct err *err)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != geteuid())
 		return err_set(err, -EPERM, "%s: another user listens there", path);
 	return TAKE_FD(fd);
-}
-
-/* To the end that the other makes. */
-static int hear(int fd, int64_t wait_ms, struct buf *answer)
-{
-	const int64_t deadline = clock_ms() + wait_ms;
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-	for (;;) {
-		const int64_t left = deadline - clock_ms();
-		char bytes[READ_SIZE];
-		ssize_t n = left > 0 ? poll(&poll_fd, 1, (int)left) : 0;
-
-		if (n == 0)
-			return -ETIMEDOUT;
-		if (n > 0)
-			n = recv(fd, bytes, sizeof(bytes), 0);
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return -errno;
-		if (n == 0)
-			return 0;
-		if (n > 0 && buf_append(answer, bytes, (size_t)n) < 0)
-			return buf_error(answer);
-	}
 }
 
 /* What stands behind the head, when all of it is there; NULL. */
@@ -95,7 +69,7 @@ int shim_ask(const char *socket, const char *path, int64_t wait_ms, struct buf *
 	/* Into an empty buffer: it goes at once, or there is nobody. */
 	if (send(fd, text, (size_t)len, MSG_NOSIGNAL) != len)
 		return err_sys(err, -errno, "ask %s", socket);
-	r = hear(fd, wait_ms, &answer);
+	r = fd_read_within(fd, wait_ms, &answer);
 	if (r < 0)
 		return err_sys(err, r, "ask %s", socket);
 	found = answer.data ? body_of(&answer, &found_len) : NULL;

@@ -2,39 +2,15 @@
 #include "runtime/aside.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "host/pidfd.h"
 
-#define END_MS	     1000 /* for the end of a child that was killed */
-#define READ_AT_ONCE 4096
-
-static int hear(int fd, int64_t wait_ms, struct buf *text)
-{
-	const int64_t deadline = clock_ms() + wait_ms;
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	char part[READ_AT_ONCE];
-
-	for (;;) {
-		const int64_t left = deadline - clock_ms();
-		ssize_t n = left > 0 ? poll(&poll_fd, 1, (int)left) : 0;
-
-		if (n == 0)
-			return -ETIMEDOUT;
-		if (n > 0)
-			n = read(fd, part, sizeof(part));
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return 0;
-		if (n > 0 && buf_append(text, part, (size_t)n) < 0)
-			return buf_error(text);
-	}
-}
+#define END_MS 1000 /* for the end of a child that was killed */
 
 /* One that a file system holds cannot even be killed: it is left behind then. */
 static void end(pid_t pid)
@@ -88,7 +64,7 @@ int aside_run(void (*fn)(void *arg, int out), void *arg, int64_t wait_ms, struct
 	(void)close(pair[1]);
 	if (r < 0)
 		return err_sys(err, r, "fork");
-	r = hear(in, wait_ms, text);
+	r = fd_read_within(in, wait_ms, text);
 	end(pid);
 	return r < 0 ? err_sys(err, r, "%s", what) : 0;
 }

@@ -2,45 +2,18 @@
 #include "shim/shim_cgroup.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "host/cgroup.h"
 #include "shim/settings.h"
 #include "shim/task.pb-c.h"
 #include "shim/ttrpc_frame.h"
-
-#define READ_SIZE 4096u
-
-/* To the end of the input. */
-static int read_input(int fd, struct buf *b)
-{
-	const int64_t deadline = clock_ms() + SHIM_OPTIONS_MS;
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-	for (;;) {
-		const int64_t left = deadline - clock_ms();
-		ssize_t n = left > 0 ? poll(&poll_fd, 1, (int)left) : 0;
-		char bytes[READ_SIZE];
-
-		if (n == 0)
-			return -ETIMEDOUT;
-		if (n > 0)
-			n = read(fd, bytes, sizeof(bytes));
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return 0;
-		if (n > 0 && buf_append(b, bytes, (size_t)n) < 0)
-			return buf_error(b);
-	}
-}
 
 char *shim_cgroup_read(int fd)
 {
@@ -50,7 +23,7 @@ char *shim_cgroup_read(int fd)
 
 	if (isatty(fd))
 		return NULL;
-	r = read_input(fd, &b);
+	r = fd_read_within(fd, SHIM_OPTIONS_MS, &b);
 	if (r < 0 || b.len == 0 ||
 	    ttrpc_unpack(&caisson__shim__any__descriptor, b.data, b.len, &message) < 0) {
 		if (r < 0)

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -120,13 +121,16 @@ static int ask_share(const struct container *sandbox, struct machine_share *ret,
 /* A child that does something for us: nothing, or a sentence; with it up to two descriptors. */
 typedef int helper_fn(void *arg, int fds[2], struct err *err);
 
-__attribute__((noreturn)) static void help(helper_fn *fn, void *arg, int sock)
+__attribute__((noreturn)) static void help(helper_fn *fn, void *arg, int sock, pid_t parent)
 {
 	struct err err = { 0 };
 	int fds[2] = { -EBADF, -EBADF };
 	int r;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It may have died before, and what it wanted may be cleaned up already. */
+	if (getppid() != parent)
+		_exit(EXIT_FAILURE);
 	r = fn(arg, fds, &err);
 	if (r == 0)
 		err = (struct err){ 0 };
@@ -140,6 +144,7 @@ static int run_helper(helper_fn *fn, void *arg, int ret_fds[2], struct err *err)
 	AUTO_CLOSE int ours = -EBADF;
 	AUTO_CLOSE int theirs = -EBADF;
 	struct err result = { 0 };
+	const pid_t parent = getpid();
 	int pair[2], status;
 	size_t len = 2;
 	ssize_t n;
@@ -154,7 +159,7 @@ static int run_helper(helper_fn *fn, void *arg, int ret_fds[2], struct err *err)
 	if (pid < 0)
 		return err_sys(err, pid, "clone a process for the container's files");
 	if (pid == 0)
-		help(fn, arg, theirs);
+		help(fn, arg, theirs, parent);
 	auto_close_p(&theirs);
 	theirs = -EBADF;
 	n = fd_recv(ours, &result, sizeof(result), ret_fds, &len);

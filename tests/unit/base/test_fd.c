@@ -183,6 +183,36 @@ static void all_but_a_few_are_closed(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* A pipe that has been written to: `end` as well, or somebody may write on. */
+static int read_pipe(bool end, size_t max, struct buf *b)
+{
+	int pair[2], r;
+
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	assert_int_equal(write(pair[1], "eight by", 8), 8);
+	if (end)
+		close(pair[1]);
+	b->max = max;
+	r = fd_read_within(pair[0], end ? 60000 : 20, b);
+	if (!end)
+		close(pair[1]);
+	close(pair[0]);
+	return r;
+}
+
+static void who_does_not_end_is_not_waited_for_longer_than_said(void **state)
+{
+	AUTO_BUF struct buf whole = { 0 };
+	AUTO_BUF struct buf open = { 0 };
+	AUTO_BUF struct buf small = { 0 };
+
+	(void)state;
+	assert_int_equal(read_pipe(true, 8, &whole), 0);
+	assert_string_equal(whole.data, "eight by");
+	assert_int_equal(read_pipe(false, 8, &open), -ETIMEDOUT);
+	assert_int_equal(read_pipe(true, 7, &small), -E2BIG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +222,7 @@ int main(void)
 		cmocka_unit_test(replace_file_is_whole_or_nothing),
 		cmocka_unit_test(descriptors_travel_and_too_many_are_closed),
 		cmocka_unit_test(all_but_a_few_are_closed),
+		cmocka_unit_test(who_does_not_end_is_not_waited_for_longer_than_said),
 		cmocka_unit_test(a_standard_descriptor_is_lifted_and_its_number_free),
 	};
 
