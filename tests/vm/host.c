@@ -159,6 +159,11 @@ int host_await(struct host *h, uint32_t serial)
 	return *find_answer(h, serial);
 }
 
+bool host_answered(struct host *h, uint32_t serial)
+{
+	return find_answer(h, serial) != NULL;
+}
+
 int host_ask(struct host *h, enum agent_call call, const void *body, void *ret)
 {
 	const int r = host_await(h, host_begin(h, call, body));

@@ -51,6 +51,8 @@ void host_must(struct host *h, enum agent_call call, const void *body, void *ret
 /* Without waiting: its serial, for host_await(). */
 uint32_t host_begin(struct host *h, enum agent_call call, const void *body);
 int host_await(struct host *h, uint32_t serial);
+/* Whether it has come, as far as was served. */
+bool host_answered(struct host *h, uint32_t serial);
 
 void host_stream(struct host *h, uint32_t stream); /* open it, before it is named */
 void host_send(struct host *h, uint32_t stream, const char *text);

@@ -97,7 +97,8 @@ static void an_id_is_taken_once(void **state)
 
 static void a_container_shares_the_namespaces_of_another_until_it_ends(void **state)
 {
-	struct container_plan first = plan("first", "sleep 1000");
+	struct container_plan first =
+		plan("first", "echo -n pod >/proc/self/comm; echo ready; read x");
 	struct container_plan p = plan("second", "hostname; cat /proc/1/comm");
 	int32_t pid, other;
 
@@ -105,11 +106,12 @@ static void a_container_shares_the_namespaces_of_another_until_it_ends(void **st
 	first.more = ",\"hostname\":\"of-the-pod\"";
 	pid = container_make(&host, &first);
 	assert_int_equal(container_begin(&host, &first), 0);
+	host_expect(&host, first.out, "ready");
 	p.namespaces = OF("first", "uts") "," OF("first", "ipc") "," OF("first", "pid");
 	other = container_make(&host, &p);
 	assert_int_equal(container_begin(&host, &p), 0);
 	assert_int_equal(host_exited(&host, other), 0);
-	assert_string_equal(host_text(&host, p.out), "of-the-pod\nsleep\n");
+	assert_string_equal(host_text(&host, p.out), "of-the-pod\npod\n");
 	/* Its end is its own. */
 	container_end(&host, &p);
 	p.namespaces = OF("nobody", "uts");

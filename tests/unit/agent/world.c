@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "slowfile.h"
 
 struct host host;
@@ -167,6 +168,62 @@ static bool is_possible(void)
 	    access("/sys/fs/cgroup", W_OK) < 0)
 		return false;
 	return true;
+}
+
+pid_t agent_itself(void)
+{
+	char path[64];
+	int pid = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)agent, (int)agent);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &pid), 1);
+	(void)fclose(f);
+	return pid;
+}
+
+void need_slow_file(void)
+{
+	if (!world_has_slow_file) {
+		print_message("skipped: no FUSE here: CAVEATS.md#test-fuse\n");
+		skip();
+	}
+}
+
+void await_reads(unsigned int before)
+{
+	const int64_t end = clock_ms() + HOST_WAIT_MS;
+
+	while (slowfile_reads() == before) {
+		if (clock_ms() > end)
+			fail_msg("nobody reads the slow file");
+		(void)usleep(10000);
+	}
+}
+
+/* Name and state; ' ' without a process. */
+char look_at(pid_t pid, char name[static 32])
+{
+	char path[64], state = ' ';
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	name[0] = '\0';
+	if (f && fscanf(f, "%*d (%31[^)]) %c", name, &state) < 2)
+		state = ' ';
+	if (f)
+		(void)fclose(f);
+	return state;
+}
+
+int slowfile_let_go(void **state)
+{
+	(void)state;
+	slowfile_release();
+	return 0;
 }
 
 int world_run(const char *name, const struct CMUnitTest *tests, size_t len)

@@ -23,5 +23,18 @@ extern bool world_has_slow_file; /* /slow/file of the root file system (slowfile
 struct container_plan plan(const char *id, const char *command);
 /* The last answer has these words in it. */
 void says(const char *words);
+
+/* The agent's pid here. */
+pid_t agent_itself(void);
+/* Name and state of a process; ' ' without one. */
+char look_at(pid_t pid, char name[static 32]);
+
+/* Skips the test where there is none. */
+void need_slow_file(void);
+/* Until somebody reads it: more reads have begun than slowfile_reads() said before. */
+void await_reads(unsigned int before);
+/* For cmocka_unit_test_teardown(): slowfile_release(). */
+int slowfile_let_go(void **state);
+
 /* What main() returns. */
 int world_run(const char *name, const struct CMUnitTest *tests, size_t len);

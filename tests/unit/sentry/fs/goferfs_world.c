@@ -2,7 +2,12 @@
 #include "unit/sentry/fs/goferfs_world.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -78,4 +83,41 @@ void expect_text(const char *name, const char *text)
 	assert_memory_equal(got, text, strlen(text));
 	assert_int_equal(f_read(f, got, sizeof(got)), 0);
 	file_unref(f);
+}
+
+uint64_t requests(void)
+{
+	return counts().requests;
+}
+
+struct stat host_stat(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(host->dir, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st;
+}
+
+int access_of_mapping(struct file *f, int flags)
+{
+	struct mmap_source source = { .host_fd = -1 };
+
+	assert_int_equal(f->ops->mmap(f, PROT_READ, flags, 4096, 4096, &source), 0);
+	assert_int_equal(source.offset, 4096);
+	return fcntl(source.host_fd, F_GETFL) & O_ACCMODE;
+}
+
+int goferfs_world_run(const char *name, const struct CMUnitTest *tests, size_t len)
+{
+	const struct rlimit tight = { 600, 600 };
+	cpu_set_t here;
+
+	/* Requests are counted: none is to be for a gofer that follows us from CPU to CPU. */
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	(void)sched_setaffinity(0, sizeof(here), &here);
+	/* Descriptors run out on both sides all the time, and nobody may notice. */
+	if (getenv("GOFERFS_TIGHT"))
+		(void)setrlimit(RLIMIT_NOFILE, &tight);
+	return _cmocka_run_group_tests(name, tests, len, NULL, NULL);
 }

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "unit/gofer/fixture.h"
 #include "unit/sentry/vfs/world.h"
 
@@ -25,6 +27,23 @@ void mount_at(const char *place, bool exclusive);
 void end_connection(void *arg);
 
 struct goferfs_counts counts(void);
+uint64_t requests(void);
 
 /* In a fiber: the file holds this text and nothing more. */
 void expect_text(const char *name, const char *text);
+
+/* Of a file of the gofer's directory; a link is none of its target's. */
+struct stat host_stat(const char *path);
+
+/* How the descriptor is opened that a mapping (MAP_PRIVATE, MAP_SHARED) of it gets: O_RDONLY, ...
+ */
+int access_of_mapping(struct file *f, int flags);
+
+#define GOFERFS_TEST(name) \
+	cmocka_unit_test_setup_teardown(name, goferfs_world_setup, goferfs_world_teardown)
+
+/*
+ * What main() returns. On one CPU; with GOFERFS_TIGHT in the environment with hardly any
+ * descriptors.
+ */
+int goferfs_world_run(const char *name, const struct CMUnitTest *tests, size_t len);

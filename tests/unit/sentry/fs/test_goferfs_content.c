@@ -6,7 +6,6 @@
 #include "unit/sentry/fs/goferfs_world.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -14,6 +13,8 @@
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/str.h"
 
 /* Read an hour from now: no read of the host's moves that. */
 static void put_settled(const char *path, const char *text)
@@ -261,24 +262,16 @@ static void what_is_kept_has_a_limit(void **state)
 	in_fiber(do_many, NULL);
 }
 
-#define CONTENT_TEST(name) \
-	cmocka_unit_test_setup_teardown(name, goferfs_world_setup, goferfs_world_teardown)
-
 int main(void)
 {
-	cpu_set_t here;
 	const struct CMUnitTest tests[] = {
-		CONTENT_TEST(a_changed_file_is_read_anew),
-		CONTENT_TEST(a_mapping_ends_what_was_kept),
-		CONTENT_TEST(the_time_of_access_moves_as_the_host_moves_it),
-		CONTENT_TEST(large_empty_and_shared_files_are_not_kept),
-		CONTENT_TEST(what_is_kept_has_a_limit),
-		CONTENT_TEST(a_kept_file_costs_neither_requests_nor_descriptors),
+		GOFERFS_TEST(a_changed_file_is_read_anew),
+		GOFERFS_TEST(a_mapping_ends_what_was_kept),
+		GOFERFS_TEST(the_time_of_access_moves_as_the_host_moves_it),
+		GOFERFS_TEST(large_empty_and_shared_files_are_not_kept),
+		GOFERFS_TEST(what_is_kept_has_a_limit),
+		GOFERFS_TEST(a_kept_file_costs_neither_requests_nor_descriptors),
 	};
 
-	/* Requests are counted: none is to be for a gofer that follows us from CPU to CPU. */
-	CPU_ZERO(&here);
-	CPU_SET((size_t)sched_getcpu(), &here);
-	(void)sched_setaffinity(0, sizeof(here), &here);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return goferfs_world_run("sentry/fs/goferfs_content", tests, ARRAY_LEN(tests));
 }
