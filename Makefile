@@ -78,8 +78,8 @@ bench: all ## speed against Debian's runc and crun, of machines against a bare Q
 	@tests/bench/many.py
 	@tests/bench/pods.py
 
-install: all ## install below DESTDIR and the configured prefix
-	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --strip
+install: all ## install below DESTDIR and the configured prefix; each file is replaced by rename(2)
+	@scripts/install $(BUILD) $(DESTDIR)
 
 clean: ## remove build directories
 	rm -rf build build-asan build-tsan build-traps build-fuzz build-coverage

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make install DESTDIR=...` into an empty directory. Usage: test_install.py BUILD_DIRECTORY SOURCE_DIRECTORY
+"""`make install DESTDIR=...` into an empty directory, and again. Usage: test_install.py BUILD_DIRECTORY SOURCE_DIRECTORY
 
 The command is taken from `make -n install`, so that nothing is built again while tests run.
 """
+import ctypes
 import gzip
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,8 +22,32 @@ def install_command(destination):
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     planned = subprocess.run(["make", "-n", "install", f"BUILD={BUILD}", f"DESTDIR={destination}"],
                              cwd=SOURCE, env=env, capture_output=True, text=True, check=True).stdout
-    (command,) = [line for line in planned.splitlines() if "meson install" in line]
+    (command,) = [line for line in planned.splitlines() if "scripts/install" in line]
     return command
+
+
+CREATED, DELETED, MODIFIED, MOVED_TO = 0x100, 0x200, 0x2, 0x80  # inotify(7)
+
+
+class Watch:
+    """What happens to the names of directories."""
+
+    def __init__(self, *directories):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = self.libc.inotify_init1(os.O_NONBLOCK)
+        for directory in directories:
+            if self.libc.inotify_add_watch(self.fd, os.fsencode(directory), CREATED | DELETED | MODIFIED | MOVED_TO) < 0:
+                raise OSError(ctypes.get_errno(), "inotify_add_watch")
+
+    def read(self):
+        """[(name, what)]"""
+        data, found = os.read(self.fd, 1 << 20), []
+        os.close(self.fd)
+        while data:
+            _, mask, _, length = struct.unpack_from("iIII", data)
+            found.append((data[16:16 + length].rstrip(b"\0").decode(), mask))
+            data = data[16 + length:]
+        return found
 
 
 class Install(unittest.TestCase):
@@ -29,10 +55,14 @@ class Install(unittest.TestCase):
     def setUpClass(cls):
         cls.temporary = tempfile.TemporaryDirectory(prefix="caisson-install-")
         cls.top = pathlib.Path(cls.temporary.name)
+        cls.install()
+        cls.root = cls.top / PREFIX.relative_to("/")
+
+    @classmethod
+    def install(cls):
         done = subprocess.run(["sh", "-c", install_command(cls.top)], cwd=SOURCE, capture_output=True, text=True)
         if done.returncode:
             raise AssertionError(done.stdout + done.stderr)
-        cls.root = cls.top / PREFIX.relative_to("/")
 
     @classmethod
     def tearDownClass(cls):
@@ -72,6 +102,27 @@ class Install(unittest.TestCase):
         for path in self.top.rglob("*"):
             if not path.is_dir():
                 self.assertIn(path.parent.relative_to(self.root).as_posix(), allowed, path)
+                self.assertFalse(path.name.startswith("."), path)
+
+    def test_a_second_install_replaces_each_file_at_once(self):
+        """What is there is never missing, never half of it, and stays what it was for who has it open."""
+        places = [self.root / "bin", self.root / "libexec/caisson"]
+        (self.root / "bin/.caisson.new").mkdir()  # of one that was killed, or of anybody
+        with open(self.root / "bin/caisson", "rb") as running:
+            before = running.read()
+            watch = Watch(*places)
+            self.install()
+            running.seek(0)
+            self.assertEqual(running.read(), before)
+            self.assertEqual(os.fstat(running.fileno()).st_nlink, 0)
+        happened = [(name, what) for name, what in watch.read() if not name.startswith(".")]
+        names = [path.name for place in places for path in place.iterdir() if path.is_symlink() or path.is_file()]
+        self.assertEqual(sorted((name, MOVED_TO) for name in names), sorted(happened))
+        # All is there, and nothing of the way there.
+        self.assertIn("caisson-vm", names)
+        self.test_nothing_else_is_installed()
+        self.test_the_program_is_stripped()
+        self.assertEqual([name for name in os.listdir(BUILD) if name.startswith("install.")], [])
 
 
 if __name__ == "__main__":
