@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from enginelib import command
-from enginelib.remote import Forward, attach_to, exec_in
+from enginelib.remote import WEBSOCKETS, Forward, attach_to, exec_in
 from test_containerd import containerd, engine, make_pod, pod, sh  # noqa: F401 (fixtures)
 
 WORDS = "".join("line %d\n" % number for number in range(20000))
@@ -146,6 +146,45 @@ def test_attach_to_a_terminal_of_a_size(pod):  # noqa: F811
         command.eventually(lambda: client.set_size(next(rows), 101) or client.hears(" 101", 0.3), what="its size")
         client.say("\x03")  # its line discipline makes a signal of it
         assert client.wait() == (0, None)
+    assert pod.wait_exited(container).exit_code == 9
+
+
+# ------------------------------------------------------------------------------ websockets
+
+
+@pytest.mark.parametrize("protocol", WEBSOCKETS)
+def test_exec_through_a_websocket(pod, sleeper, protocol):  # noqa: F811
+    script = "while read -r line && [ \"$line\" != end ]; do echo \"$line\"; done; echo to-err >&2; exit 7"
+    with exec_in(pod.cri, sleeper, sh(script), stdin=True, web=protocol) as process:
+        words = WORDS[:WORDS.index("line 2000\n")]
+        with ThreadPoolExecutor(1) as writer:
+            sent = writer.submit(process.say, words)
+            process.expect(words[-10:])
+            sent.result()
+        process.say("end\n")  # these protocols have no word for the end of an input
+        assert process.wait()[0] == 7
+        assert process.stdout.data.decode() == words
+        assert process.stderr.data == b"to-err\n"
+    with exec_in(pod.cri, sleeper, sh("cat; echo over > /tmp/over"), stdin=True, web=protocol) as process:
+        process.say("here\n")
+        process.expect("here\n")
+    command.eventually(lambda: pod.exec(sleeper, *sh("cat /tmp/over || true")) == "over\n", what="the end of the input")
+
+
+@pytest.mark.parametrize("protocol", WEBSOCKETS)
+def test_attach_to_a_terminal_through_a_websocket(pod, protocol):  # noqa: F811
+    """Beside a client of SPDY: both hear what the container says."""
+    container = pod.start("a", sh("trap 'echo by''e; exit 9' INT; probe winsize; exit 8"), stdin=True, tty=True)
+    with attach_to(pod.cri, container, stdin=True, tty=True, web=protocol) as client, \
+            attach_to(pod.cri, container, tty=True) as other:
+        for each, columns in ((client, 101), (other, 102)):
+            rows = itertools.count(33)
+            command.eventually(lambda: each.set_size(next(rows), columns) or each.hears(" %d" % columns, 0.3),
+                               what="its size")
+        client.say("\x03")
+        for each in (client, other):
+            each.expect("bye")
+            assert each.wait() == (0, None)
     assert pod.wait_exited(container).exit_code == 9
 
 

@@ -3,17 +3,19 @@
 
 import json
 
-from enginelib import spdy
+from enginelib import spdy, websocket
 
 COMMAND_PROTOCOL = "v4.channel.k8s.io"
+WEBSOCKETS = COMMAND_PROTOCOL, "v4.base64.channel.k8s.io"
 FORWARD_PROTOCOL = "portforward.k8s.io"
 
 
 class Command:
-    """A process on the other side of an URL of Exec or Attach. A context manager: the end hangs up."""
+    """A process on the other side of an URL of Exec or Attach; through SPDY, or one of WEBSOCKETS. A context manager: the
+    end hangs up."""
 
-    def __init__(self, url, stdin=False, tty=False):
-        self.connection = spdy.Connection(url, COMMAND_PROTOCOL)
+    def __init__(self, url, stdin=False, tty=False, web=None):
+        self.connection = websocket.Connection(url, web) if web else spdy.Connection(url, COMMAND_PROTOCOL)
         kinds = ["error", *(["stdin"] if stdin else []), "stdout", *(["resize"] if tty else ["stderr"])]
         for kind in kinds:  # the server waits for all that the request has named
             setattr(self, kind, self.connection.open(streamtype=kind))
@@ -58,16 +60,16 @@ class Command:
         return (int(codes[0]) if codes else None), status["message"]
 
 
-def exec_in(cri, container, args, stdin=False, tty=False):
+def exec_in(cri, container, args, stdin=False, tty=False, web=None):
     """Starts a command in a container."""
     return Command(cri.Exec(container_id=container, cmd=list(args), stdin=stdin, stdout=True, stderr=not tty,
-                            tty=tty).url, stdin, tty)
+                            tty=tty).url, stdin, tty, web)
 
 
-def attach_to(cri, container, stdin=False, tty=False):
+def attach_to(cri, container, stdin=False, tty=False, web=None):
     """Joins the streams of a container's first process."""
     return Command(cri.Attach(container_id=container, stdin=stdin, stdout=True, stderr=not tty, tty=tty).url, stdin,
-                   tty)
+                   tty, web)
 
 
 class Forward:
