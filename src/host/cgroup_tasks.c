@@ -94,12 +94,22 @@ static int freeze_v1(int dir_fd, int64_t deadline_ns)
 	return r;
 }
 
+/* By a group above this one, which says so, too, whatever it asks for itself. */
+static bool parent_is_frozen(int dir_fd)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && cgroup_wait_event(fd, "frozen", true, 0) == 1;
+}
+
 static int freeze_v2(int dir_fd, bool freeze, int64_t deadline_ns)
 {
 	int r = fd_write_file(dir_fd, "cgroup.freeze", freeze ? "1" : "0");
 
 	if (r < 0)
 		return r;
+	if (!freeze && parent_is_frozen(dir_fd))
+		return 0;
 	r = cgroup_wait_event(dir_fd, "frozen", freeze, deadline_ns);
 	if (r == 0 && freeze)
 		(void)fd_write_file(dir_fd, "cgroup.freeze", "0");

@@ -9,6 +9,7 @@
  *   pid gone, zombie, other stopped
  *   directory unfinished    creating while the lock is held; else its creator died after the gate
  * had opened (the process would have died with it before), and it is cgroup frozen           paused
+ *   its sandbox's is        paused
  *   start.sock              created
  *   otherwise               running
  */
@@ -80,6 +81,30 @@ static bool creator_lives(const struct container *c)
 	return c->lock_fd < 0 && store_is_locked(c->root_fd, c->id);
 }
 
+/* Open ROOT/ID. */
+static int open_directory(struct container *c, struct err *err)
+{
+	c->root_fd = store_open_root(c->runtime, false, err);
+	if (c->root_fd == -ENOENT)
+		return err_set(err, -ENOENT, "container does not exist");
+	if (c->root_fd < 0)
+		return c->root_fd;
+	c->dir_fd = store_open(c->root_fd, c->id, err);
+	return c->dir_fd < 0 ? c->dir_fd : 0;
+}
+
+/* What it is itself a part of is not asked: a sandbox is of none (pod.h). */
+bool container_sandbox_is_paused(const struct container *c)
+{
+	AUTO(container_free_p) struct container *sandbox = NULL;
+
+	if (!c->sandbox || container_id_check(c->sandbox, NULL) < 0)
+		return false;
+	sandbox = container_new(c->runtime, c->sandbox);
+	return sandbox && open_directory(sandbox, NULL) == 0 && state_load(sandbox, NULL) == 0 &&
+	       sandbox->cgroup && cgroup_is_frozen(sandbox->cgroup) == 1;
+}
+
 static enum oci_status observe(const struct container *c)
 {
 	if (c->pid == 0)
@@ -88,7 +113,7 @@ static enum oci_status observe(const struct container *c)
 		return OCI_STOPPED;
 	if (store_is_unfinished(c->dir_fd) && creator_lives(c))
 		return OCI_CREATING;
-	if (c->cgroup && cgroup_is_frozen(c->cgroup) == 1)
+	if ((c->cgroup && cgroup_is_frozen(c->cgroup) == 1) || container_sandbox_is_paused(c))
 		return OCI_PAUSED;
 	if (has_file(c, STORE_GATE))
 		return OCI_CREATED;
@@ -128,19 +153,13 @@ void container_unlock(struct container *c)
 	c->lock_fd = -EBADF;
 }
 
-/* Open ROOT/ID and read it. */
+/* Open it and read it. */
 static int load(struct container *c, bool lock, struct err *err)
 {
-	int r;
+	int r = open_directory(c, err);
 
-	c->root_fd = store_open_root(c->runtime, false, err);
-	if (c->root_fd == -ENOENT)
-		return err_set(err, -ENOENT, "container does not exist");
-	if (c->root_fd < 0)
-		return c->root_fd;
-	c->dir_fd = store_open(c->root_fd, c->id, err);
-	if (c->dir_fd < 0)
-		return c->dir_fd;
+	if (r < 0)
+		return r;
 	if (lock)
 		return container_lock(c, err);
 	r = state_load(c, err);

@@ -16,6 +16,12 @@ struct container *container_new(const struct runtime *rt, const char *id);
 void container_observe(struct container *c);
 
 /*
+ * Whether it is a part of a pod's sandbox that is paused as a whole: then nothing in it runs, and
+ * nobody there answers.
+ */
+bool container_sandbox_is_paused(const struct container *c);
+
+/*
  * A pidfd of the init process that certainly is the one that state.json means; the caller's.
  * -ESRCH: "container not running".
  */

@@ -109,11 +109,31 @@ static int freeze_all(struct container *c, bool frozen, struct err *err)
 	return r;
 }
 
+/*
+ * Of the sandbox of a pod: freezers are nested, so one of it has a pause of its own, which is
+ * remembered while the sandbox's holds all.
+ */
+static bool is_held_by_sandbox_alone(const struct container *c)
+{
+	return c->status == OCI_PAUSED && c->sandbox && c->cgroup &&
+	       cgroup_is_frozen(c->cgroup) != 1;
+}
+
+/* What was deleted meanwhile may have left something where nobody answered. */
+static void tell_resumed(struct container *c)
+{
+	const struct isolation_ops *ops;
+
+	if (!c->sandbox && isolation_ops_get(c->isolation, &ops, NULL) == 0 && ops->resumed)
+		ops->resumed(c);
+}
+
 int container_pause(struct container *c, struct err *err)
 {
 	int r = container_lock(c, err);
 
-	if (r == 0 && c->status != OCI_RUNNING && c->status != OCI_CREATED)
+	if (r == 0 && c->status != OCI_RUNNING && c->status != OCI_CREATED &&
+	    !is_held_by_sandbox_alone(c))
 		r = not_running(err);
 	if (r == 0)
 		r = freeze_all(c, true, err);
@@ -128,11 +148,17 @@ int container_resume(struct container *c, struct err *err)
 
 	if (r == 0 && c->status != OCI_PAUSED)
 		r = err_set(err, -EINVAL, "container not paused");
+	if (r == 0 && is_held_by_sandbox_alone(c))
+		r = err_set(err, -EINVAL,
+			    "container not paused by itself: sandbox %s, which it is a part of, is",
+			    c->sandbox);
 	if (r == 0)
 		r = freeze_all(c, false, err);
-	if (r == 0)
-		container_observe(c);
-	return r;
+	if (r < 0)
+		return r;
+	container_observe(c);
+	tell_resumed(c);
+	return 0;
 }
 
 int container_update(struct container *c, const struct oci_resources *resources, struct err *err)

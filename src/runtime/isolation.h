@@ -90,6 +90,11 @@ struct isolation_ops {
 	 */
 	int (*freeze_member)(struct container *c, bool frozen, struct err *err);
 	/*
+	 * It is no part of another one and was paused: what could not be taken away from it
+	 * meanwhile is. Problems are logged. NULL: nothing.
+	 */
+	void (*resumed)(struct container *c);
+	/*
 	 * Its program reaches no socket of the host: whoever waits for sd_notify(3) is told when it
 	 * runs.
 	 */

@@ -522,18 +522,99 @@ def test_a_resume_that_was_killed_can_be_repeated(runtime, pod, request):
     campaign.finish()
 
 
-@pytest.mark.classes("sentry", ns_caveat="ns-pods")
-def test_one_is_paused_while_all_are(runtime, pod):
+@pytest.mark.parametrize("first", ["all", "one"])
+def test_a_pause_of_one_is_remembered_beside_that_of_all(runtime, pod, first):
+    """As freezers of the host are, each inside the other."""
     a = pod.add("a", TICK)
     runtime.wait_for_output(a, "tick")
-    runtime.pause(pod.sandbox)
-    runtime.pause(a)
+    for c in (pod.sandbox, a) if first == "all" else (a, pod.sandbox):
+        runtime.pause(c)
     runtime.resume(pod.sandbox)
     assert runtime.status(a) == "paused"
     assert runtime.exec(pod.sandbox, ["echo", "here"]).stdout == "here\n"
     ticks = runtime.output(a)
     runtime.resume(a)
     wait_until(lambda: len(runtime.output(a)) > len(ticks))
+
+
+def test_a_resume_of_one_is_remembered_while_all_are_paused(runtime, pod, sandboxed):
+    a = pod.add("a", TICK)
+    runtime.wait_for_output(a, "tick")
+    for call in (runtime.pause, runtime.resume, runtime.pause):
+        call(a)
+    runtime.pause(pod.sandbox)
+    runtime.resume(a)
+    if sandboxed:
+        assert runtime.status(a) == "paused"
+        refused(runtime, runtime.resume(a, check=False), f"not paused by itself: sandbox {pod.sandbox.id}")
+    ticks = runtime.output(a)
+    runtime.resume(pod.sandbox)
+    wait_until(lambda: len(runtime.output(a)) > len(ticks))
+    assert alive(runtime, pod.sandbox, a)
+
+
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
+def test_while_all_are_paused_no_verb_on_one_waits(runtime, pod):
+    """Who waits for the sandbox does so for 20 s, longer than CALL_TIMEOUT_S."""
+    a, created = pod.add("a", ["sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.02; done"]), pod.bundle("b")
+    created.process.args = FOREVER
+    runtime.create(created)
+    runtime.wait_for_output(a, "up")
+    runtime.pause(pod.sandbox)
+    assert [runtime.status(c) for c in (pod.sandbox, a, created)] == ["paused"] * 3
+    refused(runtime, runtime.exec(a, ["true"], check=False), "paused container", code=255)
+    refused(runtime, runtime.start(created, check=False), "in the paused state")
+    refused(runtime, runtime.ps(a, check=False), f"sandbox {pod.sandbox.id} is paused")
+    refused(runtime, runtime.call("debug", a.id, "metrics", check=False), f"sandbox {pod.sandbox.id} is paused")
+    refused(runtime, runtime.delete(a, check=False), "not stopped: paused")
+    assert runtime.events(a, "--stats").json["id"] == a.id
+    runtime.update(a, "--pids-limit", "100")
+    runtime.kill(a, "TERM")
+    assert runtime.status(a) == "paused"
+    runtime.resume(pod.sandbox)
+    runtime.wait_for(a, "stopped")
+    runtime.start(created)
+    assert alive(runtime, pod.sandbox, created)
+
+
+@pytest.mark.parametrize("how", ["kill", "kill --all", "delete --force"])
+def test_one_is_ended_while_all_are_paused_and_comes_again(runtime, pod, how):
+    a, b = pod.add("a"), pod.add("b", TICK)
+    runtime.wait_for_output(b, "tick")
+    runtime.pause(pod.sandbox)
+    if how == "delete --force":
+        runtime.delete(a, "--force")
+    else:
+        runtime.kill(a, "KILL", *how.split()[1:])
+        runtime.wait_for(a, "stopped")
+        runtime.delete(a)
+    assert runtime.status(a) is None
+    assert runtime.status(pod.sandbox) == "paused"
+    runtime.resume(pod.sandbox)
+    ticks = runtime.output(b)
+    runtime.run_detached(a, FOREVER)
+    wait_until(lambda: len(runtime.output(b)) > len(ticks))
+    assert alive(runtime, pod.sandbox, a, b)
+    assert len(runtime.inside(a)) == 1
+
+
+def test_a_paused_pod_is_deleted_with_all_that_is_in_it(runtime, pod):
+    a, b = pod.add("a"), pod.add("b")
+    runtime.pause(b)
+    runtime.pause(pod.sandbox)
+    for c in (pod.sandbox, a, b):
+        runtime.delete(c, "--force")
+    assert runtime.container_ids() == []
+
+
+@pytest.mark.classes("ns")
+def test_in_class_ns_a_pause_of_the_first_is_its_own(runtime, pod):
+    a = pod.add("a", TICK)
+    runtime.pause(pod.sandbox)
+    assert runtime.status(a) == "running"
+    ticks = runtime.output(a)
+    wait_until(lambda: len(runtime.output(a)) > len(ticks))
+    runtime.resume(pod.sandbox)
 
 
 @pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")

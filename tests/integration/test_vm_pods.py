@@ -161,6 +161,26 @@ def test_what_a_container_was_served_goes_with_it(runtime, pod, work_dir):
     assert alive(runtime, pod.sandbox)
 
 
+def test_what_a_container_of_a_paused_pod_was_served_goes_with_the_pause(runtime, pod, work_dir):
+    volume = work_dir / "volume"
+    volume.mkdir()
+    before = pod.served()
+    bundles = [pod.bundle(name) for name in ("a", "b", "stays")]
+    for c in bundles:
+        c.bind(volume, "/data")
+        runtime.run_detached(c, ["sh", "-c", f"while :; do echo y > /data/{c.id}; done"])
+    wait_until(lambda: all((volume / c.id).exists() for c in bundles))
+    runtime.pause(pod.sandbox)
+    for c in bundles[:2]:
+        runtime.delete(c, "--force")
+    assert len(pod.entries()) == 3
+    runtime.resume(pod.sandbox)
+    assert len(pod.entries()) == 1
+    runtime.stop(bundles[2])
+    wait_until(lambda: pod.entries() == [] and pod.served() == before)
+    assert alive(runtime, pod.sandbox)
+
+
 def test_a_container_that_is_refused_leaves_nothing_in_the_share(runtime, pod, work_dir):
     before = pod.served()
     a = pod.bundle("a")

@@ -6,10 +6,15 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
+#include "runtime/container.h"
 #include "runtime/store.h"
+
+#define JOIN_PAUSE_US 10000
 
 static int silent(struct err *err)
 {
@@ -23,9 +28,15 @@ void client_be_patient(int sock)
 	(void)setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
 }
 
-int client_connect(const struct container *c, struct err *err)
+bool client_is_frozen(const struct container *c)
 {
-	AUTO_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	return c->status == OCI_PAUSED && (!c->sandbox || container_sandbox_is_paused(c));
+}
+
+/* `flags`: SOCK_NONBLOCK, or 0. -EAGAIN is the caller's to put into words. */
+static int open_connection(const struct container *c, int flags, struct err *err)
+{
+	AUTO_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 	const struct timeval wait = { .tv_sec = CLIENT_WAIT_S };
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
@@ -39,19 +50,41 @@ int client_connect(const struct container *c, struct err *err)
 		if (errno == ECONNREFUSED || errno == ENOENT)
 			return err_set(err, -ESRCH, "container not running");
 		if (errno == EAGAIN)
-			return silent(err);
+			return -EAGAIN;
 		return err_sys(err, -errno, "connect to the sandbox of container %s", c->id);
 	}
 	return TAKE_FD(sock);
 }
 
-int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *bytes, size_t *len,
-		struct err *err)
+int client_connect(const struct container *c, struct err *err)
+{
+	int sock;
+
+	if (client_is_frozen(c))
+		return err_set(err, -EBUSY, "%s %s is paused, and answers when it is resumed",
+			       c->sandbox ? "sandbox" : "container",
+			       c->sandbox ? c->sandbox : c->id);
+	sock = open_connection(c, 0, err);
+	return sock == -EAGAIN ? silent(err) : sock;
+}
+
+int client_connect_patient(const struct container *c, struct err *err)
+{
+	const int sock = open_connection(c, 0, err);
+
+	if (sock >= 0)
+		client_be_patient(sock);
+	return sock == -EAGAIN ? silent(err) : sock;
+}
+
+/* With room for *nfds descriptors, which becomes how many came. */
+static int receive(int sock, uint32_t type, struct sentry_reply *ret_reply, void *bytes,
+		   size_t *len, int *fds, size_t *nfds, struct err *err)
 {
 	char frame[SENTRY_FRAME_MAX];
 	struct sentry_reply reply;
-	size_t nfds = 0, tail;
-	const ssize_t n = fd_recv(sock, frame, sizeof(frame), NULL, &nfds);
+	size_t tail;
+	const ssize_t n = fd_recv(sock, frame, sizeof(frame), fds, nfds);
 
 	if (n == 0 || n == -ECONNRESET)
 		return err_set(err, -EPIPE, "the sandbox is gone");
@@ -82,6 +115,14 @@ int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *b
 	return 0;
 }
 
+int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *bytes, size_t *len,
+		struct err *err)
+{
+	size_t none = 0;
+
+	return receive(sock, type, ret_reply, bytes, len, NULL, &none, err);
+}
+
 static int client_send(int sock, const struct client_call *call, struct err *err)
 {
 	char frame[SENTRY_FRAME_MAX];
@@ -105,9 +146,33 @@ static int client_send(int sock, const struct client_call *call, struct err *err
 int client_call(int sock, const struct client_call *call, struct sentry_reply *ret_reply,
 		void *bytes, size_t *len, struct err *err)
 {
-	const int r = client_send(sock, call, err);
+	size_t nfds = call->ret_fds_len;
+	int r = client_send(sock, call, err);
 
-	return r < 0 ? r : client_recv(sock, call->request.type, ret_reply, bytes, len, err);
+	if (r < 0)
+		return r;
+	r = receive(sock, call->request.type, ret_reply, bytes, len, call->ret_fds, &nfds, err);
+	if (r == 0 && nfds != call->ret_fds_len)
+		r = err_set(err, -EPROTO, "the sandbox answered with %zu descriptors", nfds);
+	for (size_t i = 0; r < 0 && i < nfds; i++) {
+		auto_close_p(&call->ret_fds[i]);
+		call->ret_fds[i] = -EBADF;
+	}
+	return r;
+}
+
+int client_join(int sock, const struct client_call *call, struct err *err)
+{
+	const int64_t deadline = clock_ms() + CLIENT_WAIT_S * 1000;
+	struct sentry_reply reply;
+	int r;
+
+	for (;;) {
+		r = client_call(sock, call, &reply, NULL, NULL, err);
+		if (r != -EEXIST || clock_ms() > deadline)
+			return r;
+		(void)usleep(JOIN_PAUSE_US);
+	}
 }
 
 int client_simple(const struct container *c, const struct sentry_request *request,
@@ -117,14 +182,29 @@ int client_simple(const struct container *c, const struct sentry_request *reques
 	struct sentry_reply ignored;
 	AUTO_CLOSE int sock = client_connect(c, err);
 
-	if (sock < 0)
-		return sock;
-	return client_call(sock, &call, ret_reply ? ret_reply : &ignored, NULL, NULL, err);
+	return sock < 0 ? sock
+			: client_call(sock, &call, ret_reply ? ret_reply : &ignored, NULL, NULL,
+				      err);
 }
 
 int client_post(const struct container *c, const struct client_call *call, struct err *err)
 {
-	AUTO_CLOSE int sock = client_connect(c, err);
+	AUTO_CLOSE int sock = open_connection(c, SOCK_NONBLOCK, err);
 
+	if (sock == -EAGAIN)
+		return err_set(err, -EAGAIN,
+			       "container %s is paused, and too many requests wait for its resume",
+			       c->id);
 	return sock < 0 ? sock : client_send(sock, call, err);
+}
+
+int client_tell(const struct container *c, const struct client_call *call, struct err *err)
+{
+	struct sentry_reply reply;
+	AUTO_CLOSE int sock = -EBADF;
+
+	if (client_is_frozen(c))
+		return client_post(c, call, err);
+	sock = client_connect(c, err);
+	return sock < 0 ? sock : client_call(sock, call, &reply, NULL, NULL, err);
 }

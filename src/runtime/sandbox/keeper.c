@@ -59,7 +59,6 @@ static int ask(const struct keeping *k, struct err *err)
 	size_t len = KEEPER_FDS;
 	const ssize_t n = fd_recv(k->report[1], &what, sizeof(what), fds, &len);
 	struct client_call call = { .fds = fds, .fds_len = ARRAY_LEN(fds) };
-	struct sentry_reply reply;
 
 	if (n != sizeof(what) || len != KEEPER_FDS)
 		return err_set(err, -EPIPE, "the runtime is gone");
@@ -72,7 +71,7 @@ static int ask(const struct keeping *k, struct err *err)
 	}
 	call.request.type = what.type;
 	call.request.value = what.value;
-	return client_call(k->control, &call, &reply, NULL, NULL, err);
+	return client_join(k->control, &call, err);
 }
 
 /* The runtime says what next; without a word it has gone, and nobody wants the container. */
@@ -215,10 +214,9 @@ static int open_all(struct keeping *k, struct sandbox *s, struct err *err)
 {
 	int r;
 
-	k->control = client_connect(k->cr->sandbox, err);
+	k->control = client_connect_patient(k->cr->sandbox, err);
 	if (k->control < 0)
 		return err_prefix(err, k->control, "sandbox %s", k->cr->sandbox->id);
-	client_be_patient(k->control);
 	k->sandbox = container_open_init(k->cr->sandbox, err);
 	if (k->sandbox < 0)
 		return err_prefix(err, k->sandbox, "sandbox %s", k->cr->sandbox->id);

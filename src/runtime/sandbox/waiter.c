@@ -254,10 +254,9 @@ int waiter_make(struct container *c, const struct exec_request *request, int des
 	int pair[2];
 	int r;
 
-	control = client_connect(c, err);
+	control = client_connect_patient(c, err);
 	if (control < 0)
 		return control;
-	client_be_patient(control);
 	r = stdio_terminal(&request->terminal, &slave, &waiter.master, err);
 	if (r == 0)
 		r = stage_socketpair(pair, err);

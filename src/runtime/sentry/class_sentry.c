@@ -96,39 +96,21 @@ static int class_sentry_exec(struct container *c, const struct exec_request *req
 	return sandbox_process_exec(c, request, description, ret, err);
 }
 
-/* It answers when it is thawed. A part of a pod's sandbox may be frozen while its sentry is not. */
-static bool is_frozen(const struct container *c)
-{
-	AUTO(container_free_p) struct container *sandbox = NULL;
-	struct err ignored = { 0 };
-
-	if (!c->sandbox)
-		return c->status == OCI_PAUSED;
-	return container_load(c->runtime, c->sandbox, false, &sandbox, &ignored) == 0 &&
-	       sandbox->status == OCI_PAUSED;
-}
-
 static int class_sentry_freeze_member(struct container *c, bool frozen, struct err *err)
 {
 	const struct client_call call = { .request = { .type = SENTRY_FREEZE, .value = frozen } };
 
-	if (is_frozen(c))
-		return client_post(c, &call, err);
-	return client_simple(c, &call.request, NULL, err);
+	return client_tell(c, &call, err);
 }
 
 /* SIGKILL ends the sandbox and needs nobody's help; the rest is for the guest's processes. */
 static int class_sentry_signal(struct container *c, int sig, bool all, struct err *err)
 {
-	const struct sentry_request request = { .type = SENTRY_SIGNAL,
-						.value = (uint32_t)sig,
-						.flags = all ? SENTRY_SIGNAL_ALL : 0 };
+	const struct client_call call = { .request = { .type = SENTRY_SIGNAL,
+						       .value = (uint32_t)sig,
+						       .flags = all ? SENTRY_SIGNAL_ALL : 0 } };
 
-	const struct client_call call = { .request = request };
-
-	if (is_frozen(c))
-		return client_post(c, &call, err);
-	return client_simple(c, &request, NULL, err);
+	return client_tell(c, &call, err);
 }
 
 /* Of a container of a pod the cgroup has what serves it, and the sandbox's what its guests use. */
@@ -156,9 +138,6 @@ static void class_sentry_stats(struct container *c, struct cgroup_stats *stats)
 
 	if (stats->pids.limit > EXTRA_PIDS && stats->pids.limit != UINT64_MAX)
 		stats->pids.limit -= EXTRA_PIDS;
-	/* A frozen sentry does not answer. */
-	if (is_frozen(c))
-		return;
 	sock = client_connect(c, &ignored);
 	if (sock >= 0 && client_call(sock, &call, &reply, &inside, &len, &ignored) == 0 &&
 	    len == sizeof(inside))
@@ -172,14 +151,9 @@ static int class_sentry_update(struct container *c, const struct oci_resources *
 	struct client_call call = { .request = { .type = SENTRY_UPDATE },
 				    .tail = &limits,
 				    .tail_len = sizeof(limits) };
-	struct sentry_reply reply;
-	AUTO_CLOSE int sock = -EBADF;
 
 	describe_update(resources, &limits);
-	if (is_frozen(c))
-		return client_post(c, &call, err);
-	sock = client_connect(c, err);
-	return sock < 0 ? sock : client_call(sock, &call, &reply, NULL, NULL, err);
+	return client_tell(c, &call, err);
 }
 
 static int debug_word(const char *what, uint32_t *ret, struct err *err)
@@ -273,11 +247,14 @@ static int class_sentry_events(struct container *c, uint32_t mask, container_eve
 static void class_sentry_forget(const struct container *c, const struct oci_spec *spec)
 {
 	struct err ignored = { 0 };
-	AUTO_CLOSE int sock = c->sandbox ? client_connect(c, &ignored) : -EBADF;
+	AUTO_CLOSE int sock = -EBADF;
 	char byte;
 	size_t nfds = 0;
 
 	(void)spec;
+	/* While that is paused it hears of it when it is resumed. */
+	if (c->sandbox && !container_sandbox_is_paused(c))
+		sock = client_connect(c, &ignored);
 	/* It ends the connection when nothing is left, and never says anything unasked. */
 	if (sock >= 0 && fd_recv(sock, &byte, 1, NULL, &nfds) == -EAGAIN)
 		log_warning("container %s: sandbox %s still has it", c->id, c->sandbox);

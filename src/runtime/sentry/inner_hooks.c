@@ -114,10 +114,9 @@ static int begin(struct container *c, const struct oci_spec *spec, const struct 
 		return err_sys(err, in < 0 ? in : -errno, "descriptors");
 	run->errors = pair[0];
 	errors = pair[1];
-	run->control = client_connect(c, err);
+	run->control = client_connect_patient(c, err);
 	if (run->control < 0)
 		return run->control;
-	client_be_patient(run->control);
 
 	const int fds[] = { description, in, null, errors };
 	const struct client_call call = { .request = { .type = SENTRY_EXEC },

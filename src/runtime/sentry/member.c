@@ -138,10 +138,9 @@ int launch_member(struct creation *cr, struct sandbox *ret, struct err *err)
 	flags = fcntl(l.box.control, F_GETFL);
 	if (flags < 0 || fcntl(l.box.control, F_SETFL, flags | O_NONBLOCK) < 0)
 		return err_sys(err, -errno, "control socket of container %s", cr->c->id);
-	l.sandbox = client_connect(cr->sandbox, err);
+	l.sandbox = client_connect_patient(cr->sandbox, err);
 	if (l.sandbox < 0)
 		return err_prefix(err, l.sandbox, "sandbox %s", cr->sandbox->id);
-	client_be_patient(l.sandbox); /* a program is loaded */
 	l.box.unshare = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
 	return sandbox_launch_run(&l.box, stage_sandbox, &l, ret, err);
 }
@@ -152,7 +151,6 @@ static int ask(const struct launch *l, const struct stage_member *with, struct e
 {
 	int fds[SENTRY_CREATE_FDS + SENTRY_EXEC_FDS_MAX];
 	struct client_call call = { .request = { .type = SENTRY_CREATE }, .fds = fds };
-	struct sentry_reply reply;
 
 	fds[call.fds_len++] = with->description;
 	fds[call.fds_len++] = l->box.control;
@@ -166,7 +164,7 @@ static int ask(const struct launch *l, const struct stage_member *with, struct e
 			return err_sys(err, own, "duplicate descriptor %d of the container", i);
 		fds[call.fds_len++] = own; /* waiter_shed() closes them */
 	}
-	return client_call(l->sandbox, &call, &reply, NULL, NULL, err);
+	return client_join(l->sandbox, &call, err);
 }
 
 /* Our maker lets us go, or is gone. */

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "oci/pod.h"
 #include "runtime/container.h"
 #include "runtime/creation.h"
 #include "runtime/isolation.h"
@@ -49,15 +50,11 @@ static int class_vm_open(struct process *process, const struct oci_spec *spec, s
 static int class_vm_start(struct container *c, struct err *err)
 {
 	const struct client_call call = { .request = { .type = SENTRY_START } };
-	AUTO_CLOSE int sock = client_connect(c, err);
-	struct sentry_reply reply;
-	int r = sock;
-
 	/* Files of the program, hooks of the container: it takes as long as they do. */
-	if (sock >= 0) {
-		client_be_patient(sock);
-		r = client_call(sock, &call, &reply, NULL, NULL, err);
-	}
+	AUTO_CLOSE int sock = client_connect_patient(c, err);
+	struct sentry_reply reply;
+	int r = sock < 0 ? sock : client_call(sock, &call, &reply, NULL, NULL, err);
+
 	/* As in class ns, where a failed start ends its first process. */
 	if (r < 0)
 		(void)container_end_processes(c, NULL);
@@ -99,16 +96,14 @@ static int class_vm_signal(struct container *c, int sig, bool all, struct err *e
 						       .value = (uint32_t)sig,
 						       .flags = all ? SENTRY_SIGNAL_ALL : 0 } };
 
-	if (c->status == OCI_PAUSED)
-		return client_post(c, &call, err);
-	return client_simple(c, &call.request, NULL, err);
+	return client_tell(c, &call, err);
 }
 
 static int class_vm_freeze_member(struct container *c, bool frozen, struct err *err)
 {
-	const struct sentry_request request = { .type = VMM_FREEZE, .value = frozen };
+	const struct client_call call = { .request = { .type = VMM_FREEZE, .value = frozen } };
 
-	return client_simple(c, &request, NULL, err);
+	return client_tell(c, &call, err);
 }
 
 static uint64_t or_zero(uint64_t value)
@@ -142,10 +137,6 @@ static void class_vm_stats(struct container *c, struct cgroup_stats *stats)
 
 	if (stats->pids.limit > VM_HOST_PIDS && stats->pids.limit != UINT64_MAX)
 		stats->pids.limit -= VM_HOST_PIDS;
-	/* A frozen supervisor does not answer; that of one that has joined a machine is not frozen.
-	 */
-	if (c->status == OCI_PAUSED && !c->sandbox)
-		return;
 	sock = client_connect(c, &ignored);
 	if (sock < 0 || client_call(sock, &call, &reply, &inside, &len, &ignored) < 0 ||
 	    len != sizeof(inside))
@@ -224,6 +215,14 @@ static void class_vm_forget(const struct container *c, const struct oci_spec *sp
 		log_warning("container %s: %s", c->id, problem.msg);
 }
 
+static void class_vm_resumed(struct container *c)
+{
+	struct err problem = { 0 };
+
+	if (oci_pod_role(c->annotations) == OCI_POD_SANDBOX && member_sweep(c, &problem) < 0)
+		log_warning("container %s: %s", c->id, problem.msg);
+}
+
 const struct isolation_ops class_vm = {
 	.name = "vm",
 	.create = class_vm_create,
@@ -235,6 +234,7 @@ const struct isolation_ops class_vm = {
 	.has_shell = true,
 	.signal = class_vm_signal,
 	.freeze_member = class_vm_freeze_member,
+	.resumed = class_vm_resumed,
 	.ready_when_started = true,
 	.host_limits = class_vm_host_limits,
 	.host_devices = vm_host_devices,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/vm/member.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -88,33 +89,21 @@ static void name_of(const struct container *c, char ret[static SHARE_NAME_MAX])
 
 static int ask_share(const struct container *sandbox, struct machine_share *ret, struct err *err)
 {
-	const struct sentry_request request = { .version = SENTRY_MSG_VERSION, .type = VMM_SHARE };
-	AUTO_CLOSE int sock = client_connect(sandbox, err);
-	struct {
-		struct sentry_reply reply;
-		char text[ERR_MSG_MAX];
-	} answer = { .reply = { 0 } };
 	int fds[2] = { -EBADF, -EBADF };
-	size_t len = 2;
-	ssize_t n;
+	const struct client_call call = { .request = { .type = VMM_SHARE },
+					  .ret_fds = fds,
+					  .ret_fds_len = ARRAY_LEN(fds) };
+	AUTO_CLOSE int sock = client_connect(sandbox, err);
+	struct sentry_reply reply;
+	int r = sock < 0 ? sock : client_call(sock, &call, &reply, NULL, NULL, err);
 
-	if (sock < 0)
-		return sock;
-	n = fd_send(sock, &request, sizeof(request), NULL, 0);
-	if (n == 0)
-		n = fd_recv(sock, &answer, sizeof(answer) - 1, fds, &len);
-	if (n < 0)
-		return err_sys(err, (int)n, "ask the sandbox for its files");
-	if (len > 0)
-		ret->top = fds[0];
-	if (len > 1)
-		ret->files = fds[1];
-	if ((size_t)n >= sizeof(answer.reply) && answer.reply.error < 0)
-		return err_set(err, answer.reply.error, "%s", answer.text);
-	if ((size_t)n != sizeof(answer.reply) || answer.reply.type != VMM_SHARE || len != 2 ||
-	    answer.reply.value < 0)
+	if (r < 0)
+		return r;
+	ret->top = fds[0];
+	ret->files = fds[1];
+	if (reply.value < 0)
 		return err_set(err, -EPROTO, "the sandbox answered something else");
-	ret->memory = (uint64_t)answer.reply.value << 20;
+	ret->memory = (uint64_t)reply.value << 20;
 	return 0;
 }
 
@@ -412,26 +401,36 @@ int member_launch(struct creation *cr, struct sandbox *ret, struct err *err)
 
 /* ---- The end -------------------------------------------------------------------------------- */
 
+/* Those of the share that go. */
 struct leaving {
 	struct machine_share machine;
-	char name[SHARE_NAME_MAX];
+	char **names; /* strv, owned */
 };
 
-static int take_entry(void *arg, int fds[2], struct err *err)
+static void leaving_done(struct leaving *l)
+{
+	machine_share_done(&l->machine);
+	strv_free(l->names);
+}
+
+static int take_entries(void *arg, int fds[2], struct err *err)
 {
 	const struct leaving *l = arg;
-	char path[SHARE_NAME_MAX + 1];
+	char path[NAME_MAX + 2];
 	int r = enter_files(&l->machine, err);
 
 	(void)fds;
 	if (r < 0)
 		return r;
-	(void)snprintf(path, sizeof(path), "/%s", l->name);
-	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
-		return err_sys(err, -errno, "unmount %s of the share", l->name);
-	if (unlinkat(l->machine.top, l->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return err_sys(err, -errno, "remove %s of the share", l->name);
-	return 0;
+	for (char **name = l->names; name && *name; name++) {
+		(void)snprintf(path, sizeof(path), "/%s", *name);
+		if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL &&
+		    errno != ENOENT)
+			r = err_sys(err, -errno, "unmount %s of the share", *name);
+		else if (unlinkat(l->machine.top, *name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+			r = err_sys(err, -errno, "remove %s of the share", *name);
+	}
+	return r;
 }
 
 /* Its keeper has ended: who is made next under its id shall not meet it, nor its files. */
@@ -448,7 +447,8 @@ static void await_leave(const struct container *c)
 int member_forget(const struct container *c, struct err *err)
 {
 	AUTO(container_free_p) struct container *sandbox = NULL;
-	struct leaving l = { .machine = MACHINE_SHARE_INIT };
+	AUTO(leaving_done) struct leaving l = { .machine = MACHINE_SHARE_INIT };
+	char name[SHARE_NAME_MAX];
 	int fds[2] = { -EBADF, -EBADF };
 	struct err gone = { 0 };
 	int r = container_load(c->runtime, c->sandbox, false, &sandbox, &gone);
@@ -456,11 +456,88 @@ int member_forget(const struct container *c, struct err *err)
 	/* With the machine goes all that it was served. */
 	if (r < 0 || sandbox->pid == 0)
 		return r == -ENOENT || r == 0 ? 0 : err_set(err, r, "%s", gone.msg);
+	/* Nobody answers: member_sweep(). */
+	if (sandbox->status == OCI_PAUSED)
+		return 0;
 	await_leave(c);
-	name_of(c, l.name);
+	name_of(c, name);
+	r = strv_add(&l.names, name);
+	if (r < 0)
+		return err_sys(err, r, "container %s", c->id);
 	r = ask_share(sandbox, &l.machine, &gone);
 	if (r == 0)
-		r = run_helper(take_entry, &l, fds, &gone);
-	machine_share_done(&l.machine);
+		r = run_helper(take_entries, &l, fds, &gone);
 	return r < 0 && r != -ESRCH ? err_set(err, r, "%s", gone.msg) : 0;
+}
+
+/* As name_of() has them; the top of the share has others, too. */
+static bool is_name(const char *name)
+{
+	return name[0] == 'p' && strlen(name) == 17 && strspn(name + 1, "0123456789abcdef") == 16;
+}
+
+static int list_entries(struct leaving *l, struct err *err)
+{
+	const int fd = openat(l->machine.top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int r = dir ? 0 : -errno;
+
+	if (fd >= 0 && !dir)
+		(void)close(fd);
+	while (dir && r == 0 && (entry = readdir(dir))) {
+		if (is_name(entry->d_name))
+			r = strv_add(&l->names, entry->d_name);
+	}
+	if (dir)
+		(void)closedir(dir);
+	return r < 0 ? err_sys(err, r, "list the share") : 0;
+}
+
+static void drop(char **list, const char *name)
+{
+	while (list && *list && !str_eq(*list, name))
+		list++;
+	if (!list || !*list)
+		return;
+	free(*list);
+	do {
+		list[0] = list[1];
+	} while (*list++);
+}
+
+/* Those that stay. Whoever had one when the share was listed had written down before who it is. */
+static int keep_living(struct leaving *l, const struct container *sandbox, struct err *err)
+{
+	struct container **all;
+	size_t len;
+	int r = container_list(sandbox->runtime, &all, &len, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < len; i++) {
+		char name[SHARE_NAME_MAX];
+
+		if (str_eq(all[i]->sandbox, sandbox->id)) {
+			name_of(all[i], name);
+			drop(l->names, name);
+		}
+	}
+	container_list_free(all, len);
+	return 0;
+}
+
+int member_sweep(const struct container *sandbox, struct err *err)
+{
+	AUTO(leaving_done) struct leaving l = { .machine = MACHINE_SHARE_INIT };
+	int fds[2] = { -EBADF, -EBADF };
+	int r = ask_share(sandbox, &l.machine, err);
+
+	if (r == 0)
+		r = list_entries(&l, err);
+	if (r == 0 && l.names)
+		r = keep_living(&l, sandbox, err);
+	if (r < 0 || strv_len(l.names) == 0)
+		return r == -ENOTSUP ? 0 : r;
+	return run_helper(take_entries, &l, fds, err);
 }

@@ -17,5 +17,14 @@
 /* sandbox_launch_fn, for a creation with a sandbox. */
 int member_launch(struct creation *cr, struct sandbox *ret, struct err *err);
 
-/* Where the machine lives: wait until the container has left it, and take the entry away. */
+/*
+ * Where the machine lives: wait until the container has left it, and take the entry away. Where it
+ * is paused nobody answers, and that is left to member_sweep().
+ */
 int member_forget(const struct container *c, struct err *err);
+
+/*
+ * Of a machine, which was paused a moment ago: take away the entries of all containers that are
+ * deleted. Who still leaves keeps what it has open, as after every lazy umount(2).
+ */
+int member_sweep(const struct container *sandbox, struct err *err);

@@ -58,7 +58,7 @@ static int tell(const struct resize *z, const struct vm_size *size,
 		return r;
 	call.tail = body.data;
 	call.tail_len = body.len;
-	if (z->c->status == OCI_PAUSED)
+	if (client_is_frozen(z->c))
 		return client_post(z->c, &call, err);
 	sock = client_connect(z->c, err);
 	if (sock < 0)

@@ -51,5 +51,9 @@ int client_create(struct client *c, struct control_request *request)
 	struct err err = { 0 };
 	const int r = create(c, request, &err);
 
+	/* It may ask again. */
+	if (r < 0 && !c->made && r != -EBUSY)
+		c->is_maker = false;
+
 	return client_answer(c, SENTRY_CREATE, 0, r, &err);
 }

@@ -5,6 +5,8 @@
 #include <linux/sched.h>
 #include <sys/syscall.h>
 
+#include "base/clock.h"
+
 /* ---- failure first */
 
 static void create_refuses_a_cgroup_in_use(void **state)
@@ -246,6 +248,35 @@ static void a_frozen_group_is_killed(void **state)
 	assert_int_equal(wait_for(one), 1000 + SIGKILL);
 	assert_int_equal(wait_for(two), 1000 + SIGKILL);
 	assert_int_equal(cgroup_is_frozen(b->cg), 0);
+}
+
+/* Goal: what a frozen group above forbids is not waited for, and comes true with its thaw. */
+static void a_group_below_a_frozen_one_is_frozen_and_thawed_at_once(void **state)
+{
+	struct box *b = NEED_BOX(state);
+	struct cgroup_dir top = { "", cgroup_path(b->cg, "") };
+	struct cgroup *cg = NULL, *below = NULL;
+	struct err err = { 0 };
+	int64_t begin;
+	pid_t pid;
+
+	NEED_CONTROLLER(b->cg, "");
+	assert_int_equal(cgroup_from_paths(&top, 1, &cg, NULL), 0);
+	assert_int_equal(cgroup_subdir(cg, NULL, "a", &below, NULL), 0);
+	assert_int_equal(cgroup_create(below, &err), 0);
+	pid = spawn(below, sleep_long, NULL);
+	assert_int_equal(cgroup_freeze(cg, true, &err), 0);
+	begin = clock_ms();
+	assert_int_equal(cgroup_freeze(below, true, &err), 0);
+	assert_int_equal(cgroup_is_frozen(below), 1);
+	assert_int_equal(cgroup_freeze(below, false, &err), 0);
+	assert_true(clock_ms() - begin < 5000);
+	assert_int_equal(cgroup_is_frozen(below), 0);
+	assert_int_equal(cgroup_freeze(cg, false, &err), 0);
+	assert_int_equal(cgroup_signal_all(below, SIGTERM, &err), 0);
+	assert_int_equal(wait_for(pid), 1000 + SIGTERM);
+	cgroup_free(below);
+	cgroup_free(cg);
 }
 
 /* Goal: other signals leave a pause as it is, and arrive when it ends. (cgroup2 lets any deadly one
@@ -614,6 +645,7 @@ int main(void)
 		LIVE(a_fork_bomb_under_a_limit_is_killed_whole),
 		LIVE(a_fork_bomb_is_killed_on_v1_alone),
 		LIVE(a_frozen_group_is_killed),
+		LIVE(a_group_below_a_frozen_one_is_frozen_and_thawed_at_once),
 		LIVE(a_signal_to_a_paused_group_waits),
 		LIVE(everybody_gets_the_signal),
 		LIVE(a_hostile_tree_is_removed),

@@ -152,9 +152,33 @@ static void a_container_of_a_pod_joins_its_sandbox_by_either_engine(void **state
 	test_root_remove(&root);
 }
 
+/* Goal: a state that names itself, or nobody, is no loop and no error. */
+static void a_part_of_itself_is_observed(void **state)
+{
+	static const char *const ids[] = { "me", "nobody" };
+	struct test_root root;
+
+	(void)state;
+	test_root_make(&root);
+	add(&root, "me", "sentry", true, ",\"sandbox\":\"me\"");
+	add(&root, "other", "sentry", true, ",\"sandbox\":\"nobody\"");
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		AUTO(container_free_p) struct container *c = NULL;
+		struct err err = { 0 };
+
+		if (container_load(&root.rt, i ? "other" : "me", false, &c, &err) < 0)
+			fail_msg("%s", err.msg);
+		assert_string_equal(c->sandbox, ids[i]);
+		assert_int_equal(c->status, OCI_RUNNING);
+		assert_false(container_sandbox_is_paused(c));
+	}
+	test_root_remove(&root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_part_of_itself_is_observed),
 		cmocka_unit_test(a_sandbox_that_cannot_be_joined_is_named_with_the_reason),
 		cmocka_unit_test(a_container_of_a_pod_joins_its_sandbox_by_either_engine),
 		cmocka_unit_test(who_belongs_to_no_pod_or_begins_one_is_made_by_itself),
