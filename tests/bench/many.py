@@ -69,7 +69,6 @@ def main():
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--memory", type=int, default=64, help="limit of each container, MiB")
     parser.add_argument("--config", help="a caisson.json")
-    parser.add_argument("--json", help="a file for scripts/update-overhead")
     options = parser.parse_args()
     if not KERNEL.exists():
         print("many.py: no kernel for class vm (make guest)")
@@ -106,10 +105,6 @@ def main():
         print(f"{process:16}", ", ".join(f"{part} {kib / mean:.1f}" for part, kib in parts.items()))
     print(f"all: PSS {sum(parts['PSS'] for parts in sums.values()) / mean:.1f}, cgroup {charged / mean:.1f}, "
           f"host's available memory less {less / mean:.1f}")
-    if options.json:
-        guest = sum(parts["guest"] for parts in sums.values())
-        pathlib.Path(options.json).write_text(json.dumps({"machines": {
-            "charged_kib": charged / options.count, "guest_kib": guest / options.count}}))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import json
 import re
 import subprocess
 
+import pytest
+
 from conftest import MANIFESTS, ROOT, TYPES, all_documents, documents
 
 CAISSON = ROOT / "build/bin/caisson"
@@ -116,27 +118,49 @@ def test_selected_labels_are_those_that_check_prints():
         assert set(selected) <= {f"caisson.io/{c}" for c in CLASSES} | {"caisson.io/vm-accelerator"}
 
 
+def fixed():
+    return {name: doc["overhead"]["podFixed"] for name, doc in runtime_classes().items()}
+
+
 def test_overheads_are_quantities_and_grow_with_the_class():
-    mib = [doc["overhead"]["podFixed"]["memory"] for doc in runtime_classes().values()]
-    assert all(re.match(r"\d+Mi$", text) for text in mib)
-    assert [int(text[:-2]) for text in mib] == sorted(int(text[:-2]) for text in mib)
+    for what, unit in (("memory", "Mi"), ("cpu", "m")):
+        found = [amounts[what] for amounts in fixed().values()]
+        assert all(re.match(rf"\d+{unit}$", text) for text in found)
+        numbers = [int(text[:-len(unit)]) for text in found]
+        assert numbers == sorted(numbers)
+
+
+def test_overheads_are_those_of_the_figures_that_were_measured():
+    module = update_overhead()
+    facts = json.loads(module.FIGURES.read_text())
+    assert list(facts) == CLASSES
+    assert fixed() == {f"caisson-{name}": {"memory": f"{amount['memory']}Mi", "cpu": f"{amount['cpu']}m"}
+                       for name, amount in module.overheads(facts).items()}
+    # Of the processes that a pod of the class has.
+    assert {name: set(f["processes_kib"]) - {"sleep", "pause", "caisson-stub"} for name, f in facts.items()} == {
+        "ns": {"containerd-shim"}, "sentry": {"containerd-shim", "caisson-sentry", "caisson-gofer", "caisson-wait"},
+        "vm": {"containerd-shim", "caisson-vm", "caisson-wait", "qemu-system-x86", "virtiofsd"}}
 
 
 def test_update_overhead_computes_from_the_benchmarks_and_changes_these_lines_alone():
     module = update_overhead()
-    facts = {"idle": {"private_kib": {"1 caisson-sentry": 1024, "2 caisson-gofer": 1024, "3 caisson-stub": 900,
-                                      "4 sleep": 900}},
-             "machines": {"charged_kib": 110 << 10, "guest_kib": 10 << 10}, "shim": {"private_kib": 2 << 10}}
+    facts = {"ns": {"processes_kib": {"containerd-shim": 1024, "sleep": 5 << 10}, "cpu_ms_per_s": 0},
+             "sentry": {"processes_kib": {"containerd-shim": 1024, "caisson-sentry": 1025, "caisson-stub": 9 << 10},
+                        "cpu_ms_per_s": 0.9},
+             "vm": {"processes_kib": {"qemu-system-x86": 100 << 10}, "guest_kib": 50 << 10, "cpu_ms_per_s": 6.1}}
     found = module.overheads(facts)
-    assert found == {"ns": 2, "sentry": 5, "vm": 2 + 64 + 150}
-    assert module.overheads({}) == {"ns": 3}
+    assert found == {"ns": {"memory": 2, "cpu": 1}, "sentry": {"memory": 9, "cpu": 2},
+                     "vm": {"memory": 64 + 150, "cpu": 10}}
+    assert module.overheads({}) == {}
     text = (MANIFESTS / "runtimeclass.yaml").read_text()
     changed = module.update(text, found)
     before, after = text.splitlines(), changed.splitlines()
     assert len(before) == len(after)
     assert all("# caisson-" in line for line, other in zip(before, after) if line != other)
     assert module.update(changed, found) == changed
-    assert changed.count('"216Mi"') == 1
+    assert changed.count('"214Mi"') == 1 and changed.count('"10m"') == 1
+    with pytest.raises(SystemExit):
+        module.update(text.replace("# caisson-vm:", "# "), found)
 
 
 # ---- sense ----
