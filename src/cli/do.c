@@ -90,7 +90,7 @@ static int run_in(struct cli *cli, struct do_setup *setup, struct do_tree *tree,
 	create.id = id;
 	/* Class sentry: sockets of the host's kernel, in the caller's network namespace. */
 	if (setup->plan.network_host)
-		rt.sentry.network = SENTRY_NETWORK_HOST;
+		rt.sentry.network = "host";
 	if (tree->user_namespace) {
 		/* State is as short-lived as the mount namespace: nobody else can use it. */
 		rt.root = tree->state;

@@ -47,7 +47,7 @@ const struct option global_option_table[] = {
 	  FIELD(stub_profile), OPTION_STRING, 0 },
 	{ "cpu-isolation", "class sentry: off, or core: no other process on a core's threads",
 	  "MODE", FIELD(cpu_isolation), OPTION_STRING, 0 },
-	{ "network", "class sentry: none or host", "NAME", FIELD(network), OPTION_STRING, 0 },
+	{ "network", "class sentry: none, host or pod", "NAME", FIELD(network), OPTION_STRING, 0 },
 	{ "overlay", "class sentry: where writes to the root go: none, root:memory or root:self",
 	  "MODE", FIELD(overlay), OPTION_STRING, 0 },
 	{ "file-access", "class sentry: the root file system is exclusive or shared with others",

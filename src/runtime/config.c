@@ -36,7 +36,7 @@ static const struct {
 	[CONFIG_PLATFORM] = { .name = "platform", .words = { "systrap", "ptrace" } },
 	[CONFIG_STUB_PROFILE] = { .name = "stub_profile", .words = { "checked", "direct" } },
 	[CONFIG_CPU_ISOLATION] = { .name = "cpu_isolation", .words = { "off", "core" } },
-	[CONFIG_NETWORK] = { .name = "network", .words = { "none", "host" } },
+	[CONFIG_NETWORK] = { .name = "network", .words = { "none", "host", "pod" } },
 	[CONFIG_OVERLAY] = { .name = "overlay", .words = { "none", "root:memory", "root:self" } },
 	[CONFIG_FILE_ACCESS] = { .name = "file_access", .words = { "exclusive", "shared" } },
 	[CONFIG_FILE_ACCESS_MOUNTS] = { .name = "file_access_mounts",

@@ -41,10 +41,11 @@ int isolation_from_name(const char *name, enum isolation *ret, struct err *err);
 
 /* How sandboxes of class sentry work; numbers are enums of wire/sentry_msg.h. */
 struct sentry_settings {
-	uint32_t platform, network, overlay;
+	uint32_t platform, overlay;
 	uint32_t file_access, file_access_mounts;
 	uint32_t host_uds;
 	bool core_scheduling;	       /* a core-scheduling cookie for each sandbox */
+	const char *network;	       /* none, host or pod */
 	const char *stub_profile;      /* checked or direct */
 	const char *strace;	       /* "": off */
 	const char *debug;	       /* rooms with commas; "": none */

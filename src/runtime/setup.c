@@ -130,7 +130,7 @@ static const struct {
 	{ CONFIG_PLATFORM, "systrap" },
 	{ CONFIG_STUB_PROFILE, "checked" },
 	{ CONFIG_CPU_ISOLATION, "off" },
-	{ CONFIG_NETWORK, "none" },
+	{ CONFIG_NETWORK, "pod" },
 	{ CONFIG_OVERLAY, "none" },
 	{ CONFIG_FILE_ACCESS, "exclusive" },
 	{ CONFIG_FILE_ACCESS_MOUNTS, "shared" },
@@ -237,8 +237,7 @@ static int set_up_sentry(const struct config *config, struct sentry_settings *s,
 	s->platform = str_eq(config_text(config, CONFIG_PLATFORM), "ptrace")
 			      ? SENTRY_PLATFORM_PTRACE
 			      : SENTRY_PLATFORM_SYSTRAP;
-	s->network = str_eq(config_text(config, CONFIG_NETWORK), "host") ? SENTRY_NETWORK_HOST
-									 : SENTRY_NETWORK_NONE;
+	s->network = config_text(config, CONFIG_NETWORK);
 	s->overlay = str_eq(overlay, "root:self")     ? SENTRY_OVERLAY_ROOT_SELF
 		     : str_eq(overlay, "root:memory") ? SENTRY_OVERLAY_ROOT_MEMORY
 						      : SENTRY_OVERLAY_NONE;

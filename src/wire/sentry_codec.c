@@ -354,7 +354,7 @@ static void code_sandbox(struct coder *c, struct sentry_container *x)
 	code_text(c, &x->id, 1024, "id");
 	code_u32(c, &x->platform, SENTRY_PLATFORM_PTRACE, "platform");
 	code_u32(c, &x->profile, SENTRY_PROFILE_DIRECT, "profile");
-	code_u32(c, &x->network, SENTRY_NETWORK_HOST, "network");
+	code_u32(c, &x->network, SENTRY_NETWORK_POD, "network");
 	code_u32(c, &x->overlay, SENTRY_OVERLAY_ROOT_SELF, "overlay");
 	code_u32(c, &x->file_access, SENTRY_FILE_SHARED, "file_access");
 	code_u32(c, &x->file_access_mounts, SENTRY_FILE_SHARED, "file_access_mounts");

@@ -189,7 +189,11 @@ struct sentry_limits {
 enum sentry_platform { SENTRY_PLATFORM_SYSTRAP, SENTRY_PLATFORM_PTRACE };
 /* Of stubs: whether a call that changes memory waits for the sentry's word (seccomp/stub.txt). */
 enum sentry_profile { SENTRY_PROFILE_CHECKED, SENTRY_PROFILE_DIRECT };
-enum sentry_network { SENTRY_NETWORK_NONE, SENTRY_NETWORK_HOST };
+/* NONE: a loopback device of the sentry's own. HOST: sockets of the host's kernel, in the network
+ * namespace that the sentry is in. POD: the same in a namespace of the pod's own, where the host
+ * lets everybody have low ports and the sentry judges who may.
+ */
+enum sentry_network { SENTRY_NETWORK_NONE, SENTRY_NETWORK_HOST, SENTRY_NETWORK_POD };
 enum sentry_overlay { SENTRY_OVERLAY_NONE, SENTRY_OVERLAY_ROOT_MEMORY, SENTRY_OVERLAY_ROOT_SELF };
 enum sentry_host_uds {
 	SENTRY_HOST_UDS_NONE,

@@ -7,6 +7,8 @@ import pytest
 
 from enginelib import census, command, node
 from enginelib import containerd as lib
+from test_containerd import Pod, sh
+from test_shim_networks import address_of, ask
 
 
 class Installed(lib.Containerd):
@@ -52,6 +54,15 @@ def test_a_pod_runs_by_the_handler_of_the_class(containerd, runtime, isolation):
     assert '"id":"%s"' % pod in listed and '"isolation":"%s"' % isolation in listed
     containerd.cri.StopPodSandbox(pod_sandbox_id=pod)
     containerd.cri.RemovePodSandbox(pod_sandbox_id=pod)
+
+
+def test_a_pod_has_its_network_by_that_handler(containerd, isolation, tmp_path):
+    """With what has been written, and nothing else."""
+    pod = Pod(containerd, "served", tmp_path, handler="caisson-" + isolation, cgroup_parent="/kubepods")
+    container = pod.start("c", sh("echo by $HOSTNAME > /tmp/page; exec httpd -f -p 80 -h /tmp"))
+    assert ask("http://%s/page" % address_of(pod)) == b"by served\n"
+    assert "inet %s/" % address_of(pod) in pod.exec(container, "/bin/ip", "-4", "addr", "show", "dev", "eth0")
+    containerd.remove_all()
 
 
 def test_runc_is_still_the_default(containerd):

@@ -19,9 +19,6 @@ from enginelib.containerd import Containerd
 from test_containerd import Pod, sh
 from test_shim import shim_of
 
-# Class sentry has no network of its own but loopback: the pod's is reached with `network` "host" (CAVEATS.md
-# sentry-host-network), which a handler's configuration says.
-REACHABLE = {"ns": "ns", "sentry": "sentry-network", "vm": "vm"}
 CLASSES = ("ns", "sentry", "vm")
 PROGRAM_OF = {"ns": "pause", "sentry": "caisson-sentry", "vm": "caisson-vm"}
 BRIDGE, SUBNET, PORT, NODE_PORT = "caisson-nets", "10.91.0.0/24", 8080, 18080
@@ -51,9 +48,9 @@ def node(request, work, runtime, image_archives, artifacts):
     os.mkdir(directory)
     settings = os.path.join(directory, "network.json")
     with open(settings, "w", encoding="utf-8") as f:
-        json.dump({"network": "host"}, f)
+        json.dump({"network": "none"}, f)
     handlers = "".join(HANDLER.format(name=name, isolation=name, options="") for name in CLASSES)
-    handlers += HANDLER.format(name="sentry-network", isolation="sentry", options='ConfigPath = "%s"' % settings)
+    handlers += HANDLER.format(name="sentry-alone", isolation="sentry", options='ConfigPath = "%s"' % settings)
     engine = Containerd(directory, runtime, image_archives, artifacts, handlers=handlers, bridge=BRIDGE, plugins=[
         FIRST[request.param], {"type": "portmap", "capabilities": {"portMappings": True}, "snat": True}])
     engine.kind = request.param
@@ -93,7 +90,7 @@ def client(make):
 
 
 def test_a_server_is_asked_by_the_node_and_by_another_pod(make):
-    pod = make("server", REACHABLE[class_name()], {"port_mappings": [
+    pod = make("server", class_name(), {"port_mappings": [
         {"container_port": PORT, "host_port": NODE_PORT, "protocol": "TCP"}]})
     address = address_of(pod)
     assert ipaddress.ip_address(address) in ipaddress.ip_network(SUBNET)
@@ -111,11 +108,23 @@ def test_a_pod_of_the_class_asks_another_pod(make):
     server = make("server", "ns")
     server.start("c", sh(SERVER))
     ask("http://%s:%d/page" % (address_of(server), PORT))
-    pod = make("asking", REACHABLE[class_name()])
+    pod = make("asking", class_name())
     container = pod.start("c", ("/bin/sleep", "1000"))
     argv = ("/bin/wget", "-q", "-O", "-", "http://%s:%d/page" % (address_of(server), PORT))
     assert pod.exec(container, *argv) == "from server\n"
     assert "inet %s/" % address_of(pod) in pod.exec(container, "/bin/ip", "-4", "addr", "show", "dev", "eth0")
+
+
+def test_a_low_port_is_for_who_has_the_capability(make):
+    """Who judges is the class's kernel, and not the host's, for which a sentry is nobody."""
+    pod = make("low", class_name())
+    server = pod.start("c", sh("mkdir -p /www; echo low > /www/page; exec httpd -f -p 80 -h /www"))
+    assert ask("http://%s/page" % address_of(pod)) == b"low\n"
+    without = pod.start("d", ("/bin/sleep", "1000"), linux={"security_context": {
+        "capabilities": {"drop_capabilities": ["NET_BIND_SERVICE"]}}})
+    for container, allowed in ((without, False), (server, True)):
+        said = pod.exec(container, *sh("timeout 1 probe serve 127.0.0.1 81 cat 2>&1; true"))
+        assert ("denied" in said) != allowed, said
 
 
 class Names(threading.Thread):
@@ -154,7 +163,7 @@ class Names(threading.Thread):
 
 
 def test_names_by_the_resolver_of_the_pod(make):
-    pod = make("names", REACHABLE[class_name()], {"dns_config": {
+    pod = make("names", class_name(), {"dns_config": {
         "servers": [GATEWAY], "searches": ["pods.test"], "options": ["ndots:1"]}})
     container = pod.start("c", ("/bin/sleep", "1000"))
     assert pod.exec(container, "/bin/cat", "/etc/resolv.conf").splitlines() == [
@@ -177,9 +186,9 @@ def test_the_network_of_the_node(make):
     assert seen == (set(os.listdir("/sys/class/net")) if class_name() == "ns" else {"lo"})
 
 
-def test_a_sandbox_without_the_nodes_sockets_has_loopback_alone(make):
-    """Class sentry by its own name: there is no network stack of its own that carries the pod's devices yet."""
-    pod = make("alone", "sentry")
+def test_a_sandbox_without_the_hosts_sockets_has_loopback_alone(make):
+    """Class sentry with `network` "none"."""
+    pod = make("alone", "sentry-alone")
     container = pod.start("c", sh(SERVER))
     assert [line.split()[1] for line in pod.exec(container, "/bin/ip", "-o", "link").splitlines()] == ["lo:"]
     assert pod.exec(container, *sh(
@@ -190,7 +199,7 @@ def test_a_sandbox_without_the_nodes_sockets_has_loopback_alone(make):
 
 def test_classes_side_by_side(make):
     """Under one containerd, each pod by its handler; what is left of one when it goes is no other's."""
-    pods = {name: make("side-" + name, handler) for name, handler in REACHABLE.items()}
+    pods = {name: make("side-" + name, name) for name in CLASSES}
     containers = {name: pod.start("c", sh(SERVER)) for name, pod in pods.items()}
     for name, pod in pods.items():
         info = json.loads(pod.cri.PodSandboxStatus(pod_sandbox_id=pod.id, verbose=True).info["info"])

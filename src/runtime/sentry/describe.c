@@ -320,7 +320,6 @@ static void take_settings(const struct container *c, struct sentry_container *re
 	const struct sentry_settings *s = &c->runtime->sentry;
 
 	ret->platform = s->platform;
-	ret->network = s->network;
 	ret->overlay = s->overlay;
 	ret->file_access = s->file_access;
 	ret->file_access_mounts = s->file_access_mounts;
@@ -342,6 +341,7 @@ int describe_container(const struct container *c, const struct describe_process 
 	d.c.id = c->id;
 	d.c.events = process->events;
 	d.c.profile = process->profile;
+	d.c.network = process->network;
 	d.c.own_namespaces = process->own_namespaces;
 	d.c.pid_ns_of = (char *)process->pid_ns_of;
 	if (!spec->hostname)

@@ -22,6 +22,7 @@ struct describe_process {
 	unsigned int preserve_fds;
 	int oom_score;		 /* what a process has for which config.json says nothing */
 	uint32_t profile;	 /* SENTRY_PROFILE_* */
+	uint32_t network;	 /* SENTRY_NETWORK_* */
 	uint32_t events;	 /* bits of wire/events.def that the sink gets */
 	uint32_t own_namespaces; /* bits of enum sentry_own */
 	const char *pid_ns_of;	 /* of a container of a pod, or NULL */

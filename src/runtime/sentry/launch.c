@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "host/ids.h"
+#include "oci/pod.h"
 #include "runtime/container.h"
 #include "runtime/sentry/describe.h"
 #include "runtime/sentry/events.h"
@@ -43,6 +46,25 @@ static int open_programs(struct launch *l, const struct runtime *rt, struct err 
 	return l->stub_fd < 0 ? l->stub_fd : 0;
 }
 
+/*
+ * SENTRY_NETWORK_*, by --network: "pod" is the host's sockets for the first container of a pod of
+ * Kubernetes in a network namespace that has been made for it: config.json names it by path, and it
+ * is not the one that we are in.
+ */
+static uint32_t network_of(const struct creation *cr, int joined)
+{
+	const char *setting = cr->rt->sentry.network;
+	struct stat own, named;
+
+	if (str_eq(setting, "none"))
+		return SENTRY_NETWORK_NONE;
+	if (oci_pod_role(cr->c->annotations) == OCI_POD_SANDBOX && joined >= 0 &&
+	    fstat(joined, &named) == 0 && stat("/proc/self/ns/net", &own) == 0 &&
+	    (named.st_dev != own.st_dev || named.st_ino != own.st_ino))
+		return SENTRY_NETWORK_POD;
+	return str_eq(setting, "host") ? SENTRY_NETWORK_HOST : SENTRY_NETWORK_NONE;
+}
+
 int launch_prepare(struct launch *l, struct creation *cr, struct err *err)
 {
 	const struct oci_linux *linux_spec = &cr->spec.linux;
@@ -52,6 +74,7 @@ int launch_prepare(struct launch *l, struct creation *cr, struct err *err)
 		r = describe_check(&cr->spec, err);
 	if (r == 0)
 		r = sentry_setting_profile(cr->rt, &cr->spec, &l->profile, err);
+	l->network = network_of(cr, l->box.joined.fd[OCI_NS_NETWORK]);
 	if (r == 0) {
 		r = open_programs(l, cr->rt, err);
 		if (r < 0)
@@ -72,15 +95,15 @@ int launch_prepare(struct launch *l, struct creation *cr, struct err *err)
 }
 
 /*
- * With --network=host the sandbox stays in our network namespace, or enters the one that
+ * With sockets of the host's the sandbox stays in our network namespace, or enters the one that
  * config.json names.
  */
-static int namespaces(const struct creation *cr)
+static int namespaces(const struct launch *l, const struct creation *cr)
 {
 	const struct oci_namespace *net = &cr->spec.linux.ns[OCI_NS_NETWORK];
 	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
 
-	if (cr->rt->sentry.network != SENTRY_NETWORK_HOST || (net->set && !net->path))
+	if (l->network == SENTRY_NETWORK_NONE || (net->set && !net->path))
 		flags |= CLONE_NEWNET;
 	return flags;
 }
@@ -92,6 +115,6 @@ int launch_sandbox(struct creation *cr, struct sandbox *ret, struct err *err)
 
 	if (r < 0)
 		return r;
-	l.box.unshare = namespaces(cr);
+	l.box.unshare = namespaces(&l, cr);
 	return sandbox_launch_run(&l.box, stage_sandbox, &l, ret, err);
 }

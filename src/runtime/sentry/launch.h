@@ -20,7 +20,7 @@ struct launch {
 	uint32_t event_mask;		  /* what goes there */
 	int gofer_userns;		  /* owned: maps of linux.uidMappings, or -EBADF */
 	struct idmap_fds idmaps;
-	uint32_t profile;
+	uint32_t profile, network; /* SENTRY_PROFILE_*, SENTRY_NETWORK_* */
 	/* Of a container that is added to a pod's sandbox. */
 	int sandbox;		 /* owned: connection to its control server, or -EBADF */
 	uint32_t own_namespaces; /* what it does not share with it (enum sentry_own) */

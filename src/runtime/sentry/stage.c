@@ -21,6 +21,7 @@
 #include "host/cgroup.h"
 #include "host/console.h"
 #include "host/netdev.h"
+#include "host/procfs.h"
 #include "jail/jail.h"
 #include "ns/mount_fs.h"
 #include "ns/stage.h"
@@ -50,16 +51,32 @@ static bool is_member(const struct launch *l)
 	return l->sandbox >= 0;
 }
 
-/* The interfaces of the host's kernel: with --network=host they are the container's. */
-static int setup_network(struct launch *l, struct err *err)
+/*
+ * In a pod's network namespace, where nobody else is, low ports are for everybody: the sentry has
+ * no capability there, and judges by those of its processes. A host that does not let us write
+ * keeps them to itself.
+ */
+static void free_low_ports(const struct launch *l, int proc)
+{
+	struct err err;
+
+	if (procfs_write_sysctl(proc, "net.ipv4.ip_unprivileged_port_start", "0", &err) < 0)
+		log_warning("container %s: it gets no ports below those of everybody: %s",
+			    l->box.cr->c->id, err.msg);
+}
+
+/* The interfaces of the host's kernel, where they are the container's. */
+static int setup_network(struct launch *l, int proc, struct err *err)
 {
 	const struct oci_namespace *net = &l->box.cr->spec.linux.ns[OCI_NS_NETWORK];
-	const bool host = l->box.cr->rt->sentry.network == SENTRY_NETWORK_HOST;
+	const bool host = l->network != SENTRY_NETWORK_NONE;
 	const bool made = !host || (net->set && !net->path);
 	int r = host ? namespace_enter(&l->box.joined, OCI_NS_NETWORK, err) : 0;
 
 	if (r == 0 && made && (host || sandbox_has_hooks(&l->box)))
 		r = netdev_loopback_up(err);
+	if (r == 0 && l->network == SENTRY_NETWORK_POD)
+		free_low_ports(l, proc);
 	return r;
 }
 
@@ -80,7 +97,7 @@ static int isolate_cores(const struct launch *l, struct err *err)
 			       : err_sys(err, -errno, "--cpu-isolation=core");
 }
 
-static int setup_namespaces(struct launch *l, struct err *err)
+static int setup_namespaces(struct launch *l, int proc, struct err *err)
 {
 	const struct oci_namespace *time = &l->box.cr->spec.linux.ns[OCI_NS_TIME];
 	int r = sandbox_stage_begin(&l->box, err);
@@ -90,7 +107,7 @@ static int setup_namespaces(struct launch *l, struct err *err)
 	if (is_member(l))
 		return r;
 	if (r == 0)
-		r = setup_network(l, err);
+		r = setup_network(l, proc, err);
 	/* Its names are what the container starts with. */
 	if (r == 0)
 		r = namespace_enter(&l->box.joined, OCI_NS_UTS, err);
@@ -188,8 +205,7 @@ static int become_gofer(const struct launch *l, int sock, const struct sources *
  */
 static bool gofer_needs_network(const struct launch *l)
 {
-	return !is_member(l) &&
-	       (l->box.cr->rt->sentry.network == SENTRY_NETWORK_HOST || sandbox_has_hooks(&l->box));
+	return !is_member(l) && (l->network != SENTRY_NETWORK_NONE || sandbox_has_hooks(&l->box));
 }
 
 /* Of the mount namespace that all of the sandbox share. */
@@ -298,6 +314,7 @@ static int describe(const struct launch *l, const struct roots *roots, struct er
 		.oom_score = l->box.oom_score,
 		.all_caps_unset = true,
 		.profile = l->profile,
+		.network = l->network,
 		.events = l->event_mask,
 		.own_namespaces = l->own_namespaces,
 		.pid_ns_of = l->pid_ns_of,
@@ -407,7 +424,7 @@ static int run_stages(struct launch *l, struct err *err)
 		return err_sys(err, -errno, "open /proc");
 	r = isolate_cores(l, err);
 	if (r == 0)
-		r = setup_namespaces(l, err);
+		r = setup_namespaces(l, s.proc, err);
 	if (r == 0)
 		r = sandbox_stage_hooks(&l->box, err);
 	if (r == 0)

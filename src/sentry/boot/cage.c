@@ -15,7 +15,7 @@ extern const unsigned short sentry_network_filter_len;
 
 int cage_close(const struct sentry_container *c, struct err *err)
 {
-	const bool network = c->network == SENTRY_NETWORK_HOST;
+	const bool network = c->network != SENTRY_NETWORK_NONE;
 	int r;
 
 	(void)close(SENTRY_FD_STUB);

@@ -278,8 +278,10 @@ static int fill_namespaces(struct member *m, struct namespaces *to)
 		to->uts = uts_ns_ref(sandbox.ns->uts);
 	if (r == 0 && has_own(m, SENTRY_OWN_NET)) {
 		r = net_ns_new(true, &to->net);
-		if (r == 0)
-			to->net->host = m == &sandbox && c->network == SENTRY_NETWORK_HOST;
+		if (r == 0) {
+			to->net->host = m == &sandbox && c->network != SENTRY_NETWORK_NONE;
+			to->net->judges_ports = m == &sandbox && c->network == SENTRY_NETWORK_POD;
+		}
 	} else if (r == 0) {
 		to->net = sandbox.ns->net;
 		ns_ops_of(NS_NET)->ref(to->net);

@@ -5,6 +5,7 @@
  */
 #include "sentry/net/host.h"
 
+#include <linux/capability.h>
 #include <linux/netlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -94,8 +95,21 @@ int host_create(struct net_ns *ns, int family, int type, int protocol, uint32_t 
 	return host_socket_new(ns, family, type, protocol, flags, fd, ret);
 }
 
+/* Of internet addresses, whose ports lie at the same place. */
+static bool may_have_port(const struct socket *s, const struct sock_addr *addr)
+{
+	const uint16_t port = addr->len < offsetof(struct sockaddr_in, sin_port) + sizeof(in_port_t)
+				      ? 0
+				      : ntohs(addr->in.sin_port);
+
+	return s->family == AF_NETLINK || !port || port >= s->ns->limits.unprivileged_first ||
+	       net_capable(s->ns, CAP_NET_BIND_SERVICE);
+}
+
 static int host_bind(struct socket *s, const struct sock_addr *addr)
 {
+	if (s->ns->judges_ports && !may_have_port(s, addr))
+		return -EACCES;
 	return bind(to_host(s)->host_fd, &addr->sa, addr->len) < 0 ? -errno : 0;
 }
 

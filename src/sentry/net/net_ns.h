@@ -24,6 +24,7 @@ struct net_ns {
 	struct user_ns *user_ns; /* who may change it; one reference, NULL: the initial one */
 	uint64_t id;		 /* inode of /proc/PID/ns/net */
 	bool host;		 /* --network=host: internet sockets are the host's */
+	bool judges_ports;	 /* with host: the host gives low ports to whoever asks */
 	bool loopback_up;
 	struct list_head unix_sockets;		      /* struct unix_socket.ns_node */
 	struct khash unix_names;		      /* struct unix_socket.name_node */

@@ -10,16 +10,21 @@
  *   probe eat MIB          touch MIB mebibytes of memory, print "ate", exit 0
  *   probe mkdir PATH       mkdir(2), print the errno's name ("ok" if none)
  *   probe crash            end by SIGSEGV (which even process 1 of a namespace cannot ignore)
+ *   probe serve ADDRESS PORT PROGRAM...
+ *                          accept on this address, each connection is a PROGRAM's 0 and 1
  *   probe term             "tty" or "no tty" for each standard stream, and the terminal's flags
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -154,6 +159,37 @@ static int cmd_term(void)
 	return 0;
 }
 
+static int cmd_serve(const char *address, const char *port, char **program)
+{
+	struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(atoi(port)) };
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(atoi(port)) };
+	const int is_six = inet_pton(AF_INET6, address, &six.sin6_addr) == 1;
+	const int fd = socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (!is_six && inet_pton(AF_INET, address, &four.sin_addr) != 1)
+		return 64;
+	r = is_six ? bind(fd, (struct sockaddr *)&six, sizeof(six))
+		   : bind(fd, (struct sockaddr *)&four, sizeof(four));
+	if (r < 0 || listen(fd, 128) < 0) {
+		fprintf(stderr, "probe: %s\n", strerror(errno));
+		return 1;
+	}
+	signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		const int peer = accept(fd, NULL, NULL);
+
+		if (peer >= 0 && fork() == 0) {
+			dup2(peer, 0);
+			dup2(peer, 1);
+			close(peer);
+			execvp(program[0], program);
+			_exit(127);
+		}
+		close(peer);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *cmd = argc > 1 ? argv[1] : "";
@@ -177,6 +213,8 @@ int main(int argc, char **argv)
 		return cmd_mkdir(arg);
 	if (!strcmp(cmd, "crash"))
 		return cmd_crash();
+	if (!strcmp(cmd, "serve") && argc > 4)
+		return cmd_serve(argv[2], argv[3], argv + 4);
 	if (!strcmp(cmd, "term"))
 		return cmd_term();
 	fprintf(stderr, "probe: unknown command '%s'\n", cmd);
