@@ -43,8 +43,8 @@ struct agent {
 		*program;   /* of the default devices, in a template's clones; or NULL */
 	struct buf network; /* the body of the last NETWORK */
 	uint64_t kernel_ns; /* CLOCK_BOOTTIME of main()'s first line */
-	struct list_head containers, processes, workers;
-	unsigned int containers_len, workers_len, numbered;
+	struct list_head containers, processes, workers, forwards;
+	unsigned int containers_len, workers_len, forwards_len, numbered;
 };
 
 /* service.c: what the mux calls with struct agent as `arg`, and the end of a request. */

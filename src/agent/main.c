@@ -18,6 +18,7 @@
 #include "agent/boot.h"
 #include "agent/container.h"
 #include "agent/devices.h"
+#include "agent/forward.h"
 #include "agent/warm.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -57,6 +58,7 @@ static int open_channel(struct agent *a, int fd, struct err *err)
 static void close_channel(struct agent *a)
 {
 	process_forget_streams(a);
+	forward_forget(a);
 	loop_remove(TAKE_PTR(a->channel));
 	mux_free(TAKE_PTR(a->mux));
 }
@@ -203,6 +205,7 @@ int main(int argc, char **argv)
 	list_init(&a.containers);
 	list_init(&a.processes);
 	list_init(&a.workers);
+	list_init(&a.forwards);
 	r = loop_new(&a.loop);
 	if (r == 0)
 		r = loop_on_signals(a.loop, on_signal, &a);

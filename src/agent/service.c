@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/container.h"
+#include "agent/forward.h"
 #include "agent/network.h"
 #include "agent/worker.h"
 #include "base/buf.h"
@@ -26,6 +27,7 @@ union request {
 	struct agent_reset reset;
 	struct agent_debug debug;
 	struct agent_cancel cancel;
+	struct agent_forward forward;
 };
 
 void agent_answer(struct agent *a, uint32_t serial, enum agent_call call, int r, const void *body,
@@ -75,6 +77,7 @@ static void on_hello(void *arg, const struct agent_hello *host)
 
 	(void)host;
 	process_forget_streams(a);
+	forward_forget(a);
 	if (uname(&name) == 0)
 		(void)snprintf(hello.release, sizeof(hello.release), "%.63s", name.release);
 	r = mux_greet(a->mux, &hello);
@@ -174,6 +177,8 @@ static int serve_container(struct agent *a, uint32_t serial, enum agent_call cal
 		return container_delete(c, serial, err);
 	case AGENT_REFRESH:
 		return container_refresh(c, err);
+	case AGENT_FORWARD:
+		return forward_begin(c, serial, &q->forward, err);
 	default:
 		return err_set(err, -ENOSYS, "call %s is not known", agent_call_name(call));
 	}
@@ -241,15 +246,18 @@ static void on_data(void *arg, uint32_t stream, const void *bytes, size_t len)
 {
 	struct pump *pump = NULL;
 
-	if (process_of_stream(arg, stream, &pump))
+	if (process_of_stream(arg, stream, &pump) || forward_of_stream(arg, stream, &pump))
 		pump_data(pump, bytes, len);
 }
 
 static void on_end(void *arg, uint32_t stream, int error)
 {
 	struct pump *pump = NULL;
+	struct forward *forward = forward_of_stream(arg, stream, &pump);
 
-	if (process_of_stream(arg, stream, &pump))
+	if (forward)
+		forward_end(forward, pump, error);
+	else if (process_of_stream(arg, stream, &pump))
 		pump_end(pump, error);
 }
 
@@ -258,10 +266,12 @@ static void on_room(void *arg, uint32_t stream)
 	const struct agent *a = arg;
 	struct pump *pump = NULL;
 
-	if (stream && process_of_stream(a, stream, &pump))
+	if (stream && (process_of_stream(a, stream, &pump) || forward_of_stream(a, stream, &pump)))
 		pump_room(pump);
-	else if (!stream)
-		process_room(a);
+	if (stream)
+		return;
+	process_room(a);
+	forward_room(a);
 }
 
 /* The mux has other events. */

@@ -12,16 +12,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "base/str.h"
+#include "host/bpf.h"
 #include "host/cgroup_devices.h"
 #include "host/cgroup_write.h"
 
 #define BLOCK_MAX 12 /* instructions of one exception */
-
-#define INSN(c, d, s, o, i) \
-	((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
 
 /* r2 type, r3 access, r4 major, r5 minor; r1 is scratch afterwards. */
 static size_t emit_head(struct bpf_insn *p)
@@ -92,13 +89,6 @@ int device_policy_compile(const struct device_policy *policy, struct bpf_insn **
 	*ret = p;
 	*ret_len = n;
 	return 0;
-}
-
-static int bpf(int cmd, union bpf_attr *attr)
-{
-	const long r = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-
-	return r < 0 ? -errno : (int)r;
 }
 
 struct cgroup_program {

@@ -2,16 +2,15 @@
 #include "host/tc.h"
 
 #include <arpa/inet.h>
-#include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/tc_act/tc_mirred.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "host/bpf.h"
 
 /* enum bpf_attach_type of Linux 6.6. */
 #define TCX_INGRESS 46
@@ -19,16 +18,6 @@
 /* Above those that tc(8) chooses (from 49152 down) and those that people write. */
 #define OUR_PREFERENCE 51721u
 #define FILTER_NAME    "caisson"
-
-#define INSN(c, d, s, o, i) \
-	((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
-
-static int bpf(int cmd, union bpf_attr *attr)
-{
-	const long r = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-
-	return r < 0 ? -errno : (int)r;
-}
 
 /* return bpf_redirect(to, 0): out of device `to`. */
 static int load_program(int to, struct err *err)

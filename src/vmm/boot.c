@@ -14,6 +14,7 @@
 #include "vmm/control.h"
 #include "vmm/description.h"
 #include "vmm/end.h"
+#include "vmm/forward.h"
 #include "vmm/monitor.h"
 #include "vmm/patience.h"
 #include "vmm/process.h"
@@ -113,6 +114,8 @@ static void on_created(void *arg, int error, const void *answer)
 	r = control_start(vm, &err);
 	if (r == 0 && vm->head.flags & VMM_WATCHES)
 		r = watch_start(vm->first, VMM_FD_WATCH, &err);
+	if (r == 0 && vm->head.flags & VMM_FORWARDS)
+		r = forward_start(vm, &err);
 	if (r < 0) {
 		end_refused(vm, &err);
 		return;

@@ -13,9 +13,11 @@
 #include "vmm/container.h"
 #include "vmm/control.h"
 #include "vmm/end.h"
+#include "vmm/forward.h"
 #include "vmm/patience.h"
 #include "vmm/process.h"
 #include "vmm/signals.h"
+#include "vmm/streams.h"
 #include "vmm/vm.h"
 #include "wire/agent_codec.h"
 
@@ -298,6 +300,7 @@ static void on_answer(void *arg, uint32_t serial, enum agent_call call, int erro
 	signals_go_on(c->vm);
 	process_go_on(c->vm);
 	control_go_on(c->vm);
+	forward_go_on(c->vm);
 }
 
 static void on_hello(void *arg, const struct agent_hello *hello)
@@ -353,21 +356,19 @@ static void on_data(void *arg, uint32_t stream, const void *bytes, size_t len)
 
 	c->counts.frames_in++;
 	c->counts.bytes_in += len;
-	process_on_data(c->vm, stream, bytes, len);
+	stream_on_data(stream, bytes, len);
 }
 
 static void on_end(void *arg, uint32_t stream, int error)
 {
-	struct channel *c = arg;
-
-	process_on_end(c->vm, stream, error);
+	(void)arg;
+	stream_on_end(stream, error);
 }
 
 static void on_room(void *arg, uint32_t stream)
 {
-	struct channel *c = arg;
-
-	process_on_room(c->vm, stream);
+	(void)arg;
+	stream_on_room(stream);
 }
 
 /* ---- The loop ---- */

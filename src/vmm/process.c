@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "vmm/channel.h"
 #include "vmm/container.h"
+#include "vmm/streams.h"
 #include "vmm/vm.h"
 #include "wire/mux.h"
 #include "wire/pump.h"
@@ -22,47 +23,6 @@
 
 #define PROCESS_OUT 1u
 #define PROCESS_ERR 2u
-
-/*
- * A stream's number is its place here, one more, and a turn of the table: a number comes again
- * after all others of its place, when nothing of the old stream is under way any more.
- */
-#define TURNS (UINT16_MAX / AGENT_STREAMS_MAX)
-
-static struct place {
-	struct process *process; /* NULL: free */
-	uint32_t turn;
-} places[AGENT_STREAMS_MAX];
-
-static struct place *place_of(uint32_t stream)
-{
-	struct place *place = &places[(stream - 1) % AGENT_STREAMS_MAX];
-
-	if (stream == 0 || !place->process || place->turn != (stream - 1) / AGENT_STREAMS_MAX)
-		return NULL;
-	return place;
-}
-
-static int take_place(struct process *p, uint32_t *ret_stream)
-{
-	for (uint32_t i = 0; i < AGENT_STREAMS_MAX; i++) {
-		if (places[i].process)
-			continue;
-		places[i].process = p;
-		places[i].turn = (places[i].turn + 1) % TURNS;
-		*ret_stream = places[i].turn * AGENT_STREAMS_MAX + i + 1;
-		return 0;
-	}
-	return -EMFILE;
-}
-
-static void leave_place(uint32_t stream)
-{
-	struct place *place = place_of(stream);
-
-	if (place)
-		place->process = NULL;
-}
 
 static struct pump **pump_of(struct process *p, uint32_t stream)
 {
@@ -84,7 +44,7 @@ static void free_pump(struct pump **pump)
 {
 	if (!*pump)
 		return;
-	leave_place(pump_stream(*pump));
+	stream_leave(pump_stream(*pump));
 	pump_free(*pump);
 	*pump = NULL;
 }
@@ -133,6 +93,14 @@ static void on_pump_done(void *arg, struct pump *pump)
 	if (own)
 		free_pump(own);
 	end_if_over(p);
+}
+
+static void on_stream_end(void *arg, struct pump **pump, int error)
+{
+	struct process *p = arg;
+
+	p->waits_for &= ~bit_of(p, pump);
+	pump_end(*pump, error);
 }
 
 static void on_drain(void *arg)
@@ -201,13 +169,13 @@ static int open_stream(struct process *p, struct wanted *w, struct err *err)
 	*w->stream = 0;
 	if (fd < 0 || is_null(fd))
 		return 0;
-	r = take_place(p, &stream);
+	r = stream_take(w->pump, on_stream_end, p, &stream);
 	if (r < 0)
 		return err_set(err, r, "%u streams are open", AGENT_STREAMS_MAX);
 	r = pump_new(p->vm->loop, channel_mux(p->vm->channel), stream, TAKE_FD(fd), w->direction,
 		     on_pump_done, p, w->pump, err);
 	if (r < 0) {
-		leave_place(stream);
+		stream_leave(stream);
 		return r;
 	}
 	*w->stream = stream;
@@ -351,56 +319,4 @@ int process_terminal_size(const struct process *p, uint32_t *ret_rows, uint32_t 
 	*ret_rows = size.ws_row;
 	*ret_cols = size.ws_col;
 	return 0;
-}
-
-/* ---- Streams ---- */
-
-static struct pump **find_pump(uint32_t stream, struct process **ret)
-{
-	struct place *place = place_of(stream);
-
-	if (!place)
-		return NULL;
-	*ret = place->process;
-	return pump_of(place->process, stream);
-}
-
-void process_on_data(struct vm *vm, uint32_t stream, const void *bytes, size_t len)
-{
-	struct process *p;
-	struct pump **pump = find_pump(stream, &p);
-
-	if (pump)
-		pump_data(*pump, bytes, len);
-}
-
-void process_on_end(struct vm *vm, uint32_t stream, int error)
-{
-	struct process *p;
-	struct pump **pump = find_pump(stream, &p);
-
-	if (!pump)
-		return;
-	p->waits_for &= ~bit_of(p, pump);
-	pump_end(*pump, error);
-}
-
-void process_on_room(struct vm *vm, uint32_t stream)
-{
-	struct process *p;
-	struct pump **pump;
-
-	if (stream) {
-		pump = find_pump(stream, &p);
-		if (pump)
-			pump_room(*pump);
-		return;
-	}
-	for (size_t i = 0; i < AGENT_STREAMS_MAX; i++) {
-		const uint32_t each = places[i].turn * AGENT_STREAMS_MAX + (uint32_t)i + 1;
-
-		pump = find_pump(each, &p);
-		if (pump)
-			pump_room(*pump);
-	}
 }

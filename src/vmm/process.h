@@ -58,6 +58,3 @@ int process_terminal_size(const struct process *p, uint32_t *ret_rows, uint32_t 
 
 /* What the channel passes on. */
 int process_on_exited(struct vm *vm, const struct agent_exited *exited, struct err *err);
-void process_on_data(struct vm *vm, uint32_t stream, const void *bytes, size_t len);
-void process_on_end(struct vm *vm, uint32_t stream, int error);
-void process_on_room(struct vm *vm, uint32_t stream);

@@ -257,6 +257,14 @@ static const struct field resize_fields[] = {
 };
 TABLE(resize);
 
+static const struct field forward_fields[] = {
+	ID(agent_forward),
+	U32(agent_forward, port, 1, UINT16_MAX),
+	U32(agent_forward, in, 1, AGENT_STREAM_MAX),
+	U32(agent_forward, out, 1, AGENT_STREAM_MAX),
+};
+TABLE(forward);
+
 static const struct field update_fields[] = { ID(agent_update), CONFIG(agent_update) };
 TABLE(update);
 
@@ -448,6 +456,7 @@ static const struct call calls[AGENT_CALLS] = {
 	[AGENT_SHUTDOWN] = { "SHUTDOWN", &nothing_table, &nothing_table },
 	[AGENT_CANCEL] = { "CANCEL", &cancel_table, &nothing_table },
 	[AGENT_PING] = { "PING", &nothing_table, &nothing_table },
+	[AGENT_FORWARD] = { "FORWARD", &forward_table, &nothing_table },
 };
 
 static const struct call events[AGENT_EVENTS] = {

@@ -39,6 +39,7 @@
 #define AGENT_STREAMS_MAX   1024u	 /* streams at one time */
 #define AGENT_STREAM_MAX    65535u	 /* their numbers are 1 to this */
 #define AGENT_STREAM_CREDIT (256u << 10) /* bytes that may be on their way in one direction */
+#define AGENT_FORWARDS_MAX  64u		 /* forwarded connections at one time */
 #define AGENT_NONCE	    16u
 #define AGENT_TEXT_MAX	    488u /* bytes of a sentence, NUL included (ERR_MSG_MAX) */
 
@@ -102,6 +103,7 @@ enum agent_call {
 			 */
 	AGENT_CANCEL,	/* struct agent_cancel -> nothing, also where nothing is to be cancelled */
 	AGENT_PING,	/* nothing -> nothing: the agent lives */
+	AGENT_FORWARD,	/* struct agent_forward -> nothing: it is connected */
 	AGENT_CALLS,
 };
 
@@ -329,6 +331,16 @@ struct agent_reset {
  */
 struct agent_cancel {
 	uint32_t serial;
+};
+
+/*
+ * A connection to a port of the container's loopback device. An END of a stream is the end of what
+ * that side says; with an error the connection is broken.
+ */
+struct agent_forward {
+	const char *id;
+	uint32_t port;	  /* 1 to 65535 */
+	uint32_t in, out; /* streams: what goes to the port, what comes from it */
 };
 
 struct agent_debug {

@@ -31,7 +31,7 @@
 #include "wire/sentry_msg.h"
 
 #define VMM_MSG_MAGIC	0x4d564943u /* "CIVM" */
-#define VMM_MSG_VERSION 3u
+#define VMM_MSG_VERSION 4u
 
 enum vmm_fd {
 	/* 0, 1 and 2 are /dev/null. */
@@ -51,7 +51,10 @@ enum vmm_fd {
 	VMM_FD_SHARE,	      /* the share's directory, which can be written to */
 	VMM_FD_FILES_PROCESS, /* pidfd of virtiofsd, in whose mount namespace it is seen */
 	VMM_FD_WATCH, /* inotify(7): volumes that the host changes; without VMM_WATCHES /dev/null */
-	VMM_FD_STDIO, /* the container's 0, 1, 2; closed ones stay so */
+	/* With VMM_FORWARDS; otherwise /dev/null (host/loopback.h). */
+	VMM_FD_FORWARDS,      /* listening: connections to the loopback device of the pod */
+	VMM_FD_FORWARDS_LINK, /* keeps them coming there */
+	VMM_FD_STDIO,	      /* the container's 0, 1, 2; closed ones stay so */
 	VMM_FDS = VMM_FD_STDIO + 3,
 };
 
@@ -98,8 +101,9 @@ enum vmm_flags {
 	VMM_LOG_DEBUG = 1u << 3,     /* ... and those of level debug, too */
 	/* Of a clone: VMM_FD_FILES is plugged into slot 0 when it runs. */
 	VMM_PLUG_FILES = 1u << 5,
-	VMM_WATCHES = 1u << 6, /* VMM_FD_WATCH has watches */
-	VMM_SHARES = 1u << 7,  /* VMM_FD_SHARE and VMM_FD_FILES_PROCESS are there */
+	VMM_WATCHES = 1u << 6,	/* VMM_FD_WATCH has watches */
+	VMM_SHARES = 1u << 7,	/* VMM_FD_SHARE and VMM_FD_FILES_PROCESS are there */
+	VMM_FORWARDS = 1u << 8, /* VMM_FD_FORWARDS and VMM_FD_FORWARDS_LINK are there */
 };
 
 /*

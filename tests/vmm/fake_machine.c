@@ -26,6 +26,7 @@
  *   twice          tells EXITED twice
  *   no-memory, stubborn   its memory does not grow, or not as asked; nothing is given back
  *   garbage:CALL   its answer is not one
+ *   break          a forwarded connection breaks when something has come and was sent back
  *   lie:NAME       the agent is $LYING_AGENT (vm/lies.h)
  *   no-room        QEMU refuses what is plugged
  *   no-go          QEMU reads a clone's state and does not set it going
@@ -144,7 +145,7 @@ static void finish(struct fake_process *p)
 		(void)mux_end(mux, p->io.err, 0);
 	if (str_eq(mode, "stranger"))
 		tell_exited(p, 77);
-	if (!late)
+	if (!late && p->pid > 0)
 		tell_exited(p, p->pid);
 	if (str_eq(mode, "twice"))
 		tell_exited(p, p->pid);
@@ -375,6 +376,22 @@ static void create(uint32_t serial, enum agent_call call, const char *id,
 		run(p);
 }
 
+/* An echo, whose pid is none. */
+static void forward(uint32_t serial, const struct agent_forward *f)
+{
+	struct fake_process *p = processes;
+
+	while (p < processes + PROCESSES_MAX && p->pid)
+		p++;
+	must(p < processes + PROCESSES_MAX, "too many processes");
+	must(str_eq(f->id, first_id) && f->port > 0, "what is forwarded");
+	*p = (struct fake_process){
+		.pid = -1, .script = "echo", .started = true, .io = { .in = f->in, .out = f->out }
+	};
+	must(mux_open(mux, f->in) == 0 && mux_open(mux, f->out) == 0, "open a stream");
+	answer(serial, AGENT_FORWARD, NULL);
+}
+
 static void take_signal(uint32_t serial, const struct agent_signal *s)
 {
 	struct fake_process *p = s->pid ? by_pid(s->pid) : first_of(s->id);
@@ -474,6 +491,7 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 		struct agent_update update;
 		struct agent_reset reset;
 		struct agent_cancel cancel;
+		struct agent_forward forward;
 	} r;
 	const struct agent_stats stats = { .pids = 42, .memory_usage = 4096 };
 	struct err err = { 0 };
@@ -502,6 +520,9 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 		break;
 	case AGENT_CANCEL:
 		cancel(serial, &r.cancel);
+		break;
+	case AGENT_FORWARD:
+		forward(serial, &r.forward);
 		break;
 	case AGENT_PS:
 		tell_processes(serial);
@@ -554,6 +575,8 @@ static void on_data(void *arg, uint32_t stream, const void *bytes, size_t len)
 	(void)buf_append(&p->out, bytes, len);
 	if (p->started)
 		send_out(p);
+	if (p->pid < 0 && str_eq(mode, "break"))
+		(void)mux_end(mux, p->io.out, ECONNRESET);
 }
 
 static void on_end(void *arg, uint32_t stream, int error)

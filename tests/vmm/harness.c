@@ -163,6 +163,8 @@ __attribute__((noreturn)) static void become_supervisor(const struct harness *h,
 		fd[VMM_FD_WATCH] = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (h->flags & VMM_PLUG_FILES)
 		fd[VMM_FD_FILES] = h->files;
+	if (h->flags & VMM_FORWARDS)
+		fd[VMM_FD_FORWARDS] = h->forwards;
 	for (int i = 0; i < 3; i++)
 		fd[VMM_FD_STDIO + i] = g->stdio[i];
 	for (int i = 0; i < VMM_FDS; i++)

@@ -28,6 +28,7 @@ struct harness {
 	uint32_t cpus;	 /* 0: one */
 	bool with_files; /* a second child, which stands for virtiofsd */
 	int files;	 /* with VMM_PLUG_FILES: its socket */
+	int forwards;	 /* with VMM_FORWARDS: a listening socket */
 	/* Ours afterwards. */
 	pid_t pid;
 	int report;

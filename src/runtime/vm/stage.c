@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "host/loopback.h"
 #include "hypervisor/qemu.h"
 #include "hypervisor/tsc.h"
 #include "jail/jail.h"
@@ -41,11 +42,12 @@ struct parts {
 	struct share share;
 	struct vm_net *net;
 	pid_t files_pid, qemu_pid;
-	int files_pidfd;     /* or -EBADF */
-	uint64_t machine_ns; /* when QEMU's process was made */
-	bool restored;	     /* the machine is a clone */
-	bool plugged;	     /* ... that gets its files when it runs */
-	char dir[PATH_MAX];  /* of the share */
+	int files_pidfd;	     /* or -EBADF */
+	int forwards, forwards_link; /* or -EBADF */
+	uint64_t machine_ns;	     /* when QEMU's process was made */
+	bool restored;		     /* the machine is a clone */
+	bool plugged;		     /* ... that gets its files when it runs */
+	char dir[PATH_MAX];	     /* of the share */
 };
 
 static int enter_namespaces(const struct launch_vm *l, struct err *err)
@@ -256,6 +258,7 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 		.flags = (p->restored ? VMM_RESTORED : 0u) | (p->plugged ? VMM_PLUG_FILES : 0u) |
 			 (l->config.debug_console ? VMM_DEBUG_CONSOLE : 0u) |
 			 (p->share.watches ? VMM_WATCHES : 0u) | (l->pod ? VMM_SHARES : 0u) |
+			 (p->forwards >= 0 ? VMM_FORWARDS : 0u) |
 			 (log_is_json() ? VMM_LOG_JSON : 0u) |
 			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),
 		.begin_ns = l->begin_ns,
@@ -366,6 +369,28 @@ static void watch_memory(const struct launch_vm *l, struct parts *p)
 	p->fd[VMM_FD_LIMIT] = limit >= 0 ? limit : p->null;
 }
 
+/*
+ * What engines connect to where they forward a port of a pod: the loopback device of its network
+ * namespace, on which nobody else listens. A pod without it lacks that alone.
+ */
+static int take_forwards(const struct launch_vm *l, struct parts *p, struct err *err)
+{
+	struct err why = { 0 };
+	int r;
+
+	if (!l->pod || l->box.joined.fd[OCI_NS_NETWORK] < 0)
+		return 0;
+	if (loopback_take(&p->forwards, &p->forwards_link, &why) < 0) {
+		log_warning("container %s: its ports are not forwarded: %s", l->box.cr->c->id,
+			    why.msg);
+		return 0;
+	}
+	r = fd_lift(&p->forwards);
+	if (r == 0)
+		r = fd_lift(&p->forwards_link);
+	return r < 0 ? err_sys(err, r, "the socket of forwarded ports") : 0;
+}
+
 static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 {
 	int r;
@@ -396,6 +421,8 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 		r = p->net ? 0 : -EIO;
 	}
 	if (r == 0)
+		r = take_forwards(l, p, err);
+	if (r == 0)
 		r = start_all(l, p, err);
 	if (r < 0)
 		return r;
@@ -406,6 +433,8 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 	watch_memory(l, p);
 	p->fd[VMM_FD_SHARE] = l->pod ? p->share.top : p->null;
 	p->fd[VMM_FD_FILES_PROCESS] = l->pod ? p->files_pidfd : p->null;
+	p->fd[VMM_FD_FORWARDS] = p->forwards >= 0 ? p->forwards : p->null;
+	p->fd[VMM_FD_FORWARDS_LINK] = p->forwards >= 0 ? p->forwards_link : p->null;
 	p->fd[VMM_FD_WATCH] = p->share.watches ? p->share.watch : p->null;
 	return become_supervisor(l, p, err);
 }
@@ -413,7 +442,9 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 void stage_vm(void *launch)
 {
 	struct launch_vm *l = launch;
-	struct parts p = { .slave = -EBADF, .files_pidfd = -EBADF, .machine.files = -EBADF };
+	struct parts p = {
+		.slave = -EBADF, .files_pidfd = -EBADF, .forwards = -EBADF, .machine.files = -EBADF
+	};
 	struct err err = { 0 };
 
 	(void)run_stages(l, &p, &err);

@@ -538,6 +538,80 @@ static void limits_are_updated_and_counted(void **state)
 	container_end(&host, &p);
 }
 
+#define ECHOES                                                            \
+	"busybox ifconfig lo up; busybox nc -ll -p 8001 -e cat & "        \
+	"until busybox nc 127.0.0.1 8001 </dev/null; do sleep 0.1; done;" \
+	"echo ready; wait"
+
+static struct agent_forward forward_to(uint32_t port, uint32_t in, uint32_t out)
+{
+	const struct agent_forward f = { .id = "ports", .port = port, .in = in, .out = out };
+
+	host_stream(&host, in);
+	host_stream(&host, out);
+	return f;
+}
+
+/* In a network namespace of the container's own, whose loopback device is meant. */
+static void a_port_of_a_container_is_reached_through_two_streams(void **state)
+{
+	struct container_plan p = plan("ports", ECHOES);
+	struct agent_forward f = forward_to(8001, 901, 902);
+	uint32_t serial;
+
+	(void)state;
+	f.id = "nobody";
+	assert_int_equal(host_ask(&host, AGENT_FORWARD, &f, NULL), -ENOENT);
+	p.namespaces = "{\"type\":\"pid\"},{\"type\":\"network\"}";
+	(void)container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	host_expect(&host, p.out, "ready");
+	f = forward_to(8002, 903, 904);
+	assert_int_equal(host_ask(&host, AGENT_FORWARD, &f, NULL), -ECONNREFUSED);
+	says("port 8002");
+	f = forward_to(8001, 905, 906);
+	host_must(&host, AGENT_FORWARD, &f, NULL);
+	host_send(&host, 905, "word\n");
+	host_expect(&host, 906, "word\n");
+	host_end(&host, 905);
+	assert_string_equal(host_text(&host, 906), "word\n");
+	/* All that is said may have been so before the answer. */
+	f = forward_to(8001, 907, 908);
+	serial = host_begin(&host, AGENT_FORWARD, &f);
+	host_send(&host, 907, "early\n");
+	host_end(&host, 907);
+	assert_int_equal(host_await(&host, serial), 0);
+	assert_string_equal(host_text(&host, 908), "early\n");
+	container_kill(&host, &p, SIGKILL);
+	container_end(&host, &p);
+}
+
+static void connections_have_a_bound(void **state)
+{
+	struct container_plan p = plan("ports", ECHOES);
+	struct agent_forward f;
+
+	(void)state;
+	p.namespaces = "{\"type\":\"pid\"},{\"type\":\"network\"}";
+	(void)container_make(&host, &p);
+	assert_int_equal(container_begin(&host, &p), 0);
+	host_expect(&host, p.out, "ready");
+	for (uint32_t i = 0; i < AGENT_FORWARDS_MAX; i++) {
+		f = forward_to(8001, 500 + 2 * i, 501 + 2 * i);
+		host_must(&host, AGENT_FORWARD, &f, NULL);
+	}
+	f = forward_to(8001, 700, 701);
+	assert_int_equal(host_ask(&host, AGENT_FORWARD, &f, NULL), -EMFILE);
+	host_end(&host, 500);
+	assert_string_equal(host_text(&host, 501), "");
+	f = forward_to(8001, 702, 703);
+	host_must(&host, AGENT_FORWARD, &f, NULL);
+	/* They break with the container, whose processes they were. */
+	container_kill(&host, &p, SIGKILL);
+	(void)host_text(&host, 703);
+	container_end(&host, &p);
+}
+
 /* As after the restore of a template. */
 static void a_new_host_finds_the_containers_without_their_streams(void **state)
 {
@@ -582,6 +656,8 @@ int main(void)
 		cmocka_unit_test(execs_that_wait_end_with_their_container),
 		cmocka_unit_test(a_container_is_deleted_while_it_is_made),
 		cmocka_unit_test(limits_are_updated_and_counted),
+		cmocka_unit_test(a_port_of_a_container_is_reached_through_two_streams),
+		cmocka_unit_test(connections_have_a_bound),
 		cmocka_unit_test(a_new_host_finds_the_containers_without_their_streams),
 	};
 

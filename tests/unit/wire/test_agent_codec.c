@@ -72,6 +72,7 @@ static const struct agent_processes processes_body = { ps, 2 };
 static const struct agent_online online_body = { 2 };
 static const struct agent_reset reset_body = { 5, { entropy, 32 }, "box" };
 static const struct agent_cancel cancel_body = { 9 };
+static const struct agent_forward forward_body = { "box", 8080, 1, 65535 };
 static const struct agent_debug debug_body = { "tasks" };
 static const struct agent_text text_body = { "one\ntwo\n" };
 static const struct agent_exited exited_body = { "box", 7, 137 };
@@ -94,6 +95,7 @@ static const struct sample samples[] = {
 	{ REQUEST, AGENT_RESET, &reset_body },
 	{ REQUEST, AGENT_DEBUG, &debug_body },
 	{ REQUEST, AGENT_CANCEL, &cancel_body },
+	{ REQUEST, AGENT_FORWARD, &forward_body },
 	{ ANSWER, AGENT_CREATE, &pid_body },
 	{ ANSWER, AGENT_EXEC, &pid_body },
 	{ ANSWER, AGENT_STATS, &stats_body },
@@ -275,6 +277,7 @@ static void a_body_above_its_limits_is_not_written(void **state)
 	struct agent_exec e = exec_body;
 	struct agent_signal s = signal_body;
 	struct agent_resize r = resize_body;
+	struct agent_forward f = forward_body;
 
 	(void)state;
 	is_not_written(REQUEST, AGENT_START, NULL, "agent: START: no body");
@@ -323,6 +326,14 @@ static void a_body_above_its_limits_is_not_written(void **state)
 	is_not_written(REQUEST, AGENT_SIGNAL, &s, "agent: SIGNAL: flags: a flag that is not known");
 	r.rows = 65536;
 	is_not_written(REQUEST, AGENT_RESIZE, &r, "agent: RESIZE: rows: too large");
+	f.port = 0;
+	is_not_written(REQUEST, AGENT_FORWARD, &f, "agent: FORWARD: port: 0");
+	f = forward_body;
+	f.port = 65536;
+	is_not_written(REQUEST, AGENT_FORWARD, &f, "agent: FORWARD: port: too large");
+	f = forward_body;
+	f.out = 0;
+	is_not_written(REQUEST, AGENT_FORWARD, &f, "agent: FORWARD: out: 0");
 }
 
 static void an_answer_or_event_above_its_limits_is_not_written(void **state)

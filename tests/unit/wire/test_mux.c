@@ -42,7 +42,7 @@ static void heads_that_no_honest_end_writes_are_refused(void **state)
 	is_refused(greeted_agent(), H(.type = AGENT_EVENT, .call = 1), NULL, 0,
 		   "host: EVENT is not for it to send");
 	is_refused(greeted_agent(), H(.type = AGENT_REQUEST, .call = AGENT_CALLS, .serial = 1),
-		   NULL, 0, "host: REQUEST of number 20");
+		   NULL, 0, "host: REQUEST of number 21");
 }
 
 static void nothing_comes_before_the_greeting(void **state)
