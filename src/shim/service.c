@@ -44,6 +44,11 @@ void operation_free(struct operation *o)
 	free(o);
 }
 
+bool operation_is_wanted(const struct operation *o)
+{
+	return !o->task->unwanted && ttrpc_call_is_wanted(o->call);
+}
+
 int operation_start(struct operation *o, struct worker_job *job)
 {
 	struct err err = { 0 };

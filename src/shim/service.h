@@ -28,6 +28,11 @@ void service_update(void *shim, struct ttrpc_call *call, const ProtobufCMessage 
 void service_stats(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
 void service_checkpoint(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);
 
+struct operation;
+
+/* The ends of the operation's process are open (r 0), or are not: `err` says why. */
+typedef void operation_begin_fn(struct operation *o, int r, const struct err *err);
+
 /* A call that a worker serves: what its end needs. */
 struct operation {
 	struct task *task; /* a reference */
@@ -36,6 +41,10 @@ struct operation {
 	const char *prefix;				 /* of a refusal */
 	struct err failure;				 /* of Create: why all of it goes */
 	struct Caisson__Shim__CreateTaskRequest *create; /* owned: a copy, of Create */
+	/* readers.c */
+	operation_begin_fn *begin;
+	struct loop_source *readers_timer; /* NULL: it waits for none */
+	int64_t readers_ms;		   /* it waits until then */
 };
 
 /* NULL: out of memory, and the call has been refused. */
@@ -43,5 +52,14 @@ struct operation *operation_new(struct task *t, struct proc *p, struct ttrpc_cal
 				const char *prefix);
 /* The call has been answered. */
 void operation_free(struct operation *o);
+/* False: its caller has given it up, or its container was deleted meanwhile. */
+bool operation_is_wanted(const struct operation *o);
 /* Run `job`, with `o` as its owner, in a worker; refuse the call when that cannot be. */
 int operation_start(struct operation *o, struct worker_job *job);
+
+/*
+ * readers.c: open the streams of the operation's process when its client has opened the outputs,
+ * and call `begin`; now, if it has. Without a reader after 10 s they are opened all the same; of a
+ * call that nobody wants any more they are not (-ECANCELED). The call is not answered here.
+ */
+void operation_when_read(struct operation *o, operation_begin_fn *begin);

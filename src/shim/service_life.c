@@ -110,7 +110,7 @@ static void on_created(void *owner, struct worker_answer *answer)
 		return;
 	}
 	p->pid = answer->pid;
-	if (t->unwanted || !ttrpc_call_is_wanted(o->call)) {
+	if (!operation_is_wanted(o)) {
 		(void)err_set(&o->failure, -ECANCELED, "it was given up meanwhile");
 		take_back(o);
 		return;
@@ -144,16 +144,6 @@ static int check_create(struct shim *s, const Caisson__Shim__CreateTaskRequest *
 	return 0;
 }
 
-/* Open the ends, and give them to whom the options say. */
-static int open_streams(const struct task *t, struct proc *p, struct err *err)
-{
-	const int r = streams_open(&p->streams, err);
-
-	if (r < 0 || (!t->settings->io_uid && !t->settings->io_gid))
-		return r;
-	return streams_own(&p->streams, t->settings->io_uid, t->settings->io_gid, err);
-}
-
 static int save_settings(const struct task *t, struct err *err)
 {
 	AUTO_CLOSE int bundle = open(t->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -174,7 +164,7 @@ static int prepare(struct task *t, const Caisson__Shim__CreateTaskRequest *q, st
 		streams_done(&t->init.streams);
 		r = streams_init(&t->init.streams, t->shim->loop, paths, q->terminal, err);
 	}
-	return r < 0 ? r : open_streams(t, &t->init, err);
+	return r;
 }
 
 /* As the event has it, when the request has gone. */
@@ -189,14 +179,31 @@ static Caisson__Shim__CreateTaskRequest *copy_of(const Caisson__Shim__CreateTask
 	return caisson__shim__create_task_request__unpack(NULL, len, bytes);
 }
 
+static void begin_create(struct operation *o, int r, const struct err *err)
+{
+	struct task *t = o->task;
+	struct create_args args = { .settings = t->settings,
+				    .request = o->create,
+				    .streams = &t->init.streams,
+				    .ns = t->shim->ns };
+	struct worker_job job = { .what = "create",
+				  .run = job_create,
+				  .arg = &args,
+				  .stdio = t->init.streams.theirs,
+				  .keep = t->init.streams.logger,
+				  .keep_len = 2,
+				  .done = on_created };
+
+	if (r < 0)
+		refuse_create(o, err);
+	else if (operation_start(o, &job) < 0)
+		task_remove(t);
+}
+
 void service_create(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request)
 {
 	const Caisson__Shim__CreateTaskRequest *q = (const void *)request;
 	struct shim *s = shim;
-	struct create_args args = { .request = q, .ns = s->ns };
-	struct worker_job job = {
-		.what = "create", .run = job_create, .arg = &args, .done = on_created
-	};
 	struct operation *o;
 	struct task *t = NULL;
 	struct err err = { 0 };
@@ -212,16 +219,18 @@ void service_create(void *shim, struct ttrpc_call *call, const ProtobufCMessage 
 			task_remove(t);
 		return;
 	}
-	args.settings = t->settings;
-	args.streams = &t->init.streams;
-	job.stdio = t->init.streams.theirs;
-	job.keep = t->init.streams.logger;
-	job.keep_len = 2;
 	o = operation_new(t, &t->init, call, CREATE_PREFIX);
-	if (o)
-		o->create = copy_of(q);
-	if (!o || operation_start(o, &job) < 0)
+	if (!o) {
 		task_remove(t);
+		return;
+	}
+	o->create = copy_of(q);
+	if (o->create) {
+		operation_when_read(o, begin_create);
+		return;
+	}
+	(void)err_sys(&err, -ENOMEM, "container %s", t->id);
+	refuse_create(o, &err);
 }
 
 /* ---- Start ---- */
@@ -266,9 +275,10 @@ static void on_exec_started(void *owner, struct worker_answer *answer)
 	operation_free(o);
 }
 
-static void start_exec(struct proc *p, struct ttrpc_call *call)
+static void begin_exec(struct operation *o, int r, const struct err *err)
 {
-	struct task *t = p->task;
+	struct proc *p = o->proc;
+	struct task *t = o->task;
 	struct exec_args args = { .settings = t->settings,
 				  .id = t->id,
 				  .bundle = t->bundle,
@@ -284,17 +294,17 @@ static void start_exec(struct proc *p, struct ttrpc_call *call)
 				  .keep = p->streams.logger,
 				  .keep_len = 2,
 				  .done = on_exec_started };
-	struct operation *o;
-	struct err err = { 0 };
 
-	if (open_streams(t, p, &err) < 0) {
-		answer_error(call, EXEC_PREFIX, &err);
-		streams_abort(&p->streams);
-		return;
+	task_get(t);
+	if (r < 0) {
+		answer_error(o->call, o->prefix, err);
+		operation_free(o);
+	} else {
+		r = operation_start(o, &job);
 	}
-	o = operation_new(t, p, call, EXEC_PREFIX);
-	if (!o || operation_start(o, &job) < 0)
+	if (r < 0)
 		streams_abort(&p->streams);
+	task_put(t);
 }
 
 void service_start(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request)
@@ -315,7 +325,9 @@ void service_start(void *shim, struct ttrpc_call *call, const ProtobufCMessage *
 		return;
 	}
 	if (p != &p->task->init) {
-		start_exec(p, call);
+		o = operation_new(p->task, p, call, EXEC_PREFIX);
+		if (o)
+			operation_when_read(o, begin_exec);
 		return;
 	}
 	args = (struct id_args){ .settings = p->task->settings, .id = p->task->id };

@@ -120,17 +120,25 @@ static int open_stdin(struct streams *s, struct err *err)
 }
 
 /* A fifo or another file that is there. */
-static int open_output(struct streams *s, int i, struct err *err)
+static int open_output(struct streams *s, int i, bool readers, struct err *err)
 {
+	const int writing = O_WRONLY | O_APPEND | O_NONBLOCK;
 	const char *path = s->paths[i];
 	int *end = s->terminal ? &s->carried[i] : &s->theirs[i];
 
 	if (is_fifo(path)) {
+		/* Our own reading end would count. */
+		if (readers) {
+			*end = open(path, writing | O_CLOEXEC | O_NOCTTY);
+			if (*end < 0 && errno == ENXIO)
+				return -EAGAIN;
+		}
 		s->keep[i] = open_named(path, O_RDONLY | O_NONBLOCK, err);
 		if (s->keep[i] < 0)
 			return s->keep[i];
 	}
-	*end = open_named(path, O_WRONLY | O_APPEND | O_NONBLOCK, err);
+	if (*end < 0)
+		*end = open_named(path, writing, err);
 	if (*end < 0)
 		return *end;
 	return s->terminal ? 0 : make_blocking(*end);
@@ -209,26 +217,24 @@ static int open_logger(struct streams *s, int i, struct err *err)
 	return s->logger_uri ? 0 : err_sys(err, -ENOMEM, "%s", s->paths[i]);
 }
 
-int streams_open(struct streams *s, struct err *err)
+int streams_open(struct streams *s, bool readers, struct err *err)
 {
-	int r;
+	int r = 0;
 
-	/* Of an attempt that failed. */
-	close_ends(s);
-	r = s->paths[0][0] ? open_stdin(s, err) : 0;
-
-	for (int i = 1; r >= 0 && i < 3; i++) {
+	for (int i = 0; r >= 0 && i < 3; i++) {
 		const char *path = s->paths[i];
 
 		/* A terminal has one output. */
-		if (!path[0] || (s->terminal && i == 2))
+		if (!path[0] || (s->terminal && i == 2) || s->theirs[i] >= 0 || s->carried[i] >= 0)
 			continue;
-		if (str_after(path, LOGGER_SCHEME))
+		if (i == 0)
+			r = open_stdin(s, err);
+		else if (str_after(path, LOGGER_SCHEME))
 			r = open_logger(s, i, err);
 		else if (str_after(path, SCHEME_FILE))
 			r = open_file(s, i, str_after(path, SCHEME_FILE), err);
 		else
-			r = open_output(s, i, err);
+			r = open_output(s, i, readers, err);
 	}
 	return r < 0 ? r : 0;
 }

@@ -47,8 +47,13 @@ int streams_init(struct streams *s, struct loop *loop, const char *const paths[s
 		 bool terminal, struct err *err);
 void streams_done(struct streams *s); /* what was written is flushed as far as it goes */
 
-/* Open all ends. Does not wait. What is open after a failure is closed by streams_done(). */
-int streams_open(struct streams *s, struct err *err);
+/*
+ * Open all ends. Does not wait; what is open after a failure is closed by streams_done().
+ * `readers`: nobody's output is opened that nobody else reads: -EAGAIN then, without a text, and
+ * the next call goes on. A client's open(2) that comes when the process has ended waits for a
+ * writer for ever.
+ */
+int streams_open(struct streams *s, bool readers, struct err *err);
 /* Make the process's fifos and pipes this user's, who may open them anew then; files stay whose
  * they are. */
 int streams_own(const struct streams *s, uint32_t uid, uint32_t gid, struct err *err);

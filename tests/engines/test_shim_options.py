@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor, TimeoutError  # pylint: disable=redefined-builtin
 
 import pytest
 
@@ -22,6 +23,7 @@ class Task:
 
     def __init__(self, tasks, containerd, directory, argv, shim, uid):  # noqa: F811
         self.tasks, self.containerd, self.name, self.fifos = tasks, containerd, containerd.name(), directory
+        self.readers = []
         root = directory / "root"
         (root / "bin").mkdir(parents=True)
         shutil.copy("/bin/busybox", root / "bin" / "sh")
@@ -35,8 +37,10 @@ class Task:
                        str(directory / "spec.json"), self.name)
 
     def fifo(self, name):
+        """One that has a reader."""
         path = str(self.fifos / name)
         os.mkfifo(path, 0o600)
+        self.readers.append(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
         return path
 
     def create(self, kind, **options):
@@ -58,7 +62,15 @@ class Task:
         finally:
             os.close(fd)
 
+    def exec(self, name, *argv, **streams):
+        """Names a process that is to run in it."""
+        process = dict(self.process, args=list(argv))
+        self.tasks.Exec(container_id=self.name, exec_id=name, anys={
+            "spec": ("types.containerd.io/opencontainers/runtime-spec/1/Process", json.dumps(process).encode())}, **streams)
+
     def remove(self):
+        while self.readers:
+            os.close(self.readers.pop())
         try:
             self.tasks.Kill(container_id=self.name, signal=9)
         except cri.RpcError:
@@ -154,15 +166,43 @@ def test_owner_of_the_streams(make):
     assert (info.st_uid, info.st_gid, info.st_mode & 0o777) == (1234, 5678, 0o600)
     command.eventually(lambda: task.read(task.out) == "made\n", what="the output")
     err = task.fifo("exec-err")
-    process = dict(task.process, args=["/bin/sh", "-c", "echo exec >&2"])
-    task.tasks.Exec(container_id=task.name, exec_id="e", stderr=err, anys={
-        "spec": ("types.containerd.io/opencontainers/runtime-spec/1/Process", json.dumps(process).encode())})
+    task.exec("e", "/bin/sh", "-c", "echo exec >&2", stderr=err)
     task.tasks.Start(container_id=task.name, exec_id="e")
     assert task.tasks.Wait(container_id=task.name, exec_id="e").exit_status == 0
     info = os.stat(err)
     assert (info.st_uid, info.st_gid) == (1234, 5678)
     assert task.read(err) == "exec\n"
     task.tasks.DeleteProcess(container_id=task.name, exec_id="e")
+
+
+@pytest.mark.parametrize("what", ["container", "exec"])
+def test_what_a_slow_client_reads_is_all_there(make, what):
+    """containerd opens the outputs beside the calls, and may come to it when a short process would have ended: its
+    open(2) would wait for a writer for ever then, and with it ExecSync."""
+    task = make("/bin/sh", "-c", "echo said" if what == "container" else "exec sleep 1000")
+    out = str(task.fifos / "slow")
+    os.mkfifo(out, 0o600)
+    with ThreadPoolExecutor(2) as workers:
+        if what == "container":
+            call = workers.submit(lambda: task.tasks.Create(container_id=task.name, stdout=out) and task.start())
+        else:
+            task.create(RUNC)
+            task.start()
+            task.exec("e", "/bin/sh", "-c", "echo said", stdout=out)
+            call = workers.submit(lambda: task.tasks.Start(container_id=task.name, exec_id="e"))
+        reader = None
+        try:
+            with pytest.raises(TimeoutError):
+                call.result(timeout=1)  # it waits
+            reader = os.open(out, os.O_RDONLY | os.O_NONBLOCK)
+            call.result(timeout=30)
+            os.set_blocking(reader, True)
+            assert os.read(reader, 100) == b"said\n" and os.read(reader, 100) == b""
+        finally:
+            if reader is not None:
+                os.close(reader)
+    if what == "exec":
+        task.tasks.DeleteProcess(container_id=task.name, exec_id="e")
 
 
 def test_streams_stay_whose_they_are(make, tmp_path):

@@ -295,7 +295,7 @@ static void give_terminal(struct proc *p, int *ret_slave)
 	assert_int_equal(unlockpt(master), 0);
 	*ret_slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	assert_true(*ret_slave >= 0);
-	assert_int_equal(streams_open(&p->streams, &err), 0);
+	assert_int_equal(streams_open(&p->streams, false, &err), 0);
 	assert_int_equal(streams_take_master(&p->streams, master, &err), 0);
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -64,7 +65,7 @@ static void open_streams(struct world *w, const char *in, const char *out, bool 
 	struct err err = { 0 };
 
 	assert_int_equal(streams_init(&w->streams, w->loop, paths, terminal, &err), 0);
-	assert_int_equal(streams_open(&w->streams, &err), 0);
+	assert_int_equal(streams_open(&w->streams, false, &err), 0);
 }
 
 static void a_missing_fifo_is_named(void **state)
@@ -74,7 +75,7 @@ static void a_missing_fifo_is_named(void **state)
 	struct err err = { 0 };
 
 	assert_int_equal(streams_init(&w->streams, w->loop, paths, false, &err), 0);
-	assert_int_equal(streams_open(&w->streams, &err), -ENOENT);
+	assert_int_equal(streams_open(&w->streams, false, &err), -ENOENT);
 	assert_says(err, "/nowhere/out");
 }
 
@@ -99,7 +100,7 @@ static void a_file_that_is_a_fifo_is_not_waited_for(void **state)
 	(void)snprintf(uri, sizeof(uri), "file://%s", w->out);
 	assert_int_equal(streams_init(&w->streams, w->loop, paths, false, &err), 0);
 	(void)alarm(PATIENCE_MS / 1000);
-	assert_int_equal(streams_open(&w->streams, &err), -ENXIO);
+	assert_int_equal(streams_open(&w->streams, false, &err), -ENXIO);
 	(void)alarm(0);
 	assert_says(err, w->out);
 }
@@ -122,6 +123,49 @@ static void output_waits_for_a_reader_that_comes_later(void **state)
 	assert_string_equal(text, "said");
 	/* No end is kept that would hold back the end. */
 	assert_int_equal(read(reader, text, sizeof(text)), 0);
+}
+
+/* Opens as containerd does, waiting for a writer; 0 if it hears `text` and then the end. */
+static pid_t start_reader(const char *path, const char *text)
+{
+	const pid_t pid = fork();
+	char seen[16] = "";
+	int fd;
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	(void)alarm(PATIENCE_MS / 1000);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	_exit(fd < 0 || read(fd, seen, sizeof(seen)) != (ssize_t)strlen(text) ||
+	      strcmp(seen, text) != 0 || read(fd, seen, sizeof(seen)) != 0);
+}
+
+static void output_is_not_opened_before_its_reader_has_come(void **state)
+{
+	struct world *w = *state;
+	const char *const paths[3] = { w->in, w->out, "" };
+	const int64_t until = clock_ms() + PATIENCE_MS;
+	struct err err = { 0 };
+	pid_t reader;
+	int status;
+	int r;
+
+	assert_int_equal(streams_init(&w->streams, w->loop, paths, false, &err), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(streams_open(&w->streams, true, &err), -EAGAIN);
+		assert_true(w->streams.theirs[1] < 0 && w->streams.keep[1] < 0);
+	}
+	reader = start_reader(w->out, "said");
+	do {
+		r = streams_open(&w->streams, true, &err);
+	} while (r == -EAGAIN && clock_ms() < until);
+	assert_int_equal(r, 0);
+	/* The process writes and ends before the reader has run again. */
+	assert_int_equal(write(w->streams.theirs[1], "said", 4), 4);
+	streams_given(&w->streams);
+	assert_int_equal(waitpid(reader, &status, 0), reader);
+	assert_int_equal(status, 0);
 }
 
 static void a_reader_that_leaves_is_no_broken_pipe(void **state)
@@ -164,7 +208,7 @@ static void input_that_was_closed_before_it_was_opened_ends(void **state)
 
 	assert_int_equal(streams_init(&w->streams, w->loop, paths, false, &err), 0);
 	streams_close_stdin(&w->streams);
-	assert_int_equal(streams_open(&w->streams, &err), 0);
+	assert_int_equal(streams_open(&w->streams, false, &err), 0);
 	assert_int_equal(fcntl(w->streams.theirs[0], F_SETFL, O_NONBLOCK), 0);
 	writer = open(w->in, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	assert_int_equal(write(writer, "typed", 5), 5);
@@ -417,7 +461,7 @@ static void what_is_given_up_shows_its_reader_the_end(void **state)
 	streams_abort(&w->streams);
 	assert_int_equal(read(reader, text, sizeof(text)), 0);
 	/* Whoever wants to try again may. */
-	assert_int_equal(streams_open(&w->streams, &err), 0);
+	assert_int_equal(streams_open(&w->streams, false, &err), 0);
 	assert_int_equal(read(reader, text, sizeof(text)), -1);
 	assert_int_equal(errno, EAGAIN);
 }
@@ -430,6 +474,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(output_waits_for_a_reader_that_comes_later, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(output_is_not_opened_before_its_reader_has_come,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reader_that_leaves_is_no_broken_pipe, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(
