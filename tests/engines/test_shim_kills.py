@@ -152,8 +152,9 @@ def drill(engine, life, chance, kind, number, usual):  # noqa: F811
         result = worker.submit(call)
         killer.strike()
         if killer.hit and kind == "containerd":
-            engine.cri.close()
             engine.daemon.proc.wait()
+            ended.wait()  # its client's channel is still needed: the call may not have begun
+            engine.cri.close()
             engine._start()
         result.result()
     return killer.hit
@@ -183,10 +184,14 @@ def of_containerd(kind, line):
     return kind == "shim" and line.startswith("file %s/" % SOCKETS)
 
 
-def forget_sockets():
-    """Those that containerd leaves, so that other tests do not find them."""
+def forget(remains):
+    """What containerd leaves goes, so that other tests do not find it: sockets, and networks since the picture."""
     for name in os.listdir(SOCKETS):
         os.unlink(os.path.join(SOCKETS, name))
+    for point in census.mounts():
+        if point.startswith("/run/netns/") and point not in remains.mounts:
+            command.run(["umount", point])
+            os.unlink(point)
 
 
 def recover(engine, logs):  # noqa: F811
@@ -238,6 +243,6 @@ def test_a_kill_at_any_moment_leaves_nothing(engine, tmp_path, kind):  # noqa: F
             hits.setdefault(step.__name__, set()).add(hit)
             remains.assert_none(lambda line: of_containerd(kind, line), NOTICED_S, "%s, %s killed, moment %d, "
                                 "CAISSON_SEED=%s" % (step.__name__, hit, moment, seed()))
-            forget_sockets()
+            forget(remains)
     print("CAISSON_SEED=%s, killed: %s" % (seed(), hits))
     assert any(found - {None} for found in hits.values()), "nobody was ever there to be killed"
