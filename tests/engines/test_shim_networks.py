@@ -3,6 +3,7 @@
 by the host and by another pod, on its address and on a port of the node; names; the node's own network; classes side
 by side."""
 
+import hashlib
 import ipaddress
 import json
 import os
@@ -14,7 +15,7 @@ import urllib.request
 import pytest
 
 from conftest import class_name
-from enginelib import census, command
+from enginelib import census, command, servers
 from enginelib.containerd import Containerd
 from test_containerd import Pod, sh
 from test_shim import shim_of
@@ -102,6 +103,54 @@ def test_a_server_is_asked_by_the_node_and_by_another_pod(make):
     other, asking = client(make)
     for place in ("%s:%d" % (address, PORT), "%s:%d" % (GATEWAY, NODE_PORT)):
         assert other.exec(asking, "/bin/wget", "-q", "-O", "-", "http://%s/page" % place) == "from server\n"
+
+
+@pytest.fixture(scope="module")
+def servers_image(node, tmp_path_factory):
+    """As a field of a container's configuration."""
+    path = str(tmp_path_factory.mktemp("servers") / "servers.tar")
+    servers.build(path)
+    node.ctr("images", "import", path, timeout=120)
+    return {"image": servers.SERVERS_IMAGE}
+
+
+def test_nginx_is_asked_by_the_node_and_by_another_pod(make, servers_image):
+    """Of Debian's package and with its configuration: a master and workers of another user."""
+    pod = make("nginx", REACHABLE[class_name()])
+    container = pod.start("c", servers.NGINX, image=servers_image)
+    place = "http://%s:%d/" % (address_of(pod), servers.HTTP_PORT)
+    assert b"Welcome to nginx!" in ask(place)
+    assert ask(place + "blob") == servers.blob()
+    other, asking = client(make)
+    assert "Welcome to nginx!" in other.exec(asking, "/bin/wget", "-q", "-O", "-", place)
+    assert other.exec(asking, *sh("wget -q -O - %sblob | sha256sum" % place)).split()[0] == \
+        hashlib.sha256(servers.blob()).hexdigest()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(place + "none", timeout=PATIENCE_S)
+    pod.cri.StopContainer(container_id=container, timeout=PATIENCE_S, timeout_s=2 * PATIENCE_S)
+    assert pod.status(container).exit_code == 0  # SIGTERM: its workers have ended, and it says so
+
+
+def test_redis_is_asked_by_the_node_and_by_another_pod(make, servers_image):
+    pod = make("redis", REACHABLE[class_name()])
+    pod.start("c", servers.REDIS, image=servers_image)
+    address = address_of(pod)
+    command.eventually(lambda: answer_of(address, servers.REDIS_PORT, b"PING\r\n") == b"+PONG\r\n", PATIENCE_S, "an answer")
+    other = make("redis-client", "ns")
+    asking = other.start("c", ("/usr/bin/redis-server", "--port", "0", "--unixsocket", "/tmp/socket"), image=servers_image)
+    for words, answer in (("set key value", "OK"), ("get key", "value"), ("incr count", "1"), ("incr count", "2")):
+        assert other.exec(asking, "/usr/bin/redis-cli", "-h", address, *words.split()).strip() == answer
+    assert answer_of(address, servers.REDIS_PORT, b"GET key\r\n") == b"$5\r\nvalue\r\n"
+
+
+def answer_of(address, port, words):
+    """What a server says to words that have a short answer; None without one."""
+    try:
+        with socket.create_connection((address, port), timeout=PATIENCE_S) as sock:
+            sock.sendall(words)
+            return sock.recv(4096)
+    except ConnectionError:
+        return None
 
 
 def test_a_pod_of_the_class_asks_another_pod(make):
