@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -689,13 +690,14 @@ static int enter_beside(const struct cgroup *cg, size_t i, const char *pid_text,
 	return enter_dir(full, pid_text);
 }
 
-int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct err *err)
+/* skip: index of a directory, or -1 */
+static int enter_all(const struct cgroup *cg, pid_t pid, pid_t beside, int skip, struct err *err)
 {
 	char text[16];
 
 	(void)snprintf(text, sizeof(text), "%d", (int)pid);
 	for (size_t i = 0; i < cg->len; i++) {
-		int r = enter_dir(cg->dirs[i].path, text);
+		int r = (int)i == skip ? 0 : enter_dir(cg->dirs[i].path, text);
 
 		if ((r == -EBUSY || r == -ENOENT || r == -EOPNOTSUPP) &&
 		    !*cg->dirs[i].controllers && enter_beside(cg, i, text, beside) == 0)
@@ -704,4 +706,42 @@ int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct
 			return enter_error(&cg->dirs[i], pid, r, err);
 	}
 	return 0;
+}
+
+int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct err *err)
+{
+	return enter_all(cg, pid, beside, -1, err);
+}
+
+int cgroup_move(const struct cgroup *cg, pid_t pid, struct err *err)
+{
+	return enter_all(cg, pid, pid, cgroup_index(cg, "freezer"), err);
+}
+
+static int hand_over(pid_t pid, void *to)
+{
+	char text[16];
+	int r;
+
+	(void)snprintf(text, sizeof(text), "%d", (int)pid);
+	r = enter_dir(to, text);
+	return r == -ESRCH ? 0 : r;
+}
+
+int cgroup_hand_over(const struct cgroup *from, const struct cgroup *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < from->len; i++) {
+		const int k = cgroup_index(to, from->dirs[i].controllers);
+		AUTO_CLOSE int dir = open(from->dirs[i].path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		AUTO_BUF struct buf text = { 0 };
+		int q = k < 0 || dir < 0 ? 0 : fd_read_file(dir, "cgroup.procs", &text);
+
+		if (q == 0 && text.data)
+			q = cgroup_parse_pids(text.data, hand_over,
+					      (void *)(uintptr_t)to->dirs[k].path);
+		r = r < 0 ? r : q;
+	}
+	return r;
 }

@@ -140,6 +140,18 @@ int cgroup_join(const struct cgroup_join *join, size_t *ret_at);
 int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct err *err);
 
 /*
+ * Move a process that a sandbox made into every directory but that of v1's freezer, which holds
+ * even the killed: the sandbox could not end before it is thawed.
+ */
+int cgroup_move(const struct cgroup *cg, pid_t pid, struct err *err);
+
+/*
+ * Move what is left in it to the directories of another one, as far as that has the same. Best
+ * effort: 0, or -errno of the first that stays.
+ */
+int cgroup_hand_over(const struct cgroup *from, const struct cgroup *to);
+
+/*
  * The lowest limit of memory, in bytes, that a directory above the container's own has: its pod's,
  * a slice's. UINT64_MAX: there is none, or none that is seen from here.
  */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -23,6 +24,28 @@ int pidfd_get(pid_t pid)
 	const long fd = syscall(SYS_pidfd_open, pid, 0u);
 
 	return fd < 0 ? -errno : (int)fd; /* pidfd_open(2): close-on-exec by itself */
+}
+
+int pidfd_number(int proc, int pidfd)
+{
+	char path[64], text[512];
+	const char *line;
+	AUTO_CLOSE int fd = -EBADF;
+	ssize_t n;
+	int pid;
+
+	(void)snprintf(path, sizeof(path), "self/fdinfo/%d", pidfd);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	line = strstr(text, "\nPid:");
+	if (!line || sscanf(line, "\nPid: %d", &pid) != 1)
+		return -EBADMSG;
+	return pid > 0 ? pid : -ESRCH;
 }
 
 int pidfd_kill(int pidfd, int signal)

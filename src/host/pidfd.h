@@ -12,6 +12,12 @@
  * is none. */
 int pidfd_get(pid_t pid);
 
+/*
+ * The number of its process where `proc` is mounted (proc(5), fdinfo of a pidfd): a directory of
+ * /proc. -ESRCH: it has none there, or was reaped; -EBADMSG: this is no pidfd.
+ */
+int pidfd_number(int proc, int pidfd);
+
 /* Send a signal. -ESRCH when it is gone; a zombie takes signals without effect. */
 int pidfd_kill(int pidfd, int signal);
 

@@ -70,12 +70,30 @@ int container_end_processes(struct container *c, struct err *err)
 	return 0;
 }
 
+/*
+ * Guests of a part of a pod that is paused cannot end: they are the sandbox's until it goes on, as
+ * what it still has of them.
+ */
+static void hand_over(const struct container *c)
+{
+	AUTO(container_free_p) struct container *sandbox = NULL;
+	struct err problem = { 0 };
+	int r = container_load(c->runtime, c->sandbox, false, &sandbox, &problem);
+
+	if (r == 0 && sandbox->cgroup)
+		r = cgroup_hand_over(c->cgroup, sandbox->cgroup);
+	if (r < 0)
+		log_debug("container %s: what is left in its cgroup: %s", c->id, strerror(-r));
+}
+
 static int remove_cgroup(struct container *c, struct err *err)
 {
 	int r;
 
 	if (!c->cgroup)
 		return 0;
+	if (container_sandbox_is_paused(c))
+		hand_over(c);
 	r = cgroup_remove(c->cgroup, err);
 	if (r != -EBUSY)
 		return r;

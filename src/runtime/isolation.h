@@ -95,6 +95,11 @@ struct isolation_ops {
 	 */
 	void (*resumed)(struct container *c);
 	/*
+	 * Of a container that may be a pod's sandbox, before its own cgroup is frozen or thawed:
+	 * those of its pod whose cgroups are not below that. NULL: there are none.
+	 */
+	int (*freeze_pod)(struct container *c, bool frozen, struct err *err);
+	/*
 	 * Its program reaches no socket of the host: whoever waits for sd_notify(3) is told when it
 	 * runs.
 	 */

@@ -537,10 +537,12 @@ int sentry_request_decode(const void *message, size_t len, struct sentry_request
 		return -EPROTO;
 	memcpy(ret, message, sizeof(*ret));
 	if (ret->version != SENTRY_MSG_VERSION || ret->reserved != 0 || ret->type == 0 ||
-	    ret->type >= SENTRY_EXITED || ret->pid < 0)
+	    ret->type == SENTRY_EXITED || ret->type >= SENTRY_TYPES || ret->pid < 0)
 		return -EPROTO;
 	if (ret->type == SENTRY_SIGNAL)
 		flags = SENTRY_SIGNAL_ALL | SENTRY_SIGNAL_TTY;
+	if (ret->type == SENTRY_FREEZE)
+		flags = SENTRY_FREEZE_POD;
 	if (ret->type == SENTRY_DEBUG && ret->value == SENTRY_DEBUG_EVENTS)
 		flags = UINT32_MAX;
 	if (ret->type == SENTRY_UPDATE)

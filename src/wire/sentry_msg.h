@@ -263,14 +263,25 @@ enum sentry_request_type {
 	 * EXITED is its end.
 	 */
 	SENTRY_CREATE,
-	SENTRY_FREEZE, /* value: 1, its processes run no code any more; 0: again. Replied when so */
+	/* value: 1, its processes run no code any more; 0: again. Replied when so. flags */
+	SENTRY_FREEZE,
 	SENTRY_EXITED, /* a reply only: the process of an EXEC; value: exit code or 128 + n */
+	/*
+	 * Of who will say CREATE on this connection: make the process of the host that the new
+	 * container's guest processes are forked from. The reply carries its pidfd; who asks puts
+	 * it into the container's cgroup. -EOPNOTSUPP: the platform has none.
+	 */
+	SENTRY_NURSERY,
 	SENTRY_TYPES,
 };
 
 enum sentry_signal_flags {
 	SENTRY_SIGNAL_ALL = 1u << 0, /* every process of the container */
 	SENTRY_SIGNAL_TTY = 1u << 1, /* the foreground group of the process's terminal */
+};
+
+enum sentry_freeze_flags {
+	SENTRY_FREEZE_POD = 1u << 0, /* every container of the sandbox, whatever else holds it */
 };
 
 enum sentry_debug {
@@ -297,10 +308,14 @@ struct sentry_request {
 struct sentry_reply {
 	uint32_t type;
 	int32_t error;	/* 0 or -errno */
-	int32_t value;	/* pid of EXEC, exit code of WAIT and EXITED */
+	int32_t value;	/* pid of EXEC, exit code of WAIT and EXITED, 1 of STATS: see there */
 	uint32_t count; /* items or bytes behind it */
 };
 
+/*
+ * reply.value is 1 where the container's guests are in its own cgroup (NURSERY), which counts their
+ * memory and time.
+ */
 struct sentry_stats {
 	uint64_t processes, threads;
 	uint64_t memory_bytes; /* of guests, as far as the sentry knows */

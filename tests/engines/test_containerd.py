@@ -503,6 +503,19 @@ def test_cri_out_of_memory_is_the_reason(pod):
     command.eventually(lambda: pod.status(container).reason == "OOMKilled", what="OOMKilled")
 
 
+def test_cri_out_of_memory_of_one_leaves_the_others(pod):
+    other = pod.start("b", ("/bin/sleep", "1000"))
+    hog = pod.start("a", sh("sleep 0.3; exec probe eat 100"), linux={"resources": {
+        "memory_limit_in_bytes": 24 * MIB}})
+    assert pod.wait_exited(hog).exit_code == 137
+    command.eventually(lambda: pod.status(hog).reason == "OOMKilled", what="OOMKilled")
+    assert pod.status(other).state == 1 and pod.status(other).reason == ""
+    # And not of the second that comes under its limit.
+    quiet = pod.start("c", sh("exit 3"), linux={"resources": {"memory_limit_in_bytes": 24 * MIB}})
+    status = pod.wait_exited(quiet)
+    assert (status.exit_code, status.reason) == (3, "Error")
+
+
 def test_cri_security_context(pod):
     container = pod.start("a", ("/bin/sleep", "1000"), linux={"security_context": {
         "run_as_user": {"value": 1000}, "run_as_group": {"value": 29}, "readonly_rootfs": True,

@@ -34,7 +34,7 @@ struct platform_thread *hostile_guest(const uint8_t *code, size_t len)
 	struct platform_thread *t;
 	struct arch_regs regs;
 
-	assert_int_equal(platform->space_new(&t), 0);
+	assert_int_equal(platform->space_new(NULL, &t), 0);
 	assert_int_equal(platform->map(t, &code_map), 0);
 	assert_int_equal(platform->map(t, &data_map), 0);
 	assert_int_equal(platform->write(platform->thread_space(t), CODE, code, len), len);

@@ -7,48 +7,17 @@ Classes sentry and vm have them in one sandbox; in class ns they join each other
 import os
 import pathlib
 import signal
+import time
 
 import pytest
 
+from lib import guest
 from lib.faults import Campaign, Verb
+from lib.pods import CRIO_SANDBOX, CRIO_TYPE, FOREVER, SANDBOX, TYPE, Pod, alive
 from lib.runtime import refused, wait_until
 from lib.verbs import VERBS
 
 pytestmark = pytest.mark.classes("ns", "sentry", "vm")
-
-TYPE, SANDBOX = "io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-id"
-CRIO_TYPE, CRIO_SANDBOX = "io.kubernetes.cri-o.ContainerType", "io.kubernetes.cri-o.SandboxID"
-FOREVER = ["sleep", "1000"]
-
-
-class Pod:
-    """A sandbox that runs, and what is added to it."""
-
-    def __init__(self, runtime, make_bundle, first=FOREVER):
-        self.runtime, self.make_bundle = runtime, make_bundle
-        self.sandbox = make_bundle("pod")
-        self.sandbox.config["annotations"] = {TYPE: "sandbox", SANDBOX: self.sandbox.id}
-        self.sandbox.config["hostname"] = "of-the-pod"
-        runtime.run_detached(self.sandbox, first)
-
-    def bundle(self, name, *shared):
-        """A container's bundle; namespaces that are not shared with others but network, ipc and uts are its own."""
-        bundle = self.make_bundle(name)
-        bundle.config["annotations"] = {TYPE: "container", SANDBOX: self.sandbox.id}
-        bundle.config.pop("hostname", None)
-        self.share(bundle, "network", "ipc", "uts", *shared)
-        return bundle
-
-    def share(self, bundle, *kinds, of=None):
-        pid = self.runtime.state(of or self.sandbox).pid
-        for kind in kinds:
-            name = {"network": "net"}.get(kind, kind)
-            bundle.namespace(kind, f"/proc/{pid}/ns/{name}")
-
-    def add(self, name, args=None, *shared):
-        bundle = self.bundle(name, *shared)
-        self.runtime.run_detached(bundle, args or FOREVER)
-        return bundle
 
 
 @pytest.fixture
@@ -60,10 +29,6 @@ def pod(runtime, make_bundle):
 def sandboxed(runtime):
     """Whether the kernel of the pod is not the host's."""
     return runtime.isolation != "ns"
-
-
-def alive(runtime, *bundles):
-    return [runtime.status(b) for b in bundles] == ["running"] * len(bundles)
 
 
 # ---------------------------------------------------------------------------------- refusals
@@ -476,6 +441,40 @@ def test_the_pod_is_paused_as_a_whole(runtime, pod):
     assert runtime.output(a) == ticks
     runtime.resume(pod.sandbox)
     wait_until(lambda: runtime.output(a) != ticks)
+
+
+def run_ns(pids):
+    """Processor time of processes of the host."""
+    return sum(int(pathlib.Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) for pid in pids)
+
+
+@pytest.mark.classes("sentry", ns_caveat="ns-pods")
+def test_a_program_that_asks_nothing_is_paused_with_its_pod(runtime, pod):
+    pod.add("a", ["testinit", "spin"])
+    stubs = guest.stubs_of(runtime.state(pod.sandbox).pid)
+    begin = run_ns(stubs)
+    wait_until(lambda: run_ns(stubs) > begin + 50_000_000)
+    runtime.pause(pod.sandbox)
+    begin = run_ns(stubs)
+    # What waits looks for its answer for a while before it sleeps.
+    end = time.monotonic() + 0.2
+    while time.monotonic() < end:
+        runtime.list()
+    assert run_ns(stubs) < begin + 50_000_000
+    runtime.resume(pod.sandbox)
+    wait_until(lambda: run_ns(stubs) > begin + 50_000_000)
+
+
+@pytest.mark.classes("sentry", ns_caveat="ns-pods")
+def test_one_that_is_paused_is_looked_at_all_the_same(runtime, pod):
+    a, b = pod.add("a", TICK, "pid"), pod.add("b", None, "pid")
+    runtime.wait_for_output(a, "tick")
+    runtime.pause(a)
+    assert runtime.events(a, "--stats").json["data"]["pids"]["current"] == len(runtime.inside(a)) == 1
+    seen = runtime.exec(b, ["sh", "-c", "cat /proc/[0-9]*/stat /proc/[0-9]*/status /proc/[0-9]*/maps /proc/[0-9]*/cmdline"])
+    assert "while :; do echo tick; done" in seen.stdout and "VmRSS" in seen.stdout
+    runtime.resume(a)
+    assert alive(runtime, pod.sandbox, a, b)
 
 
 TICK = ["sh", "-c", "while :; do echo tick; done"]

@@ -108,7 +108,7 @@ static int spawn(struct sandbox_launch *l, sandbox_child_fn *child, void *arg, i
 	return 0;
 }
 
-static int place(struct sandbox_launch *l, bool born_in_cgroup, const struct sandbox *s,
+static int place(struct sandbox_launch *l, bool born_in_cgroup, const struct sandbox *s, void *arg,
 		 struct err *err)
 {
 	struct oci_linux *linux_spec = &l->cr->spec.linux;
@@ -129,6 +129,8 @@ static int place(struct sandbox_launch *l, bool born_in_cgroup, const struct san
 		r = creation_on_process(l->cr, s->pid, err);
 	if (r == 0)
 		r = stage_tell_placed(l->stage[0], l->cr->c->cgroup, born_in_cgroup, err);
+	if (r == 0 && l->on_cgroups)
+		r = l->on_cgroups(arg, err);
 	return r;
 }
 
@@ -168,7 +170,7 @@ int sandbox_launch_run(struct sandbox_launch *l, sandbox_child_fn *child, void *
 	int r = spawn(l, child, arg, &cgroup_fd, &s, err);
 
 	if (r == 0)
-		r = place(l, cgroup_fd >= 0, &s, err);
+		r = place(l, cgroup_fd >= 0, &s, arg, err);
 	if (r == 0)
 		r = serve_stage(l, &s, err);
 	if (r == 0) {

@@ -103,6 +103,44 @@ static int class_sentry_freeze_member(struct container *c, bool frozen, struct e
 	return client_tell(c, &call, err);
 }
 
+static int has_members(const struct container *c, struct err *err)
+{
+	struct container **list = NULL;
+	size_t len = 0;
+	int r = container_list(c->runtime, &list, &len, err);
+
+	for (size_t i = 0; r == 0 && i < len; i++)
+		r = str_eq(list[i]->sandbox, c->id);
+	container_list_free(list, len);
+	return r;
+}
+
+/*
+ * Its sentry holds them, since guests of the others may be in cgroups of their own (nursery.h), and
+ * lets them go when it is thawed itself: what was left with it then is said again afterwards. One
+ * of before has them all in its cgroup, and does not know the word.
+ */
+static int class_sentry_freeze_pod(struct container *c, bool frozen, struct err *err)
+{
+	const struct client_call call = {
+		.request = { .type = SENTRY_FREEZE, .value = frozen, .flags = SENTRY_FREEZE_POD }
+	};
+	int r = has_members(c, err);
+
+	if (r <= 0)
+		return r;
+	r = client_tell(c, &call, err);
+	return r == -EPIPE || !frozen ? 0 : r;
+}
+
+static void class_sentry_resumed(struct container *c)
+{
+	struct err err = { 0 };
+
+	if (class_sentry_freeze_pod(c, false, &err) < 0 || err.msg[0])
+		log_warning("container %s: its pod goes on: %s", c->id, err.msg);
+}
+
 /* SIGKILL ends the sandbox and needs nobody's help; the rest is for the guest's processes. */
 static int class_sentry_signal(struct container *c, int sig, bool all, struct err *err)
 {
@@ -113,12 +151,15 @@ static int class_sentry_signal(struct container *c, int sig, bool all, struct er
 	return client_tell(c, &call, err);
 }
 
-/* Of a container of a pod the cgroup has what serves it, and the sandbox's what its guests use. */
-static void take_stats(const struct container *c, const struct sentry_stats *inside,
+/*
+ * Where a container of a pod has no nursery (nursery.h) its cgroup has what serves it, and the
+ * sandbox's what its guests use.
+ */
+static void take_stats(const struct container *c, bool counted, const struct sentry_stats *inside,
 		       struct cgroup_stats *stats)
 {
 	stats->pids.current = inside->threads;
-	if (!c->sandbox)
+	if (!c->sandbox || counted)
 		return;
 	stats->cpu.user_ns += inside->user_ns;
 	stats->cpu.kernel_ns += inside->system_ns;
@@ -141,7 +182,7 @@ static void class_sentry_stats(struct container *c, struct cgroup_stats *stats)
 	sock = client_connect(c, &ignored);
 	if (sock >= 0 && client_call(sock, &call, &reply, &inside, &len, &ignored) == 0 &&
 	    len == sizeof(inside))
-		take_stats(c, &inside, stats);
+		take_stats(c, reply.value == 1, &inside, stats);
 }
 
 static int class_sentry_update(struct container *c, const struct oci_resources *resources,
@@ -270,6 +311,8 @@ const struct isolation_ops class_sentry = {
 	.exec = class_sentry_exec,
 	.signal = class_sentry_signal,
 	.freeze_member = class_sentry_freeze_member,
+	.freeze_pod = class_sentry_freeze_pod,
+	.resumed = class_sentry_resumed,
 	.extra_pids = EXTRA_PIDS,
 	.stats = class_sentry_stats,
 	.update = class_sentry_update,

@@ -20,6 +20,8 @@
 void launch_done(struct launch *l)
 {
 	auto_close_p(&l->sandbox);
+	auto_close_p(&l->nursery);
+	auto_close_p(&l->nursery_placed);
 	free(l->pid_ns_of);
 	auto_close_p(&l->sentry_fd);
 	auto_close_p(&l->gofer_fd);

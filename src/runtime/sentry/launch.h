@@ -24,12 +24,15 @@ struct launch {
 	/* Of a container that is added to a pod's sandbox. */
 	int sandbox;		 /* owned: connection to its control server, or -EBADF */
 	uint32_t own_namespaces; /* what it does not share with it (enum sentry_own) */
-	char *pid_ns_of; /* owned: id of the container whose pid namespace it joins; or NULL */
+	char *pid_ns_of;    /* owned: id of the container whose pid namespace it joins; or NULL */
+	int nursery;	    /* owned: pidfd of what its guests come from (nursery.h), or -EBADF */
+	int nursery_placed; /* owned: eventfd: it is in its cgroup, or -EBADF */
 };
-#define LAUNCH_INIT                                                                            \
-	{                                                                                      \
-		.box = SANDBOX_LAUNCH_INIT, .sentry_fd = -EBADF, .gofer_fd = -EBADF,           \
-		.stub_fd = -EBADF, .gofer_userns = -EBADF, .events = -EBADF, .sandbox = -EBADF \
+#define LAUNCH_INIT                                                                             \
+	{                                                                                       \
+		.box = SANDBOX_LAUNCH_INIT, .sentry_fd = -EBADF, .gofer_fd = -EBADF,            \
+		.stub_fd = -EBADF, .gofer_userns = -EBADF, .events = -EBADF, .sandbox = -EBADF, \
+		.nursery = -EBADF, .nursery_placed = -EBADF                                     \
 	}
 void launch_done(struct launch *launch);
 

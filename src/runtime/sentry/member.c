@@ -25,6 +25,7 @@
 #include "runtime/sandbox/waiter.h"
 #include "runtime/sentry/describe.h"
 #include "runtime/sentry/launch.h"
+#include "runtime/sentry/nursery.h"
 
 /* ---- The runtime ---- */
 
@@ -138,9 +139,10 @@ int launch_member(struct creation *cr, struct sandbox *ret, struct err *err)
 	flags = fcntl(l.box.control, F_GETFL);
 	if (flags < 0 || fcntl(l.box.control, F_SETFL, flags | O_NONBLOCK) < 0)
 		return err_sys(err, -errno, "control socket of container %s", cr->c->id);
-	l.sandbox = client_connect_patient(cr->sandbox, err);
-	if (l.sandbox < 0)
-		return err_prefix(err, l.sandbox, "sandbox %s", cr->sandbox->id);
+	r = nursery_ask(&l, err);
+	if (r < 0)
+		return err_prefix(err, r, "sandbox %s", cr->sandbox->id);
+	client_be_patient(l.sandbox); /* a program is loaded */
 	l.box.unshare = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
 	return sandbox_launch_run(&l.box, stage_sandbox, &l, ret, err);
 }
@@ -183,9 +185,11 @@ int stage_become_member(struct launch *l, const struct stage_member *with, struc
 	const bool tied = l->box.cr->options->tied;
 	int keep[] = { sandbox, slave, report, l->box.ids.held_fd, -EBADF };
 	const int signals = keep[4] = waiter_take_signals(err);
-	int r = signals < 0 ? signals : ask(l, with, err);
+	int r = signals < 0 ? signals : nursery_await(l, err);
 
 	(void)prctl(PR_SET_NAME, "caisson-wait");
+	if (r == 0)
+		r = ask(l, with, err);
 	/* Ends the stage socket, which says that all went well. */
 	if (r == 0)
 		r = waiter_shed(keep, ARRAY_LEN(keep), err);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "host/pidfd.h"
 #include "ns/stage.h"
 #include "wire/sentry_msg.h"
 
@@ -59,27 +60,6 @@ static pid_t clone_as(uint32_t owner, int *ret_pidfd)
 	return pid;
 }
 
-/* Its number where `proc` is mounted (proc(5), fdinfo of a pidfd). */
-static int pid_in(int proc, int pidfd)
-{
-	char path[PATH_LEN], text[512];
-	const char *line;
-	AUTO_CLOSE int fd = -EBADF;
-	ssize_t n;
-	int pid;
-
-	(void)snprintf(path, sizeof(path), "self/fdinfo/%d", pidfd);
-	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	line = strstr(text, "\nPid:");
-	return line && sscanf(line, "\nPid: %d", &pid) == 1 && pid > 0 ? pid : -ESRCH;
-}
-
 static int write_map(int proc, int pid, const char *file, uint32_t outside)
 {
 	char path[PATH_LEN], text[PATH_LEN];
@@ -113,7 +93,7 @@ int zygote_clone(const struct zygote_plan *plan, struct zygote *ret, struct err 
 
 int zygote_release(const struct zygote_plan *plan, struct zygote *z, struct err *err)
 {
-	const int pid = pid_in(plan->proc, z->pidfd);
+	const int pid = pidfd_number(plan->proc, z->pidfd);
 	int r = pid;
 
 	if (r > 0)

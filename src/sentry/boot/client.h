@@ -13,6 +13,7 @@
 #include "wire/sentry_msg.h"
 
 struct member;
+struct platform_nursery;
 struct task;
 
 struct client {
@@ -21,12 +22,13 @@ struct client {
 	struct kloop_fd source; /* host_fd is owned */
 	struct waitq changed;	/* readable or writable */
 	bool readable, writable;
-	struct member *member;	   /* whose control socket it came to; one reference */
-	bool waits;		   /* a WAIT for the first process is unanswered */
-	bool is_maker;		   /* it has asked for a CREATE */
-	struct member *made;	   /* what that made and has not ended; borrowed, or NULL */
-	struct task *process;	   /* of an EXEC that has not ended: a reference, or NULL */
-	struct terminal *terminal; /* of it, or NULL; owned */
+	struct member *member;		  /* whose control socket it came to; one reference */
+	bool waits;			  /* a WAIT for the first process is unanswered */
+	bool is_maker;			  /* it has asked for a CREATE */
+	struct platform_nursery *nursery; /* of a CREATE to come; owned, or NULL */
+	struct member *made;		  /* what that made and has not ended; borrowed, or NULL */
+	struct task *process;		  /* of an EXEC that has not ended: a reference, or NULL */
+	struct terminal *terminal;	  /* of it, or NULL; owned */
 };
 
 struct client *client_ref(struct client *c);
@@ -46,6 +48,9 @@ struct control_request {
  */
 int client_reply(struct client *c, const struct sentry_reply *reply, const void *bytes, size_t len);
 
+/* The same with a descriptor, which stays the caller's. */
+int client_reply_fd(struct client *c, const struct sentry_reply *reply, int fd);
+
 /* The error with its sentence, or plain success. */
 int client_answer(struct client *c, uint32_t type, int value, int r, const struct err *err);
 
@@ -57,6 +62,8 @@ int client_text(struct client *c, uint32_t type, const struct buf *text);
 
 /* EXEC: load and start the process; answers. */
 int client_exec(struct client *c, struct control_request *request);
+/* NURSERY: make one, for a CREATE; answers. */
+int client_nursery(struct client *c);
 /* CREATE: add a container, up to its gate; answers. */
 int client_create(struct client *c, struct control_request *request);
 

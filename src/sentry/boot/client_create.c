@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "sentry/boot/member.h"
+#include "sentry/platform/platform.h"
 #include "wire/sentry_codec.h"
 
 static int read_container(int fd, struct sentry_container **ret, struct err *err)
@@ -21,17 +22,46 @@ static int read_container(int fd, struct sentry_container **ret, struct err *err
 	return r;
 }
 
-static int create(struct client *c, struct control_request *request, struct err *err)
+static int judge(const struct client *c, struct err *err)
 {
-	struct sentry_container *description;
-	int r;
-
 	if (c->process || c->is_maker)
 		return err_set(err, -EBUSY, "this connection has a process");
 	if (c->member != &sandbox)
 		return err_set(err, -EINVAL, "only a sandbox takes containers");
-	if (sandbox.ended)
-		return err_set(err, -ESRCH, "container not running");
+	return sandbox.ended ? err_set(err, -ESRCH, "container not running") : 0;
+}
+
+static int make_nursery(struct client *c, int *ret_pidfd, struct err *err)
+{
+	int r = judge(c, err);
+
+	if (r < 0)
+		return r;
+	if (c->nursery)
+		return err_set(err, -EBUSY, "this connection has a nursery");
+	if (!platform->nursery_new)
+		return err_set(err, -EOPNOTSUPP, "platform %s has no nurseries", platform->name);
+	r = platform->nursery_new(&c->nursery, ret_pidfd);
+	return r < 0 ? err_sys(err, r, "make a nursery") : 0;
+}
+
+int client_nursery(struct client *c)
+{
+	const struct sentry_reply reply = { .type = SENTRY_NURSERY };
+	struct err err = { 0 };
+	int pidfd, r = make_nursery(c, &pidfd, &err);
+
+	return r < 0 ? client_answer(c, SENTRY_NURSERY, 0, r, &err)
+		     : client_reply_fd(c, &reply, pidfd);
+}
+
+static int create(struct client *c, struct control_request *request, struct err *err)
+{
+	struct sentry_container *description;
+	int r = judge(c, err);
+
+	if (r < 0)
+		return r;
 	if (request->fds_len == 0)
 		return err_set(err, -EPROTO, "no description came with the container");
 	c->is_maker = true;

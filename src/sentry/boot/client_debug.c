@@ -115,7 +115,9 @@ int client_stats(struct client *c)
 	const struct member *m = c->member;
 	struct sentry_stats stats = { 0 };
 	struct sandbox_usage usage;
-	const struct sentry_reply reply = { .type = SENTRY_STATS, .count = 1 };
+	const struct sentry_reply reply = { .type = SENTRY_STATS,
+					    .value = m->container->nursery != NULL,
+					    .count = 1 };
 
 	/* The host's cgroup has the sum of all containers. */
 	sysinfo_usage(&usage);

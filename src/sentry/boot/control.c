@@ -71,6 +71,18 @@ int client_reply(struct client *c, const struct sentry_reply *reply, const void 
 	}
 }
 
+int client_reply_fd(struct client *c, const struct sentry_reply *reply, int fd)
+{
+	for (;;) {
+		const int r = fd_send(c->source.host_fd, reply, sizeof(*reply), &fd, 1);
+
+		if (r != -EAGAIN)
+			return r;
+		c->writable = false;
+		WAIT_EVENT_ALWAYS(&c->changed, c->writable);
+	}
+}
+
 int client_answer(struct client *c, uint32_t type, int value, int r, const struct err *err)
 {
 	const struct sentry_reply reply = { .type = type, .error = r < 0 ? r : 0, .value = value };
@@ -227,9 +239,14 @@ static int serve_request(struct client *c, struct control_request *request)
 	case SENTRY_EXEC:
 		return client_exec(c, request);
 	case SENTRY_FREEZE:
-		member_freeze(c->member, head->value != 0);
+		if (head->flags & SENTRY_FREEZE_POD)
+			members_freeze(head->value != 0);
+		else
+			member_freeze(c->member, CONTAINER_FROZEN_ALONE, head->value != 0);
 		r = 0;
 		break;
+	case SENTRY_NURSERY:
+		return client_nursery(c);
 	case SENTRY_CREATE:
 		return client_create(c, request);
 	case SENTRY_SIGNAL:
@@ -328,6 +345,8 @@ static void client_close(struct client *c)
 
 	list_del(&c->node);
 	clients_len--;
+	if (c->nursery)
+		platform->nursery_free(TAKE_PTR(c->nursery));
 	if (c->made) {
 		c->made->maker = NULL;
 		member_kill(TAKE_PTR(c->made));

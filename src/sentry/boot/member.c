@@ -89,13 +89,29 @@ static bool any_in_guest(const struct member *m)
 	return any;
 }
 
-void member_freeze(struct member *m, bool frozen)
+void member_freeze(struct member *m, enum container_frozen why, bool frozen)
 {
-	m->container->frozen = frozen;
+	struct container *c = m->container;
+
+	c->frozen = frozen ? c->frozen | why : c->frozen & ~(unsigned int)why;
 	if (frozen)
-		WAIT_EVENT_ALWAYS(&m->container->frost, !m->container->frozen || !any_in_guest(m));
-	else
-		waitq_wake(&m->container->frost, WAIT_ALL);
+		WAIT_EVENT_ALWAYS(&c->frost, !c->frozen || !any_in_guest(m));
+	if (c->nursery)
+		platform->nursery_hold(c->nursery, c->frozen);
+	if (!c->frozen)
+		waitq_wake(&c->frost, WAIT_ALL);
+}
+
+void members_freeze(bool frozen)
+{
+	struct member *all[1 + MEMBERS_MAX], *m;
+	size_t len = 0;
+
+	list_for_each(m, &members, node) all[len++] = member_ref(m);
+	for (size_t i = 0; i < len; i++) {
+		member_freeze(all[i], CONTAINER_FROZEN_POD, frozen);
+		member_unref(all[i]);
+	}
 }
 
 void member_show_limits(struct member *m)

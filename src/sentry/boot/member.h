@@ -9,8 +9,12 @@
 /* The first of its processes with a number from `from` on, and the number: a reference, or NULL. */
 struct thread_group *member_next(const struct member *m, int from, int *ret_pid);
 
-/* Its processes run no guest code from now on, or again. Returns when that is so. From a fiber. */
-void member_freeze(struct member *m, bool frozen);
+/*
+ * Its processes run no guest code from now on; or again, when there is no other reason. Returns
+ * when that is so. From a fiber.
+ */
+void member_freeze(struct member *m, enum container_frozen why, bool frozen);
+void members_freeze(bool frozen); /* all, CONTAINER_FROZEN_POD */
 
 /* One that was added is shown its limits from now on. */
 void member_show_limits(struct member *m);

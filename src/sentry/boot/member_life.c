@@ -47,6 +47,9 @@ static void release(struct member *m)
 	struct namespaces *ns = TAKE_PTR(m->ns);
 	struct mount_ns *mounts = TAKE_PTR(m->mounts);
 
+	/* First: who hears of the end of the control socket may remove the cgroup. */
+	if (m->container->nursery)
+		platform->nursery_free(TAKE_PTR(m->container->nursery));
 	if (m->terminal)
 		terminal_end(TAKE_PTR(m->terminal));
 	control_end(m);
@@ -99,13 +102,13 @@ static void on_exit_of(void *arg, struct thread_group *tg, int wait_status)
 	waitq_wake(&m->changed, WAIT_ALL);
 }
 
-/* Without its files it cannot go on; the others can. */
-static void on_files_gone(void *arg)
+/* Without its files, or a nursery, it cannot go on; the others can. */
+static void on_lost(void *arg)
 {
 	member_kill(arg);
 }
 
-static struct member *new_member(struct sentry_container *description)
+static struct member *new_member(struct sentry_container *description, struct client *maker)
 {
 	const uint64_t pids = description->limits.pids;
 	struct member *m = calloc(1, sizeof(*m));
@@ -124,6 +127,9 @@ static struct member *new_member(struct sentry_container *description)
 	member_show_limits(m);
 	m->listener.host_fd = -EBADF;
 	waitq_init(&m->changed);
+	m->container->nursery = TAKE_PTR(maker->nursery);
+	if (m->container->nursery)
+		platform->nursery_on_end(m->container->nursery, on_lost, m);
 	list_add_tail(&m->node, &members);
 	added++;
 	return m;
@@ -151,7 +157,7 @@ static int make(struct member *m, int *fds, struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "connect to the gofer");
 	fds[1] = -EBADF;
-	goferfs_set_on_death(m->files, on_files_gone, m);
+	goferfs_set_on_death(m->files, on_lost, m);
 	r = member_make_namespaces(m, err);
 	if (r < 0)
 		return r;
@@ -186,7 +192,7 @@ int member_add(struct sentry_container *description, int *fds, struct client *ma
 	struct member *m;
 	int r = judge(description, err);
 
-	m = r == 0 ? new_member(description) : NULL;
+	m = r == 0 ? new_member(description, maker) : NULL;
 	if (r == 0 && !m)
 		r = err_sys(err, -ENOMEM, "make the container");
 	if (!m) {

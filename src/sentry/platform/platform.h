@@ -30,6 +30,7 @@ typedef uint64_t uaddr_t; /* an address of a guest */
 
 struct platform_space;
 struct platform_thread;
+struct platform_nursery;
 
 enum platform_event_kind {
 	PLATFORM_SYSCALL,   /* nr and args; the result goes in with thread_set_result() */
@@ -92,8 +93,28 @@ struct platform_ops {
 	 */
 	int (*begin)(void);
 
-	/* A fresh space with one thread that has not run yet and maps nothing of the guest's. */
-	int (*space_new)(struct platform_thread **ret);
+	/*
+	 * A process of the host that runs nothing, and of which spaces are made: whoever puts it
+	 * into a cgroup has all that come of it there. *ret_pidfd stays the nursery's. 0, -EAGAIN,
+	 * -ENOMEM. NULL where the platform has none.
+	 */
+	int (*nursery_new)(struct platform_nursery **ret, int *ret_pidfd);
+	/* When its process ends before nursery_free(): no space can be made any more. From the
+	 * loop. */
+	void (*nursery_on_end)(struct platform_nursery *n, void (*fn)(void *arg), void *arg);
+	/*
+	 * While it is held (none of its guests runs) the host may stop its processes: what is under
+	 * way for them is finished, and questions to them are -EAGAIN.
+	 */
+	void (*nursery_hold)(struct platform_nursery *n, bool held);
+	/* Its process ends; returns when all that came of it have ended, or after 10 s. */
+	void (*nursery_free)(struct platform_nursery *n);
+
+	/*
+	 * A fresh space with one thread that has not run yet and maps nothing of the guest's. NULL:
+	 * of the sandbox's own nursery. -ESRCH: the nursery has ended.
+	 */
+	int (*space_new)(struct platform_nursery *from, struct platform_thread **ret);
 
 	/*
 	 * A copy of t's space (the host's fork) with one thread: registers and FPU of t. t's own

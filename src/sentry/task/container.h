@@ -11,8 +11,11 @@
 
 #define CONTAINER_TASKS_MAX 32768 /* limit of any container; boot may set a lower one */
 
+struct platform_nursery;
 struct sandbox_info;
 struct seccomp_filter;
+
+enum container_frozen { CONTAINER_FROZEN_ALONE = 1, CONTAINER_FROZEN_POD = 2 };
 
 struct container {
 	unsigned int refs;
@@ -20,7 +23,7 @@ struct container {
 	unsigned int tasks;	/* threads with a fiber, and zombies */
 	unsigned int live;	/* of them: those with a fiber */
 	struct waitq emptied;	/* `live` has become 0 */
-	bool frozen;		/* none of its tasks runs guest code, but to be killed */
+	unsigned int frozen;	/* why none of its tasks runs guest code, but to be killed; or 0 */
 	struct waitq frost;	/* thawed; or one has left guest code while it is frozen */
 	unsigned int tasks_max; /* 1..CONTAINER_TASKS_MAX: fork is EAGAIN beyond */
 	bool allow_setid;	/* set-uid, set-gid and file capabilities count at exec */
@@ -28,6 +31,8 @@ struct container {
 		*seccomp; /* of config.json: each first task begins with it; one ref */
 	/* What its cgroup says, borrowed from boot; NULL: what the sandbox's says. */
 	const struct sandbox_info *machine;
+	/* What its processes are forked from, boot's; NULL: the sandbox's own. */
+	struct platform_nursery *nursery;
 };
 
 /* refs 1. NULL: out of memory. */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hosttest.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "host/pidfd.h"
 
@@ -147,6 +150,32 @@ static void a_live_process_with_a_hostile_name_is_running(void **state)
 	assert_int_equal(in_child(rename_and_look, NULL), 0);
 }
 
+static void only_a_pidfd_of_a_process_that_is_there_has_a_number(void **state)
+{
+	const int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const int file = memfd_create("Pid: 1", MFD_CLOEXEC);
+	const int own = pidfd_get(getpid());
+	pid_t pid;
+	int gone;
+
+	assert_true(proc >= 0 && file >= 0 && own >= 0);
+	assert_int_equal(pidfd_number(proc, -1), -ENOENT);
+	assert_int_equal(pidfd_number(proc, file), -EBADMSG);
+	assert_int_equal(pidfd_number(file, own), -ENOTDIR);
+	assert_int_equal(pidfd_number(proc, own), getpid());
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	gone = pidfd_get(pid);
+	assert_true(gone >= 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(pidfd_number(proc, gone), -ESRCH);
+	close(gone);
+	close(own);
+	close(file);
+	close(proc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +186,7 @@ int main(void)
 		cmocka_unit_test(a_process_that_cannot_be_looked_at_is_not_gone),
 		cmocka_unit_test(an_exit_status_comes_back_as_wait_gives_it),
 		cmocka_unit_test(a_live_process_with_a_hostile_name_is_running),
+		cmocka_unit_test(only_a_pidfd_of_a_process_that_is_there_has_a_number),
 	};
 
 	return cmocka_run_group_tests_name("host/pidfd", tests, NULL, NULL);

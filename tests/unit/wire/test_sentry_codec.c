@@ -174,6 +174,15 @@ static void a_request_with_a_wrong_tail_is_refused(void **state)
 	assert_int_equal(len, sizeof(m.limits));
 	m.head.type = SENTRY_EXITED;
 	assert_int_equal(sentry_request_decode(&m, sizeof(m.head), &got, &tail, &len), -EPROTO);
+	m.head.type = SENTRY_TYPES;
+	assert_int_equal(sentry_request_decode(&m, sizeof(m.head), &got, &tail, &len), -EPROTO);
+	m.head.type = SENTRY_NURSERY;
+	assert_int_equal(sentry_request_decode(&m, sizeof(m.head), &got, &tail, &len), 0);
+	m.head.type = SENTRY_FREEZE;
+	m.head.flags = SENTRY_FREEZE_POD << 1;
+	assert_int_equal(sentry_request_decode(&m, sizeof(m.head), &got, &tail, &len), -EPROTO);
+	m.head.flags = SENTRY_FREEZE_POD;
+	assert_int_equal(sentry_request_decode(&m, sizeof(m.head), &got, &tail, &len), 0);
 	m.head.type = SENTRY_START;
 	m.head.flags = 1;
 	assert_int_equal(sentry_request_decode(&m, sizeof(m.head), &got, &tail, &len), -EPROTO);

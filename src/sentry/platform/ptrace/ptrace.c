@@ -178,8 +178,9 @@ static int new_process(struct platform_thread *from, struct platform_thread **re
 	return 0;
 }
 
-static int space_new(struct platform_thread **ret)
+static int space_new(struct platform_nursery *from, struct platform_thread **ret)
 {
+	(void)from;
 	return new_process(seed, ret);
 }
 

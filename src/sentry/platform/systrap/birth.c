@@ -251,12 +251,12 @@ static uint64_t new_nonce(void)
 }
 
 /*
- * The parent says that it has a child, which is not born. The template tells the truth: its child
+ * The parent says that it has a child, which is not born. A template tells the truth: its child
  * was killed. Who else says so lies, or has made a ghost, which goes with it.
  */
 static int unborn(struct platform_thread *t, struct systrap_birth *b)
 {
-	if (t == systrap.template)
+	if (t == t->space->nursery->template)
 		return -EAGAIN;
 	(void)systrap_no_ghost(b);
 	systrap_space_kill(t->space);
@@ -293,7 +293,7 @@ static int clone_once(struct platform_thread *t, struct systrap_birth *b)
 	return r < 0 ? (int)r : 0;
 }
 
-static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b)
+static int clone_until_born(struct platform_thread *t, struct systrap_birth *b)
 {
 	int r;
 
@@ -314,13 +314,24 @@ static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b)
 	return -EAGAIN;
 }
 
+static int clone_and_wait(struct platform_thread *t, struct systrap_birth *b)
+{
+	struct platform_nursery *n = t->space->nursery;
+	int r;
+
+	systrap_nursery_clones(n, 1);
+	r = clone_until_born(t, b);
+	systrap_nursery_clones(n, -1);
+	return r;
+}
+
 int systrap_fork_stub(struct platform_thread *t, struct platform_thread **ret)
 {
 	struct systrap_birth b = { .process = true, .flags = FORK_FLAGS };
 	struct platform_space *s;
 	int r;
 
-	r = systrap_space_new(&s);
+	r = systrap_space_new(t->space->nursery, &s);
 	if (r < 0)
 		return r;
 	r = systrap_thread_new(s, t->slot, &b.child);

@@ -96,7 +96,7 @@ static int ask(struct platform_space *s, struct platform_thread *of, long nr, ui
 	struct platform_thread *t;
 	int64_t r = -EAGAIN;
 
-	if (!fiber_self())
+	if (!fiber_self() || s->nursery->held)
 		return -EAGAIN;
 	kmutex_lock(&s->flush_lock);
 	t = !of ? waiting_thread_soon(s) : !s->dead && is_waiting(of) ? of : NULL;

@@ -84,6 +84,7 @@ static void release(struct platform_space *s)
 	prw_free(&s->prw, reusable, s->windows_used);
 	systrap_patches_free(s);
 	list_del(&s->dying);
+	systrap_nursery_leave(s);
 	free(s);
 }
 
@@ -111,16 +112,14 @@ static void on_death(struct kloop_fd *source, uint32_t events)
 
 	(void)events;
 	kloop_remove(source);
-	/* No process could ever be made again. */
-	if (systrap.template && systrap.template->space == s)
-		kloop_stop(128 + SIGKILL);
 	s->gone = true;
+	systrap_nursery_gone(s);
 	mark_dead(s);
 	if (s->refs == 0)
 		release(s);
 }
 
-int systrap_space_new(struct platform_space **ret)
+int systrap_space_new(struct platform_nursery *of, struct platform_space **ret)
 {
 	struct platform_space *s = calloc(1, sizeof(*s));
 	int r;
@@ -139,6 +138,7 @@ int systrap_space_new(struct platform_space **ret)
 	list_init(&s->threads);
 	list_init(&s->idle);
 	list_init(&s->dying);
+	systrap_nursery_join(of, s);
 	*ret = s;
 	return 0;
 }
@@ -154,8 +154,10 @@ int systrap_space_born(struct platform_space *s, int pidfd, pid_t tgid)
 	if (r < 0) {
 		systrap_space_kill(s);
 		s->gone = true; /* nobody would tell */
+		return r;
 	}
-	return r;
+	systrap_nursery_born(s);
+	return 0;
 }
 
 void systrap_space_ref(struct platform_space *s)

@@ -29,7 +29,6 @@
 
 #define HWCAP2_FSGSBASE_BIT (1u << 1)
 #define TEMPLATE_YIELDS	    200
-#define SPARE_FIRST_NS	    (NSEC_PER_SEC / 200)
 
 struct systrap systrap = {
 	.options = { .stub_fd = -EBADF },
@@ -127,19 +126,19 @@ static int order_template(void)
 	struct platform_space *s;
 	int r;
 
-	r = systrap_space_new(&s);
+	r = systrap_space_new(&systrap.nursery, &s);
 	if (r == 0)
 		r = systrap_thread_new(s, 0, &t);
 	if (r == 0)
 		r = systrap_zygote_setup(s->prw.fd);
 	if (r == 0)
-		systrap.template = t;
+		systrap.nursery.template = t;
 	return r;
 }
 
 static int take_template(void)
 {
-	struct platform_thread *t = systrap.template;
+	struct platform_thread *t = systrap.nursery.template;
 	pid_t pid = 0;
 	int r, pidfd;
 
@@ -175,7 +174,7 @@ static int systrap_begin(void)
 	list_init(&systrap.dying);
 	for (unsigned int i = 0; i < SYSTRAP_TID_BUCKETS; i++)
 		list_init(&systrap.tids[i]);
-	kmutex_init(&systrap.template_lock);
+	systrap_nursery_init(&systrap.nursery);
 	systrap.self = getpid();
 	r = systrap_choose_base();
 	if (r == 0)
@@ -195,87 +194,13 @@ static int systrap_begin(void)
 
 static int systrap_init(void)
 {
-	int r = systrap.template ? 0 : systrap_begin();
+	int r = systrap.nursery.template ? 0 : systrap_begin();
 
 	if (r == 0)
 		r = fpu_init();
 	if (r == 0)
 		r = take_template();
 	return r;
-}
-
-static int fork_template(struct platform_thread **ret)
-{
-	int r;
-
-	kmutex_lock(&systrap.template_lock);
-	r = systrap_settle(systrap.template);
-	if (r == 0)
-		r = systrap_fork_stub(systrap.template, ret);
-	kmutex_unlock(&systrap.template_lock);
-	return r;
-}
-
-static void thread_free(struct platform_thread *t);
-
-static void refill(void *arg)
-{
-	struct platform_thread *t;
-
-	(void)arg;
-	if (!systrap.spare && fork_template(&t) == 0) {
-		if (systrap.spare)
-			thread_free(t);
-		else
-			systrap.spare = t;
-	}
-	systrap.spare_wanted = false;
-}
-
-static void spawn_refill(struct ktimer *timer)
-{
-	(void)timer;
-	if (fiber_spawn("spare stub", refill, NULL, NULL) < 0)
-		systrap.spare_wanted = false;
-}
-
-/* A start is not slowed by what a short program never needs. */
-static void want_spare(void)
-{
-	static struct ktimer first = { .fn = spawn_refill };
-	static bool started;
-
-	if (systrap.spare_wanted)
-		return;
-	systrap.spare_wanted = true;
-	if (started)
-		spawn_refill(NULL);
-	else
-		ktimer_arm(&first, nsec_add(kclock_monotonic(), SPARE_FIRST_NS));
-	started = true;
-}
-
-static int space_new(struct platform_thread **ret)
-{
-	struct platform_thread *t = systrap.spare;
-	int r = 0;
-
-	systrap.spare = NULL;
-	if (t && t->space->dead) {
-		struct platform_space *s = t->space;
-
-		systrap_thread_forget(t);
-		systrap_space_unref(s);
-		t = NULL;
-	}
-	if (!t)
-		r = fork_template(&t);
-	if (r < 0)
-		return r;
-	systrap_frame_reset(t);
-	want_spare();
-	*ret = t;
-	return 0;
 }
 
 static int thread_fork(struct platform_thread *t, struct platform_thread **ret)
@@ -556,7 +481,11 @@ const struct platform_ops platform_systrap = {
 	.name = "systrap",
 	.init = systrap_init,
 	.begin = systrap_begin,
-	.space_new = space_new,
+	.nursery_new = systrap_nursery_new,
+	.nursery_on_end = systrap_nursery_on_end,
+	.nursery_hold = systrap_nursery_hold,
+	.nursery_free = systrap_nursery_free,
+	.space_new = systrap_space_from,
 	.thread_fork = thread_fork,
 	.thread_clone = thread_clone,
 	.thread_free = thread_free,

@@ -34,8 +34,26 @@ struct systrap_prw {
 	uint8_t *map;
 };
 
+struct platform_nursery {
+	unsigned int refs;		  /* its owner's, its spaces', and of who makes one */
+	struct platform_thread *template; /* NULL: it has ended */
+	struct kmutex lock;		  /* while the template forks */
+	struct platform_thread *spare;	  /* a child for the next space, or NULL */
+	bool spare_wanted, started;	  /* one is under way; there was a space */
+	struct ktimer first;		  /* when the first spare is made */
+	unsigned int processes;		  /* of spaces, born and not gone */
+	unsigned int births;		  /* clones that are under way in its spaces */
+	struct waitq changed;		  /* one of the two is 0; it is not held any more */
+	struct list_head spaces;
+	bool held; /* its processes may be stopped by the host: nobody asks them */
+	void (*on_end)(void *arg);
+	void *on_end_arg;
+};
+
 struct platform_space {
 	unsigned int refs;
+	struct platform_nursery *nursery; /* one reference */
+	struct list_head nursery_node;
 	bool dead;   /* nothing is expected from it any more */
 	bool killed; /* it was sent SIGKILL */
 	bool gone;   /* the host says so */
@@ -183,10 +201,7 @@ extern struct systrap {
 	pid_t zygote_pid;    /* 0: adopted */
 	bool stubs_dumpable; /* no user namespace and no root: see zygote.c */
 	int gro_fd, wro_fd, ids_fd;
-	struct platform_thread *template;
-	struct kmutex template_lock;
-	struct platform_thread *spare;
-	bool spare_wanted;
+	struct platform_nursery nursery; /* of the sandbox; others are forked from its template */
 	struct kloop_fd doorbell_source, listener_source, zygote_source;
 	struct list_head guests; /* threads that may post */
 	struct list_head taken;	 /* those that have and were not answered yet */
@@ -225,9 +240,25 @@ void systrap_zygote_reap(int pidfd);
 /* filter.c: at most ZYGOTE_FILTER_MAX instructions into `ret`; their number. */
 unsigned int systrap_filter(enum systrap_profile profile, struct sock_filter *ret);
 
+/* nursery.c */
+void systrap_nursery_init(struct platform_nursery *n);
+/* The reference of a space; its process, from its birth to its end. */
+void systrap_nursery_join(struct platform_nursery *n, struct platform_space *s);
+void systrap_nursery_leave(struct platform_space *s);
+void systrap_nursery_born(struct platform_space *s);
+void systrap_nursery_gone(const struct platform_space *s);
+/* A clone in a space begins and ends. */
+void systrap_nursery_clones(struct platform_nursery *n, int change);
+/* platform_ops.space_new, nursery_new, nursery_on_end, nursery_hold, nursery_free. */
+int systrap_space_from(struct platform_nursery *from, struct platform_thread **ret);
+int systrap_nursery_new(struct platform_nursery **ret, int *ret_pidfd);
+void systrap_nursery_on_end(struct platform_nursery *n, void (*fn)(void *arg), void *arg);
+void systrap_nursery_hold(struct platform_nursery *n, bool held);
+void systrap_nursery_free(struct platform_nursery *n);
+
 /* space.c */
 /* Without a process yet; one reference. */
-int systrap_space_new(struct platform_space **ret);
+int systrap_space_new(struct platform_nursery *of, struct platform_space **ret);
 /* Takes pidfd, also when it fails. */
 int systrap_space_born(struct platform_space *s, int pidfd, pid_t tgid);
 void systrap_space_ref(struct platform_space *s);

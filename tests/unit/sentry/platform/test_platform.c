@@ -3,7 +3,10 @@
  * What every platform promises (platform.h), with a few bytes of machine code as the guest.
  * Arguments: the platform's name; for systrap the stub's path and the profile.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -12,6 +15,7 @@
 #include "sentry/core/kclock.h"
 #include "sentry/core/kloop.h"
 #include "sentry/core/ktimer.h"
+#include "sentry/core/waitq.h"
 #include "sentry/platform/platform.h"
 #include "sentry/platform/systrap/systrap.h"
 #include "lib/unit.h"
@@ -35,7 +39,8 @@ static const uint8_t calls_and_loops[] = { 0xbb, 0,    0,    0,	   0,	 0xb8, 39,
 					   0,	 0x0f, 0x05, 0xff, 0xcb, 0x75, 0xf5, 0xeb, 0xfe };
 static void (*body)(void);
 
-static struct platform_thread *new_guest(const uint8_t *code, size_t len)
+static struct platform_thread *guest_from(struct platform_nursery *n, const uint8_t *code,
+					  size_t len)
 {
 	const struct platform_map code_map = {
 		.addr = CODE, .len = PAGE, .prot = PROT_READ | PROT_WRITE, .host_fd = -1
@@ -46,7 +51,7 @@ static struct platform_thread *new_guest(const uint8_t *code, size_t len)
 	struct platform_thread *t;
 	struct arch_regs regs;
 
-	assert_int_equal(platform->space_new(&t), 0);
+	assert_int_equal(platform->space_new(n, &t), 0);
 	assert_int_equal(platform->map(t, &code_map), 0);
 	assert_int_equal(platform->map(t, &data_map), 0);
 	assert_int_equal(platform->write(platform->thread_space(t), CODE, code, len), len);
@@ -56,6 +61,11 @@ static struct platform_thread *new_guest(const uint8_t *code, size_t len)
 	regs.r.rsp = DATA + PAGE;
 	assert_int_equal(platform->thread_set_regs(t, &regs), 0);
 	return t;
+}
+
+static struct platform_thread *new_guest(const uint8_t *code, size_t len)
+{
+	return guest_from(NULL, code, len);
 }
 
 static void fiber_body(void *arg)
@@ -259,10 +269,123 @@ static int setup(void **state)
 	return platform->init();
 }
 
+static bool is_gone(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static void do_nursery(void)
+{
+	struct platform_nursery *n, *other;
+	struct platform_thread *t, *child;
+	struct platform_event e;
+	int pidfd, other_fd, copy;
+
+	assert_int_equal(platform->nursery_new(&n, &pidfd), 0);
+	assert_int_equal(platform->nursery_new(&other, &other_fd), 0);
+	copy = dup(pidfd);
+	assert_true(copy >= 0 && !is_gone(copy));
+	t = guest_from(n, calls_twice, sizeof(calls_twice));
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_SYSCALL);
+	assert_int_equal(platform->thread_fork(t, &child), 0);
+	platform->thread_free(t);
+	platform->thread_free(child);
+	platform->nursery_free(n);
+	assert_true(is_gone(copy));
+	close(copy);
+	/* The others are as they were. */
+	assert_false(is_gone(other_fd));
+	t = guest_from(other, calls_twice, sizeof(calls_twice));
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_SYSCALL);
+	platform->thread_free(t);
+	platform->nursery_free(other);
+	t = new_guest(calls_twice, sizeof(calls_twice));
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_SYSCALL);
+	platform->thread_free(t);
+}
+
+static void spaces_come_of_a_nursery_that_ends_alone(void **state)
+{
+	if (platform->nursery_new)
+		on_fiber(do_nursery);
+}
+
+static struct waitq ends;
+static bool ended;
+
+static void on_end(void *arg)
+{
+	ended = true;
+	waitq_wake(arg, WAIT_ALL);
+}
+
+static void do_killed_nursery(void)
+{
+	struct platform_nursery *n;
+	struct platform_thread *t;
+	int pidfd, r;
+
+	waitq_init(&ends);
+	assert_int_equal(platform->nursery_new(&n, &pidfd), 0);
+	platform->nursery_on_end(n, on_end, &ends);
+	assert_int_equal(syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0), 0);
+	(void)WAIT_EVENT_UNTIL(&ends, ended, nsec_add(kclock_monotonic(), LATE_NS));
+	assert_true(ended);
+	r = platform->space_new(n, &t);
+	assert_true(r == -ESRCH || r == -EAGAIN);
+	platform->nursery_free(n);
+}
+
+static void a_nursery_that_is_killed_is_told(void **state)
+{
+	if (platform->nursery_new)
+		on_fiber(do_killed_nursery);
+}
+
+static void do_held(void)
+{
+	struct platform_nursery *n;
+	struct platform_thread *t;
+	struct platform_usage usage;
+	struct platform_space *s;
+	uint8_t pages[2];
+	int pidfd;
+
+	assert_int_equal(platform->nursery_new(&n, &pidfd), 0);
+	t = guest_from(n, calls_twice, sizeof(calls_twice));
+	s = platform->thread_space(t);
+	assert_int_equal(platform->space_resident(s, CODE, 1, pages), 0);
+	/* What is under way is done when it is held. */
+	assert_int_equal(platform->unmap(t, DATA, PAGE), 0);
+	platform->nursery_hold(n, true);
+	assert_int_equal(platform->space_resident(s, CODE, 1, pages), -EAGAIN);
+	assert_int_equal(platform->space_usage(s, &usage), -EAGAIN);
+	assert_int_equal(platform->read(s, pages, DATA, 1), 0);
+	assert_int_equal(platform->read(s, pages, CODE, 1), 1);
+	platform->nursery_hold(n, false);
+	assert_int_equal(platform->space_resident(s, CODE, 1, pages), 0);
+	platform->thread_free(t);
+	platform->nursery_free(n);
+}
+
+static void who_is_held_is_not_asked(void **state)
+{
+	if (platform->nursery_new)
+		on_fiber(do_held);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(calls_are_reported_and_answered),
+		cmocka_unit_test(spaces_come_of_a_nursery_that_ends_alone),
+		cmocka_unit_test(a_nursery_that_is_killed_is_told),
+		cmocka_unit_test(who_is_held_is_not_asked),
 		cmocka_unit_test(a_fault_has_its_address),
 		cmocka_unit_test(a_fork_copies_memory_and_a_clone_shares_it),
 		cmocka_unit_test(an_interrupt_stops_guest_code),

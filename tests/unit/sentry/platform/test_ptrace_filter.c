@@ -30,7 +30,7 @@ static void do_refused(void *arg)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		struct platform_thread *t;
 
-		assert_int_equal(platform->space_new(&t), 0);
+		assert_int_equal(platform->space_new(NULL, &t), 0);
 		assert_int_equal(ptrace_inject(t, SYS_munmap, none), 0);
 		if (ptrace_inject(t, refused[i].nr, refused[i].args) != -ESRCH)
 			fail_msg("call %llu: it lives", (unsigned long long)refused[i].nr);

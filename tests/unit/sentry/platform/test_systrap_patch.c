@@ -159,7 +159,7 @@ static struct platform_thread *new_guest(uint64_t rounds)
 	struct platform_thread *t;
 	struct arch_regs regs;
 
-	assert_int_equal(platform->space_new(&t), 0);
+	assert_int_equal(platform->space_new(NULL, &t), 0);
 	assert_int_equal(platform->map(t, &code), 0);
 	assert_int_equal(platform->map(t, &stack), 0);
 	assert_int_equal(platform->write(platform->thread_space(t), CODE, guest_code, len), len);

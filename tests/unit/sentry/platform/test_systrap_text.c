@@ -95,7 +95,7 @@ static struct platform_thread *new_guest(const struct text *x, bool shared)
 	};
 	struct platform_thread *t;
 
-	assert_int_equal(platform->space_new(&t), 0);
+	assert_int_equal(platform->space_new(NULL, &t), 0);
 	assert_int_equal(platform->map(t, &text), 0);
 	assert_int_equal(platform->map(t, &stack), 0);
 	return t;

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a sandbox may have put into a container's cgroup: a process of its own, and no other. */
+#include "runtimetest.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "host/cgroup.h"
+#include "host/pidfd.h"
+#include "ns/stage.h"
+#include "runtime/sentry/nursery.h"
+
+#define SCORE 777
+
+/* Pid 1 of a pid namespace, with a child there; both live until the sandbox is killed. */
+struct fake {
+	pid_t sandbox;
+	int child; /* pidfd */
+	struct container of, c;
+	struct creation cr;
+	struct launch l;
+};
+
+static void be_a_sandbox(int sock)
+{
+	const pid_t pid = fork();
+	int pidfd;
+
+	if (pid == 0)
+		pause();
+	pidfd = pidfd_get(pid);
+	if (pid > 0 && pidfd >= 0 && fd_send(sock, "", 1, &pidfd, 1) == 0)
+		pause();
+	_exit(1);
+}
+
+static void begin(struct fake *f)
+{
+	static char sandbox_id[] = "pod", id[] = "a";
+	struct err err = { 0 };
+	size_t nfds = 1;
+	int pair[2];
+	char byte;
+
+	assert_int_equal(stage_socketpair(pair, &err), 0);
+	f->sandbox = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+	if (f->sandbox == 0)
+		be_a_sandbox(pair[1]);
+	assert_true(f->sandbox > 0);
+	close(pair[1]);
+	assert_int_equal(fd_recv(pair[0], &byte, 1, &f->child, &nfds), 1);
+	assert_int_equal(nfds, 1);
+	close(pair[0]);
+	f->of = (struct container){ .id = sandbox_id, .pid = f->sandbox };
+	f->c = (struct container){ .id = id };
+	assert_int_equal(cgroup_from_paths(NULL, 0, &f->c.cgroup, &err), 0);
+	f->cr = (struct creation){ .c = &f->c, .sandbox = &f->of };
+	f->cr.spec.process.oom_score_adj = (struct oci_opt_i64){ .set = true, .v = SCORE };
+	f->l = (struct launch)LAUNCH_INIT;
+	f->l.box.cr = &f->cr;
+	f->l.nursery_placed = eventfd(0, EFD_CLOEXEC);
+}
+
+static void end(struct fake *f)
+{
+	assert_int_equal(kill(f->sandbox, SIGKILL), 0);
+	assert_int_equal(waitpid(f->sandbox, NULL, 0), f->sandbox);
+	close(f->child);
+	cgroup_free(f->c.cgroup);
+	close(f->l.nursery_placed);
+}
+
+static int place(struct fake *f, int nursery)
+{
+	struct err err = { 0 };
+	int r;
+
+	f->l.nursery = nursery;
+	r = nursery_place(&f->l, &err);
+	if (r < 0)
+		assert_non_null(strstr(err.msg, "sandbox pod"));
+	return r;
+}
+
+static void what_is_no_process_is_refused(void **state)
+{
+	const int file = memfd_create("\nPid:\t1\n", MFD_CLOEXEC);
+	struct fake f;
+
+	begin(&f);
+	assert_int_equal(place(&f, file), -EBADMSG);
+	close(file);
+	end(&f);
+}
+
+static void a_process_of_the_host_is_refused(void **state)
+{
+	const int own = pidfd_get(getpid());
+	struct fake f;
+
+	begin(&f);
+	assert_int_equal(place(&f, own), -EPROTO);
+	close(own);
+	end(&f);
+}
+
+static void a_sandbox_does_not_leave_its_own_cgroup(void **state)
+{
+	struct fake f;
+	int pidfd;
+
+	begin(&f);
+	pidfd = pidfd_get(f.sandbox);
+	assert_int_equal(place(&f, pidfd), -EPROTO);
+	close(pidfd);
+	end(&f);
+}
+
+static void a_process_of_another_sandbox_is_refused(void **state)
+{
+	struct fake f, other;
+
+	begin(&f);
+	begin(&other);
+	assert_int_equal(place(&f, other.child), -EPROTO);
+	end(&other);
+	end(&f);
+}
+
+static void one_that_has_ended_is_refused(void **state)
+{
+	const pid_t pid = fork();
+	struct fake f;
+	int pidfd;
+
+	if (pid == 0)
+		_exit(0);
+	pidfd = pidfd_get(pid);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	begin(&f);
+	assert_int_equal(place(&f, pidfd), -ESRCH);
+	close(pidfd);
+	end(&f);
+}
+
+static void one_of_the_sandbox_is_taken_with_the_score_of_the_container(void **state)
+{
+	AUTO_CLOSE int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char path[64], text[16] = "";
+	struct err err = { 0 };
+	struct fake f;
+	FILE *file;
+
+	begin(&f);
+	assert_int_equal(place(&f, f.child), 0);
+	assert_int_equal(nursery_await(&f.l, &err), 0);
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pidfd_number(proc, f.child));
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	fclose(file);
+	assert_int_equal(atoi(text), SCORE);
+	end(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_no_process_is_refused),
+		cmocka_unit_test(a_process_of_the_host_is_refused),
+		cmocka_unit_test(a_sandbox_does_not_leave_its_own_cgroup),
+		cmocka_unit_test(a_process_of_another_sandbox_is_refused),
+		cmocka_unit_test(one_that_has_ended_is_refused),
+		cmocka_unit_test(one_of_the_sandbox_is_taken_with_the_score_of_the_container),
+	};
+
+	return cmocka_run_group_tests_name("runtime/nursery", tests, NULL, NULL);
+}
