@@ -116,7 +116,7 @@ def servers_image(node, tmp_path_factory):
 
 def test_nginx_is_asked_by_the_node_and_by_another_pod(make, servers_image):
     """Of Debian's package and with its configuration: a master and workers of another user."""
-    pod = make("nginx", REACHABLE[class_name()])
+    pod = make("nginx", class_name())
     container = pod.start("c", servers.NGINX, image=servers_image)
     place = "http://%s:%d/" % (address_of(pod), servers.HTTP_PORT)
     assert b"Welcome to nginx!" in ask(place)
@@ -132,7 +132,7 @@ def test_nginx_is_asked_by_the_node_and_by_another_pod(make, servers_image):
 
 
 def test_redis_is_asked_by_the_node_and_by_another_pod(make, servers_image):
-    pod = make("redis", REACHABLE[class_name()])
+    pod = make("redis", class_name())
     pod.start("c", servers.REDIS, image=servers_image)
     address = address_of(pod)
     command.eventually(lambda: answer_of(address, servers.REDIS_PORT, b"PING\r\n") == b"+PONG\r\n", PATIENCE_S, "an answer")

@@ -10,9 +10,9 @@ from enginelib import images
 
 SERVERS_IMAGE = "docker.io/library/caisson-servers:latest"
 PACKAGES = ("nginx", "nginx-light", "nginx-common", "libnginx-mod-http-echo", "redis-server", "redis-tools")
-# Debian's configuration reads conf.d; its own site, which is left out, has a port that class sentry may not bind.
+# Debian's configuration reads conf.d; its own site is made when the package is installed.
 SITE = "server { listen %d; root /usr/share/nginx/html; }\n"
-HTTP_PORT, REDIS_PORT = 8080, 6379
+HTTP_PORT, REDIS_PORT = 80, 6379
 NGINX = ("/usr/sbin/nginx", "-g", "daemon off;")
 REDIS = ("/usr/bin/redis-server", "--port", str(REDIS_PORT), "--save", "", "--protected-mode", "no")
 BLOB_BYTES = 4 << 20
