@@ -6,8 +6,10 @@ Environment:
   CAISSON_ARTIFACTS      where logs of a failed run are kept (default: build/artifacts)
   CAISSON_ENGINE_TRACE   a file: the engines call the runtime through a script that appends each
                          command line to it
+  CAISSON_VM_TEMPLATES   on: of class vm, machines of the default size are clones of a template
 """
 
+import json
 import os
 import shutil
 import sys
@@ -132,6 +134,23 @@ def runtime(work):
             os.chmod(trace, 0o666)
         return wrapper
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def templates(work, isolation):
+    """A template, and a configuration that starts its clones, where CAISSON_VM_TEMPLATES asks for them."""
+    if isolation != "vm" or os.environ.get("CAISSON_VM_TEMPLATES") != "on":
+        yield
+        return
+    path = os.environ.get("CAISSON_RUNTIME") or os.path.join(REPO, "build", "bin", "caisson-vm")
+    settings = os.path.join(work, "templates.json")
+    with open(settings, "w", encoding="utf-8") as f:
+        json.dump({"vm.templates": "on", "vm.template_dir": os.path.join(work, "templates")}, f)
+    os.environ["CAISSON_CONFIG"] = settings  # of the engines, and so of their shims
+    command.run([path, "template", "create"], timeout=300)
+    yield
+    command.run([path, "template", "remove", "--all"])
+    del os.environ["CAISSON_CONFIG"]
 
 
 @pytest.fixture(scope="session")

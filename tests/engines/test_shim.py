@@ -126,6 +126,29 @@ def test_end_at_once_is_told_after_the_start(containerd, events):  # noqa: F811
         assert events.of(name) == ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]
 
 
+def test_metrics_of_a_task_and_stats_of_a_container(pod, containerd):  # noqa: F811
+    """What every class can say of a process that is busy."""
+    spin = sh("while :; do :; done")
+    container, alone = pod.start("a", spin), containerd.start(*spin)
+
+    def figures(name):
+        found = json.loads(containerd.ctr("tasks", "metrics", "--format", "json", name).out)
+        return found["cpu"]["usage"]["total"], found["memory"]["usage"]["usage"], found["pids"]["current"]
+
+    for name in (container, alone):
+        before = figures(name)[0]
+        command.eventually(lambda: figures(name)[0] > before + 100_000_000, 60, "CPU time")  # noqa: B023
+        assert figures(name)[1] > 0 and figures(name)[2] >= 1
+
+    def stats():
+        return pod.cri.ContainerStats(container_id=container).stats
+
+    before = stats().cpu.usage_core_nano_seconds.value
+    command.eventually(lambda: stats().cpu.usage_core_nano_seconds.value > before + 100_000_000, 60, "CPU time")
+    assert stats().memory.working_set_bytes.value > 0
+    assert [found.attributes.id for found in pod.cri.ListContainerStats().stats] == [container]
+
+
 def test_output_is_whole_at_the_end(containerd):  # noqa: F811
     result = containerd.once(*sh("i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done"))
     assert result.out == "".join("line %d\n" % i for i in range(20000))

@@ -8,6 +8,8 @@ import time
 from enginelib import command
 
 CGROUP_ROOT = "/sys/fs/cgroup"
+# With CAISSON_VM_TEMPLATES=on the keeper of the session's template is there all the time.
+TEMPLATE = "caisson-template" if os.environ.get("CAISSON_VM_TEMPLATES") == "on" else None
 
 
 def processes():
@@ -28,7 +30,8 @@ def processes():
                 state = f.read().rpartition(")")[2].split()[0]
         except (FileNotFoundError, ProcessLookupError):
             continue
-        found[int(name)] = line or "[%s]" % state
+        if not TEMPLATE or not line.startswith(TEMPLATE):
+            found[int(name)] = line or "[%s]" % state
     return found
 
 
@@ -58,7 +61,7 @@ def cgroups():
     for top, dirs, _ in os.walk(CGROUP_ROOT):
         for name in dirs:
             path = os.path.relpath(os.path.join(top, name), CGROUP_ROOT)
-            if "/" in path:
+            if "/" in path and not (TEMPLATE and TEMPLATE in path):
                 found.add(path)
     return found
 
