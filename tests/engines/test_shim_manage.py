@@ -87,8 +87,9 @@ def test_metrics_of_a_pod(pod, containerd, isolation):  # noqa: F811
         assert found.value("caisson_sentry_tasks", **one) >= 1
         assert found.value("caisson_sentry_syscalls_total", **one) > 0
     if isolation == "vm":
-        assert found.value("caisson_vm_cpus", **one) >= 1
-        assert found.value("caisson_vm_guest_memory_bytes", **one) > 0
+        machine = dict(one, id=pod.id)  # of the whole pod
+        assert found.value("caisson_vm_cpus", **machine) >= 1
+        assert found.value("caisson_vm_guest_memory_bytes", **machine) > 0
     own = {"namespace": NAMESPACE, "group": pod.id}
     assert found.value("caisson_shim_containers", **own) == 2
     assert 0 < found.value("caisson_shim_memory_private_bytes", **own) < 3 * MIB
