@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* containerd: internal/cri/annotations; CRI-O: pkg/annotations. */
+/* containerd: internal/cri/annotations; CRI-O: pkg/annotations; Podman: libpod/annotations. */
 #include "oci/pod.h"
 
 #include "base/str.h"
@@ -15,13 +15,19 @@ static const char *find(const json_t *annotations, const char *const keys[2])
 	return NULL;
 }
 
+static bool is_podmans(const json_t *annotations)
+{
+	return str_eq(json_string_value(json_object_get(annotations, "io.container.manager")),
+		      "libpod");
+}
+
 enum oci_pod_role oci_pod_role(const json_t *annotations)
 {
 	static const char *const keys[] = { "io.kubernetes.cri.container-type",
 					    "io.kubernetes.cri-o.ContainerType" };
 	const char *text = find(annotations, keys);
 
-	if (!text)
+	if (!text || is_podmans(annotations))
 		return OCI_POD_NONE;
 	if (str_eq(text, "sandbox"))
 		return OCI_POD_SANDBOX;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * oci/pod.h - what annotations say about pods of Kubernetes: those of containerd's CRI plugin and
- * of CRI-O, the first that is there counts.
+ * of CRI-O, the first that is there counts. Podman writes CRI-O's for all but the first container
+ * of its pods, and names no container where the pod has no such first one: its word is none.
  */
 #pragma once
 

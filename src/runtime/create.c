@@ -238,7 +238,7 @@ int creation_make(struct creation *cr, const struct runtime *rt,
 	if (r < 0)
 		return r;
 	if (cr->ops->create_member)
-		r = pod_join(cr->c, &cr->sandbox, err);
+		r = pod_join(cr->c, &cr->spec, &cr->sandbox, err);
 	if (r < 0)
 		return r;
 	log_debug("container %s: bundle %s is loaded, class %s", cr->c->id, cr->c->bundle,

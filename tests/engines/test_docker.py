@@ -193,6 +193,16 @@ def test_host_namespaces(docker):
     assert shared == own
 
 
+def test_the_network_of_another_container(docker):
+    first = docker.start(*sh("while :; do hostname | nc -l -p 7777; done"), options=("--hostname", "first"))
+    second = docker.name()
+    docker("run", "-d", "--name", second, "--network", "container:" + first, TEST_IMAGE, "/bin/sleep", "1000")
+    ask = "for i in $(seq 50); do nc 127.0.0.1 7777 </dev/null && exit; sleep 0.1; done; exit 1"
+    assert docker("exec", second, *sh(ask)).text == "first"
+    docker("rm", "--force", second)
+    assert docker.state(first)["Running"]
+
+
 def test_private_cgroup_namespace(docker):
     result = docker.once("/bin/cat", "/proc/self/cgroup", options=("--cgroupns", "private"))
     assert [line for line in result.lines() if not line.endswith(":/")] == []

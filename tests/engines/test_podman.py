@@ -11,28 +11,16 @@ import time
 import pytest
 
 from enginelib import census, command
-from enginelib.images import PAUSE_IMAGE, TEST_IMAGE
-from enginelib.podman import Podman, cgroups_of_containers
+from enginelib.images import TEST_IMAGE
+from enginelib.podman import cgroups_of_containers, installed
 
 MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
 def engine(work, runtime, image_archives):
-    before = census.Census()
-    directory = os.path.join(work, "podman")
-    os.mkdir(directory)
-    podman = Podman(directory, runtime, "/run/podman-test")
-    for archive in image_archives.values():
-        podman("load", "--input", archive)
-    yield podman
-    podman.remove_all()
-    for point in census.mounts():
-        if point.startswith(directory):
-            command.run(["umount", "--lazy", point])
-    before.assert_nothing_new(podman.allowed)
-    listed = command.run([runtime, "list", "--quiet"]).text
-    assert listed == "", "the runtime still knows containers: " + listed
+    with installed(work, "podman", runtime, image_archives) as podman:
+        yield podman
 
 
 @pytest.fixture
@@ -644,7 +632,7 @@ def test_exec_preserve_fds(podman):
         os.close(read_fd)
 
 
-# ---------------------------------------------------------------------------- namespaces, pods
+# ---------------------------------------------------------------------------- namespaces
 
 
 NAMESPACES = ("pid", "net", "ipc", "uts", "mnt", "cgroup", "user")
@@ -715,34 +703,6 @@ def test_container_joins_the_namespaces_of_another(podman):
     podman("wait", second)
     assert podman.state(first)["Status"] == "running"
     podman("rm", second)  # podman's rm --all removes in any order, and fails for a dependency
-
-
-def test_pod_shares_namespaces(podman):
-    podman("pod", "create", "--name", "pod1", "--network", "none", "--infra-image", PAUSE_IMAGE,
-           "--infra-command", "/pause", "--share", "ipc,net,uts,pid", "--hostname", "podhost")
-    names = ["a", "b"]
-    for name in names:
-        podman("run", "-d", "--pod", "pod1", "--name", name, TEST_IMAGE, "/bin/sleep", "1000")
-    for ns in ("ipc", "net", "uts", "pid"):
-        links = {podman("exec", name, "/bin/readlink", "/proc/self/ns/" + ns).text for name in names}
-        assert len(links) == 1 and links != {own_namespace(ns)}, ns
-    assert podman("exec", "a", "/bin/hostname").text == "podhost"
-    assert podman("exec", "b", "/bin/sh", "-c", "cat /proc/*/comm | grep -c sleep").text == "2"
-    assert podman("exec", "b", "/bin/cat", "/proc/1/comm").text == "pause"
-    podman("exec", "a", "/bin/sh", "-c", "nc -l -p 7777 -e /bin/echo over-loopback "
-           ">/dev/null 2>&1 & sleep 0.2")
-    assert podman("exec", "b", "/bin/sh", "-c",
-                  "for i in 1 2 3 4 5; do nc 127.0.0.1 7777 </dev/null && exit; sleep 0.2; done; "
-                  "exit 1").text == "over-loopback"
-    podman("pod", "pause", "pod1")
-    assert podman.state("a")["Status"] == "paused"
-    podman("pod", "unpause", "pod1")
-    podman("pod", "stop", "--time", "1", "pod1")
-    assert podman.state("a")["Status"] == "exited"
-    podman("pod", "start", "pod1")
-    assert podman.state("b")["Status"] == "running"
-    podman("pod", "rm", "--force", "--time", "0", "pod1")
-    assert podman("ps", "--all", "--quiet").text == ""
 
 
 def test_twenty_containers_at_once(podman):

@@ -218,6 +218,95 @@ def test_a_shared_pid_namespace_shows_all_and_ps_each_its_own(runtime, pod):
     assert alive(runtime, pod.sandbox, a, b, alone)
 
 
+# ------------------------------------------------------- by a network's path alone (ADR 0023)
+
+
+class Joined(Pod):
+    """What Podman and Docker write for `--network container:ID`: nothing says that they are a pod."""
+
+    def __init__(self, runtime, make_bundle):
+        self.runtime, self.make_bundle = runtime, make_bundle
+        self.sandbox = make_bundle("first")
+        self.sandbox.config["hostname"] = "of-the-first"
+
+    def begin(self):
+        self.runtime.run_detached(self.sandbox, FOREVER)
+        return self
+
+    def bundle(self, name, *shared, of=None):
+        bundle = self.make_bundle(name)
+        bundle.config["hostname"] = "of-" + name
+        self.share(bundle, "network", *shared, of=of)
+        return bundle
+
+    def hears(self, server, client):
+        serving = self.runtime.start_exec(server, ["sh", "-c", "hostname | nc -l -p 8080"])
+        ask = ["sh", "-c", "until nc 127.0.0.1 8080 </dev/null 2>/dev/null; do sleep 0.05; done"]
+        said = self.runtime.exec(client, ask).stdout
+        assert serving.wait() == 0
+        return said
+
+
+@pytest.fixture
+def joined(runtime, make_bundle):
+    return Joined(runtime, make_bundle).begin()
+
+
+def test_who_joins_a_network_by_its_path_is_in_its_sandbox(runtime, joined):
+    a = joined.add("a")
+    b = joined.bundle("b", of=a)
+    runtime.run_detached(b)
+    assert joined.hears(joined.sandbox, a) == "of-the-first\n"
+    assert joined.hears(a, b) == "of-a\n"
+    for kind, number in (("net", 1), ("uts", 3), ("ipc", 3), ("pid", 3)):
+        links = {runtime.exec(c, ["readlink", f"/proc/self/ns/{kind}"]).stdout for c in (joined.sandbox, a, b)}
+        assert len(links) == number, kind
+    runtime.kill(a, "KILL")
+    runtime.wait_for(a, "stopped")
+    runtime.delete(a)
+    assert alive(runtime, joined.sandbox, b)
+    runtime.run_detached(a)
+    assert joined.hears(b, a) == "of-b\n"
+
+
+def test_names_and_memory_by_their_paths_too(runtime, joined):
+    a = joined.bundle("a", "uts", "ipc", "pid")
+    a.config.pop("hostname")
+    runtime.run_detached(a)
+    for kind in ("net", "uts", "ipc", "pid"):
+        assert len({runtime.exec(c, ["readlink", f"/proc/self/ns/{kind}"]).stdout for c in (joined.sandbox, a)}) == 1, kind
+    assert joined.hears(a, joined.sandbox) == "of-the-first\n"
+
+
+def test_one_joins_a_network_before_anybody_has_started(runtime, make_bundle):
+    joined = Joined(runtime, make_bundle)
+    joined.sandbox.process.args = FOREVER
+    runtime.create(joined.sandbox)
+    a = joined.bundle("a")
+    a.process.args = FOREVER
+    runtime.create(a)
+    runtime.start(a)
+    runtime.start(joined.sandbox)
+    assert joined.hears(joined.sandbox, a) == "of-the-first\n"
+
+
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
+def test_who_joined_a_network_ends_with_its_sandbox(runtime, joined):
+    a = joined.add("a")
+    runtime.kill(joined.sandbox, "KILL")
+    for c in (joined.sandbox, a):
+        runtime.wait_for(c, "stopped")
+        runtime.delete(c)
+
+
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
+def test_a_network_of_a_paused_sandbox_is_refused_by_name(runtime, joined):
+    a = joined.bundle("a")
+    runtime.pause(joined.sandbox)
+    refused(runtime, runtime.create(a, check=False), f"sandbox {joined.sandbox.id} of its pod: it is paused")
+    assert runtime.status(a) is None
+
+
 # ----------------------------------------------------------------------------------- their lives
 
 

@@ -296,10 +296,23 @@ def test_two_machines_do_not_share_a_namespace(runtime, bundle, plain, make_bund
     runtime.run_detached(bundle, timeout_s=WAIT_S)
     other = make_bundle()
     other.namespace("network", plain.path)
+    other.config["annotations"] = {"io.kubernetes.cri.container-type": "sandbox"}
 
     refused = runtime.run(other, ["true"], check=False, timeout_s=WAIT_S)
     assert refused.returncode != 0 and "another machine's already" in refused.stderr
     assert "caisson0" in plain.sh("ip link")
+
+
+def test_the_second_in_a_namespace_is_in_the_machine_of_the_first(runtime, bundle, plain, make_bundle):
+    runtime.run_detached(bundle, timeout_s=WAIT_S)
+    other = make_bundle()
+    other.namespace("network", plain.path)
+
+    boot = "cat /proc/sys/kernel/random/boot_id"
+    first = runtime.exec(bundle, ["sh", "-c", boot]).stdout
+    out = runtime.run(other, ["sh", "-c", boot + "; ip addr"], timeout_s=WAIT_S).stdout
+    assert out.startswith(first) and "inet 10.8.0." in out
+    assert runtime.status(bundle) == "running" and "caisson0" in plain.sh("ip link")
 
 
 def test_a_tap_that_a_fallen_qemu_left_is_removed(runtime, bundle, plain, wait_for):

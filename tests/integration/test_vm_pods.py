@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 
@@ -259,8 +260,14 @@ def test_what_cannot_join_is_refused_by_name(runtime, pod, work_dir):
     assert pod.entries() == []
 
 
-def test_a_machine_that_is_no_pods_takes_nobody(runtime, new_pod):
+def test_a_machine_without_a_file_server_takes_nobody(runtime, new_pod, work_dir):
+    """Its root file system is an image, and no annotation says that others will come."""
+    if shutil.which("mkfs.erofs") is None:
+        pytest.skip("needs mkfs.erofs: CAVEATS.md#vm-images")
+    image = work_dir / "image"
+    subprocess.run(["mkfs.erofs", str(image), str(new_pod.sandbox.rootfs)], check=True, capture_output=True)
     new_pod.sandbox.config["annotations"] = {}
+    new_pod.sandbox.root.path = str(image)
     new_pod.begin()
     refused(runtime, runtime.create(new_pod.bundle("a"), check=False), "was not started for a pod")
 

@@ -10,8 +10,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -21,6 +19,7 @@
 #include "base/str.h"
 #include "runtime/container.h"
 #include "runtime/sandbox/client.h"
+#include "runtime/sandbox/pod.h"
 #include "runtime/sandbox/stdio.h"
 #include "runtime/sandbox/waiter.h"
 #include "runtime/sentry/describe.h"
@@ -55,16 +54,6 @@ static int judge(const struct creation *cr, struct err *err)
 	return 0;
 }
 
-static bool has_namespace(const struct container *c, const struct stat *wanted)
-{
-	char path[64];
-	struct stat st;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)c->pid);
-	return c->pid > 0 && stat(path, &st) == 0 && st.st_dev == wanted->st_dev &&
-	       st.st_ino == wanted->st_ino;
-}
-
 /*
  * On the host each container of the pod has a pid namespace, whose name is what engines know:
  * whose it is, is whose the new container joins inside. Without an entry it is the sandbox's.
@@ -73,36 +62,23 @@ static int find_pid_ns(struct launch *l, struct err *err)
 {
 	const struct creation *cr = l->box.cr;
 	const struct oci_namespace *ns = &cr->spec.linux.ns[OCI_NS_PID];
-	const char *found = NULL;
-	struct container **list = NULL;
-	size_t len = 0;
 	struct stat st;
-	int r = 0;
+	int r;
 
 	if (ns->set && !ns->path)
 		return 0;
-	if (!ns->set)
-		found = cr->sandbox->id;
-	else if (fstat(l->box.joined.fd[OCI_NS_PID], &st) < 0)
-		return err_sys(err, -errno, "linux.namespaces: %s", ns->path);
-	else if (has_namespace(cr->sandbox, &st))
-		found = cr->sandbox->id;
-	else
-		r = container_list(cr->rt, &list, &len, err);
-	for (size_t i = 0; r == 0 && !found && i < len; i++) {
-		if (str_eq(list[i]->sandbox, cr->sandbox->id) && has_namespace(list[i], &st))
-			found = list[i]->id;
+	if (!ns->set) {
+		l->pid_ns_of = strdup(cr->sandbox->id);
+		return l->pid_ns_of ? 0 : err_sys(err, -ENOMEM, "container %s", cr->c->id);
 	}
-	if (r == 0 && !found)
+	if (fstat(l->box.joined.fd[OCI_NS_PID], &st) < 0)
+		return err_sys(err, -errno, "linux.namespaces: %s", ns->path);
+	r = pod_find(cr->sandbox, "pid", &st, true, &l->pid_ns_of, err);
+	if (r == 0 && !l->pid_ns_of)
 		r = err_set(
 			err, -EINVAL,
 			"linux.namespaces: %s is the pid namespace of no container of sandbox %s",
 			ns->path, cr->sandbox->id);
-	if (r == 0) {
-		l->pid_ns_of = strdup(found);
-		r = l->pid_ns_of ? 0 : err_sys(err, -ENOMEM, "container %s", cr->c->id);
-	}
-	container_list_free(list, len);
 	return r;
 }
 

@@ -11,7 +11,6 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "oci/pod.h"
 #include "runtime/container.h"
 #include "runtime/creation.h"
 #include "runtime/isolation.h"
@@ -219,7 +218,7 @@ static void class_vm_resumed(struct container *c)
 {
 	struct err problem = { 0 };
 
-	if (oci_pod_role(c->annotations) == OCI_POD_SANDBOX && member_sweep(c, &problem) < 0)
+	if (!c->sandbox && member_sweep(c, &problem) < 0)
 		log_warning("container %s: %s", c->id, problem.msg);
 }
 

@@ -30,7 +30,7 @@ struct launch_vm {
 	enum machine_accel accel;
 	struct files_plan files; /* userns is owned */
 	enum share_rootfs rootfs;
-	bool pod;	   /* other containers may join it */
+	bool pod;	   /* other containers will join it: its annotations say so */
 	const char *watch; /* borrowed: annotation SHARE_WATCH, or NULL */
 	int program;	   /* owned, O_PATH: caisson-vm */
 	struct vm_programs from;

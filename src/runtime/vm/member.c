@@ -26,6 +26,7 @@
 #include "runtime/container.h"
 #include "runtime/sandbox/client.h"
 #include "runtime/sandbox/keeper.h"
+#include "runtime/sandbox/pod.h"
 #include "runtime/store.h"
 #include "runtime/vm/describe.h"
 #include "runtime/vm/settings.h"
@@ -49,11 +50,10 @@ struct member {
 	struct idmap_fds idmaps;
 	enum share_rootfs rootfs;
 	const char *watch;		/* borrowed, or NULL */
-	const char *shared[OCI_NS_MAX]; /* whose namespaces: texts of `others` or the sandbox's */
-	struct container **others;	/* owned: all of the root, where they are looked at */
-	size_t others_len;
-	char name[SHARE_NAME_MAX]; /* of the entry */
-	char dir[PATH_MAX];	   /* covered by the tree while it is gathered */
+	const char *shared[OCI_NS_MAX]; /* whose namespaces: `joined` or texts of the sandbox */
+	char *joined[OCI_NS_MAX];	/* owned, or NULL */
+	char name[SHARE_NAME_MAX];	/* of the entry */
+	char dir[PATH_MAX];		/* covered by the tree while it is gathered */
 };
 
 static void machine_share_done(struct machine_share *m)
@@ -66,7 +66,8 @@ static void member_done(struct member *m)
 {
 	machine_share_done(&m->machine);
 	idmap_fds_done(&m->idmaps);
-	container_list_free(m->others, m->others_len);
+	for (enum oci_ns kind = 0; kind < OCI_NS_MAX; kind++)
+		free(m->joined[kind]);
 }
 
 /* ---- The machine's share -------------------------------------------------------------------- */
@@ -271,34 +272,18 @@ static int gather(void *arg, struct keeper_ask *ret, struct err *err)
 
 /* ---- What it shares ------------------------------------------------------------------------- */
 
-static bool is_namespace_of(const char *path, pid_t pid, const char *name)
+/* Whose it is, among the containers of the machine: the first's, or, of pid namespaces, any. */
+static int find_owner(struct member *m, enum oci_ns kind, const char *name, struct err *err)
 {
-	struct stat wanted, theirs;
-	char text[64];
+	const char *path = m->cr->spec.linux.ns[kind].path;
+	AUTO_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
+	struct stat st;
+	int r;
 
-	(void)snprintf(text, sizeof(text), "/proc/%d/ns/%s", (int)pid, name);
-	return stat(path, &wanted) == 0 && stat(text, &theirs) == 0 &&
-	       wanted.st_dev == theirs.st_dev && wanted.st_ino == theirs.st_ino;
-}
-
-/* Whose, among the containers of the machine: the first, or, of pid namespaces, any; NULL: none. */
-static int owner_of(struct member *m, const char *path, const char *name, bool all,
-		    const char **ret, struct err *err)
-{
-	const struct container *sandbox = m->cr->sandbox;
-	int r = 0;
-
-	*ret = is_namespace_of(path, sandbox->pid, name) ? sandbox->id : NULL;
-	/* Of all containers of the host, so only where it has to be. */
-	if (!*ret && all)
-		r = container_list(m->cr->rt, &m->others, &m->others_len, err);
-	for (size_t i = 0; all && i < m->others_len && !*ret; i++) {
-		const struct container *c = m->others[i];
-
-		if (c->pid && str_eq(c->sandbox, sandbox->id) &&
-		    is_namespace_of(path, c->pid, name))
-			*ret = c->id;
-	}
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, -errno, "linux.namespaces: %s", path);
+	r = pod_find(m->cr->sandbox, name, &st, kind == OCI_NS_PID, &m->joined[kind], err);
+	m->shared[kind] = m->joined[kind];
 	return r;
 }
 
@@ -310,6 +295,7 @@ static int share_namespaces(struct member *m, struct err *err)
 		[OCI_NS_UTS] = "uts", [OCI_NS_USER] = "user",
 	};
 	const struct oci_namespace *ns = m->cr->spec.linux.ns;
+	int r;
 
 	for (enum oci_ns kind = 0; kind < OCI_NS_MAX; kind++) {
 		const bool common = kind == OCI_NS_PID || kind == OCI_NS_IPC || kind == OCI_NS_UTS;
@@ -320,9 +306,9 @@ static int share_namespaces(struct member *m, struct err *err)
 		if (!ns[kind].path)
 			continue;
 		m->shared[kind] = NULL;
-		if (names[kind] && owner_of(m, ns[kind].path, names[kind], kind == OCI_NS_PID,
-					    &m->shared[kind], err) < 0)
-			return err->code;
+		r = names[kind] ? find_owner(m, kind, names[kind], err) : 0;
+		if (r < 0)
+			return r;
 		if (!m->shared[kind])
 			return err_set(err, -ENOTSUP,
 				       "linux.namespaces: %s: the %s namespace of no container of "

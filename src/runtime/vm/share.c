@@ -62,7 +62,7 @@ static int make_top(const struct share_options *o, struct err *err)
 	int r;
 
 	(void)snprintf(data, sizeof(data), "mode=755,size=64k,nr_inodes=%zu",
-		       o->spec->mounts_len + 8 + (o->pod ? ENTRIES_MAX : 0));
+		       o->spec->mounts_len + 8 + (o->open ? ENTRIES_MAX : 0));
 	r = mount_fs_create(&fs, &fd, err);
 	if (r < 0)
 		return err_prefix(err, r, "the share");
@@ -551,12 +551,12 @@ static int build(const struct share_options *o, struct share_source *sources, st
 	r = take_devices(o, ret, err);
 	if (r < 0)
 		return r;
-	if (o->pod) {
+	add_storages(o, image, ret);
+	if (o->open && ret->files) {
 		ret->top = open_tree(top, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 		if (ret->top < 0)
 			return err_sys(err, -errno, "the share");
 	}
-	add_storages(o, image, ret);
 	/* Of the tmpfs alone: entries of the tree are not the guest's to make. */
 	r = set_attributes(top, MOUNT_ATTR_RDONLY, 0);
 	return r < 0 ? err_sys(err, r, "the share") : 0;

@@ -91,7 +91,8 @@ struct share_options {
 	uint64_t memory;	     /* of the machine, bytes; 0: not known */
 	/* Of a container that joins: the tree becomes the entry `name` of the machine's. NULL. */
 	const char *name;
-	bool pod; /* others will join: the tree is served also where nothing is in it */
+	bool pod;  /* others will join: the tree is served also where nothing is in it */
+	bool open; /* others may join where it is served */
 	enum share_rootfs mode;
 };
 
@@ -112,8 +113,8 @@ struct share {
 	const char *root; /* root.path of the guest: of this struct */
 	char rootfs[80];
 	struct share_places places;
-	int top; /* of a pod owned: the tree's directory, writable, for entries of others; else
-		    0 */
+	int top; /* with `open` owned, where it is served: the tree's directory, writable, for
+		    entries of others; else 0 */
 	/* Disks of the machine, the first ones of its table; descriptors are owned. */
 	struct machine_disk disks[MACHINE_DISKS_MAX];
 	struct share_disk_name names[MACHINE_DISKS_MAX];

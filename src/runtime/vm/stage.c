@@ -79,6 +79,7 @@ static int build_share(const struct launch_vm *l, struct parts *p, struct err *e
 						       l->template.memory < 0,
 					       .memory = l->size.memory,
 					       .pod = l->pod,
+					       .open = !l->box.unprivileged,
 					       .mode = l->rootfs };
 
 	if (snprintf(p->dir, sizeof(p->dir), "%s/%s", cr->rt->root, cr->c->id) >=
@@ -257,7 +258,7 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 		.boot_ms = l->config.boot_ms,
 		.flags = (p->restored ? VMM_RESTORED : 0u) | (p->plugged ? VMM_PLUG_FILES : 0u) |
 			 (l->config.debug_console ? VMM_DEBUG_CONSOLE : 0u) |
-			 (p->share.watches ? VMM_WATCHES : 0u) | (l->pod ? VMM_SHARES : 0u) |
+			 (p->share.watches ? VMM_WATCHES : 0u) | (p->share.top ? VMM_SHARES : 0u) |
 			 (p->forwards >= 0 ? VMM_FORWARDS : 0u) |
 			 (log_is_json() ? VMM_LOG_JSON : 0u) |
 			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),
@@ -431,8 +432,8 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 	p->fd[VMM_FD_LOG] = log_fd() >= 0 ? log_fd() : p->null;
 	p->fd[VMM_FD_HELD] = l->box.ids.held_fd;
 	watch_memory(l, p);
-	p->fd[VMM_FD_SHARE] = l->pod ? p->share.top : p->null;
-	p->fd[VMM_FD_FILES_PROCESS] = l->pod ? p->files_pidfd : p->null;
+	p->fd[VMM_FD_SHARE] = p->share.top ? p->share.top : p->null;
+	p->fd[VMM_FD_FILES_PROCESS] = p->share.top ? p->files_pidfd : p->null;
 	p->fd[VMM_FD_FORWARDS] = p->forwards >= 0 ? p->forwards : p->null;
 	p->fd[VMM_FD_FORWARDS_LINK] = p->forwards >= 0 ? p->forwards_link : p->null;
 	p->fd[VMM_FD_WATCH] = p->share.watches ? p->share.watch : p->null;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Podman with storage, configuration and state of its own, told to use the runtime under test."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -96,8 +97,28 @@ class Podman:
         if kind == "cgroup":
             return OWN_CGROUPS.match(name)
         if kind == "mount":
-            return name in (os.path.join(self.storage, "overlay"), self.storage)
+            # Where it names network namespaces, as long as the machine runs.
+            return name in (os.path.join(self.storage, "overlay"), self.storage, "/run/netns")
         return False
+
+
+@contextlib.contextmanager
+def installed(work, name, runtime, image_archives):
+    """A Podman of its own below `work`, with the test images. In the end nothing of it is left, nor of its runtime."""
+    before = census.Census()
+    directory = os.path.join(work, name)
+    os.mkdir(directory)
+    podman = Podman(directory, runtime, "/run/%s-test" % name)
+    for archive in image_archives.values():
+        podman("load", "--input", archive)
+    yield podman
+    podman.remove_all()
+    for point in census.mounts():
+        if point.startswith(directory):
+            command.run(["umount", "--lazy", point])
+    before.assert_nothing_new(podman.allowed)
+    listed = command.run([runtime, "list", "--quiet"]).text
+    assert listed == "", "the runtime still knows containers: " + listed
 
 
 def cgroups_of_containers():
