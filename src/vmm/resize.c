@@ -32,16 +32,25 @@ enum step {
 	DONE,
 };
 
+/* One that was asked for. At most one of each connection, as an update keeps it busy. */
+struct job {
+	struct list_head node; /* of waiting */
+	char *id;	       /* owned: the container's */
+	struct vmm_update want;
+	char *body; /* owned */
+	size_t len;
+	resize_done_fn *fn; /* NULL: nobody waits for it */
+	void *arg;
+};
+
+static struct list_head waiting = LIST_HEAD_INIT(waiting);
+
 static struct {
-	struct vm *vm; /* NULL: none is under way */
-	char *id;      /* owned: the container's */
+	struct vm *vm;	 /* NULL: none is under way */
+	struct job *job; /* owned */
 	struct vmm_update want;
 	uint64_t was_memory;
 	uint32_t was_cpus;
-	char *body; /* owned */
-	size_t len;
-	resize_done_fn *fn;
-	void *arg;
 	enum step step;
 	bool late;	  /* UPDATE is cancelled */
 	int64_t deadline; /* clock_ms() */
@@ -49,18 +58,28 @@ static struct {
 } u;
 
 static void go_on(void);
+static void begin_next(struct vm *vm);
+
+static void job_free(struct job *job)
+{
+	if (!job)
+		return;
+	free(job->id);
+	free(job->body);
+	free(job);
+}
 
 static void done(int error, const char *text)
 {
-	resize_done_fn *fn = u.fn;
-	void *arg = u.arg;
+	struct job *job = u.job;
+	struct vm *vm = u.vm;
 
 	loop_remove(u.timer);
-	free(u.body);
-	free(u.id);
 	memset(&u, 0, sizeof(u));
-	if (fn)
-		fn(arg, error, text);
+	if (job->fn)
+		job->fn(job->arg, error, text);
+	job_free(job);
+	begin_next(vm);
 }
 
 /* ---- The machine ---- */
@@ -119,7 +138,7 @@ static void undo(void)
 static void fail(const struct err *why)
 {
 	if (end_has_failed(u.vm))
-		u.fn = NULL;
+		u.job->fn = NULL;
 	else
 		undo();
 	done(why->code, why->msg);
@@ -309,9 +328,9 @@ static void change_limits(void)
 	const struct channel_call call = {
 		.call = AGENT_UPDATE, .request = &update, .fn = on_inside, .arg = &u
 	};
-	int r = agent_request_decode(AGENT_UPDATE, u.body, u.len, &update, &err);
+	int r = agent_request_decode(AGENT_UPDATE, u.job->body, u.job->len, &update, &err);
 
-	update.id = u.id;
+	update.id = u.job->id;
 	if (r == 0)
 		r = channel_ask(u.vm->channel, &call, &err);
 	if (r < 0) {
@@ -374,11 +393,34 @@ static void bound(const struct vm *vm, struct vmm_update *want)
 		want->cpus = vm->head.cpus_max;
 }
 
+/* The machine's size is one for all of its containers: one update after the other. */
+static void begin_next(struct vm *vm)
+{
+	int r;
+
+	/* With the machine goes everybody that waits: end.c tells them. */
+	if (u.vm || list_empty(&waiting) || end_has_failed(vm))
+		return;
+	u.vm = vm;
+	u.job = list_first(&waiting, struct job, node);
+	list_del(&u.job->node);
+	u.want = u.job->want;
+	u.was_memory = vm->memory;
+	u.was_cpus = vm->cpus_online;
+	bound(vm, &u.want);
+	r = loop_add_timer(vm->loop, -1, on_timer, NULL, &u.timer);
+	if (r < 0)
+		done(r, strerrordesc_np(-r));
+	else
+		go_on();
+}
+
 int resize_begin(struct container *c, const struct vmm_update *want, const void *body, size_t len,
 		 resize_done_fn *fn, void *arg, struct err *err)
 {
 	struct agent_update update;
 	struct vm *vm = c->vm;
+	struct job *job;
 	int r = agent_request_decode(AGENT_UPDATE, body, len, &update, err);
 
 	if (r < 0)
@@ -392,34 +434,34 @@ int resize_begin(struct container *c, const struct vmm_update *want, const void 
 			       "has or can get (%llu, vm.machine and vm.max_memory)",
 			       (unsigned long long)want->limit,
 			       (unsigned long long)vm->head.memory_max);
-	if (u.vm)
-		return err_set(err, -EBUSY, "another update is under way");
-	u.body = malloc(len);
-	u.id = strdup(c->id);
-	r = u.body && u.id ? loop_add_timer(vm->loop, -1, on_timer, NULL, &u.timer) : -ENOMEM;
-	if (r < 0) {
-		free(u.body);
-		free(u.id);
-		u.body = u.id = NULL;
-		return err_sys(err, r, "update");
+	job = calloc(1, sizeof(*job));
+	if (job) {
+		*job = (struct job){ .id = strdup(c->id),
+				     .want = *want,
+				     .body = malloc(len),
+				     .len = len,
+				     .fn = fn,
+				     .arg = arg };
 	}
-	memcpy(u.body, body, len);
-	u.vm = vm;
-	u.len = len;
-	u.want = *want;
-	u.fn = fn;
-	u.arg = arg;
-	u.was_memory = vm->memory;
-	u.was_cpus = vm->cpus_online;
-	bound(vm, &u.want);
-	go_on();
+	if (!job || !job->id || !job->body) {
+		job_free(job);
+		return err_sys(err, -ENOMEM, "update");
+	}
+	memcpy(job->body, body, len);
+	list_add_tail(&job->node, &waiting);
+	begin_next(vm);
 	return 0;
 }
 
 void resize_forget(const void *arg)
 {
-	if (u.arg == arg) {
-		u.fn = NULL;
-		u.arg = NULL;
+	struct job *job;
+
+	if (u.job && u.job->arg == arg)
+		u.job->fn = NULL;
+	list_for_each(job, &waiting, node)
+	{
+		if (job->arg == arg)
+			job->fn = NULL;
 	}
 }

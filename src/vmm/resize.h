@@ -16,11 +16,12 @@ struct container;
 typedef void resize_done_fn(void *arg, int error, const char *text);
 
 /*
- * `body` of an AGENT_UPDATE is copied. -EPROTO and others of its decoder, -EBUSY while another one
- * is under way, -ENOTSUP when the limit is more than the machine can have.
+ * `body` of an AGENT_UPDATE is copied. -EPROTO and others of its decoder, -ENOTSUP when the limit
+ * is more than the machine can have. Behind those that were asked for before, and that have their
+ * limits.
  */
 int resize_begin(struct container *c, const struct vmm_update *want, const void *body, size_t len,
 		 resize_done_fn *fn, void *arg, struct err *err);
 
-/* Who asked with this `arg` is gone; the update goes on. */
+/* Who asked with this `arg` is gone; the update goes on, or waits for its turn. */
 void resize_forget(const void *arg);
