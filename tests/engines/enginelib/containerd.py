@@ -7,6 +7,8 @@ import itertools
 import json
 import os
 
+import grpc
+
 from enginelib import command, cri
 from enginelib.daemon import Daemon
 from enginelib.images import PAUSE_IMAGE, TEST_IMAGE
@@ -97,6 +99,15 @@ class Containerd:
         self.daemon = Daemon(["containerd", "--config", self.config], self.log,
                              lambda: self.ctr("version", rc=None).rc == 0)
         self.cri = cri.Client(SOCKET, self.directory)
+        command.eventually(self._serves_pods, what="containerd's CRI plugin")
+
+    def _serves_pods(self):
+        """The plugin comes after the daemon, and refuses calls until it knows the pods that are there."""
+        try:
+            self.cri.ListPodSandbox()
+        except grpc.RpcError:
+            return False
+        return True
 
     def restart(self):
         """Stop and start the daemon; the shims and their containers go on."""
