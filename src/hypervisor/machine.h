@@ -75,8 +75,6 @@ struct machine_disk {
 struct machine_nic {
 	int taps[MACHINE_QUEUES_MAX]; /* queues of one tap device */
 	unsigned int taps_len;	      /* 1 or more */
-	/* Above 2: descriptors that the monitor only has, so that they go with it. */
-	int links[2];
 	uint8_t mac[6];
 };
 

@@ -138,8 +138,6 @@ static int keep_all(const struct machine *m)
 	for (unsigned int i = 0; r == 0 && i < m->nics_len; i++) {
 		for (unsigned int q = 0; r == 0 && q < m->nics[i].taps_len; q++)
 			r = keep(m->nics[i].taps[q]);
-		for (size_t k = 0; r == 0 && k < ARRAY_LEN(m->nics[i].links); k++)
-			r = m->nics[i].links[k] > STDERR_FILENO ? keep(m->nics[i].links[k]) : 0;
 	}
 	return r;
 }
@@ -170,8 +168,6 @@ static bool is_free(const struct machine *m, int fd)
 	for (unsigned int i = 0; i < m->nics_len; i++) {
 		for (unsigned int q = 0; q < m->nics[i].taps_len; q++)
 			used = used || m->nics[i].taps[q] == fd;
-		for (size_t k = 0; k < ARRAY_LEN(m->nics[i].links); k++)
-			used = used || m->nics[i].links[k] == fd;
 	}
 	return !used;
 }

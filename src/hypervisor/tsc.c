@@ -64,40 +64,39 @@ static uint64_t now_ns(void)
 }
 
 /* Both are read at once: the tightest of some pairs, as anybody may come between. */
-static uint64_t read_pair(uint64_t *ret_ns)
+void hypervisor_tsc_begin(struct tsc_reading *ret)
 {
-	uint64_t best = UINT64_MAX, ticks = 0;
+	uint64_t best = UINT64_MAX;
 
 	for (int i = 0; i < 8; i++) {
 		const uint64_t before = __rdtsc(), ns = now_ns(), after = __rdtsc();
 
 		if (after - before < best) {
 			best = after - before;
-			ticks = before + best / 2;
-			*ret_ns = ns;
+			*ret = (struct tsc_reading){ before + best / 2, ns };
 		}
 	}
-	return ticks;
 }
 
-static uint64_t measure(void)
+static uint64_t measure(const struct tsc_reading *begin)
 {
-	const struct timespec wait = { .tv_nsec = MEASURE_NS };
-	uint64_t begin_ns = 0, end_ns = 0;
-	const uint64_t begin = read_pair(&begin_ns);
-	uint64_t end;
+	const uint64_t gone_ns = now_ns() - begin->ns;
+	struct tsc_reading end;
 
-	(void)nanosleep(&wait, NULL);
-	end = read_pair(&end_ns);
-	return end_ns > begin_ns ? (end - begin) * 1000000u / (end_ns - begin_ns) : 0;
+	if (gone_ns < MEASURE_NS)
+		(void)nanosleep(&(struct timespec){ .tv_nsec = (long)(MEASURE_NS - gone_ns) },
+				NULL);
+	hypervisor_tsc_begin(&end);
+	return end.ns > begin->ns ? (end.ticks - begin->ticks) * 1000000u / (end.ns - begin->ns)
+				  : 0;
 }
 
-uint64_t hypervisor_tsc_khz(void)
+uint64_t hypervisor_tsc_khz(const struct tsc_reading *begin)
 {
 	uint64_t khz;
 
 	if (!is_constant())
 		return 0;
 	khz = ask_kernel();
-	return khz ? khz : measure();
+	return khz ? khz : measure(begin);
 }

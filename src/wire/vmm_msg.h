@@ -31,7 +31,7 @@
 #include "wire/sentry_msg.h"
 
 #define VMM_MSG_MAGIC	0x4d564943u /* "CIVM" */
-#define VMM_MSG_VERSION 4u
+#define VMM_MSG_VERSION 5u
 
 enum vmm_fd {
 	/* 0, 1 and 2 are /dev/null. */
@@ -54,7 +54,11 @@ enum vmm_fd {
 	/* With VMM_FORWARDS; otherwise /dev/null (host/loopback.h). */
 	VMM_FD_FORWARDS,      /* listening: connections to the loopback device of the pod */
 	VMM_FD_FORWARDS_LINK, /* keeps them coming there */
-	VMM_FD_STDIO,	      /* the container's 0, 1, 2; closed ones stay so */
+	/* Two of each network device, which keep frames going between it and its tap; or /dev/null.
+	 */
+	VMM_FD_LINKS,
+	VMM_FD_STDIO = VMM_FD_LINKS + 2 * AGENT_LINKS_MAX, /* the container's 0, 1, 2; closed ones
+							      stay so */
 	VMM_FDS = VMM_FD_STDIO + 3,
 };
 

@@ -64,10 +64,8 @@ static int result_of(size_t act, pid_t neighbour, int netns, int tap)
 		vm.machine.accel = MACHINE_KVM;
 	vm.netns = netns;
 	vm.machine.nics_len = 1;
-	vm.machine.nics[0] = (struct machine_nic){ .taps = { tap },
-						   .taps_len = 1,
-						   .links = { -EBADF, -EBADF },
-						   .mac = { 2, 0, 0, 0, 0, 1 } };
+	vm.machine.nics[0] =
+		(struct machine_nic){ .taps = { tap }, .taps_len = 1, .mac = { 2, 0, 0, 0, 0, 1 } };
 	vm_start(&vm);
 	n = snprintf(text, sizeof(text), "%zu %d %d", act, (int)neighbour, tap);
 	assert_int_equal(write(vm.monitor, text, (size_t)n), n);

@@ -101,6 +101,9 @@ static void pair(int *ours, int *theirs)
 
 void vm_init(struct vm *vm)
 {
+	struct tsc_reading begin;
+
+	hypervisor_tsc_begin(&begin);
 	*vm = (struct vm){ .netns = -EBADF, .words = -EBADF };
 	vm->machine = (struct machine){
 		.type = MACHINE_MICROVM,
@@ -111,7 +114,7 @@ void vm_init(struct vm *vm)
 		.files = -EBADF,
 		.memory_file = -EBADF,
 		.state = -EBADF,
-		.tsc_khz = hypervisor_tsc_khz(),
+		.tsc_khz = hypervisor_tsc_khz(&begin),
 	};
 	pair(&vm->monitor, &vm->machine.monitor);
 	pair(&vm->agent, &vm->machine.agent);

@@ -42,7 +42,7 @@ void vm_net_free(struct vm_net *n)
 		return;
 	for (unsigned int i = 0; i < n->nics_len; i++) {
 		close_all(n->nics[i].taps, n->nics[i].taps_len);
-		close_all(n->nics[i].links, ARRAY_LEN(n->nics[i].links));
+		close_all(n->pairs[i].links, ARRAY_LEN(n->pairs[i].links));
 	}
 	free(n);
 }
@@ -196,15 +196,13 @@ static int choose_devices(struct taker *t, struct err *err)
 
 /* ---- Taps and redirects ---- */
 
-static int lift_all(struct machine_nic *nic, struct err *err)
+static int lift_all(int *fds, size_t len, struct err *err)
 {
 	int r = 0;
 
-	for (unsigned int i = 0; i < nic->taps_len && r == 0; i++)
-		r = fd_lift(&nic->taps[i]);
-	for (size_t i = 0; i < ARRAY_LEN(nic->links) && r == 0; i++) {
-		if (nic->links[i] >= 0)
-			r = fd_lift(&nic->links[i]);
+	for (size_t i = 0; i < len && r == 0; i++) {
+		if (fds[i] >= 0)
+			r = fd_lift(&fds[i]);
 	}
 	return r < 0 ? err_sys(err, r, "duplicate a descriptor") : 0;
 }
@@ -217,7 +215,9 @@ static int make_nic(struct taker *t, uint32_t i, unsigned int queues, struct err
 	char name[IFNAMSIZ], about[64];
 	int tap, r;
 
-	*nic = (struct machine_nic){ .links = { -EBADF, -EBADF } };
+	t->net->pairs[i].device = t->index[i];
+	for (size_t k = 0; k < ARRAY_LEN(t->net->pairs[i].links); k++)
+		t->net->pairs[i].links[k] = -EBADF;
 	memcpy(nic->mac, link->mac, sizeof(nic->mac));
 	r = tap_open(queues, nic->taps, name, err);
 	if (r < 0)
@@ -226,16 +226,13 @@ static int make_nic(struct taker *t, uint32_t i, unsigned int queues, struct err
 	tap = rtnl_link_index(&t->c, name, err);
 	if (tap < 0)
 		return tap;
+	t->net->pairs[i].tap = tap;
 	(void)snprintf(about, sizeof(about), "caisson: a machine's %s", link->name);
 	r = tap_set_up(&t->c, tap, link->mtu, about, err);
 	if (r < 0)
 		return err_prefix(err, r, "bring %s up with MTU %u", name, link->mtu);
 	r = tc_clear(&t->c, t->index[i], err);
-	if (r == 0)
-		r = tc_redirect(&t->c, t->index[i], tap, TC_ANY, &nic->links[0], err);
-	if (r >= 0)
-		r = tc_redirect(&t->c, tap, t->index[i], TC_ANY, &nic->links[1], err);
-	return r < 0 ? r : lift_all(nic, err);
+	return r < 0 ? r : lift_all(nic->taps, nic->taps_len, err);
 }
 
 static int take(struct taker *t, unsigned int queues, struct err *err)
@@ -278,6 +275,26 @@ struct vm_net *vm_net_take(unsigned int queues, struct err *err)
 		return t.net;
 	vm_net_free(t.net);
 	return NULL;
+}
+
+int vm_net_connect(struct vm_net *n, struct err *err)
+{
+	AUTO_RTNL struct rtnl c = RTNL_INIT;
+	int r = n->nics_len > 0 ? rtnl_open(&c, err) : 0;
+
+	for (unsigned int i = 0; r >= 0 && i < n->nics_len; i++) {
+		const int device = n->pairs[i].device, tap = n->pairs[i].tap;
+		int *links = n->pairs[i].links;
+
+		r = tc_redirect(&c, device, tap, TC_ANY, &links[0], err);
+		if (r >= 0)
+			r = tc_redirect(&c, tap, device, TC_ANY, &links[1], err);
+		if (r >= 0)
+			r = lift_all(links, ARRAY_LEN(n->pairs[i].links), err);
+		if (r < 0)
+			return err_prefix(err, r, "network: %s", n->names[i]);
+	}
+	return r < 0 ? r : 0;
 }
 
 /* ---- Afterwards ---- */

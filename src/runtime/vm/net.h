@@ -27,15 +27,26 @@ struct vm_net {
 	struct machine_nic nics[MACHINE_NICS_MAX];
 	unsigned int nics_len;
 	char names[MACHINE_NICS_MAX][IFNAMSIZ];
+	struct {
+		int device, tap; /* their indices */
+		int links[2];	 /* of vm_net_connect() */
+	} pairs[MACHINE_NICS_MAX];
 };
 
 /*
  * Take the interfaces of the caller's network namespace, each with `queues` queues (cut to
- * MACHINE_QUEUES_MAX). The descriptors of nics[], all above 2, are the caller's: taps and, where
- * the kernel can do it that way (host/tc.h), redirects go with the last process that has them. NULL
- * with the error set; free it with vm_net_free().
+ * MACHINE_QUEUES_MAX). The taps of nics[], all above 2, are the caller's and go with the last
+ * process that has them. NULL with the error set; free it with vm_net_free().
  */
 struct vm_net *vm_net_take(unsigned int queues, struct err *err);
+
+/*
+ * In the same namespace: what enters a device leaves by its tap from here on, and the other way
+ * round. Each direction waits for the host's kernel (synchronize_rcu(), 5 to 20 ms), so that it is
+ * done while a machine boots. pairs[].links, above 2 or -EBADF, are the caller's: where the kernel
+ * can do it that way (host/tc.h) the redirects go with the last process that has them.
+ */
+int vm_net_connect(struct vm_net *n, struct err *err);
 void vm_net_free(struct vm_net *n);
 DEFINE_AUTO(struct vm_net *, vm_net_free);
 #define AUTO_VM_NET AUTO(vm_net_free_p)

@@ -45,6 +45,7 @@ struct parts {
 	int files_pidfd;	     /* or -EBADF */
 	int forwards, forwards_link; /* or -EBADF */
 	uint64_t machine_ns;	     /* when QEMU's process was made */
+	struct tsc_reading tsc;	     /* when the stage began */
 	bool restored;		     /* the machine is a clone */
 	bool plugged;		     /* ... that gets its files when it runs */
 	char dir[PATH_MAX];	     /* of the share */
@@ -206,7 +207,7 @@ static void describe_machine(const struct launch_vm *l, struct parts *p)
 	m->initrd = l->from.image;
 	/* Measured where the kernel does not say it: 10 ms, and a clone's kernel knows. */
 	if (!p->restored)
-		m->tsc_khz = hypervisor_tsc_khz();
+		m->tsc_khz = hypervisor_tsc_khz(&p->tsc);
 	m->disks_len = p->share.disks_len;
 	for (unsigned int i = 0; i < m->disks_len; i++)
 		m->disks[i] = p->share.disks[i];
@@ -228,7 +229,7 @@ static int start_qemu(const struct launch_vm *l, struct parts *p, struct err *er
 	if (p->restored && describe_clone(l, p, err) < 0)
 		return err->code;
 	p->machine_ns = launch_now_ns();
-	/* Taps and links are descriptors: it has no business with the pod's sockets. */
+	/* Taps are descriptors: it has no business with the pod's sockets. */
 	p->qemu_pid = stage_clone(CLONE_NEWNET, -EBADF, NULL);
 	if (p->qemu_pid == 0) {
 		(void)qemu_become(&plan, &failure);
@@ -352,6 +353,9 @@ static int start_all(struct launch_vm *l, struct parts *p, struct err *err)
 		r = start_qemu(l, p, err);
 	if (r == 0)
 		r = copy_memory(l, p, err);
+	/* Before anything of the guest sends: that is told its network by caisson-vm. */
+	if (r == 0)
+		r = vm_net_connect(p->net, err);
 	if (r < 0)
 		return r;
 	oom_go_last(l->box.oom_score);
@@ -392,11 +396,22 @@ static int take_forwards(const struct launch_vm *l, struct parts *p, struct err 
 	return r < 0 ? err_sys(err, r, "the socket of forwarded ports") : 0;
 }
 
+static void give_links(struct parts *p)
+{
+	_Static_assert(AGENT_LINKS_MAX == MACHINE_NICS_MAX, "one list of devices");
+	for (unsigned int i = 0; i < 2 * AGENT_LINKS_MAX; i++) {
+		const int link = i / 2 < p->net->nics_len ? p->net->pairs[i / 2].links[i % 2] : -1;
+
+		p->fd[VMM_FD_LINKS + i] = link >= 0 ? link : p->null;
+	}
+}
+
 static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 {
 	int r;
 
 	(void)prctl(PR_SET_NAME, "caisson:[1:machine]");
+	hypervisor_tsc_begin(&p->tsc);
 	p->null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (p->null < 0)
 		return err_sys(err, -errno, "open /dev/null");
@@ -436,6 +451,7 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 	p->fd[VMM_FD_FILES_PROCESS] = p->share.top ? p->files_pidfd : p->null;
 	p->fd[VMM_FD_FORWARDS] = p->forwards >= 0 ? p->forwards : p->null;
 	p->fd[VMM_FD_FORWARDS_LINK] = p->forwards >= 0 ? p->forwards_link : p->null;
+	give_links(p);
 	p->fd[VMM_FD_WATCH] = p->share.watches ? p->share.watch : p->null;
 	return become_supervisor(l, p, err);
 }

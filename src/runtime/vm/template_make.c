@@ -229,13 +229,16 @@ static int boot(struct making *m, struct err *err)
 
 static int make_files(struct making *m, struct err *err)
 {
-	int r = machine_memory(m->plan.memory, &m->memory);
+	struct tsc_reading begin;
+	int r;
 
+	hypervisor_tsc_begin(&begin);
+	r = machine_memory(m->plan.memory, &m->memory);
 	if (r == 0)
 		r = machine_memory(0, &m->state);
 	if (r < 0)
 		return err_sys(err, r, "template: its files");
-	m->plan.tsc_khz = hypervisor_tsc_khz();
+	m->plan.tsc_khz = hypervisor_tsc_khz(&begin);
 	r = boot(m, err);
 	if (r < 0)
 		return r;

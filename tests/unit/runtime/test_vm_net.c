@@ -447,7 +447,7 @@ static int frames(void)
 		return 1;
 	n = vm_net_take(1, &err);
 	sock = outside(&to);
-	if (!n || sock < 0)
+	if (!n || sock < 0 || vm_net_connect(n, &err) < 0)
 		return 2;
 	memset(frame, 0xff, sizeof(frame));
 	memcpy(frame + ETH_ALEN, "\x02\0\0\0\0\x77\x88\xb5", ETH_ALEN + 2); /* for experiments */
