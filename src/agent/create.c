@@ -251,18 +251,16 @@ static void create_lost(void *owner, const struct err *result)
 		container_drop(c);
 }
 
-/* What DELETE unmounts: what this container alone has. */
+/* What DELETE unmounts. */
 static int list_storages(struct creation *cr, struct err *err)
 {
 	struct storage_list *list = &cr->c->storages;
 
+	list->number = cr->mounted.number = cr->c->number;
 	for (uint32_t i = 0; i < cr->call->storages_len; i++) {
 		const struct agent_storage *s = &cr->call->storages[i];
 
-		if (s->flags & AGENT_STORAGE_SHARED || str_eq(s->type, AGENT_STORAGE_DEVICE))
-			continue;
-		list->targets[list->len] = strdup(s->target);
-		if (!list->targets[list->len++])
+		if (storage_is_listed(s) && storage_remember(list, s) < 0)
 			return err_sys(err, -ENOMEM, "%s", s->target);
 	}
 	return 0;

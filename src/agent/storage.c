@@ -192,24 +192,6 @@ static int await_source(const struct agent_storage *s, struct err *err)
 	return r == 0 || r == -ENODEV ? 0 : err_sys(err, r, "wait for %s", s->source);
 }
 
-/* To look at it mounts it. */
-static int take_tree(int top, const struct agent_storage *s, const char *below,
-		     struct storage_list *list, struct err *err)
-{
-	AUTO_CLOSE int fd = open_below(top, below, O_DIRECTORY);
-	char *copy;
-
-	if (fd < 0)
-		return err_sys(err, fd, "%s", s->target);
-	if (!is_mount_point(fd))
-		return err_set(err, -ENOTDIR, "%s: nothing is mounted there", s->target);
-	copy = strdup(s->target);
-	if (!copy)
-		return err_sys(err, -ENOMEM, "%s", s->target);
-	list->targets[list->len++] = copy;
-	return 0;
-}
-
 /* Containers are made at the same time, and what they share is mounted once. */
 static int lock_top(int top)
 {
@@ -218,11 +200,132 @@ static int lock_top(int top)
 	return fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : TAKE_FD(fd);
 }
 
+/* To look at it mounts it. */
+static int look_at(int at, const char *name, const char *target, int *ret, struct err *err)
+{
+	AUTO_CLOSE int fd = open_below(at, name, O_DIRECTORY);
+
+	if (fd < 0)
+		return err_sys(err, fd, "%s", target);
+	if (!is_mount_point(fd))
+		return err_set(err, -ENOTDIR, "%s: nothing is mounted there", target);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+/* ---- What several containers have ----------------------------------------------------------- */
+
+#define REFERENCES "volumes" /* below AGENT_TOP: TARGET/NUMBER */
+
+/* "volumes/share/v1" for that target; the caller's. NULL: no memory, or not below AGENT_TOP. */
+static char *references_of(const char *target)
+{
+	const char *below = storage_below(target);
+	char *path = NULL;
+
+	return below && str_printf(&path, REFERENCES "/%s", below) >= 0 ? path : NULL;
+}
+
+static int refer(int top, const char *target, unsigned int number)
+{
+	AUTO_FREE char *place = references_of(target);
+	AUTO_FREE char *path = NULL;
+	AUTO_CLOSE int fd = -EBADF;
+
+	if (!place || str_printf(&path, "%s/%u", place, number) < 0)
+		return -ENOMEM;
+	fd = make_path(top, path, true);
+	return fd < 0 ? fd : 0;
+}
+
+/* 1: it was the last one. */
+static int unrefer(int top, const char *target, unsigned int number)
+{
+	AUTO_FREE char *place = references_of(target);
+	AUTO_FREE char *path = NULL;
+
+	if (!place || str_printf(&path, "%s/%u", place, number) < 0)
+		return -ENOMEM;
+	if (unlinkat(top, path, 0) < 0 && errno != ENOENT)
+		return -errno;
+	if (unlinkat(top, place, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return errno == ENOTEMPTY ? 0 : -errno;
+	return 1;
+}
+
+static int take_shared(int top, const struct agent_storage *s, const char *below,
+		       const struct storage_list *list, int *ret, struct err *err)
+{
+	AUTO_CLOSE int lock = lock_top(top);
+	AUTO_CLOSE int inner = -EBADF;
+	int r = lock < 0 ? lock : refer(top, s->target, list->number);
+
+	if (r < 0)
+		return err_sys(err, r, "%s", s->target);
+	r = look_at(top, below, s->target, ret, err);
+	return r < 0 ? r : look_at(*ret, s->source, s->target, &inner, err);
+}
+
+/*
+ * What it holds is let go of behind the lock: that may wait for files, and others mount meanwhile.
+ */
+static int unmount_shared(const char *target, unsigned int number)
+{
+	AUTO_CLOSE int held = -EBADF;
+	AUTO_CLOSE int top = open(AGENT_TOP, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSE int lock = top < 0 ? -errno : lock_top(top);
+	int r = lock < 0 ? lock : unrefer(top, target, number);
+
+	if (r <= 0)
+		return r;
+	held = open_tree(top, storage_below(target),
+			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_NO_AUTOMOUNT);
+	/* EINVAL: it was not mounted yet. */
+	return umount2(target, UMOUNT_NOFOLLOW | MNT_DETACH) < 0 && errno != EINVAL &&
+			       errno != ENOENT
+		       ? -errno
+		       : 0;
+}
+
+static int take_tree(int top, const struct agent_storage *s, const char *below,
+		     struct storage_list *list, struct err *err)
+{
+	AUTO_CLOSE int fd = -EBADF;
+	int r;
+
+	if (s->flags & AGENT_STORAGE_SHARED) {
+		/* The reference may be there, whatever fails. */
+		r = storage_remember(list, s);
+		return r < 0 ? err_sys(err, r, "%s", s->target)
+			     : take_shared(top, s, below, list, &fd, err);
+	}
+	r = look_at(top, below, s->target, &fd, err);
+	if (r == 0 && storage_remember(list, s) < 0)
+		r = err_sys(err, -ENOMEM, "%s", s->target);
+	return r;
+}
+
+/* ---- One ------------------------------------------------------------------------------------ */
+
+bool storage_is_listed(const struct agent_storage *s)
+{
+	return !str_eq(s->type, AGENT_STORAGE_DEVICE) &&
+	       (!(s->flags & AGENT_STORAGE_SHARED) || str_eq(s->type, AGENT_STORAGE_TREE));
+}
+
+int storage_remember(struct storage_list *list, const struct agent_storage *s)
+{
+	list->targets[list->len] = strdup(s->target);
+	if (!list->targets[list->len])
+		return -ENOMEM;
+	list->shared[list->len++] = s->flags & AGENT_STORAGE_SHARED;
+	return 0;
+}
+
 static int mount_one(int top, const struct agent_storage *s, struct storage_list *list,
 		     struct err *err)
 {
 	const char *below = storage_below(s->target);
-	AUTO_FREE char *copy = strdup(s->target);
 	AUTO_CLOSE int lock = -EBADF;
 	AUTO_CLOSE int target = -EBADF;
 	AUTO_CLOSE int mounted = -EBADF;
@@ -236,8 +339,6 @@ static int mount_one(int top, const struct agent_storage *s, struct storage_list
 		return err_set(err, -EINVAL, "%s: not below " AGENT_TOP, s->target);
 	if (str_eq(s->type, AGENT_STORAGE_TREE))
 		return take_tree(top, s, below, list, err);
-	if (!copy)
-		return err_sys(err, -ENOMEM, "%s", s->target);
 	r = await_source(s, err);
 	if (r < 0)
 		return r;
@@ -258,8 +359,8 @@ static int mount_one(int top, const struct agent_storage *s, struct storage_list
 		r = mount_at(s, target);
 	if (r < 0)
 		return err_sys(err, r, "mount %s (%s) at %s", s->source, s->type, s->target);
-	if (!(s->flags & AGENT_STORAGE_SHARED))
-		list->targets[list->len++] = TAKE_PTR(copy);
+	if (storage_is_listed(s) && storage_remember(list, s) < 0)
+		return err_sys(err, -ENOMEM, "%s", s->target);
 	if (!is_bind(s) || !(s->mount_flags & BIND_LATER))
 		return 0;
 	mounted = open_below(top, below, 0);
@@ -302,6 +403,13 @@ int storage_unmount_all(struct storage_list *list, struct err *err)
 	while (list->len > 0) {
 		AUTO_FREE char *target = list->targets[--list->len];
 
+		if (list->shared[list->len]) {
+			const int failed = unmount_shared(target, list->number);
+
+			if (failed < 0 && r == 0)
+				r = err_sys(err, failed, "unmount %s", target);
+			continue;
+		}
 		if (umount2(target, UMOUNT_NOFOLLOW) == 0 ||
 		    (errno == EBUSY && umount2(target, UMOUNT_NOFOLLOW | MNT_DETACH) == 0))
 			remove_places(target);

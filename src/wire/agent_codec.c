@@ -409,7 +409,7 @@ TABLE(exited);
 SIZE_IS(container, 8);
 SIZE_IS(io, 24);
 SIZE_IS(storage, 48);
-SIZE_IS(create, 3168);
+SIZE_IS(create, 4704);
 SIZE_IS(exec, 88);
 SIZE_IS(pid, 4);
 SIZE_IS(signal, 24);

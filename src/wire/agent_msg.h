@@ -117,7 +117,7 @@ enum agent_event {
 /* Limits of lists and texts; the decoder refuses what is above. */
 #define AGENT_NAME_MAX	     1025u /* a container's id, NUL included */
 #define AGENT_PATH_MAX	     4096u
-#define AGENT_STORAGES_MAX   64u
+#define AGENT_STORAGES_MAX   96u
 #define AGENT_SECCOMP_MAX    (8u * 4096u) /* bytes: BPF_MAXINSNS instructions */
 #define AGENT_LINKS_MAX	     8u
 #define AGENT_ADDRESSES_MAX  64u
@@ -169,6 +169,8 @@ struct agent_storage {
 /*
  * Another one: what the host has put below a share that is mounted, at `target`. The kernel mounts
  * it when it is looked at; with AGENT_DELETE it goes, and all that was mounted below it.
+ * AGENT_STORAGE_SHARED: other containers have it, too, and it goes with the last one; `source` is
+ * the name of a directory in it that is mounted with it, so that it is one file system for all.
  */
 #define AGENT_STORAGE_TREE "tree"
 /*

@@ -140,7 +140,6 @@ def test_a_volume_shows_each_what_the_other_wrote(runtime, pod, work_dir):
     assert "f" not in runtime.exec(b, ["ls", "/data"]).stdout.split()
 
 
-@pytest.mark.classes("ns", "sentry", vm_caveat="vm-pods")
 def test_sockets_and_fifos_of_a_volume_lead_from_one_to_the_other(runtime, pod, work_dir):
     volume = work_dir / "volume"
     volume.mkdir()
@@ -163,7 +162,6 @@ def test_sockets_and_fifos_of_a_volume_lead_from_one_to_the_other(runtime, pod, 
     assert reader.finish() == "through\n"
 
 
-@pytest.mark.classes("ns", "sentry")
 def test_a_futex_in_a_file_of_a_volume_is_one_for_both(runtime, pod, work_dir):
     volume = work_dir / "volume"
     volume.mkdir()
@@ -176,18 +174,18 @@ def test_a_futex_in_a_file_of_a_volume_is_one_for_both(runtime, pod, work_dir):
     assert waiter.wait() == 0
 
 
-@pytest.mark.classes("ns", "sentry")
-def test_a_lock_on_a_file_of_a_volume_keeps_the_other_out(runtime, pod, work_dir):
+@pytest.mark.parametrize("lock", ["flock", "fcntl"])
+def test_a_lock_on_a_file_of_a_volume_keeps_the_other_out(runtime, pod, work_dir, lock):
     volume = work_dir / "volume"
     volume.mkdir()
     a, b = pod.bundle("a"), pod.bundle("b")
     for c in (a, b):
         c.bind(volume, "/data")
         runtime.run_detached(c)
-    holder = runtime.start_exec(a, ["testinit", "flock", "hold", "/data/lock"])
+    holder = runtime.start_exec(a, ["testinit", lock, "hold", "/data/lock"])
     assert holder.read_line() == "held"
-    assert runtime.exec(b, ["testinit", "flock", "try", "/data/lock"], check=False).stdout == "errno EAGAIN\n"
-    waiter = runtime.start_exec(b, ["testinit", "flock", "hold", "/data/lock"])
+    assert runtime.exec(b, ["testinit", lock, "try", "/data/lock"], check=False).stdout == "errno EAGAIN\n"
+    waiter = runtime.start_exec(b, ["testinit", lock, "hold", "/data/lock"])
     runtime.kill(a, "KILL")
     assert waiter.read_line() == "held"
 

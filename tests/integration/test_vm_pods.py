@@ -64,13 +64,31 @@ class Pod:
             pid = int(stat.rpartition(")")[2].split()[1])
         return False
 
-    def entries(self):
-        """Names in the share, as virtiofsd has them."""
-        return [name for name in os.listdir(f"/proc/{self.virtiofsd()[-1]}/root") if name.startswith("p")]
+    def entries(self, letter="p"):
+        """Names in the share, as virtiofsd has them: trees of containers (p), volumes (v)."""
+        return [name for name in os.listdir(f"/proc/{self.virtiofsd()[-1]}/root") if name.startswith(letter)]
+
+    def mountinfo(self):
+        """Mounts in virtiofsd's namespace."""
+        text = pathlib.Path(f"/proc/{self.virtiofsd()[-1]}/mountinfo").read_text(encoding="utf-8")
+        return [line.split() for line in text.splitlines()]
 
     def served(self):
-        """Mounts in virtiofsd's namespace."""
-        return len(pathlib.Path(f"/proc/{self.virtiofsd()[-1]}/mountinfo").read_text(encoding="utf-8").splitlines())
+        return len(self.mountinfo())
+
+    def volume_flags(self):
+        """Of each volume that containers have together: "ro" or "rw"."""
+        found = [f for f in self.mountinfo() if f[4].startswith("/v") and f[4].endswith("/files")]
+        return [f[5].partition(",")[0] for f in found]
+
+    def inside(self):
+        """Mounts of the machine's own namespace that are volumes."""
+        lines = self.runtime.call("debug", self.sandbox.id, "mounts").stdout.splitlines()
+        return [line for line in lines if "/run/caisson/share/v" in line]
+
+    def device(self, bundle, place="/data"):
+        """The number of the file system that the container has there."""
+        return self.runtime.exec(bundle, ["stat", "-c", "%d", place]).stdout
 
 
 @pytest.fixture
@@ -241,6 +259,132 @@ def test_a_pod_in_a_user_namespace_has_one(runtime, new_pod):
     refused(runtime, runtime.create(b, check=False), "linux.namespaces: user")
 
 
+# -------------------------------------------------------------- volumes that several containers have
+
+
+@pytest.fixture
+def volume(work_dir):
+    place = work_dir / "volume"
+    place.mkdir()
+    (place / "sub").mkdir()
+    return place
+
+
+def end(runtime, bundle):
+    runtime.kill(bundle, "KILL")
+    runtime.wait_for(bundle, "stopped")
+    runtime.delete(bundle)
+
+
+def test_a_volume_is_one_file_system_until_the_last_has_gone(runtime, pod, volume, work_dir):
+    other = work_dir / "other"
+    other.mkdir()
+    before = pod.served()
+    a, b, c = (pod.bundle(name) for name in "abc")
+    for bundle in (a, b, c):
+        bundle.bind(volume, "/data")
+        bundle.bind(volume, "/again")
+        bundle.bind(other, "/other")
+    runtime.run_detached(a)
+    runtime.run_detached(b)
+    device = pod.device(a)
+    assert {pod.device(x, y) for x in (a, b) for y in ("/data", "/again")} == {device}
+    assert pod.device(a, "/other") == pod.device(b, "/other") != device
+    assert len(pod.entries("v")) == 2 and len(pod.inside()) == 4
+    # The one for whom it was made is not the one that keeps it.
+    end(runtime, a)
+    assert len(pod.entries("v")) == 2 and len(pod.inside()) == 4
+    runtime.exec(b, ["sh", "-c", "echo b > /data/file"])
+    runtime.run_detached(c)
+    assert pod.device(c) == device and runtime.exec(c, ["cat", "/again/file"]).stdout == "b\n"
+    end(runtime, b)
+    assert runtime.exec(c, ["cat", "/data/file"]).stdout == "b\n"
+    end(runtime, c)
+    assert pod.entries("v") == [] and pod.served() == before and pod.inside() == []
+    runtime.run_detached(b)
+    assert runtime.exec(b, ["cat", "/data/file"]).stdout == "b\n"
+
+
+def test_a_volume_is_written_to_where_a_container_may(runtime, pod, volume):
+    reader, writer = pod.bundle("reader"), pod.bundle("writer")
+    reader.bind(volume, "/data", "ro")
+    writer.bind(volume, "/data")
+    runtime.run_detached(reader)
+    assert pod.volume_flags() == ["ro"]
+    runtime.run_detached(writer)
+    assert pod.volume_flags() == ["rw"] and pod.device(reader) == pod.device(writer)
+    runtime.exec(writer, ["sh", "-c", "echo x > /data/file"])
+    assert runtime.exec(reader, ["cat", "/data/file"]).stdout == "x\n"
+    assert "Read-only" in runtime.exec(reader, ["sh", "-c", "echo y > /data/file"], check=False).stderr
+    again = pod.bundle("again")
+    again.bind(volume, "/data", "ro")
+    runtime.run_detached(again)
+    assert "Read-only" in runtime.exec(again, ["sh", "-c", "rm /data/file"], check=False).stderr
+    assert (volume / "file").read_text() == "x\n"
+
+
+def test_a_part_of_a_volume_shows_no_more_than_it(runtime, pod, volume):
+    (volume / "secret").write_text("x")
+    whole, part, same = pod.bundle("whole"), pod.bundle("part"), pod.bundle("same")
+    whole.bind(volume, "/data")
+    part.bind(volume / "sub", "/data")
+    same.bind(volume / "sub", "/data")
+    for c in (part, same, whole):
+        runtime.run_detached(c)
+    assert pod.device(part) == pod.device(same) != pod.device(whole)
+    end(runtime, whole)
+    root = f"/proc/{pod.virtiofsd()[-1]}/root"
+    assert [os.listdir(f"{root}/{name}/files") for name in pod.entries("v")] == [[]]
+
+
+def test_changes_of_one_are_told_to_the_other(runtime, pod, volume):
+    a, b = pod.bundle("a"), pod.bundle("b")
+    for c in (a, b):
+        c.bind(volume, "/data")
+        runtime.run_detached(c)
+    watcher = runtime.start_exec(a, ["testinit", "inotify", "/data", "new"])
+    assert watcher.read_line() == "watching"
+    runtime.exec(b, ["sh", "-c", "echo x > /data/old; mv /data/old /data/new"])
+    assert "new" in watcher.finish()
+
+
+def test_what_the_host_mounts_below_is_seen_by_those_who_ask_for_it(runtime, pod, tmpfs, work_dir):
+    place = tmpfs("propagates", "size=1m")
+    subprocess.run(["mount", "--make-shared", place], check=True)
+    (place / "below").mkdir()
+    a, b, c = pod.bundle("a"), pod.bundle("b"), pod.bundle("c")
+    for bundle, word in ((a, "rslave"), (b, "rslave"), (c, "rprivate")):
+        bundle.bind(place, "/data", "rbind", word)
+        runtime.run_detached(bundle)
+    assert pod.device(a) == pod.device(b) != pod.device(c)
+    later = work_dir / "later"
+    later.mkdir()
+    (later / "file").write_text("later")
+    subprocess.run(["mount", "--bind", later, place / "below"], check=True)
+    try:
+        for bundle in (a, b):
+            wait_until(lambda x=bundle: runtime.exec(x, ["cat", "/data/below/file"], check=False).stdout == "later")
+        assert runtime.exec(c, ["ls", "/data/below"]).stdout == ""
+    finally:
+        subprocess.run(["umount", "-l", place / "below"], check=True)
+
+
+def test_more_volumes_than_are_shared_are_volumes_all_the_same(runtime, pod, work_dir):
+    a, b = pod.bundle("a"), pod.bundle("b")
+    for c in (a, b):
+        for n in range(34):
+            place = work_dir / f"v{n}"
+            place.mkdir(exist_ok=True)
+            (place / "n").write_text(str(n))
+            c.bind(place, f"/v/{n}")
+        runtime.run_detached(c)
+    for c in (a, b):
+        assert runtime.exec(c, ["sh", "-c", "cat /v/*/n | wc -c"]).stdout.strip() == str(10 + 24 * 2)
+    assert len(pod.entries("v")) == 32
+    assert pod.device(a, "/v/31") == pod.device(b, "/v/31")
+    assert pod.device(a, "/v/33") != pod.device(b, "/v/33")
+
+
 # -------------------------------------------------------------------------------- refused by name
 
 
@@ -387,10 +531,11 @@ def test_a_killed_machine_leaves_nothing(runtime, pod, who):
     assert runtime.container_ids() == []
 
 
-def test_a_runtime_that_is_killed_leaves_what_delete_takes_away(runtime, pod):
+def test_a_runtime_that_is_killed_leaves_what_delete_takes_away(runtime, pod, volume):
     before = pod.served()
     for n in range(1, 12):
         a = pod.bundle("a")
+        a.bind(volume, "/data")
         a.process.args = FOREVER
         a.save()
         call = runtime.start_call("create", "--bundle", a.path, a.id)
@@ -401,18 +546,26 @@ def test_a_runtime_that_is_killed_leaves_what_delete_takes_away(runtime, pod):
         call.popen.kill()
         call.popen.wait()
         runtime.delete(a, "--force")
-        wait_until(lambda: pod.entries() == [] and pod.served() == before)
+        wait_until(lambda: pod.entries() == pod.entries("v") == [] and pod.served() == before)
         wait_until(lambda: "caisson_vm_containers 1\n" in runtime.call("debug", pod.sandbox.id, "metrics").stdout)
     assert alive(runtime, pod.sandbox)
 
 
-def test_five_come_at_once(runtime, pod):
+def test_five_come_at_once(runtime, pod, volume):
+    before = pod.served()
     bundles = [pod.bundle(f"c{n}") for n in range(5)]
     calls = []
     for c in bundles:
+        c.bind(volume, "/data")
         c.process.args = ["sh", "-c", "hostname; exec sleep 1000"]
         c.save()
         calls.append(runtime.start_call("run", "-d", "--bundle", c.path, c.id, stdout=subprocess.DEVNULL))
     assert [call.wait() for call in calls] == [0] * 5
     assert alive(runtime, pod.sandbox, *bundles)
-    assert len(pod.entries()) == 5
+    assert len(pod.entries()) == 5 and len(pod.entries("v")) == 1
+    assert len({pod.device(c) for c in bundles}) == 1
+    for c in bundles:
+        runtime.kill(c, "KILL")
+    calls = [runtime.start_call("delete", "--force", c.id) for c in bundles]
+    assert [call.wait() for call in calls] == [0] * 5
+    assert pod.entries() == pod.entries("v") == pod.inside() == [] and pod.served() == before

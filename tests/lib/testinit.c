@@ -123,15 +123,21 @@ static int cmd_futex(int argc, char **argv)
 	return 0;
 }
 
-/* "held" once it has the lock, and holds it; "try" does not wait for it, nor hold it. */
+/*
+ * "held" once it has the lock, and holds it; "try" does not wait for it, nor hold it. By flock(2),
+ * or as "fcntl" by fcntl(2).
+ */
 static int cmd_flock(int argc, char **argv)
 {
 	const int fd = argc == 3 ? open(argv[2], O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
 	const bool try = argc == 3 && strcmp(argv[1], "try") == 0;
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
 	if (argc != 3)
-		return usage("flock hold|try FILE");
-	if (fd < 0 || flock(fd, try ? LOCK_EX | LOCK_NB : LOCK_EX) < 0)
+		return usage("flock|fcntl hold|try FILE");
+	if (fd < 0 ||
+	    (strcmp(argv[0], "flock") == 0 ? flock(fd, try ? LOCK_EX | LOCK_NB : LOCK_EX)
+					   : fcntl(fd, try ? F_SETLK : F_SETLKW, &whole)) < 0)
 		return fail(argv[2]);
 	dprintf(STDOUT_FILENO, "held\n");
 	if (!try)
@@ -581,7 +587,7 @@ static const struct {
 	{ "getenv", cmd_getenv },   { "await", cmd_await },   { "ahead", cmd_ahead },
 	{ "winsize", cmd_winsize }, { "spin", cmd_spin },     { "report", report_main },
 	{ "uds", uds_main },	    { "draw", draw_main },    { "inotify", cmd_inotify },
-	{ "futex", cmd_futex },	    { "flock", cmd_flock },
+	{ "futex", cmd_futex },	    { "flock", cmd_flock },   { "fcntl", cmd_flock },
 };
 
 int main(int argc, char **argv)

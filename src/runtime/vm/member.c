@@ -31,6 +31,7 @@
 #include "runtime/vm/describe.h"
 #include "runtime/vm/settings.h"
 #include "runtime/vm/share.h"
+#include "runtime/vm/share_volume.h"
 #include "wire/vmm_msg.h"
 
 /* What the machine's supervisor gives of its share. */
@@ -185,24 +186,43 @@ static int describe(const struct member *m, const struct share *share, struct er
 	return describe_vm_join(&d, err);
 }
 
-static int put_entry(const struct member *m, struct err *err)
+static int attach_tree(const struct member *m, int tree, struct err *err)
 {
-	AUTO_CLOSE int tree =
-		open_tree(AT_FDCWD, m->dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	char path[SHARE_NAME_MAX + 1];
-	int r;
 
-	if (tree < 0)
-		return err_sys(err, -errno, "the share");
 	if (mkdirat(m->machine.top, m->name, 0755) < 0)
 		return err_sys(err, -errno, "the share: make %s", m->name);
-	r = enter_files(&m->machine, err);
-	if (r < 0)
-		return r;
 	(void)snprintf(path, sizeof(path), "/%s", m->name);
 	return move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0
 		       ? err_sys(err, -errno, "mount the share at %s", m->name)
 		       : 0;
+}
+
+/* *ret_description: what is known of its files when they lie there. */
+static int put_entry(const struct member *m, struct share *share, int *ret_description,
+		     struct err *err)
+{
+	AUTO_CLOSE int tree =
+		open_tree(AT_FDCWD, m->dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	AUTO_CLOSE int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int lock = share_volumes_lock(m->machine.top);
+	const struct share_volumes_at at = { .top = m->machine.top, .proc = proc, .name = m->name };
+	struct err ignored = { 0 };
+	int r;
+
+	if (tree < 0 || proc < 0 || lock < 0)
+		return err_sys(err, lock < 0 ? lock : -errno, "the share");
+	r = enter_files(&m->machine, err);
+	if (r < 0)
+		return r;
+	r = share_volumes_put(share, &at, err);
+	if (r == 0)
+		r = *ret_description = describe(m, share, err);
+	if (r >= 0)
+		r = attach_tree(m, tree, err);
+	if (r < 0)
+		(void)share_volumes_sweep(m->machine.top, &ignored);
+	return r;
 }
 
 /* As stage.c does it for a machine's first container. */
@@ -239,13 +259,9 @@ static int gather_files(void *arg, int fds[2], struct err *err)
 		r = err_set(err, -ENOTSUP,
 			    "linux.devices, mounts: a block device is a disk of a machine, and a "
 			    "container that joins one brings none");
-	if (r == 0) {
-		fds[0] = describe(m, &share, err);
-		r = fds[0] < 0 ? fds[0] : 0;
-	}
 	if (r == 0 && share.watches)
 		fds[1] = fcntl(share.watch, F_DUPFD_CLOEXEC, 3);
-	return r < 0 ? r : put_entry(m, err);
+	return r < 0 ? r : put_entry(m, &share, &fds[0], err);
 }
 
 /* keeper_gather_fn */
@@ -402,8 +418,9 @@ static void leaving_done(struct leaving *l)
 static int take_entries(void *arg, int fds[2], struct err *err)
 {
 	const struct leaving *l = arg;
+	AUTO_CLOSE int lock = share_volumes_lock(l->machine.top);
 	char path[NAME_MAX + 2];
-	int r = enter_files(&l->machine, err);
+	int r = lock < 0 ? err_sys(err, lock, "lock the share") : enter_files(&l->machine, err);
 
 	(void)fds;
 	if (r < 0)
@@ -416,7 +433,7 @@ static int take_entries(void *arg, int fds[2], struct err *err)
 		else if (unlinkat(l->machine.top, *name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 			r = err_sys(err, -errno, "remove %s of the share", *name);
 	}
-	return r;
+	return r < 0 ? r : share_volumes_sweep(l->machine.top, err);
 }
 
 /* Its keeper has ended: who is made next under its id shall not meet it, nor its files. */

@@ -20,14 +20,16 @@
 #include "runtime/sandbox/sandbox.h"
 #include "runtime/vm/share_memory.h"
 #include "runtime/vm/share_source.h"
+#include "runtime/vm/share_volume.h"
 #include "runtime/vm/share_watch.h"
 
 #define GUARD_ATTRIBUTES (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
 /* Twice the largest ConfigMap and more: old and new are there together for a moment. */
 #define COPY_OPTIONS   "mode=755,size=8m,nr_inodes=4k"
 #define TOO_MANY_DISKS "a machine has %u disks at most"
-#define NAME_MAX_BYTES 24   /* "rootfs", an index */
-#define ENTRIES_MAX    1024 /* of those that join */
+#define NAME_MAX_BYTES 24 /* "rootfs", an index */
+/* Of those that join, 64 at one time, and of what was made under another name before. */
+#define ENTRIES_MAX (64 * (1 + SHARE_VOLUMES_MAX) + 1024)
 
 void share_done(struct share *share)
 {
@@ -35,6 +37,7 @@ void share_done(struct share *share)
 		free(share->mounts[i].path);
 		free(share->mounts[i].from);
 		share_below_free(share->mounts[i].below, share->mounts[i].below_len);
+		share_volume_free(share->mounts[i].volume);
 	}
 	for (unsigned int i = 0; i < share->disks_len; i++)
 		auto_close_p(&share->disks[i].fd);
@@ -42,6 +45,8 @@ void share_done(struct share *share)
 		auto_close_p(&share->watch);
 	if (share->top > 0)
 		auto_close_p(&share->top);
+	if (share->tree > 0)
+		auto_close_p(&share->tree);
 	free(share->mounts);
 	*share = (struct share){ 0 };
 }
@@ -521,6 +526,30 @@ int share_rootfs_mode(const struct runtime *rt, const struct oci_spec *spec, con
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+/* Of a container that joins: what others may have, too. */
+static int take_volumes(const struct share_options *o, const struct share_source *sources, int top,
+			struct share *share, struct err *err)
+{
+	AUTO_BUF struct buf mountinfo = { 0 };
+	int r = fd_read_file(AT_FDCWD, "/proc/self/mountinfo", &mountinfo);
+
+	if (r < 0)
+		return err_sys(err, r, "read /proc/self/mountinfo");
+	for (size_t i = 0; r == 0 && i < o->spec->mounts_len; i++) {
+		const struct share_mount *m = &share->mounts[i];
+
+		if (m->kind != SHARE_TREE || m->from || sources[i].made ||
+		    sources[i].kind != SOURCE_DIRECTORY)
+			continue;
+		r = share_volume_take(share, i, top, o->dir, sources[i].fd, mountinfo.data);
+		if (r < 0)
+			return err_sys(err, r, "mount %s at %s", o->spec->mounts[i].source,
+				       o->spec->mounts[i].destination);
+	}
+	share->tree = open_tree(top, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	return share->tree < 0 ? err_sys(err, -errno, "the share") : 0;
+}
+
 /* Sources are open: the tree may cover what they were found by. */
 static int build(const struct share_options *o, struct share_source *sources, struct share *ret,
 		 struct err *err)
@@ -546,6 +575,8 @@ static int build(const struct share_options *o, struct share_source *sources, st
 		r = share_cover_kernels(rootfs, o->rootfs, &mountinfo, err);
 	for (size_t i = 0; r == 0 && i < o->spec->mounts_len; i++)
 		r = settle_mount(o, &sources[i], i, &mountinfo, ret, err);
+	if (r == 0 && o->name)
+		r = take_volumes(o, sources, top, ret, err);
 	if (r < 0)
 		return r;
 	r = take_devices(o, ret, err);

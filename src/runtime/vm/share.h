@@ -11,7 +11,7 @@
  * nothing to who serves them: clones are nosuid and nodev, on the host alone.
  *
  * A container that joins a machine has a tree of its own, which becomes an entry of the machine's
- * (member.h).
+ * (member.h). Volumes that it may have together with others lie beside it (share_volume.h).
  *
  * A volume in memory that is empty is the guest's (share_memory.h). What is not a directory or a
  * regular file:
@@ -62,6 +62,7 @@ struct share_mount {
 	uint64_t flags;		   /* MS_* of a TREE's clone as source and options have it */
 	struct share_below *below; /* owned; parents first */
 	size_t below_len;
+	struct share_volume *volume; /* owned: taken out of the tree (share_volume.h); or NULL */
 };
 
 /* What holds the container's root file system: annotation SHARE_ROOTFS. */
@@ -80,6 +81,7 @@ struct share_memory {
 	char path[80], options[128];
 };
 #define SHARE_MEMORIES_MAX 16u
+#define SHARE_VOLUMES_MAX  32u /* of a container, that others may have, too (share_volume.h) */
 
 struct share_options {
 	const struct oci_spec *spec;
@@ -121,10 +123,13 @@ struct share {
 	unsigned int disks_len;
 	struct share_memory memories[SHARE_MEMORIES_MAX];
 	unsigned int memories_len;
+	char volumes[SHARE_VOLUMES_MAX][48]; /* where the guest has their entries */
+	unsigned int volumes_len;
+	int tree; /* with these owned: the tree's directory, writable, for references; else 0 */
 	/* What the agent mounts before it makes the container. Texts are static or of this struct.
 	 */
-	struct agent_storage
-		storages[5 + MACHINE_DISKS_MAX + SHARE_COPIES_MAX + SHARE_MEMORIES_MAX];
+	struct agent_storage storages[5 + MACHINE_DISKS_MAX + SHARE_COPIES_MAX +
+				      SHARE_MEMORIES_MAX + SHARE_VOLUMES_MAX];
 	uint32_t storages_len;
 	bool files;		 /* something of the tree is asked for: virtiofsd has work */
 	unsigned int copies_len; /* mounts that have a `from` */

@@ -444,8 +444,10 @@ static void lengths_that_lie_are_refused(void **state)
 	a_number_in_the_bytes_is_refused(8, AGENT_REQUEST_MAX, "agent: CREATE: config: cut off");
 	a_number_in_the_bytes_is_refused(14, AGENT_SECCOMP_MAX, "agent: CREATE: seccomp: cut off");
 	a_number_in_the_bytes_is_refused(14, 12, "agent: CREATE: seccomp: not whole");
-	a_number_in_the_bytes_is_refused(62, 65, "agent: CREATE: storages: too long");
-	a_number_in_the_bytes_is_refused(62, 64, "agent: CREATE: storages[2].target: empty");
+	a_number_in_the_bytes_is_refused(62, AGENT_STORAGES_MAX + 1,
+					 "agent: CREATE: storages: too long");
+	a_number_in_the_bytes_is_refused(62, AGENT_STORAGES_MAX,
+					 "agent: CREATE: storages[2].target: empty");
 	a_number_in_the_bytes_is_refused(62, 0, "agent: CREATE: flags: a flag that is not known");
 }
 
