@@ -12,70 +12,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include <linux/magic.h>
 
 #include "base/str.h"
 #include "host/cgroup_internal.h"
-
-/* linux/mount.h of 6.8 and later; the build host's headers may be older. */
-#ifndef SYS_statmount
-#define SYS_statmount 457
-#endif
-#define MNT_ID_UNIQUE	   0x00004000u /* STATX_MNT_ID_UNIQUE */
-#define WANT_SB_BASIC	   0x00000001u
-#define WANT_MNT_ROOT	   0x00000008u
-#define WANT_MNT_OPTS	   0x00000080u
-#define STATMOUNT_TEXT_MAX 1024
-
-struct mount_request { /* struct mnt_id_req, first version */
-	uint32_t size, spare;
-	uint64_t mnt_id, param;
-};
-
-struct mount_reply { /* struct statmount */
-	uint32_t size, mnt_opts;
-	uint64_t mask;
-	uint32_t sb_dev_major, sb_dev_minor;
-	uint64_t sb_magic;
-	uint32_t sb_flags, fs_type;
-	uint64_t mnt_id, mnt_parent_id;
-	uint32_t mnt_id_old, mnt_parent_id_old;
-	uint64_t mnt_attr, mnt_propagation, mnt_peer_group, mnt_master, propagate_from;
-	uint32_t mnt_root, mnt_point;
-	uint64_t spare[50];
-	char text[STATMOUNT_TEXT_MAX]; /* strings; the fields above are offsets into it */
-};
-_Static_assert(offsetof(struct mount_reply, text) == 512, "strings of statmount(2) begin at 512");
+#include "host/statmount.h"
 
 /*
  * What is mounted at `path`, as far as `want` asks: 0, -ENOENT, -ENODATA for no mount point, an
  * answer without one of the parts, or no statmount(2).
  */
-static int ask_mount(const char *path, uint64_t want, struct mount_reply *reply)
+static int ask_mount(const char *path, uint64_t want, struct statmount_reply *reply)
 {
-	struct statx x;
-	struct mount_request request = { .size = sizeof(request) };
+	uint64_t id;
+	const int r = statmount_id(AT_FDCWD, path, true, &id);
 
-	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, MNT_ID_UNIQUE, &x) < 0)
-		return errno == ENOENT ? -ENOENT : -ENODATA;
-	if (!(x.stx_mask & MNT_ID_UNIQUE) || !(x.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-		return -ENODATA;
-	request.mnt_id = x.stx_mnt_id;
-	request.param = want;
-	if (syscall(SYS_statmount, &request, reply, sizeof(*reply), 0) < 0 ||
-	    (reply->mask & want) != want || reply->mnt_root >= STATMOUNT_TEXT_MAX ||
-	    reply->mnt_opts >= STATMOUNT_TEXT_MAX)
-		return -ENODATA;
-	reply->text[STATMOUNT_TEXT_MAX - 1] = '\0';
-	return 0;
+	if (r < 0)
+		return r == -ENOENT ? -ENOENT : -ENODATA;
+	return statmount_ask(id, want, reply) < 0 ? -ENODATA : 0;
 }
 
 /* Whether cgroup2 is mounted at the top: v1 hierarchies are then mounted nowhere. */
-static bool top_is_v2(struct mount_reply *reply)
+static bool top_is_v2(struct statmount_reply *reply)
 {
-	return ask_mount("/sys/fs/cgroup", WANT_SB_BASIC | WANT_MNT_ROOT, reply) == 0 &&
+	return ask_mount("/sys/fs/cgroup", STATMOUNT_WANT_SB_BASIC | STATMOUNT_WANT_MNT_ROOT,
+			 reply) == 0 &&
 	       reply->sb_magic == CGROUP2_SUPER_MAGIC;
 }
 
@@ -85,14 +47,16 @@ static bool top_is_v2(struct mount_reply *reply)
  */
 static int probe_v1(const char *controllers, char *path, size_t size, const char **ret_root)
 {
-	static struct mount_reply reply;
+	static struct statmount_reply reply;
 	const char *name = str_after(controllers, "name=");
 	int r;
 
 	(void)snprintf(path, size, "/sys/fs/cgroup/%s", name ? name : controllers);
 	if (strchr(path + strlen("/sys/fs/cgroup/"), '/'))
 		return -ENODATA;
-	r = ask_mount(path, WANT_SB_BASIC | WANT_MNT_ROOT | WANT_MNT_OPTS, &reply);
+	r = ask_mount(path,
+		      STATMOUNT_WANT_SB_BASIC | STATMOUNT_WANT_MNT_ROOT | STATMOUNT_WANT_MNT_OPTS,
+		      &reply);
 	if (r == -ENOENT && (name || top_is_v2(&reply)))
 		return -ENOENT;
 	if (r < 0 || reply.sb_magic != CGROUP_SUPER_MAGIC ||
@@ -105,13 +69,13 @@ static int probe_v1(const char *controllers, char *path, size_t size, const char
 /* cgroup2 is at the top, or beside the v1 ones; beside them it may also be missing (-ENOENT). */
 static int probe_v2(char *path, size_t size, const char **ret_root)
 {
-	static struct mount_reply reply;
+	static struct statmount_reply reply;
 	int r = 0;
 
 	(void)snprintf(path, size, "/sys/fs/cgroup");
 	if (!top_is_v2(&reply)) {
 		(void)snprintf(path, size, "/sys/fs/cgroup/unified");
-		r = ask_mount(path, WANT_SB_BASIC | WANT_MNT_ROOT, &reply);
+		r = ask_mount(path, STATMOUNT_WANT_SB_BASIC | STATMOUNT_WANT_MNT_ROOT, &reply);
 		if (r == -ENOENT)
 			return r;
 	}

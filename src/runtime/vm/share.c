@@ -18,6 +18,7 @@
 #include "ns/mount_fs.h"
 #include "ns/mount_target.h"
 #include "runtime/sandbox/sandbox.h"
+#include "runtime/vm/share_cover.h"
 #include "runtime/vm/share_memory.h"
 #include "runtime/vm/share_source.h"
 #include "runtime/vm/share_volume.h"
@@ -526,6 +527,25 @@ int share_rootfs_mode(const struct runtime *rt, const struct oci_spec *spec, con
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+/* Directories may have been renamed while each was covered by its path. */
+static int cover_again(const struct share_options *o, int top, struct err *err)
+{
+	static const char why[] = "a file system of the host's kernel lies below: it cannot be "
+				  "covered, as directories are renamed, or another mount hides it";
+	char name[SHARE_COVER_NAME_MAX] = "";
+	const int r = share_cover_again(top, name);
+	uint64_t index;
+
+	if (r == 0)
+		return 0;
+	if (r == -EBUSY && o->spec->mounts_len &&
+	    str_to_u64(name, o->spec->mounts_len - 1, &index) == 0)
+		return err_set(err, r, "mount %s at %s: %s", o->spec->mounts[index].source,
+			       o->spec->mounts[index].destination, why);
+	return r == -EBUSY ? err_set(err, r, "root file system %s: %s", o->rootfs, why)
+			   : err_sys(err, r, "look for what is of the host's kernel");
+}
+
 /* Of a container that joins: what others may have, too. */
 static int take_volumes(const struct share_options *o, const struct share_source *sources, int top,
 			struct share *share, struct err *err)
@@ -575,6 +595,8 @@ static int build(const struct share_options *o, struct share_source *sources, st
 		r = share_cover_kernels(rootfs, o->rootfs, &mountinfo, err);
 	for (size_t i = 0; r == 0 && i < o->spec->mounts_len; i++)
 		r = settle_mount(o, &sources[i], i, &mountinfo, ret, err);
+	if (r == 0)
+		r = cover_again(o, top, err);
 	if (r == 0 && o->name)
 		r = take_volumes(o, sources, top, ret, err);
 	if (r < 0)

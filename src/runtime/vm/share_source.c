@@ -24,18 +24,13 @@
 #include "ns/mount_fs.h"
 #include "runtime/sandbox/host_mount.h"
 #include "runtime/sandbox/submounts.h"
+#include "runtime/vm/share_cover.h"
 
 #define STATFS_NOSYMFOLLOW 0x2000 /* ST_NOSYMFOLLOW of the kernel */
 #define GUARD_ATTRIBUTES   (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
 
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256
-#endif
-#ifndef CONFIGFS_MAGIC
-#define CONFIGFS_MAGIC 0x62656570 /* fs/configfs/mount.c */
-#endif
-#ifndef MQUEUE_MAGIC
-#define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c */
 #endif
 
 void share_below_free(struct share_below *below, size_t len)
@@ -77,37 +72,6 @@ const char *share_device_name(unsigned int major, unsigned int minor)
 static int refuse(const struct oci_mount *m, struct err *err, const char *why)
 {
 	return err_set(err, -ENOTSUP, "mount %s at %s: %s", m->source, m->destination, why);
-}
-
-/* File systems that say what a kernel is or does: the guest's container wants the guest's. */
-static bool is_of_kernel(int fd)
-{
-	struct statfs fs;
-
-	if (fstatfs(fd, &fs) < 0)
-		return false;
-	switch (fs.f_type) {
-	case PROC_SUPER_MAGIC:
-	case SYSFS_MAGIC:
-	case CGROUP_SUPER_MAGIC:
-	case CGROUP2_SUPER_MAGIC:
-	case DEVPTS_SUPER_MAGIC:
-	case MQUEUE_MAGIC:
-	case DEBUGFS_MAGIC:
-	case TRACEFS_MAGIC:
-	case SECURITYFS_MAGIC:
-	case BPF_FS_MAGIC:
-	case BINFMTFS_MAGIC:
-	case CONFIGFS_MAGIC:
-	case EFIVARFS_MAGIC:
-	case PSTOREFS_MAGIC:
-	case RDTGROUP_SUPER_MAGIC:
-	case SELINUX_MAGIC:
-	case SMACK_MAGIC:
-		return true;
-	default:
-		return false;
-	}
 }
 
 static bool is_namespace(int fd)
@@ -190,7 +154,7 @@ static int judge(const struct oci_mount *m, const struct mount_options *o, struc
 		return refuse(m, err, "a namespace of the host is none in a virtual machine");
 	if (!s->made && is_host_dev(&st))
 		return take_guests("/dev", s);
-	if (!s->made && is_of_kernel(s->fd))
+	if (!s->made && share_is_of_kernel(s->fd))
 		return m->source[0] == '/' ? take_guests(m->source, s)
 					   : refuse(m, err, "a file system of the host's kernel");
 	s->kind = s->is_directory ? SOURCE_DIRECTORY : SOURCE_FILE;
@@ -267,38 +231,6 @@ static int find_below(struct buf *mountinfo, struct share_source *s)
 			return -ENOMEM;
 	}
 	return 0;
-}
-
-static int cover(int fd, struct err *err)
-{
-	const struct mount_fs fs = { .type = "tmpfs",
-				     .data = "mode=755,size=4k",
-				     .attr = MOUNT_ATTR_RDONLY };
-	AUTO_CLOSE int empty = -EBADF;
-	const int r = mount_fs_create(&fs, &empty, err);
-
-	if (r < 0)
-		return r;
-	return move_mount(empty, "", fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
-		       ? -errno
-		       : 0;
-}
-
-int share_cover_kernels(int top, const char *source, struct buf *mountinfo, struct err *err)
-{
-	AUTO_STRV char **places = NULL;
-	int r = submounts_below(top, mountinfo, &places);
-
-	for (size_t i = 0; r == 0 && places && places[i]; i++) {
-		AUTO_CLOSE int fd = fd_open_resolve(top, places[i], O_PATH | O_CLOEXEC, 0,
-						    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-
-		/* Below one that is covered already, or hidden by another. */
-		if (fd < 0 || !is_of_kernel(fd))
-			continue;
-		r = cover(fd, err);
-	}
-	return r < 0 ? err_sys(err, r, "%s: cover what is of the host's kernel", source) : 0;
 }
 
 int share_disk_allowed(const struct oci_spec *spec, const struct stat *st, bool readonly,

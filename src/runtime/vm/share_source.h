@@ -61,12 +61,6 @@ int share_disk_allowed(const struct oci_spec *spec, const struct stat *st, bool 
  */
 int share_device_open(const struct oci_spec *spec, const struct oci_device *device,
 		      bool *ret_readonly, struct err *err);
-/*
- * Cover what lies mounted below `top` (an attached clone of `source`, a name for sentences) and is
- * of the host's kernel, procfs and the like, by an empty directory: who serves files is the host's
- * root.
- */
-int share_cover_kernels(int top, const char *source, struct buf *mountinfo, struct err *err);
 void share_below_free(struct share_below *below, size_t len);
 void share_source_done(struct share_source *source);
 
