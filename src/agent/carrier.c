@@ -3,20 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/carry.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "host/pidfd.h"
+#include "wire/carrier.h"
 
-#define SOCKET_MAX (64 << 10) /* of one pair, as much as a pipe has */
-#define STAT_MAX   1024
+#define STAT_MAX 1024
 
 /* ---- In the worker -------------------------------------------------------------------------- */
 
@@ -37,31 +34,17 @@ int carrier_start(int sock, int number, pid_t *ret_pid, struct err *err)
 	/* Of our end alone. */
 	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
 		return err_sys(err, -errno, "fcntl");
-	task->pipe_fd = ours;
+	task->fd = ours;
 	task->sock = sock;
-	task->out = out;
-	pid = clone(carry, task->stack + sizeof(task->stack), CLONE_VM | SIGCHLD, task);
+	task->to_sock = out;
+	pid = carrier_make(task, err);
 	if (pid < 0)
-		return err_sys(err, -errno, "fork");
+		return pid;
 	*ret_pid = pid;
 	return TAKE_FD(theirs);
 }
 
 /* ---- In the agent --------------------------------------------------------------------------- */
-
-int carrier_pair(int *ret_ours, int *ret_theirs, struct err *err)
-{
-	const int size = SOCKET_MAX / 2; /* the kernel doubles it */
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(err, -errno, "make a pair of sockets");
-	for (int i = 0; i < 2; i++)
-		(void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	*ret_ours = pair[0];
-	*ret_theirs = pair[1];
-	return 0;
-}
 
 void carrier_finish(int ours)
 {

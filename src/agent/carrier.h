@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent/carrier.h - processes that carry between a container's pipes and the agent.
+ * agent/carrier.h - carriers (wire/carrier.h) between a container's pipes and the agent.
  *
- * Who moves bytes between a pipe and a file that is slow (sendfile(2), splice(2), a write out of or
- * a read into a mapped page that is not there yet) holds the pipe's lock while he waits. read(2),
- * write(2), FIONREAD and the last close(2) of that pipe wait for the lock, uninterruptibly,
- * whatever O_NONBLOCK says. So the agent never has an end of such a pipe: each has a carrier, a
- * child of the worker that makes the container's process, which has one end of it and one of a pair
- * of sockets.
- *
- * A carrier ends by itself when either side has: the program (or a child of it) sees the end of its
+ * Each pipe has one, a child of the worker that makes the container's process, which has one end of
+ * it and one of a pair of sockets. When it ends the program (or a child of it) sees the end of its
  * input, or EPIPE, as if the agent had the pipe. It runs in the agent's cgroup, beside the
  * container's, and is the agent's to reap.
  */
@@ -24,9 +18,6 @@ struct carrier {
 	pid_t pid; /* 0: none, or it has ended */
 	unsigned int stuck;
 };
-
-/* Both ends of the pair of sockets. 0 or -errno. */
-int carrier_pair(int *ret_ours, int *ret_theirs, struct err *err);
 
 /*
  * In the worker: a pipe and its carrier, which has a copy of `sock`. `number`: the container's 0, 1

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "host/console.h"
 #include "host/pidfd.h"
+#include "wire/carrier.h"
 
 /* ---- Standard streams ----------------------------------------------------------------------- */
 

@@ -56,6 +56,11 @@ struct exec_request {
 struct isolation_ops {
 	const char *name;
 	bool has_shell; /* exec takes exec_request.shell */
+	/*
+	 * Its supervisor, which serves many, gets no stream of a first container or an exec that
+	 * may keep it waiting (sandbox/carriers.h).
+	 */
+	bool carries_streams;
 
 	/*
 	 * Make the container of a creation up to its gate: creation->process. Calls back

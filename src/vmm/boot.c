@@ -130,10 +130,12 @@ static int create(struct vm *vm, struct err *err)
 	const struct channel_call call = {
 		.call = AGENT_CREATE, .request = request, .fn = on_created, .arg = vm
 	};
+	const struct process_stdio stdio = { .fd = { vm->stdio[0], vm->stdio[1], vm->stdio[2] },
+					     .carried = vm->head.flags };
 	int r = container_new(vm, vm->id, &vm->first, err);
 
 	if (r == 0)
-		r = process_new(vm->first, vm->stdio, &request->io, &vm->first->init, err);
+		r = process_new(vm->first, &stdio, &request->io, &vm->first->init, err);
 	if (r < 0)
 		return r;
 	request->flags = vm->head.flags & VMM_DEBUG_CONSOLE ? AGENT_CREATE_SHELL : 0;

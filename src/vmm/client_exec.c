@@ -52,7 +52,7 @@ static int begin(struct client *c, struct request *request, struct err *err)
 	AUTO_FREE char *bytes = NULL;
 	struct agent_exec exec;
 	struct channel_call call = { .call = AGENT_EXEC, .request = &exec, .fn = on_answer };
-	int fds[3];
+	struct process_stdio stdio = { .carried = request->head.value };
 	size_t len;
 	int r = description_read_sealed(request->fds[0], "the description of the process",
 					AGENT_REQUEST_MAX, &bytes, &len, err);
@@ -67,8 +67,8 @@ static int begin(struct client *c, struct request *request, struct err *err)
 			       "vm.debug_console");
 	exec.id = c->container->id;
 	for (size_t i = 0; i < 3; i++)
-		fds[i] = TAKE_FD(request->fds[1 + i]);
-	r = process_new(c->container, fds, &exec.io, &c->process, err);
+		stdio.fd[i] = TAKE_FD(request->fds[1 + i]);
+	r = process_new(c->container, &stdio, &exec.io, &c->process, err);
 	if (r < 0)
 		return r;
 	c->process->fn = on_exited;

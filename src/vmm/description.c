@@ -18,7 +18,8 @@
 #define BOOT_MS_MAX 3600000u
 #define FLAGS                                                                               \
 	(VMM_RESTORED | VMM_DEBUG_CONSOLE | VMM_LOG_JSON | VMM_LOG_DEBUG | VMM_PLUG_FILES | \
-	 VMM_WATCHES | VMM_SHARES | VMM_FORWARDS)
+	 VMM_WATCHES | VMM_SHARES | VMM_FORWARDS | VMM_CARRIED(0) | VMM_CARRIED(1) |        \
+	 VMM_CARRIED(2))
 
 int description_read_sealed(int fd, const char *what, size_t max, char **ret, size_t *ret_len,
 			    struct err *err)

@@ -58,7 +58,7 @@ static bool is_no_clone(const struct vm *vm)
 static void conclude(struct vm *vm, const struct err *sentence)
 {
 	const bool booting = vm->phase == VM_BOOTS;
-	const struct process *init = vm->first ? vm->first->init : NULL;
+	struct process *init = vm->first ? vm->first->init : NULL;
 	/* Its output may still have been on its way. */
 	const int code = init && init->exited ? init->code : VM_EXIT_LOST;
 
@@ -67,6 +67,8 @@ static void conclude(struct vm *vm, const struct err *sentence)
 	report_say(is_no_clone(vm) ? SENTRY_REPORT_NO_CLONE : SENTRY_REPORT_FAILED, sentence);
 	if (!booting)
 		log_error("container %s: %s", vm->id, sentence->msg);
+	if (init)
+		process_finish(init);
 	control_flush(vm, code, sentence->msg);
 	loop_quit(vm->loop, booting ? VM_EXIT_BOOT : code);
 }

@@ -82,11 +82,12 @@ static int make(struct container *c, struct request *request, struct agent_creat
 	const struct channel_call call = {
 		.call = AGENT_CREATE, .request = create, .fn = on_created, .arg = c
 	};
-	int fds[3], r;
+	struct process_stdio stdio = { .carried = request->head.value };
+	int r;
 
 	for (size_t i = 0; i < 3; i++)
-		fds[i] = TAKE_FD(request->fds[JOIN_STDIO + i]);
-	r = process_new(c, fds, &create->io, &c->init, err);
+		stdio.fd[i] = TAKE_FD(request->fds[JOIN_STDIO + i]);
+	r = process_new(c, &stdio, &create->io, &c->init, err);
 	if (r < 0)
 		return r;
 	create->flags = c->vm->head.flags & VMM_DEBUG_CONSOLE ? AGENT_CREATE_SHELL : 0;

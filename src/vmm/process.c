@@ -156,6 +156,7 @@ static bool is_null(int fd)
 struct wanted {
 	int fd; /* owned */
 	enum pump_direction direction;
+	bool carried;
 	struct pump **pump;
 	uint32_t *stream;
 };
@@ -178,20 +179,26 @@ static int open_stream(struct process *p, struct wanted *w, struct err *err)
 		stream_leave(stream);
 		return r;
 	}
+	if (w->carried)
+		pump_await_carrier(*w->pump);
 	*w->stream = stream;
 	return 0;
 }
 
-static int open_streams(struct process *p, const int fds[3], struct agent_io *io, struct err *err)
+static int open_streams(struct process *p, const struct process_stdio *stdio, struct agent_io *io,
+			struct err *err)
 {
-	struct wanted all[] = { { fds[0], PUMP_IN, &p->in, &io->in },
-				{ fds[1], PUMP_OUT, &p->out, &io->out },
-				{ fds[2], PUMP_OUT, &p->err, &io->err } };
+	const uint32_t carried = stdio->carried;
+	struct wanted all[] = {
+		{ stdio->fd[0], PUMP_IN, false, &p->in, &io->in },
+		{ stdio->fd[1], PUMP_OUT, carried & VMM_CARRIED(1), &p->out, &io->out },
+		{ stdio->fd[2], PUMP_OUT, carried & VMM_CARRIED(2), &p->err, &io->err },
+	};
 	int r = 0;
 
 	if (io->terminal) {
 		auto_close_p(&all[1].fd);
-		all[1] = (struct wanted){ TAKE_FD(all[0].fd), PUMP_BOTH, &p->out, &io->out };
+		all[1] = (struct wanted){ TAKE_FD(all[0].fd), PUMP_BOTH, false, &p->out, &io->out };
 	}
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		if (r == 0 && !(io->terminal && i == 2))
@@ -207,8 +214,8 @@ static int open_streams(struct process *p, const int fds[3], struct agent_io *io
 	return r;
 }
 
-int process_new(struct container *c, const int fds[3], struct agent_io *io, struct process **ret,
-		struct err *err)
+int process_new(struct container *c, const struct process_stdio *stdio, struct agent_io *io,
+		struct process **ret, struct err *err)
 {
 	struct process *p = calloc(1, sizeof(*p));
 	uint32_t rows, cols;
@@ -216,8 +223,8 @@ int process_new(struct container *c, const int fds[3], struct agent_io *io, stru
 
 	if (!p) {
 		for (int i = 0; i < 3; i++) {
-			if (fds[i] >= 0)
-				(void)close(fds[i]);
+			if (stdio->fd[i] >= 0)
+				(void)close(stdio->fd[i]);
 		}
 		return err_sys(err, -ENOMEM, "make a process");
 	}
@@ -225,7 +232,7 @@ int process_new(struct container *c, const int fds[3], struct agent_io *io, stru
 	p->container = c;
 	p->terminal = io->terminal != 0;
 	list_add_tail(&p->node, &c->vm->processes);
-	r = open_streams(p, fds, io, err);
+	r = open_streams(p, stdio, io, err);
 	if (r < 0) {
 		process_free(p);
 		return r;
@@ -292,6 +299,14 @@ int process_set_pid(struct process *p, int32_t pid, struct err *err)
 	if (p->kill)
 		ask_kill(p);
 	return 0;
+}
+
+void process_finish(struct process *p)
+{
+	if (p->out)
+		pump_finish(p->out, PROCESS_FINISH_MS / 2);
+	if (p->err)
+		pump_finish(p->err, PROCESS_FINISH_MS / 2);
 }
 
 void process_abandon(struct process *p)

@@ -34,18 +34,27 @@ struct process {
 	void *arg;
 };
 
+/* A process's 0, 1, 2; negative: /dev/null. */
+struct process_stdio {
+	int fd[3];
+	uint32_t carried; /* VMM_CARRIED() of them, among other bits */
+};
+
 /*
- * A process that is about to be asked for: `fds` are its 0, 1, 2 (taken over, also on failure;
- * negative: /dev/null). io->terminal, rows and cols are given, the rest of *io becomes what the
- * agent is told. With a terminal 0 is its host's end, which counts alone.
+ * A process that is about to be asked for: `stdio` is taken over, also on failure. io->terminal,
+ * rows and cols are given, the rest of *io becomes what the agent is told. With a terminal 0 is its
+ * host's end, which counts alone.
  */
-int process_new(struct container *c, const int fds[3], struct agent_io *io, struct process **ret,
-		struct err *err);
+int process_new(struct container *c, const struct process_stdio *stdio, struct agent_io *io,
+		struct process **ret, struct err *err);
 /* With its streams, at once. Accepts NULL. */
 void process_free(struct process *p);
 
 /* The agent has told its pid. -EPROTO: it cannot be that one. */
 int process_set_pid(struct process *p, int32_t pid, struct err *err);
+/* The machine has ended: what carriers have of its words goes home, in PROCESS_FINISH_MS. */
+#define PROCESS_FINISH_MS 500
+void process_finish(struct process *p);
 /* Killed, and its words are no longer waited for; nobody is told. It goes by itself. */
 void process_abandon(struct process *p);
 /* Kills that had to wait for room among the calls. */

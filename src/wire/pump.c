@@ -12,8 +12,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "wire/pump_io.h"
 
 #define READ_SIZE  (64u << 10) /* bytes of one read */
@@ -36,6 +38,8 @@ struct pump {
 	bool draining;
 	bool patient; /* a terminal may have slaves again */
 	bool hung;    /* ... and has none: the loop tells changes alone */
+	bool carried; /* out is over when the other end is closed */
+	bool shut;    /* ... which we have asked for */
 	bool told;    /* done() was called */
 	size_t drain_left;
 	struct buf queue; /* from queue_at on: came from the stream, not written yet */
@@ -122,6 +126,14 @@ static void fail_out(struct pump *p, int error)
 	}
 }
 
+static bool waits_for_carrier(struct pump *p)
+{
+	if (!p->carried || p->out_over)
+		return false;
+	p->shut = p->shut || shutdown(p->io.fd, SHUT_WR) == 0;
+	return p->shut;
+}
+
 /* At the end of all that the pump is asked to do: it may be gone afterwards. */
 static void settle(struct pump *p)
 {
@@ -129,7 +141,7 @@ static void settle(struct pump *p)
 
 	if (p->told)
 		return;
-	if (p->ending && queued(p) == 0)
+	if (p->ending && queued(p) == 0 && !waits_for_carrier(p))
 		end_out(p, 0);
 	if (!p->in_over || !p->out_over) {
 		r = enter_loop(p);
@@ -250,7 +262,7 @@ static void pump_out(struct pump *p, uint32_t events)
 	}
 	/* Nobody is there who would read, and a write has not told. */
 	if (n == 0 && (events & (EPOLLHUP | EPOLLERR)) && (!p->patient || p->ending))
-		fail_out(p, EPIPE);
+		fail_out(p, p->shut ? 0 : EPIPE);
 }
 
 void pump_data(struct pump *p, const void *bytes, size_t len)
@@ -385,6 +397,23 @@ int pump_attach(struct pump *p, int fd, struct err *err)
 void pump_await_slaves(struct pump *p)
 {
 	p->patient = true;
+}
+
+void pump_await_carrier(struct pump *p)
+{
+	p->carried = true;
+}
+
+void pump_finish(struct pump *p, int64_t wait_ms)
+{
+	const int64_t end = clock_ms() + wait_ms;
+	struct pollfd fd = { .fd = p->io.fd };
+
+	pump_out(p, 0);
+	if (p->out_over || !waits_for_carrier(p))
+		return;
+	for (int64_t left = wait_ms; left > 0 && fd.revents == 0; left = end - clock_ms())
+		(void)poll(&fd, 1, (int)left);
 }
 
 void pump_free(struct pump *p)

@@ -58,6 +58,13 @@ int pump_attach(struct pump *pump, int fd, struct err *err);
  * ends it with pump_drain() when nobody can.
  */
 void pump_await_slaves(struct pump *pump);
+/*
+ * The descriptor is one end of a pair of sockets, whose other end somebody has who writes on what
+ * comes there: out is over when he has closed it, which the end of what comes asks of him.
+ */
+void pump_await_carrier(struct pump *pump);
+/* Of such a pump whose stream ends now, with whatever is queued: wait_ms for that, at most. */
+void pump_finish(struct pump *pump, int64_t wait_ms);
 /* Closes descriptor and stream; before loop and mux are freed. Accepts NULL. */
 void pump_free(struct pump *pump);
 uint32_t pump_stream(const struct pump *pump);

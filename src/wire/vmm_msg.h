@@ -111,6 +111,13 @@ enum vmm_flags {
 };
 
 /*
+ * Among them, and of SENTRY_EXEC's and VMM_JOIN's value: the process's 0, 1 or 2 is one end of a
+ * pair of sockets, whose other end a carrier has (wire/carrier.h). What is written there has come
+ * home when that end closes after ours was shut.
+ */
+#define VMM_CARRIED(i) (1u << (16 + (i)))
+
+/*
  * More containers in the machine. One that joins has a control server of its own, on the socket
  * that came with it, which speaks of that container alone; the machine ends with its first one.
  */

@@ -246,7 +246,7 @@ def test_what_is_updated_inside_and_what_outside(runtime, bundle):
     runtime.run_detached(see_cgroup(bundle))
     runtime.update(bundle, "--pids-limit", "30", "--memory-reservation", str(16 * MIB), "--cpu-share", "512")
 
-    assert inside(runtime, bundle, "pids.max") == "30" and host_limit(bundle, "pids.max") == 30 + 256
+    assert inside(runtime, bundle, "pids.max") == "30" and host_limit(bundle, "pids.max") == 30 + 1024
     assert inside(runtime, bundle, "memory.low") == str(16 * MIB)
     assert inside(runtime, bundle, "cpu.weight") != "100"
     assert cgroups.read_limit(bundle.linux.cgroups_path, "cpu.shares") == cgroups.shares(512)
@@ -263,7 +263,7 @@ def test_files_of_cgroup2_hold_inside(runtime, bundle):
              "cpu.weight": "50"}
     assert {name: inside(runtime, bundle, name) for name in files} == files
     assert metric(runtime, bundle, "memory_bytes") == 160 * MIB
-    assert host_limit(bundle) == (160 + HOST_MIB) * MIB and host_limit(bundle, "pids.max") == 40 + 256
+    assert host_limit(bundle) == (160 + HOST_MIB) * MIB and host_limit(bundle, "pids.max") == 40 + 1024
 
 
 def test_a_file_that_no_side_has_is_refused_by_its_name(runtime, bundle):

@@ -9,17 +9,23 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "host/pidfd.h"
 #include "jail/jail.h"
 #include "ns/stage.h"
+#include "runtime/sandbox/carriers.h"
 #include "runtime/sandbox/client.h"
 #include "runtime/sandbox/creds.h"
 #include "runtime/sandbox/oom.h"
 #include "runtime/sandbox/stdio.h"
+#include "wire/vmm_msg.h"
+
+#define CARRIERS_MS 500 /* for the last words of a sandbox that is gone */
 
 /* What the waiter works with; it has the runtime's memory at the clone. */
 struct wait {
@@ -30,6 +36,7 @@ struct wait {
 	int slave; /* of the terminal, or -EBADF */
 	int signals;
 	unsigned int preserve_fds;
+	bool carries;		 /* isolation_ops.carries_streams */
 	struct cgroup_join join; /* what it enters by itself */
 };
 
@@ -55,11 +62,43 @@ static bool gate_opens(const struct wait *w)
 	return fd_recv(w->gate, &byte, 1, NULL, &nfds) == 1;
 }
 
+static int shed_rights(struct err *err)
+{
+	int r = creds_become(0, 0, CREDS_ALL, err);
+
+	if (r < 0)
+		return r;
+	r = jail_no_dump();
+	/* Nor keeps it a mount of its maker's busy, if it can. */
+	(void)!chdir("/");
+	return r < 0 ? err_sys(err, r, "prctl PR_SET_DUMPABLE") : 0;
+}
+
+/*
+ * What of the process's 0, 1, 2 may keep the supervisor waiting gets carriers, and `fds` become
+ * what that gets. A carrier has the rights of who makes it.
+ */
+static int carry_streams(const struct wait *w, int fds[3], uint32_t *ret_value, struct err *err)
+{
+	AUTO(carriers_done) struct carriers carriers = CARRIERS_INIT;
+	int r = w->carries ? carriers_open(&carriers, fds, 3, err) : 0;
+
+	if (r < 0 || !carriers.carried)
+		return r;
+	r = shed_rights(err);
+	/* It may have gone with them. */
+	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		r = err_sys(err, -errno, "prctl PR_SET_PDEATHSIG");
+	*ret_value |= carriers.carried;
+	return r < 0 ? r : carriers_start(&carriers, err);
+}
+
 static int ask(const struct wait *w, struct err *err)
 {
 	int fds[SENTRY_EXEC_FDS_MAX + 1];
 	struct client_call call = { .request = { .type = SENTRY_EXEC }, .fds = fds };
 	struct sentry_reply reply;
+	int r;
 
 	fds[call.fds_len++] = w->description;
 	for (unsigned int i = 0; i < 3 + w->preserve_fds; i++) {
@@ -69,7 +108,21 @@ static int ask(const struct wait *w, struct err *err)
 			return err_sys(err, own, "duplicate descriptor %u of the process", i);
 		fds[call.fds_len++] = own; /* shed() closes them */
 	}
-	return client_call(w->control, &call, &reply, NULL, NULL, err);
+	r = carry_streams(w, fds + 1, &call.request.value, err);
+	return r < 0 ? r : client_call(w->control, &call, &reply, NULL, NULL, err);
+}
+
+/* ---- Its life ------------------------------------------------------------------------------- */
+
+/* Whether a carrier is left. */
+static bool reap(void)
+{
+	pid_t pid;
+
+	do
+		pid = waitpid(-1, NULL, WNOHANG);
+	while (pid > 0);
+	return pid == 0;
 }
 
 static void send_request(const struct wait *w, uint32_t type, uint32_t value, uint32_t flags)
@@ -94,6 +147,8 @@ static void pass_signals(const struct wait *w)
 
 			switch (info[i].ssi_signo) {
 			case SIGCHLD:
+				(void)reap();
+				break;
 			case SIGPIPE:
 			case SIGURG:
 				break;
@@ -144,24 +199,39 @@ static int serve(const struct wait *w)
 	}
 }
 
+/*
+ * What a sandbox has said before it went is with its readers then, and they have seen the end. One
+ * that waits for a pipe or a file ends when it can.
+ */
+static void await_carriers(const struct wait *w)
+{
+	const int64_t end = clock_ms() + CARRIERS_MS;
+	struct signalfd_siginfo info[8];
+
+	for (int64_t left = CARRIERS_MS; left > 0 && reap(); left = end - clock_ms()) {
+		struct pollfd p = { .fd = w->signals, .events = POLLIN };
+
+		(void)poll(&p, 1, (int)left);
+		(void)!read(w->signals, info, sizeof(info));
+	}
+}
+
 void waiter_serve(int control, int slave, int signals)
 {
 	const struct wait w = { .control = control, .slave = slave, .signals = signals };
+	const int code = serve(&w);
 
-	_exit(serve(&w));
+	await_carriers(&w);
+	_exit(code);
 }
 
 int waiter_shed(int *keep, size_t len, struct err *err)
 {
-	int r = creds_become(0, 0, CREDS_ALL, err);
+	int r = shed_rights(err);
 
 	if (r < 0)
 		return r;
-	r = jail_no_dump();
-	/* Nor keeps it a mount of its maker's busy, if it can. */
-	(void)!chdir("/");
-	if (r == 0)
-		r = fd_keep_only(0, keep, len);
+	r = fd_keep_only(0, keep, len);
 	return r < 0 ? err_sys(err, r, "give up what serving the process does not need") : 0;
 }
 
@@ -251,12 +321,16 @@ int waiter_make(struct container *c, const struct exec_request *request, int des
 	AUTO_CLOSE int slave = -EBADF;
 	AUTO_CLOSE int theirs = -EBADF;
 	struct wait w = { .c = c, .preserve_fds = request->preserve_fds };
+	const struct isolation_ops *ops;
 	int pair[2];
-	int r;
+	int r = isolation_ops_get(c->isolation, &ops, err);
 
+	if (r < 0)
+		return r;
 	control = client_connect_patient(c, err);
 	if (control < 0)
 		return control;
+	w.carries = ops->carries_streams;
 	r = stdio_terminal(&request->terminal, &slave, &waiter.master, err);
 	if (r == 0)
 		r = stage_socketpair(pair, err);

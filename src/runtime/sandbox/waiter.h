@@ -6,6 +6,7 @@
  * the control connection of the exec, passes signals on that it gets, leads the session of the
  * exec's terminal and passes its keys and sizes on, and ends with the process's exit code. Its end
  * kills the process. It keeps no capability and nothing open but the connection and the terminal.
+ * Carriers (carriers.h) are its children, and end with it.
  */
 #pragma once
 

@@ -231,6 +231,7 @@ const struct isolation_ops class_vm = {
 	.start = class_vm_start,
 	.exec = class_vm_exec,
 	.has_shell = true,
+	.carries_streams = true,
 	.signal = class_vm_signal,
 	.freeze_member = class_vm_freeze_member,
 	.resumed = class_vm_resumed,

@@ -51,8 +51,11 @@ int vm_size_update(const struct vm_config *config, const json_t *annotations,
 /* Into what a machine may grow: its own size unless its type can. */
 struct vm_size vm_size_room(const struct vm_config *config, const struct vm_size *size);
 
-/* Threads of QEMU (a vCPU each, block I/O), virtiofsd's pool, the supervisor, waiters. */
-#define VM_HOST_PIDS 256
+/*
+ * Threads of QEMU (a vCPU each, block I/O), virtiofsd's pool, the supervisor; a waiter and up to
+ * three carriers of each exec.
+ */
+#define VM_HOST_PIDS 1024
 
 /*
  * The limits of the host's cgroup for those of the container: memory for the machine and its

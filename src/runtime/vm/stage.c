@@ -24,6 +24,7 @@
 #include "ns/rootfs_enter.h"
 #include "ns/stage.h"
 #include "runtime/container.h"
+#include "runtime/sandbox/carriers.h"
 #include "runtime/sandbox/creds.h"
 #include "runtime/sandbox/oom.h"
 #include "runtime/sandbox/stdio.h"
@@ -37,6 +38,8 @@ struct parts {
 	struct machine machine; /* QEMU's ends */
 	int fd[VMM_FD_STDIO];	/* what becomes caisson-vm's descriptors, from 3 on */
 	int slave;		/* the terminal, or -EBADF */
+	int stdio[3];		/* of caisson-vm, above its numbers; -EBADF: closed */
+	struct carriers carriers;
 	int null;
 	int words; /* write end */
 	struct share share;
@@ -260,7 +263,7 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 		.flags = (p->restored ? VMM_RESTORED : 0u) | (p->plugged ? VMM_PLUG_FILES : 0u) |
 			 (l->config.debug_console ? VMM_DEBUG_CONSOLE : 0u) |
 			 (p->share.watches ? VMM_WATCHES : 0u) | (p->share.top ? VMM_SHARES : 0u) |
-			 (p->forwards >= 0 ? VMM_FORWARDS : 0u) |
+			 (p->forwards >= 0 ? VMM_FORWARDS : 0u) | p->carriers.carried |
 			 (log_is_json() ? VMM_LOG_JSON : 0u) |
 			 (log_level() == LOG_LEVEL_DEBUG ? VMM_LOG_DEBUG : 0u),
 		.begin_ns = l->begin_ns,
@@ -270,6 +273,18 @@ static int describe(const struct launch_vm *l, const struct parts *p, struct err
 	};
 
 	return describe_vm(&d, &head, err);
+}
+
+static int open_stdio(struct parts *p, struct err *err)
+{
+	for (int i = 0; i < 3; i++) {
+		const int own = stdio_own(-EBADF, p->slave >= 0 ? p->slave : i, VMM_FDS);
+
+		if (own < 0 && own != -EBADF)
+			return err_sys(err, own, "duplicate descriptor %d of the container", i);
+		p->stdio[i] = own;
+	}
+	return carriers_open(&p->carriers, p->stdio, VMM_FDS, err);
 }
 
 /*
@@ -293,14 +308,11 @@ static int lay_out(const struct launch_vm *l, const struct parts *p, int *ret_im
 	if (r < 0 || *ret_image < 0)
 		return err_sys(err, r < 0 ? r : -errno, "duplicate descriptors above %d", VMM_FDS);
 	/* What is not open stays so. */
-	for (int i = 2; i >= 0; i--) {
-		AUTO_CLOSE int own = stdio_own(-EBADF, p->slave >= 0 ? p->slave : i, VMM_FDS);
-
-		if (own == -EBADF)
+	for (int i = 0; i < 3; i++) {
+		if (p->stdio[i] < 0)
 			(void)close(VMM_FD_STDIO + i);
-		else if (own < 0 || dup2(own, VMM_FD_STDIO + i) < 0)
-			return err_sys(err, own < 0 ? own : -errno,
-				       "duplicate descriptor %d of the container", i);
+		else if (dup2(p->stdio[i], VMM_FD_STDIO + i) < 0)
+			return err_sys(err, -errno, "duplicate descriptor %d of the container", i);
 	}
 	for (int i = 0; i < VMM_FD_STDIO; i++) {
 		if (dup2(lifted[i], i) < 0)
@@ -310,7 +322,7 @@ static int lay_out(const struct launch_vm *l, const struct parts *p, int *ret_im
 	return r < 0 ? err_sys(err, r, "close_range") : 0;
 }
 
-static int become_supervisor(const struct launch_vm *l, const struct parts *p, struct err *err)
+static int become_supervisor(const struct launch_vm *l, struct parts *p, struct err *err)
 {
 	char name[] = "caisson-vm";
 	char *const argv[] = { name, l->box.cr->c->id, NULL };
@@ -328,6 +340,11 @@ static int become_supervisor(const struct launch_vm *l, const struct parts *p, s
 		return err_sys(err, r, "make an empty root directory");
 	/* Clears the parent-death signal: until the gate the end of the report socket ends us. */
 	r = creds_become(l->box.ids.supervisor, 0, CREDS_ALL, err);
+	if (r == 0 && p->carriers.carried) {
+		r = jail_no_dump();
+		r = r < 0 ? err_sys(err, r, "forbid cores of carriers")
+			  : carriers_start(&p->carriers, err);
+	}
 	if (r < 0)
 		return r;
 	(void)prctl(PR_SET_PDEATHSIG, l->box.cr->options->tied ? SIGKILL : 0);
@@ -359,6 +376,9 @@ static int start_all(struct launch_vm *l, struct parts *p, struct err *err)
 	if (r < 0)
 		return r;
 	oom_go_last(l->box.oom_score);
+	r = open_stdio(p, err);
+	if (r < 0)
+		return r;
 	r = p->fd[VMM_FD_DESCRIPTION] = describe(l, p, err);
 	return r < 0 ? r : 0;
 }
@@ -459,9 +479,12 @@ static int run_stages(struct launch_vm *l, struct parts *p, struct err *err)
 void stage_vm(void *launch)
 {
 	struct launch_vm *l = launch;
-	struct parts p = {
-		.slave = -EBADF, .files_pidfd = -EBADF, .forwards = -EBADF, .machine.files = -EBADF
-	};
+	struct parts p = { .slave = -EBADF,
+			   .files_pidfd = -EBADF,
+			   .forwards = -EBADF,
+			   .machine.files = -EBADF,
+			   .stdio = { -EBADF, -EBADF, -EBADF },
+			   .carriers = CARRIERS_INIT };
 	struct err err = { 0 };
 
 	(void)run_stages(l, &p, &err);

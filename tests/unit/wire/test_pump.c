@@ -817,6 +817,69 @@ static void a_stream_that_nobody_reads_stops_alone(void **state)
 	}
 }
 
+/* ---- Carriers ---- */
+
+/* The other end of the host's side is a carrier's, which the test plays. */
+static int add_carried(struct world *w, int *ret_in)
+{
+	int pair[2], from;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	pipe_in(&from, ret_in, 0);
+	add(&w->agent, 1, from, PUMP_IN);
+	add(&w->host, 1, pair[0], PUMP_OUT);
+	pump_await_carrier(w->host.pumps[1]);
+	return pair[1];
+}
+
+static void what_a_carrier_has_is_not_over_before_it_ends(void **state)
+{
+	struct world *w = *state;
+	int in;
+	const int carrier = add_carried(w, &in);
+
+	assert_int_equal(write(in, "last", 4), 4);
+	(void)close(in);
+	UNTIL(recv(carrier, got, sizeof(got), MSG_DONTWAIT) == 4);
+	/* The end of what comes is told to it. */
+	UNTIL(recv(carrier, got, sizeof(got), MSG_DONTWAIT) == 0);
+	settle();
+	assert_int_equal(w->host.done[1], 0);
+	(void)close(carrier);
+	UNTIL(w->host.done[1] == 1);
+}
+
+static void a_carrier_that_ends_first_is_a_reader_that_is_gone(void **state)
+{
+	struct world *w = *state;
+	int in;
+	const int carrier = add_carried(w, &in);
+
+	settle();
+	(void)close(carrier);
+	UNTIL(w->agent.done[1] == 1 && w->host.done[1] == 1);
+	assert_int_equal(write(in, "x", 1), -1);
+	assert_int_equal(errno, EPIPE);
+	(void)close(in);
+}
+
+/* It waits for a carrier that ends, and not for long for one that does not. */
+static void a_carrier_has_a_time_to_finish(void **state)
+{
+	struct world *w = *state;
+	const int64_t begun = clock_ms();
+	int in;
+	const int carrier = add_carried(w, &in);
+
+	settle();
+	pump_finish(w->host.pumps[1], 20);
+	assert_in_range(clock_ms() - begun, 20, 30000);
+	assert_int_equal(recv(carrier, got, sizeof(got), MSG_DONTWAIT), 0);
+	(void)close(carrier);
+	pump_finish(w->host.pumps[1], 3600000);
+	(void)close(in);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, finish)
@@ -841,6 +904,9 @@ int main(void)
 		T(a_reader_in_small_sips_gets_all),
 		T(a_reader_that_is_gone_is_told_to_the_writer),
 		T(a_stream_that_nobody_reads_stops_alone),
+		T(what_a_carrier_has_is_not_over_before_it_ends),
+		T(a_carrier_that_ends_first_is_a_reader_that_is_gone),
+		T(a_carrier_has_a_time_to_finish),
 		T(what_is_written_at_one_end_comes_out_at_the_other),
 	};
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/carry.h"
+#include "wire/carry.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -16,7 +18,7 @@ static void await(struct pollfd *fds, long len)
 		;
 }
 
-/* Nothing else stays open: the container's end of this pipe or of another would never close. */
+/* Nothing else stays open: the other end of this pipe, or of another, would never close. */
 static bool keep_only(int a, int b)
 {
 	const int first = a < b ? a : b, second = a < b ? b : a;
@@ -26,12 +28,12 @@ static bool keep_only(int a, int b)
 	       SYS3(SYS_close_range, second + 1, ~0u, 0) == 0;
 }
 
-/* ---- From the container --------------------------------------------------------------------- */
+/* ---- To the socket -------------------------------------------------------------------------- */
 
 /* At most `len` bytes: their number, 0 if there are none now, negative: one side is over. */
 static long carry_some(struct carry_task *t, long len)
 {
-	const long n = SYS3(SYS_read, t->pipe_fd, t->bytes, len < CARRY_MAX ? len : CARRY_MAX);
+	const long n = SYS3(SYS_read, t->fd, t->bytes, len < CARRY_MAX ? len : CARRY_MAX);
 
 	if (n == -EAGAIN || n == -EINTR)
 		return 0;
@@ -49,10 +51,13 @@ static long carry_some(struct carry_task *t, long len)
 	return n;
 }
 
-/* The agent says with its end of the socket that the process has ended. */
-static void carry_out(struct carry_task *t)
+/*
+ * Whoever has the other end says with it that nothing is to come that does not lie there: the
+ * process has ended.
+ */
+static void to_sock(struct carry_task *t)
 {
-	struct pollfd fds[2] = { { t->pipe_fd, POLLIN, 0 }, { t->sock, POLLRDHUP, 0 } };
+	struct pollfd fds[2] = { { t->fd, POLLIN, 0 }, { t->sock, POLLRDHUP, 0 } };
 	int lies = 0;
 
 	for (;;) {
@@ -62,8 +67,7 @@ static void carry_out(struct carry_task *t)
 		if (carry_some(t, CARRY_MAX) < 0)
 			return;
 	}
-	if (fds[1].revents & (POLLHUP | POLLERR) ||
-	    SYS3(SYS_ioctl, t->pipe_fd, FIONREAD, &lies) < 0)
+	if (fds[1].revents & (POLLHUP | POLLERR) || SYS3(SYS_ioctl, t->fd, FIONREAD, &lies) < 0)
 		return;
 	while (lies > 0) {
 		const long n = carry_some(t, lies);
@@ -74,14 +78,14 @@ static void carry_out(struct carry_task *t)
 	}
 }
 
-/* ---- To the container ----------------------------------------------------------------------- */
+/* ---- From the socket ------------------------------------------------------------------------ */
 
 static bool write_whole(struct carry_task *t, long len)
 {
-	struct pollfd room = { t->pipe_fd, POLLOUT, 0 };
+	struct pollfd room = { t->fd, POLLOUT, 0 };
 
 	for (long at = 0; at < len;) {
-		const long n = SYS3(SYS_write, t->pipe_fd, t->bytes + at, len - at);
+		const long n = SYS3(SYS_write, t->fd, t->bytes + at, len - at);
 
 		if (n < 0 && n != -EAGAIN && n != -EINTR)
 			return false;
@@ -93,9 +97,9 @@ static bool write_whole(struct carry_task *t, long len)
 	return true;
 }
 
-static void carry_in(struct carry_task *t)
+static void from_sock(struct carry_task *t)
 {
-	struct pollfd fds[2] = { { t->pipe_fd, 0, 0 }, { t->sock, POLLIN, 0 } };
+	struct pollfd fds[2] = { { t->fd, 0, 0 }, { t->sock, POLLIN, 0 } };
 
 	for (;;) {
 		long n;
@@ -106,24 +110,36 @@ static void carry_in(struct carry_task *t)
 		n = SYS3(SYS_read, t->sock, t->bytes, CARRY_MAX);
 		if (n == -EINTR)
 			continue;
-		/* A program that reads no more ends us with SIGPIPE at the latest. */
+		/* Nobody reads any more, or there is no room for a file. */
 		if (n <= 0 || !write_whole(t, n))
 			return;
 	}
+}
+
+/* Keys of a terminal and the like are for who made us. */
+static bool begin(const struct carry_task *t)
+{
+	const uint64_t all = ~UINT64_C(0);
+
+	(void)SYS4(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
+	(void)SYS2(SYS_prctl, PR_SET_NAME, "caisson-carrier");
+	if (t->parent &&
+	    (SYS2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL) < 0 || SYS0(SYS_getppid) != t->parent))
+		return false;
+	return keep_only(t->fd, t->sock);
 }
 
 int carry(void *arg)
 {
 	struct carry_task *t = arg;
 
-	(void)SYS2(SYS_prctl, PR_SET_NAME, "caisson-carrier");
-	if (keep_only(t->pipe_fd, t->sock)) {
-		if (t->out)
-			carry_out(t);
+	if (begin(t)) {
+		if (t->to_sock)
+			to_sock(t);
 		else
-			carry_in(t);
+			from_sock(t);
 	}
-	/* The socket first: closing the pipe may wait for its lock. */
+	/* The socket first: closing the other may wait for a pipe's lock, or for a file. */
 	(void)SYS1(SYS_close, t->sock);
 	return 0;
 }
