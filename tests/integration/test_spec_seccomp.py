@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """linux.seccomp: actions, arguments, errno values, architectures, flags, unknown calls, a listener that answers."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -393,8 +394,9 @@ def serve_one(listener, answer):
     found = []
 
     def work():
-        fds, state = receive(listener)
-        found.append((state, Supervisor(fds[0], answer)))
+        with contextlib.suppress(OSError):  # nobody came, and the listener is closed
+            fds, state = receive(listener)
+            found.append((state, Supervisor(fds[0], answer)))
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
