@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
@@ -17,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "host/cgroup.h"
 #include "host/oom_score.h"
 #include "host/pidfd.h"
@@ -122,16 +124,21 @@ int nursery_place(void *launch, struct err *err)
 	return r;
 }
 
-/* Its maker's end is its own. */
+/*
+ * A maker that dies before the first prctl(2) of his child sends it no signal, but the end of the
+ * stage socket.
+ */
 int nursery_await(const struct launch *l, struct err *err)
 {
-	eventfd_t ignored;
+	struct pollfd fds[] = { { l->nursery_placed, POLLIN, 0 }, { l->box.stage[1], 0, 0 } };
 	int r;
 
 	if (l->nursery_placed < 0)
 		return 0;
 	do {
-		r = eventfd_read(l->nursery_placed, &ignored);
+		r = poll(fds, ARRAY_LEN(fds), -1);
 	} while (r < 0 && errno == EINTR);
-	return r < 0 ? err_sys(err, -errno, "read from an eventfd") : 0;
+	if (r < 0)
+		return err_sys(err, -errno, "wait for the nursery's place");
+	return fds[0].revents & POLLIN ? 0 : err_set(err, -EPIPE, "the runtime is gone");
 }

@@ -24,5 +24,8 @@ int nursery_ask(struct launch *launch, struct err *err);
  */
 int nursery_place(void *launch, struct err *err);
 
-/* In the staged child, before the container is made: until the nursery is where it belongs. */
+/*
+ * In the staged child, before the container is made: until the nursery is where it belongs. -EPIPE:
+ * the runtime is gone.
+ */
 int nursery_await(const struct launch *launch, struct err *err);

@@ -168,6 +168,19 @@ static void one_of_the_sandbox_is_taken_with_the_score_of_the_container(void **s
 	end(&f);
 }
 
+static void who_waits_for_it_learns_that_its_maker_is_gone(void **state)
+{
+	AUTO_CLOSE int placed = eventfd(0, EFD_CLOEXEC);
+	struct launch l = LAUNCH_INIT;
+	struct err err = { 0 };
+
+	l.nursery_placed = placed;
+	assert_int_equal(stage_socketpair(l.box.stage, &err), 0);
+	assert_int_equal(close(l.box.stage[0]), 0);
+	assert_int_equal(nursery_await(&l, &err), -EPIPE);
+	close(l.box.stage[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +190,7 @@ int main(void)
 		cmocka_unit_test(a_process_of_another_sandbox_is_refused),
 		cmocka_unit_test(one_that_has_ended_is_refused),
 		cmocka_unit_test(one_of_the_sandbox_is_taken_with_the_score_of_the_container),
+		cmocka_unit_test(who_waits_for_it_learns_that_its_maker_is_gone),
 	};
 
 	return cmocka_run_group_tests_name("runtime/nursery", tests, NULL, NULL);
