@@ -608,6 +608,22 @@ def test_a_resume_that_was_killed_can_be_repeated(runtime, pod, request):
     campaign.finish()
 
 
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
+def test_execs_while_one_ends_harm_no_other(runtime, pod):
+    b = pod.add("b")
+    for n in range(8):
+        a = pod.add(f"a{n}", ["sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.02; done"])
+        runtime.wait_for_output(a, "up")
+        execs = [runtime.start_exec(a, ["true"]) for _ in range(6)]
+        runtime.kill(a, "TERM")
+        for process in execs:
+            process.wait()
+        runtime.wait_for(a, "stopped")
+        runtime.delete(a)
+    assert alive(runtime, pod.sandbox, b)
+    assert runtime.exec(b, ["echo", "here"]).stdout == "here\n"
+
+
 @pytest.mark.parametrize("first", ["all", "one"])
 def test_a_pause_of_one_is_remembered_beside_that_of_all(runtime, pod, first):
     """As freezers of the host are, each inside the other."""

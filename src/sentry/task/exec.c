@@ -186,7 +186,7 @@ static int exec_alone(struct task *t, struct exec_request *req)
 		.allow_setid = t->container->allow_setid,
 		.unsafe = ptrace_hinders_setid(t) || shares_directories(t),
 		.personality = t->personality,
-		.nursery = t->container->nursery,
+		.container = t->container,
 	};
 	struct loaded_program p;
 	int r;
@@ -293,7 +293,7 @@ static int spawn_load(const struct task_spec *spec, struct task *t)
 	const struct mm_limits limits = task_mm_limits(t);
 	const struct load_options options = { .limits = &limits,
 					      .allow_setid = spec->container->allow_setid,
-					      .nursery = spec->container->nursery };
+					      .container = spec->container };
 	struct exec_request req = { .name = spec->program, .walk = WALK_FOLLOW };
 	struct loaded_program p;
 	int r = spawn_strings(spec, &req);

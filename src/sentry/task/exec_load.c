@@ -255,7 +255,7 @@ static int load_space(const struct vfs_ctx *ctx, const struct load_options *o,
 		.ctx = ctx,
 		.limits = o->limits,
 	};
-	int r = platform->space_new(o->nursery, &ret->thread);
+	int r = platform->space_new(o->container->nursery, &ret->thread);
 
 	if (r < 0)
 		return r == -ESRCH ? -EAGAIN : r;

@@ -25,7 +25,8 @@ struct load_options {
 	bool allow_setid; /* set-id bits and capabilities of the file count */
 	bool unsafe;	  /* somebody else keeps a hand in the process: a tracer, a sharer */
 	uint32_t personality;
-	struct platform_nursery *nursery; /* of the container */
+	/* Whose nursery the space comes of. It may end while the program is looked for. */
+	const struct container *container;
 };
 int program_load(const struct vfs_ctx *ctx, const struct load_options *o, struct exec_request *req,
 		 struct loaded_program *ret);

@@ -166,6 +166,11 @@ int systrap_nursery_new(struct platform_nursery **ret, int *ret_pidfd)
 		return -ENOMEM;
 	systrap_nursery_init(n);
 	r = fork_template(&systrap.nursery, &n->template);
+	/* Killed on its way to us: the other's books have its end. */
+	if (r == 0 && n->template->space->gone) {
+		platform->thread_free(n->template);
+		r = -EAGAIN;
+	}
 	if (r < 0) {
 		free(n);
 		return r == -ESRCH ? -EAGAIN : r;
