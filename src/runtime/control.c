@@ -90,18 +90,15 @@ static int freeze(struct container *c, bool frozen, struct err *err)
 static int freeze_all(struct container *c, bool frozen, struct err *err)
 {
 	const struct isolation_ops *ops;
+	AUTO_CLOSE int hold = -EBADF;
 	int r = isolation_ops_get(c->isolation, &ops, err);
 
-	if (r == 0 && !c->sandbox && ops->freeze_pod)
-		r = ops->freeze_pod(c, frozen, err);
+	if (r == 0 && !c->sandbox && frozen && ops->hold_pod)
+		r = ops->hold_pod(c, &hold, err);
 	if (r < 0)
 		return r;
-	if (!c->sandbox) {
-		r = freeze(c, frozen, err);
-		if (r < 0 && frozen && ops->freeze_pod)
-			(void)ops->freeze_pod(c, false, NULL);
-		return r;
-	}
+	if (!c->sandbox)
+		return freeze(c, frozen, err);
 	if (!ops->freeze_member)
 		return err_set(
 			err, -ENOTSUP,

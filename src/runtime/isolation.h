@@ -100,10 +100,11 @@ struct isolation_ops {
 	 */
 	void (*resumed)(struct container *c);
 	/*
-	 * Of a container that may be a pod's sandbox, before its own cgroup is frozen or thawed:
-	 * those of its pod whose cgroups are not below that. NULL: there are none.
+	 * Of a container that may be a pod's sandbox, before its own cgroup is frozen: those of its
+	 * pod whose cgroups are not below that run no more, as long as its own is frozen or
+	 * *ret_hold, the caller's, is open. -EBADF: there are none. NULL: the same.
 	 */
-	int (*freeze_pod)(struct container *c, bool frozen, struct err *err);
+	int (*hold_pod)(struct container *c, int *ret_hold, struct err *err);
 	/*
 	 * Its program reaches no socket of the host: whoever waits for sd_notify(3) is told when it
 	 * runs.

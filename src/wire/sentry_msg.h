@@ -281,7 +281,11 @@ enum sentry_signal_flags {
 };
 
 enum sentry_freeze_flags {
-	SENTRY_FREEZE_POD = 1u << 0, /* every container of the sandbox, whatever else holds it */
+	/*
+	 * Every container of the sandbox, whatever else holds it, until value 0 or the end of the
+	 * connection: who freezes the sandbox then is not needed for its thaw.
+	 */
+	SENTRY_FREEZE_POD = 1u << 0,
 };
 
 enum sentry_debug {

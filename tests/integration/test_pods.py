@@ -12,7 +12,7 @@ import time
 import pytest
 
 from lib import guest
-from lib.faults import Campaign, Verb
+from lib.faults import Campaign, Outcome, Verb, find_nth
 from lib.pods import CRIO_SANDBOX, CRIO_TYPE, FOREVER, SANDBOX, TYPE, Pod, alive
 from lib.runtime import refused, wait_until
 from lib.verbs import VERBS
@@ -606,6 +606,22 @@ def test_a_resume_that_was_killed_can_be_repeated(runtime, pod, request):
     campaign = InPod(runtime, a, verb, False, request.node.nodeid, 10)
     campaign.run(lambda n: ["kill", str(n)], goes_on)
     campaign.finish()
+
+
+@pytest.mark.classes("sentry", ns_caveat="ns-pods")
+def test_a_pause_of_all_that_was_killed_holds_nobody(runtime, pod):
+    """Their kernel keeps them out of their code before it is frozen: not without who would freeze it."""
+    a = pod.add("a", ["sh", "-c", "while :; do echo tick; sleep 0.01; done"])
+    runtime.wait_for_output(a, "tick")
+    for n in range(1, 10000, 2):
+        outcome = Outcome(runtime.pause(pod.sandbox, check=False, prefix=[find_nth(), "kill", str(n)]))
+        if runtime.status(pod.sandbox) == "paused":
+            runtime.resume(pod.sandbox)
+        ticks = runtime.output(a)
+        wait_until(lambda before=len(ticks): len(runtime.output(a)) > before)
+        if outcome.succeeded:
+            break
+    assert n > 20 and alive(runtime, pod.sandbox, a)
 
 
 @pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")

@@ -12,7 +12,7 @@ import pytest
 
 from lib import cgroups
 from lib.pods import FOREVER, Pod, alive
-from lib.runtime import wait_until
+from lib.runtime import refused, wait_until
 
 MIB = 1 << 20
 pytestmark = [pytest.mark.classes("sentry"), pytest.mark.beyond("runc", "crun", reason="have no sentry"),
@@ -176,6 +176,26 @@ def test_a_process_that_is_throttled_can_be_paused_and_killed(runtime, pod):
     runtime.delete(a)
     assert not os.path.exists(cgroups.cgroup_dir(a.linux.cgroups_path, "cpu"))
     assert alive(runtime, pod.sandbox, b)
+
+
+def test_a_pause_of_all_that_one_does_not_heed_fails_and_holds_nobody(runtime, pod):
+    b = pod.add("b", ["sh", "-c", "while :; do echo tick; sleep 0.02; done"])
+    a = limited(pod, "a")
+    spinner = runtime.start_exec(a, ["testinit", "spin"])
+    wait_until(lambda: cpu_ns(runtime, a) > 500_000_000)
+    stubs = processes(a, "caisson-stub")
+    for pid in stubs:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        refused(runtime, runtime.pause(pod.sandbox, check=False, timeout_s=60), "wait for processes to leave their code")
+        assert alive(runtime, pod.sandbox, a, b)
+        ticks = len(runtime.output(b))
+        wait_until(lambda: len(runtime.output(b)) > ticks)
+    finally:
+        for pid in stubs:
+            os.kill(pid, signal.SIGCONT)
+    spinner.terminate()
+    assert runtime.exec(a, ["echo", "alive"]).stdout == "alive\n"
 
 
 def test_a_nursery_that_is_killed_ends_its_container_alone(runtime, pod):

@@ -117,28 +117,25 @@ static int has_members(const struct container *c, struct err *err)
 
 /*
  * Its sentry holds them, since guests of the others may be in cgroups of their own (nursery.h), and
- * lets them go when it is thawed itself: what was left with it then is said again afterwards. One
- * of before has them all in its cgroup, and does not know the word.
+ * lets them go when the connection ends: while it is frozen itself it does not see that. One of
+ * before has them all in its cgroup, and does not know the word.
  */
-static int class_sentry_freeze_pod(struct container *c, bool frozen, struct err *err)
+static int class_sentry_hold_pod(struct container *c, int *ret_hold, struct err *err)
 {
 	const struct client_call call = {
-		.request = { .type = SENTRY_FREEZE, .value = frozen, .flags = SENTRY_FREEZE_POD }
+		.request = { .type = SENTRY_FREEZE, .value = 1, .flags = SENTRY_FREEZE_POD }
 	};
+	struct sentry_reply reply;
+	AUTO_CLOSE int sock = -EBADF;
 	int r = has_members(c, err);
 
 	if (r <= 0)
 		return r;
-	r = client_tell(c, &call, err);
-	return r == -EPIPE || !frozen ? 0 : r;
-}
-
-static void class_sentry_resumed(struct container *c)
-{
-	struct err err = { 0 };
-
-	if (class_sentry_freeze_pod(c, false, &err) < 0 || err.msg[0])
-		log_warning("container %s: its pod goes on: %s", c->id, err.msg);
+	sock = client_connect(c, err);
+	r = sock < 0 ? sock : client_call(sock, &call, &reply, NULL, NULL, err);
+	if (r == 0)
+		*ret_hold = TAKE_FD(sock);
+	return r == -EPIPE ? 0 : r;
 }
 
 /* SIGKILL ends the sandbox and needs nobody's help; the rest is for the guest's processes. */
@@ -311,8 +308,7 @@ const struct isolation_ops class_sentry = {
 	.exec = class_sentry_exec,
 	.signal = class_sentry_signal,
 	.freeze_member = class_sentry_freeze_member,
-	.freeze_pod = class_sentry_freeze_pod,
-	.resumed = class_sentry_resumed,
+	.hold_pod = class_sentry_hold_pod,
 	.extra_pids = EXTRA_PIDS,
 	.stats = class_sentry_stats,
 	.update = class_sentry_update,

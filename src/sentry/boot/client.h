@@ -24,6 +24,7 @@ struct client {
 	bool readable, writable;
 	struct member *member;		  /* whose control socket it came to; one reference */
 	bool waits;			  /* a WAIT for the first process is unanswered */
+	bool holds_pod;			  /* by a FREEZE, until it goes */
 	bool is_maker;			  /* it has asked for a CREATE */
 	struct platform_nursery *nursery; /* of a CREATE to come; owned, or NULL */
 	struct member *made;		  /* what that made and has not ended; borrowed, or NULL */

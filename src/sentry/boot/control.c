@@ -226,6 +226,43 @@ static int do_wait(struct client *c)
 	return 0;
 }
 
+static void let_go(struct client *c)
+{
+	if (!c->holds_pod)
+		return;
+	c->holds_pod = false;
+	members_let_go();
+}
+
+static int hold_pod(struct client *c, bool held)
+{
+	int r = 0;
+
+	if (!held)
+		let_go(c);
+	else if (!c->holds_pod)
+		r = members_hold();
+	c->holds_pod = held && r == 0;
+	return r;
+}
+
+static int do_freeze(struct client *c, const struct sentry_request *request)
+{
+	const bool frozen = request->value != 0;
+	struct err err = { 0 };
+	int r = 0;
+
+	if (request->flags & SENTRY_FREEZE_POD)
+		r = hold_pod(c, frozen);
+	else if (frozen)
+		r = member_hold(c->member);
+	else
+		member_let_go(c->member);
+	if (r < 0)
+		(void)err_sys(&err, r, "wait for processes to leave their code");
+	return client_answer(c, SENTRY_FREEZE, 0, r, &err);
+}
+
 /* 0: go on with the connection. */
 static int serve_request(struct client *c, struct control_request *request)
 {
@@ -239,12 +276,7 @@ static int serve_request(struct client *c, struct control_request *request)
 	case SENTRY_EXEC:
 		return client_exec(c, request);
 	case SENTRY_FREEZE:
-		if (head->flags & SENTRY_FREEZE_POD)
-			members_freeze(head->value != 0);
-		else
-			member_freeze(c->member, CONTAINER_FROZEN_ALONE, head->value != 0);
-		r = 0;
-		break;
+		return do_freeze(c, head);
 	case SENTRY_NURSERY:
 		return client_nursery(c);
 	case SENTRY_CREATE:
@@ -345,6 +377,7 @@ static void client_close(struct client *c)
 
 	list_del(&c->node);
 	clients_len--;
+	let_go(c);
 	if (c->nursery)
 		platform->nursery_free(TAKE_PTR(c->nursery));
 	if (c->made) {

@@ -20,6 +20,7 @@
 #include "sentry/boot/first.h"
 #include "sentry/boot/kernel.h"
 #include "sentry/boot/mounts.h"
+#include "sentry/core/kclock.h"
 #include "sentry/core/klog.h"
 #include "sentry/fs/goferfs/goferfs.h"
 #include "sentry/fs/overlay/overlay.h"
@@ -28,6 +29,8 @@
 #include "sentry/net/net_ns.h"
 #include "sentry/syscall/event.h"
 #include "sentry/task/seccomp.h"
+
+#define HOLD_NS (15 * NSEC_PER_SEC) /* the runtime waits longer */
 
 struct member sandbox;
 struct list_head members;
@@ -89,7 +92,8 @@ static bool any_in_guest(const struct member *m)
 	return any;
 }
 
-void member_freeze(struct member *m, enum container_frozen why, bool frozen)
+/* Parks only where it freezes. */
+static void freeze(struct member *m, enum container_frozen why, bool frozen)
 {
 	struct container *c = m->container;
 
@@ -102,16 +106,79 @@ void member_freeze(struct member *m, enum container_frozen why, bool frozen)
 		waitq_wake(&c->frost, WAIT_ALL);
 }
 
-void members_freeze(bool frozen)
+static unsigned int pod_holds;
+
+bool members_are_held(void)
+{
+	return pod_holds > 0;
+}
+
+static void freeze_pod(bool frozen)
 {
 	struct member *all[1 + MEMBERS_MAX], *m;
 	size_t len = 0;
 
 	list_for_each(m, &members, node) all[len++] = member_ref(m);
 	for (size_t i = 0; i < len; i++) {
-		member_freeze(all[i], CONTAINER_FROZEN_POD, frozen);
+		/* Who lets go may have come while another one was waited for. */
+		if (members_are_held() == frozen)
+			freeze(all[i], CONTAINER_FROZEN_POD, frozen);
 		member_unref(all[i]);
 	}
+}
+
+void member_let_go(struct member *m)
+{
+	freeze(m, CONTAINER_FROZEN_ALONE, false);
+}
+
+void members_let_go(void)
+{
+	if (--pod_holds == 0)
+		freeze_pod(false);
+}
+
+/* Guest code may be left late or never (platform/systrap/deaf.c), and others suffer meanwhile. */
+struct hold {
+	struct ktimer late;
+	struct member *m; /* NULL: all */
+	bool over;
+};
+
+static void on_late(struct ktimer *timer)
+{
+	struct hold *h = container_of(timer, struct hold, late);
+
+	h->over = true;
+	if (h->m)
+		member_let_go(h->m);
+	else
+		members_let_go();
+}
+
+static int hold(struct member *m)
+{
+	struct hold h = { .m = m };
+
+	ktimer_init(&h.late, on_late);
+	ktimer_arm(&h.late, nsec_add(kclock_monotonic(), HOLD_NS));
+	if (m)
+		freeze(m, CONTAINER_FROZEN_ALONE, true);
+	else
+		freeze_pod(true);
+	ktimer_cancel(&h.late);
+	return h.over ? -ETIMEDOUT : 0;
+}
+
+int member_hold(struct member *m)
+{
+	return hold(m);
+}
+
+int members_hold(void)
+{
+	pod_holds++;
+	return hold(NULL);
 }
 
 void member_show_limits(struct member *m)

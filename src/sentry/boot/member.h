@@ -11,10 +11,15 @@ struct thread_group *member_next(const struct member *m, int from, int *ret_pid)
 
 /*
  * Its processes run no guest code from now on; or again, when there is no other reason. Returns
- * when that is so. From a fiber.
+ * when that is so, or -ETIMEDOUT: one does not leave it, and they are let go. From a fiber.
  */
-void member_freeze(struct member *m, enum container_frozen why, bool frozen);
-void members_freeze(bool frozen); /* all, CONTAINER_FROZEN_POD */
+int member_hold(struct member *m);
+void member_let_go(struct member *m);
+
+/* The same of all, also of those that are made meanwhile; let go as often as it was held. */
+int members_hold(void);
+void members_let_go(void);
+bool members_are_held(void);
 
 /* One that was added is shown its limits from now on. */
 void member_show_limits(struct member *m);

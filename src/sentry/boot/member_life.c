@@ -127,6 +127,7 @@ static struct member *new_member(struct sentry_container *description, struct cl
 	member_show_limits(m);
 	m->listener.host_fd = -EBADF;
 	waitq_init(&m->changed);
+	m->container->frozen = members_are_held() ? CONTAINER_FROZEN_POD : 0;
 	m->container->nursery = TAKE_PTR(maker->nursery);
 	if (m->container->nursery)
 		platform->nursery_on_end(m->container->nursery, on_lost, m);
