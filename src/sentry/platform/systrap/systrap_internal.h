@@ -286,7 +286,10 @@ void systrap_reply(struct platform_thread *t, enum stub_action action);
  * there is SYSTRAP_GRACE_NS more. 0 or -ETIMEDOUT.
  */
 int systrap_park(nsec_t *deadline, bool *late);
-/* Wait until the thread has posted. 0, -ESRCH, -ETIMEDOUT (and it is killed). */
+/*
+ * Wait until the thread has posted. 0 or -ESRCH: too late, and it is killed. Time in which its
+ * nursery is held does not count.
+ */
 int systrap_await(struct platform_thread *t, nsec_t deadline);
 /* The thread waits for a reply: a new one has reported. 0 or -ESRCH. */
 int systrap_settle(struct platform_thread *t);

@@ -202,8 +202,15 @@ int systrap_await(struct platform_thread *t, nsec_t deadline)
 		(void)policy_wait_directly(look_at, t);
 	}
 	t->waiter = fiber_self();
-	while (!t->posted && !t->space->dead && r != -ETIMEDOUT)
+	while (!t->posted && !t->space->dead && r != -ETIMEDOUT) {
 		r = systrap_park(&deadline, &late);
+		/* The host may have stopped it: its time begins when it goes on. */
+		if (r == -ETIMEDOUT && t->space->nursery->held) {
+			deadline = nsec_add(kclock_monotonic(), SYSTRAP_ACTION_NS);
+			late = false;
+			r = 0;
+		}
+	}
 	t->waiter = NULL;
 	if (t->posted && !t->space->dead)
 		return 0;
