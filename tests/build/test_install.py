@@ -20,7 +20,8 @@ PREFIX = pathlib.Path(sys.argv[3])  # the configured prefix, such as /usr/local
 
 def install_command(destination):
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    planned = subprocess.run(["make", "-n", "install", f"BUILD={BUILD}", f"DESTDIR={destination}"],
+    # From where make is run, as its own BUILD is.
+    planned = subprocess.run(["make", "-n", "install", f"BUILD={os.path.relpath(BUILD, SOURCE)}", f"DESTDIR={destination}"],
                              cwd=SOURCE, env=env, capture_output=True, text=True, check=True).stdout
     (command,) = [line for line in planned.splitlines() if "scripts/install" in line]
     return command
