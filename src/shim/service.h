@@ -52,7 +52,7 @@ struct operation *operation_new(struct task *t, struct proc *p, struct ttrpc_cal
 				const char *prefix);
 /* The call has been answered. */
 void operation_free(struct operation *o);
-/* False: its caller has given it up, or its container was deleted meanwhile. */
+/* False: its caller has given it up, or its container was deleted while it was being created. */
 bool operation_is_wanted(const struct operation *o);
 /* Run `job`, with `o` as its owner, in a worker; refuse the call when that cannot be. */
 int operation_start(struct operation *o, struct worker_job *job);
@@ -60,6 +60,7 @@ int operation_start(struct operation *o, struct worker_job *job);
 /*
  * readers.c: open the streams of the operation's process when its client has opened the outputs,
  * and call `begin`; now, if it has. Without a reader after 10 s they are opened all the same; of a
- * call that nobody wants any more they are not (-ECANCELED). The call is not answered here.
+ * call that nobody wants any more they are not (-ECANCELED), nor of one whose container has ended
+ * (-EBUSY). The call is not answered here.
  */
 void operation_when_read(struct operation *o, operation_begin_fn *begin);

@@ -285,6 +285,35 @@ static uint32_t ask_delete(struct world *w, const char *exec_id)
 	return ask(w, "Delete", &request.base);
 }
 
+/* Its client has named an output, and has not opened it. */
+static struct proc *add_exec_that_nobody_reads(struct world *w, char out[static 96])
+{
+	struct err err = { 0 };
+	struct proc *p;
+
+	(void)snprintf(out, 96, "%s/out", w->dir);
+	assert_int_equal(mkfifo(out, 0600), 0);
+	assert_int_equal(settings_new(w->shim.program, "n", NULL, &w->task->settings, &err), 0);
+	p = add_exec(w, out);
+	p->state = PROC_CREATED;
+	return p;
+}
+
+static uint32_t ask_start(struct world *w, const char *exec_id)
+{
+	Caisson__Shim__StartRequest request = CAISSON__SHIM__START_REQUEST__INIT;
+
+	request.id = (char[]){ "c1" };
+	request.exec_id = (char *)exec_id;
+	return ask(w, "Start", &request.base);
+}
+
+static void assert_nobody_reads(const char *fifo)
+{
+	assert_int_equal(open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC), -1);
+	assert_int_equal(errno, ENXIO);
+}
+
 /* A terminal whose other end is `ret_slave`, for a process whose output goes to a fifo. */
 static void give_terminal(struct proc *p, int *ret_slave)
 {
@@ -413,6 +442,71 @@ static pid_t only_child(void)
 	return pid;
 }
 
+static void a_start_that_waits_for_its_reader_ends_with_its_container(void **state)
+{
+	struct world *w = *state;
+	char out[96];
+	struct proc *p = add_exec_that_nobody_reads(w, out);
+	const uint32_t stream = ask_start(w, "e1");
+
+	assert_int_equal(hear(w, stream), -1);
+	assert_true(p->busy);
+	w->task->init.ended = true;
+	assert_int_equal(hear_later(w, stream), TTRPC_FAILED_PRECONDITION);
+	assert_false(p->busy);
+	assert_int_equal(w->shim.workers_started, 0);
+	assert_nobody_reads(out);
+	(void)unlink(out);
+}
+
+static void a_start_that_waits_for_its_reader_is_given_up_with_its_call(void **state)
+{
+	struct world *w = *state;
+	const int64_t end = clock_ms() + PATIENCE_MS;
+	char out[96];
+	struct proc *p = add_exec_that_nobody_reads(w, out);
+
+	assert_int_equal(hear(w, ask_start(w, "e1")), -1);
+	assert_true(p->busy);
+	(void)close(w->client);
+	w->client = connect_to(w);
+	while (p->busy && clock_ms() < end)
+		assert_int_equal(loop_once(w->shim.loop, 50), 0);
+	assert_false(p->busy);
+	assert_int_equal(w->shim.workers_started, 0);
+	assert_nobody_reads(out);
+	/* Whoever asks again is heard. */
+	w->stream = 1;
+	assert_int_equal(hear(w, ask_delete(w, "e1")), TTRPC_OK);
+	(void)unlink(out);
+}
+
+static void a_create_that_waits_for_its_reader_goes_with_its_shim(void **state)
+{
+	Caisson__Shim__CreateTaskRequest request = CAISSON__SHIM__CREATE_TASK_REQUEST__INIT;
+	Caisson__Shim__DeleteRequest gone = CAISSON__SHIM__DELETE_REQUEST__INIT;
+	struct world *w = *state;
+	char out[96], file[96];
+	uint32_t stream;
+
+	task_remove(TAKE_PTR(w->task));
+	(void)snprintf(out, sizeof(out), "%s/out", w->dir);
+	assert_int_equal(mkfifo(out, 0600), 0);
+	request.id = gone.id = (char[]){ "c2" };
+	request.bundle = w->dir;
+	request.stdout = out;
+	stream = ask(w, "Create", &request.base);
+	assert_int_equal(hear(w, stream), -1);
+	assert_int_equal(hear(w, ask(w, "Delete", &gone.base)), TTRPC_NOT_FOUND);
+	assert_int_equal(hear_later(w, stream), TTRPC_UNKNOWN);
+	assert_null(task_find(&w->shim, "c2"));
+	assert_int_equal(w->shim.workers_started, 0);
+	assert_non_null(w->shim.end_timer);
+	(void)unlink(out);
+	(void)snprintf(file, sizeof(file), "%s/%s", w->dir, SETTINGS_FILE);
+	(void)unlink(file);
+}
+
 /* Its logger does not get ready; the worker is killed then, as one that takes too much memory. */
 static void a_create_that_was_given_up_goes_with_its_shim(void **state)
 {
@@ -453,6 +547,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_create_that_was_given_up_goes_with_its_shim),
+		CASE(a_create_that_waits_for_its_reader_goes_with_its_shim),
+		CASE(a_start_that_waits_for_its_reader_ends_with_its_container),
+		CASE(a_start_that_waits_for_its_reader_is_given_up_with_its_call),
 		CASE(many_who_wait_leave_room_for_other_calls),
 		CASE(the_ends_of_processes_are_told_before_their_container_is_deleted),
 		CASE(a_delete_waits_for_a_reader_that_is_slow),
