@@ -76,7 +76,7 @@ bench: all ## speed against Debian's runc and crun, of machines against a bare Q
 	@tests/bench/files.py
 	@tests/bench/network.py
 	@tests/bench/many.py
-	@for class in ns sentry vm; do echo "class $$class"; tests/bench/pods.py --class $$class || exit 1; done
+	@for class in ns sentry vm; do echo "class $$class"; tests/bench/pods.py --class $$class --json $(BUILD)/overhead.$$class.json || exit 1; done
 
 install: all ## install below DESTDIR and the configured prefix; each file is replaced by rename(2)
 	@scripts/install $(BUILD) $(DESTDIR)

@@ -198,6 +198,8 @@ def main():
     parser.add_argument("--only", default="calls,parallel,idle", help="parts with commas between")
     parser.add_argument("--json", help="a file for scripts/update-overhead")
     args = parser.parse_args()
+    if args.json and "idle" not in args.only.split(","):
+        parser.error("--json has the figures of part idle")
     if os.environ.get("CAISSON_ENGINES_LANE") != "shim":
         lane = os.path.join(REPO, "tests", "lane")
         os.execv(lane, [lane, "--cgroup", "hybrid", "env", "CAISSON_ENGINES_LANE=shim",

@@ -367,6 +367,48 @@ def test_pause_of_a_pod_is_one_small_process(pod):  # noqa: F811
         assert census.cgroup_file(controller, pause, "cgroup.procs") == str(pause)
 
 
+def below(pid):
+    """All processes that it and those below it have, whichever thread has made them."""
+    found, left = [], [pid]
+    while left:
+        pid = left.pop()
+        try:
+            for thread in os.listdir("/proc/%d/task" % pid):
+                with open("/proc/%d/task/%s/children" % (pid, thread), encoding="utf-8") as f:
+                    left += map(int, f.read().split())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        found += [pid]
+    return found[1:]
+
+
+def test_all_of_a_pod_but_its_shim_is_counted_in_the_pods_group(pod):  # noqa: F811
+    """To the limits of that group a kubelet adds the overhead of the RuntimeClass."""
+    container = pod.start("a", ("/bin/sleep", "1000"))
+    shim = shim_of(pod.id)
+
+    def groups():
+        """{command line: directory} of those that have not gone meanwhile."""
+        lines, found = census.processes(), {}
+        for pid in below(shim):
+            try:
+                found[lines.get(pid, str(pid))] = census.cgroup_of("memory", pid)
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return found
+    command.eventually(lambda: all("/kubepods/pod/" in path for path in groups().values()),  # workers end
+                       what="nobody elsewhere: %s" % groups())
+    assert {pod.pid(container), json.loads(pod.cri.PodSandboxStatus(
+        pod_sandbox_id=pod.id, verbose=True).info["info"])["pid"]} <= set(below(shim))
+
+
+if os.environ.get("CAISSON_VM_TEMPLATES") == "on":
+    def test_pod_life_of_a_clone(pod):  # noqa: F811
+        """The machines of the other tests are what was asked for."""
+        lines = census.processes()
+        assert [pid for pid in below(shim_of(pod.id)) if " -incoming " in lines.get(pid, "")]
+
+
 def test_container_restarts_without_its_pod(pod):  # noqa: F811
     first = pod.start("a", sh("exit 3"))
     assert pod.wait_exited(first).exit_code == 3

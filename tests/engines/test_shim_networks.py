@@ -256,6 +256,8 @@ def test_classes_side_by_side(make):
             assert f.read().strip() == PROGRAM_OF[name][:15]
         assert ask("http://%s:%d/page" % (address_of(pod), PORT)) == ("from side-%s\n" % name).encode()
     assert len({shim_of(pod.id) for pod in pods.values()}) == len(pods)
+    # A pause that is a process of the host: that of class ns alone.
+    assert [line for line in census.processes().values() if line.startswith("/pause")] == ["/pause"]
     for asking, pod in pods.items():
         for asked, other in pods.items():
             page = "http://%s:%d/page" % (address_of(other), PORT)

@@ -21,7 +21,7 @@ BLOB_BYTES = 4 << 20
 def debian_root():
     """Made by tests/run-engines before the lane, which has no network."""
     programs = os.path.join(os.path.dirname(os.path.dirname(images.HERE)), "programs")  # tests/programs
-    sys.path.append(programs)
+    sys.path.insert(0, programs)  # Debian has a module of that name, too (python3-debian)
     try:
         import debian  # pylint: disable=import-outside-toplevel,import-error
         return str(debian.rootfs())
