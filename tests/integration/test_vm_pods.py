@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Class vm: containers of a pod in one machine, what test_pods.py does not say of all classes."""
 
+import fcntl
 import os
 import pathlib
 import shutil
@@ -303,6 +304,24 @@ def test_a_volume_is_one_file_system_until_the_last_has_gone(runtime, pod, volum
     assert pod.entries("v") == [] and pod.served() == before and pod.inside() == []
     runtime.run_detached(b)
     assert runtime.exec(b, ["cat", "/data/file"]).stdout == "b\n"
+
+
+def test_a_guest_that_locks_the_share_keeps_nobody_waiting(runtime, pod, volume):
+    """A guest's kernel can have virtiofsd lock whatever is open there."""
+    before = pod.served()
+    a, b = pod.bundle("a"), pod.bundle("b")
+    for bundle in (a, b):
+        bundle.bind(volume, "/data")
+    runtime.run_detached(a)
+    top = os.open(f"/proc/{pod.virtiofsd()[-1]}/root", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(top, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        runtime.run_detached(b)
+        end(runtime, a)
+        end(runtime, b)
+    finally:
+        os.close(top)
+    assert pod.entries() == pod.entries("v") == [] and pod.served() == before
 
 
 def test_a_volume_is_written_to_where_a_container_may(runtime, pod, volume):

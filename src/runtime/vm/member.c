@@ -169,6 +169,20 @@ static int enter_files(const struct machine_share *machine, struct err *err)
 		       : 0;
 }
 
+/*
+ * Who changes the share; the lock ends with the descriptor. Of a file that neither the guest nor
+ * its servers reach: what virtiofsd has open a guest may lock for ever (FUSE_SETLK). -ENOENT: the
+ * sandbox is gone.
+ */
+static int lock_share(const struct container *sandbox, struct err *err)
+{
+	AUTO_CLOSE int fd =
+		openat(sandbox->dir_fd, STORE_CONFIG, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	const int r = fd < 0 ? err_sys(err, -errno, "open " STORE_CONFIG) : store_lock(fd, err);
+
+	return r < 0 ? err_prefix(err, r, "the share of sandbox %.64s", sandbox->id) : TAKE_FD(fd);
+}
+
 /* ---- Its entry ------------------------------------------------------------------------------ */
 
 static int describe(const struct member *m, const struct share *share, struct err *err)
@@ -205,14 +219,12 @@ static int put_entry(const struct member *m, struct share *share, int *ret_descr
 	AUTO_CLOSE int tree =
 		open_tree(AT_FDCWD, m->dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	AUTO_CLOSE int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSE int lock = share_volumes_lock(m->machine.top);
+	AUTO_CLOSE int lock = tree < 0 || proc < 0 ? err_sys(err, -errno, "the share")
+						   : lock_share(m->cr->sandbox, err);
 	const struct share_volumes_at at = { .top = m->machine.top, .proc = proc, .name = m->name };
 	struct err ignored = { 0 };
-	int r;
+	int r = lock < 0 ? lock : enter_files(&m->machine, err);
 
-	if (tree < 0 || proc < 0 || lock < 0)
-		return err_sys(err, lock < 0 ? lock : -errno, "the share");
-	r = enter_files(&m->machine, err);
 	if (r < 0)
 		return r;
 	r = share_volumes_put(share, &at, err);
@@ -405,6 +417,7 @@ int member_launch(struct creation *cr, struct sandbox *ret, struct err *err)
 
 /* Those of the share that go. */
 struct leaving {
+	const struct container *sandbox;
 	struct machine_share machine;
 	char **names; /* strv, owned */
 };
@@ -415,12 +428,13 @@ static void leaving_done(struct leaving *l)
 	strv_free(l->names);
 }
 
+/* A tree goes by itself; what it alone referred to is looked for behind it, under the lock. */
 static int take_entries(void *arg, int fds[2], struct err *err)
 {
 	const struct leaving *l = arg;
-	AUTO_CLOSE int lock = share_volumes_lock(l->machine.top);
+	AUTO_CLOSE int lock = -EBADF;
 	char path[NAME_MAX + 2];
-	int r = lock < 0 ? err_sys(err, lock, "lock the share") : enter_files(&l->machine, err);
+	int r = enter_files(&l->machine, err);
 
 	(void)fds;
 	if (r < 0)
@@ -433,7 +447,10 @@ static int take_entries(void *arg, int fds[2], struct err *err)
 		else if (unlinkat(l->machine.top, *name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 			r = err_sys(err, -errno, "remove %s of the share", *name);
 	}
-	return r < 0 ? r : share_volumes_sweep(l->machine.top, err);
+	if (r < 0)
+		return r;
+	lock = lock_share(l->sandbox, err);
+	return lock < 0 ? lock : share_volumes_sweep(l->machine.top, err);
 }
 
 /* Its keeper has ended: who is made next under its id shall not meet it, nor its files. */
@@ -463,6 +480,7 @@ int member_forget(const struct container *c, struct err *err)
 	if (sandbox->status == OCI_PAUSED)
 		return 0;
 	await_leave(c);
+	l.sandbox = sandbox;
 	name_of(c, name);
 	r = strv_add(&l.names, name);
 	if (r < 0)
@@ -470,7 +488,7 @@ int member_forget(const struct container *c, struct err *err)
 	r = ask_share(sandbox, &l.machine, &gone);
 	if (r == 0)
 		r = run_helper(take_entries, &l, fds, &gone);
-	return r < 0 && r != -ESRCH ? err_set(err, r, "%s", gone.msg) : 0;
+	return r < 0 && r != -ESRCH && r != -ENOENT ? err_set(err, r, "%s", gone.msg) : 0;
 }
 
 /* As name_of() has them; the top of the share has others, too. */
@@ -532,7 +550,7 @@ static int keep_living(struct leaving *l, const struct container *sandbox, struc
 
 int member_sweep(const struct container *sandbox, struct err *err)
 {
-	AUTO(leaving_done) struct leaving l = { .machine = MACHINE_SHARE_INIT };
+	AUTO(leaving_done) struct leaving l = { .sandbox = sandbox, .machine = MACHINE_SHARE_INIT };
 	int fds[2] = { -EBADF, -EBADF };
 	int r = ask_share(sandbox, &l.machine, err);
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -185,14 +184,6 @@ int share_volume_take(struct share *share, size_t index, int top, const char *di
 
 /* ---- The share ------------------------------------------------------------------------------ */
 
-int share_volumes_lock(int top)
-{
-	/* Of its own: a lock belongs to who has opened it, and `top` is everybody's. */
-	AUTO_CLOSE int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 || flock(fd, LOCK_EX) < 0 ? -errno : TAKE_FD(fd);
-}
-
 /* Names in the directory that begin with `letter`; *ret is the caller's, NULL for none. */
 static int list_names(int at, const char *path, char letter, char ***ret)
 {
@@ -355,11 +346,13 @@ static int list_references(int top, char ***ret)
 
 			(void)snprintf(path, sizeof(path), "%s/%s", place, links[k]);
 			n = readlink(path, text, sizeof(text) - 1);
-			if (n < 0)
-				return -errno;
-			text[n] = '\0';
-			r = strv_add(ret, text);
+			if (n >= 0)
+				text[n] = '\0';
+			r = n < 0 ? -errno : strv_add(ret, text);
 		}
+		/* A tree goes without the lock. */
+		if (r == -ENOENT)
+			r = 0;
 	}
 	return r;
 }

@@ -17,8 +17,8 @@
  * mount's inside. Not shared so are files, idmapped mounts, what has mounts below, copies
  * (share_watch.h) and what the machine's first container has.
  *
- * Entries and trees change under a lock, flock(2) of the share's directory: whoever is killed
- * leaves an entry that nothing refers to, which the next one takes away.
+ * Entries come and go, and trees come, under a lock of the caller's: whoever is killed leaves an
+ * entry that nothing refers to, which the next one takes away.
  */
 #pragma once
 
@@ -45,8 +45,6 @@ struct share_volumes_at {
 	const char *name; /* "p...": of the tree that will refer to them */
 };
 
-/* The lock; the caller's descriptor, whose end is the lock's. Or -errno. */
-int share_volumes_lock(int top);
 /*
  * Under the lock: find or make an entry for each that was taken, and put the references into the
  * tree (share->tree). Paths and storages for the guest are complete then. Nothing is undone on
