@@ -116,6 +116,16 @@ static void from_sock(struct carry_task *t)
 	}
 }
 
+static bool is_wanted(const struct carry_task *t)
+{
+	long n = -EINTR;
+	char byte;
+
+	while (t->waits && n == -EINTR)
+		n = SYS3(SYS_read, t->sock, &byte, 1);
+	return !t->waits || n == 1;
+}
+
 /* Keys of a terminal and the like are for who made us. */
 static bool begin(const struct carry_task *t)
 {
@@ -126,7 +136,7 @@ static bool begin(const struct carry_task *t)
 	if (t->parent &&
 	    (SYS2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL) < 0 || SYS0(SYS_getppid) != t->parent))
 		return false;
-	return keep_only(t->fd, t->sock);
+	return keep_only(t->fd, t->sock) && is_wanted(t);
 }
 
 int carry(void *arg)

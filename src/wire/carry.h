@@ -18,6 +18,7 @@ struct carry_task {
 	int fd; /* a pipe, or whatever may keep waiting who reads or writes it */
 	int sock;
 	bool to_sock; /* from fd to the socket */
+	bool waits;   /* ... and fd is not touched before a byte has come from there */
 	pid_t parent; /* with whom it ends, or 0 */
 	char bytes[CARRY_MAX];
 };

@@ -134,7 +134,14 @@ def test_machine_whose_clone_does_not_come_up_boots(runtime, bundle, clones, fal
     assert "restored" not in starts(runtime, bundle)
     assert "a clone of a template has not come up, its machine boots: QEMU ended with status 1" in log.read_text()
     assert runtime.exec(bundle, ["cat", "/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/memory.low"]).stdout == "100\n8388608\n"
-    assert int(cgroups.read_limit(bundle.linux.cgroups_path, "pids.max")) == 100 + 256
+    assert int(cgroups.read_limit(bundle.linux.cgroups_path, "pids.max")) == 100 + 1024
+
+
+def test_machine_that_boots_after_all_has_the_whole_input(runtime, bundle, clones, false_holder):
+    log = bundle.path / "log"
+    done = runtime.run(bundle, ["cat"], env=clones, timeout_s=WAIT_S, stdin="all of it", global_flags=["--log", str(log)])
+    assert "has not come up" in log.read_text()
+    assert done.stdout == "all of it"
 
 
 def test_clone_that_does_not_come_up_behind_a_hook_is_a_failure(runtime, bundle, clones, false_holder):

@@ -16,6 +16,7 @@
 struct carriers {
 	int fd[3], sock[3]; /* owned until carriers_start(); -EBADF: none */
 	uint32_t carried;   /* VMM_CARRIED() of those that are */
+	bool input_waits;   /* 0 is not read before the supervisor has sent a byte */
 };
 #define CARRIERS_INIT                                                                \
 	{                                                                            \

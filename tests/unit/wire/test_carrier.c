@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -25,7 +27,7 @@ static struct carry_task task;
 static char bytes[BIG], got[BIG];
 
 /* A carrier of `fd` (taken over); ours is the test's end of the socket. */
-static pid_t make(int fd, bool to_sock, int *ret_ours)
+static pid_t make_task(int fd, bool to_sock, bool waits, int *ret_ours)
 {
 	int theirs;
 	pid_t pid;
@@ -35,11 +37,17 @@ static pid_t make(int fd, bool to_sock, int *ret_ours)
 	task.fd = fd;
 	task.sock = theirs;
 	task.to_sock = to_sock;
+	task.waits = waits;
 	pid = carrier_make(&task, NULL);
 	assert_true(pid > 0);
 	(void)close(theirs);
 	(void)close(fd);
 	return pid;
+}
+
+static pid_t make(int fd, bool to_sock, int *ret_ours)
+{
+	return make_task(fd, to_sock, false, ret_ours);
 }
 
 static void assert_ends(pid_t pid)
@@ -141,6 +149,54 @@ static void a_file_is_read_to_its_end(void **state)
 	(void)close(ours);
 }
 
+/* As of a process that has nothing to do. */
+static void await_sleep(pid_t pid)
+{
+	char path[64], text[512];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	for (const char *state = NULL; !state || state[2] != 'S';) {
+		const int fd = open(path, O_RDONLY | O_CLOEXEC);
+		const ssize_t n = read(fd, text, sizeof(text) - 1);
+
+		assert_true(n > 0);
+		text[n] = '\0';
+		(void)close(fd);
+		state = strrchr(text, ')');
+		assert_true(state && state[2] != 'Z');
+	}
+}
+
+static void nothing_is_read_before_it_is_wanted(void **state)
+{
+	const int file = memfd_create("in", MFD_CLOEXEC);
+	const int copy = fcntl(file, F_DUPFD_CLOEXEC, 0);
+	int ours;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(fd_write_all(file, bytes, BIG), 0);
+	assert_int_equal(lseek(file, 0, SEEK_SET), 0);
+	for (int wanted = 0; wanted < 2; wanted++) {
+		pid = make_task(fcntl(file, F_DUPFD_CLOEXEC, 0), true, true, &ours);
+		await_sleep(pid);
+		assert_int_equal(lseek(copy, 0, SEEK_CUR), 0);
+		if (wanted)
+			assert_int_equal(send(ours, "", 1, MSG_NOSIGNAL), 1);
+		for (size_t len = 0; wanted && len < BIG;) {
+			const ssize_t n = read(ours, got + len, BIG - len);
+
+			assert_true(n > 0);
+			len += (size_t)n;
+		}
+		(void)close(ours);
+		assert_ends(pid);
+	}
+	assert_memory_equal(got, bytes, BIG);
+	(void)close(copy);
+	(void)close(file);
+}
+
 /* Keys of a terminal reach the whole foreground group. */
 static void signals_are_for_who_has_made_it(void **state)
 {
@@ -214,6 +270,7 @@ int main(void)
 		cmocka_unit_test(who_wants_no_more_ends_it_though_nothing_comes),
 		cmocka_unit_test(all_is_written_before_it_ends),
 		cmocka_unit_test(a_file_is_read_to_its_end),
+		cmocka_unit_test(nothing_is_read_before_it_is_wanted),
 		cmocka_unit_test(signals_are_for_who_has_made_it),
 		cmocka_unit_test(it_ends_with_the_parent_that_it_was_told),
 	};
