@@ -205,6 +205,7 @@ def test_what_a_slow_client_reads_is_all_there(make, what):
             if reader is not None:
                 os.close(reader)
     if what == "exec":
+        task.tasks.Wait(container_id=task.name, exec_id="e")
         task.tasks.DeleteProcess(container_id=task.name, exec_id="e")
 
 
