@@ -12,7 +12,7 @@ from lib.runtime import refused
 pytestmark = [pytest.mark.classes("ns", "sentry", "vm"), pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)]
 MIB = 1 << 20
 # How much higher a limit of the host's cgroup is: CAVEATS.md#sentry-pids, CAVEATS.md#vm-limits
-EXTRA = {("sentry", "pids.max"): 64, ("vm", "pids.max"): 256, ("vm", "memory.limit_in_bytes"): 256 * MIB,
+EXTRA = {("sentry", "pids.max"): 64, ("vm", "pids.max"): 1024, ("vm", "memory.limit_in_bytes"): 256 * MIB,
          ("vm", "memory.memsw.limit_in_bytes"): 256 * MIB}
 NO_MINUS = pytest.mark.beyond("crun", reason="writes -1 as a very large number")
 

@@ -53,7 +53,7 @@ def see_cgroup(bundle):
 
 
 def family(runtime, bundle):
-    """{name: pid} of the supervisor and its children."""
+    """{name: pid} of the supervisor and its children; carriers have one memory."""
     pid = runtime.state(bundle).pid
     pids = [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split())]
     return {pathlib.Path(f"/proc/{p}/comm").read_text(encoding="ascii").strip(): p for p in pids}
@@ -395,7 +395,7 @@ def test_twenty_machines_at_once_are_accounted_and_leave_nothing(runtime, make_b
     total = 0
     for bundle in bundles:
         pids = family(runtime, bundle)
-        assert sorted(pids) == ["caisson-vm", "qemu-system-x86", "virtiofsd"]
+        assert sorted(pids) == ["caisson-carrier", "caisson-vm", "qemu-system-x86", "virtiofsd"]
         own = private(pids.values())
         guest = shared_memory(pids.values())
         used = own + guest
