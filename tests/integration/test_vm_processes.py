@@ -61,7 +61,9 @@ def test_container_ends_while_nobody_serves_its_files(runtime, bundle):
     (bundle.rootfs / "big").write_bytes(bytes(1 << 20))
     bundle.mounts.append({"destination": "/memory", "type": "tmpfs", "source": "tmpfs"})
     # A program on the shared file system would wait when it ends.
-    run = runtime.start_run(bundle, ["sh", "-c", "cp /bin/testinit /memory && exec /memory/testinit ahead /big"])
+    run = runtime.start_run(bundle, ["sh", "-c", "uname -r; cp /bin/testinit /memory && exec /memory/testinit ahead /big"])
+    if "cloud" in run.read_line():
+        pytest.skip("Debian's kernel panics here: CAVEATS.md#vm-kernel")
     assert run.read_line() == "open"
     served = machines.below(processes(runtime, bundle)["virtiofsd"])
     for pid in served:
