@@ -117,6 +117,19 @@ def test_events_of_a_life_come_in_order_and_once(containerd, events):  # noqa: F
     assert [(e["id"], e.get("exit_status", 0)) for e in ends] == [("e1", 0), (name, 137)]
 
 
+def test_out_of_memory_of_a_container_is_told_once_and_before_its_end(pod, events):  # noqa: F811
+    limit = {"resources": {"memory_limit_in_bytes": 24 << 20}}
+    other = pod.start("other", ("/bin/sleep", "1000"), linux=limit)
+    hog = pod.start("hog", sh("until [ -e /go ]; do sleep 0.1; done; exec probe eat 100"), linux=limit)
+    pod.exec(hog, "/bin/touch", "/go")
+    assert pod.wait_exited(hog).exit_code == 137
+    command.eventually(lambda: "/tasks/delete" in events.of(hog), what="the delete event")
+    assert [topic for topic in events.of(hog) if "/exec-" not in topic] == [
+        "/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/oom", "/tasks/exit", "/tasks/delete"]
+    assert [fields["id"] for topic, fields in events.read() if topic == "/tasks/exit"][-1] == hog
+    assert events.of(other) == ["/tasks/create", "/tasks/start"]
+
+
 def test_end_at_once_is_told_after_the_start(containerd, events):  # noqa: F811
     names = [containerd.name() for _ in range(5)]
     for name in names:
