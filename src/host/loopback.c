@@ -24,19 +24,42 @@
 /* Of an address in network order, as the processor loads it. */
 #define FIRST_BYTE(reg) INSN(BPF_ALU | BPF_AND | BPF_K, reg, 0, 0, (int)htonl(0xff000000u))
 #define LOOPBACK	((int)htonl(0x7f000000u))
+#define LAST_OF_SIX	((int)htonl(1)) /* word of ::1; the others are 0 */
 
 static int set_option(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* On an address that nobody outside reaches; its own port is of no meaning. */
+/*
+ * On an address that nobody outside reaches; its own port is of no meaning. A socket of IPv6 has
+ * connections of both families; of a kernel without IPv6 it is one of IPv4.
+ */
+static int open_socket(void)
+{
+	const struct sockaddr_in four = { .sin_family = AF_INET,
+					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in6 both = { .sin6_family = AF_INET6 };
+	AUTO_CLOSE int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0 && errno == EAFNOSUPPORT) {
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		r = fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&four, sizeof(four));
+		return r < 0 ? -errno : TAKE_FD(fd);
+	}
+	r = fd < 0 ? -errno : set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	if (r < 0)
+		return r;
+	both.sin6_addr.s6_addr32[2] = htonl(0xffff);
+	both.sin6_addr.s6_addr32[3] = four.sin_addr.s_addr;
+	return bind(fd, (const struct sockaddr *)&both, sizeof(both)) < 0 ? -errno : TAKE_FD(fd);
+}
+
 static int open_listener(struct err *err)
 {
-	const struct sockaddr_in any = { .sin_family = AF_INET,
-					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	AUTO_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int r = fd < 0 ? -errno : set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	AUTO_CLOSE int fd = open_socket();
+	int r = fd < 0 ? fd : set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 
 	if (r == 0)
 		r = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
@@ -44,8 +67,6 @@ static int open_listener(struct err *err)
 		r = set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_AGAIN_S);
 	if (r == 0)
 		r = set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
-	if (r == 0 && bind(fd, (const struct sockaddr *)&any, sizeof(any)) < 0)
-		r = -errno;
 	if (r == 0 && listen(fd, LOOPBACK_BACKLOG) < 0)
 		r = -errno;
 	return r < 0 ? err_sys(err, r, "listen on the loopback device") : TAKE_FD(fd);
@@ -77,33 +98,54 @@ static int make_map(int listener, struct err *err)
 	return r < 0 ? err_sys(err, r, "put a socket into a map") : TAKE_FD(map);
 }
 
+/* Where jumps go, by the instruction's number; an offset counts from the one after the jump. */
+#define SIX		  12
+#define TAKE		  28
+#define PASS		  42
+#define TO(label, number) ((label) - (number)-1)
+/* Numbers `n` and the next one: a word of an address is this one, or it is left alone. */
+#define WORD_IS(n, field, value)                                              \
+	INSN(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_6, CTX(field), 0), \
+		INSN(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, TO(PASS, (n) + 1), value)
+
 /*
- * if (protocol == TCP && family == AF_INET && both addresses are in 127.0.0.0/8)
+ * if (protocol == TCP &&
+ *     ((family == AF_INET && both addresses are in 127.0.0.0/8) ||
+ *      (family == AF_INET6 && both addresses are ::1)))
  *         sk_assign(ctx, map[0]);
  * return SK_PASS;
- * The offset of a jump counts instructions from the next one on, all to `pass`.
  */
 static int load_program(int map, struct err *err)
 {
 	const struct bpf_insn insns[] = {
 		INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0),
-		INSN(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_6, CTX(protocol), 0),
-		INSN(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 22, IPPROTO_TCP),
+		WORD_IS(1, protocol, IPPROTO_TCP),
 		INSN(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_6, CTX(family), 0),
-		INSN(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 20, AF_INET),
+		INSN(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, TO(SIX, 4), AF_INET6),
 		INSN(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_6, CTX(local_ip4), 0),
 		FIRST_BYTE(BPF_REG_0),
-		INSN(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 17, LOOPBACK),
+		INSN(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, TO(PASS, 7), LOOPBACK),
 		INSN(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_6, CTX(remote_ip4), 0),
 		FIRST_BYTE(BPF_REG_0),
-		INSN(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 14, LOOPBACK),
+		INSN(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, TO(PASS, 10), LOOPBACK),
+		INSN(BPF_JMP | BPF_JA, 0, 0, TO(TAKE, 11), 0),
+		/* SIX: */
+		WORD_IS(12, local_ip6[0], 0),
+		WORD_IS(14, local_ip6[1], 0),
+		WORD_IS(16, local_ip6[2], 0),
+		WORD_IS(18, local_ip6[3], LAST_OF_SIX),
+		WORD_IS(20, remote_ip6[0], 0),
+		WORD_IS(22, remote_ip6[1], 0),
+		WORD_IS(24, remote_ip6[2], 0),
+		WORD_IS(26, remote_ip6[3], LAST_OF_SIX),
+		/* TAKE: */
 		INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),
 		INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0),
 		INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),
 		INSN(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map),
 		INSN(0, 0, 0, 0, 0),
 		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem),
-		INSN(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 7, 0),
+		INSN(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, TO(PASS, 34), 0),
 		INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_7, BPF_REG_0, 0, 0),
 		INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0),
 		INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_7, 0, 0),
@@ -111,7 +153,7 @@ static int load_program(int map, struct err *err)
 		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_sk_assign),
 		INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_7, 0, 0),
 		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_sk_release),
-		/* pass: */
+		/* PASS: */
 		INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, SK_PASS),
 		INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
 	};

@@ -4,8 +4,10 @@
  * addresses (bpf(2), BPF_PROG_TYPE_SK_LOOKUP).
  *
  * A program at the namespace chooses the socket for each new connection from 127.0.0.0/8 to
- * 127.0.0.0/8, whatever its port, before the kernel looks for listeners; every other address is
- * left alone. The port that was meant is that of getsockname(2) of the accepted socket. The program
+ * 127.0.0.0/8, and from ::1 to ::1, whatever its port, before the kernel looks for listeners; every
+ * other address is left alone. The port that was meant is that of getsockname(2) of the accepted
+ * socket, which is one of AF_INET6 (IPv4's addresses are ::ffff:127.0.0.1 and so on), and one of
+ * AF_INET where the kernel has no IPv6; both have the port at the same place. The program
  * stays as long as its descriptor is open, in whatever process: nothing is left when that is
  * killed.
  */

@@ -125,7 +125,7 @@ static int ask(struct forward *f, uint16_t port, struct err *err)
 static void add(struct vm *vm, int fd)
 {
 	struct forward *f = calloc(1, sizeof(*f));
-	struct sockaddr_in meant = { 0 };
+	struct sockaddr_in6 meant = { 0 };
 	socklen_t len = sizeof(meant);
 	struct err err = { 0 };
 	int r;
@@ -143,7 +143,7 @@ static void add(struct vm *vm, int fd)
 		    ? err_sys(&err, -errno, "the port of a connection")
 		    : open_streams(f, &err);
 	if (r == 0)
-		r = ask(f, ntohs(meant.sin_port), &err);
+		r = ask(f, ntohs(meant.sin6_port), &err);
 	if (r == 0)
 		r = relay_attach(&f->relay, fd, &err);
 	else

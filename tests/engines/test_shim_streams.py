@@ -3,6 +3,7 @@
 
 import contextlib
 import itertools
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -204,8 +205,18 @@ def serve(pod, address, *programs):  # noqa: F811
     return container
 
 
-# To ::1 alone containerd finds its way by what the node calls localhost; a machine looks for itself.
-@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::"] + (["::1"] if class_name() == "vm" else []))
+@pytest.fixture
+def both_are_localhost(tmp_path):
+    """containerd finds its way to ::1 alone by what the node calls localhost; a machine looks for itself."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n::1 localhost\n")
+    command.run(["mount", "--bind", hosts, "/etc/hosts"])
+    yield
+    command.run(["umount", "/etc/hosts"])
+
+
+@pytest.mark.usefixtures("both_are_localhost")
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::", "::1"])
 def test_port_forward_to_ports_of_the_pod(pod, address):  # noqa: F811
     """containerd connects inside of the pod's network namespace, to its loopback device."""
     serve(pod, address, "cat", "hostname")
@@ -224,6 +235,16 @@ def test_port_forward_to_ports_of_the_pod(pod, address):  # noqa: F811
         assert data.data.decode() == "word00\n" + WORDS
         data.end()
         assert [stream.read_all() for stream in echoes[0]] == [b"", data.data]
+
+
+def test_loopback_device_of_a_pod_is_reached_from_the_node(pod):  # noqa: F811
+    """As engines do that connect in its network namespace themselves, whichever address they call localhost."""
+    serve(pod, "::", "cat")
+    info = json.loads(pod.cri.PodSandboxStatus(pod_sandbox_id=pod.id, verbose=True).info["info"])
+    (path,) = [each["path"] for each in info["runtimeSpec"]["linux"]["namespaces"] if each["type"] == "network"]
+    for to in ("127.0.0.1", "::1"):
+        argv = ["nsenter", "--net=" + path, "/bin/busybox", "nc", to, "8001"]
+        assert command.run(argv, stdin="word\n").out == "word\n", to
 
 
 def test_port_forward_brings_a_large_answer_whole(pod):  # noqa: F811
