@@ -42,6 +42,7 @@ int relay_open(struct relay *r, struct loop *loop, struct mux *mux, uint32_t in,
 	int result = pump_new_open(loop, mux, in, PUMP_IN, on_pump_done, r, &r->in, err);
 
 	r->mux = mux;
+	r->loop = loop;
 	if (result == 0)
 		result = pump_new_open(loop, mux, out, PUMP_OUT, on_pump_done, r, &r->out, err);
 	return result;
@@ -77,6 +78,7 @@ void relay_done(struct relay *r)
 {
 	const struct linger none = { .l_onoff = 1 };
 
+	loop_remove(TAKE_PTR(r->last));
 	break_off(r, TAKE_PTR(r->in));
 	break_off(r, TAKE_PTR(r->out));
 	if (r->fd >= 0 && r->reset)
@@ -92,9 +94,22 @@ struct pump *relay_pump(const struct relay *r, uint32_t stream)
 	return r->out && pump_stream(r->out) == stream ? r->out : NULL;
 }
 
+static void on_last(void *arg)
+{
+	struct relay *r = arg;
+
+	r->over(r->arg, r);
+}
+
+/* Without a timer there is no waiting for a reader. */
 void relay_end(struct relay *r, struct pump *pump, int error)
 {
-	if (error)
+	if (error) {
 		r->reset = true;
+		if (!r->last && loop_add_timer(r->loop, RELAY_LAST_MS, on_last, r, &r->last) < 0) {
+			r->over(r->arg, r);
+			return;
+		}
+	}
 	pump_end(pump, error);
 }

@@ -4,14 +4,17 @@
  * both ends of a forwarded connection have one.
  *
  * The end of what one side says is passed on, and the other direction goes on (shutdown(2)). A
- * connection that broke at one end is reset at the other, behind what had come until then. As of
- * pumps, no more than AGENT_STREAM_CREDIT bytes of a direction are held here.
+ * connection that broke at one end is reset at the other, behind what had come until then; who does
+ * not read that within RELAY_LAST_MS has his connection reset without it. As of pumps, no more than
+ * AGENT_STREAM_CREDIT bytes of a direction are held here.
  */
 #pragma once
 
 #include <stdbool.h>
 
 #include "wire/pump.h"
+
+#define RELAY_LAST_MS 5000
 
 struct relay;
 
@@ -20,7 +23,9 @@ typedef void relay_over_fn(void *arg, struct relay *relay);
 
 struct relay {
 	struct mux *mux;
-	int fd;		       /* owned; -EBADF: it has not come yet */
+	struct loop *loop;
+	struct loop_source *last; /* owned: since the other end has broken, or NULL */
+	int fd;			  /* owned; -EBADF: it has not come yet */
 	struct pump *in, *out; /* owned; NULL: over. in: socket to stream, out: stream to socket */
 	bool reset;	       /* the other end has broken, or never came */
 	bool attaching;	       /* over() waits for the end of relay_attach() */
