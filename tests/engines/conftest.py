@@ -6,6 +6,8 @@ Environment:
   CAISSON_ARTIFACTS      where logs of a failed run are kept (default: build/artifacts)
   CAISSON_ENGINE_TRACE   a file: the engines call the runtime through a script that appends each
                          command line to it
+  CAISSON_CONTAINERD     1.7 or 2.1: the programs of that containerd are the first in PATH; CAISSON_CONTAINERD_MISSING:
+                         they are not to be had here
   CAISSON_VM_TEMPLATES   on: of class vm, machines of the default size are clones of a template
 """
 
@@ -80,6 +82,11 @@ def pytest_collection_modifyitems(config, items):
     others = [item for item in items if any(mark.args[0] != lane for mark in item.iter_markers("lane"))]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if item not in others]
+    if os.environ.get("CAISSON_CONTAINERD_MISSING"):
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="containerd %s is not to be had: CAVEATS.md#newer-containerd" %
+                                             os.environ["CAISSON_CONTAINERD"]))
+        return
     name = class_name()
     if name not in ("sentry", "vm") or os.environ.get("CAISSON_ENGINE_ALL") == "1":
         return

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from enginelib import census, command, node
+from enginelib import census, command, containerd_config, node
 from enginelib import containerd as lib
 from test_containerd import Pod, sh
 from test_shim_networks import address_of, ask
@@ -19,8 +19,8 @@ class Installed(lib.Containerd):
     def _start(self):
         with open(self.config, encoding="utf-8") as f:
             text = f.read()
-        first = text.index("    default_runtime_name")
-        last = text.index('  [plugins."io.containerd.grpc.v1.cri".cni]')
+        first = text.index(containerd_config.FIRST_OF_HANDLERS)
+        last = text.index(containerd_config.END_OF_HANDLERS)
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(text[:first] + text[last:])
         node.install("containerd", self.runtime, self.root, shims=lib.OWN_SHIM)
@@ -66,6 +66,6 @@ def test_a_pod_has_its_network_by_that_handler(containerd, isolation, tmp_path):
 
 
 def test_runc_is_still_the_default(containerd):
-    text = command.run(["containerd", "--config", containerd.config, "config", "dump"]).out
+    text = command.run(["containerd", "--config", containerd.config, "config", "dump"]).out.replace("'", '"')
     assert 'default_runtime_name = "runc"' in text
     assert 'containerd.runtimes.runc]' in text

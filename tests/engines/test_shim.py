@@ -12,6 +12,7 @@ import pytest
 
 from enginelib import census, command
 from enginelib.containerd import NAMESPACE, SOCKET
+from enginelib.containerd_config import SERIES
 from test_containerd import containerd, engine, make_pod, pod, sh  # noqa: F401 (fixtures)
 
 SOCKETS = "/run/containerd/s"
@@ -248,8 +249,10 @@ def test_killed_containerd_finds_its_tasks_and_their_ends(containerd):  # noqa: 
     os.kill(pids[1], signal.SIGKILL)
     containerd._start()
     assert containerd.task(stays) == (pids[0], "RUNNING")
-    command.eventually(lambda: containerd.task(ends)[1] == "STOPPED", what="STOPPED")
-    assert containerd.ctr("tasks", "delete", ends, rc=None).rc in (0, 137)
+    if SERIES == "1.6":
+        command.eventually(lambda: containerd.task(ends)[1] == "STOPPED", what="STOPPED")
+        assert containerd.ctr("tasks", "delete", ends, rc=None).rc in (0, 137)
+    # Later ones delete a task that has no process any more when they find it.
     assert containerd.task(ends) is None
     assert containerd.ctr("tasks", "exec", "--exec-id", "e", stays, "/bin/echo", "on").text == "on"
 

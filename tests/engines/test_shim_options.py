@@ -10,6 +10,7 @@ import pytest
 
 from enginelib import census, command, cri
 from enginelib.containerd import NAMESPACE, SOCKET
+from enginelib.containerd_config import SERIES
 from test_containerd import containerd, engine, sh  # noqa: F401 (fixtures)
 from test_shim import SOCKETS, shim_of, shims
 
@@ -237,6 +238,11 @@ def test_binary_name_of_another_runtime_is_refused(make):
     assert "/usr/bin/crun" in error_of(lambda: task.create(RUNC, binary_name="/usr/bin/crun"))
 
 
+# Only what containerd knows, it hands on.
+OUR_OPTIONS = pytest.mark.skipif(SERIES == "2.1", reason="containerd 2: CAVEATS.md#containerd2-options")
+
+
+@OUR_OPTIONS
 def test_options_of_our_own(make, runtime, isolation, tmp_path):
     """The class, the root and the configuration by options, with the program that has no class."""
     root = tmp_path / "roots"
@@ -253,6 +259,7 @@ def test_options_of_our_own(make, runtime, isolation, tmp_path):
         task.remove()
 
 
+@OUR_OPTIONS
 def test_options_of_our_own_that_are_wrong(make, tmp_path):
     for options, word in (({"isolation": "strong"}, "strong"), ({"root": "here"}, "here"),
                           ({"cgroup_manager": "frob"}, "frob"),

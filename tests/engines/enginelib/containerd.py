@@ -9,7 +9,7 @@ import os
 
 import grpc
 
-from enginelib import command, cri
+from enginelib import command, containerd_config, cri
 from enginelib.daemon import Daemon
 from enginelib.images import PAUSE_IMAGE, TEST_IMAGE
 from enginelib.terminal import Terminal
@@ -20,45 +20,6 @@ OWN_SHIM = os.environ.get("CAISSON_ENGINES_LANE") == "shim"
 # lane's /run is private.
 RUN_DIR = "/run/containerd"
 SOCKET = RUN_DIR + "/test.sock"
-
-CONFIG = """version = 2
-root = "{directory}/root"
-state = "/run/containerd"
-disabled_plugins = ["io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
-  "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.aufs",
-  "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
-[grpc]
-  address = "{socket}"
-[ttrpc]
-  address = "{socket}.ttrpc"
-[plugins."io.containerd.grpc.v1.cri"]
-  disable_apparmor = true
-  restrict_oom_score_adj = true
-  stream_server_address = "127.0.0.1"
-  stream_server_port = "0"
-  sandbox_image = "{pause}"
-  [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "overlayfs"
-    default_runtime_name = "caisson"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.caisson]
-      runtime_type = "{shim}"
-      pod_annotations = ["org.caisson.*"]
-      container_annotations = ["org.caisson.*"]
-      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.caisson.options]
-        {options}
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.plain]
-      runtime_type = "io.containerd.runc.v2"
-      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.plain.options]
-        BinaryName = "{runtime}"
-        NoPivotRoot = true
-        NoNewKeyring = true
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-      runtime_type = "io.containerd.runc.v2"
-{handlers}
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
-    conf_dir = "{directory}/cni"
-"""
 
 BRIDGE = "caisson0"
 PLUGINS = [{
@@ -86,9 +47,8 @@ class Containerd:
             json.dump({"cniVersion": "0.4.0", "name": "caisson-test", "plugins": plugins}, f)
         config = os.path.join(directory, "config.toml")
         with open(config, "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(directory=directory, socket=SOCKET, pause=PAUSE_IMAGE,
-                                  runtime=runtime, shim=self.shim,
-                                  options=options, handlers=handlers))
+            f.write(containerd_config.text(directory=directory, socket=SOCKET, pause=PAUSE_IMAGE, runtime=runtime,
+                                           shim=self.shim, options=options, handlers=handlers))
         self.argv = ["ctr", "--address", SOCKET, "--namespace", NAMESPACE]
         self.config, self.log = config, os.path.join(artifacts, "containerd.log")
         self._start()
