@@ -270,8 +270,10 @@ def test_remove_by_force_while_paused(docker):
 def test_restart_and_start_again(docker):
     name = docker.start(*sh("echo started; sleep 1000"))
     first = docker.pid(name)
+    command.eventually(lambda: docker("logs", name).text == "started", what="its word")
     docker("restart", "--time", "0", name)
-    assert docker.pid(name) != first and docker("logs", name).lines() == ["started", "started"]
+    assert docker.pid(name) != first
+    command.eventually(lambda: docker("logs", name).lines() == ["started", "started"], what="two starts in the log")
 
 
 def test_restart_policy(docker):

@@ -413,9 +413,10 @@ def test_a_paused_container_can_be_removed_by_force(podman):
 def test_restart(podman):
     name = podman.start(*sh("echo started; sleep 1000"))
     first = podman.pid(name)
+    command.eventually(lambda: podman("logs", name).text == "started", what="its word")
     podman("restart", "--time", "0", name)
     assert podman.state(name)["Status"] == "running" and podman.pid(name) != first
-    assert podman("logs", name).lines() == ["started", "started"]
+    command.eventually(lambda: podman("logs", name).lines() == ["started", "started"], what="two starts in the log")
 
 
 def test_stopped_container_starts_again(podman):
@@ -711,7 +712,7 @@ def test_twenty_containers_at_once(podman):
     script = ("for i in $(seq 20); do %s run --rm --network none %s /bin/echo out$i & done; wait"
               % (argv, TEST_IMAGE))
     result = command.run(["/bin/sh", "-c", script], env=podman.env, timeout=90)
-    assert sorted(result.lines()) == sorted("out%d" % i for i in range(1, 21)), result
+    assert sorted(result.lines()) == sorted("out%d" % i for i in range(1, 21)), str(result)
 
 
 # -------------------------------------------------------------------------------- rootless
