@@ -125,6 +125,14 @@ static void add_type(struct args *a, const struct machine *m)
 		    "microvm,x-option-roms=off,isa-serial=on,rtc=%s,pit=%s,pic=%s,acpi=on,pcie=%"
 		    "s" MEMORY,
 		    legacy, legacy, legacy, has_pci(m) ? "on" : "off");
+	if (m->type != MACHINE_Q35) {
+		/*
+		 * By itself QEMU takes bios-microvm.bin. Debian 12 has this one behind that name,
+		 * Debian 13 SeaBIOS, which is slower and finds no kernel without option ROMs.
+		 */
+		add(a, "-bios");
+		add(a, "qboot.rom");
+	}
 	add(a, "-accel");
 	/*
 	 * QEMU 7.2 translates code while another processor rewrites it, and then runs what was

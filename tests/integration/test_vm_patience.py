@@ -2,6 +2,7 @@
 """Calls that wait for a container's files, in class vm: they take as long as the files do, who asked for them bounds
 them, and whatever needs no file is answered meanwhile (the others wait as well: CAVEATS.md#vm-patience)."""
 
+import pathlib
 import signal
 import time
 
@@ -52,6 +53,20 @@ def test_a_program_whose_file_is_slow_keeps_nobody_waiting(runtime, bundle, slow
     assert run.wait(CALL_S) != 0
     assert "exec format error" in run.errors.lower()
     assert runtime.exec(bundle, ["echo", "alive"], timeout_s=CALL_S).stdout == "alive\n"
+
+
+@pytest.mark.skipif(not pathlib.Path("/usr/libexec/virtiofsd").exists(),
+                    reason="QEMU 7.2's virtiofsd serves one request after the other: CAVEATS.md#vm-patience")
+def test_a_slow_file_keeps_no_other_file_waiting(runtime, bundle, slow):
+    """Of files that the guest has not in its memory."""
+    bundle.bind(slow.path, "/volume")
+    bundle.rootfs.write("fresh", "here")
+    runtime.run_detached(bundle)
+    run = begin_slow_exec(runtime, bundle, slow)
+    assert runtime.exec(bundle, ["cat", "/fresh"], timeout_s=CALL_S).stdout == "here"
+    assert run.poll() is None
+    slow.release()
+    assert run.wait(CALL_S) != 0
 
 
 def test_a_slow_exec_goes_with_who_asked_for_it(runtime, bundle, slow):

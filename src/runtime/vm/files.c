@@ -125,12 +125,24 @@ static int add_qemu_options(char ***list, const struct files_plan *plan)
 	return r < 0 ? r : add_escaped(list, "source=", plan->dir);
 }
 
+/*
+ * Of these as many files of the host may be slow while the others are served; QEMU's own serves
+ * one request after the other: with a pool its filter kills it (sched_getaffinity(2) of GLib).
+ */
+#define RUST_THREADS "8"
+
 static int add_rust_options(char ***list, const struct files_plan *plan)
 {
 	static const char *const options[] = {
-		"--sandbox=namespace",	      "--modcaps=-mknod",     "--xattr",
-		"--xattrmap=" ATTRIBUTES,     "--announce-submounts", "--posix-acl",
-		"--inode-file-handles=never", "--log-level=warn",
+		"--sandbox=namespace",
+		"--modcaps=-mknod",
+		"--xattr",
+		"--xattrmap=" ATTRIBUTES,
+		"--announce-submounts",
+		"--posix-acl",
+		"--inode-file-handles=never",
+		"--log-level=warn",
+		"--thread-pool-size=" RUST_THREADS,
 	};
 	static const char *const caches[] = { "auto", "always", "never" };
 	AUTO_FREE char *dir = NULL;

@@ -52,6 +52,7 @@ static void arguments_fit_the_kind_of_program(void **state)
 	plan.program.kind = FILES_RUST;
 	assert_int_equal(files_args(&plan, 3, 1000, &list), 0);
 	assert_true(has(list, "--shared-dir=/a,b\\c") && has(list, "--sandbox=namespace"));
+	assert_true(has(list, "--thread-pool-size=8"));
 	assert_false(has(list, "-o"));
 	strv_free(list);
 }
