@@ -147,7 +147,7 @@ static const struct {
 	{ CONFIG_VM_MAX_MEMORY, "" },
 	{ CONFIG_VM_MAX_CPUS, "" },
 	{ CONFIG_VM_OVERHEAD, "64M" },
-	{ CONFIG_VM_BOOT_TIMEOUT, "30" },
+	{ CONFIG_VM_BOOT_TIMEOUT, "60" },
 	{ CONFIG_VM_DEBUG_CONSOLE, "false" },
 	{ CONFIG_VM_TEMPLATES, "off" },
 	{ CONFIG_VM_CACHE, "auto" },

@@ -14,7 +14,7 @@
  *                      half of it, size.h)
  *   max_cpus           likewise; default: the host's
  *   overhead           what a machine has besides the container's limit; default 64M
- *   boot_timeout       seconds until the agent must have said HELLO; default 30
+ *   boot_timeout       seconds until the agent must have said HELLO; default 60
  *   debug_console      true: `caisson debug ID console` is allowed; default false
  *   cache              auto, always, none: what a guest may remember of the host's files (files.h)
  *   templates          on: a start takes a template that exists (template.h); default off
