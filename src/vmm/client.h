@@ -33,6 +33,7 @@ struct client {
 	bool watches;		 /* it is told of AGENT_OOM */
 	bool waits;		 /* a WAIT for the first process is unanswered */
 	bool gone;		 /* to be closed */
+	bool kept;		 /* it has one of its container's own places */
 	bool flushed;		 /* told the end: nothing more is answered */
 	bool keeps;		 /* the container is its own, and ends with it (member.h) */
 	bool is_exec;		 /* its pid 0 is its EXEC's process */

@@ -42,6 +42,7 @@ struct container {
 	container_started_fn *started; /* who opened the gate wants to know whether it did */
 	void *started_arg;
 	struct listener *listener; /* control.h */
+	unsigned int kept;	   /* of SENTRY_CLIENTS_KEPT, those that are taken (control.h) */
 	struct watch *watch;	   /* owned (watch.h); NULL: none */
 	struct client *keeper;	   /* whose connection it lives by; NULL of the first */
 };

@@ -28,16 +28,16 @@ struct control {
 	struct loop_source *idle;  /* a timer, off without connections */
 	struct loop_source *retry; /* a timer, off unless one was not taken */
 	struct list_head clients;
-	unsigned int clients_len;
-	uid_t owner; /* of the runtime that made us */
-	bool full;   /* no connection is taken */
+	unsigned int shared_len; /* of them, those without a place of their container's own */
+	uid_t owner;		 /* of the runtime that made us */
 };
 
 /* Where connections for one container come in. */
 struct listener {
 	struct container *container;
 	struct loop_source *source;
-	int fd; /* owned */
+	int fd;	   /* owned */
+	bool full; /* no connection is taken */
 };
 
 struct message {
@@ -146,17 +146,28 @@ static void flush(struct client *c)
 
 /* ---- Connections ---- */
 
-static void set_full(struct control *k, bool full)
+static bool has_place(const struct control *k, const struct container *c)
+{
+	return k->shared_len < SENTRY_CLIENTS_MAX || c->kept < SENTRY_CLIENTS_KEPT;
+}
+
+static void set_full(struct listener *l, bool full)
+{
+	if (l->full == full)
+		return;
+	l->full = full;
+	(void)loop_set_events(l->source, full ? 0 : EPOLLIN);
+}
+
+/* Who waits for a place may have one now. */
+static void look_again(const struct control *k)
 {
 	const struct container *c;
 
-	if (k->full == full)
-		return;
-	k->full = full;
 	list_for_each(c, &k->vm->containers, node)
 	{
-		if (c->listener)
-			(void)loop_set_events(c->listener->source, full ? 0 : EPOLLIN);
+		if (c->listener && has_place(k, c))
+			set_full(c->listener, false);
 	}
 }
 
@@ -184,10 +195,13 @@ static void close_client(struct client *c)
 		free(m);
 	}
 	list_del(&c->node);
+	if (c->kept)
+		container->kept--;
+	else
+		k->shared_len--;
 	free(c);
 	container_let_go(container);
-	k->clients_len--;
-	set_full(k, false);
+	look_again(k);
 }
 
 static void drop_descriptors(struct request *request)
@@ -284,7 +298,7 @@ static void on_idle(void *arg)
 		if (is_idle(c) && now - c->since >= IDLE_MS * 1000000ull)
 			close_client(c);
 	}
-	(void)loop_set_timer(k->idle, k->clients_len ? IDLE_MS : -1);
+	(void)loop_set_timer(k->idle, list_empty(&k->clients) ? -1 : IDLE_MS);
 }
 
 void control_go_on(struct vm *vm)
@@ -328,24 +342,29 @@ static void add_client(struct control *k, struct container *container, int fd)
 		free(c);
 		return;
 	}
-	list_add_tail(&c->node, &k->clients);
-	if (k->clients_len++ == 0)
+	if (list_empty(&k->clients))
 		(void)loop_set_timer(k->idle, IDLE_MS);
+	list_add_tail(&c->node, &k->clients);
+	c->kept = k->shared_len >= SENTRY_CLIENTS_MAX;
+	if (c->kept)
+		container->kept++;
+	else
+		k->shared_len++;
 }
 
 static void on_retry(void *arg)
 {
-	set_full(arg, false);
+	look_again(arg);
 }
 
 /* More wait in the socket's queue. */
 static void on_connection(void *arg, int fd, uint32_t events)
 {
-	const struct listener *l = arg;
+	struct listener *l = arg;
 	struct control *k = l->container->vm->control;
 
 	(void)events;
-	while (k->clients_len < SENTRY_CLIENTS_MAX) {
+	while (has_place(k, l->container)) {
 		const int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (client >= 0) {
@@ -360,7 +379,7 @@ static void on_connection(void *arg, int fd, uint32_t events)
 		(void)loop_set_timer(k->retry, SHORT_MS);
 		break;
 	}
-	set_full(k, true);
+	set_full(l, true);
 }
 
 int control_listen(struct container *c, int fd, struct err *err)
@@ -373,8 +392,7 @@ int control_listen(struct container *c, int fd, struct err *err)
 	if (r == 0 && (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
 		r = -errno;
 	if (r == 0)
-		r = loop_add_fd(c->vm->loop, fd, c->vm->control->full ? 0 : EPOLLIN, on_connection,
-				l, &l->source);
+		r = loop_add_fd(c->vm->loop, fd, EPOLLIN, on_connection, l, &l->source);
 	if (r < 0) {
 		free(l);
 		return err_sys(err, r, "serve the control socket");

@@ -2,8 +2,9 @@
 /*
  * vmm/control.h - the control server (wire/sentry_msg.h, with the differences of wire/vmm_msg.h)
  * on VMM_FD_CONTROL and the sockets of those that joined: at most SENTRY_CLIENTS_MAX connections of
- * those who may, one thing at a time each. Nobody is waited for: what a client does not read waits
- * in its own queue, and meanwhile it is not served.
+ * those who may, and then SENTRY_CLIENTS_KEPT for each container; others wait in its socket's
+ * queue. One thing at a time each. Nobody is waited for: what a client does not read waits in its
+ * own queue, and meanwhile it is not served.
  */
 #pragma once
 

@@ -125,6 +125,8 @@ static int begin(struct client *k, struct request *request, struct err *err)
 	}
 	c->keeper = k;
 	k->keeps = true;
+	k->container->kept -= k->kept;
+	c->kept += k->kept;
 	k->container = c;
 	return 0;
 }

@@ -242,7 +242,12 @@ struct sentry_container {
 #define SENTRY_FRAME_MAX    (64u << 10) /* bytes of one message, head included */
 #define SENTRY_EXEC_FDS_MAX 28u		/* 0, 1, 2 and what is preserved */
 #define SENTRY_CREATE_FDS   3u		/* of CREATE, before 0, 1, 2 and what is preserved */
-#define SENTRY_CLIENTS_MAX  256u	/* connections at one time */
+/*
+ * Connections at one time: of all containers of a sandbox, and then of each one, so that nobody who
+ * has the first keeps the verbs of its neighbours out.
+ */
+#define SENTRY_CLIENTS_MAX  256u
+#define SENTRY_CLIENTS_KEPT 8u
 
 enum sentry_request_type {
 	SENTRY_START = 1, /* open the gate; -EINVAL when it is open */

@@ -4,9 +4,11 @@
 Classes sentry and vm have them in one sandbox; in class ns they join each other's namespaces on the host.
 """
 
+import contextlib
 import os
 import pathlib
 import signal
+import socket
 import time
 
 import pytest
@@ -82,6 +84,23 @@ def test_a_program_that_is_not_there_is_told_and_leaves_the_pod_alone(runtime, p
     assert result.returncode != 0 and "/no/such/program" in result.stderr
     assert runtime.status(a) is None
     assert alive(runtime, pod.sandbox)
+
+
+@pytest.mark.classes("sentry", "vm", ns_caveat="ns-pods")
+def test_clients_of_one_container_keep_those_of_another_not_out(runtime, pod):
+    """Its sandbox has 256 connections, and eight more of each container."""
+    a, b = pod.add("a"), pod.add("b")
+    directory = os.open(runtime.root / a.id, os.O_PATH)
+    with contextlib.ExitStack() as clients:
+        clients.callback(os.close, directory)
+        for _ in range(260):
+            client = clients.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            client.connect(f"/proc/self/fd/{directory}/sentry.sock")
+        for c in (b, pod.sandbox):
+            assert runtime.exec(c, ["echo", "on"]).stdout == "on\n"
+            assert "sleep" in runtime.call("ps", c.id).stdout
+    assert alive(runtime, pod.sandbox, a, b)
+    wait_until(lambda: runtime.call("ps", a.id, check=False).returncode == 0)
 
 
 # ------------------------------------------------------------------------------ what they share

@@ -435,8 +435,8 @@ static void who_does_not_read_stops_nobody(void **state)
 static void connections_have_a_limit_and_others_wait(void **state)
 {
 	struct harness h = { .script = "hold" };
-	int socks[SENTRY_CLIENTS_MAX + 1];
-	const size_t last = SENTRY_CLIENTS_MAX;
+	int socks[SENTRY_CLIENTS_MAX + SENTRY_CLIENTS_KEPT + 1];
+	const size_t last = SENTRY_CLIENTS_MAX + SENTRY_CLIENTS_KEPT;
 	const struct sentry_request stats = { .type = SENTRY_STATS };
 	struct sentry_reply reply;
 

@@ -228,6 +228,50 @@ static void a_join_that_waits_is_ended_with_its_connection(void **state)
 	end(&h, 128 + SIGKILL);
 }
 
+/* Nothing to be asked of the one by its own or the first's clients keeps its neighbour's out. */
+static void each_has_connections_that_are_kept_for_it(void **state)
+{
+	const struct sentry_request stats = { .type = SENTRY_STATS };
+	const size_t own = SENTRY_CLIENTS_KEPT;
+	int socks[SENTRY_CLIENTS_MAX], kept[SENTRY_CLIENTS_KEPT + 1];
+	struct sentry_reply reply;
+	struct harness h = { 0 };
+	struct member a, b;
+
+	(void)state;
+	start(&h);
+	must_join(&h, "a", "hold", &a);
+	must_join(&h, "b", "hold", &b);
+	/* The two that joined have theirs, and so has who is one too many. */
+	for (size_t i = 0; i < SENTRY_CLIENTS_MAX; i++) {
+		socks[i] = client_open_at(a.at);
+		assert_int_equal(client_ask(socks[i], stats, text, sizeof(text)).count, 1);
+	}
+	for (size_t i = 0; i < own; i++) {
+		kept[i] = client_open_at(b.at);
+		assert_int_equal(client_ask(kept[i], stats, text, sizeof(text)).count, 1);
+	}
+	kept[own] = client_open_at(b.at);
+	client_say(kept[own], &stats, NULL, 0, NULL, 0);
+	assert_int_equal(ask_at(h.address, stats).count, 1);
+	(void)close(kept[0]);
+	assert_true(client_hear(kept[own], &reply, text, sizeof(text)));
+	/* One that joins may have a kept one of the first, and leaves it with its end. */
+	leave(&b);
+	await_silence(b.at);
+	for (int i = 0; i < 20; i++) {
+		must_join(&h, "c", "hold", &b);
+		leave(&b);
+		await_silence(b.at);
+	}
+	for (size_t i = 0; i < SENTRY_CLIENTS_MAX; i++)
+		(void)close(socks[i]);
+	for (size_t i = 1; i <= own; i++)
+		(void)close(kept[i]);
+	leave(&a);
+	end(&h, 128 + SIGKILL);
+}
+
 static void the_end_of_the_first_is_that_of_all(void **state)
 {
 	struct harness h = { 0 };
@@ -429,6 +473,7 @@ int main(void)
 		cmocka_unit_test(its_end_comes_with_that_of_its_connection),
 		cmocka_unit_test(what_it_has_said_may_be_read_after_its_end),
 		cmocka_unit_test(a_join_that_waits_is_ended_with_its_connection),
+		cmocka_unit_test(each_has_connections_that_are_kept_for_it),
 		cmocka_unit_test(the_end_of_the_first_is_that_of_all),
 		cmocka_unit_test(the_end_of_the_machine_is_told_to_all),
 		cmocka_unit_test(a_lack_of_memory_is_told_to_whom_it_concerns),

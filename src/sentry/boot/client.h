@@ -26,6 +26,7 @@ struct client {
 	bool waits;			  /* a WAIT for the first process is unanswered */
 	bool holds_pod;			  /* by a FREEZE, until it goes */
 	bool is_maker;			  /* it has asked for a CREATE */
+	bool kept;			  /* it has one of its member's own places */
 	struct platform_nursery *nursery; /* of a CREATE to come; owned, or NULL */
 	struct member *made;		  /* what that made and has not ended; borrowed, or NULL */
 	struct task *process;		  /* of an EXEC that has not ended: a reference, or NULL */

@@ -22,8 +22,8 @@
 
 static struct kloop_fd signals;
 static struct list_head clients;
-static unsigned int clients_len;
-static uid_t owner; /* of the runtime that made us */
+static unsigned int shared_len; /* of them, those without a place of their member's own */
+static uid_t owner;		/* of the runtime that made us */
 
 /* What the kernel raises for our own faults stays with us; the platform has SIGCHLD. */
 static void make_mask(sigset_t *set)
@@ -376,7 +376,10 @@ static void client_close(struct client *c)
 	struct task *process = TAKE_PTR(c->process);
 
 	list_del(&c->node);
-	clients_len--;
+	if (c->kept)
+		c->member->clients_kept--;
+	else
+		shared_len--;
 	let_go(c);
 	if (c->nursery)
 		platform->nursery_free(TAKE_PTR(c->nursery));
@@ -419,9 +422,10 @@ static bool peer_is_known(int fd)
 
 static void add_client(struct member *m, int fd)
 {
+	const bool kept = shared_len >= SENTRY_CLIENTS_MAX;
 	struct client *c = NULL;
 
-	if (clients_len < SENTRY_CLIENTS_MAX && peer_is_known(fd))
+	if ((!kept || m->clients_kept < SENTRY_CLIENTS_KEPT) && peer_is_known(fd))
 		c = calloc(1, sizeof(*c));
 	if (!c) {
 		(void)close(fd);
@@ -438,7 +442,11 @@ static void add_client(struct member *m, int fd)
 		return;
 	}
 	list_add_tail(&c->node, &clients);
-	clients_len++;
+	c->kept = kept;
+	if (kept)
+		m->clients_kept++;
+	else
+		shared_len++;
 	if (fiber_spawn("control", client_main, c, NULL) < 0)
 		client_close(c);
 }

@@ -41,6 +41,8 @@ struct member {
 	struct waitq changed;	     /* ended */
 	struct client *maker;	     /* whose CREATE it was, and who hears of its end; or NULL */
 	struct kloop_fd listener;    /* its control socket; owned */
+
+	unsigned int clients_kept; /* of SENTRY_CLIENTS_KEPT, those that are taken */
 };
 
 extern struct member sandbox;		    /* the first; never freed */
