@@ -60,15 +60,22 @@ static void set_address(struct sockaddr_un *address, const char *path)
 	memcpy(address->sun_path, path, strnlen(path, sizeof(address->sun_path) - 1));
 }
 
-bool address_answers(const char *path)
+int address_connect(const char *path)
 {
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address;
 
+	if (fd < 0)
+		return -errno;
 	set_address(&address, path);
-	/* EAGAIN: so many wait that there is somebody. */
-	return fd >= 0 &&
-	       (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN);
+	return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : TAKE_FD(fd);
+}
+
+bool address_answers(const char *path)
+{
+	AUTO_CLOSE int fd = address_connect(path);
+
+	return fd >= 0 || fd == -EAGAIN;
 }
 
 static int bind_and_listen(const char *path, struct err *err)

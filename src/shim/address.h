@@ -38,6 +38,9 @@ int address_listen(const char *path, struct err *err);
  */
 int address_remove(const char *path, struct err *err);
 
+/* A connection to who listens, which does not block; -EAGAIN: so many wait that there is somebody.
+ */
+int address_connect(const char *path);
 /* Whether somebody listens. */
 bool address_answers(const char *path);
 

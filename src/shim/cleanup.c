@@ -7,22 +7,29 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/str.h"
+#include "oci/pod.h"
 #include "shim/address.h"
 #include "shim/answers.h"
 #include "shim/manage.h"
 #include "shim/program.h"
+#include "shim/protocol.h"
 #include "shim/rootfs.h"
 #include "shim/settings.h"
 #include "shim/task.pb-c.h"
 
-#define STATUS_KILLED (128 + SIGKILL)
+#define STATUS_KILLED	(128 + SIGKILL)
+#define ANSWER_FILE	"bootstrap.json"
+#define ANSWER_FILE_MAX 4096u
 
 /* A pod's other containers may have a shim there, which keeps it. */
 static void remove_sockets(int bundle_fd)
@@ -36,6 +43,46 @@ static void remove_sockets(int bundle_fd)
 		log_warning("%s", err.msg);
 	if (address_remove(path, &err) < 0)
 		log_warning("%s", err.msg);
+}
+
+/* Whether `start` was called for the container: it writes into the bundle. */
+static bool was_started(const char *bundle)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof(path), "%s/" ADDRESS_FILE, bundle) < (int)sizeof(path) &&
+	       access(path, F_OK) == 0;
+}
+
+/* By what containerd 2 has kept of the answer of `start`. */
+static bool spoke_version_3(int bundle_fd)
+{
+	AUTO_JSON json_t *answer = NULL;
+	struct err ignored = { 0 };
+
+	return json_read_file(bundle_fd, ANSWER_FILE, ANSWER_FILE_MAX, &answer, &ignored) == 0 &&
+	       json_integer_value(json_object_get(answer, "version")) >= PROTOCOL_NEWEST;
+}
+
+/*
+ * In a pod whose shim speaks version 3 containerd calls `start` for the sandbox alone, and so
+ * `delete`: the pod's other containers go with it.
+ */
+static int delete_members(const struct runtime *rt, const char *sandbox, struct err *err)
+{
+	struct container **list = NULL;
+	size_t len = 0;
+	int r = container_list(rt, &list, &len, err);
+
+	for (size_t i = 0; r == 0 && i < len; i++) {
+		const char *of = oci_pod_sandbox(list[i]->annotations);
+
+		if (of && str_eq(of, sandbox) && !str_eq(list[i]->id, sandbox) &&
+		    !was_started(list[i]->bundle))
+			r = container_delete_force(rt, list[i]->id, err);
+	}
+	container_list_free(list, len);
+	return r;
 }
 
 /* What was made, if it came to that; the pid it had. */
@@ -55,6 +102,8 @@ static int delete_container(const struct program_options *o, int bundle_fd, pid_
 		*ret_pid = c->pid;
 	container_free(c);
 	r = container_delete_force(&settings->rt, o->id, err);
+	if (r == 0 && spoke_version_3(bundle_fd))
+		r = delete_members(&settings->rt, o->id, err);
 	settings_free(settings);
 	return r;
 }

@@ -93,8 +93,8 @@ static int set_up(struct shim *s, const struct program_options *o,
 		return err_sys(err, -errno, "open /dev/null");
 	r = publisher_new(s->loop, &events, &s->publisher, err);
 	if (r == 0)
-		r = ttrpc_server_new(s->loop, TAKE_FD(calls), (uint32_t)geteuid(), &service_task, 1,
-				     s, &s->server, err);
+		r = ttrpc_server_new(s->loop, TAKE_FD(calls), (uint32_t)geteuid(), service_tasks,
+				     SERVICE_TASKS, s, &s->server, err);
 	if (r == 0)
 		begin_manage(s, TAKE_FD(manage));
 	return r;

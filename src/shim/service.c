@@ -268,8 +268,9 @@ static const struct ttrpc_method methods[] = {
 	{ "Shutdown", &caisson__shim__shutdown_request__descriptor, shut_down },
 };
 
-const struct ttrpc_service service_task = {
-	.name = "containerd.task.v2.Task",
-	.methods = methods,
-	.methods_len = ARRAY_LEN(methods),
+const struct ttrpc_service service_tasks[SERVICE_TASKS] = {
+	{ .name = "containerd.task.v2.Task",
+	  .methods = methods,
+	  .methods_len = ARRAY_LEN(methods) },
+	{ .name = SERVICE_TASK_3, .methods = methods, .methods_len = ARRAY_LEN(methods) },
 };

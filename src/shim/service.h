@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shim/service.h - containerd.task.v2.Task: the calls of containerd.
+ * shim/service.h - containerd.task.v2.Task, and v3, which has the same calls and messages: the
+ * calls of containerd.
  *
  * Each function takes the call: it answers at once, or a worker's end does.
  */
@@ -11,8 +12,11 @@
 
 struct Caisson__Shim__CreateTaskRequest; /* of task.pb-c.h */
 
+#define SERVICE_TASK_3 "containerd.task.v3.Task"
+#define SERVICE_TASKS  2
+
 /* For ttrpc_server_new(), whose `arg` is the struct shim. */
-extern const struct ttrpc_service service_task;
+extern const struct ttrpc_service service_tasks[SERVICE_TASKS];
 
 /* service_life.c */
 void service_create(void *shim, struct ttrpc_call *call, const ProtobufCMessage *request);

@@ -24,6 +24,7 @@
 #include "shim/address.h"
 #include "shim/manage.h"
 #include "shim/program.h"
+#include "shim/protocol.h"
 #include "shim/shim_cgroup.h"
 
 #define CONFIG_MAX (32u << 20) /* bytes of config.json */
@@ -161,9 +162,11 @@ static void become_shim(const struct program_options *o, const char *path, int c
 	*ret = sockets;
 }
 
-/* In `start`, whose copy `pid` has begun: 0 when somebody listens at `path` and is in the bundle.
+/*
+ * In `start`, whose copy `pid` has begun: 0 when somebody listens at `path` and is in the bundle;
+ * *ret_other: it is another one, which was faster.
  */
-static int await_shim(const char *path, pid_t pid, int channel, struct err *err)
+static int await_shim(const char *path, pid_t pid, int channel, bool *ret_other, struct err *err)
 {
 	AUTO_FREE char *cgroup = NULL;
 	struct err news;
@@ -178,14 +181,18 @@ static int await_shim(const char *path, pid_t pid, int channel, struct err *err)
 		news.msg[sizeof(news.msg) - 1] = '\0';
 		return err_set(err, news.code, "%s", news.msg);
 	}
+	*ret_other = news.code == -EEXIST;
 	cgroup = news.code == 0 ? shim_cgroup_read(STDIN_FILENO) : NULL;
 	r = cgroup ? shim_cgroup_enter(cgroup, pid, err) : 0;
 	return r < 0 ? r : address_save(AT_FDCWD, path, err);
 }
 
-static int say(const char *path, struct err *err)
+/* `version`: of the protocol that the shim there speaks. */
+static int say(const char *path, unsigned int version, struct err *err)
 {
-	return printf(ADDRESS_SCHEME "%s\n", path) < 0 || fflush(stdout) != 0
+	AUTO_FREE char *text = protocol_answer(path, version);
+
+	return !text || printf("%s\n", text) < 0 || fflush(stdout) != 0
 		       ? err_sys(err, -EIO, "say the address")
 		       : 0;
 }
@@ -194,7 +201,9 @@ int program_start(const struct program_options *o, struct program_sockets *ret_s
 		  bool *ret_serve, struct err *err)
 {
 	AUTO_CLOSE int mine = -EBADF;
+	const unsigned int asked = protocol_asked();
 	char path[ADDRESS_MAX];
+	bool other = false;
 	int pair[2];
 	pid_t pid;
 	int r = choose_path(o, path, err);
@@ -204,7 +213,7 @@ int program_start(const struct program_options *o, struct program_sockets *ret_s
 		return r;
 	if (address_answers(path)) {
 		r = address_save(AT_FDCWD, path, err);
-		return r < 0 ? r : say(path, err);
+		return r < 0 ? r : say(path, protocol_of_shim(path, asked), err);
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, -errno, "make a socket");
@@ -219,9 +228,9 @@ int program_start(const struct program_options *o, struct program_sockets *ret_s
 	r = pid < 0 ? err_sys(err, -errno, "fork") : 0;
 	(void)close(pair[1]);
 	if (r == 0)
-		r = await_shim(path, pid, mine, err);
+		r = await_shim(path, pid, mine, &other, err);
 	if (r == 0)
-		r = say(path, err);
+		r = say(path, other ? protocol_of_shim(path, asked) : asked, err);
 	/* Without it the shim goes. One that has died is `delete`'s. */
 	if (r == 0)
 		(void)fd_send(mine, "", 1, NULL, 0);

@@ -24,7 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 REPO = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
-from enginelib import command, images  # noqa: E402
+from enginelib import command, containerd_config, images  # noqa: E402
 
 TAIL_LINES = 40
 
@@ -37,6 +37,7 @@ def pytest_configure(config):
     shutil.rmtree(config.artifacts, ignore_errors=True)
     os.makedirs(config.artifacts)
     command.record_path = os.path.join(config.artifacts, "commands.log")
+    config.addinivalue_line("markers", "series(name): a test of this containerd alone (1.6, 1.7, 2.1)")
     config.addinivalue_line("markers", "lane(name): a test of this lane alone; in the others it is not one")
 
 
@@ -76,10 +77,11 @@ def isolation():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what is of another lane. Skip what a class cannot do (in one lane, where a line names it), by its row
-    of CAVEATS.md (a test's, or its file's); CAISSON_ENGINE_ALL=1 runs it all the same."""
+    """Leave out what is of another lane or containerd. Skip what a class cannot do (in one lane, where a line names it), by
+    its row of CAVEATS.md (a test's, or its file's); CAISSON_ENGINE_ALL=1 runs it all the same."""
     lane = os.environ["CAISSON_ENGINES_LANE"]
-    others = [item for item in items if any(mark.args[0] != lane for mark in item.iter_markers("lane"))]
+    others = [item for item in items if any(mark.args[0] != lane for mark in item.iter_markers("lane"))
+              or any(mark.args[0] != containerd_config.SERIES for mark in item.iter_markers("series"))]
     config.hook.pytest_deselected(items=others)
     items[:] = [item for item in items if item not in others]
     if os.environ.get("CAISSON_CONTAINERD_MISSING"):

@@ -2,6 +2,7 @@
 """containerd's CRI plugin runs pods by the handlers that `caisson install` has written."""
 
 import os
+import tomllib
 
 import pytest
 
@@ -9,6 +10,14 @@ from enginelib import census, command, containerd_config, node
 from enginelib import containerd as lib
 from test_containerd import Pod, sh
 from test_shim_networks import address_of, ask
+
+MAIN = """version = 3
+imports = ["/etc/containerd/conf.d/*.toml"]
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+  [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+    SystemdCgroup = true
+"""
 
 
 class Installed(lib.Containerd):
@@ -69,3 +78,22 @@ def test_runc_is_still_the_default(containerd):
     text = command.run(["containerd", "--config", containerd.config, "config", "dump"]).out.replace("'", '"')
     assert 'default_runtime_name = "runc"' in text
     assert 'containerd.runtimes.runc]' in text
+
+
+@pytest.mark.series("2.1")
+def test_a_file_that_is_imported_takes_nothing_away(runtime, tmp_path):
+    """containerd merges files of version 3; it has to, where ours is one of several."""
+    directory = tmp_path / "etc/containerd"
+    (directory / "conf.d").mkdir(parents=True)
+    main, other = directory / "config.toml", directory / "conf.d/10-other.toml"
+    main.write_text(MAIN)
+    other.write_text("version = 3\n[plugins.'io.containerd.cri.v1.runtime'.cni]\n  bin_dirs = ['/elsewhere']\n")
+    node.install("containerd", runtime, str(tmp_path), shims=lib.OWN_SHIM)
+    assert (directory / "conf.d/50-caisson.toml").exists() and main.read_text() == MAIN
+    main.write_text(MAIN.replace("/etc/containerd", str(directory)))
+    plugin = tomllib.loads(command.run(["containerd", "--config", str(main), "config", "dump"]).out)[
+        "plugins"]["io.containerd.cri.v1.runtime"]
+    runtimes = plugin["containerd"]["runtimes"]
+    assert set(runtimes) == {"runc", *node.HANDLERS}
+    assert runtimes["runc"]["options"]["SystemdCgroup"] is True and plugin["cni"]["bin_dirs"] == ["/elsewhere"]
+    assert runtimes["caisson-vm"]["pod_annotations"] == ["io.caisson.*"]

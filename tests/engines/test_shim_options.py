@@ -269,7 +269,7 @@ def test_options_of_our_own_that_are_wrong(make, tmp_path):
         assert "no" in error_of(lambda: task.tasks.Wait(container_id=task.name))  # noqa: B023
     task = make("/bin/sh", shim="io.containerd.caisson.v2")
     assert "com.example" in error_of(lambda: task.tasks.Create(
-        container_id=task.name, anys={"options": ("com.example.Options", b"")}))
+        container_id=task.name, anys={"options": ("com.example.Options", b"\x08\x01")}))
     assert "no caisson.shim.Options" in error_of(lambda: task.tasks.Create(
         container_id=task.name, anys={"options": (OURS, b"\x0a\x7f")}))
     command.eventually(lambda: not shims(), what="no shim")

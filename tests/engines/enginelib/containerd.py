@@ -31,9 +31,10 @@ PLUGINS = [{
 
 class Containerd:
     """A running containerd, its command line client and a CRI client. `handlers`: more of them, as its configuration has
-    them; `plugins`: the network of its pods, whose bridge goes with it."""
+    them; `plugins`: the network of its pods, whose bridge goes with it; `more`: lines at the end of its settings."""
 
-    def __init__(self, directory, runtime, archives, artifacts, handlers="", plugins=PLUGINS, bridge=BRIDGE):
+    def __init__(self, directory, runtime, archives, artifacts, handlers="", plugins=PLUGINS, bridge=BRIDGE,
+                 more=""):
         self.directory, self.runtime, self.bridge = directory, runtime, bridge
         self.shim, options = "io.containerd.runc.v2", 'BinaryName = "%s"' % runtime
         if OWN_SHIM:
@@ -48,7 +49,7 @@ class Containerd:
         config = os.path.join(directory, "config.toml")
         with open(config, "w", encoding="utf-8") as f:
             f.write(containerd_config.text(directory=directory, socket=SOCKET, pause=PAUSE_IMAGE, runtime=runtime,
-                                           shim=self.shim, options=options, handlers=handlers))
+                                           shim=self.shim, options=options, handlers=handlers, more=more))
         self.argv = ["ctr", "--address", SOCKET, "--namespace", NAMESPACE]
         self.config, self.log = config, os.path.join(artifacts, "containerd.log")
         self._start()

@@ -59,12 +59,13 @@ TAIL = """  disable_apparmor = true
   [{plugin}.cni]
     {bin_dir}
     conf_dir = "{directory}/cni"
+{more}
 """
 
 
 def text(**facts):
-    """The file. `facts`: directory, socket, pause (image), runtime (program), shim (runtime type), options and handlers
-    (lines)."""
+    """The file. `facts`: directory, socket, pause (image), runtime (program), shim (runtime type), options handlers and
+    more (lines)."""
     old = VERSION == 2
     return (HEAD + PAUSE[VERSION] + TAIL).format(
         version=VERSION, plugin=PLUGIN, runtimes=RUNTIMES, snapshotter='snapshotter = "overlayfs"' if old else "",

@@ -113,8 +113,8 @@ static int setup(void **state)
 	assert_int_equal(loop_new(&s->loop), 0);
 	assert_int_equal(publisher_new(s->loop, &events, &s->publisher, &err), 0);
 	assert_int_equal(ttrpc_server_new(s->loop, listen_at(&w->address, w->dir, "s"),
-					  (uint32_t)geteuid(), &service_task, 1, s, &s->server,
-					  &err),
+					  (uint32_t)geteuid(), service_tasks, SERVICE_TASKS, s,
+					  &s->server, &err),
 			 0);
 	assert_int_equal(task_new(s, "c1", "/bundle", &w->task, &err), 0);
 	w->task->init.state = PROC_RUNNING;
@@ -158,7 +158,7 @@ static uint32_t ask(struct world *w, const char *method, const ProtobufCMessage 
 	uint8_t payload[TEXT_SIZE];
 
 	assert_true(protobuf_c_message_get_packed_size(message) <= sizeof(payload));
-	request.service = (char *)service_task.name;
+	request.service = (char *)service_tasks[0].name;
 	request.method = (char *)method;
 	request.payload.len = protobuf_c_message_pack(message, payload);
 	request.payload.data = payload;
