@@ -2,26 +2,21 @@
 /* cli/check.c - check: the verb, and its report as JSON and text. */
 #include "cli/check.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/verbs.h"
+#include "host/program_says.h"
 #include "hypervisor/probe.h"
 #include "hypervisor/qemu.h"
 #include "runtime/setup.h"
@@ -31,8 +26,7 @@
 
 /* Whom the probe's monitor runs as, for root: anybody without rights. */
 #define PROBE_USER	65534
-#define VERSION_MS	5000 /* for what a program says of its version */
-#define KERNEL_WORD_MAX 64   /* bytes of "Linux version N" */
+#define KERNEL_WORD_MAX 64 /* bytes of "Linux version N" */
 
 struct check_options {
 	bool json;
@@ -156,67 +150,14 @@ static bool add_found(json_t *checks, const char *name, int r, const char *found
 
 /* ---- Class vm ---- */
 
-/* Until its end, its first whole line or the time limit: what it says to --version. */
-static void read_version(int fd, char *text, size_t size)
-{
-	const int64_t deadline = clock_ms() + VERSION_MS;
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	size_t len = 0;
-
-	while (len < size - 1 && !memchr(text, '\n', len)) {
-		const int64_t left = deadline - clock_ms();
-		ssize_t n;
-
-		if (left <= 0 || poll(&p, 1, (int)left) <= 0)
-			break;
-		n = read(fd, text + len, size - 1 - len);
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	text[len] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	for (char *c = text; *c; c++)
-		*c = *c >= ' ' && *c <= '~' ? *c : '?';
-}
-
-/* As nobody, with nothing open: what our caller has open is not the program's. */
-__attribute__((noreturn)) static void say_version(const char *path, int out)
-{
-	char *const argv[] = { (char *)(uintptr_t)path, (char *)(uintptr_t) "--version", NULL };
-	char *const envp[] = { NULL };
-	const int null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
-
-	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0 &&
-	    dup2(out, STDOUT_FILENO) >= 0 && fd_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) == 0 &&
-	    chdir("/") == 0 &&
-	    (geteuid() != 0 ||
-	     (setgroups(0, NULL) == 0 && setgid(PROBE_USER) == 0 && setuid(PROBE_USER) == 0)))
-		(void)execve(path, argv, envp);
-	_exit(1);
-}
-
 /* "PATH (VERSION)"; of a program that does not say it, the path. */
 static void add_version(const char *path, char *text, size_t size)
 {
-	char version[128] = "";
-	int fds[2];
-	pid_t pid;
+	char version[128];
 
 	(void)snprintf(text, size, "%s", path);
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return;
-	pid = fork();
-	if (pid == 0)
-		say_version(path, fds[1]);
-	(void)close(fds[1]);
-	if (pid > 0) {
-		read_version(fds[0], version, sizeof(version));
-		(void)kill(pid, SIGKILL);
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	(void)close(fds[0]);
+	program_says(path, "--version", version, sizeof(version));
+	version[strcspn(version, "\n")] = '\0';
 	if (*version)
 		(void)snprintf(text, size, "%s (%s)", path, version);
 }

@@ -19,35 +19,53 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "host/ids.h"
+#include "host/program_says.h"
 #include "ns/mount_fs.h"
 #include "runtime/sandbox/creds.h"
 #include "runtime/sandbox/launch.h"
 
 #define LISTENER 3
 
+/* Where distributions put it. */
+static const struct place {
+	const char *path;
+	enum files_kind kind;
+} places[] = {
+	{ "/usr/libexec/virtiofsd", FILES_RUST },
+	{ "/usr/lib/virtiofsd", FILES_RUST },
+	{ "/usr/lib/qemu/virtiofsd", FILES_QEMU },
+	{ "/usr/libexec/qemu/virtiofsd", FILES_QEMU },
+};
+
+/* "virtiofsd version 7.2.22" has the version of QEMU, "virtiofsd 1.13.2" one of its own. */
+static enum files_kind ask(const char *path)
+{
+	char text[64];
+
+	program_says(path, "--version", text, sizeof(text));
+	return str_after(text, "virtiofsd version ") ? FILES_QEMU : FILES_RUST;
+}
+
 int files_find(const char *configured, struct files_program *ret, struct err *err)
 {
-	static const char *const places[] = {
-		"/usr/libexec/virtiofsd",
-		"/usr/lib/virtiofsd",
-		"/usr/lib/qemu/virtiofsd",
-		"/usr/libexec/qemu/virtiofsd",
-	};
 	const char *path = configured && *configured ? configured : NULL;
+	const struct place *place = NULL;
 
-	for (size_t i = 0; i < ARRAY_LEN(places) && !path; i++) {
-		if (access(places[i], X_OK) == 0)
-			path = places[i];
+	for (size_t i = 0; i < ARRAY_LEN(places) && !place; i++) {
+		if (path ? str_eq(path, places[i].path) : access(places[i].path, X_OK) == 0)
+			place = &places[i];
 	}
-	if (!path)
+	if (!path && !place)
 		return err_set(err, -ENOENT,
 			       "virtiofsd is not installed: looked for %s, %s, %s and %s",
-			       places[0], places[1], places[2], places[3]);
+			       places[0].path, places[1].path, places[2].path, places[3].path);
+	if (place)
+		path = place->path;
 	if (access(path, X_OK) < 0)
 		return err_sys(err, -errno, "virtiofsd %s", path);
 	*ret = (struct files_program){
 		.path = path,
-		.kind = strstr(path, "/qemu/") ? FILES_QEMU : FILES_RUST,
+		.kind = place ? place->kind : ask(path),
 	};
 	return 0;
 }

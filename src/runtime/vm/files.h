@@ -32,8 +32,9 @@ struct files_program {
 };
 
 /*
- * `configured`, or, where that is NULL or empty, the first that is installed. The place tells the
- * kind: QEMU's lies in a directory "qemu". -ENOENT with a sentence.
+ * `configured`, or, where that is NULL or empty, the first that is installed. Where distributions
+ * put it the place tells the kind; elsewhere the program is asked (milliseconds). -ENOENT with a
+ * sentence.
  */
 int files_find(const char *configured, struct files_program *ret, struct err *err);
 

@@ -57,6 +57,31 @@ static void arguments_fit_the_kind_of_program(void **state)
 	strv_free(list);
 }
 
+/* A program in a directory of any name that says `word` of itself. */
+static void expect_kind(const char *word, enum files_kind kind)
+{
+	char path[] = "/tmp/caisson-qemu-XXXXXX";
+	AUTO_CLOSE int fd = mkstemp(path);
+	struct files_program program;
+	struct err err = { 0 };
+
+	assert_true(fd >= 0 && dprintf(fd, "#!/bin/sh\necho \"%s\"\n", word) > 0);
+	assert_int_equal(fchmod(fd, 0755), 0);
+	auto_close_p(&fd);
+	assert_int_equal(files_find(path, &program, &err), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(program.kind, kind);
+}
+
+static void a_program_in_a_place_of_its_own_is_asked(void **state)
+{
+	(void)state;
+	expect_kind("virtiofsd version 7.2.22 (Debian 1:7.2)", FILES_QEMU);
+	expect_kind("virtiofsd 1.13.2", FILES_RUST);
+	expect_kind("virtiofsd backend 1.4.0", FILES_RUST);
+	expect_kind("", FILES_RUST);
+}
+
 static void socket_body(struct fixture *fx)
 {
 	int listener = -1, client = -1, accepted;
@@ -177,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_there_is_named),
 		cmocka_unit_test(arguments_fit_the_kind_of_program),
+		cmocka_unit_test(a_program_in_a_place_of_its_own_is_asked),
 		cmocka_unit_test(the_socket_is_connected_before_it_is_served),
 		cmocka_unit_test(it_serves_until_the_monitor_ends),
 	};
