@@ -33,6 +33,7 @@ enum stage_msg_type {
 	STAGE_ENVIRONMENT,
 	STAGE_TERMINAL, /* carries the pty master */
 	STAGE_FAILED,	/* err */
+	STAGE_JOINED,	/* it is in its cgroups; of who is asked to say so */
 	STAGE_HOOKS,	/* past the gate: startContainer hooks run now, then INIT_REPORT_READY */
 };
 

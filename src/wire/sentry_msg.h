@@ -241,6 +241,7 @@ struct sentry_container {
 
 #define SENTRY_FRAME_MAX    (64u << 10) /* bytes of one message, head included */
 #define SENTRY_EXEC_FDS_MAX 28u		/* 0, 1, 2 and what is preserved */
+#define SENTRY_NURSERY_FDS  2u		/* of the answer to NURSERY */
 #define SENTRY_CREATE_FDS   3u		/* of CREATE, before 0, 1, 2 and what is preserved */
 /*
  * Connections at one time: of all containers of a sandbox, and then of each one, so that nobody who
@@ -273,10 +274,12 @@ enum sentry_request_type {
 	SENTRY_EXITED, /* a reply only: the process of an EXEC; value: exit code or 128 + n */
 	/*
 	 * Of who will say CREATE on this connection: make the process of the host that the new
-	 * container's guest processes are forked from. The reply carries its pidfd; who asks puts
-	 * it into the container's cgroup. -EOPNOTSUPP: the platform has none.
+	 * container's guest processes are forked from, and the first of these. The reply carries
+	 * the pidfds of both; who asks puts them into the container's cgroup, says PLACED then, and
+	 * START after that. -EOPNOTSUPP: the platform has none.
 	 */
 	SENTRY_NURSERY,
+	SENTRY_PLACED, /* on that connection, before or after CREATE */
 	SENTRY_TYPES,
 };
 

@@ -108,7 +108,7 @@ static int spawn(struct sandbox_launch *l, sandbox_child_fn *child, void *arg, i
 	return 0;
 }
 
-static int place(struct sandbox_launch *l, bool born_in_cgroup, const struct sandbox *s, void *arg,
+static int place(struct sandbox_launch *l, bool born_in_cgroup, const struct sandbox *s,
 		 struct err *err)
 {
 	struct oci_linux *linux_spec = &l->cr->spec.linux;
@@ -129,13 +129,11 @@ static int place(struct sandbox_launch *l, bool born_in_cgroup, const struct san
 		r = creation_on_process(l->cr, s->pid, err);
 	if (r == 0)
 		r = stage_tell_placed(l->stage[0], l->cr->c->cgroup, born_in_cgroup, err);
-	if (r == 0 && l->on_cgroups)
-		r = l->on_cgroups(arg, err);
 	return r;
 }
 
 /* Until the staged child has become the supervisor, which ends its socket. */
-static int serve_stage(struct sandbox_launch *l, struct sandbox *s, struct err *err)
+static int serve_stage(struct sandbox_launch *l, struct sandbox *s, void *arg, struct err *err)
 {
 	for (;;) {
 		struct stage_msg msg;
@@ -145,6 +143,11 @@ static int serve_stage(struct sandbox_launch *l, struct sandbox *s, struct err *
 		if (r <= 0)
 			return r;
 		switch (msg.head.type) {
+		case STAGE_JOINED:
+			r = l->on_cgroups ? l->on_cgroups(arg, err) : 0;
+			if (r < 0)
+				return r;
+			break;
 		case STAGE_ENVIRONMENT:
 			r = creation_on_environment(l->cr, s->pid, err);
 			if (r == 0)
@@ -170,9 +173,9 @@ int sandbox_launch_run(struct sandbox_launch *l, sandbox_child_fn *child, void *
 	int r = spawn(l, child, arg, &cgroup_fd, &s, err);
 
 	if (r == 0)
-		r = place(l, cgroup_fd >= 0, &s, arg, err);
+		r = place(l, cgroup_fd >= 0, &s, err);
 	if (r == 0)
-		r = serve_stage(l, &s, err);
+		r = serve_stage(l, &s, arg, err);
 	if (r == 0) {
 		log_debug("container %s: its root is entered, its supervisor runs", l->cr->c->id);
 		s.report = TAKE_FD(l->report[0]);

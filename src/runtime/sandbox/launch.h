@@ -36,7 +36,10 @@ struct sandbox_launch {
 	/* Borrowed: instead of isolation_ops.host_devices, with what the child opens; or NULL. */
 	struct oci_device_rule *devices;
 	size_t devices_len;
-	/* Or NULL: what else is done when the cgroups are there, while the child goes on. */
+	/*
+	 * Or NULL: what else is done when the cgroups are there and the child is in them, while it
+	 * goes on. Not before: what it does may keep the cgroups of the whole host busy for long.
+	 */
 	int (*on_cgroups)(void *arg, struct err *err);
 };
 #define SANDBOX_LAUNCH_INIT                                                                   \

@@ -46,10 +46,15 @@ bool sandbox_has_hooks(const struct sandbox_launch *l)
 
 int sandbox_stage_place(struct sandbox_launch *l, struct err *err)
 {
+	int r;
+
 	if (l->placed)
 		return 0;
 	l->placed = true;
-	return stage_await_placed(l->stage[1], err);
+	r = stage_await_placed(l->stage[1], err);
+	if (r == 0 && l->on_cgroups && stage_send(l->stage[1], STAGE_JOINED, 0, -EBADF) < 0)
+		r = err_set(err, -EPIPE, "the runtime is gone");
+	return r;
 }
 
 int sandbox_stage_hooks(struct sandbox_launch *l, struct err *err)

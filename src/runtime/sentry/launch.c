@@ -20,7 +20,8 @@
 void launch_done(struct launch *l)
 {
 	auto_close_p(&l->sandbox);
-	auto_close_p(&l->nursery);
+	for (size_t i = 0; i < ARRAY_LEN(l->nursery); i++)
+		auto_close_p(&l->nursery[i]);
 	auto_close_p(&l->nursery_placed);
 	free(l->pid_ns_of);
 	auto_close_p(&l->sentry_fd);

@@ -11,6 +11,7 @@
 #include "ns/idmap.h"
 #include "runtime/creation.h"
 #include "runtime/sandbox/launch.h"
+#include "wire/sentry_msg.h"
 
 /* What parent and staged child share; the child has the parent's memory at the clone. */
 struct launch {
@@ -24,15 +25,17 @@ struct launch {
 	/* Of a container that is added to a pod's sandbox. */
 	int sandbox;		 /* owned: connection to its control server, or -EBADF */
 	uint32_t own_namespaces; /* what it does not share with it (enum sentry_own) */
-	char *pid_ns_of;    /* owned: id of the container whose pid namespace it joins; or NULL */
-	int nursery;	    /* owned: pidfd of what its guests come from (nursery.h), or -EBADF */
+	char *pid_ns_of; /* owned: id of the container whose pid namespace it joins; or NULL */
+	/* owned: pidfds of what its guests come from and of the first of them (nursery.h), or
+	 * -EBADF */
+	int nursery[SENTRY_NURSERY_FDS];
 	int nursery_placed; /* owned: eventfd: it is in its cgroup, or -EBADF */
 };
 #define LAUNCH_INIT                                                                             \
 	{                                                                                       \
 		.box = SANDBOX_LAUNCH_INIT, .sentry_fd = -EBADF, .gofer_fd = -EBADF,            \
 		.stub_fd = -EBADF, .gofer_userns = -EBADF, .events = -EBADF, .sandbox = -EBADF, \
-		.nursery = -EBADF, .nursery_placed = -EBADF                                     \
+		.nursery = { -EBADF, -EBADF }, .nursery_placed = -EBADF                         \
 	}
 void launch_done(struct launch *launch);
 

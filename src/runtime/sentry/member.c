@@ -161,11 +161,13 @@ int stage_become_member(struct launch *l, const struct stage_member *with, struc
 	const bool tied = l->box.cr->options->tied;
 	int keep[] = { sandbox, slave, report, l->box.ids.held_fd, -EBADF };
 	const int signals = keep[4] = waiter_take_signals(err);
-	int r = signals < 0 ? signals : nursery_await(l, err);
+	int r = signals < 0 ? signals : 0;
 
 	(void)prctl(PR_SET_NAME, "caisson-wait");
 	if (r == 0)
 		r = ask(l, with, err);
+	if (r == 0)
+		r = nursery_settle(l, err);
 	/* Ends the stage socket, which says that all went well. */
 	if (r == 0)
 		r = waiter_shed(keep, ARRAY_LEN(keep), err);

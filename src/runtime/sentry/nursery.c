@@ -28,8 +28,8 @@
 int nursery_ask(struct launch *l, struct err *err)
 {
 	const struct client_call call = { .request = { .type = SENTRY_NURSERY },
-					  .ret_fds = &l->nursery,
-					  .ret_fds_len = 1 };
+					  .ret_fds = l->nursery,
+					  .ret_fds_len = ARRAY_LEN(l->nursery) };
 	const struct creation *cr = l->box.cr;
 	struct sentry_reply reply;
 	int r;
@@ -46,13 +46,13 @@ int nursery_ask(struct launch *l, struct err *err)
 		if (l->nursery_placed < 0)
 			return err_sys(err, -errno, "eventfd");
 	}
-	if (r != -EPIPE && r != -EOPNOTSUPP)
+	if (r != -EPIPE && r != -EPROTO && r != -EOPNOTSUPP)
 		return r;
 	log_debug("container %s: its guests are in the cgroup of its sandbox: %s", cr->c->id,
 		  err->msg);
 	if (r == -EOPNOTSUPP)
 		return 0;
-	/* It does not know the word. */
+	/* It does not know the word, or one process of it alone. */
 	auto_close_p(&l->sandbox);
 	l->sandbox = client_connect(cr->sandbox, err);
 	return l->sandbox < 0 ? l->sandbox : 0;
@@ -101,12 +101,10 @@ static void set_oom_score(const struct launch *l, pid_t pid)
 		log_debug("container %s: its guests: %s", l->box.cr->c->id, err.msg);
 }
 
-int nursery_place(void *launch, struct err *err)
+static int place(const struct launch *l, int proc, int pidfd, struct err *err)
 {
-	const struct launch *l = launch;
 	const struct creation *cr = l->box.cr;
-	AUTO_CLOSE int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	const int pid = proc < 0 ? -errno : pidfd_number(proc, l->nursery);
+	const int pid = pidfd_number(proc, pidfd);
 	int r = pid < 0 ? pid : 0;
 
 	if (r == 0 && !is_of(cr->sandbox->pid, pid))
@@ -116,9 +114,20 @@ int nursery_place(void *launch, struct err *err)
 	r = cgroup_move(cr->c->cgroup, pid, err);
 	if (r == 0)
 		set_oom_score(l, pid);
-	if (r == 0 && pidfd_kill(l->nursery, 0) < 0)
+	if (r == 0 && pidfd_kill(pidfd, 0) < 0)
 		r = err_set(err, -ESRCH, "the nursery that sandbox %s has made has ended",
 			    cr->sandbox->id);
+	return r;
+}
+
+int nursery_place(void *launch, struct err *err)
+{
+	const struct launch *l = launch;
+	AUTO_CLOSE int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = proc < 0 ? err_sys(err, -errno, "open /proc") : 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(l->nursery); i++)
+		r = place(l, proc, l->nursery[i], err);
 	if (r == 0 && eventfd_write(l->nursery_placed, 1) < 0)
 		r = err_sys(err, -errno, "write to an eventfd");
 	return r;
@@ -128,8 +137,10 @@ int nursery_place(void *launch, struct err *err)
  * A maker that dies before the first prctl(2) of his child sends it no signal, but the end of the
  * stage socket.
  */
-int nursery_await(const struct launch *l, struct err *err)
+int nursery_settle(const struct launch *l, struct err *err)
 {
+	const struct client_call call = { .request = { .type = SENTRY_PLACED } };
+	struct sentry_reply reply;
 	struct pollfd fds[] = { { l->nursery_placed, POLLIN, 0 }, { l->box.stage[1], 0, 0 } };
 	int r;
 
@@ -140,5 +151,7 @@ int nursery_await(const struct launch *l, struct err *err)
 	} while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return err_sys(err, -errno, "wait for the nursery's place");
-	return fds[0].revents & POLLIN ? 0 : err_set(err, -EPIPE, "the runtime is gone");
+	if (!(fds[0].revents & POLLIN))
+		return err_set(err, -EPIPE, "the runtime is gone");
+	return client_call(l->sandbox, &call, &reply, NULL, NULL, err);
 }

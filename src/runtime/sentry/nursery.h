@@ -3,8 +3,9 @@
  * runtime/sentry/nursery.h - the guests of a container of a pod in its own cgroup (ADR 0024).
  *
  * Guest processes are processes of the host, each forked from another one. What those of a
- * container come from, its nursery, is made by the sentry and put into the container's cgroup by
- * us, before there is a guest: so all are there, and the sentry can move nobody.
+ * container come from, its nursery, is made by the sentry with the first of them, which has run
+ * nothing, and both are put into the container's cgroup by us. Nobody else comes of it before, and
+ * no guest code runs: so all are there, and the sentry can move nobody.
  */
 #pragma once
 
@@ -25,7 +26,7 @@ int nursery_ask(struct launch *launch, struct err *err);
 int nursery_place(void *launch, struct err *err);
 
 /*
- * In the staged child, before the container is made: until the nursery is where it belongs. -EPIPE:
- * the runtime is gone.
+ * In the staged child, when the container is made: until the nursery is where it belongs, which the
+ * sentry is told. -EPIPE: the runtime is gone.
  */
-int nursery_await(const struct launch *launch, struct err *err);
+int nursery_settle(const struct launch *launch, struct err *err);

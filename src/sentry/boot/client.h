@@ -50,8 +50,9 @@ struct control_request {
  */
 int client_reply(struct client *c, const struct sentry_reply *reply, const void *bytes, size_t len);
 
-/* The same with a descriptor, which stays the caller's. */
-int client_reply_fd(struct client *c, const struct sentry_reply *reply, int fd);
+/* The same with descriptors, which stay the caller's. */
+int client_reply_fds(struct client *c, const struct sentry_reply *reply, const int *fds,
+		     size_t fds_len);
 
 /* The error with its sentence, or plain success. */
 int client_answer(struct client *c, uint32_t type, int value, int r, const struct err *err);
@@ -66,6 +67,8 @@ int client_text(struct client *c, uint32_t type, const struct buf *text);
 int client_exec(struct client *c, struct control_request *request);
 /* NURSERY: make one, for a CREATE; answers. */
 int client_nursery(struct client *c);
+/* PLACED: 0, or -EINVAL where nobody has asked for a NURSERY. */
+int client_placed(struct client *c);
 /* CREATE: add a container, up to its gate; answers. */
 int client_create(struct client *c, struct control_request *request);
 

@@ -31,7 +31,7 @@ static int judge(const struct client *c, struct err *err)
 	return sandbox.ended ? err_set(err, -ESRCH, "container not running") : 0;
 }
 
-static int make_nursery(struct client *c, int *ret_pidfd, struct err *err)
+static int make_nursery(struct client *c, int *ret_pidfds, struct err *err)
 {
 	int r = judge(c, err);
 
@@ -41,7 +41,7 @@ static int make_nursery(struct client *c, int *ret_pidfd, struct err *err)
 		return err_set(err, -EBUSY, "this connection has a nursery");
 	if (!platform->nursery_new)
 		return err_set(err, -EOPNOTSUPP, "platform %s has no nurseries", platform->name);
-	r = platform->nursery_new(&c->nursery, ret_pidfd);
+	r = platform->nursery_new(&c->nursery, ret_pidfds);
 	return r < 0 ? err_sys(err, r, "make a nursery") : 0;
 }
 
@@ -49,10 +49,20 @@ int client_nursery(struct client *c)
 {
 	const struct sentry_reply reply = { .type = SENTRY_NURSERY };
 	struct err err = { 0 };
-	int pidfd, r = make_nursery(c, &pidfd, &err);
+	int pidfds[SENTRY_NURSERY_FDS], r = make_nursery(c, pidfds, &err);
 
 	return r < 0 ? client_answer(c, SENTRY_NURSERY, 0, r, &err)
-		     : client_reply_fd(c, &reply, pidfd);
+		     : client_reply_fds(c, &reply, pidfds, SENTRY_NURSERY_FDS);
+}
+
+int client_placed(struct client *c)
+{
+	struct platform_nursery *n = c->made ? c->made->container->nursery : c->nursery;
+
+	if (!n)
+		return -EINVAL;
+	platform->nursery_placed(n);
+	return 0;
 }
 
 static int create(struct client *c, struct control_request *request, struct err *err)

@@ -71,10 +71,11 @@ int client_reply(struct client *c, const struct sentry_reply *reply, const void 
 	}
 }
 
-int client_reply_fd(struct client *c, const struct sentry_reply *reply, int fd)
+int client_reply_fds(struct client *c, const struct sentry_reply *reply, const int *fds,
+		     size_t fds_len)
 {
 	for (;;) {
-		const int r = fd_send(c->source.host_fd, reply, sizeof(*reply), &fd, 1);
+		const int r = fd_send(c->source.host_fd, reply, sizeof(*reply), fds, fds_len);
 
 		if (r != -EAGAIN)
 			return r;
@@ -281,6 +282,9 @@ static int serve_request(struct client *c, struct control_request *request)
 		return client_nursery(c);
 	case SENTRY_CREATE:
 		return client_create(c, request);
+	case SENTRY_PLACED:
+		r = client_placed(c);
+		break;
 	case SENTRY_SIGNAL:
 		r = do_signal(c, head);
 		break;

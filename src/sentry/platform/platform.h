@@ -95,10 +95,13 @@ struct platform_ops {
 
 	/*
 	 * A process of the host that runs nothing, and of which spaces are made: whoever puts it
-	 * into a cgroup has all that come of it there. *ret_pidfd stays the nursery's. 0, -EAGAIN,
-	 * -ENOMEM. NULL where the platform has none.
+	 * into a cgroup has all that come of it there. The first of them is made at once, so that
+	 * it can be loaded while both are put there: ret_pidfds has the one and the other, which
+	 * stay the nursery's. No other one is made before nursery_placed(). 0, -EAGAIN, -ENOMEM.
+	 * NULL where the platform has none.
 	 */
-	int (*nursery_new)(struct platform_nursery **ret, int *ret_pidfd);
+	int (*nursery_new)(struct platform_nursery **ret, int ret_pidfds[2]);
+	void (*nursery_placed)(struct platform_nursery *n);
 	/* When its process ends before nursery_free(): no space can be made any more. From the
 	 * loop. */
 	void (*nursery_on_end)(struct platform_nursery *n, void (*fn)(void *arg), void *arg);
@@ -112,7 +115,8 @@ struct platform_ops {
 
 	/*
 	 * A fresh space with one thread that has not run yet and maps nothing of the guest's. NULL:
-	 * of the sandbox's own nursery. -ESRCH: the nursery has ended.
+	 * of the sandbox's own nursery. -ESRCH: the nursery has ended; -EAGAIN also where it is not
+	 * placed yet and its first one is taken.
 	 */
 	int (*space_new)(struct platform_nursery *from, struct platform_thread **ret);
 

@@ -2,6 +2,7 @@
 /* What a sandbox may have put into a container's cgroup: a process of its own, and no other. */
 #include "runtimetest.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -80,7 +81,8 @@ static int place(struct fake *f, int nursery)
 	struct err err = { 0 };
 	int r;
 
-	f->l.nursery = nursery;
+	f->l.nursery[0] = nursery;
+	f->l.nursery[1] = f->child;
 	r = nursery_place(&f->l, &err);
 	if (r < 0)
 		assert_non_null(strstr(err.msg, "sandbox pod"));
@@ -152,13 +154,13 @@ static void one_of_the_sandbox_is_taken_with_the_score_of_the_container(void **s
 {
 	AUTO_CLOSE int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char path[64], text[16] = "";
-	struct err err = { 0 };
+	eventfd_t placed;
 	struct fake f;
 	FILE *file;
 
 	begin(&f);
 	assert_int_equal(place(&f, f.child), 0);
-	assert_int_equal(nursery_await(&f.l, &err), 0);
+	assert_int_equal(eventfd_read(f.l.nursery_placed, &placed), 0);
 	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pidfd_number(proc, f.child));
 	file = fopen(path, "re");
 	assert_non_null(file);
@@ -166,6 +168,46 @@ static void one_of_the_sandbox_is_taken_with_the_score_of_the_container(void **s
 	fclose(file);
 	assert_int_equal(atoi(text), SCORE);
 	end(&f);
+}
+
+/* The first process is judged as the nursery is, and nobody is told that all is well. */
+static void a_first_process_of_the_host_is_refused(void **state)
+{
+	const int own = pidfd_get(getpid());
+	struct err err = { 0 };
+	struct pollfd p = { .events = POLLIN };
+	struct fake f;
+
+	begin(&f);
+	f.l.nursery[0] = f.child;
+	f.l.nursery[1] = own;
+	assert_int_equal(nursery_place(&f.l, &err), -EPROTO);
+	p.fd = f.l.nursery_placed;
+	assert_int_equal(poll(&p, 1, 0), 0);
+	close(own);
+	end(&f);
+}
+
+/* A container that is made is not ready before. */
+static void the_sentry_is_told_when_all_are_in_their_place(void **state)
+{
+	const struct sentry_reply reply = { .type = SENTRY_PLACED };
+	struct sentry_request request = { 0 };
+	struct launch l = LAUNCH_INIT;
+	struct err err = { 0 };
+	size_t nfds = 0;
+	int pair[2];
+
+	l.nursery_placed = eventfd(1, EFD_CLOEXEC);
+	assert_int_equal(stage_socketpair(pair, &err), 0);
+	assert_int_equal(stage_socketpair(l.box.stage, &err), 0);
+	l.sandbox = pair[0];
+	assert_int_equal(fd_send(pair[1], &reply, sizeof(reply), NULL, 0), 0);
+	assert_int_equal(nursery_settle(&l, &err), 0);
+	assert_int_equal(fd_recv(pair[1], &request, sizeof(request), NULL, &nfds), sizeof(request));
+	assert_int_equal(request.type, SENTRY_PLACED);
+	close(pair[1]);
+	launch_done(&l);
 }
 
 static void who_waits_for_it_learns_that_its_maker_is_gone(void **state)
@@ -177,7 +219,7 @@ static void who_waits_for_it_learns_that_its_maker_is_gone(void **state)
 	l.nursery_placed = placed;
 	assert_int_equal(stage_socketpair(l.box.stage, &err), 0);
 	assert_int_equal(close(l.box.stage[0]), 0);
-	assert_int_equal(nursery_await(&l, &err), -EPIPE);
+	assert_int_equal(nursery_settle(&l, &err), -EPIPE);
 	close(l.box.stage[1]);
 }
 
@@ -190,6 +232,8 @@ int main(void)
 		cmocka_unit_test(a_process_of_another_sandbox_is_refused),
 		cmocka_unit_test(one_that_has_ended_is_refused),
 		cmocka_unit_test(one_of_the_sandbox_is_taken_with_the_score_of_the_container),
+		cmocka_unit_test(a_first_process_of_the_host_is_refused),
+		cmocka_unit_test(the_sentry_is_told_when_all_are_in_their_place),
 		cmocka_unit_test(who_waits_for_it_learns_that_its_maker_is_gone),
 	};
 

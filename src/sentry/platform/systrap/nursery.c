@@ -2,8 +2,9 @@
 /*
  * Nurseries: stubs that have mapped nothing and run no guest code, and of which those of spaces are
  * forked. The sandbox's first one is the template, which the zygote made; each other is a fork of
- * it that the runtime may have put into a cgroup of its own, where all that come of it are. One
- * child is made in advance.
+ * it that the runtime puts into a cgroup of its own, where all that come of it are. One child is
+ * made in advance, the first one with the nursery: the runtime moves both, which takes some
+ * milliseconds, while the first program is loaded.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -89,7 +90,7 @@ static int fork_template(struct platform_nursery *n, struct platform_thread **re
 			return -EAGAIN; /* who asks is to be killed, perhaps */
 		kmutex_lock(&n->lock);
 	}
-	r = n->template ? systrap_settle(n->template) : -ESRCH;
+	r = !n->template ? -ESRCH : n->unplaced ? -EAGAIN : systrap_settle(n->template);
 	if (r == 0)
 		r = systrap_fork_stub(n->template, ret);
 	kmutex_unlock(&n->lock);
@@ -123,7 +124,7 @@ static void spawn_refill(struct platform_nursery *n)
 /* A start is not slowed by what a short program never needs. */
 static void want_spare(struct platform_nursery *n)
 {
-	if (n->spare_wanted)
+	if (n->spare_wanted || n->unplaced)
 		return;
 	n->spare_wanted = true;
 	if (n->started)
@@ -157,7 +158,7 @@ int systrap_space_from(struct platform_nursery *from, struct platform_thread **r
 	return r;
 }
 
-int systrap_nursery_new(struct platform_nursery **ret, int *ret_pidfd)
+int systrap_nursery_new(struct platform_nursery **ret, int ret_pidfds[2])
 {
 	struct platform_nursery *n = calloc(1, sizeof(*n));
 	int r;
@@ -180,9 +181,25 @@ int systrap_nursery_new(struct platform_nursery **ret, int *ret_pidfd)
 	systrap_nursery_leave(n->template->space);
 	systrap_nursery_join(n, n->template->space);
 	n->processes++;
+	r = fork_template(n, &n->spare);
+	if (r < 0) {
+		systrap_nursery_free(n);
+		return r == -ESRCH ? -EAGAIN : r;
+	}
+	n->unplaced = true;
 	*ret = n;
-	*ret_pidfd = n->template->space->pidfd;
+	ret_pidfds[0] = n->template->space->pidfd;
+	ret_pidfds[1] = n->spare->space->pidfd;
 	return 0;
+}
+
+void systrap_nursery_placed(struct platform_nursery *n)
+{
+	if (!n->unplaced)
+		return;
+	n->unplaced = false;
+	if (n->template && !n->spare)
+		want_spare(n);
 }
 
 void systrap_nursery_on_end(struct platform_nursery *n, void (*fn)(void *arg), void *arg)

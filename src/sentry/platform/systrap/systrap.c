@@ -482,6 +482,7 @@ const struct platform_ops platform_systrap = {
 	.init = systrap_init,
 	.begin = systrap_begin,
 	.nursery_new = systrap_nursery_new,
+	.nursery_placed = systrap_nursery_placed,
 	.nursery_on_end = systrap_nursery_on_end,
 	.nursery_hold = systrap_nursery_hold,
 	.nursery_free = systrap_nursery_free,

@@ -45,7 +45,8 @@ struct platform_nursery {
 	unsigned int births;		  /* clones that are under way in its spaces */
 	struct waitq changed;		  /* one of the two is 0; it is not held any more */
 	struct list_head spaces;
-	bool held; /* its processes may be stopped by the host: nobody asks them */
+	bool held;     /* its processes may be stopped by the host: nobody asks them */
+	bool unplaced; /* what it would fork now would be born in another's cgroup */
 	void (*on_end)(void *arg);
 	void *on_end_arg;
 };
@@ -249,9 +250,10 @@ void systrap_nursery_born(struct platform_space *s);
 void systrap_nursery_gone(const struct platform_space *s);
 /* A clone in a space begins and ends. */
 void systrap_nursery_clones(struct platform_nursery *n, int change);
-/* platform_ops.space_new, nursery_new, nursery_on_end, nursery_hold, nursery_free. */
+/* platform_ops.space_new, nursery_new and the other nursery_*. */
 int systrap_space_from(struct platform_nursery *from, struct platform_thread **ret);
-int systrap_nursery_new(struct platform_nursery **ret, int *ret_pidfd);
+int systrap_nursery_new(struct platform_nursery **ret, int ret_pidfds[2]);
+void systrap_nursery_placed(struct platform_nursery *n);
 void systrap_nursery_on_end(struct platform_nursery *n, void (*fn)(void *arg), void *arg);
 void systrap_nursery_hold(struct platform_nursery *n, bool held);
 void systrap_nursery_free(struct platform_nursery *n);

@@ -281,11 +281,11 @@ static void do_nursery(void)
 	struct platform_nursery *n, *other;
 	struct platform_thread *t, *child;
 	struct platform_event e;
-	int pidfd, other_fd, copy;
+	int pidfds[2], others[2], copy;
 
-	assert_int_equal(platform->nursery_new(&n, &pidfd), 0);
-	assert_int_equal(platform->nursery_new(&other, &other_fd), 0);
-	copy = dup(pidfd);
+	assert_int_equal(platform->nursery_new(&n, pidfds), 0);
+	assert_int_equal(platform->nursery_new(&other, others), 0);
+	copy = dup(pidfds[0]);
 	assert_true(copy >= 0 && !is_gone(copy));
 	t = guest_from(n, calls_twice, sizeof(calls_twice));
 	platform->thread_run(t, &e);
@@ -297,7 +297,7 @@ static void do_nursery(void)
 	assert_true(is_gone(copy));
 	close(copy);
 	/* The others are as they were. */
-	assert_false(is_gone(other_fd));
+	assert_false(is_gone(others[0]));
 	t = guest_from(other, calls_twice, sizeof(calls_twice));
 	platform->thread_run(t, &e);
 	assert_int_equal(e.kind, PLATFORM_SYSCALL);
@@ -315,6 +315,30 @@ static void spaces_come_of_a_nursery_that_ends_alone(void **state)
 		on_fiber(do_nursery);
 }
 
+/* Who moves the two has moved all there are, whatever is asked for meanwhile. */
+static void do_unplaced(void)
+{
+	struct platform_thread *first, *t;
+	struct platform_nursery *n;
+	int pidfds[2];
+
+	assert_int_equal(platform->nursery_new(&n, pidfds), 0);
+	first = guest_from(n, calls_twice, sizeof(calls_twice));
+	assert_int_equal(platform->space_new(n, &t), -EAGAIN);
+	platform->nursery_placed(n);
+	t = guest_from(n, calls_twice, sizeof(calls_twice));
+	platform->thread_free(t);
+	assert_false(is_gone(pidfds[1]));
+	platform->thread_free(first);
+	platform->nursery_free(n);
+}
+
+static void one_alone_comes_of_a_nursery_that_is_not_placed(void **state)
+{
+	if (platform->nursery_new)
+		on_fiber(do_unplaced);
+}
+
 static struct waitq ends;
 static bool ended;
 
@@ -327,17 +351,20 @@ static void on_end(void *arg)
 static void do_killed_nursery(void)
 {
 	struct platform_nursery *n;
-	struct platform_thread *t;
-	int pidfd, r;
+	struct platform_thread *t, *first;
+	int pidfds[2], r;
 
 	waitq_init(&ends);
-	assert_int_equal(platform->nursery_new(&n, &pidfd), 0);
+	assert_int_equal(platform->nursery_new(&n, pidfds), 0);
+	platform->nursery_placed(n);
 	platform->nursery_on_end(n, on_end, &ends);
-	assert_int_equal(syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0), 0);
+	assert_int_equal(platform->space_new(n, &first), 0);
+	assert_int_equal(syscall(SYS_pidfd_send_signal, pidfds[0], SIGKILL, NULL, 0), 0);
 	(void)WAIT_EVENT_UNTIL(&ends, ended, nsec_add(kclock_monotonic(), LATE_NS));
 	assert_true(ended);
 	r = platform->space_new(n, &t);
 	assert_true(r == -ESRCH || r == -EAGAIN);
+	platform->thread_free(first);
 	platform->nursery_free(n);
 }
 
@@ -354,9 +381,9 @@ static void do_held(void)
 	struct platform_usage usage;
 	struct platform_space *s;
 	uint8_t pages[2];
-	int pidfd;
+	int pidfds[2];
 
-	assert_int_equal(platform->nursery_new(&n, &pidfd), 0);
+	assert_int_equal(platform->nursery_new(&n, pidfds), 0);
 	t = guest_from(n, calls_twice, sizeof(calls_twice));
 	s = platform->thread_space(t);
 	assert_int_equal(platform->space_resident(s, CODE, 1, pages), 0);
@@ -384,6 +411,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(calls_are_reported_and_answered),
 		cmocka_unit_test(spaces_come_of_a_nursery_that_ends_alone),
+		cmocka_unit_test(one_alone_comes_of_a_nursery_that_is_not_placed),
 		cmocka_unit_test(a_nursery_that_is_killed_is_told),
 		cmocka_unit_test(who_is_held_is_not_asked),
 		cmocka_unit_test(a_fault_has_its_address),
