@@ -25,13 +25,13 @@
 #include "base/str.h"
 #include "hypervisor/console.h"
 #include "hypervisor/qemu.h"
+#include "hypervisor/kept.h"
 #include "hypervisor/verdicts.h"
 
 #define INSTRUCTION_LIMIT_MS 2000
 #define END_LIMIT_MS	     2000 /* of a process that was killed */
 #define KERNEL_LIMIT_MS	     (PROBE_LIMIT_MS - INSTRUCTION_LIMIT_MS - END_LIMIT_MS)
 #define KERNEL_MEMORY	     (128ull << 20)
-#define BOOT_ID_MAX	     40u
 
 /* ---- One instruction ---- */
 
@@ -401,16 +401,14 @@ static int probe_kernel(const struct probe_plan *plan, struct probe *ret, struct
 /* The boot of the host, the two files, which a new version replaces, and who may open KVM. */
 static int make_key(const struct probe_plan *plan, struct buf *b)
 {
-	AUTO_BUF struct buf boot = { .max = BOOT_ID_MAX };
 	const int fds[] = { plan->program, plan->kernel };
 	struct stat kvm;
-	int r = fd_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &boot);
+	int r = kept_append_boot(b);
 
 	if (r < 0)
 		return r;
 	/* Any user but root is like the others. */
-	(void)buf_printf(b, "%.*s %u:%d", (int)strcspn(boot.data, "\n"), boot.data, geteuid(),
-			 plan->uid != 0);
+	(void)buf_printf(b, " %u:%d", geteuid(), plan->uid != 0);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		struct stat st;
 
@@ -430,11 +428,7 @@ static int make_key(const struct probe_plan *plan, struct buf *b)
 
 const char *probe_memory(char path[static PATH_MAX])
 {
-	const char *dir = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
-
-	if (!dir || *dir != '/' || snprintf(path, PATH_MAX, "%s/caisson-kvm", dir) >= PATH_MAX)
-		return NULL;
-	return path;
+	return kept_path("caisson-kvm", path);
 }
 
 /* ---- One at a time ---- */

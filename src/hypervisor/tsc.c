@@ -2,6 +2,7 @@
 #include "hypervisor/tsc.h"
 
 #include <cpuid.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <stdbool.h>
 #include <string.h>
@@ -11,10 +12,17 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/str.h"
+#include "hypervisor/kept.h"
 
 #define NSEC	   1000000000u
 #define MEASURE_NS 10000000u
+#define CHECK_NS   2000000u
+#define CHECK_PART 1024u /* of the rate: more than a busy host disturbs the measure */
+#define KHZ_MAX	   100000000u
+#define KEPT_MAX   128u /* bytes */
 
 /* CPUID 8000_0007h, EDX bit 8: invariant in all states of power. */
 static bool is_constant(void)
@@ -25,6 +33,8 @@ static bool is_constant(void)
 }
 
 /*
+ * The first event of a host waits for a grace period of its kernel, 5 ms and more.
+ *
  * The page of any event says how its reader turns the counter into nanoseconds:
  * ns = ticks * time_mult >> time_shift.
  */
@@ -78,25 +88,74 @@ void hypervisor_tsc_begin(struct tsc_reading *ret)
 	}
 }
 
-static uint64_t measure(const struct tsc_reading *begin)
+/* By what has passed since `begin`, of which `least_ns` are waited for. */
+static uint64_t measure(const struct tsc_reading *begin, uint64_t least_ns)
 {
 	const uint64_t gone_ns = now_ns() - begin->ns;
 	struct tsc_reading end;
 
-	if (gone_ns < MEASURE_NS)
-		(void)nanosleep(&(struct timespec){ .tv_nsec = (long)(MEASURE_NS - gone_ns) },
-				NULL);
+	if (gone_ns < least_ns)
+		(void)nanosleep(&(struct timespec){ .tv_nsec = (long)(least_ns - gone_ns) }, NULL);
 	hypervisor_tsc_begin(&end);
 	return end.ns > begin->ns ? (end.ticks - begin->ticks) * 1000000u / (end.ns - begin->ns)
 				  : 0;
 }
 
-uint64_t hypervisor_tsc_khz(const struct tsc_reading *begin)
+/* ---- What is kept: "BOOT_ID KHZ" ---- */
+
+const char *hypervisor_tsc_memory(char path[static PATH_MAX])
+{
+	return kept_path("caisson-tsc", path);
+}
+
+/*
+ * Whoever moves a host that is a machine itself to another one may change the rate: it is what it
+ * was if a short measure says so, as exactly as that can.
+ */
+static uint64_t recall(const char *memory, const struct tsc_reading *begin)
+{
+	AUTO_BUF struct buf text = { .max = KEPT_MAX };
+	AUTO_BUF struct buf boot = { .max = KEPT_MAX };
+	uint64_t khz, now;
+
+	if (kept_append_boot(&boot) < 0 || kept_read(memory, &text) < 0 ||
+	    text.len <= boot.len + 1 || memcmp(text.data, boot.data, boot.len) != 0 ||
+	    text.data[boot.len] != ' ')
+		return 0;
+	text.data[text.len - 1] = '\0';
+	if (str_to_u64(text.data + boot.len + 1, KHZ_MAX, &khz) < 0)
+		return 0;
+	now = measure(begin, CHECK_NS);
+	return now > khz - khz / CHECK_PART && now < khz + khz / CHECK_PART ? khz : 0;
+}
+
+/* In one piece, over what there is: who is killed leaves no file of another name. */
+static void keep(const char *memory, uint64_t khz)
+{
+	AUTO_BUF struct buf text = { .max = KEPT_MAX };
+	AUTO_CLOSE int fd = -EBADF;
+
+	if (!khz || kept_append_boot(&text) < 0 ||
+	    buf_printf(&text, " %09ju\n", (uintmax_t)khz) < 0)
+		return;
+	fd = kept_open(memory, O_WRONLY | O_CREAT);
+	if (fd >= 0)
+		(void)!pwrite(fd, text.data, text.len, 0);
+}
+
+uint64_t hypervisor_tsc_khz(const struct tsc_reading *begin, const char *memory)
 {
 	uint64_t khz;
 
 	if (!is_constant())
 		return 0;
+	khz = memory ? recall(memory, begin) : 0;
+	if (khz)
+		return khz;
 	khz = ask_kernel();
-	return khz ? khz : measure(begin);
+	if (!khz)
+		khz = measure(begin, MEASURE_NS);
+	if (memory)
+		keep(memory, khz);
+	return khz;
 }

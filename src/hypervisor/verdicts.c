@@ -1,31 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hypervisor/verdicts.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fd.h"
+#include "hypervisor/kept.h"
 
 #define VERDICTS_MAX 8u /* that are kept: of several kernels, QEMUs and rights */
 #define ENTRY_MAX    (VERDICT_KEY_MAX + sizeof(((struct probe *)0)->reason) + 8)
 #define MEMORY_MAX   (VERDICTS_MAX * ENTRY_MAX)
-
-/* Only what we alone can have written. */
-static int read_own(const char *path, struct buf *text)
-{
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH))
-		return -EPERM;
-	return fd_read_all(fd, text);
-}
 
 /* One of two lines, a key and its verdict; *at is behind it then. False: there is none. */
 static bool next_verdict(const char **at, size_t *ret_key, size_t *ret_len)
@@ -66,7 +51,7 @@ bool verdicts_recall(const char *path, const struct buf *key, struct probe *ret)
 	const char *at, *from;
 	size_t key_len, len;
 
-	if (read_own(path, &text) < 0 || !text.data)
+	if (kept_read(path, &text) < 0 || !text.data)
 		return false;
 	for (at = from = text.data; next_verdict(&at, &key_len, &len); from = at) {
 		if (is_of(key, from, key_len))
@@ -87,7 +72,7 @@ void verdicts_keep(const char *path, const struct buf *key, const struct probe *
 	(void)buf_append(&text, key->data, key->len);
 	(void)buf_printf(&text, "%s%s\n", probe->accel == MACHINE_KVM ? "kvm" : "tcg ",
 			 probe->reason);
-	if (read_own(path, &old) < 0 || !old.data)
+	if (kept_read(path, &old) < 0 || !old.data)
 		old.len = 0;
 	at = from = old.len ? old.data : "";
 	for (; kept < VERDICTS_MAX && next_verdict(&at, &key_len, &len); from = at) {

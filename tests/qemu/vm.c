@@ -114,7 +114,7 @@ void vm_init(struct vm *vm)
 		.files = -EBADF,
 		.memory_file = -EBADF,
 		.state = -EBADF,
-		.tsc_khz = hypervisor_tsc_khz(&begin),
+		.tsc_khz = hypervisor_tsc_khz(&begin, NULL),
 	};
 	pair(&vm->monitor, &vm->machine.monitor);
 	pair(&vm->agent, &vm->machine.agent);

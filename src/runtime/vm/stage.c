@@ -196,6 +196,7 @@ static int copy_memory(const struct launch_vm *l, const struct parts *p, struct 
 static void describe_machine(const struct launch_vm *l, struct parts *p)
 {
 	struct machine *m = &p->machine;
+	char memory[PATH_MAX];
 
 	m->accel = l->accel;
 	m->type = l->config.type;
@@ -208,9 +209,9 @@ static void describe_machine(const struct launch_vm *l, struct parts *p)
 	}
 	m->kernel = l->from.kernel;
 	m->initrd = l->from.image;
-	/* Measured where the kernel does not say it: 10 ms, and a clone's kernel knows. */
+	/* A clone's kernel knows it. */
 	if (!p->restored)
-		m->tsc_khz = hypervisor_tsc_khz(&p->tsc);
+		m->tsc_khz = hypervisor_tsc_khz(&p->tsc, hypervisor_tsc_memory(memory));
 	m->disks_len = p->share.disks_len;
 	for (unsigned int i = 0; i < m->disks_len; i++)
 		m->disks[i] = p->share.disks[i];

@@ -238,7 +238,7 @@ static int make_files(struct making *m, struct err *err)
 		r = machine_memory(0, &m->state);
 	if (r < 0)
 		return err_sys(err, r, "template: its files");
-	m->plan.tsc_khz = hypervisor_tsc_khz(&begin);
+	m->plan.tsc_khz = hypervisor_tsc_khz(&begin, NULL);
 	r = boot(m, err);
 	if (r < 0)
 		return r;

@@ -35,7 +35,7 @@ def mounts():
 
 
 OURS = "caisson"  # how the names of what the runtime makes beyond --root begin
-LASTING = {"caisson", "caisson-it", "caisson-do", "caisson-kvm", "caisson-kvm.lock"}
+LASTING = {"caisson", "caisson-it", "caisson-do", "caisson-kvm", "caisson-kvm.lock", "caisson-tsc"}
 CACHES = {"@ids", "@seccomp", "@templates"}  # below --root: a name with @ cannot be a container's ID
 
 
