@@ -171,10 +171,9 @@ static void on_network(void *arg, int error, const void *answer)
 {
 	if (error)
 		refused(arg, AGENT_NETWORK, error, answer);
-	else
-		make_container(arg);
 }
 
+/* In one piece with the container: the agent serves them in this order. */
 static void set_network(struct vm *vm)
 {
 	const struct channel_call call = { .call = AGENT_NETWORK,
@@ -185,10 +184,10 @@ static void set_network(struct vm *vm)
 	struct err err = { 0 };
 
 	vm->told = true;
-	if (!vm->description->network)
-		make_container(vm);
-	else if (channel_ask(vm->channel, &call, &err) < 0)
+	if (vm->description->network && channel_ask(vm->channel, &call, &err) < 0)
 		end_refused(vm, &err);
+	else
+		make_container(vm);
 }
 
 static void on_online(void *arg, int error, const void *answer)

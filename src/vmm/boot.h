@@ -2,8 +2,9 @@
 /*
  * vmm/boot.h - from the agent's HELLO to the container at its gate, and through it.
  *
- * HELLO, RESET of a clone, NETWORK, CREATE; then READY is reported, the control server runs, and
- * the runtime says what next. What fails here ends the machine with a sentence.
+ * HELLO, RESET of a clone, then NETWORK and CREATE in one piece; then READY is reported, the
+ * control server runs, and the runtime says what next. What fails here ends the machine with a
+ * sentence.
  */
 #pragma once
 
