@@ -24,8 +24,8 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "hypervisor/console.h"
-#include "hypervisor/qemu.h"
 #include "hypervisor/kept.h"
+#include "hypervisor/qemu.h"
 #include "hypervisor/verdicts.h"
 
 #define INSTRUCTION_LIMIT_MS 2000

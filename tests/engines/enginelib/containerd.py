@@ -45,7 +45,8 @@ class Containerd:
         os.makedirs(os.path.join(directory, "cni"))
         os.makedirs(RUN_DIR, 0o711, exist_ok=True)
         with open(os.path.join(directory, "cni", "10-test.conflist"), "w", encoding="utf-8") as f:
-            json.dump({"cniVersion": "0.4.0", "name": "caisson-test", "plugins": plugins}, f)
+            self.network = {"cniVersion": "0.4.0", "name": "caisson-test", "plugins": plugins}
+            json.dump(self.network, f)
         config = os.path.join(directory, "config.toml")
         with open(config, "w", encoding="utf-8") as f:
             f.write(containerd_config.text(directory=directory, socket=SOCKET, pause=PAUSE_IMAGE, runtime=runtime,
