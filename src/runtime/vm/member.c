@@ -129,7 +129,9 @@ __attribute__((noreturn)) static void help(helper_fn *fn, void *arg, int sock, p
 	_exit(0);
 }
 
-static int run_helper(helper_fn *fn, void *arg, int ret_fds[2], struct err *err)
+/* `flags`: CLONE_NEWNS where it mounts something before it enters virtiofsd's namespace, else 0. */
+static int run_helper(unsigned long long flags, helper_fn *fn, void *arg, int ret_fds[2],
+		      struct err *err)
 {
 	AUTO_CLOSE int pidfd = -EBADF;
 	AUTO_CLOSE int ours = -EBADF;
@@ -146,7 +148,7 @@ static int run_helper(helper_fn *fn, void *arg, int ret_fds[2], struct err *err)
 		return r;
 	ours = pair[0];
 	theirs = pair[1];
-	pid = stage_clone(CLONE_NEWNS, -EBADF, &pidfd);
+	pid = stage_clone(flags, -EBADF, &pidfd);
 	if (pid < 0)
 		return err_sys(err, pid, "clone a process for the container's files");
 	if (pid == 0)
@@ -287,7 +289,7 @@ static int gather(void *arg, struct keeper_ask *ret, struct err *err)
 	ret->fds[1] = ns_listen(m->cr->c->dir_fd, STORE_CONTROL, err);
 	if (ret->fds[1] < 0)
 		return ret->fds[1];
-	r = run_helper(gather_files, m, fds, err);
+	r = run_helper(CLONE_NEWNS, gather_files, m, fds, err);
 	ret->fds[0] = fds[0];
 	ret->fds[2] = fds[1];
 	ret->value = fds[1] >= 0 ? VMM_JOIN_WATCHES : 0;
@@ -487,7 +489,7 @@ int member_forget(const struct container *c, struct err *err)
 		return err_sys(err, r, "container %s", c->id);
 	r = ask_share(sandbox, &l.machine, &gone);
 	if (r == 0)
-		r = run_helper(take_entries, &l, fds, &gone);
+		r = run_helper(0, take_entries, &l, fds, &gone);
 	return r < 0 && r != -ESRCH && r != -ENOENT ? err_set(err, r, "%s", gone.msg) : 0;
 }
 
@@ -560,5 +562,5 @@ int member_sweep(const struct container *sandbox, struct err *err)
 		r = keep_living(&l, sandbox, err);
 	if (r < 0 || strv_len(l.names) == 0)
 		return r == -ENOTSUP ? 0 : r;
-	return run_helper(take_entries, &l, fds, err);
+	return run_helper(0, take_entries, &l, fds, err);
 }
