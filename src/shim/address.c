@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shim/address.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdint.h>
@@ -16,8 +17,11 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "oci/pod.h"
+#include "shim/manage.h"
 
-#define BACKLOG 128
+#define BACKLOG	   128
+#define DIGITS	   32	       /* of a name */
+#define LISTED_MAX (16u << 20) /* bytes, of the kernel's list of sockets */
 
 /* FNV-1a of 128 bits: a name that differs where its parts do, nothing that keeps a secret. */
 static void hash(unsigned __int128 *h, const char *text)
@@ -141,6 +145,61 @@ int address_remove(const char *path, struct err *err)
 	if (!address_answers(path) && unlink(path) < 0 && errno != ENOENT)
 		return err_sys(err, -errno, "remove %s", path);
 	return 0;
+}
+
+/* One of ours: those of other runtimes' shims are longer. */
+static bool is_our_name(const char *name)
+{
+	const size_t digits = strspn(name, "0123456789abcdef");
+
+	return digits == DIGITS && (!name[digits] || str_eq(name + digits, MANAGE_SUFFIX));
+}
+
+static bool is_socket(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* The kernel's list has those of our network namespace: of others the connection tells. */
+static bool is_dead(const char *path, const char *listed)
+{
+	const char *at = strstr(listed, path);
+	AUTO_CLOSE int fd = -EBADF;
+
+	for (; at; at = strstr(at + 1, path)) {
+		if (at[strlen(path)] == '\n')
+			return false;
+	}
+	fd = address_connect(path);
+	return fd == -ECONNREFUSED;
+}
+
+void address_sweep(const char *path)
+{
+	AUTO_CLOSE int lock = lock_directory(path, false, NULL);
+	AUTO_BUF struct buf listed = { .max = LISTED_MAX };
+	const size_t dir_len = (size_t)(strrchr(path, '/') - path);
+	const int fd = lock < 0 ? -1 : fcntl(lock, F_DUPFD_CLOEXEC, 3);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	char each[ADDRESS_MAX];
+
+	if (!dir && fd >= 0)
+		(void)close(fd);
+	if (!dir)
+		return;
+	if (fd_read_file(AT_FDCWD, "/proc/net/unix", &listed) == 0 && listed.data) {
+		while ((entry = readdir(dir))) {
+			if (is_our_name(entry->d_name) && is_socket(lock, entry->d_name) &&
+			    snprintf(each, sizeof(each), "%.*s/%s", (int)dir_len, path,
+				     entry->d_name) < (int)sizeof(each) &&
+			    is_dead(each, listed.data))
+				(void)unlinkat(lock, entry->d_name, 0);
+		}
+	}
+	(void)closedir(dir);
 }
 
 int address_listen(const char *path, struct err *err)

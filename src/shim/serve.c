@@ -127,5 +127,7 @@ int program_serve(const struct program_options *o, const struct program_sockets 
 	publisher_free(s.publisher);
 	auto_close_p(&s.null_fd);
 	loop_free(s.loop);
+	if (address.sun_path[0] == '/')
+		address_sweep(address.sun_path);
 	return r;
 }

@@ -273,6 +273,20 @@ def test_killed_shim_leaves_nothing(containerd, events):  # noqa: F811
     assert containerd.ctr(*containerd.run_argv(name, ["/bin/echo", "again"], ("--rm",))).text == "again"
 
 
+def test_sockets_of_a_shim_that_nobody_knew_go_with_the_next_one(containerd, runtime, tmp_path):  # noqa: F811
+    """Killed when containerd had not connected yet: who lives keeps his."""
+    stays, ends = (containerd.start("/bin/sleep", "1000") for _ in range(2))
+    command.eventually(lambda: len(os.listdir(SOCKETS)) == 4, what="the sockets of two")
+    (tmp_path / "config.json").write_text("{}")
+    shim = os.path.join(os.path.dirname(runtime), "containerd-shim-%s-v2" % os.path.basename(runtime))
+    command.run([shim, "-namespace", NAMESPACE, "-id", "ghost", "-address", SOCKET, "start"], cwd=tmp_path)
+    os.kill(shim_of("ghost"), signal.SIGKILL)
+    assert len(os.listdir(SOCKETS)) == 6
+    containerd.remove(ends)
+    command.eventually(lambda: len(os.listdir(SOCKETS)) == 2, what="the end of what nobody serves")
+    assert containerd.ctr("tasks", "exec", "--exec-id", "e", stays, "/bin/echo", "on").text == "on"
+
+
 @pytest.fixture
 def waiting(containerd, tmp_path):  # noqa: F811
     """A `ctr run` whose create waits in a hook until tmp_path/go is there: (name, process)."""

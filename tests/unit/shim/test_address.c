@@ -4,14 +4,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/str.h"
 #include "lib/unit.h"
+#include "shim/manage.h"
 
 static const char *path_of(const char *containerd, const char *ns, const char *group)
 {
@@ -135,6 +140,91 @@ static void a_socket_is_not_removed_while_another_is_about_to_listen(void **stat
 	(void)rmdir(dir);
 }
 
+#define REST "23456789abcdef0123456789abcdef" /* of a name, behind two digits */
+#define OURS "01" REST
+
+/* In a network namespace of its own, whose sockets the kernel lists for those in it alone. */
+static int listen_elsewhere(void *path)
+{
+	struct err err = { 0 };
+
+	return unshare(geteuid() ? CLONE_NEWUSER | CLONE_NEWNET : CLONE_NEWNET) == 0 &&
+			       address_listen(path, &err) >= 0
+		       ? 0
+		       : 1;
+}
+
+static void sockets_of_the_dead_are_swept_and_no_others(void **state)
+{
+	/* Dead ones: names of ours, then of others; and a file with a name of ours. */
+	static const char *const names[] = {
+		"00" REST, OURS MANAGE_SUFFIX, OURS OURS, OURS ".other", "other", "ff" REST,
+	};
+	static const bool stays[] = { false, false, true, true, true, true };
+	char dir[] = "/tmp/address.XXXXXX", path[ADDRESS_MAX], living[ADDRESS_MAX];
+	struct err err = { 0 };
+	int fd, listener;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		fd = stays[i] && i == 5 ? open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)
+					: address_listen(path, &err);
+		assert_true(fd >= 0);
+		(void)close(fd);
+	}
+	(void)snprintf(living, sizeof(living), "%s/11" REST, dir);
+	listener = address_listen(living, &err);
+	assert_true(listener >= 0);
+	address_sweep(living);
+	/* Nobody has been connected to. */
+	assert_int_equal(accept(listener, NULL, NULL), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(access(living, F_OK), 0);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		if ((access(path, F_OK) == 0) != stays[i])
+			fail_msg("%s", path);
+		(void)unlink(path);
+	}
+	(void)close(listener);
+	(void)unlink(living);
+	address_sweep(living);
+	assert_int_equal(rmdir(dir), 0);
+	address_sweep(living);
+}
+
+static void a_living_one_that_the_kernel_does_not_list_stays(void **state)
+{
+	char dir[] = "/tmp/address.XXXXXX", path[ADDRESS_MAX];
+	int ends[2];
+	pid_t child;
+	char byte;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/" OURS, dir);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		if (listen_elsewhere(path) == 0)
+			(void)!write(ends[1], "", 1);
+		for (;;)
+			(void)pause();
+	}
+	(void)close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	address_sweep(path);
+	assert_int_equal(access(path, F_OK), 0);
+	(void)kill(child, SIGKILL);
+	(void)waitpid(child, NULL, 0);
+	address_sweep(path);
+	assert_int_equal(access(path, F_OK), -1);
+	(void)close(ends[0]);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 static void the_file_is_read_as_it_was_written(void **state)
 {
 	char dir[] = "/tmp/address.XXXXXX", path[ADDRESS_MAX] = "";
@@ -162,6 +252,8 @@ int main(void)
 		cmocka_unit_test(a_pod_shares_one_shim),
 		cmocka_unit_test(a_second_listener_is_told_and_a_dead_one_is_replaced),
 		cmocka_unit_test(a_socket_is_not_removed_while_another_is_about_to_listen),
+		cmocka_unit_test(sockets_of_the_dead_are_swept_and_no_others),
+		cmocka_unit_test(a_living_one_that_the_kernel_does_not_list_stays),
 		cmocka_unit_test(the_file_is_read_as_it_was_written),
 	};
 
