@@ -82,3 +82,9 @@ def test_a_daemon_that_is_started_anew_finds_the_pod(pod, containerd):
     containerd.restart()
     pod.cri = containerd.cri
     assert pod.exec(container, "/bin/echo", "on") == "on\n"
+
+
+def test_what_the_program_says_of_itself(containerd):
+    """`-info`, by way of containerd."""
+    told = json.loads(containerd.ctr("plugins", "inspect-runtime", "--runtime", containerd.shim).out)
+    assert told["Name"] == "containerd-shim-caisson-v2" and told["Version"]["Version"]
