@@ -74,12 +74,15 @@ static int delete_members(const struct runtime *rt, const char *sandbox, struct 
 	size_t len = 0;
 	int r = container_list(rt, &list, &len, err);
 
-	for (size_t i = 0; r == 0 && i < len; i++) {
+	/* Whatever fails, the others go. */
+	for (size_t i = 0; i < len; i++) {
 		const char *of = oci_pod_sandbox(list[i]->annotations);
+		int q = 0;
 
 		if (of && str_eq(of, sandbox) && !str_eq(list[i]->id, sandbox) &&
 		    !was_started(list[i]->bundle))
-			r = container_delete_force(rt, list[i]->id, err);
+			q = container_delete_force(rt, list[i]->id, err);
+		r = r < 0 ? r : q;
 	}
 	container_list_free(list, len);
 	return r;
