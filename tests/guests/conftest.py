@@ -32,6 +32,8 @@ class Result:
 def guest():
     def run(*options, script, cwd=REPO):
         argv = [GUEST_RUN, "--time-limit", str(LIMIT_S), *options, "--", "sh", "-c", script]
-        return Result(subprocess.run([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True,
+        done = Result(subprocess.run([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True,
                                      text=True, errors="replace"))
+        print(done)  # an assertion's own message is cut
+        return done
     return run

@@ -16,9 +16,10 @@ import subprocess
 REPO = pathlib.Path(__file__).resolve().parents[3]
 CACHE = pathlib.Path(os.environ.get("CAISSON_TEST_CACHE", "/var/cache/caisson-tests"))
 SUITE = "bookworm"
-# What the life cycle suite runs with, and systemd.
-PACKAGES = ("busybox-static", "dbus", "iproute2", "kmod", "procps", "python3", "python3-pytest",
-            "python3-pytest-timeout", "strace", "systemd", "systemd-sysv", "uidmap")
+# What the life cycle suite runs with, systemd, and containerd with what its tests need.
+PACKAGES = ("busybox-static", "containerd", "containernetworking-plugins", "dbus", "gcc", "iproute2", "iptables", "kmod",
+            "libc6-dev", "procps", "python3", "python3-grpc-tools", "python3-grpcio", "python3-protobuf",
+            "python3-pytest", "python3-pytest-timeout", "strace", "systemd", "systemd-sysv", "uidmap")
 DISK_SIZE = "3G"
 # Without these the kernel of a distribution has neither channel nor files.
 MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_rng", "virtiofs", "overlay")

@@ -205,6 +205,7 @@ struct stub_global {
 	uint64_t spin;	   /* ticks of the TSC that a thread waits for a poller */
 	uint32_t patch;	   /* patch call sites */
 	uint32_t yields;   /* the worker gives its CPU away and looks again: give it back */
+	uint32_t rdpid;	   /* the processor has RDPID */
 };
 
 #define STUB_IDS_ANSWERS 1 /* it may be told the ids without the sentry */

@@ -8,6 +8,7 @@
  */
 #include "sentry/platform/systrap/systrap.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -28,6 +29,7 @@
 #include "sentry/platform/systrap/systrap_internal.h"
 
 #define HWCAP2_FSGSBASE_BIT (1u << 1)
+#define CPUID_RDPID	    (1u << 22) /* leaf 7, ECX */
 #define TEMPLATE_YIELDS	    200
 
 struct systrap systrap = {
@@ -64,6 +66,14 @@ static int shared_page(const char *name, size_t len, int *ret_fd, void *ret)
 	return 0;
 }
 
+/* Of Intel's since Ice Lake, of AMD's since Zen 2; emulated processors have none. */
+static bool has_rdpid(void)
+{
+	unsigned int a, b, c, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && c & CPUID_RDPID;
+}
+
 static int make_shared(void)
 {
 	int r = shared_page("stub-global", STUB_GRO_LEN, &systrap.gro_fd, &systrap.global);
@@ -76,6 +86,7 @@ static int make_shared(void)
 		return r;
 	systrap.global->poller = UINT32_MAX;
 	systrap.global->patch = !systrap.options.no_patching;
+	systrap.global->rdpid = has_rdpid();
 	systrap.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return systrap.doorbell < 0 ? -errno : 0;
 }

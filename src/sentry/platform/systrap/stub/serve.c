@@ -20,6 +20,8 @@
 #define THREAD_FLAGS \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
 
+#define CPU_SEGMENT 0x7b /* of the GDT on 64 bits: its limit is node << 12 | CPU */
+
 #define YIELDS 2
 #define LOOKS  16 /* at the reply, between two at anything else */
 
@@ -31,11 +33,15 @@ static uint64_t ticks(void)
 	return (uint64_t)high << 32 | low;
 }
 
+/* Without RDPID: the limit of a segment, as the host's vdso reads it, 40 times as slow. */
 static uint32_t this_cpu(void)
 {
-	uint64_t v;
+	uint64_t v = 0;
 
-	__asm__ volatile("rdpid %0" : "=r"(v));
+	if (stub_global()->rdpid)
+		__asm__ volatile("rdpid %0" : "=r"(v));
+	else
+		__asm__ volatile("lsl %1, %0" : "+r"(v) : "r"((uint64_t)CPU_SEGMENT) : "cc");
 	return (uint32_t)v & 0xfff;
 }
 
