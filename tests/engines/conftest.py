@@ -8,6 +8,7 @@ Environment:
                          command line to it
   CAISSON_CONTAINERD     1.7 or 2.1: the programs of that containerd are the first in PATH; CAISSON_CONTAINERD_MISSING:
                          they are not to be had here
+  CAISSON_PATIENCE       how many times as long as usual is waited (default: 1): in an emulated machine
   CAISSON_VM_TEMPLATES   on: of class vm, machines of the default size are clones of a template
 """
 

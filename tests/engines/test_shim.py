@@ -145,14 +145,10 @@ def test_metrics_of_a_task_and_stats_of_a_container(pod, containerd):  # noqa: F
     spin = sh("while :; do :; done")
     container, alone = pod.start("a", spin), containerd.start(*spin)
 
-    def figures(name):
-        found = json.loads(containerd.ctr("tasks", "metrics", "--format", "json", name).out)
-        return found["cpu"]["usage"]["total"], found["memory"]["usage"]["usage"], found["pids"]["current"]
-
     for name in (container, alone):
-        before = figures(name)[0]
-        command.eventually(lambda: figures(name)[0] > before + 100_000_000, 60, "CPU time")  # noqa: B023
-        assert figures(name)[1] > 0 and figures(name)[2] >= 1
+        before = containerd.figures(name).cpu
+        command.eventually(lambda: containerd.figures(name).cpu > before + 100_000_000, 60, "CPU time")  # noqa: B023
+        assert containerd.figures(name).memory > 0 and containerd.figures(name).tasks >= 1
 
     def stats():
         return pod.cri.ContainerStats(container_id=container).stats

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What exists in this lane: processes, mounts and control groups, to show that nothing is left."""
 
+import math
 import os
 import signal
 import time
@@ -8,6 +9,8 @@ import time
 from enginelib import command
 
 CGROUP_ROOT = "/sys/fs/cgroup"
+UNIFIED = os.path.exists(CGROUP_ROOT + "/cgroup.controllers")  # v2 alone
+SESSION = "./session"  # of tests/lane on v2: the group of all that is no container's
 # With CAISSON_VM_TEMPLATES=on the keeper of the session's template is there all the time.
 TEMPLATE = "caisson-template" if os.environ.get("CAISSON_VM_TEMPLATES") == "on" else None
 
@@ -55,13 +58,20 @@ def mounts():
         return sorted(line.split()[4] for line in f)
 
 
+def hierarchies():
+    """Directories of the hierarchies: of v1 one for each controller, of v2 one."""
+    return [CGROUP_ROOT] if UNIFIED else [os.path.join(CGROUP_ROOT, name) for name in os.listdir(CGROUP_ROOT)]
+
+
 def cgroups():
-    """Every control group below the lane's own, as 'CONTROLLER/path'."""
+    """Every control group below the lane's own, as 'CONTROLLER/path'; of v2 './path'."""
     found = set()
     for top, dirs, _ in os.walk(CGROUP_ROOT):
         for name in dirs:
             path = os.path.relpath(os.path.join(top, name), CGROUP_ROOT)
-            if "/" in path and not (TEMPLATE and TEMPLATE in path):
+            if UNIFIED:
+                path = "./" + path
+            if "/" in path and path != SESSION and not (TEMPLATE and TEMPLATE in path):
                 found.add(path)
     return found
 
@@ -73,13 +83,41 @@ def cgroup_file(controller, pid, name):
 
 
 def cgroup_of(controller, pid):
-    """The directory of the group of pid in a v1 hierarchy."""
+    """The directory of the group of pid in the hierarchy that has the controller."""
     with open("/proc/%d/cgroup" % pid, encoding="utf-8") as f:
         for line in f:
-            _, names, path = line.rstrip("\n").split(":", 2)
+            number, names, path = line.rstrip("\n").split(":", 2)
+            if UNIFIED and number == "0":
+                return os.path.join(CGROUP_ROOT, path.lstrip("/"))
             if controller in names.split(","):
                 return os.path.join(CGROUP_ROOT, controller, path.lstrip("/"))
     raise AssertionError("process %d is in no hierarchy of %s" % (pid, controller))
+
+
+def memory_limit(pid):
+    """In bytes."""
+    return int(cgroup_file("memory", pid, "memory.max" if UNIFIED else "memory.limit_in_bytes"))
+
+
+def cpu_limit(pid):
+    """(quota, period) in microseconds."""
+    if UNIFIED:
+        return tuple(map(int, cgroup_file("cpu", pid, "cpu.max").split()))
+    return tuple(int(cgroup_file("cpu", pid, "cpu.cfs_%s_us" % name)) for name in ("quota", "period"))
+
+
+def has_cpu_shares(pid, shares):
+    """Whether the group has these shares of v1, on v2 as the weight on the curve that runc and crun follow."""
+    if UNIFIED:
+        log = math.log2(shares)
+        return int(cgroup_file("cpu", pid, "cpu.weight")) == math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34))
+    return int(cgroup_file("cpu", pid, "cpu.shares")) == shares
+
+
+def is_frozen(pid):
+    if UNIFIED:
+        return "frozen 1" in cgroup_file("freezer", pid, "cgroup.events").splitlines()
+    return cgroup_file("freezer", pid, "freezer.state") == "FROZEN"
 
 
 def assert_gone(groups, pids, timeout=30):
@@ -88,7 +126,7 @@ def assert_gone(groups, pids, timeout=30):
     groups() and pids() name what is left now. Whatever still is fails the test, and is ended and
     removed first, so that the next test starts clean.
     """
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * command.PATIENCE
     while (pids() or groups()) and time.monotonic() < end:
         time.sleep(0.05)
     lines = processes()

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 DEFAULT_TIMEOUT_S = 60
+PATIENCE = float(os.environ.get("CAISSON_PATIENCE") or 1)  # every limit of time that is waited for is this many times as long
 record_path = None  # set by conftest.py: every command and its result are appended there
 
 
@@ -50,7 +51,7 @@ def run(argv, rc=0, timeout=DEFAULT_TIMEOUT_S, stdin="", **popen):
     proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, start_new_session=True, **popen)
     try:
-        out, err = proc.communicate(stdin.encode(), timeout=timeout)
+        out, err = proc.communicate(stdin.encode(), timeout=timeout * PATIENCE)
         late = False
     except subprocess.TimeoutExpired:
         os.killpg(proc.pid, signal.SIGKILL)
@@ -69,7 +70,7 @@ def run(argv, rc=0, timeout=DEFAULT_TIMEOUT_S, stdin="", **popen):
 
 def eventually(check, timeout=30, what="condition", interval=0.05):
     """Call check until it returns something true; return that, or fail after timeout seconds."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * PATIENCE
     while True:
         value = check()
         if value:

@@ -3,13 +3,14 @@
 calls it, or (lane "shim") by our own shim, which is the program beside it.
 """
 
+import collections
 import itertools
 import json
 import os
 
 import grpc
 
-from enginelib import command, containerd_config, cri
+from enginelib import census, command, containerd_config, cri
 from enginelib.daemon import Daemon
 from enginelib.images import PAUSE_IMAGE, TEST_IMAGE
 from enginelib.terminal import Terminal
@@ -20,6 +21,8 @@ OWN_SHIM = os.environ.get("CAISSON_ENGINES_LANE") == "shim"
 # lane's /run is private.
 RUN_DIR = "/run/containerd"
 SOCKET = RUN_DIR + "/test.sock"
+
+Figures = collections.namedtuple("Figures", "cpu memory memory_limit tasks")
 
 BRIDGE = "caisson0"
 PLUGINS = [{
@@ -115,6 +118,14 @@ class Containerd:
             if words[0] == name:
                 return int(words[1]), words[2]
         return None
+
+    def figures(self, name):
+        """What a task's metrics say, of the types of v1 or of v2: CPU time (ns), memory, its limit (bytes), processes."""
+        found = json.loads(self.ctr("tasks", "metrics", "--format", "json", name).out)
+        memory, tasks = found["memory"], found["pids"]["current"]
+        if census.UNIFIED:
+            return Figures(found["cpu"]["usage_usec"] * 1000, memory["usage"], memory["usage_limit"], tasks)
+        return Figures(found["cpu"]["usage"]["total"], memory["usage"]["usage"], memory["usage"]["limit"], tasks)
 
     def remove(self, name):
         """Kill and delete the task if there is one, then the container."""

@@ -11,6 +11,8 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 from grpc_tools import protoc
 
+from enginelib import command
+
 PROTO_DIR = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "proto")
 INCLUDED = os.path.join(os.path.dirname(protoc.__file__), "_proto")
 SERVICE = "runtime.v1.RuntimeService"
@@ -69,5 +71,5 @@ class Client:
             request = json_format.ParseDict(fields, request_class())
             for field, (url, value) in (anys or {}).items():
                 getattr(request, field).type_url, getattr(request, field).value = url, value
-            return stub(request, timeout=timeout_s, metadata=self.metadata)
+            return stub(request, timeout=timeout_s * command.PATIENCE, metadata=self.metadata)
         return call

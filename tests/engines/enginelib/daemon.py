@@ -30,7 +30,7 @@ class Daemon:
         """TERM and wait; an engine that does not end is killed and fails the test."""
         self.proc.send_signal(signal.SIGTERM)
         try:
-            self.proc.wait(timeout)
+            self.proc.wait(timeout * command.PATIENCE)
         except subprocess.TimeoutExpired:
             self.proc.kill()
             self.proc.wait(5)
