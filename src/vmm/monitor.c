@@ -95,11 +95,19 @@ void monitor_read_all(struct monitor *m)
 
 /* ---- QMP ---- */
 
+/* One of plug_cpus() (hypervisor/control.h), also long after it was asked for. */
+static void note_gone(struct vm *vm, const char *device)
+{
+	if (strncmp(device, "cpu", 3) == 0 && vm->cpus_there > vm->head.cpus)
+		vm->cpus_there--;
+}
+
 static void on_event(void *arg, const char *name, const json_t *data)
 {
 	struct monitor *m = arg;
 	const char *reason = data ? json_string_value(json_object_get(data, "reason")) : NULL;
 	const char *status = data ? json_string_value(json_object_get(data, "status")) : NULL;
+	const char *device = data ? json_string_value(json_object_get(data, "device")) : NULL;
 
 	if (strcmp(name, "GUEST_PANICKED") == 0)
 		m->facts.panicked = true;
@@ -109,6 +117,8 @@ static void on_event(void *arg, const char *name, const json_t *data)
 		m->resumed = true;
 	if (strcmp(name, "MIGRATION") == 0 && status)
 		m->read = strcmp(status, "completed") == 0 || strcmp(status, "failed") == 0;
+	if (strcmp(name, "DEVICE_DELETED") == 0 && device)
+		note_gone(m->vm, device);
 	if (strcmp(name, "SHUTDOWN") == 0 && reason)
 		text_printable(m->facts.reason, sizeof(m->facts.reason), reason, strlen(reason));
 }

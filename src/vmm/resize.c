@@ -20,7 +20,8 @@
 #include "vmm/vm.h"
 #include "wire/agent_codec.h"
 
-#define LOOK_MS 20 /* between two looks at what the guest has taken */
+#define LOOK_MS	    20	/* between two looks at what the guest has taken */
+#define WAITING_MAX 64u /* updates behind the one that is under way */
 
 enum step {
 	GROW_MEMORY,
@@ -32,7 +33,7 @@ enum step {
 	DONE,
 };
 
-/* One that was asked for. At most one of each connection, as an update keeps it busy. */
+/* One that was asked for; whoever asked may have gone. */
 struct job {
 	struct list_head node; /* of waiting */
 	char *id;	       /* owned: the container's */
@@ -44,6 +45,7 @@ struct job {
 };
 
 static struct list_head waiting = LIST_HEAD_INIT(waiting);
+static unsigned int waiting_len;
 
 static struct {
 	struct vm *vm;	 /* NULL: none is under way */
@@ -209,24 +211,29 @@ static void on_online(void *arg, int error, const void *answer)
 	next();
 }
 
-static void change_cpus(void)
+/* Whether they are there QEMU knows: one that was to go may go late, and while this is asked. */
+static int plug_cpus(struct err *err)
 {
 	struct qmp *qmp = monitor_qmp(u.vm->monitor);
+	int r;
+
+	if (!qmp)
+		return err_set(err, -EAGAIN, "QEMU does not answer");
+	r = monitor_called(u.vm->monitor, hypervisor_qemu.plug_cpus(qmp, u.want.cpus, err), err);
+	if (r == 0 && u.want.cpus > u.vm->cpus_there)
+		u.vm->cpus_there = u.want.cpus;
+	return r;
+}
+
+static void change_cpus(void)
+{
 	struct err err = { 0 };
 	int r = 0;
 
-	if (!u.deadline) {
+	if (!u.deadline)
 		wait_begins();
-		/* Whether they are there QEMU knows: some may have gone since. */
-		if (u.step == GROW_CPUS && u.want.cpus > u.vm->head.cpus) {
-			r = qmp ? monitor_called(u.vm->monitor,
-						 hypervisor_qemu.plug_cpus(qmp, u.want.cpus, &err),
-						 &err)
-				: err_set(&err, -EAGAIN, "QEMU does not answer");
-			if (r == 0 && u.want.cpus > u.vm->cpus_there)
-				u.vm->cpus_there = u.want.cpus;
-		}
-	}
+	if (u.step == GROW_CPUS && u.want.cpus > u.vm->head.cpus)
+		r = plug_cpus(&err);
 	if (r == 0)
 		r = ask_online(u.want.cpus, on_online, &err);
 	if (r < 0)
@@ -404,6 +411,7 @@ static void begin_next(struct vm *vm)
 	u.vm = vm;
 	u.job = list_first(&waiting, struct job, node);
 	list_del(&u.job->node);
+	waiting_len--;
 	u.want = u.job->want;
 	u.was_memory = vm->memory;
 	u.was_cpus = vm->cpus_online;
@@ -434,6 +442,9 @@ int resize_begin(struct container *c, const struct vmm_update *want, const void 
 			       "has or can get (%llu, vm.machine and vm.max_memory)",
 			       (unsigned long long)want->limit,
 			       (unsigned long long)vm->head.memory_max);
+	if (waiting_len >= WAITING_MAX)
+		return err_set(err, -EAGAIN, "%u updates of the machine wait for each other",
+			       WAITING_MAX);
 	job = calloc(1, sizeof(*job));
 	if (job) {
 		*job = (struct job){ .id = strdup(c->id),
@@ -449,6 +460,7 @@ int resize_begin(struct container *c, const struct vmm_update *want, const void 
 	}
 	memcpy(job->body, body, len);
 	list_add_tail(&job->node, &waiting);
+	waiting_len++;
 	begin_next(vm);
 	return 0;
 }

@@ -17,8 +17,8 @@ typedef void resize_done_fn(void *arg, int error, const char *text);
 
 /*
  * `body` of an AGENT_UPDATE is copied. -EPROTO and others of its decoder, -ENOTSUP when the limit
- * is more than the machine can have. Behind those that were asked for before, and that have their
- * limits.
+ * is more than the machine can have, -EAGAIN: too many wait. Behind those that were asked for
+ * before, and that have their limits.
  */
 int resize_begin(struct container *c, const struct vmm_update *want, const void *body, size_t len,
 		 resize_done_fn *fn, void *arg, struct err *err);

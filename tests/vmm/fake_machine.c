@@ -25,6 +25,7 @@
  *   stranger       tells the end of a process that nobody made
  *   twice          tells EXITED twice
  *   no-memory, stubborn   its memory does not grow, or not as asked; nothing is given back
+ *   keeps-cpus, late-cpus   CPUs stay, or go with the next STATS
  *   garbage:CALL   its answer is not one
  *   break          a forwarded connection breaks when something has come and was sent back
  *   lie:NAME       the agent is $LYING_AGENT (vm/lies.h)
@@ -223,6 +224,16 @@ static void answer(uint32_t serial, enum agent_call call, const void *body)
 static void refuse(uint32_t serial, enum agent_call call, int error, const char *text)
 {
 	(void)mux_answer(mux, serial, call, error, text, strlen(text));
+}
+
+static int cpus = 1, leaving;
+
+static void let_cpus_go(void)
+{
+	for (; leaving; leaving--)
+		dprintf(MONITOR,
+			"{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"cpu%d\"}}\r\n",
+			--cpus);
 }
 
 /* ---- Containers that join ---- */
@@ -528,6 +539,7 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 		tell_processes(serial);
 		break;
 	case AGENT_STATS:
+		let_cpus_go();
 		answer(serial, call, &stats);
 		break;
 	case AGENT_DEBUG:
@@ -631,7 +643,6 @@ static ssize_t read_monitor(char *bytes, size_t size)
 static bool answer_size(const char *line, int id)
 {
 	static unsigned long long requested, size;
-	static int cpus = 1;
 	const char *value = strstr(line, "\"value\":");
 
 	if (strstr(line, "\"qom-set\"") && value && str_eq(mode, "no-memory")) {
@@ -661,7 +672,10 @@ static bool answer_size(const char *line, int id)
 		dprintf(WORDS, "plugged CPU %d\n", cpus);
 		dprintf(MONITOR, "{\"return\": {}, \"id\": %d}\r\n", id);
 	} else if (strstr(line, "\"device_del\"") && strstr(line, "\"cpu")) {
-		cpus -= !str_eq(mode, "keeps-cpus");
+		if (str_eq(mode, "late-cpus"))
+			leaving++;
+		else
+			cpus -= !str_eq(mode, "keeps-cpus");
 		dprintf(MONITOR, "{\"return\": {}, \"id\": %d}\r\n", id);
 	} else {
 		return false;

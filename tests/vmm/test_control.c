@@ -683,6 +683,28 @@ static void cpus_go_where_they_are_the_hosts(void **state)
 	}
 }
 
+/* The guest has all the time; then what is counted is what is there. */
+static void cpus_that_go_late_are_not_counted(void **state)
+{
+	const struct sentry_request stats = { .type = SENTRY_STATS };
+	struct harness h = {
+		.script = "hold", .grows = true, .mode = "late-cpus", .impatient = true
+	};
+	int sock;
+
+	start(&h);
+	assert_int_equal(update(&h, &(struct vmm_update){ .cpus = 4 }).error, 0);
+	assert_int_equal(update(&h, &(struct vmm_update){ .cpus = 2 }).error, 0);
+	assert_int_equal(metric(&h, "cpus_plugged"), 4);
+	sock = client_open(&h);
+	assert_int_equal(client_ask(sock, stats, NULL, 0).count, 1);
+	(void)close(sock);
+	for (int i = 0; i < 1000 && metric(&h, "cpus_plugged") != 2; i++)
+		(void)usleep(10000);
+	assert_int_equal(metric(&h, "cpus_plugged"), 2);
+	kill_it(&h);
+}
+
 static void a_machine_that_does_not_follow_is_an_error_and_stays(void **state)
 {
 	static const struct {
@@ -739,6 +761,7 @@ int main(void)
 		cmocka_unit_test(an_update_that_fails_inside_has_the_agents_sentence),
 		cmocka_unit_test(a_machine_that_can_grows_and_shrinks),
 		cmocka_unit_test(cpus_go_where_they_are_the_hosts),
+		cmocka_unit_test(cpus_that_go_late_are_not_counted),
 		cmocka_unit_test(a_machine_that_does_not_follow_is_an_error_and_stays),
 	};
 

@@ -115,10 +115,25 @@ static void a_cancelled_exec_that_is_not_answered_ends_the_machine(void **state)
 	harness_stop(&h);
 }
 
+/* Who asked for one may go, and it is still to be done. */
+static void only_so_many_updates_wait(void **state)
+{
+	struct harness h = { .mode = "slow:6", .impatient = true };
+
+	harness_start(&h);
+	harness_run(&h, SENTRY_GO_RELEASE);
+	for (int i = 0; i < 1 + 64; i++)
+		(void)close(begin_update(&h, 0));
+	assert_int_equal(end_update(begin_update(&h, 0)), -EAGAIN);
+	assert_non_null(strstr(text, "64 updates of the machine wait for each other"));
+	kill_it(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_update_is_answered_once_when_the_machine_ends),
+		cmocka_unit_test(only_so_many_updates_wait),
 		cmocka_unit_test(a_cancelled_exec_that_is_not_answered_ends_the_machine),
 		cmocka_unit_test(an_update_that_never_ends_is_cancelled_and_stops_no_other),
 	};
