@@ -131,7 +131,7 @@ static int make_process(struct creation *cr, struct ns_child *child, struct err 
 		return r;
 	options.seccomp = seccomp.len ? &seccomp : NULL;
 	container_gate(c, name);
-	cr->gate = ns_listen(c->agent->gates, name, err);
+	cr->gate = ns_listen(c->agent->gates, name, NS_GATE_BACKLOG, err);
 	if (cr->gate < 0)
 		return cr->gate;
 	options.gate_fd = cr->gate;

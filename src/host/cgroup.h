@@ -208,6 +208,11 @@ int cgroup_freeze_within(const struct cgroup *cg, bool freeze, unsigned int free
 void cgroup_thaw_all(const struct cgroup *cg);
 /* 1 frozen, 0 not, or -errno. */
 int cgroup_is_frozen(const struct cgroup *cg);
+/*
+ * The file that says what is asked of the group by itself, "1" frozen or "0": for who cannot open
+ * it when he wants to know. The caller's; -ENOTSUP without a freezer.
+ */
+int cgroup_open_freezer(const struct cgroup *cg, struct err *err);
 
 /* The processes in it and (recursive) below it; *ret is the caller's, one entry per pid. */
 int cgroup_pids(const struct cgroup *cg, bool recursive, pid_t **ret, size_t *ret_len,

@@ -191,6 +191,21 @@ int cgroup_is_frozen(const struct cgroup *cg)
 	return str_eq(text.data, "1\n");
 }
 
+int cgroup_open_freezer(const struct cgroup *cg, struct err *err)
+{
+	AUTO_CLOSE int dir = -EBADF;
+	const int kind = open_freezer(cg, &dir);
+	int fd;
+
+	if (kind < 0)
+		return err_sys(err, kind, "open the freezer cgroup");
+	if (kind == FREEZER_NONE)
+		return err_set(err, -ENOTSUP, "the container has no freezer cgroup");
+	fd = openat(dir, kind == FREEZER_V1 ? "freezer.self_freezing" : "cgroup.freeze",
+		    O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, -errno, "open the freezer cgroup") : fd;
+}
+
 /* ------------------------------------------------------------------------------------ pids */
 
 struct pid_list {

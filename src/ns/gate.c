@@ -28,7 +28,7 @@ static int gate_address(int dirfd, const char *name, struct sockaddr_un *ret, st
 	return 0;
 }
 
-int ns_listen(int dirfd, const char *name, struct err *err)
+int ns_listen(int dirfd, const char *name, int backlog, struct err *err)
 {
 	AUTO_CLOSE int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct sockaddr_un addr = { 0 };
@@ -40,7 +40,7 @@ int ns_listen(int dirfd, const char *name, struct err *err)
 		return err_sys(err, -errno, "make the start socket");
 	/* The mode of the file is the socket's own mode less the umask (unix(7)). */
 	if (fchmod(sock, 0600) < 0 || bind(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    listen(sock, 1) < 0)
+	    listen(sock, backlog) < 0)
 		return err_sys(err, -errno, "listen on %s", name);
 	return TAKE_FD(sock);
 }

@@ -111,10 +111,11 @@ void ns_child_done(struct ns_child *child);
 int ns_create(const struct ns_create_options *options, struct ns_child *ret, struct err *err);
 
 /*
- * Make the socket of NS_GATE_LISTEN: `name` below dirfd, mode 0600. Returns the listening
- * descriptor for gate_fd. -EADDRINUSE if the name is taken.
+ * Make a socket like that of NS_GATE_LISTEN, which has NS_GATE_BACKLOG (listen(2)): `name` below
+ * dirfd, mode 0600. Returns the listening descriptor for gate_fd. -EADDRINUSE if the name is taken.
  */
-int ns_listen(int dirfd, const char *name, struct err *err);
+#define NS_GATE_BACKLOG 1
+int ns_listen(int dirfd, const char *name, int backlog, struct err *err);
 
 /* NS_GATE_LISTEN: from now on the process outlives its maker (until then it dies with it). */
 int ns_release(struct ns_child *child, struct err *err);

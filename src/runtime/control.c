@@ -104,14 +104,9 @@ static int freeze_all(struct container *c, bool frozen, struct err *err)
 			err, -ENOTSUP,
 			"container %s is a part of sandbox %s, which can be paused as a whole",
 			c->id, c->sandbox);
-	/* The cgroup last: as long as that is frozen, whoever died meanwhile can be repeated. */
-	r = ops->freeze_member(c, frozen, err);
-	if (r < 0)
-		return r;
-	r = freeze(c, frozen, err);
-	if (r < 0 && frozen)
-		(void)ops->freeze_member(c, false, NULL);
-	return r;
+	/* The cgroup last: what that says holds when we are gone. */
+	r = ops->freeze_member(c, frozen, &hold, err);
+	return r < 0 ? r : freeze(c, frozen, err);
 }
 
 /*

@@ -202,7 +202,7 @@ static int make_directory(struct creation *cr, struct err *err)
 static int open_sockets(struct creation *cr, struct err *err)
 {
 	if (cr->listen) {
-		cr->gate_fd = ns_listen(cr->c->dir_fd, STORE_GATE, err);
+		cr->gate_fd = ns_listen(cr->c->dir_fd, STORE_GATE, NS_GATE_BACKLOG, err);
 		if (cr->gate_fd < 0)
 			return cr->gate_fd;
 	}

@@ -91,9 +91,10 @@ struct isolation_ops {
 	int (*signal)(struct container *c, int sig, bool all, struct err *err);
 	/*
 	 * Of a part of a pod's sandbox, whose processes no freezer of the host knows by themselves:
-	 * before its cgroup, which says that it is paused, is frozen or thawed. NULL: it cannot be.
+	 * before its cgroup, which says that it is paused, is frozen or thawed. *ret_hold, the
+	 * caller's, is open until then: who dies before has asked for nothing. NULL: it cannot be.
 	 */
-	int (*freeze_member)(struct container *c, bool frozen, struct err *err);
+	int (*freeze_member)(struct container *c, bool frozen, int *ret_hold, struct err *err);
 	/*
 	 * It is no part of another one and was paused: what could not be taken away from it
 	 * meanwhile is. Problems are logged. NULL: nothing.

@@ -13,6 +13,7 @@
 #include "vmm/container.h"
 #include "vmm/control.h"
 #include "vmm/end.h"
+#include "vmm/freezer.h"
 #include "vmm/forward.h"
 #include "vmm/patience.h"
 #include "vmm/process.h"
@@ -297,6 +298,7 @@ static void on_answer(void *arg, uint32_t serial, enum agent_call call, int erro
 	if (p.fn)
 		p.fn(p.arg, error, value);
 	container_go_on(c->vm);
+	freezer_go_on(c->vm);
 	signals_go_on(c->vm);
 	process_go_on(c->vm);
 	control_go_on(c->vm);

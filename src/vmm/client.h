@@ -37,6 +37,8 @@ struct client {
 	bool flushed;		 /* told the end: nothing more is answered */
 	bool keeps;		 /* the container is its own, and ends with it (member.h) */
 	bool is_exec;		 /* its pid 0 is its EXEC's process */
+	struct list_head asks;	 /* of container.askers; freezer.h */
+	uint32_t wants;		 /* ... enum sentry_freeze */
 	uint32_t asked;		 /* type of the request that is not answered */
 	struct process *process; /* of its EXEC, until that has ended */
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "vmm/channel.h"
@@ -50,6 +51,9 @@ int container_new(struct vm *vm, const char *id, struct container **ret, struct 
 	}
 	c->vm = vm;
 	c->code = VM_EXIT_LOST;
+	list_init(&c->askers);
+	c->freezer = -EBADF;
+	c->freezing = SENTRY_FREEZE_FOLLOW;
 	list_add_tail(&c->node, &vm->containers);
 	*ret = c;
 	return 0;
@@ -69,6 +73,7 @@ void container_let_go(struct container *c)
 	channel_disown(c->vm->channel, c);
 	list_del(&c->node);
 	free(c->id);
+	auto_close_p(&c->freezer);
 	/* Whoever still speaks of it shall fall, and not find what it was. */
 	explicit_bzero(c, sizeof(*c));
 	free(c);

@@ -8,6 +8,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/err.h"
 #include "base/list.h"
 
@@ -45,6 +48,12 @@ struct container {
 	unsigned int kept;	   /* of SENTRY_CLIENTS_KEPT, those that are taken (control.h) */
 	struct watch *watch;	   /* owned (watch.h); NULL: none */
 	struct client *keeper;	   /* whose connection it lives by; NULL of the first */
+	/* freezer.h */
+	struct list_head askers; /* clients, who came last first */
+	int freezer;		 /* owned: the file that says whether it is paused, or -EBADF */
+	uint32_t freezing;	 /* enum sentry_freeze: what the agent is asked; FOLLOW: nothing */
+	bool frozen;		 /* inside */
+	bool unsettled;		 /* the agent is to be asked when there is room for a call */
 };
 
 /* -EEXIST: the id is known; -EMFILE. *ret is on the list. */

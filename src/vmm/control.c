@@ -14,6 +14,7 @@
 #include "vmm/client.h"
 #include "vmm/container.h"
 #include "vmm/end.h"
+#include "vmm/freezer.h"
 #include "vmm/process.h"
 #include "vmm/resize.h"
 #include "vmm/vm.h"
@@ -186,6 +187,7 @@ static void close_client(struct client *c)
 	channel_disown(c->vm->channel, c);
 	container_forget(c->vm, c);
 	resize_forget(c);
+	freezer_forget(c);
 	loop_remove(c->source);
 	(void)close(c->fd);
 	while (!list_empty(&c->out)) {
@@ -225,7 +227,7 @@ static bool receive(struct client *c)
 		return false;
 	r = request_decode(message, (size_t)n, &request);
 	if (r == 0 && request.fds_len > 0 && request.head.type != SENTRY_EXEC &&
-	    request.head.type != VMM_JOIN)
+	    request.head.type != VMM_JOIN && request.head.type != VMM_FREEZE)
 		r = -EPROTO;
 	if (r == 0) {
 		c->asked = request.head.type;
@@ -283,7 +285,7 @@ static bool is_idle(const struct client *c)
 	char byte;
 
 	return !c->busy && !c->process && !c->keeps && !c->waits && !c->watches &&
-	       list_empty(&c->out) && c->source &&
+	       list_empty(&c->asks) && list_empty(&c->out) && c->source &&
 	       recv(c->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
@@ -337,6 +339,7 @@ static void add_client(struct control *k, struct container *container, int fd)
 	}
 	*c = (struct client){ .vm = k->vm, .container = container, .fd = fd, .since = vm_now_ns() };
 	list_init(&c->out);
+	list_init(&c->asks);
 	if (loop_add_fd(k->vm->loop, fd, EPOLLIN, on_client, c, &c->source) < 0) {
 		(void)close(fd);
 		free(c);

@@ -7,6 +7,7 @@
 #include "vmm/channel.h"
 #include "vmm/client.h"
 #include "vmm/container.h"
+#include "vmm/freezer.h"
 #include "vmm/member.h"
 #include "vmm/process.h"
 #include "vmm/resize.h"
@@ -253,7 +254,7 @@ int request_serve(struct client *c, struct request *request)
 	case VMM_SHARE:
 		return client_share(c);
 	case VMM_FREEZE:
-		return ask(c, head->value ? AGENT_PAUSE : AGENT_RESUME, &container, on_done);
+		return freezer_serve(c, request);
 	default:
 		return -EPROTO;
 	}

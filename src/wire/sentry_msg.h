@@ -249,6 +249,11 @@ struct sentry_container {
  */
 #define SENTRY_CLIENTS_MAX  256u
 #define SENTRY_CLIENTS_KEPT 8u
+/*
+ * listen(2)'s for the socket of the control server: as many and one wait in it while the sandbox is
+ * paused, or has as many connections as it may; further callers wait in connect(2).
+ */
+#define SENTRY_BACKLOG 63
 
 enum sentry_request_type {
 	SENTRY_START = 1, /* open the gate; -EINVAL when it is open */
@@ -269,7 +274,12 @@ enum sentry_request_type {
 	 * EXITED is its end.
 	 */
 	SENTRY_CREATE,
-	/* value: 1, its processes run no code any more; 0: again. Replied when so. flags */
+	/*
+	 * value: enum sentry_freeze; flags. Replied when so. Carries the file of the host that says
+	 * whether the container is paused, or nothing (cgroup_open_freezer()). What is asked holds
+	 * as long as the connection does; without one the container is as that file says: who asks
+	 * writes there before he closes, and may die at any moment.
+	 */
 	SENTRY_FREEZE,
 	SENTRY_EXITED, /* a reply only: the process of an EXEC; value: exit code or 128 + n */
 	/*
@@ -288,10 +298,17 @@ enum sentry_signal_flags {
 	SENTRY_SIGNAL_TTY = 1u << 1, /* the foreground group of the process's terminal */
 };
 
+enum sentry_freeze {
+	SENTRY_FREEZE_THAW,
+	SENTRY_FREEZE_HOLD,   /* no process of the container runs code */
+	SENTRY_FREEZE_FOLLOW, /* as the file says */
+	SENTRY_FREEZE_MAX,
+};
+
 enum sentry_freeze_flags {
 	/*
-	 * Every container of the sandbox, whatever else holds it, until value 0 or the end of the
-	 * connection: who freezes the sandbox then is not needed for its thaw.
+	 * Every container of the sandbox, whatever else holds it, until THAW or the end of the
+	 * connection: who freezes the sandbox then is not needed for its thaw. No file.
 	 */
 	SENTRY_FREEZE_POD = 1u << 0,
 };

@@ -133,7 +133,8 @@ enum vmm_request {
 	VMM_JOIN = 64,
 	/* -> with the reply VMM_FD_SHARE and VMM_FD_FILES_PROCESS; its value: MiB of the machine */
 	VMM_SHARE,
-	VMM_FREEZE, /* value: 1: no process of the container runs, 0: they do */
+	/* SENTRY_FREEZE of this class, without flags. */
+	VMM_FREEZE,
 	VMM_REQUESTS,
 };
 #define VMM_JOIN_WATCHES 1u

@@ -134,13 +134,76 @@ def test_a_pod_restarts(podman):
     assert podman("exec", "b", "/bin/sh", "-c", ASK).text == "pod1"
 
 
+# A number that only grows, in a file that the containers of a pod share.
+COUNT = ("/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i > /dev/shm/new; mv /dev/shm/new /dev/shm/count; done")
+
+
+def counted(podman):
+    return podman("exec", "b", "/bin/cat", "/dev/shm/count", rc=None).text
+
+
+def goes_on(podman):
+    before = counted(podman)
+    command.eventually(lambda: counted(podman) not in ("", before), what="the counter to move")
+
+
+def stands(podman):
+    return counted(podman) == counted(podman) != ""
+
+
 def test_a_pod_pauses(podman):
+    """Podman pauses them one by one, several at a time, with the first one among them."""
+    pod = Pod(podman, *NO_NETWORK)
+    pod.add("a", *COUNT)
+    pod.add("b")
+    for _ in range(3):
+        goes_on(podman)
+        pod("pause", timeout=15)
+        assert pod.statuses() == {"a": "paused", "b": "paused"}
+        assert podman("exec", "b", "/bin/true", rc=None).rc != 0
+        pod("unpause", timeout=15)
+        assert pod.statuses() == {"a": "running", "b": "running"}
+    goes_on(podman)
+
+
+def test_one_container_of_a_pod_pauses(podman):
+    pod = Pod(podman, *NO_NETWORK)
+    pod.add("a", *COUNT)
+    pod.add("b")
+    goes_on(podman)
+    podman("pause", "a")
+    assert pod.statuses() == {"a": "paused", "b": "running"}
+    command.eventually(lambda: stands(podman), what="the counter to stand")
+    podman("unpause", "a")
+    goes_on(podman)
+
+
+@pytest.mark.parametrize("order", ["first before", "first behind"])
+def test_the_first_of_a_pod_pauses_with_another(podman, order):
+    pod = Pod(podman, *NO_NETWORK)
+    pod.add("a", *COUNT)
+    pod.add("b")
+    goes_on(podman)
+    both = (pod.infra(), "a") if order == "first before" else ("a", pod.infra())
+    for name in both:
+        podman("pause", name)
+    podman("unpause", pod.infra())
+    command.eventually(lambda: stands(podman), what="the counter to stand")
+    podman("unpause", "a")
+    goes_on(podman)
+    for name in both:
+        podman("pause", name)
+    podman("unpause", "a")
+    podman("unpause", pod.infra())
+    goes_on(podman)
+
+
+def test_a_paused_pod_is_removed_by_force(podman):
     pod = Pod(podman, *NO_NETWORK)
     pod.add("a")
-    pod("pause")
-    assert podman.state("a")["Status"] == "paused"
-    pod("unpause")
-    assert podman.state("a")["Status"] == "running"
+    pod("pause", timeout=15)
+    pod("rm", "--force", "--time", "0", timeout=30)
+    assert podman("ps", "--all", "--quiet").text == ""
 
 
 def test_a_container_of_a_pod_restarts_alone(podman):

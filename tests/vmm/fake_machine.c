@@ -9,7 +9,8 @@
  *   say:TEXT  writes TEXT to standard output and "err" to standard error; 0
  *   hold      ends by a signal
  *   flood:N   writes N bytes; 0
- * RESIZE writes "size ROWSxCOLS\n" to the process's output. MODE is one of
+ * RESIZE writes "size ROWSxCOLS\n" to the process's output, PAUSE and RESUME "paused\n" and
+ * "resumed\n" to that of the container's first one. MODE is one of
  *   honest
  *   mute           no HELLO
  *   silent:CALL    no answer to the call of this number
@@ -412,9 +413,20 @@ static void take_signal(uint32_t serial, const struct agent_signal *s)
 		return;
 	}
 	answer(serial, AGENT_SIGNAL, NULL);
-	if (s->signal) {
+	if (s->signal && s->signal != SIGCONT) {
 		p->code = 128 + (int)s->signal;
 		p->ends = true;
+		send_out(p);
+	}
+}
+
+static void freeze(uint32_t serial, enum agent_call call, const char *id)
+{
+	struct fake_process *p = first_of(id);
+
+	answer(serial, call, NULL);
+	if (p) {
+		(void)buf_puts(&p->out, call == AGENT_PAUSE ? "paused\n" : "resumed\n");
 		send_out(p);
 	}
 }
@@ -528,6 +540,10 @@ static void on_request(void *arg, uint32_t serial, enum agent_call call, const v
 		break;
 	case AGENT_RESIZE:
 		resize(serial, &r.resize);
+		break;
+	case AGENT_PAUSE:
+	case AGENT_RESUME:
+		freeze(serial, call, r.container.id);
 		break;
 	case AGENT_CANCEL:
 		cancel(serial, &r.cancel);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runtime/sandbox/client.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include "runtime/store.h"
 
 #define JOIN_PAUSE_US 10000
+#define HOLD_LOOK_MS  100 /* between two looks whether the sandbox is paused */
 
 static int silent(struct err *err)
 {
@@ -187,15 +189,64 @@ int client_simple(const struct container *c, const struct sentry_request *reques
 				      err);
 }
 
+static int too_many(const struct container *c, struct err *err)
+{
+	return err_set(err, -EAGAIN,
+		       "container %s is paused, and too many requests wait for its resume", c->id);
+}
+
 int client_post(const struct container *c, const struct client_call *call, struct err *err)
 {
 	AUTO_CLOSE int sock = open_connection(c, SOCK_NONBLOCK, err);
 
 	if (sock == -EAGAIN)
-		return err_set(err, -EAGAIN,
-			       "container %s is paused, and too many requests wait for its resume",
-			       c->id);
+		return too_many(c, err);
 	return sock < 0 ? sock : client_send(sock, call, err);
+}
+
+/* Whether an answer comes: 0, or 1: the sandbox is paused, and none does. */
+static int await_answer(const struct container *c, int sock, struct err *err)
+{
+	const int64_t deadline = clock_ms() + CLIENT_WAIT_S * 1000;
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+
+	while (!container_sandbox_is_paused(c)) {
+		const int r = poll(&p, 1, HOLD_LOOK_MS);
+
+		if (r > 0)
+			return 0;
+		if (r < 0 && errno != EINTR)
+			return err_sys(err, -errno, "wait for the sandbox");
+		if (clock_ms() > deadline)
+			return silent(err);
+	}
+	return 1;
+}
+
+int client_hold(const struct container *c, const struct client_call *call, int *ret_sock,
+		struct err *err)
+{
+	const int64_t deadline = clock_ms() + CLIENT_WAIT_S * 1000;
+	AUTO_CLOSE int sock = -EBADF;
+	struct sentry_reply reply;
+	int r;
+
+	while ((sock = open_connection(c, SOCK_NONBLOCK, err)) == -EAGAIN) {
+		if (container_sandbox_is_paused(c))
+			return too_many(c, err);
+		if (clock_ms() > deadline)
+			return silent(err);
+		(void)usleep(JOIN_PAUSE_US);
+	}
+	r = sock < 0 ? sock : client_send(sock, call, err);
+	if (r == 0)
+		r = await_answer(c, sock, err);
+	if (r == 0)
+		r = client_recv(sock, call->request.type, &reply, NULL, NULL, err);
+	if (r < 0)
+		return r;
+	*ret_sock = TAKE_FD(sock);
+	return 0;
 }
 
 int client_tell(const struct container *c, const struct client_call *call, struct err *err)

@@ -73,6 +73,14 @@ int client_post(const struct container *c, const struct client_call *call, struc
 /* What is answered by success alone: connect, call, close; or client_post() of a frozen one. */
 int client_tell(const struct container *c, const struct client_call *call, struct err *err);
 
+/*
+ * The same of a container of a pod, of what comes true by itself when its sandbox is resumed: that
+ * is not waited for once the sandbox is paused, before the answer, too. *ret_sock, the caller's, is
+ * the connection.
+ */
+int client_hold(const struct container *c, const struct client_call *call, int *ret_sock,
+		struct err *err);
+
 /* Connect, one call without descriptors and bytes, close. */
 int client_simple(const struct container *c, const struct sentry_request *request,
 		  struct sentry_reply *ret_reply, struct err *err);

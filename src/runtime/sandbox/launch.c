@@ -36,7 +36,7 @@ int sandbox_launch_open(struct sandbox_launch *l, struct creation *cr, struct er
 	l->unprivileged = geteuid() != 0;
 	l->oom_score = oom_score();
 	if (r == 0) {
-		l->control = ns_listen(cr->c->dir_fd, STORE_CONTROL, err);
+		l->control = ns_listen(cr->c->dir_fd, STORE_CONTROL, SENTRY_BACKLOG, err);
 		r = l->control < 0 ? l->control : 0;
 	}
 	if (r == 0)

@@ -16,6 +16,7 @@
 #include "runtime/creation.h"
 #include "runtime/isolation.h"
 #include "runtime/sandbox/client.h"
+#include "runtime/sandbox/pause.h"
 #include "runtime/sandbox/process.h"
 #include "runtime/sentry/describe.h"
 #include "runtime/sentry/inner_hooks.h"
@@ -96,11 +97,10 @@ static int class_sentry_exec(struct container *c, const struct exec_request *req
 	return sandbox_process_exec(c, request, description, ret, err);
 }
 
-static int class_sentry_freeze_member(struct container *c, bool frozen, struct err *err)
+static int class_sentry_freeze_member(struct container *c, bool frozen, int *ret_hold,
+				      struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_FREEZE, .value = frozen } };
-
-	return client_tell(c, &call, err);
+	return pause_ask(c, SENTRY_FREEZE, frozen, ret_hold, err);
 }
 
 static int has_members(const struct container *c, struct err *err)
@@ -122,9 +122,9 @@ static int has_members(const struct container *c, struct err *err)
  */
 static int class_sentry_hold_pod(struct container *c, int *ret_hold, struct err *err)
 {
-	const struct client_call call = {
-		.request = { .type = SENTRY_FREEZE, .value = 1, .flags = SENTRY_FREEZE_POD }
-	};
+	const struct client_call call = { .request = { .type = SENTRY_FREEZE,
+						       .value = SENTRY_FREEZE_HOLD,
+						       .flags = SENTRY_FREEZE_POD } };
 	struct sentry_reply reply;
 	AUTO_CLOSE int sock = -EBADF;
 	int r = has_members(c, err);
@@ -298,6 +298,11 @@ static void class_sentry_forget(const struct container *c, const struct oci_spec
 		log_warning("container %s: sandbox %s still has it", c->id, c->sandbox);
 }
 
+static void class_sentry_resumed(struct container *c)
+{
+	pause_settle(c, SENTRY_FREEZE);
+}
+
 const struct isolation_ops class_sentry = {
 	.name = "sentry",
 	.create = class_sentry_create,
@@ -309,6 +314,7 @@ const struct isolation_ops class_sentry = {
 	.signal = class_sentry_signal,
 	.freeze_member = class_sentry_freeze_member,
 	.hold_pod = class_sentry_hold_pod,
+	.resumed = class_sentry_resumed,
 	.extra_pids = EXTRA_PIDS,
 	.stats = class_sentry_stats,
 	.update = class_sentry_update,

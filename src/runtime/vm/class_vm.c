@@ -15,6 +15,7 @@
 #include "runtime/creation.h"
 #include "runtime/isolation.h"
 #include "runtime/sandbox/client.h"
+#include "runtime/sandbox/pause.h"
 #include "runtime/sandbox/process.h"
 #include "runtime/vm/describe.h"
 #include "runtime/vm/host_devices.h"
@@ -98,11 +99,9 @@ static int class_vm_signal(struct container *c, int sig, bool all, struct err *e
 	return client_tell(c, &call, err);
 }
 
-static int class_vm_freeze_member(struct container *c, bool frozen, struct err *err)
+static int class_vm_freeze_member(struct container *c, bool frozen, int *ret_hold, struct err *err)
 {
-	const struct client_call call = { .request = { .type = VMM_FREEZE, .value = frozen } };
-
-	return client_tell(c, &call, err);
+	return pause_ask(c, VMM_FREEZE, frozen, ret_hold, err);
 }
 
 static uint64_t or_zero(uint64_t value)
@@ -218,7 +217,8 @@ static void class_vm_resumed(struct container *c)
 {
 	struct err problem = { 0 };
 
-	if (!c->sandbox && member_sweep(c, &problem) < 0)
+	pause_settle(c, VMM_FREEZE);
+	if (member_sweep(c, &problem) < 0)
 		log_warning("container %s: %s", c->id, problem.msg);
 }
 

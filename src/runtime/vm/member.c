@@ -286,7 +286,7 @@ static int gather(void *arg, struct keeper_ask *ret, struct err *err)
 	int r;
 
 	ret->type = VMM_JOIN;
-	ret->fds[1] = ns_listen(m->cr->c->dir_fd, STORE_CONTROL, err);
+	ret->fds[1] = ns_listen(m->cr->c->dir_fd, STORE_CONTROL, SENTRY_BACKLOG, err);
 	if (ret->fds[1] < 0)
 		return ret->fds[1];
 	r = run_helper(CLONE_NEWNS, gather_files, m, fds, err);

@@ -25,6 +25,7 @@ struct client {
 	struct member *member;		  /* whose control socket it came to; one reference */
 	bool waits;			  /* a WAIT for the first process is unanswered */
 	bool holds_pod;			  /* by a FREEZE, until it goes */
+	bool freezes;			  /* the member is as it asked, until it goes */
 	bool is_maker;			  /* it has asked for a CREATE */
 	bool kept;			  /* it has one of its member's own places */
 	struct platform_nursery *nursery; /* of a CREATE to come; owned, or NULL */

@@ -247,18 +247,37 @@ static int hold_pod(struct client *c, bool held)
 	return r;
 }
 
-static int do_freeze(struct client *c, const struct sentry_request *request)
+static int freeze_member(struct client *c, struct control_request *request)
 {
-	const bool frozen = request->value != 0;
-	struct err err = { 0 };
-	int r = 0;
+	struct member *m = c->member;
 
-	if (request->flags & SENTRY_FREEZE_POD)
-		r = hold_pod(c, frozen);
-	else if (frozen)
-		r = member_hold(c->member);
-	else
-		member_let_go(c->member);
+	if (request->fds_len == 1) {
+		auto_close_p(&m->freezer);
+		m->freezer = TAKE_FD(request->fds[0]);
+	}
+	m->askers += !c->freezes;
+	c->freezes = true;
+	switch (request->head.value) {
+	case SENTRY_FREEZE_THAW:
+		member_let_go(m);
+		return 0;
+	case SENTRY_FREEZE_HOLD:
+		return member_hold(m);
+	default:
+		return member_follow(m);
+	}
+}
+
+static int do_freeze(struct client *c, struct control_request *request)
+{
+	const bool pod = request->head.flags & SENTRY_FREEZE_POD;
+	struct err err = { 0 };
+	int r;
+
+	if (request->head.value >= SENTRY_FREEZE_MAX || request->fds_len > (pod ? 0 : 1))
+		return -EPROTO;
+	r = pod ? hold_pod(c, request->head.value != SENTRY_FREEZE_THAW)
+		: freeze_member(c, request);
 	if (r < 0)
 		(void)err_sys(&err, r, "wait for processes to leave their code");
 	return client_answer(c, SENTRY_FREEZE, 0, r, &err);
@@ -277,7 +296,7 @@ static int serve_request(struct client *c, struct control_request *request)
 	case SENTRY_EXEC:
 		return client_exec(c, request);
 	case SENTRY_FREEZE:
-		return do_freeze(c, head);
+		return do_freeze(c, request);
 	case SENTRY_NURSERY:
 		return client_nursery(c);
 	case SENTRY_CREATE:
@@ -344,7 +363,8 @@ static int receive(struct client *c, char *message, struct control_request *ret)
 	}
 	if (sentry_request_decode(message, (size_t)n, &ret->head, &ret->tail, &tail_len) < 0)
 		return -EPROTO;
-	return ret->fds_len > 0 && ret->head.type != SENTRY_EXEC && ret->head.type != SENTRY_CREATE
+	return ret->fds_len > 0 && ret->head.type != SENTRY_EXEC &&
+			       ret->head.type != SENTRY_CREATE && ret->head.type != SENTRY_FREEZE
 		       ? -EPROTO
 		       : 1;
 }
@@ -385,6 +405,8 @@ static void client_close(struct client *c)
 	else
 		shared_len--;
 	let_go(c);
+	if (c->freezes && --c->member->askers == 0)
+		(void)member_follow(c->member);
 	if (c->nursery)
 		platform->nursery_free(TAKE_PTR(c->nursery));
 	if (c->made) {

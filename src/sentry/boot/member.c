@@ -61,6 +61,7 @@ void member_unref(struct member *m)
 	sentry_container_free(m->description);
 	pid_ns_unref(m->pid_ns);
 	m->container->machine = NULL;
+	auto_close_p(&m->freezer);
 	container_unref(m->container);
 	free(m);
 }
@@ -173,6 +174,21 @@ static int hold(struct member *m)
 int member_hold(struct member *m)
 {
 	return hold(m);
+}
+
+int member_follow(struct member *m)
+{
+	const bool held = m->container->frozen & CONTAINER_FROZEN_ALONE;
+	char word = 0;
+
+	/* A cgroup that is gone says nothing, and its container ends. */
+	if (m->ended || m->freezer < 0 || pread(m->freezer, &word, 1, 0) != 1 ||
+	    (word == '1') == held)
+		return 0;
+	if (word == '1')
+		return member_hold(m);
+	member_let_go(m);
+	return 0;
 }
 
 int members_hold(void)
@@ -452,5 +468,6 @@ void members_init(void)
 	list_init(&members);
 	list_add_tail(&sandbox.node, &members);
 	sandbox.refs = 1;
+	sandbox.freezer = -EBADF;
 	boot_set_bind(bind_root);
 }

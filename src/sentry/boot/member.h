@@ -21,6 +21,9 @@ int members_hold(void);
 void members_let_go(void);
 bool members_are_held(void);
 
+/* As the file says that came with a FREEZE, if one did. From a fiber. */
+int member_follow(struct member *m);
+
 /* One that was added is shown its limits from now on. */
 void member_show_limits(struct member *m);
 

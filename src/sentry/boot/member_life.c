@@ -126,6 +126,7 @@ static struct member *new_member(struct sentry_container *description, struct cl
 	m->description = description;
 	member_show_limits(m);
 	m->listener.host_fd = -EBADF;
+	m->freezer = -EBADF;
 	waitq_init(&m->changed);
 	m->container->frozen = members_are_held() ? CONTAINER_FROZEN_POD : 0;
 	m->container->nursery = TAKE_PTR(maker->nursery);

@@ -41,7 +41,8 @@ struct member {
 	struct waitq changed;	     /* ended */
 	struct client *maker;	     /* whose CREATE it was, and who hears of its end; or NULL */
 	struct kloop_fd listener;    /* its control socket; owned */
-
+	int freezer; /* owned: the file of the host that says whether it is paused, or -EBADF */
+	unsigned int askers;	   /* connections that have asked otherwise */
 	unsigned int clients_kept; /* of SENTRY_CLIENTS_KEPT, those that are taken */
 };
 

@@ -236,18 +236,33 @@ static void a_fork_bomb_is_killed_on_v1_alone(void **state)
 	cgroup_free(cg);
 }
 
+/* The descriptor tells what comes later, too. */
+static char word_of(int fd)
+{
+	char word = 0;
+
+	assert_int_equal(pread(fd, &word, 1, 0), 1);
+	return word;
+}
+
 static void a_frozen_group_is_killed(void **state)
 {
 	struct box *b = NEED_BOX(state);
 	struct err err = { 0 };
+	const int freezer = cgroup_open_freezer(b->cg, &err);
 	const pid_t one = spawn(b->cg, sleep_long, NULL), two = spawn(b->cg, sleep_long, NULL);
 
+	assert_true(freezer >= 0);
+	assert_int_equal(word_of(freezer), '0');
 	assert_int_equal(cgroup_freeze(b->cg, true, &err), 0);
 	assert_int_equal(cgroup_is_frozen(b->cg), 1);
+	assert_int_equal(word_of(freezer), '1');
 	assert_int_equal(cgroup_signal_all(b->cg, SIGKILL, &err), 0);
 	assert_int_equal(wait_for(one), 1000 + SIGKILL);
 	assert_int_equal(wait_for(two), 1000 + SIGKILL);
 	assert_int_equal(cgroup_is_frozen(b->cg), 0);
+	assert_int_equal(word_of(freezer), '0');
+	(void)close(freezer);
 }
 
 /* Goal: what a frozen group above forbids is not waited for, and comes true with its thaw. */
@@ -258,6 +273,7 @@ static void a_group_below_a_frozen_one_is_frozen_and_thawed_at_once(void **state
 	struct cgroup *cg = NULL, *below = NULL;
 	struct err err = { 0 };
 	int64_t begin;
+	int freezer;
 	pid_t pid;
 
 	NEED_CONTROLLER(b->cg, "");
@@ -266,6 +282,10 @@ static void a_group_below_a_frozen_one_is_frozen_and_thawed_at_once(void **state
 	assert_int_equal(cgroup_create(below, &err), 0);
 	pid = spawn(below, sleep_long, NULL);
 	assert_int_equal(cgroup_freeze(cg, true, &err), 0);
+	/* Another one's pause is not its own. */
+	freezer = cgroup_open_freezer(below, &err);
+	assert_int_equal(word_of(freezer), '0');
+	(void)close(freezer);
 	begin = clock_ms();
 	assert_int_equal(cgroup_freeze(below, true, &err), 0);
 	assert_int_equal(cgroup_is_frozen(below), 1);
