@@ -75,12 +75,8 @@ def test_a_file_of_a_volume_that_the_host_cuts_hurts_its_reader_alone(runtime, b
 @pytest.fixture
 def slow(work_dir):
     """A volume of the host whose files are answered when the test says so."""
-    try:
-        fs = slowfs.SlowFs(work_dir / "slow", ["touch", "read", "copy"])
-    except OSError as failed:
-        pytest.skip(f"no FUSE here ({failed}): CAVEATS.md#test-fuse")
-    yield fs
-    fs.close()
+    with slowfs.served(work_dir / "slow", "touch", "read", "copy") as fs:
+        yield fs
 
 
 def test_a_slow_file_of_a_volume_delays_its_readers_alone(runtime, make_bundle, slow):

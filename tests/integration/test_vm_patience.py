@@ -21,12 +21,8 @@ SILENCE_S = 8
 @pytest.fixture
 def slow(work_dir):
     """A volume of the host whose files are answered when the test says so."""
-    try:
-        fs = slowfs.SlowFs(work_dir / "slow", ["program", "other"])
-    except OSError as failed:
-        pytest.skip(f"no FUSE here ({failed}): CAVEATS.md#test-fuse")
-    yield fs
-    fs.close()
+    with slowfs.served(work_dir / "slow", "program", "other") as fs:
+        yield fs
 
 
 def begin_slow_exec(runtime, bundle, slow):

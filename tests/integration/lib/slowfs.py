@@ -4,12 +4,15 @@
 Names and attributes are there at once; what is read waits for `release()`. Mounted in the caller's mount
 namespace, which is the lane's own."""
 
+import contextlib
 import ctypes
 import errno
 import os
 import stat
 import struct
 import threading
+
+import pytest
 
 FORGET, BATCH_FORGET, INTERRUPT = 2, 42, 36  # nobody awaits an answer
 LOOKUP, GETATTR, OPEN, READ, STATFS, RELEASE = 1, 3, 14, 15, 17, 18
@@ -116,3 +119,16 @@ class SlowFs:
                 self.waiting.append((unique, data))
                 return
         self.answer(unique, data)
+
+
+@contextlib.contextmanager
+def served(path, *names):
+    """Such a file system at `path` with files of these names."""
+    try:
+        fs = SlowFs(path, names)
+    except OSError as failed:
+        pytest.skip(f"no FUSE here ({failed}): CAVEATS.md#test-fuse")
+    try:
+        yield fs
+    finally:
+        fs.close()

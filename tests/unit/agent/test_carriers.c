@@ -16,20 +16,30 @@
 #include "slowfile.h"
 #include "world.h"
 
+/* A container whose program reads the slow file with a pipe locked; given `input`, if not NULL. */
+static int32_t begin_locking(struct container_plan *p, const char *input)
+{
+	const unsigned int before = need_slow_file();
+	const int32_t pid = container_make(&host, p);
+
+	assert_int_equal(container_begin(&host, p), 0);
+	if (input)
+		host_send(&host, p->in, input);
+	await_reads(before);
+	return pid;
+}
+
 static void a_pipe_that_is_written_from_a_slow_file_keeps_nobody_waiting(void **state)
 {
 	struct container_plan p = plan("splices", "echo begun; /bin/lock-memory /slow/file write; "
 						  "echo ended; exit 7");
-	struct container_plan e = p;
-	const unsigned int before = slowfile_reads();
+	struct container_plan e;
 	int32_t pid, other;
 	char page[4096];
 
 	(void)state;
-	need_slow_file();
-	pid = container_make(&host, &p);
-	assert_int_equal(container_begin(&host, &p), 0);
-	await_reads(before);
+	pid = begin_locking(&p, NULL);
+	e = p;
 	host_must(&host, AGENT_PING, NULL, NULL);
 	assert_int_equal(container_run(&host, &e, "echo beside", &other), 0);
 	assert_int_equal(host_exited(&host, other), 0);
@@ -48,14 +58,10 @@ static void a_pipe_that_is_written_from_a_slow_file_keeps_nobody_waiting(void **
 static void a_pipe_that_is_kept_can_be_closed_outside(void **state)
 {
 	struct container_plan p = plan("gone", "/bin/lock-memory /slow/file write; exit 7");
-	const unsigned int before = slowfile_reads();
 	int32_t pid;
 
 	(void)state;
-	need_slow_file();
-	pid = container_make(&host, &p);
-	assert_int_equal(container_begin(&host, &p), 0);
-	await_reads(before);
+	pid = begin_locking(&p, NULL);
 	assert_int_equal(mux_end(host.mux, p.out, EPIPE), 0);
 	host_must(&host, AGENT_PING, NULL, NULL);
 	slowfile_release();
@@ -66,15 +72,10 @@ static void a_pipe_that_is_kept_can_be_closed_outside(void **state)
 static void a_pipe_that_is_read_into_a_slow_page_keeps_nobody_waiting(void **state)
 {
 	struct container_plan p = plan("reads", "/bin/lock-memory /slow/file read && exec cat");
-	const unsigned int before = slowfile_reads();
 	int32_t pid;
 
 	(void)state;
-	need_slow_file();
-	pid = container_make(&host, &p);
-	assert_int_equal(container_begin(&host, &p), 0);
-	host_send(&host, p.in, "first ");
-	await_reads(before);
+	pid = begin_locking(&p, "first ");
 	host_send(&host, p.in, "second ");
 	host_end(&host, p.in);
 	host_must(&host, AGENT_PING, NULL, NULL);
@@ -88,11 +89,10 @@ static void a_pipe_that_is_read_into_a_slow_page_keeps_nobody_waiting(void **sta
 static void the_end_of_a_process_is_told_while_a_pipe_of_its_is_kept(void **state)
 {
 	struct container_plan p = plan("kept", "sleep 1000"), e = p;
-	const unsigned int before = slowfile_reads();
+	const unsigned int before = need_slow_file();
 	int32_t pid;
 
 	(void)state;
-	need_slow_file();
 	(void)container_make(&host, &p);
 	assert_int_equal(container_begin(&host, &p), 0);
 	e = p;

@@ -54,12 +54,11 @@ static void a_signal_to_all_keeps_nobody_waiting(void **state)
 	const struct agent_signal term = { .id = "stuck",
 					   .signal = SIGTERM,
 					   .flags = SENTRY_SIGNAL_ALL };
-	const unsigned int before = slowfile_reads();
+	const unsigned int before = need_slow_file();
 	uint32_t signalled, pinged;
 	int32_t pid;
 
 	(void)state;
-	need_slow_file();
 	pid = container_make(&host, &p);
 	assert_int_equal(container_begin(&host, &p), 0);
 	host_expect(&host, p.out, "ready");
@@ -241,11 +240,10 @@ static void a_terminal_that_is_closed_keeps_nobody_waiting(void **state)
 {
 	struct container_plan p = plan("writes", "trap '' HUP; /bin/lock-memory /slow/file write; "
 						 "exit 7");
-	const unsigned int before = slowfile_reads();
+	const unsigned int before = need_slow_file();
 	int32_t pid;
 
 	(void)state;
-	need_slow_file();
 	p.terminal = true;
 	pid = container_make(&host, &p);
 	assert_int_equal(container_begin(&host, &p), 0);

@@ -184,12 +184,13 @@ pid_t agent_itself(void)
 	return pid;
 }
 
-void need_slow_file(void)
+unsigned int need_slow_file(void)
 {
 	if (!world_has_slow_file) {
 		print_message("skipped: no FUSE here: CAVEATS.md#test-fuse\n");
 		skip();
 	}
+	return slowfile_reads();
 }
 
 void await_reads(unsigned int before)

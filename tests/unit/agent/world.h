@@ -29,9 +29,9 @@ pid_t agent_itself(void);
 /* Name and state of a process; ' ' without one. */
 char look_at(pid_t pid, char name[static 32]);
 
-/* Skips the test where there is none. */
-void need_slow_file(void);
-/* Until somebody reads it: more reads have begun than slowfile_reads() said before. */
+/* Skips the test where there is none. Returns how often it has been read. */
+unsigned int need_slow_file(void);
+/* Until somebody reads it: more reads have begun than need_slow_file() said before. */
 void await_reads(unsigned int before);
 /* For cmocka_unit_test_teardown(): slowfile_release(). */
 int slowfile_let_go(void **state);
