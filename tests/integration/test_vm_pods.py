@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from lib import cgroups
 from lib.runtime import refused, wait_until
 
 pytestmark = pytest.mark.classes("vm")
@@ -199,6 +200,16 @@ def test_what_a_container_of_a_paused_pod_was_served_goes_with_the_pause(runtime
     runtime.stop(bundles[2])
     wait_until(lambda: pod.entries() == [] and pod.served() == before)
     assert alive(runtime, pod.sandbox)
+
+
+def test_what_a_killed_resume_has_left_goes_with_the_next_container(runtime, pod):
+    a, b, c = (pod.add(name) for name in "abc")
+    runtime.pause(pod.sandbox)
+    runtime.delete(a, "--force")
+    cgroups.thaw_everything()  # so far it came
+    assert len(pod.entries()) == 3
+    end(runtime, b)
+    assert len(pod.entries()) == 1 and alive(runtime, c)
 
 
 def test_a_container_that_is_refused_leaves_nothing_in_the_share(runtime, pod, work_dir):

@@ -466,33 +466,6 @@ static void await_leave(const struct container *c)
 		log_warning("container %s: its processes in the machine: %s", c->id, err.msg);
 }
 
-int member_forget(const struct container *c, struct err *err)
-{
-	AUTO(container_free_p) struct container *sandbox = NULL;
-	AUTO(leaving_done) struct leaving l = { .machine = MACHINE_SHARE_INIT };
-	char name[SHARE_NAME_MAX];
-	int fds[2] = { -EBADF, -EBADF };
-	struct err gone = { 0 };
-	int r = container_load(c->runtime, c->sandbox, false, &sandbox, &gone);
-
-	/* With the machine goes all that it was served. */
-	if (r < 0 || sandbox->pid == 0)
-		return r == -ENOENT || r == 0 ? 0 : err_set(err, r, "%s", gone.msg);
-	/* Nobody answers: member_sweep(). */
-	if (sandbox->status == OCI_PAUSED)
-		return 0;
-	await_leave(c);
-	l.sandbox = sandbox;
-	name_of(c, name);
-	r = strv_add(&l.names, name);
-	if (r < 0)
-		return err_sys(err, r, "container %s", c->id);
-	r = ask_share(sandbox, &l.machine, &gone);
-	if (r == 0)
-		r = run_helper(0, take_entries, &l, fds, &gone);
-	return r < 0 && r != -ESRCH && r != -ENOENT ? err_set(err, r, "%s", gone.msg) : 0;
-}
-
 /* As name_of() has them; the top of the share has others, too. */
 static bool is_name(const char *name)
 {
@@ -548,6 +521,52 @@ static int keep_living(struct leaving *l, const struct container *sandbox, struc
 	}
 	container_list_free(all, len);
 	return 0;
+}
+
+/*
+ * `own`, whose container is still written down, and those of nobody, if they can be told: who was
+ * killed between a resume and its member_sweep() has left some.
+ */
+static int list_leaving(struct leaving *l, const char *own, struct err *err)
+{
+	struct err ignored = { 0 };
+	int r = list_entries(l, &ignored);
+
+	drop(l->names, own);
+	if (r == 0 && strv_len(l->names) > 0)
+		r = keep_living(l, l->sandbox, &ignored);
+	if (r < 0) {
+		strv_free(l->names);
+		l->names = NULL;
+	}
+	r = strv_add(&l->names, own);
+	return r < 0 ? err_sys(err, r, "list the share") : 0;
+}
+
+int member_forget(const struct container *c, struct err *err)
+{
+	AUTO(container_free_p) struct container *sandbox = NULL;
+	AUTO(leaving_done) struct leaving l = { .machine = MACHINE_SHARE_INIT };
+	char name[SHARE_NAME_MAX];
+	int fds[2] = { -EBADF, -EBADF };
+	struct err gone = { 0 };
+	int r = container_load(c->runtime, c->sandbox, false, &sandbox, &gone);
+
+	/* With the machine goes all that it was served. */
+	if (r < 0 || sandbox->pid == 0)
+		return r == -ENOENT || r == 0 ? 0 : err_set(err, r, "%s", gone.msg);
+	/* Nobody answers: member_sweep(). */
+	if (sandbox->status == OCI_PAUSED)
+		return 0;
+	await_leave(c);
+	l.sandbox = sandbox;
+	name_of(c, name);
+	r = ask_share(sandbox, &l.machine, &gone);
+	if (r == 0)
+		r = list_leaving(&l, name, &gone);
+	if (r == 0)
+		r = run_helper(0, take_entries, &l, fds, &gone);
+	return r < 0 && r != -ESRCH && r != -ENOENT ? err_set(err, r, "%s", gone.msg) : 0;
 }
 
 int member_sweep(const struct container *sandbox, struct err *err)

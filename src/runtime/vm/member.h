@@ -18,8 +18,9 @@
 int member_launch(struct creation *cr, struct sandbox *ret, struct err *err);
 
 /*
- * Where the machine lives: wait until the container has left it, and take the entry away. Where it
- * is paused nobody answers, and that is left to member_sweep().
+ * Where the machine lives: wait until the container has left it, and take the entry away, and those
+ * of containers that are no more. Where it is paused nobody answers, and that is left to
+ * member_sweep().
  */
 int member_forget(const struct container *c, struct err *err);
 
