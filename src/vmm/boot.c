@@ -24,7 +24,6 @@
 #include "vmm/vm.h"
 #include "vmm/watch.h"
 #include "wire/agent_codec.h"
-#include "wire/pump.h"
 
 #define ENTROPY_BYTES 64
 
@@ -126,13 +125,6 @@ static void on_created(void *arg, int error, const void *answer)
 	report_say(SENTRY_REPORT_READY, NULL);
 }
 
-/* Its carrier has read nothing: no other machine takes the place of this one any more. */
-static void open_input(const struct vm *vm)
-{
-	if (vm->head.flags & VMM_CARRIED(0) && vm->first->init->in)
-		(void)!write(pump_fd(vm->first->init->in), "", 1);
-}
-
 static int create(struct vm *vm, struct err *err)
 {
 	struct agent_create *request = &vm->description->create;
@@ -147,7 +139,6 @@ static int create(struct vm *vm, struct err *err)
 		r = process_new(vm->first, &stdio, &request->io, &vm->first->init, err);
 	if (r < 0)
 		return r;
-	open_input(vm);
 	request->flags = vm->head.flags & VMM_DEBUG_CONSOLE ? AGENT_CREATE_SHELL : 0;
 	vm->first->init->fn = on_init_end;
 	vm->first->init->arg = vm;

@@ -43,6 +43,7 @@ static void on_answer(void *arg, int error, const void *answer)
 		end_failed(vm, &err);
 		return;
 	}
+	process_open_input(p);
 	if (c)
 		client_answer(c, p->pid, 0, NULL);
 }

@@ -96,6 +96,8 @@ static void on_started(void *arg, int error, const void *answer)
 		c->vm->phase = c->vm->phase == VM_WAITS ? VM_RUNS : c->vm->phase;
 		c->vm->times.started = vm_now_ns();
 	}
+	if (error == 0)
+		process_open_input(c->init);
 	if (fn)
 		fn(fn_arg, error, error ? answer : "");
 }

@@ -156,7 +156,7 @@ static bool is_null(int fd)
 struct wanted {
 	int fd; /* owned */
 	enum pump_direction direction;
-	bool carried;
+	bool carried; /* ... out */
 	struct pump **pump;
 	uint32_t *stream;
 };
@@ -241,6 +241,7 @@ int process_new(struct container *c, const struct process_stdio *stdio, struct a
 		io->rows = rows;
 		io->cols = cols;
 	}
+	p->input_waits = p->in && stdio->carried & VMM_CARRIED(0);
 	p->waits_for = (p->out ? PROCESS_OUT : 0) | (p->err ? PROCESS_ERR : 0);
 	*ret = p;
 	return 0;
@@ -299,6 +300,12 @@ int process_set_pid(struct process *p, int32_t pid, struct err *err)
 	if (p->kill)
 		ask_kill(p);
 	return 0;
+}
+
+void process_open_input(struct process *p)
+{
+	if (p && p->in && p->input_waits && !p->kill)
+		(void)!write(pump_fd(p->in), "", 1);
 }
 
 void process_finish(struct process *p)

@@ -25,6 +25,7 @@ struct process {
 	struct pump *in, *out, *err; /* NULL: none, or over; of a terminal `out` has both */
 	uint32_t waits_for;	     /* bits of PROCESS_OUT...: the agent has not ended them */
 	bool terminal;
+	bool input_waits; /* whose carrier reads nothing before process_open_input() */
 	bool exited;
 	bool kill;   /* as soon as its pid is known: nobody wants it any more */
 	bool killed; /* ... and the agent was asked to, or to cancel its EXEC */
@@ -52,6 +53,8 @@ void process_free(struct process *p);
 
 /* The agent has told its pid. -EPROTO: it cannot be that one. */
 int process_set_pid(struct process *p, int32_t pid, struct err *err);
+/* Its program runs: the carrier of its 0, if there is one, begins to read. Once; accepts NULL. */
+void process_open_input(struct process *p);
 /* The machine has ended: what carriers have of its words goes home, in PROCESS_FINISH_MS. */
 #define PROCESS_FINISH_MS 500
 void process_finish(struct process *p);

@@ -113,8 +113,8 @@ enum vmm_flags {
 /*
  * Among them, and of SENTRY_EXEC's and VMM_JOIN's value: the process's 0, 1 or 2 is one end of a
  * pair of sockets, whose other end a carrier has (wire/carrier.h). What is written there has come
- * home when that end closes after ours was shut. That of 0 of the first container reads nothing
- * before a byte has come from us.
+ * home when that end closes after ours was shut. That of 0 reads nothing before a byte has come
+ * from us, which is when its program runs: one that does not come up leaves its input alone.
  */
 #define VMM_CARRIED(i) (1u << (16 + (i)))
 

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Class vm: standard streams whose pipe is locked, inside or on the host, by who moves bytes between it and a slow
 file: the kernel lets nobody read, write or close such a pipe, whatever O_NONBLOCK says. The machine lives, nothing is
-lost."""
+lost. The program is a machine's first container, an exec, or a container that has joined the machine."""
 
 import fcntl
 import os
 import pathlib
+import pty
 import shutil
 import signal
+import socket
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
 
 from lib import programs, slowfs
+from lib.console import Terminal
+from lib.pods import Pod
 from lib.runtime import wait_until
 from test_vm_files import image
 
@@ -23,87 +29,132 @@ CALL_S = 120
 # Longer than an agent that is silent, and emulated, is borne with.
 SILENCE_S = 8
 LOCK_MEMORY = programs.REPO_DIR / "build/tests/unit/agent/lock-memory"
+NO_PROGRAM = ["/no/such/program"]
+
+
+def named(name):
+    """Pids of processes of this name."""
+    found = set()
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "comm").read_text() == f"{name[:15]}\n":
+                found.add(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+class Place:
+    """Where a program runs. `own` is its container, `machine` the one of which is asked whether others are served."""
+
+    def __init__(self, kind, runtime, make_bundle):
+        self.kind, self.runtime, self.before = kind, runtime, set()
+        if kind == "member":
+            pod = Pod(runtime, make_bundle)
+            self.machine, self.own = pod.sandbox, pod.bundle("member")
+            self.before = named("caisson-carrier")
+        else:
+            self.machine = self.own = make_bundle()
+
+    def begin(self, args, *flags, **options):
+        if self.kind != "exec":
+            return self.runtime.start_run(self.own, args, *flags, **options)
+        if self.runtime.status(self.own) is None:
+            self.runtime.run_detached(self.own)
+            self.before = named("caisson-carrier")
+        return self.runtime.start_exec(self.own, args, *flags, **options)
+
+    def carriers(self):
+        return named("caisson-carrier") - self.before
+
+    def are_gone(self):
+        wait_until(lambda: not self.carriers(), 30, "its carriers are gone")
+        assert self.kind == "container" or self.is_served()
+
+    def is_served(self):
+        return self.runtime.exec(self.machine, ["echo", "beside"], timeout_s=CALL_S).stdout == "beside\n"
+
+
+@pytest.fixture(params=["container", "exec", "member"])
+def place(request, runtime, make_bundle):
+    return Place(request.param, runtime, make_bundle)
+
+
+def outlive_silence(place, waiting):
+    runtime, end = place.runtime, time.monotonic() + SILENCE_S
+    while time.monotonic() < end:
+        assert place.is_served()
+        runtime.call("events", "--stats", place.machine.id, timeout_s=CALL_S)
+        runtime.kill(place.machine, "CONT", timeout_s=CALL_S)
+        time.sleep(1)
+    assert waiting.poll() is None
+    assert runtime.status(place.machine) == runtime.status(place.own) == "running"
+
+
+# ------------------------------------------------------------------------------------------ inside
 
 
 @pytest.fixture
-def slow(bundle, work_dir):
+def slow(place, work_dir):
     """/volume, whose files are answered when the test says so; all other files are the machine's own (an image)."""
-    try:
-        fs = slowfs.SlowFs(work_dir / "slow", ["other"])
-    except OSError as failed:
-        pytest.skip(f"no FUSE here ({failed}): CAVEATS.md#test-fuse")
-    shutil.copy(LOCK_MEMORY, bundle.rootfs / "bin/lock-memory")
-    (bundle.rootfs / "volume").mkdir(exist_ok=True)
-    image(bundle, "erofs")
-    bundle.bind(fs.path, "/volume")
-    yield fs
-    fs.close()
+    bundle = place.own
+    with slowfs.served(work_dir / "slow", "other") as fs:
+        shutil.copy(LOCK_MEMORY, bundle.rootfs / "bin/lock-memory")
+        (bundle.rootfs / "volume").mkdir(exist_ok=True)
+        image(bundle, "erofs")
+        bundle.bind(fs.path, "/volume")
+        yield fs
 
 
-def outlive_silence(runtime, bundle, waiting):
-    end = time.monotonic() + SILENCE_S
-    while time.monotonic() < end:
-        assert runtime.exec(bundle, ["echo", "beside"], timeout_s=CALL_S).stdout == "beside\n"
-        runtime.call("events", "--stats", bundle.id, timeout_s=CALL_S)
-        runtime.kill(bundle, "CONT", timeout_s=CALL_S)
-        time.sleep(1)
-    assert waiting.poll() is None
-    assert runtime.status(bundle) == "running"
+# The files of a container that has joined are served by who serves the slow one, too (CAVEATS.md, vm-patience).
+with_files_of_its_own = pytest.mark.parametrize("place", ["container", "exec"], indirect=True)
+in_an_exec = pytest.mark.parametrize("place", ["exec"], indirect=True)
 
 
-def test_output_out_of_a_slow_file_keeps_nobody_waiting(runtime, bundle, slow):
-    runtime.run_detached(bundle)
-    run = runtime.start_exec(bundle, ["cat", "/volume/other"])
+@with_files_of_its_own
+def test_output_out_of_a_slow_file_keeps_nobody_waiting(place, slow):
+    run = place.begin(["cat", "/volume/other"])
     wait_until(lambda: slow.waiting, 60, "the file is being read")
-    outlive_silence(runtime, bundle, run)
+    outlive_silence(place, run)
     slow.release()
     assert run.finish(timeout_s=CALL_S) == "s" * slowfs.SIZE
     assert run.wait() == 0
 
 
-def test_who_reads_output_out_of_a_slow_page_may_go(runtime, bundle, slow):
+@in_an_exec
+def test_who_reads_output_out_of_a_slow_page_may_go(place, slow):
     """The other end closes the pipe then."""
-    runtime.run_detached(bundle)
-    run = runtime.start_exec(bundle, ["lock-memory", "/volume/other", "write"])
+    run = place.begin(["lock-memory", "/volume/other", "write"])
     wait_until(lambda: slow.waiting, 60, "the page is being read")
-    other = runtime.start_exec(bundle, ["sleep", "1000"])
+    other = place.begin(["sleep", "1000"])
     run.stdout.close()
-    outlive_silence(runtime, bundle, other)
+    outlive_silence(place, other)
     slow.release()
     # The write that waited for the page has gone well, or nobody read any more.
     assert run.wait(CALL_S) in (0, 128 + signal.SIGPIPE)
 
 
-def test_output_of_a_container_out_of_a_slow_file_keeps_nobody_waiting(runtime, bundle, slow):
-    run = runtime.start_run(bundle, ["cat", "/volume/other"])
-    wait_until(lambda: slow.waiting, 60, "the file is being read")
-    outlive_silence(runtime, bundle, run)
-    slow.release()
-    assert run.finish(timeout_s=CALL_S) == "s" * slowfs.SIZE
-    assert run.wait() == 0
-
-
-def test_input_into_a_slow_page_keeps_nobody_waiting(runtime, bundle, slow):
-    runtime.run_detached(bundle)
-    run = runtime.start_exec(bundle, ["sh", "-c", "lock-memory /volume/other read && exec cat"])
+@in_an_exec
+def test_input_into_a_slow_page_keeps_nobody_waiting(place, slow):
+    run = place.begin(["sh", "-c", "lock-memory /volume/other read && exec cat"])
     run.stdin.write(b"first ")
     run.stdin.flush()
     wait_until(lambda: slow.waiting, 60, "the page is being read")
     run.stdin.write(b"second ")
     run.stdin.flush()
-    outlive_silence(runtime, bundle, run)
+    outlive_silence(place, run)
     slow.release()
     assert run.finish("third", timeout_s=CALL_S) == "first second third"
     assert run.wait() == 0
 
 
-def test_a_container_whose_output_is_kept_is_deleted(runtime, bundle, slow):
-    runtime.run_detached(bundle)
-    run = runtime.start_exec(bundle, ["cat", "/volume/other"])
+@in_an_exec
+def test_a_container_whose_output_is_kept_is_deleted(runtime, place, slow):
+    run = place.begin(["cat", "/volume/other"])
     wait_until(lambda: slow.waiting, 60, "the file is being read")
-    runtime.call("delete", "--force", bundle.id, timeout_s=CALL_S)
+    runtime.call("delete", "--force", place.own.id, timeout_s=CALL_S)
     assert run.wait(CALL_S) != 0
-    assert bundle.id not in runtime.container_ids()
+    assert place.own.id not in runtime.container_ids()
 
 
 # -------------------------------------------------------------------------------------- on the host
@@ -112,13 +163,9 @@ def test_a_container_whose_output_is_kept_is_deleted(runtime, bundle, slow):
 @pytest.fixture
 def held(work_dir):
     """A file of the host alone, which is answered when the test says so."""
-    try:
-        fs = slowfs.SlowFs(work_dir / "held", ["other"])
-    except OSError as failed:
-        pytest.skip(f"no FUSE here ({failed}): CAVEATS.md#test-fuse")
-    fs.interruptible = True
-    yield fs
-    fs.close()
+    with slowfs.served(work_dir / "held", "other") as fs:
+        fs.interruptible = True
+        yield fs
 
 
 @pytest.fixture
@@ -139,17 +186,17 @@ def holder(held):
         process.wait()
 
 
-def named(name, parent=None):
-    """Pids of processes of this name, of this parent."""
-    found = []
-    for entry in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            head, _, rest = (entry / "stat").read_text().rpartition(")")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if head.partition("(")[2] == name[:15] and parent in (None, int(rest.split()[1])):
-            found.append(int(entry.name))
-    return found
+@pytest.fixture
+def locked(place, holder):
+    """A program whose standard output is a pipe that its reader has locked, reading into a page that does not come:
+    the program, the pipe's ends, and who has it locked."""
+    ours, theirs = os.pipe()
+    # It says something, and more than sockets and pipe hold when it is told to.
+    run = place.begin(["sh", "-c", "echo said; read line; head -c 1000000 /dev/zero"], stdout=theirs)
+    keeps = holder("read", stdin=ours, stdout=subprocess.DEVNULL)
+    run.stdin.write(b"go on\n")
+    run.stdin.flush()
+    return run, ours, theirs, keeps
 
 
 def reading(held):
@@ -157,35 +204,10 @@ def reading(held):
     return ["sh", "-c", f'exec "$@" < {held.path}/other', "sh"]
 
 
-def loud(text):
-    """A program that says the text, and more than sockets and pipe hold when it is told to."""
-    return ["sh", "-c", f"echo {text}; read line; head -c 1000000 /dev/zero"]
-
-
-def test_who_keeps_the_pipe_of_an_exec_keeps_nobody_else(runtime, bundle, held, holder):
-    """Its reader reads into a page that does not come."""
-    runtime.run_detached(bundle)
-    ours, theirs = os.pipe()
-    run = runtime.start_exec(bundle, loud("said"), stdout=theirs)
+def test_who_keeps_the_pipe_of_its_output_keeps_nobody_else(place, held, locked):
+    run, ours, theirs, _ = locked
     os.close(theirs)
-    holder("read", stdin=ours, stdout=subprocess.DEVNULL)
-    run.stdin.write(b"go on\n")
-    run.stdin.flush()
-    outlive_silence(runtime, bundle, run)
-    held.release()
-    with open(ours, "rb") as out:
-        assert len(out.read()) == 1000000
-    assert run.wait(CALL_S) == 0
-
-
-def test_who_keeps_the_pipe_of_a_container_keeps_nobody_else(runtime, bundle, held, holder):
-    ours, theirs = os.pipe()
-    run = runtime.start_run(bundle, loud("said"), stdout=theirs)
-    os.close(theirs)
-    holder("read", stdin=ours, stdout=subprocess.DEVNULL)
-    run.stdin.write(b"go on\n")
-    run.stdin.flush()
-    outlive_silence(runtime, bundle, run)
+    outlive_silence(place, run)
     held.release()
     with open(ours, "rb") as out:
         assert len(out.read()) == 1000000
@@ -205,100 +227,193 @@ def fill(fd):
     return total
 
 
-def test_who_writes_input_out_of_a_slow_page_keeps_nobody_else(runtime, bundle, held, holder):
-    runtime.run_detached(bundle)
+@pytest.mark.parametrize("place", ["exec", "member"], indirect=True)
+def test_who_writes_input_out_of_a_slow_page_keeps_nobody_else(runtime, place, held, holder):
     theirs, ours = os.pipe()
-    run = runtime.start_exec(bundle, ["sh", "-c", "until test -e /go; do sleep 0.1; done; exec wc -c"], stdin=theirs)
+    run = place.begin(["sh", "-c", "echo here; until test -e /go; do sleep 0.1; done; exec wc -c"], stdin=theirs)
     os.close(theirs)
+    assert run.read_line() == "here"
     total = fill(ours)
     fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, 1 << 20)  # room, for which the writer would wait without the lock
     holder("write", stdout=ours)
     os.close(ours)
-    runtime.exec(bundle, ["touch", "/go"], timeout_s=CALL_S)
-    outlive_silence(runtime, bundle, run)
+    runtime.exec(place.own, ["touch", "/go"], timeout_s=CALL_S)
+    outlive_silence(place, run)
     held.release()
     assert int(run.finish(timeout_s=CALL_S)) == total + 4096
     assert run.wait() == 0
 
 
-def test_input_from_a_file_that_does_not_come_keeps_nobody_else(runtime, bundle, held):
-    runtime.run_detached(bundle)
-    run = runtime.start_exec(bundle, ["cat"], prefix=reading(held))
+@pytest.mark.parametrize("place", ["container", "member"], indirect=True)
+def test_input_from_a_file_that_does_not_come_keeps_nobody_else(place, held):
+    run = place.begin(["cat"], prefix=reading(held))
     wait_until(lambda: held.waiting, 60, "the file is being read")
-    outlive_silence(runtime, bundle, run)
+    outlive_silence(place, run)
     held.release()
     assert run.finish(timeout_s=CALL_S) == "s" * slowfs.SIZE
     assert run.wait() == 0
 
 
-def test_an_exec_ends_whether_its_input_comes_or_not(runtime, bundle, held):
-    runtime.run_detached(bundle)
-    before = named("caisson-carrier")
-    run = runtime.start_exec(bundle, ["sh", "-c", "sleep 1; exit 7"], prefix=reading(held))
+def test_a_program_ends_whether_its_input_comes_or_not(place, held):
+    run = place.begin(["sh", "-c", "echo here; until test -e /go; do sleep 0.1; done; exit 7"], prefix=reading(held))
+    assert run.read_line() == "here"
     wait_until(lambda: held.waiting, 60, "the file is being read")
+    place.runtime.exec(place.own, ["touch", "/go"], timeout_s=CALL_S)
     assert run.wait(CALL_S) == 7
-    wait_until(lambda: named("caisson-carrier") == before, 30, "its carriers end")
+    place.are_gone()
 
 
-def test_a_container_whose_reader_keeps_the_pipe_is_deleted(runtime, bundle, held, holder):
+def test_a_program_that_is_not_there_leaves_its_input_to_others(place, work_dir):
+    if place.kind == "exec":
+        place.begin(["true"]).finish()
+    (work_dir / "input").write_text("all of it")
+    with open(work_dir / "input", "rb") as ours:
+        run = place.begin(NO_PROGRAM, stdin=ours)
+        assert run.wait(CALL_S) != 0 and "no such" in run.errors.lower()
+        assert os.lseek(ours.fileno(), 0, os.SEEK_CUR) == 0
+    place.are_gone()
+
+
+@pytest.mark.parametrize("place", ["exec", "member"], indirect=True)
+def test_what_ends_under_a_reader_that_keeps_the_pipe_is_deleted(runtime, place, locked):
     """The test has both ends of the pipe, so that nobody else closes it."""
-    runtime.run_detached(bundle)
-    ours, theirs = os.pipe()
-    run = runtime.start_exec(bundle, loud("said"), stdout=theirs)
-    keeps = holder("read", stdin=ours, stdout=subprocess.DEVNULL)
-    run.stdin.write(b"go on\n")
-    run.stdin.flush()
-    runtime.kill(bundle, "KILL", timeout_s=CALL_S)
-    assert run.wait(CALL_S) == 128 + signal.SIGKILL
-    assert not named("caisson-wait")
+    run, ours, theirs, keeps = locked
+    if place.kind == "exec":
+        runtime.kill(place.own, "KILL", timeout_s=CALL_S)
+        assert run.wait(CALL_S) == 128 + signal.SIGKILL
+        assert not named("caisson-wait")
+    else:
+        os.kill(runtime.state(place.own).pid, signal.SIGKILL)
+        assert place.is_served()
     keeps.kill()  # its read is over, and so is the lock
-    runtime.call("delete", "--force", bundle.id, timeout_s=CALL_S)
+    runtime.call("delete", "--force", place.own.id, timeout_s=CALL_S)
     os.close(ours)
     os.close(theirs)
-    assert bundle.id not in runtime.container_ids()
-    wait_until(lambda: not named("caisson-carrier"), 30, "they are gone")
+    assert place.own.id not in runtime.container_ids()
+    wait_until(lambda: not place.carriers(), 30, "they are gone")
+    assert place.kind == "exec" or place.is_served()
 
 
-@pytest.mark.parametrize("whose", ["container", "exec"])
-def test_carriers_that_are_killed_are_the_end_of_their_streams(runtime, bundle, whose):
+# ------------------------------------------------------------------------------- what carriers are
+
+
+def fields(pid):
+    """Of /proc/PID/stat, from the state on."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def cgroups_of(pid):
+    return pathlib.Path(f"/proc/{pid}/cgroup").read_text()
+
+
+def ends(kind, work_dir):
+    """Standard input and output of a kind, and what reads the output."""
+    if kind == "nothing":
+        return subprocess.DEVNULL, subprocess.DEVNULL, lambda: "here\n"
+    if kind == "pipe":
+        return subprocess.PIPE, subprocess.PIPE, None
+    if kind == "socket":
+        ours, theirs = socket.socketpair()
+        return theirs, theirs, lambda: ours.recv(100).decode()
+    files = [work_dir / f"{kind}-{end}" for end in ("in", "out")]
+    for path in files:
+        os.mkfifo(path) if kind == "fifo" else path.touch()
+    fds = [os.open(path, os.O_RDWR) for path in files]
+    return *fds, lambda: os.read(os.open(files[1], os.O_RDONLY), 100).decode()
+
+
+@pytest.mark.parametrize("place", ["exec", "member"], indirect=True)
+def test_carriers_are_for_what_may_keep_waiting_alone(runtime, place, work_dir):
+    """Standard error is a file, and input that is an empty one is over. They count with their container."""
+    there = ["sh", "-c", "echo here; touch /here; until test -e /go; do sleep 0.1; done; rm /here /go"]
+    for kind, count in {"nothing": 1, "socket": 1, "pipe": 3, "fifo": 3, "file": 2}.items():
+        stdin, stdout, read = ends(kind, work_dir)
+        run = place.begin(there, stdin=stdin, stdout=stdout)
+        wait_until(lambda: place.own.rootfs.exists("here"), CALL_S)
+        carriers = place.carriers()
+        assert len(carriers) == count, kind
+        assert {cgroups_of(pid) for pid in carriers} == {cgroups_of(runtime.state(place.own).pid)}
+        (place.own.rootfs / "go").touch()
+        assert (read() if read else run.finish(timeout_s=CALL_S)) == "here\n", kind
+        assert run.wait(CALL_S) == 0
+        place.are_gone()
+
+
+@pytest.mark.parametrize("place", ["exec", "member"], indirect=True)
+def test_a_terminal_has_no_carriers(place):
+    master, slave = pty.openpty()
+    terminal = Terminal(master)
+    place.own.process.terminal = place.kind == "member"
+    run = place.begin(["sh", "-c", "read line; echo got $line"], *["-t"][:place.kind == "exec"], stdin=slave, stdout=slave)
+    terminal.send("this\n")
+    terminal.expect("got this")
+    assert not place.carriers()
+    assert run.wait(CALL_S) == 0
+    os.close(slave)
+    terminal.close()
+
+
+def test_carriers_that_are_killed_are_the_end_of_their_streams(place):
     """The program meets the end of its input, or SIGPIPE; its end is told, and nothing is left."""
-    program = ["sh", "-c", "cat; echo over > /over; while echo on; do sleep 0.1; done; exit 3"]
-    if whose == "exec":
-        runtime.run_detached(bundle)
-        run = runtime.start_exec(bundle, ["sh", "-c", "echo here; " + program[2]])
-    else:
-        run = runtime.start_run(bundle, ["sh", "-c", "echo here; " + program[2]])
+    run = place.begin(["sh", "-c", "echo here; cat; echo over > /over; while echo on; do sleep 0.1; done; exit 3"])
     assert run.read_line() == "here"
-    carriers = named("caisson-carrier")
-    assert len(carriers) >= 3
+    carriers = place.carriers()
+    assert len(carriers) == 3
     for pid in carriers:
         os.kill(pid, signal.SIGKILL)
     assert run.wait(CALL_S) in (3, 128 + signal.SIGPIPE)
-    if whose == "exec":
-        assert runtime.exec(bundle, ["echo", "beside"], timeout_s=CALL_S).stdout == "beside\n"
-    wait_until(lambda: len(named("caisson-carrier")) <= (3 if whose == "exec" else 0), 30, "they are gone")
+    place.are_gone()
 
 
-def test_carriers_end_with_a_waiter_that_is_killed(runtime, bundle):
-    runtime.run_detached(bundle)
-    before = len(named("caisson-carrier"))
-    run = runtime.start_exec(bundle, ["sh", "-c", "echo here; exec cat"])
+@pytest.mark.parametrize("place", ["exec", "member"], indirect=True)
+def test_carriers_end_with_who_has_made_them(runtime, place):
+    run = place.begin(["sh", "-c", "echo here; exec cat"])
     assert run.read_line() == "here"
-    waiter, = named("caisson-wait")
-    assert len(named("caisson-carrier")) == before + 3
-    os.kill(waiter, signal.SIGKILL)
+    maker, = {int(fields(pid)[1]) for pid in place.carriers()}
+    assert maker in named("caisson-wait")
+    os.kill(maker, signal.SIGKILL)
     assert run.wait(CALL_S) == 128 + signal.SIGKILL
-    wait_until(lambda: len(named("caisson-carrier")) == before, 30, "its carriers are gone")
-    wait_until(lambda: not any("cat" in line for line in runtime.ps(bundle).stdout.split("\n")), 30, "the process is")
+    place.are_gone()
+    tasks = lambda: runtime.call("debug", place.machine.id, "tasks").stdout
+    wait_until(lambda: "cat" not in tasks(), 30, "the process is gone")
 
 
-def test_nothing_of_what_was_said_is_lost_at_the_end(runtime, bundle):
-    """More than pipe, sockets and credit hold, to who reads late; a container and an exec."""
-    text = "head -c 3000000 /dev/zero; echo the end"
-    assert runtime.start_run(bundle, ["sh", "-c", text]).finish(timeout_s=CALL_S) == "\0" * 3000000 + "the end\n"
-    runtime.run_detached(bundle)
-    run = runtime.start_exec(bundle, ["sh", "-c", text])
-    time.sleep(1)
+LONG = 3000000
+
+
+def full(run):
+    """Nothing more goes into the pipe of its output, which nobody reads yet."""
+    lies = lambda: struct.unpack("i", fcntl.ioctl(run.stdout, termios.FIONREAD, b"1234"))[0]
+    wait_until(lambda: lies() == 1 << 16, CALL_S, "the pipe is full")
+
+
+def test_nothing_of_what_was_said_is_lost_at_the_end(place):
+    """More than pipe, sockets and credit hold, to who reads late."""
+    run = place.begin(["sh", "-c", f"head -c {LONG} /dev/zero; echo the end"])
+    full(run)
     assert run.poll() is None
-    assert run.finish(timeout_s=CALL_S) == "\0" * 3000000 + "the end\n"
+    assert run.finish(timeout_s=CALL_S) == "\0" * LONG + "the end\n"
     assert run.wait() == 0
+    place.are_gone()
+
+
+@pytest.mark.parametrize("place", ["container", "member"], indirect=True)
+def test_nothing_is_lost_by_a_pause(runtime, place):
+    run = place.begin(["sh", "-c", f"head -c {LONG} /dev/zero; echo the end"])
+    full(run)
+    runtime.pause(place.own)
+    assert len(os.read(run.stdout.fileno(), 1 << 16)) == 1 << 16
+    runtime.resume(place.own)
+    assert run.finish(timeout_s=CALL_S) == "\0" * (LONG - (1 << 16)) + "the end\n"
+    assert run.wait() == 0
+    place.are_gone()
+
+
+def test_what_is_paused_is_deleted_with_its_carriers(runtime, place):
+    run = place.begin(["sh", "-c", "echo here; exec cat"])
+    assert run.read_line() == "here"
+    runtime.pause(place.own)
+    runtime.call("delete", "--force", place.own.id, timeout_s=CALL_S)
+    assert run.wait(CALL_S) != 0
+    wait_until(lambda: not place.carriers(), 30, "they are gone")
+    assert place.kind != "member" or place.is_served()

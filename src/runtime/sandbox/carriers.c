@@ -81,7 +81,7 @@ int carriers_start(struct carriers *c, struct err *err)
 		tasks[i].fd = c->fd[i];
 		tasks[i].sock = c->sock[i];
 		tasks[i].to_sock = i == 0;
-		tasks[i].waits = i == 0 && c->input_waits;
+		tasks[i].waits = i == 0;
 		tasks[i].parent = getpid();
 		pid = carrier_make(&tasks[i], err);
 		if (pid < 0)

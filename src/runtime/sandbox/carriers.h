@@ -4,11 +4,11 @@
  * waiting: one end of a pair of sockets, whose other end a carrier has (wire/carrier.h).
  *
  * Its maker is the process that outlives the start: the staged child, which becomes the supervisor,
- * an exec's waiter. It has the rights of its maker, so that it is made when those are gone.
+ * an exec's waiter, a keeper. It has the rights of its maker, so that it is made when those are
+ * gone.
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -16,7 +16,6 @@
 struct carriers {
 	int fd[3], sock[3]; /* owned until carriers_start(); -EBADF: none */
 	uint32_t carried;   /* VMM_CARRIED() of those that are */
-	bool input_waits;   /* 0 is not read before the supervisor has sent a byte */
 };
 #define CARRIERS_INIT                                                                \
 	{                                                                            \
@@ -32,7 +31,7 @@ void carriers_done(struct carriers *carriers);
 int carriers_open(struct carriers *carriers, int fds[3], int min, struct err *err);
 
 /*
- * Make them; once in a process, whose memory they use, and with which they end. Its children are
- * the caller's to reap.
+ * Make them, that of 0 to read nothing before the supervisor has sent a byte; once in a process,
+ * whose memory they use, and with which they end. Its children are the caller's to reap.
  */
 int carriers_start(struct carriers *carriers, struct err *err);

@@ -59,6 +59,7 @@ static int ask(const struct keeping *k, struct err *err)
 	size_t len = KEEPER_FDS;
 	const ssize_t n = fd_recv(k->report[1], &what, sizeof(what), fds, &len);
 	struct client_call call = { .fds = fds, .fds_len = ARRAY_LEN(fds) };
+	int r = 0;
 
 	if (n != sizeof(what) || len != KEEPER_FDS)
 		return err_set(err, -EPIPE, "the runtime is gone");
@@ -71,7 +72,9 @@ static int ask(const struct keeping *k, struct err *err)
 	}
 	call.request.type = what.type;
 	call.request.value = what.value;
-	return client_join(k->control, &call, err);
+	if (k->cr->ops->carries_streams)
+		r = waiter_carry(fds + KEEPER_FDS, &call.request.value, err);
+	return r < 0 ? r : client_join(k->control, &call, err);
 }
 
 /* The runtime says what next; without a word it has gone, and nobody wants the container. */

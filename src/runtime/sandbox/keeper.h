@@ -7,7 +7,8 @@
  * state.json, in the container's cgroups, the sandbox's network, ipc and uts namespaces, and a pid
  * namespace of its own, by which others find it. It asks the sandbox's supervisor for the container
  * on a connection that it holds from then on: its end ends the container, and it ends with the
- * container's exit code. To its maker it speaks as a supervisor does (sandbox.h).
+ * container's exit code. Carriers (carriers.h) are its children, and end with its pid namespace. To
+ * its maker it speaks as a supervisor does (sandbox.h).
  */
 #pragma once
 

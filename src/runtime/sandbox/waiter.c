@@ -74,14 +74,11 @@ static int shed_rights(struct err *err)
 	return r < 0 ? err_sys(err, r, "prctl PR_SET_DUMPABLE") : 0;
 }
 
-/*
- * What of the process's 0, 1, 2 may keep the supervisor waiting gets carriers, and `fds` become
- * what that gets. A carrier has the rights of who makes it.
- */
-static int carry_streams(const struct wait *w, int fds[3], uint32_t *ret_value, struct err *err)
+/* A carrier has the rights of who makes it. */
+int waiter_carry(int fds[3], uint32_t *value, struct err *err)
 {
 	AUTO(carriers_done) struct carriers carriers = CARRIERS_INIT;
-	int r = w->carries ? carriers_open(&carriers, fds, 3, err) : 0;
+	int r = carriers_open(&carriers, fds, 3, err);
 
 	if (r < 0 || !carriers.carried)
 		return r;
@@ -89,7 +86,7 @@ static int carry_streams(const struct wait *w, int fds[3], uint32_t *ret_value, 
 	/* It may have gone with them. */
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		r = err_sys(err, -errno, "prctl PR_SET_PDEATHSIG");
-	*ret_value |= carriers.carried;
+	*value |= carriers.carried;
 	return r < 0 ? r : carriers_start(&carriers, err);
 }
 
@@ -98,7 +95,7 @@ static int ask(const struct wait *w, struct err *err)
 	int fds[SENTRY_EXEC_FDS_MAX + 1];
 	struct client_call call = { .request = { .type = SENTRY_EXEC }, .fds = fds };
 	struct sentry_reply reply;
-	int r;
+	int r = 0;
 
 	fds[call.fds_len++] = w->description;
 	for (unsigned int i = 0; i < 3 + w->preserve_fds; i++) {
@@ -108,7 +105,8 @@ static int ask(const struct wait *w, struct err *err)
 			return err_sys(err, own, "duplicate descriptor %u of the process", i);
 		fds[call.fds_len++] = own; /* shed() closes them */
 	}
-	r = carry_streams(w, fds + 1, &call.request.value, err);
+	if (w->carries)
+		r = waiter_carry(fds + 1, &call.request.value, err);
 	return r < 0 ? r : client_call(w->control, &call, &reply, NULL, NULL, err);
 }
 

@@ -40,6 +40,12 @@ int waiter_open(struct waiter *waiter, struct err *err);
  */
 int waiter_take_signals(struct err *err);
 /*
+ * Carriers for what of the process's 0, 1, 2 may keep its supervisor waiting (`fds`, its own, which
+ * become what that gets; *value gets their VMM_CARRIED()). Once in a process, whose capabilities
+ * go, and that ends with its parent afterwards.
+ */
+int waiter_carry(int fds[3], uint32_t *value, struct err *err);
+/*
  * It gives up every capability and every descriptor but `keep` (sorted here; some may be -EBADF).
  */
 int waiter_shed(int *keep, size_t len, struct err *err);

@@ -285,8 +285,6 @@ static int open_stdio(struct parts *p, struct err *err)
 			return err_sys(err, own, "duplicate descriptor %d of the container", i);
 		p->stdio[i] = own;
 	}
-	/* Another machine may take the place of a clone. */
-	p->carriers.input_waits = true;
 	return carriers_open(&p->carriers, p->stdio, VMM_FDS, err);
 }
 
