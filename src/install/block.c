@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/str.h"
 
 #define BEGIN "# BEGIN caisson"
@@ -15,15 +16,6 @@
 #define BEGIN_LINE_MAX 256 /* bytes */
 
 static const char *const kind_names[] = { "file", "part", "joined" };
-
-static uint64_t sum(const char *bytes, size_t len)
-{
-	uint64_t hash = 0xcbf29ce484222325u;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
-	return hash;
-}
 
 /* The line from `at`, without its newline. */
 static size_t line_len(const char *text, size_t len, size_t at)
@@ -96,7 +88,7 @@ int block_find(const char *text, size_t len, const char *name, struct block *ret
 					   "lines of caisson install end that did not begin", err);
 			whole = true;
 			found.end = next;
-			found.intact = sum(text + body, at - body) == said;
+			found.intact = hash64(HASH64_BEGIN, text + body, at - body) == said;
 		}
 		at = next;
 	}
@@ -115,7 +107,7 @@ static void append_block(struct buf *out, const struct block *block, const char 
 	if (block->kind == BLOCK_JOINED)
 		buf_puts(out, "\n");
 	buf_printf(out, BEGIN " (%s, sum %016" PRIx64, kind_names[block->kind],
-		   sum(body, strlen(body)));
+		   hash64(HASH64_BEGIN, body, strlen(body)));
 	if (block->dirs > 0)
 		buf_printf(out, ", dirs %u", block->dirs);
 	buf_printf(out, ")" SAYS "\n%s" END "\n", body);

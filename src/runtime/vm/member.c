@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "host/pidfd.h"
@@ -73,19 +74,14 @@ static void member_done(struct member *m)
 
 /* ---- The machine's share -------------------------------------------------------------------- */
 
-/* FNV-1a of 64 bits: a name that differs where id or time of making do. */
+/* A name that differs where id or time of making do; each with its NUL, which neither holds. */
 static void name_of(const struct container *c, char ret[static SHARE_NAME_MAX])
 {
 	const char *const parts[] = { c->id, c->created };
-	uint64_t h = 0xcbf29ce484222325u;
+	uint64_t h = HASH64_BEGIN;
 
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		const char *p = parts[i];
-
-		do {
-			h = (h ^ (unsigned char)*p) * 0x100000001b3u;
-		} while (*p++);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		h = hash64(h, parts[i], strlen(parts[i]) + 1);
 	(void)snprintf(ret, SHARE_NAME_MAX, "p%016" PRIx64, h);
 }
 

@@ -11,14 +11,11 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/hash.h"
 #include "hypervisor/qemu.h"
 #include "runtime/vm/template.h"
 
 #define BOOT_ID_MAX 64u /* bytes */
-
-/* FNV-1a. It names a directory; whoever finds a template there compares the text. */
-#define HASH_BEGIN 0xcbf29ce484222325u
-#define HASH_PRIME 0x100000001b3u
 
 void template_machine(const struct template_plan *plan, struct machine *ret)
 {
@@ -86,7 +83,6 @@ static int add_machine(struct buf *b, const struct template_plan *plan, struct e
 int template_key(const struct template_plan *plan, struct template_key *ret, struct err *err)
 {
 	AUTO_BUF struct buf b = { .max = TEMPLATE_TEXT_MAX };
-	uint64_t hash = HASH_BEGIN;
 	int r = add_boot(&b, err);
 
 	if (r == 0)
@@ -103,9 +99,9 @@ int template_key(const struct template_plan *plan, struct template_key *ret, str
 		r = err_sys(err, buf_error(&b), "template: its key");
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < b.len; i++)
-		hash = (hash ^ (unsigned char)b.data[i]) * HASH_PRIME;
-	(void)snprintf(ret->hash, sizeof(ret->hash), "%016" PRIx64, hash);
+	/* It names a directory; whoever finds a template there compares the text. */
+	(void)snprintf(ret->hash, sizeof(ret->hash), "%016" PRIx64,
+		       hash64(HASH64_BEGIN, b.data, b.len));
 	ret->text = b.data;
 	b.data = NULL;
 	return 0;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/hash.h"
 #include "sentry/net/unix_gc.h"
 #include "sentry/net/unix_host.h"
 #include "sentry/task/task.h"
@@ -106,15 +107,9 @@ void unix_remember_creds(struct unix_socket *u)
 	u->cred = cred_ref(t->cred);
 }
 
-/* FNV-1a of the bytes of a name. */
 static uint32_t hash_name(const struct sockaddr_un *un, socklen_t len)
 {
-	const uint8_t *bytes = (const uint8_t *)un;
-	uint32_t h = 0x811c9dc5;
-
-	for (socklen_t i = 0; i < len; i++)
-		h = (h ^ bytes[i]) * 0x01000193;
-	return h * 0x9e3779b1; /* the table takes the upper bits */
+	return hash32(HASH32_BEGIN, un, len) * 0x9e3779b1; /* the table takes the upper bits */
 }
 
 uint32_t unix_name_hash(const struct list_head *node)

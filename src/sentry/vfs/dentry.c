@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "sentry/core/khash.h"
 #include "sentry/vfs/internal.h"
 
@@ -26,10 +27,8 @@ static unsigned int lru_len;
 
 static uint32_t name_hash(const struct dentry *parent, const struct vfs_name *name)
 {
-	uint64_t h = (uintptr_t)parent >> 4;
+	uint64_t h = hash64((uintptr_t)parent >> 4, name->bytes, name->len);
 
-	for (unsigned int i = 0; i < name->len; i++)
-		h = (h ^ (unsigned char)name->bytes[i]) * 0x100000001b3ull;
 	h ^= h >> 29;
 	return (uint32_t)(h * 0x9e3779b97f4a7c15ull >> 32);
 }

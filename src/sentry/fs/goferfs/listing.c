@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 #define REMOVED	     (1u << 31) /* in an offset */
 #define INDEX_LEAST  16u
 #define COMPACT_FROM 64u /* entries */
@@ -81,10 +83,8 @@ static int reserve(struct gofer_listing *l, size_t bytes, size_t entries)
 
 static uint32_t hash_of(const char *name, size_t len)
 {
-	uint64_t h = 0xcbf29ce484222325ull;
+	const uint64_t h = hash64(HASH64_BEGIN, name, len);
 
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)name[i]) * 0x100000001b3ull;
 	return (uint32_t)(h ^ h >> 32);
 }
 

@@ -8,17 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 static const struct inode_ops node_ops, guarded_ops, link_ops, magic_ops;
 
 #define KERN_ROOT_INO 1
 
-/* FNV-1a over the parent's number and the name; 0 to 15 stay free. */
+/* Of the parent's number and the name; 0 to 15 stay free. */
 uint64_t kern_child_ino(const struct inode *dir, const char *name, size_t len)
 {
-	uint64_t h = 0xcbf29ce484222325ull ^ dir->ino;
+	uint64_t h = hash64(HASH64_BEGIN ^ dir->ino, name, len);
 
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)name[i]) * 0x100000001b3ull;
 	h = (h ^ (h >> 32)) & 0xffffffffull;
 	return h < 16 ? h + 16 : h;
 }
