@@ -318,6 +318,8 @@ void control_go_on(struct vm *vm)
 			c->source = NULL;
 		watch(c);
 	}
+	/* A VMM_JOIN has taken its place along. */
+	look_again(vm->control);
 }
 
 static bool peer_is_known(const struct control *k, int fd)

@@ -272,6 +272,28 @@ static void each_has_connections_that_are_kept_for_it(void **state)
 	end(&h, 128 + SIGKILL);
 }
 
+/* Of the places that are kept for the first one's clients. */
+static void who_joins_takes_its_place_along(void **state)
+{
+	static const struct sentry_request stats = { .type = SENTRY_STATS };
+	int socks[SENTRY_CLIENTS_MAX + SENTRY_CLIENTS_KEPT - 1];
+	struct harness h = { 0 };
+	struct member m;
+
+	(void)state;
+	start(&h);
+	for (size_t i = 0; i < sizeof(socks) / sizeof(socks[0]); i++) {
+		socks[i] = client_open(&h);
+		assert_int_equal(client_ask(socks[i], stats, NULL, 0).count, 1);
+	}
+	must_join(&h, "m", "hold", &m);
+	assert_int_equal(ask_at(h.address, stats).count, 1);
+	for (size_t i = 0; i < sizeof(socks) / sizeof(socks[0]); i++)
+		(void)close(socks[i]);
+	leave(&m);
+	end(&h, 128 + SIGKILL);
+}
+
 static void the_end_of_the_first_is_that_of_all(void **state)
 {
 	struct harness h = { 0 };
@@ -474,6 +496,7 @@ int main(void)
 		cmocka_unit_test(what_it_has_said_may_be_read_after_its_end),
 		cmocka_unit_test(a_join_that_waits_is_ended_with_its_connection),
 		cmocka_unit_test(each_has_connections_that_are_kept_for_it),
+		cmocka_unit_test(who_joins_takes_its_place_along),
 		cmocka_unit_test(the_end_of_the_first_is_that_of_all),
 		cmocka_unit_test(the_end_of_the_machine_is_told_to_all),
 		cmocka_unit_test(a_lack_of_memory_is_told_to_whom_it_concerns),
