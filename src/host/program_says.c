@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,7 +39,8 @@ static size_t listen_to(int fd, char *text, size_t size)
 }
 
 /* What our caller has open is not the program's. */
-__attribute__((noreturn)) static void speak(const char *path, const char *option, int out)
+__attribute__((noreturn)) static void speak(const char *path, const char *option, int out,
+					    pid_t parent)
 {
 	char *const argv[] = { (char *)(uintptr_t)path, (char *)(uintptr_t)option, NULL };
 	char *const envp[] = { NULL };
@@ -48,13 +50,15 @@ __attribute__((noreturn)) static void speak(const char *path, const char *option
 	    dup2(out, STDOUT_FILENO) >= 0 && fd_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) == 0 &&
 	    chdir("/") == 0 &&
 	    (geteuid() != 0 ||
-	     (setgroups(0, NULL) == 0 && setgid(NOBODY) == 0 && setuid(NOBODY) == 0)))
+	     (setgroups(0, NULL) == 0 && setgid(NOBODY) == 0 && setuid(NOBODY) == 0)) &&
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
 		(void)execve(path, argv, envp);
 	_exit(1);
 }
 
 void program_says(const char *path, const char *option, char *text, size_t size)
 {
+	const pid_t parent = getpid();
 	int fds[2];
 	size_t len = 0;
 	pid_t pid;
@@ -64,7 +68,7 @@ void program_says(const char *path, const char *option, char *text, size_t size)
 		return;
 	pid = fork();
 	if (pid == 0)
-		speak(path, option, fds[1]);
+		speak(path, option, fds[1], parent);
 	(void)close(fds[1]);
 	if (pid > 0) {
 		len = listen_to(fds[0], text, size - 1);
