@@ -191,16 +191,19 @@ static int by_id(const void *a, const void *b)
 	return strcmp((*(struct container *const *)a)->id, (*(struct container *const *)b)->id);
 }
 
-/* One entry of the root: loaded into *ret, or NULL for what is no container. -ENOMEM only. */
-static int list_entry(const struct runtime *rt, const char *name, struct container **ret)
+/*
+ * One entry of the root: loaded into *ret, or NULL for what is no container. -ENOMEM only, unless
+ * all are wanted.
+ */
+static int list_entry(const struct runtime *rt, const char *name, bool all, struct container **ret,
+		      struct err *err)
 {
-	struct err problem = { 0 };
 	int r;
 
 	*ret = NULL;
 	if (container_id_check(name, NULL) < 0)
 		return 0;
-	r = container_load(rt, name, false, ret, &problem);
+	r = container_load(rt, name, false, ret, err);
 	if (r == 0) {
 		/* A list is to be read; a thousand containers must not need two thousand
 		 * descriptors. */
@@ -208,19 +211,20 @@ static int list_entry(const struct runtime *rt, const char *name, struct contain
 		auto_close_p(&(*ret)->root_fd);
 		(*ret)->dir_fd = (*ret)->root_fd = -EBADF;
 	}
-	if (r == -ENOMEM)
-		return r;
 	/* -ENOENT: being made or removed just now. */
+	if (r == -ENOMEM || (all && r < 0 && r != -ENOENT))
+		return r;
 	if (r < 0 && r != -ENOENT)
-		log_warning("%s: skipped", problem.msg);
+		log_warning("%s: skipped", err->msg);
 	return 0;
 }
 
-int container_list(const struct runtime *rt, struct container ***ret, size_t *ret_len,
-		   struct err *err)
+static int list(const struct runtime *rt, bool all, struct container ***ret, size_t *ret_len,
+		struct err *err)
 {
 	int fd = store_open_root(rt, false, err);
 	struct container **list = NULL;
+	struct err problem = { 0 };
 	size_t len = 0, room = 0;
 	struct dirent *entry;
 	int r = 0;
@@ -243,26 +247,38 @@ int container_list(const struct runtime *rt, struct container ***ret, size_t *re
 			struct container **bigger = reallocarray(list, more, sizeof(*list));
 
 			if (!bigger) {
-				r = -ENOMEM;
+				r = err_sys(&problem, -ENOMEM, "out of room");
 				break;
 			}
 			list = bigger;
 			room = more;
 		}
-		r = list_entry(rt, entry->d_name, &c);
+		r = list_entry(rt, entry->d_name, all, &c, &problem);
 		if (c)
 			list[len++] = c;
 	}
 	(void)closedir(dir);
 	if (r < 0) {
 		container_list_free(list, len);
-		return err_sys(err, r, "list containers");
+		return err_set(err, r, "list containers: %s", problem.msg);
 	}
 	if (len > 0)
 		qsort(list, len, sizeof(*list), by_id);
 	*ret = list;
 	*ret_len = len;
 	return 0;
+}
+
+int container_list(const struct runtime *rt, struct container ***ret, size_t *ret_len,
+		   struct err *err)
+{
+	return list(rt, false, ret, ret_len, err);
+}
+
+int container_list_all(const struct runtime *rt, struct container ***ret, size_t *ret_len,
+		       struct err *err)
+{
+	return list(rt, true, ret, ret_len, err);
 }
 
 void container_list_free(struct container **list, size_t len)

@@ -122,6 +122,9 @@ void container_free(struct container *c); /* accepts NULL; drops the lock */
  */
 int container_list(const struct runtime *rt, struct container ***ret, size_t *ret_len,
 		   struct err *err);
+/* The same for who takes away what is nobody's: one that cannot be read is an error. */
+int container_list_all(const struct runtime *rt, struct container ***ret, size_t *ret_len,
+		       struct err *err);
 void container_list_free(struct container **list, size_t len);
 
 /* "invalid container ID format" unless [A-Za-z0-9_+.-]{1,1024}, not "." or "..". */

@@ -212,6 +212,19 @@ def test_what_a_killed_resume_has_left_goes_with_the_next_container(runtime, pod
     assert len(pod.entries()) == 1 and alive(runtime, c)
 
 
+def test_a_container_that_cannot_be_read_keeps_its_files(runtime, pod):
+    """What belongs to nobody is not known while that of one is not."""
+    a, b = pod.add("a"), pod.add("b")
+    a.rootfs.write("fresh", "here")
+    state = runtime.root / a.id / "state.json"
+    text = state.read_text(encoding="utf-8")
+    state.write_text("{", encoding="utf-8")
+    end(runtime, b)
+    assert len(pod.entries()) == 1
+    state.write_text(text, encoding="utf-8")
+    assert runtime.exec(a, ["cat", "/fresh"]).stdout == "here"
+
+
 def test_a_container_that_is_refused_leaves_nothing_in_the_share(runtime, pod, work_dir):
     before = pod.served()
     a = pod.bundle("a")

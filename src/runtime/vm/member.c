@@ -503,7 +503,7 @@ static int keep_living(struct leaving *l, const struct container *sandbox, struc
 {
 	struct container **all;
 	size_t len;
-	int r = container_list(sandbox->runtime, &all, &len, err);
+	int r = container_list_all(sandbox->runtime, &all, &len, err);
 
 	if (r < 0)
 		return r;

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "base/str.h"
 #include "host/pidfd.h"
 #include "runtime/container.h"
 #include "runtime/store.h"
@@ -266,6 +267,17 @@ static void a_list_is_sorted_and_skips_what_is_no_container(void **state)
 	assert_int_equal(len, 2);
 	assert_string_equal(list[0]->id, "a");
 	assert_string_equal(list[1]->id, "b");
+	container_list_free(list, len);
+	/* Who removes what nobody has must know of all. */
+	assert_true(container_list_all(&root.rt, &list, &len, &err) < 0);
+	assert_true(str_after(err.msg, "list containers: ") && strstr(err.msg, "state.json"));
+	assert_null(list);
+	test_root_remove(&root);
+	test_root_make(&root);
+	add(&root, "a", 0, 0);
+	test_root_add(&root, "half", NULL);
+	assert_int_equal(container_list_all(&root.rt, &list, &len, &err), 0);
+	assert_int_equal(len, 1);
 	container_list_free(list, len);
 	test_root_remove(&root);
 }
