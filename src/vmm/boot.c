@@ -132,7 +132,8 @@ static int create(struct vm *vm, struct err *err)
 		.call = AGENT_CREATE, .request = request, .fn = on_created, .arg = vm
 	};
 	const struct process_stdio stdio = { .fd = { vm->stdio[0], vm->stdio[1], vm->stdio[2] },
-					     .carried = vm->head.flags };
+					     .carried = vm->head.flags,
+					     .input_waits = true };
 	int r = container_new(vm, vm->id, &vm->first, err);
 
 	if (r == 0)

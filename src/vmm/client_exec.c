@@ -53,7 +53,8 @@ static int begin(struct client *c, struct request *request, struct err *err)
 	AUTO_FREE char *bytes = NULL;
 	struct agent_exec exec;
 	struct channel_call call = { .call = AGENT_EXEC, .request = &exec, .fn = on_answer };
-	struct process_stdio stdio = { .carried = request->head.value };
+	struct process_stdio stdio = { .carried = request->head.value,
+				       .input_waits = request->head.flags & VMM_INPUT_WAITS };
 	size_t len;
 	int r = description_read_sealed(request->fds[0], "the description of the process",
 					AGENT_REQUEST_MAX, &bytes, &len, err);

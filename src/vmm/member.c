@@ -82,7 +82,8 @@ static int make(struct container *c, struct request *request, struct agent_creat
 	const struct channel_call call = {
 		.call = AGENT_CREATE, .request = create, .fn = on_created, .arg = c
 	};
-	struct process_stdio stdio = { .carried = request->head.value };
+	struct process_stdio stdio = { .carried = request->head.value,
+				       .input_waits = request->head.flags & VMM_INPUT_WAITS };
 	int r;
 
 	for (size_t i = 0; i < 3; i++)

@@ -241,7 +241,7 @@ int process_new(struct container *c, const struct process_stdio *stdio, struct a
 		io->rows = rows;
 		io->cols = cols;
 	}
-	p->input_waits = p->in && stdio->carried & VMM_CARRIED(0);
+	p->input_waits = p->in && stdio->carried & VMM_CARRIED(0) && stdio->input_waits;
 	p->waits_for = (p->out ? PROCESS_OUT : 0) | (p->err ? PROCESS_ERR : 0);
 	*ret = p;
 	return 0;

@@ -25,7 +25,7 @@ struct process {
 	struct pump *in, *out, *err; /* NULL: none, or over; of a terminal `out` has both */
 	uint32_t waits_for;	     /* bits of PROCESS_OUT...: the agent has not ended them */
 	bool terminal;
-	bool input_waits; /* whose carrier reads nothing before process_open_input() */
+	bool input_waits; /* as of struct process_stdio */
 	bool exited;
 	bool kill;   /* as soon as its pid is known: nobody wants it any more */
 	bool killed; /* ... and the agent was asked to, or to cancel its EXEC */
@@ -39,6 +39,7 @@ struct process {
 struct process_stdio {
 	int fd[3];
 	uint32_t carried; /* VMM_CARRIED() of them, among other bits */
+	bool input_waits; /* the carrier of 0 reads nothing before process_open_input() */
 };
 
 /*

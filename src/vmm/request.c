@@ -39,6 +39,8 @@ int request_decode(const void *message, size_t len, struct request *ret)
 		return -EPROTO;
 	if (head->type == SENTRY_SIGNAL)
 		flags = SENTRY_SIGNAL_ALL | SENTRY_SIGNAL_TTY;
+	if (head->type == SENTRY_EXEC || head->type == VMM_JOIN)
+		flags = VMM_INPUT_WAITS;
 	if (head->flags & ~flags)
 		return -EPROTO;
 	return head->type != SENTRY_UPDATE && ret->tail_len ? -EPROTO : 0;

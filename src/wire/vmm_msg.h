@@ -117,6 +117,11 @@ enum vmm_flags {
  * from us, which is when its program runs: one that does not come up leaves its input alone.
  */
 #define VMM_CARRIED(i) (1u << (16 + (i)))
+/*
+ * In the flags of SENTRY_EXEC and VMM_JOIN with VMM_CARRIED(0). A supervisor that was started
+ * before this was so never sends that byte, and refuses what has a flag that it does not know.
+ */
+#define VMM_INPUT_WAITS 1u
 
 /*
  * More containers in the machine. One that joins has a control server of its own, on the socket

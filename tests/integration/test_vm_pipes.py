@@ -274,6 +274,27 @@ def test_a_program_that_is_not_there_leaves_its_input_to_others(place, work_dir)
     place.are_gone()
 
 
+def test_a_machine_of_an_older_version_is_not_given_input_that_waits(runtime, bundle, monkeypatch):
+    """It would never ask for it, and ends the connection of who asks what it does not know."""
+    runtime.run_detached(bundle)
+    at = runtime.root / bundle.id / "sentry.sock"
+    at.rename(at.with_name("aside"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as older:
+        monkeypatch.chdir(at.parent)  # a socket's path has 108 bytes
+        older.bind(at.name)
+        older.listen()
+        older.settimeout(CALL_S)
+        run = runtime.start_exec(bundle, ["cat"])
+        client, _ = older.accept()
+        with client:
+            flags = struct.unpack("=IIiIII", client.recv(24))[4]
+        assert flags == 1
+        assert run.wait(CALL_S) != 0 and "an older caisson has started it" in run.errors
+    at.unlink()
+    at.with_name("aside").rename(at)
+    assert runtime.exec(bundle, ["echo", "on"]).stdout == "on\n"
+
+
 @pytest.mark.parametrize("place", ["exec", "member"], indirect=True)
 def test_what_ends_under_a_reader_that_keeps_the_pipe_is_deleted(runtime, place, locked):
     """The test has both ends of the pipe, so that nobody else closes it."""

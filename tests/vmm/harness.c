@@ -437,13 +437,13 @@ struct sentry_reply client_ask(int sock, struct sentry_request request, char *te
 	return reply;
 }
 
-void client_say_exec(int sock, const char *script, const int fds[3], bool terminal)
+void client_say_exec_as(int sock, struct sentry_request request, const char *script,
+			const int fds[3], bool terminal)
 {
 	const struct agent_exec exec = { .id = CONTAINER,
 					 .config = { script, (uint32_t)strlen(script) },
 					 .io = { .terminal = terminal },
 					 .cgroup = "" };
-	const struct sentry_request request = { .type = SENTRY_EXEC };
 	AUTO_BUF struct buf body = { 0 };
 	int all[4];
 
@@ -451,8 +451,14 @@ void client_say_exec(int sock, const char *script, const int fds[3], bool termin
 	all[0] = sealed(body.data, body.len);
 	for (int i = 0; i < 3; i++)
 		all[1 + i] = fds[i];
+	request.type = SENTRY_EXEC;
 	client_say(sock, &request, NULL, 0, all, 4);
 	(void)close(all[0]);
+}
+
+void client_say_exec(int sock, const char *script, const int fds[3], bool terminal)
+{
+	client_say_exec_as(sock, (struct sentry_request){ 0 }, script, fds, terminal);
 }
 
 int client_exec_script(int sock, const char *script, const int fds[3], bool terminal)

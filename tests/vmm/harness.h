@@ -70,6 +70,9 @@ bool client_hear(int sock, struct sentry_reply *ret, char *text, size_t size);
 struct sentry_reply client_ask(int sock, struct sentry_request request, char *text, size_t size);
 /* An EXEC of a script with these descriptors. */
 void client_say_exec(int sock, const char *script, const int fds[3], bool terminal);
+/* The same with this value and these flags. */
+void client_say_exec_as(int sock, struct sentry_request request, const char *script,
+			const int fds[3], bool terminal);
 /*
  * A VMM_JOIN of container `id` with this script and these descriptors; its control server is at
  * `address` (abstract). And its answer: 0 or the error, with the sentence.

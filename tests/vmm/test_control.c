@@ -310,6 +310,64 @@ static void an_exec_that_is_refused_has_the_agents_sentence(void **state)
 	kill_it(&h);
 }
 
+/* What an EXEC with a carrier of its input is answered; *ret_n: what the carrier hears then. */
+static int exec_carried(struct harness *h, uint32_t flags, ssize_t *ret_n)
+{
+	const struct sentry_request request = { .value = VMM_CARRIED(0), .flags = flags };
+	const int null = open("/dev/null", O_RDWR | O_CLOEXEC), sock = client_open(h);
+	struct sentry_reply reply = { .error = -EPIPE };
+	int pair[2];
+	char byte;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	client_say_exec_as(sock, request, "hold", (int[]){ pair[0], null, null }, false);
+	(void)close(pair[0]);
+	(void)client_hear(sock, &reply, NULL, 0);
+	*ret_n = recv(pair[1], &byte, 1, MSG_DONTWAIT);
+	(void)close(pair[1]);
+	(void)close(null);
+	(void)close(sock);
+	return reply.error;
+}
+
+static void a_carrier_of_input_hears_when_the_program_runs(void **state)
+{
+	struct harness h = { .script = "hold" };
+	ssize_t n;
+
+	start(&h);
+	assert_int_equal(exec_carried(&h, VMM_INPUT_WAITS, &n), 0);
+	assert_int_equal(n, 1);
+	/* Of an older runtime: it does not wait, and nobody reads what it does not expect. */
+	assert_int_equal(exec_carried(&h, 0, &n), 0);
+	assert_int_equal(n, -1);
+	kill_it(&h);
+	h = (struct harness){ .script = "hold", .mode = "refuse:3" };
+	start(&h);
+	assert_int_equal(exec_carried(&h, VMM_INPUT_WAITS, &n), -EINVAL);
+	assert_int_equal(n, 0);
+	kill_it(&h);
+}
+
+/* As the supervisor of an older version does of VMM_INPUT_WAITS: who needs it hears no promise. */
+static void a_flag_that_is_not_known_ends_its_connection(void **state)
+{
+	const struct sentry_request stats = { .type = SENTRY_STATS, .flags = VMM_INPUT_WAITS };
+	struct harness h = { .script = "hold" };
+	struct sentry_reply reply;
+	ssize_t n;
+	int sock;
+
+	start(&h);
+	assert_int_equal(exec_carried(&h, VMM_INPUT_WAITS << 1, &n), -EPIPE);
+	assert_int_equal(n, 0);
+	sock = client_open(&h);
+	client_say(sock, &stats, NULL, 0, NULL, 0);
+	assert_false(client_hear(sock, &reply, NULL, 0));
+	(void)close(sock);
+	kill_it(&h);
+}
+
 /* Longer than a silent agent is borne with: PING tells the two apart. */
 static void a_slow_exec_stops_nobody_and_is_cancelled_when_nobody_wants_it(void **state)
 {
@@ -747,6 +805,8 @@ int main(void)
 		cmocka_unit_test(signals_on_its_connection_are_the_execs_alone),
 		cmocka_unit_test(the_end_of_its_connection_kills_the_exec),
 		cmocka_unit_test(an_exec_that_is_refused_has_the_agents_sentence),
+		cmocka_unit_test(a_carrier_of_input_hears_when_the_program_runs),
+		cmocka_unit_test(a_flag_that_is_not_known_ends_its_connection),
 		cmocka_unit_test(a_slow_exec_stops_nobody_and_is_cancelled_when_nobody_wants_it),
 		cmocka_unit_test(slow_execs_leave_room_for_the_rest),
 		cmocka_unit_test(execs_end_with_the_container),

@@ -23,6 +23,12 @@ static int silent(struct err *err)
 	return err_set(err, -ETIMEDOUT, "the sandbox has said nothing for %d s", CLIENT_WAIT_S);
 }
 
+/* It ends the connection of who asks what it does not know. */
+static int gone_or_older(struct err *err)
+{
+	return err_set(err, -EPIPE, "the sandbox is gone, or an older caisson has started it");
+}
+
 void client_be_patient(int sock)
 {
 	const struct timeval forever = { 0 };
@@ -154,6 +160,8 @@ int client_call(int sock, const struct client_call *call, struct sentry_reply *r
 	if (r < 0)
 		return r;
 	r = receive(sock, call->request.type, ret_reply, bytes, len, call->ret_fds, &nfds, err);
+	if (r == -EPIPE && call->request.flags)
+		r = gone_or_older(err);
 	if (r == 0 && nfds != call->ret_fds_len)
 		r = err_set(err, -EPROTO, "the sandbox answered with %zu descriptors", nfds);
 	for (size_t i = 0; r < 0 && i < nfds; i++) {
@@ -243,6 +251,8 @@ int client_hold(const struct container *c, const struct client_call *call, int *
 		r = await_answer(c, sock, err);
 	if (r == 0)
 		r = client_recv(sock, call->request.type, &reply, NULL, NULL, err);
+	if (r == -EPIPE)
+		r = gone_or_older(err);
 	if (r < 0)
 		return r;
 	*ret_sock = TAKE_FD(sock);

@@ -73,7 +73,7 @@ static int ask(const struct keeping *k, struct err *err)
 	call.request.type = what.type;
 	call.request.value = what.value;
 	if (k->cr->ops->carries_streams)
-		r = waiter_carry(fds + KEEPER_FDS, &call.request.value, err);
+		r = waiter_carry(fds + KEEPER_FDS, &call.request, err);
 	return r < 0 ? r : client_join(k->control, &call, err);
 }
 

@@ -75,7 +75,7 @@ static int shed_rights(struct err *err)
 }
 
 /* A carrier has the rights of who makes it. */
-int waiter_carry(int fds[3], uint32_t *value, struct err *err)
+int waiter_carry(int fds[3], struct sentry_request *request, struct err *err)
 {
 	AUTO(carriers_done) struct carriers carriers = CARRIERS_INIT;
 	int r = carriers_open(&carriers, fds, 3, err);
@@ -86,7 +86,9 @@ int waiter_carry(int fds[3], uint32_t *value, struct err *err)
 	/* It may have gone with them. */
 	if (r == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		r = err_sys(err, -errno, "prctl PR_SET_PDEATHSIG");
-	*value |= carriers.carried;
+	request->value |= carriers.carried;
+	if (carriers.carried & VMM_CARRIED(0))
+		request->flags |= VMM_INPUT_WAITS;
 	return r < 0 ? r : carriers_start(&carriers, err);
 }
 
@@ -106,7 +108,7 @@ static int ask(const struct wait *w, struct err *err)
 		fds[call.fds_len++] = own; /* shed() closes them */
 	}
 	if (w->carries)
-		r = waiter_carry(fds + 1, &call.request.value, err);
+		r = waiter_carry(fds + 1, &call.request, err);
 	return r < 0 ? r : client_call(w->control, &call, &reply, NULL, NULL, err);
 }
 

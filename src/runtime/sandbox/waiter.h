@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "runtime/isolation.h"
+#include "wire/sentry_msg.h"
 
 struct waiter {
 	pid_t pid;
@@ -41,10 +42,10 @@ int waiter_open(struct waiter *waiter, struct err *err);
 int waiter_take_signals(struct err *err);
 /*
  * Carriers for what of the process's 0, 1, 2 may keep its supervisor waiting (`fds`, its own, which
- * become what that gets; *value gets their VMM_CARRIED()). Once in a process, whose capabilities
- * go, and that ends with its parent afterwards.
+ * become what that gets; `request`, which asks for it, says so). Once in a process, whose
+ * capabilities go, and that ends with its parent afterwards.
  */
-int waiter_carry(int fds[3], uint32_t *value, struct err *err);
+int waiter_carry(int fds[3], struct sentry_request *request, struct err *err);
 /*
  * It gives up every capability and every descriptor but `keep` (sorted here; some may be -EBADF).
  */
