@@ -38,8 +38,9 @@ static void settle(const struct container *listed, uint32_t type)
 	AUTO_CLOSE int hold = -EBADF;
 	struct err problem = { 0 };
 
+	/* One that is being made answers when it is, which may last, and cannot be paused. */
 	if (container_load(listed->runtime, listed->id, false, &c, &problem) < 0 || c->pid == 0 ||
-	    !c->cgroup)
+	    c->status == OCI_CREATING || !c->cgroup)
 		return;
 	if (ask(c, type, SENTRY_FREEZE_FOLLOW, &hold, &problem) < 0)
 		log_warning("container %s: %s", c->id, problem.msg);

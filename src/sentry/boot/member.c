@@ -69,7 +69,8 @@ void member_unref(struct member *m)
 struct thread_group *member_next(const struct member *m, int from, int *ret_pid)
 {
 	for (;; from++) {
-		struct thread_group *tg = thread_group_next(m->pid_ns, from, &from);
+		struct thread_group *tg =
+			m->pid_ns ? thread_group_next(m->pid_ns, from, &from) : NULL;
 
 		if (tg && tg->container != m->container) {
 			thread_group_unref(tg);
