@@ -104,6 +104,9 @@ static int receive(int sock, uint32_t type, struct sentry_reply *ret_reply, void
 		return err_set(err, -EPROTO, "the sandbox sent %zd bytes", n);
 	memcpy(&reply, frame, sizeof(reply));
 	tail = (size_t)n - sizeof(reply);
+	/* Of who made a container or a process there, and asks for more. */
+	if (reply.type == SENTRY_EXITED && type != SENTRY_EXITED)
+		return err_set(err, -ESRCH, "it has ended");
 	if (reply.type != type || reply.error > 0 || reply.error < -4095)
 		return err_set(err, -EPROTO, "the sandbox answered something else");
 	if (reply.error < 0) {

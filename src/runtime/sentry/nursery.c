@@ -153,5 +153,6 @@ int nursery_settle(const struct launch *l, struct err *err)
 		return err_sys(err, -errno, "wait for the nursery's place");
 	if (!(fds[0].revents & POLLIN))
 		return err_set(err, -EPIPE, "the runtime is gone");
-	return client_call(l->sandbox, &call, &reply, NULL, NULL, err);
+	r = client_call(l->sandbox, &call, &reply, NULL, NULL, err);
+	return r < 0 ? err_prefix(err, r, "container %s", l->box.cr->c->id) : 0;
 }

@@ -27,6 +27,6 @@ int nursery_place(void *launch, struct err *err);
 
 /*
  * In the staged child, when the container is made: until the nursery is where it belongs, which the
- * sentry is told. -EPIPE: the runtime is gone.
+ * sentry is told. -EPIPE: the runtime is gone; -ESRCH: the container has ended.
  */
 int nursery_settle(const struct launch *launch, struct err *err);

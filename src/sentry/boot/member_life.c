@@ -105,7 +105,10 @@ static void on_exit_of(void *arg, struct thread_group *tg, int wait_status)
 /* Without its files, or a nursery, it cannot go on; the others can. */
 static void on_lost(void *arg)
 {
-	member_kill(arg);
+	struct member *m = arg;
+
+	m->lost = true;
+	member_kill(m);
 }
 
 static struct member *new_member(struct sentry_container *description, struct client *maker)
@@ -166,6 +169,10 @@ static int make(struct member *m, int *fds, struct err *err)
 	r = member_load(m, fds + 2, on_exit_of, err);
 	for (uint32_t i = 0; i < 3 + m->description->process.preserve_fds; i++)
 		fds[2 + i] = -EBADF;
+	/* Before there was a process to be killed, or while that waited for it. */
+	if (m->lost)
+		r = err_set(err, -ESRCH, "container %s: its gofer or its nursery has ended",
+			    m->description->id);
 	if (r == 0)
 		r = control_listen(m, fds[0], err);
 	if (r < 0)

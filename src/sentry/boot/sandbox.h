@@ -40,6 +40,7 @@ struct member {
 	struct sandbox_info machine; /* with its limits */
 	struct waitq changed;	     /* ended */
 	struct client *maker;	     /* whose CREATE it was, and who hears of its end; or NULL */
+	bool lost;		     /* its gofer or its nursery has ended */
 	struct kloop_fd listener;    /* its control socket; owned */
 	int freezer; /* owned: the file of the host that says whether it is paused, or -EBADF */
 	unsigned int askers;	   /* connections that have asked otherwise */

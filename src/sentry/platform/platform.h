@@ -102,8 +102,10 @@ struct platform_ops {
 	 */
 	int (*nursery_new)(struct platform_nursery **ret, int ret_pidfds[2]);
 	void (*nursery_placed)(struct platform_nursery *n);
-	/* When its process ends before nursery_free(): no space can be made any more. From the
-	 * loop. */
+	/*
+	 * When its process ends before nursery_free(): no space can be made any more. From the
+	 * loop, or at once, when it has ended.
+	 */
 	void (*nursery_on_end)(struct platform_nursery *n, void (*fn)(void *arg), void *arg);
 	/*
 	 * While it is held (none of its guests runs) the host may stop its processes: what is under

@@ -210,6 +210,29 @@ static void the_sentry_is_told_when_all_are_in_their_place(void **state)
 	launch_done(&l);
 }
 
+/* Its gofer was killed, say, for a limit of memory that is too low. */
+static void a_container_that_ends_before_is_named(void **state)
+{
+	const struct sentry_reply ended = { .type = SENTRY_EXITED, .value = 137 };
+	static char id[] = "a";
+	struct container c = { .id = id };
+	struct creation cr = { .c = &c };
+	struct launch l = LAUNCH_INIT;
+	struct err err = { 0 };
+	int pair[2];
+
+	l.box.cr = &cr;
+	l.nursery_placed = eventfd(1, EFD_CLOEXEC);
+	assert_int_equal(stage_socketpair(pair, &err), 0);
+	assert_int_equal(stage_socketpair(l.box.stage, &err), 0);
+	l.sandbox = pair[0];
+	assert_int_equal(fd_send(pair[1], &ended, sizeof(ended), NULL, 0), 0);
+	assert_int_equal(nursery_settle(&l, &err), -ESRCH);
+	assert_string_equal(err.msg, "container a: it has ended");
+	close(pair[1]);
+	launch_done(&l);
+}
+
 static void who_waits_for_it_learns_that_its_maker_is_gone(void **state)
 {
 	AUTO_CLOSE int placed = eventfd(0, EFD_CLOEXEC);
@@ -234,6 +257,7 @@ int main(void)
 		cmocka_unit_test(one_of_the_sandbox_is_taken_with_the_score_of_the_container),
 		cmocka_unit_test(a_first_process_of_the_host_is_refused),
 		cmocka_unit_test(the_sentry_is_told_when_all_are_in_their_place),
+		cmocka_unit_test(a_container_that_ends_before_is_named),
 		cmocka_unit_test(who_waits_for_it_learns_that_its_maker_is_gone),
 	};
 

@@ -206,6 +206,8 @@ void systrap_nursery_on_end(struct platform_nursery *n, void (*fn)(void *arg), v
 {
 	n->on_end = fn;
 	n->on_end_arg = arg;
+	if (n->template->space->gone)
+		fn(arg);
 }
 
 static struct platform_thread *unsettled(const struct platform_nursery *n)

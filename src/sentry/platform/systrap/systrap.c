@@ -66,7 +66,7 @@ static int shared_page(const char *name, size_t len, int *ret_fd, void *ret)
 	return 0;
 }
 
-/* Of Intel's since Ice Lake, of AMD's since Zen 2; emulated processors have none. */
+/* Of Intel's since Ice Lake, of AMD's since Zen 2; QEMU 7.2 emulates none. */
 static bool has_rdpid(void)
 {
 	unsigned int a, b, c, d;

@@ -368,10 +368,37 @@ static void do_killed_nursery(void)
 	platform->nursery_free(n);
 }
 
+/* Whoever takes it over learns that it has ended, though a first space could still be had. */
+static void do_dead_nursery(void)
+{
+	struct platform_nursery *n;
+	struct platform_thread *first, *t;
+	int pidfds[2], r;
+
+	ended = false;
+	waitq_init(&ends);
+	assert_int_equal(platform->nursery_new(&n, pidfds), 0);
+	assert_int_equal(syscall(SYS_pidfd_send_signal, pidfds[0], SIGKILL, NULL, 0), 0);
+	assert_int_equal(platform->space_new(n, &first), 0);
+	platform->nursery_placed(n);
+	do {
+		r = platform->space_new(n, &t);
+		if (r == 0)
+			platform->thread_free(t);
+	} while (r != -ESRCH);
+	platform->nursery_on_end(n, on_end, &ends);
+	(void)WAIT_EVENT_UNTIL(&ends, ended, nsec_add(kclock_monotonic(), LATE_NS));
+	assert_true(ended);
+	platform->thread_free(first);
+	platform->nursery_free(n);
+}
+
 static void a_nursery_that_is_killed_is_told(void **state)
 {
-	if (platform->nursery_new)
-		on_fiber(do_killed_nursery);
+	if (!platform->nursery_new)
+		return;
+	on_fiber(do_killed_nursery);
+	on_fiber(do_dead_nursery);
 }
 
 static void do_held(void)
