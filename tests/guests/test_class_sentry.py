@@ -5,7 +5,7 @@ SENTRY = "build/bin/caisson --isolation sentry do -- "
 
 
 def test_it_runs_on_a_processor_without_rdpid(guest):
-    done = guest(script=f"grep -cw rdpid /proc/cpuinfo; {SENTRY} sh -c 'exit 5'")
+    done = guest("--cpu", "max,-rdpid", script=f"grep -cw rdpid /proc/cpuinfo; {SENTRY} sh -c 'exit 5'")
     assert (done.code, done.out) == (5, "0\n"), done
 
 
