@@ -18,15 +18,15 @@
 #define JOIN_PAUSE_US 10000
 #define HOLD_LOOK_MS  100 /* between two looks whether the sandbox is paused */
 
-static int silent(struct err *err)
+static const char *name_of(const struct container *c)
 {
-	return err_set(err, -ETIMEDOUT, "the sandbox has said nothing for %d s", CLIENT_WAIT_S);
+	return c->sandbox ? c->sandbox : c->id;
 }
 
-/* It ends the connection of who asks what it does not know. */
-static int gone_or_older(struct err *err)
+static int silent(const struct container *c, struct err *err)
 {
-	return err_set(err, -EPIPE, "the sandbox is gone, or an older caisson has started it");
+	return err_set(err, -ETIMEDOUT, "sandbox %s has said nothing for %d s", name_of(c),
+		       CLIENT_WAIT_S);
 }
 
 void client_be_patient(int sock)
@@ -70,10 +70,9 @@ int client_connect(const struct container *c, struct err *err)
 
 	if (client_is_frozen(c))
 		return err_set(err, -EBUSY, "%s %s is paused, and answers when it is resumed",
-			       c->sandbox ? "sandbox" : "container",
-			       c->sandbox ? c->sandbox : c->id);
+			       c->sandbox ? "sandbox" : "container", name_of(c));
 	sock = open_connection(c, 0, err);
-	return sock == -EAGAIN ? silent(err) : sock;
+	return sock == -EAGAIN ? silent(c, err) : sock;
 }
 
 int client_connect_patient(const struct container *c, struct err *err)
@@ -82,12 +81,30 @@ int client_connect_patient(const struct container *c, struct err *err)
 
 	if (sock >= 0)
 		client_be_patient(sock);
-	return sock == -EAGAIN ? silent(err) : sock;
+	return sock == -EAGAIN ? silent(c, err) : sock;
+}
+
+int client_wrong(const struct client_call *call, struct err *err)
+{
+	return err_set(err, -EPROTO, "sandbox %s answered something else", name_of(call->of));
+}
+
+/* One that does not know a request closes the connection, as one does that ends. */
+static int hung_up(const struct container *c, struct err *err)
+{
+	AUTO_CLOSE int again = open_connection(c, SOCK_NONBLOCK, NULL);
+
+	return err_set(err, -EPIPE,
+		       again >= 0 || again == -EAGAIN
+			       ? "sandbox %s has hung up: an older caisson has started it, or "
+				 "it has too many callers"
+			       : "sandbox %s is gone",
+		       name_of(c));
 }
 
 /* With room for *nfds descriptors, which becomes how many came. */
-static int receive(int sock, uint32_t type, struct sentry_reply *ret_reply, void *bytes,
-		   size_t *len, int *fds, size_t *nfds, struct err *err)
+static int receive(int sock, const struct client_call *call, struct sentry_reply *ret_reply,
+		   void *bytes, size_t *len, int *fds, size_t *nfds, struct err *err)
 {
 	char frame[SENTRY_FRAME_MAX];
 	struct sentry_reply reply;
@@ -95,29 +112,30 @@ static int receive(int sock, uint32_t type, struct sentry_reply *ret_reply, void
 	const ssize_t n = fd_recv(sock, frame, sizeof(frame), fds, nfds);
 
 	if (n == 0 || n == -ECONNRESET)
-		return err_set(err, -EPIPE, "the sandbox is gone");
+		return hung_up(call->of, err);
 	if (n == -EAGAIN)
-		return silent(err);
+		return silent(call->of, err);
 	if (n < 0)
-		return err_sys(err, (int)n, "read from the sandbox");
+		return err_sys(err, (int)n, "read from sandbox %s", name_of(call->of));
 	if ((size_t)n < sizeof(reply))
-		return err_set(err, -EPROTO, "the sandbox sent %zd bytes", n);
+		return err_set(err, -EPROTO, "sandbox %s sent %zd bytes", name_of(call->of), n);
 	memcpy(&reply, frame, sizeof(reply));
 	tail = (size_t)n - sizeof(reply);
 	/* Of who made a container or a process there, and asks for more. */
-	if (reply.type == SENTRY_EXITED && type != SENTRY_EXITED)
+	if (reply.type == SENTRY_EXITED && call->request.type != SENTRY_EXITED)
 		return err_set(err, -ESRCH, "it has ended");
-	if (reply.type != type || reply.error > 0 || reply.error < -4095)
-		return err_set(err, -EPROTO, "the sandbox answered something else");
+	if (reply.type != call->request.type || reply.error > 0 || reply.error < -4095)
+		return client_wrong(call, err);
 	if (reply.error < 0) {
 		const int length = tail < ERR_MSG_MAX ? (int)tail : ERR_MSG_MAX - 1;
 
 		if (length == 0)
-			return err_sys(err, reply.error, "the sandbox says");
+			return err_sys(err, reply.error, "sandbox %s says", name_of(call->of));
 		return err_set(err, reply.error, "%.*s", length, frame + sizeof(reply));
 	}
 	if (tail > (len ? *len : 0))
-		return err_set(err, -EPROTO, "the sandbox answered %zu bytes too many", tail);
+		return err_set(err, -EPROTO, "sandbox %s answered %zu bytes too many",
+			       name_of(call->of), tail);
 	if (len) {
 		memcpy(bytes, frame + sizeof(reply), tail);
 		*len = tail;
@@ -126,12 +144,12 @@ static int receive(int sock, uint32_t type, struct sentry_reply *ret_reply, void
 	return 0;
 }
 
-int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *bytes, size_t *len,
-		struct err *err)
+int client_recv(int sock, const struct client_call *call, struct sentry_reply *ret_reply,
+		void *bytes, size_t *len, struct err *err)
 {
 	size_t none = 0;
 
-	return receive(sock, type, ret_reply, bytes, len, NULL, &none, err);
+	return receive(sock, call, ret_reply, bytes, len, NULL, &none, err);
 }
 
 static int client_send(int sock, const struct client_call *call, struct err *err)
@@ -141,17 +159,18 @@ static int client_send(int sock, const struct client_call *call, struct err *err
 	int r;
 
 	if (call->tail_len > sizeof(frame) - sizeof(request))
-		return err_set(err, -E2BIG, "a request to the sandbox is too long");
+		return err_set(err, -E2BIG, "a request to sandbox %s is too long",
+			       name_of(call->of));
 	request.version = SENTRY_MSG_VERSION;
 	memcpy(frame, &request, sizeof(request));
 	if (call->tail_len)
 		memcpy(frame + sizeof(request), call->tail, call->tail_len);
 	r = fd_send(sock, frame, sizeof(request) + call->tail_len, call->fds, call->fds_len);
 	if (r == -EPIPE || r == -ECONNRESET)
-		return err_set(err, -EPIPE, "the sandbox is gone");
+		return hung_up(call->of, err);
 	if (r == -EAGAIN)
-		return silent(err);
-	return r < 0 ? err_sys(err, r, "write to the sandbox") : 0;
+		return silent(call->of, err);
+	return r < 0 ? err_sys(err, r, "write to sandbox %s", name_of(call->of)) : 0;
 }
 
 int client_call(int sock, const struct client_call *call, struct sentry_reply *ret_reply,
@@ -162,11 +181,10 @@ int client_call(int sock, const struct client_call *call, struct sentry_reply *r
 
 	if (r < 0)
 		return r;
-	r = receive(sock, call->request.type, ret_reply, bytes, len, call->ret_fds, &nfds, err);
-	if (r == -EPIPE && call->request.flags)
-		r = gone_or_older(err);
+	r = receive(sock, call, ret_reply, bytes, len, call->ret_fds, &nfds, err);
 	if (r == 0 && nfds != call->ret_fds_len)
-		r = err_set(err, -EPROTO, "the sandbox answered with %zu descriptors", nfds);
+		r = err_set(err, -EPROTO, "sandbox %s answered with %zu descriptors, not %zu",
+			    name_of(call->of), nfds, call->ret_fds_len);
 	for (size_t i = 0; r < 0 && i < nfds; i++) {
 		auto_close_p(&call->ret_fds[i]);
 		call->ret_fds[i] = -EBADF;
@@ -191,7 +209,7 @@ int client_join(int sock, const struct client_call *call, struct err *err)
 int client_simple(const struct container *c, const struct sentry_request *request,
 		  struct sentry_reply *ret_reply, struct err *err)
 {
-	const struct client_call call = { .request = *request };
+	const struct client_call call = { .of = c, .request = *request };
 	struct sentry_reply ignored;
 	AUTO_CLOSE int sock = client_connect(c, err);
 
@@ -227,9 +245,9 @@ static int await_answer(const struct container *c, int sock, struct err *err)
 		if (r > 0)
 			return 0;
 		if (r < 0 && errno != EINTR)
-			return err_sys(err, -errno, "wait for the sandbox");
+			return err_sys(err, -errno, "wait for sandbox %s", name_of(c));
 		if (clock_ms() > deadline)
-			return silent(err);
+			return silent(c, err);
 	}
 	return 1;
 }
@@ -246,16 +264,14 @@ int client_hold(const struct container *c, const struct client_call *call, int *
 		if (container_sandbox_is_paused(c))
 			return too_many(c, err);
 		if (clock_ms() > deadline)
-			return silent(err);
+			return silent(c, err);
 		(void)usleep(JOIN_PAUSE_US);
 	}
 	r = sock < 0 ? sock : client_send(sock, call, err);
 	if (r == 0)
 		r = await_answer(c, sock, err);
 	if (r == 0)
-		r = client_recv(sock, call->request.type, &reply, NULL, NULL, err);
-	if (r == -EPIPE)
-		r = gone_or_older(err);
+		r = client_recv(sock, call, &reply, NULL, NULL, err);
 	if (r < 0)
 		return r;
 	*ret_sock = TAKE_FD(sock);

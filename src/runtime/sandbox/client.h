@@ -36,6 +36,7 @@ void client_be_patient(int sock);
 bool client_is_frozen(const struct container *c);
 
 struct client_call {
+	const struct container *of;    /* whose supervisor is asked: sentences name its sandbox */
 	struct sentry_request request; /* version is set by the call */
 	const void *tail;	       /* bytes behind it, or NULL */
 	size_t tail_len;
@@ -47,8 +48,9 @@ struct client_call {
 
 /*
  * Send, and wait for the reply of the same type. Its error is returned with the supervisor's
- * sentence. *ret_reply and up to *len bytes behind it (NULL: none expected; more is -EPROTO) are
- * the answer's; *len becomes their number.
+ * sentence; -EPIPE: it has hung up, because it is gone, or does not know the request. *ret_reply
+ * and up to *len bytes behind it (NULL: none expected; more is -EPROTO) are the answer's; *len
+ * becomes their number.
  */
 int client_call(int sock, const struct client_call *call, struct sentry_reply *ret_reply,
 		void *bytes, size_t *len, struct err *err);
@@ -60,9 +62,12 @@ int client_call(int sock, const struct client_call *call, struct sentry_reply *r
  */
 int client_join(int sock, const struct client_call *call, struct err *err);
 
-/* One more message of an answer: SENTRY_EXITED, further items. 0, -EPIPE at the end. */
-int client_recv(int sock, uint32_t type, struct sentry_reply *ret_reply, void *bytes, size_t *len,
-		struct err *err);
+/* One more message of the call's type: SENTRY_EXITED, further items. 0, -EPIPE at the end. */
+int client_recv(int sock, const struct client_call *call, struct sentry_reply *ret_reply,
+		void *bytes, size_t *len, struct err *err);
+
+/* -EPROTO, of an answer that cannot be one. */
+int client_wrong(const struct client_call *call, struct err *err);
 
 /*
  * Connect, send, do not wait for the reply: a frozen supervisor acts when it is thawed. -EAGAIN: it

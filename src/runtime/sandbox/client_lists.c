@@ -31,7 +31,7 @@ static void take_process(const struct sentry_ps *from, struct container_process 
 int client_processes(struct container *c, struct container_process **ret, size_t *ret_len,
 		     struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_PS } };
+	const struct client_call call = { .of = c, .request = { .type = SENTRY_PS } };
 	AUTO_FREE struct sentry_ps *items = malloc(SENTRY_FRAME_MAX);
 	AUTO_FREE struct container_process *all = NULL;
 	AUTO_CLOSE int sock = client_connect(c, err);
@@ -47,7 +47,7 @@ int client_processes(struct container *c, struct container_process **ret, size_t
 		struct container_process *grown;
 
 		if (reply.count * sizeof(*items) != len || count + reply.count > PROCESSES_MAX)
-			return err_set(err, -EPROTO, "the sandbox answered something else");
+			return client_wrong(&call, err);
 		grown = realloc(all, (count + reply.count) * sizeof(*all));
 		if (!grown)
 			return err_sys(err, -ENOMEM, "processes of container %s", c->id);
@@ -55,7 +55,7 @@ int client_processes(struct container *c, struct container_process **ret, size_t
 		for (uint32_t i = 0; i < reply.count; i++)
 			take_process(&items[i], &all[count++]);
 		len = SENTRY_FRAME_MAX;
-		r = client_recv(sock, SENTRY_PS, &reply, items, &len, err);
+		r = client_recv(sock, &call, &reply, items, &len, err);
 	}
 	if (r < 0)
 		return r;
@@ -75,7 +75,8 @@ static void append_printable(struct buf *to, char *text, size_t len)
 
 int client_debug(struct container *c, uint32_t what, struct buf *ret, struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_DEBUG, .value = what } };
+	const struct client_call call = { .of = c,
+					  .request = { .type = SENTRY_DEBUG, .value = what } };
 	AUTO_FREE char *text = malloc(SENTRY_FRAME_MAX);
 	struct sentry_reply reply = { .count = 0 };
 	size_t len = SENTRY_FRAME_MAX;
@@ -89,7 +90,7 @@ int client_debug(struct container *c, uint32_t what, struct buf *ret, struct err
 	while (r == 0 && reply.count > 0 && buf_error(ret) == 0) {
 		append_printable(ret, text, len);
 		len = SENTRY_FRAME_MAX;
-		r = client_recv(sock, SENTRY_DEBUG, &reply, text, &len, err);
+		r = client_recv(sock, &call, &reply, text, &len, err);
 	}
 	return r < 0 || buf_error(ret) == 0 ? r : err_sys(err, -ENOMEM, "debug");
 }

@@ -58,7 +58,7 @@ static int ask(const struct keeping *k, struct err *err)
 	int fds[KEEPER_FDS + 3];
 	size_t len = KEEPER_FDS;
 	const ssize_t n = fd_recv(k->report[1], &what, sizeof(what), fds, &len);
-	struct client_call call = { .fds = fds, .fds_len = ARRAY_LEN(fds) };
+	struct client_call call = { .of = k->cr->sandbox, .fds = fds, .fds_len = ARRAY_LEN(fds) };
 	int r = 0;
 
 	if (n != sizeof(what) || len != KEEPER_FDS)
@@ -80,7 +80,8 @@ static int ask(const struct keeping *k, struct err *err)
 /* The runtime says what next; without a word it has gone, and nobody wants the container. */
 static int pass_gate(const struct keeping *k, struct err *err)
 {
-	const struct client_call start = { .request = { .type = SENTRY_START } };
+	const struct client_call start = { .of = k->cr->sandbox,
+					   .request = { .type = SENTRY_START } };
 	struct sentry_reply reply;
 	char go = 0;
 	size_t nfds = 0;

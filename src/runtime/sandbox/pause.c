@@ -12,9 +12,9 @@ static int ask(const struct container *c, uint32_t type, enum sentry_freeze what
 	       struct err *err)
 {
 	AUTO_CLOSE int file = cgroup_open_freezer(c->cgroup, err);
-	const struct client_call call = { .request = { .type = type, .value = what },
-					  .fds = &file,
-					  .fds_len = 1 };
+	const struct client_call call = {
+		.of = c, .request = { .type = type, .value = what }, .fds = &file, .fds_len = 1
+	};
 
 	return file < 0 ? file : client_hold(c, &call, ret_hold, err);
 }

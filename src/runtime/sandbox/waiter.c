@@ -95,7 +95,7 @@ int waiter_carry(int fds[3], struct sentry_request *request, struct err *err)
 static int ask(const struct wait *w, struct err *err)
 {
 	int fds[SENTRY_EXEC_FDS_MAX + 1];
-	struct client_call call = { .request = { .type = SENTRY_EXEC }, .fds = fds };
+	struct client_call call = { .of = w->c, .request = { .type = SENTRY_EXEC }, .fds = fds };
 	struct sentry_reply reply;
 	int r = 0;
 

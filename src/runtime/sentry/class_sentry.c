@@ -122,7 +122,8 @@ static int has_members(const struct container *c, struct err *err)
  */
 static int class_sentry_hold_pod(struct container *c, int *ret_hold, struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_FREEZE,
+	const struct client_call call = { .of = c,
+					  .request = { .type = SENTRY_FREEZE,
 						       .value = SENTRY_FREEZE_HOLD,
 						       .flags = SENTRY_FREEZE_POD } };
 	struct sentry_reply reply;
@@ -141,7 +142,8 @@ static int class_sentry_hold_pod(struct container *c, int *ret_hold, struct err 
 /* SIGKILL ends the sandbox and needs nobody's help; the rest is for the guest's processes. */
 static int class_sentry_signal(struct container *c, int sig, bool all, struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_SIGNAL,
+	const struct client_call call = { .of = c,
+					  .request = { .type = SENTRY_SIGNAL,
 						       .value = (uint32_t)sig,
 						       .flags = all ? SENTRY_SIGNAL_ALL : 0 } };
 
@@ -167,7 +169,7 @@ static void take_stats(const struct container *c, bool counted, const struct sen
 /* Tasks: the guest's, not those of the sentry, the gofer and the stubs. */
 static void class_sentry_stats(struct container *c, struct cgroup_stats *stats)
 {
-	const struct client_call call = { .request = { .type = SENTRY_STATS } };
+	const struct client_call call = { .of = c, .request = { .type = SENTRY_STATS } };
 	struct err ignored = { 0 };
 	struct sentry_stats inside;
 	size_t len = sizeof(inside);
@@ -186,7 +188,8 @@ static int class_sentry_update(struct container *c, const struct oci_resources *
 			       struct err *err)
 {
 	struct sentry_limits limits;
-	struct client_call call = { .request = { .type = SENTRY_UPDATE },
+	struct client_call call = { .of = c,
+				    .request = { .type = SENTRY_UPDATE },
 				    .tail = &limits,
 				    .tail_len = sizeof(limits) };
 
@@ -255,6 +258,7 @@ static int class_sentry_events(struct container *c, uint32_t mask, container_eve
 			       void *arg, struct err *err)
 {
 	const struct client_call call = {
+		.of = c,
 		.request = { .type = SENTRY_DEBUG, .value = SENTRY_DEBUG_EVENTS, .flags = mask }
 	};
 	AUTO_FREE char *bytes = malloc(SENTRY_FRAME_MAX);
@@ -273,7 +277,7 @@ static int class_sentry_events(struct container *c, uint32_t mask, container_eve
 		r = tell_records(bytes, len, fn, arg, err);
 		len = SENTRY_FRAME_MAX;
 		if (r == 0)
-			r = client_recv(sock, SENTRY_DEBUG, &reply, bytes, &len, err);
+			r = client_recv(sock, &call, &reply, bytes, &len, err);
 	}
 	return r == -EPIPE ? 0 : r;
 }

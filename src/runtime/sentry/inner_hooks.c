@@ -119,16 +119,17 @@ static int begin(struct container *c, const struct oci_spec *spec, const struct 
 		return run->control;
 
 	const int fds[] = { description, in, null, errors };
-	const struct client_call call = { .request = { .type = SENTRY_EXEC },
-					  .fds = fds,
-					  .fds_len = ARRAY_LEN(fds) };
+	const struct client_call call = {
+		.of = c, .request = { .type = SENTRY_EXEC }, .fds = fds, .fds_len = ARRAY_LEN(fds)
+	};
 
 	return client_call(run->control, &call, &reply, NULL, NULL, err);
 }
 
 /* Until the process has ended, or its time. */
-static int follow(struct run *run, int timeout_s, struct err *err)
+static int follow(const struct container *c, struct run *run, int timeout_s, struct err *err)
 {
+	const struct client_call exited = { .of = c, .request = { .type = SENTRY_EXITED } };
 	const int64_t deadline = now_ms() + (int64_t)timeout_s * 1000;
 	struct pollfd p[] = { { .fd = run->control, .events = POLLIN },
 			      { .fd = run->errors, .events = POLLIN } };
@@ -148,7 +149,7 @@ static int follow(struct run *run, int timeout_s, struct err *err)
 		if (p[0].revents)
 			break;
 	}
-	r = client_recv(run->control, SENTRY_EXITED, &reply, NULL, NULL, err);
+	r = client_recv(run->control, &exited, &reply, NULL, NULL, err);
 	run->code = r == 0 ? reply.value : 0;
 	while (p[1].fd >= 0 && poll(&p[1], 1, 0) > 0 && read_tail(run))
 		;
@@ -163,7 +164,7 @@ static int run_one(struct container *c, const struct oci_spec *spec, const struc
 	int r = begin(c, spec, hook, state, &run, err);
 
 	if (r == 0)
-		r = follow(&run, hook->timeout_s, err);
+		r = follow(c, &run, hook->timeout_s, err);
 	if (r < 0 || run.code == 0)
 		return r;
 	line = last_line(&run);

@@ -128,7 +128,9 @@ int launch_member(struct creation *cr, struct sandbox *ret, struct err *err)
 static int ask(const struct launch *l, const struct stage_member *with, struct err *err)
 {
 	int fds[SENTRY_CREATE_FDS + SENTRY_EXEC_FDS_MAX];
-	struct client_call call = { .request = { .type = SENTRY_CREATE }, .fds = fds };
+	struct client_call call = { .of = l->box.cr->sandbox,
+				    .request = { .type = SENTRY_CREATE },
+				    .fds = fds };
 
 	fds[call.fds_len++] = with->description;
 	fds[call.fds_len++] = l->box.control;

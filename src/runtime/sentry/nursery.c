@@ -27,7 +27,8 @@
 
 int nursery_ask(struct launch *l, struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_NURSERY },
+	const struct client_call call = { .of = l->box.cr->sandbox,
+					  .request = { .type = SENTRY_NURSERY },
 					  .ret_fds = l->nursery,
 					  .ret_fds_len = ARRAY_LEN(l->nursery) };
 	const struct creation *cr = l->box.cr;
@@ -139,7 +140,8 @@ int nursery_place(void *launch, struct err *err)
  */
 int nursery_settle(const struct launch *l, struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_PLACED } };
+	const struct client_call call = { .of = l->box.cr->sandbox,
+					  .request = { .type = SENTRY_PLACED } };
 	struct sentry_reply reply;
 	struct pollfd fds[] = { { l->nursery_placed, POLLIN, 0 }, { l->box.stage[1], 0, 0 } };
 	int r;

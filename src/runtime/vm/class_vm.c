@@ -49,7 +49,7 @@ static int class_vm_open(struct process *process, const struct oci_spec *spec, s
 
 static int class_vm_start(struct container *c, struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_START } };
+	const struct client_call call = { .of = c, .request = { .type = SENTRY_START } };
 	/* Files of the program, hooks of the container: it takes as long as they do. */
 	AUTO_CLOSE int sock = client_connect_patient(c, err);
 	struct sentry_reply reply;
@@ -92,7 +92,8 @@ static int class_vm_exec(struct container *c, const struct exec_request *request
 /* SIGKILL ends the machine and needs nobody's help; the rest is for the guest's processes. */
 static int class_vm_signal(struct container *c, int sig, bool all, struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_SIGNAL,
+	const struct client_call call = { .of = c,
+					  .request = { .type = SENTRY_SIGNAL,
 						       .value = (uint32_t)sig,
 						       .flags = all ? SENTRY_SIGNAL_ALL : 0 } };
 
@@ -126,7 +127,7 @@ static void take_joined(const struct agent_stats *inside, struct cgroup_stats *s
  */
 static void class_vm_stats(struct container *c, struct cgroup_stats *stats)
 {
-	const struct client_call call = { .request = { .type = SENTRY_STATS } };
+	const struct client_call call = { .of = c, .request = { .type = SENTRY_STATS } };
 	struct err ignored = { 0 };
 	struct agent_stats inside;
 	size_t len = sizeof(inside);
@@ -186,8 +187,9 @@ static int class_vm_debug(struct container *c, const char *what, struct buf *ret
 
 static int class_vm_oom_fd(struct container *c, struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_DEBUG,
-						       .value = VMM_DEBUG_OOM } };
+	const struct client_call call = {
+		.of = c, .request = { .type = SENTRY_DEBUG, .value = VMM_DEBUG_OOM }
+	};
 	struct sentry_reply reply;
 	AUTO_CLOSE int sock = client_connect(c, err);
 	int r;

@@ -88,7 +88,8 @@ static void name_of(const struct container *c, char ret[static SHARE_NAME_MAX])
 static int ask_share(const struct container *sandbox, struct machine_share *ret, struct err *err)
 {
 	int fds[2] = { -EBADF, -EBADF };
-	const struct client_call call = { .request = { .type = VMM_SHARE },
+	const struct client_call call = { .of = sandbox,
+					  .request = { .type = VMM_SHARE },
 					  .ret_fds = fds,
 					  .ret_fds_len = ARRAY_LEN(fds) };
 	AUTO_CLOSE int sock = client_connect(sandbox, err);
@@ -100,7 +101,7 @@ static int ask_share(const struct container *sandbox, struct machine_share *ret,
 	ret->top = fds[0];
 	ret->files = fds[1];
 	if (reply.value < 0)
-		return err_set(err, -EPROTO, "the sandbox answered something else");
+		return client_wrong(&call, err);
 	ret->memory = (uint64_t)reply.value << 20;
 	return 0;
 }

@@ -47,7 +47,7 @@ static int tell(const struct resize *z, const struct vm_size *size,
 					   .limit = size->memory && limit > 0 ? (uint64_t)limit : 0,
 					   .cpus = size->cpus };
 	AUTO_BUF struct buf body = { .max = SENTRY_FRAME_MAX };
-	struct client_call call = { .request = { .type = SENTRY_UPDATE } };
+	struct client_call call = { .of = z->c, .request = { .type = SENTRY_UPDATE } };
 	struct sentry_reply reply;
 	AUTO_CLOSE int sock = -EBADF;
 	int r;
@@ -71,7 +71,7 @@ static int tell(const struct resize *z, const struct vm_size *size,
 /* Limit of the container's cgroup inside; -1: none. */
 static int inside_limit(struct container *c, int64_t *ret, struct err *err)
 {
-	const struct client_call call = { .request = { .type = SENTRY_STATS } };
+	const struct client_call call = { .of = c, .request = { .type = SENTRY_STATS } };
 	struct agent_stats inside;
 	size_t len = sizeof(inside);
 	struct sentry_reply reply;

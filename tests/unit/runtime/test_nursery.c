@@ -193,11 +193,14 @@ static void the_sentry_is_told_when_all_are_in_their_place(void **state)
 {
 	const struct sentry_reply reply = { .type = SENTRY_PLACED };
 	struct sentry_request request = { 0 };
+	struct container sandbox = { 0 };
+	struct creation cr = { .sandbox = &sandbox };
 	struct launch l = LAUNCH_INIT;
 	struct err err = { 0 };
 	size_t nfds = 0;
 	int pair[2];
 
+	l.box.cr = &cr;
 	l.nursery_placed = eventfd(1, EFD_CLOEXEC);
 	assert_int_equal(stage_socketpair(pair, &err), 0);
 	assert_int_equal(stage_socketpair(l.box.stage, &err), 0);
@@ -236,9 +239,12 @@ static void a_container_that_ends_before_is_named(void **state)
 static void who_waits_for_it_learns_that_its_maker_is_gone(void **state)
 {
 	AUTO_CLOSE int placed = eventfd(0, EFD_CLOEXEC);
+	struct container sandbox = { 0 };
+	struct creation cr = { .sandbox = &sandbox };
 	struct launch l = LAUNCH_INIT;
 	struct err err = { 0 };
 
+	l.box.cr = &cr;
 	l.nursery_placed = placed;
 	assert_int_equal(stage_socketpair(l.box.stage, &err), 0);
 	assert_int_equal(close(l.box.stage[0]), 0);
