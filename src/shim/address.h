@@ -46,7 +46,7 @@ int address_connect(const char *path);
  * Remove the sockets in the directory of `path` with names as address_path() and manage_path() make
  * them at which nobody listens: of shims that were killed when containerd did not know them yet, or
  * no more. One is dead that the kernel does not list, and refuses to connect to; where that cannot
- * be told it stays. The directory is locked meanwhile. Those that live are not connected to.
+ * be told it stays. The directory is locked meanwhile. Those that it lists are not connected to.
  */
 void address_sweep(const char *path);
 

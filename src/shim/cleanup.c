@@ -81,7 +81,7 @@ static int delete_members(const struct runtime *rt, const char *sandbox, struct 
 
 		if (of && str_eq(of, sandbox) && !str_eq(list[i]->id, sandbox) &&
 		    !was_started(list[i]->bundle))
-			q = container_delete_force(rt, list[i]->id, err);
+			q = container_delete_force(rt, list[i]->id, r < 0 ? NULL : err);
 		r = r < 0 ? r : q;
 	}
 	container_list_free(list, len);
@@ -95,7 +95,7 @@ static int delete_container(const struct program_options *o, int bundle_fd, pid_
 	struct settings *settings = NULL;
 	struct container *c = NULL;
 	struct err ignored = { 0 };
-	int r = settings_load(o->program, o->ns, bundle_fd, &settings, err);
+	int q, r = settings_load(o->program, o->ns, bundle_fd, &settings, err);
 
 	if (r == -ENOENT)
 		return 0;
@@ -105,10 +105,10 @@ static int delete_container(const struct program_options *o, int bundle_fd, pid_
 		*ret_pid = c->pid;
 	container_free(c);
 	r = container_delete_force(&settings->rt, o->id, err);
-	if (r == 0 && spoke_version_3(bundle_fd))
-		r = delete_members(&settings->rt, o->id, err);
+	q = spoke_version_3(bundle_fd) ? delete_members(&settings->rt, o->id, r < 0 ? NULL : err)
+				       : 0;
 	settings_free(settings);
-	return r;
+	return r < 0 ? r : q;
 }
 
 static int say(pid_t pid, struct err *err)
