@@ -99,7 +99,10 @@ def test_clients_of_one_container_keep_those_of_another_not_out(runtime, pod):
         for c in (b, pod.sandbox):
             assert runtime.exec(c, ["echo", "on"]).stdout == "on\n"
             assert "sleep" in runtime.call("ps", c.id).stdout
-    assert alive(runtime, pod.sandbox, a, b)
+        # The connection of who makes a container is that container's.
+        more = [pod.add(f"more{i}") for i in range(9)]
+        assert "sleep" in runtime.call("ps", pod.sandbox.id).stdout
+    assert alive(runtime, pod.sandbox, a, b, *more)
     wait_until(lambda: runtime.call("ps", a.id, check=False).returncode == 0)
 
 

@@ -27,7 +27,7 @@ struct client {
 	bool holds_pod;			  /* by a FREEZE, until it goes */
 	bool freezes;			  /* the member is as it asked, until it goes */
 	bool is_maker;			  /* it has asked for a CREATE */
-	bool kept;			  /* it has one of its member's own places */
+	bool kept;			  /* it has a place of a member's own */
 	struct platform_nursery *nursery; /* of a CREATE to come; owned, or NULL */
 	struct member *made;		  /* what that made and has not ended; borrowed, or NULL */
 	struct task *process;		  /* of an EXEC that has not ended: a reference, or NULL */
@@ -35,6 +35,8 @@ struct client {
 };
 
 struct client *client_ref(struct client *c);
+/* What its CREATE has made is there, and has its place; NULL: is not any more. */
+void client_set_made(struct client *c, struct member *made);
 void client_unref(struct client *c); /* from a fiber */
 
 #define SENTRY_REQUEST_FDS (SENTRY_CREATE_FDS + SENTRY_EXEC_FDS_MAX) /* of any request */

@@ -394,6 +394,19 @@ void client_unref(struct client *c)
 	free(c);
 }
 
+/* Whose own place a connection has that is kept: of what it made, while that is there. */
+static struct member *place_of(const struct client *c)
+{
+	return c->made ? c->made : c->member;
+}
+
+void client_set_made(struct client *c, struct member *made)
+{
+	place_of(c)->clients_kept -= c->kept;
+	c->made = made;
+	place_of(c)->clients_kept += c->kept;
+}
+
 /* The peer is gone: so is the process that it asked for. */
 static void client_close(struct client *c)
 {
@@ -401,7 +414,7 @@ static void client_close(struct client *c)
 
 	list_del(&c->node);
 	if (c->kept)
-		c->member->clients_kept--;
+		place_of(c)->clients_kept--;
 	else
 		shared_len--;
 	let_go(c);

@@ -72,7 +72,7 @@ static void tell_maker(struct member *m)
 
 	if (!maker)
 		return;
-	maker->made = NULL;
+	client_set_made(maker, NULL);
 	client_push(maker, &(struct sentry_reply){ .type = SENTRY_EXITED,
 						   .value = exit_code_of(m->wait_status) });
 }
@@ -215,6 +215,6 @@ int member_add(struct sentry_container *description, int *fds, struct client *ma
 	}
 	klog(boot, "container %s: waiting at the gate", description->id);
 	m->maker = maker;
-	maker->made = m;
+	client_set_made(maker, m);
 	return 0;
 }
