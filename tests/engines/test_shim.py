@@ -243,6 +243,7 @@ def test_killed_containerd_finds_its_tasks_and_their_ends(containerd):  # noqa: 
     containerd.daemon.proc.wait()
     os.kill(pids[1], signal.SIGTERM)
     os.kill(pids[1], signal.SIGKILL)
+    command.eventually(lambda: not os.path.exists("/proc/%d" % pids[1]), what="the end of the process")
     containerd._start()
     assert containerd.task(stays) == (pids[0], "RUNNING")
     if SERIES == "1.6":

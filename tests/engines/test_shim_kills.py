@@ -4,6 +4,7 @@ life: containerd goes on, the end is told once, nothing stays."""
 
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -177,10 +178,11 @@ def take_away(engine):  # noqa: F811
 
 def of_containerd(kind, line):
     """What containerd 1.6 itself leaves, with every shim: it makes a pod's network before it records the pod, renames a
-    snapshot's directory before it records that, and asks nobody to clean up after a shim that dies before it has
-    connected, or in the last Delete."""
+    snapshot's directory before it records that and a bundle (to .ID, where it never looks again) before it removes it,
+    and asks nobody to clean up after a shim that dies before it has connected, or in the last Delete."""
     if kind == "containerd":
-        return line.startswith(("file /run/netns/", "mount /run/netns/", "file /run/caisson-cni/", "link veth", "snapshot "))
+        return line.startswith(("file /run/netns/", "mount /run/netns/", "file /run/caisson-cni/", "link veth", "snapshot ")) \
+            or bool(re.match(r"file /run/containerd/io\.containerd\.runtime\.v2\.task/[^/]+/\.", line))
     return kind == "shim" and line.startswith("file %s/" % SOCKETS)
 
 

@@ -57,6 +57,7 @@ def test_events_end_when_the_container_is_deleted(runtime, bundle):
     assert process.read_line()
 
     runtime.stop(bundle)
+    process.finish()  # what it says meanwhile is read: a full pipe would hold it
     assert process.wait() == 0
 
 
