@@ -97,16 +97,15 @@ static int delete_container(const struct program_options *o, int bundle_fd, pid_
 	struct err ignored = { 0 };
 	int q, r = settings_load(o->program, o->ns, bundle_fd, &settings, err);
 
-	if (r == -ENOENT)
-		return 0;
 	if (r < 0)
 		return r;
 	if (container_load(&settings->rt, o->id, false, &c, &ignored) == 0)
 		*ret_pid = c->pid;
 	container_free(c);
 	r = container_delete_force(&settings->rt, o->id, err);
-	q = spoke_version_3(bundle_fd) ? delete_members(&settings->rt, o->id, r < 0 ? NULL : err)
-				       : 0;
+	q = bundle_fd >= 0 && spoke_version_3(bundle_fd)
+		    ? delete_members(&settings->rt, o->id, r < 0 ? NULL : err)
+		    : 0;
 	settings_free(settings);
 	return r < 0 ? r : q;
 }
@@ -141,7 +140,7 @@ int program_delete(const struct program_options *o, struct err *err)
 	if (fd < 0 && errno != ENOENT)
 		return err_sys(err, -errno, "open the bundle");
 	/* Whatever fails, the rest is done; who called keeps the bundle then, and comes again. */
-	r = fd >= 0 ? delete_container(o, fd, &pid, err) : 0;
+	r = delete_container(o, fd, &pid, err);
 	if (fd >= 0 && rootfs_unmount(bundle, &problem) < 0)
 		log_warning("container %s: %s", o->id, problem.msg);
 	if (fd >= 0)

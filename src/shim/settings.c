@@ -140,11 +140,20 @@ static const struct {
 	{ "caisson.shim.Options", OPTIONS_OURS, &caisson__shim__options__descriptor },
 };
 
+/* Namespaces of containerd may hold containers of the same name. */
+static int set_root(struct settings *s, const char *above, const char *ns, struct err *err)
+{
+	AUTO_FREE char *root = NULL;
+
+	if (str_printf(&root, "%s/%s", above, ns) < 0)
+		return err_sys(err, -ENOMEM, "root");
+	return config_set(&s->config, CONFIG_ROOT, root, CONFIG_FROM_FLAG, err);
+}
+
 static int apply(struct settings *s, const char *program, const char *ns, const struct wishes *w,
 		 struct err *err)
 {
 	const char *class = class_of_program(program);
-	AUTO_FREE char *root = NULL;
 	int r;
 
 	/* The node's own may be missing; one that somebody named would be missed. */
@@ -165,10 +174,7 @@ static int apply(struct settings *s, const char *program, const char *ns, const 
 		return r;
 	if (*w->root && w->root[0] != '/')
 		return err_set(err, -EINVAL, "options: root %s is not absolute", w->root);
-	/* Namespaces of containerd may hold containers of the same name. */
-	if (str_printf(&root, "%s/%s", *w->root ? w->root : SETTINGS_ROOT, ns) < 0)
-		return err_sys(err, -ENOMEM, "root");
-	r = config_set(&s->config, CONFIG_ROOT, root, CONFIG_FROM_FLAG, err);
+	r = set_root(s, *w->root ? w->root : SETTINGS_ROOT, ns, err);
 	s->no_pivot = w->no_pivot;
 	s->no_new_keyring = w->no_new_keyring;
 	s->io_uid = w->io_uid;
@@ -275,12 +281,14 @@ int settings_load(const char *program, const char *ns, int bundle_fd, struct set
 	struct settings *s = NULL;
 	struct err problem = { 0 };
 	const char *root;
-	int r = json_read_file(bundle_fd, SETTINGS_FILE, SETTINGS_MAX, &document, err);
+	int r = bundle_fd < 0
+			? -ENOENT
+			: json_read_file(bundle_fd, SETTINGS_FILE, SETTINGS_MAX, &document, err);
 
-	if (r < 0)
+	if (r < 0 && r != -ENOENT)
 		return r;
 	root = json_string_value(json_object_get(document, "root"));
-	if (!root || root[0] != '/')
+	if (document && (!root || root[0] != '/'))
 		return err_set(err, -EINVAL, SETTINGS_FILE ": no root");
 	r = settings_new(program, ns, NULL, &s, &problem);
 	if (r < 0) {
@@ -288,7 +296,8 @@ int settings_load(const char *program, const char *ns, int bundle_fd, struct set
 		r = built_in(&s, err);
 	}
 	if (r == 0)
-		r = config_set(&s->config, CONFIG_ROOT, root, CONFIG_FROM_FLAG, err);
+		r = root ? config_set(&s->config, CONFIG_ROOT, root, CONFIG_FROM_FLAG, err)
+			 : set_root(s, SETTINGS_ROOT, ns, err);
 	if (r < 0) {
 		settings_free(s);
 		return r;

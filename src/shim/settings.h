@@ -41,7 +41,9 @@ void settings_free(struct settings *settings); /* accepts NULL */
 char *settings_shim_cgroup(const struct Caisson__Shim__Any *options);
 
 /*
- * Write into the bundle what `delete` must know when the shim is gone, and read it: the root. A
+ * Write into the bundle what `delete` must know when the shim is gone, and read it: the root.
+ * Where the bundle has nothing (containerd may take it away beside `delete`, when a create fails by
+ * its shim's end) or is gone, `bundle_fd` below 0, it is the usual one of the namespace. A
  * configuration that has become unusable meanwhile does not keep it from that.
  */
 int settings_save(const struct settings *settings, int bundle_fd, struct err *err);
