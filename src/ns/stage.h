@@ -10,9 +10,11 @@
  *   parent                                child
  *   clone3
  *   [uid and gid maps]    STAGE_MAPPED ->   ids of the new user namespace
- *   on_namespaces         STAGE_PLACED ->   joins its cgroups through the descriptors that come
- * along; cgroup namespace, cgroup mounts, everything after on_environment        <- ENVIRONMENT
- * mounts are made, pivot_root is not (only with hooks) STAGE_ENVIRONED ->
+ *   on_namespaces         STAGE_PLACED ->   joins its cgroups by the descriptors
+ *                         <- JOINED         (who is asked to say so)
+ *                                           cgroup namespace, mounts
+ *   on_environment        <- ENVIRONMENT    (with hooks) before pivot_root
+ *                         STAGE_ENVIRONED ->
  *                         <- TERMINAL       pty master, when it stays with the parent
  *                                           execveat caisson-init
  *                         <- FORKED         (a joined pid namespace)
