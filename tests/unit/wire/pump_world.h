@@ -7,7 +7,7 @@
 
 #include "lib/unit.h"
 
-#include "base/clock.h"
+#include "unit/wire/until.h"
 #include "wire/pump.h"
 
 #define STREAMS 4 /* numbers below it */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "unit/wire/until.h"
 #include "wire/relay.h"
 
 #define OUT 1u /* stream: from the host to the socket */
@@ -28,16 +29,6 @@ static struct world {
 	int peer; /* of the relay's socket */
 	int over;
 } world;
-
-#define UNTIL(condition)                                                    \
-	do {                                                                \
-		const int64_t end_ = clock_ms() + 60000;                    \
-		while (!(condition)) {                                      \
-			assert_int_equal(loop_once(world.loop, 100), 0);    \
-			if (clock_ms() > end_)                              \
-				fail_msg("line %d: " #condition, __LINE__); \
-		}                                                           \
-	} while (0)
 
 static void greet(void *arg, const struct agent_hello *hello)
 {
