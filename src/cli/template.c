@@ -245,13 +245,21 @@ const struct verb verb_template = {
 	.name = "template",
 	.args = "create|list|remove|status [key...]",
 	.summary = "keep machines of class vm that starts go on from",
-	.description = "   create boots a machine, saves it and leaves it with a process that "
-		       "holds it; its\n"
-		       "   key is printed. With vm.templates \"on\" a start of the same kernel, "
-		       "image, QEMU,\n"
-		       "   memory and CPUs goes on from it. list shows all and removes what dead "
-		       "ones have\n"
-		       "   left, remove ends them, status says what a start would take.",
+	.description = "\"create\" boots a machine with the settings of the configuration "
+		       "(caisson.json(5): vm.kernel,\n"
+		       "vm.image, vm.qemu, vm.memory, vm.cpus), saves it, leaves it with a process "
+		       "that holds it\n"
+		       "(caisson-template, in a cgroup of its own) and prints its key. It lives "
+		       "until \"remove\", or the\n"
+		       "host's end. With vm.templates \"on\" a start whose machine has the same "
+		       "kernel, image, QEMU,\n"
+		       "memory and CPUs goes on from it; without one, or after a change of a file, "
+		       "it boots.\n"
+		       "\"list\" shows all, and removes what is left of those whose process has "
+		       "died; \"remove\" ends\n"
+		       "those that are named, and containers that came from them go on; \"status\" "
+		       "says whether starts\n"
+		       "use templates and which one a start would take. Only root makes templates.",
 	.options = table,
 	.min_args = 1,
 	.max_args = VERB_ARGS_ANY,

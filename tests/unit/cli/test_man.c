@@ -91,12 +91,33 @@ static void check_options(const char *heading, const struct option *table)
 	free(text);
 }
 
+/* What `caisson help VERB` says of usage and verb, line by line as it is there. */
+static void check_words(const struct verb *v, const char *heading)
+{
+	AUTO_BUF struct buf wanted = { 0 };
+	char *text = section(heading);
+
+	buf_puts(&wanted, ".B caisson\n");
+	escape(v->name, &wanted);
+	buf_puts(&wanted, v->options[0].name ? " [command options]" : "");
+	buf_puts(&wanted, *v->args ? " " : "");
+	escape(v->args, &wanted);
+	buf_puts(&wanted, "\n.PP\n");
+	if (!strstr(text, wanted.data))
+		fail_msg("%s of caisson.8 lacks:\n%s", heading, wanted.data);
+	buf_done(&wanted);
+	escape(v->description ? v->description : "", &wanted);
+	if (wanted.data && !strstr(text, wanted.data))
+		fail_msg("%s of caisson.8 lacks:\n%s", heading, wanted.data);
+	free(text);
+}
+
 static void global_options_are_the_tables(void **state)
 {
 	check_options(".SH \"GLOBAL OPTIONS\"\n", global_option_table);
 }
 
-static void each_verb_has_a_section_with_its_options(void **state)
+static void each_verb_has_a_section_with_its_words_and_options(void **state)
 {
 	size_t verbs = 0;
 
@@ -104,6 +125,7 @@ static void each_verb_has_a_section_with_its_options(void **state)
 		AUTO_BUF struct buf heading = { 0 };
 
 		buf_printf(&heading, ".SS %s\n", (*v)->name);
+		check_words(*v, heading.data);
 		check_options(heading.data, (*v)->options);
 	}
 	assert_int_equal(count(page.data, "\n.SS "), verbs);
@@ -136,7 +158,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(global_options_are_the_tables),
-		cmocka_unit_test(each_verb_has_a_section_with_its_options),
+		cmocka_unit_test(each_verb_has_a_section_with_its_words_and_options),
 		cmocka_unit_test(each_configuration_key_is_described),
 		cmocka_unit_test(exit_codes_are_told),
 	};
