@@ -46,7 +46,7 @@ def setuid_runtime(runtime, suid_dir):
 
 def as_user(argv, env=None, cwd="/"):
     return subprocess.run(list(map(str, argv)), user=1000, group=1000, extra_groups=[], cwd=cwd, text=True,
-                          env={**CLEAN_ENV, **(env or {})}, capture_output=True, timeout=15, check=False,
+                          env={**CLEAN_ENV, **(env or {})}, capture_output=True, timeout=30, check=False,
                           stdin=subprocess.DEVNULL)
 
 
@@ -348,11 +348,10 @@ def test_console_socket_that_lies_neither_hangs_nor_leaks(runtime, bundle, work_
     try:
         if verb == "create":
             bundle.process.terminal = True
-            result = runtime.create(bundle, "--console-socket", server.path, check=False, timeout_s=8)
+            result = runtime.create(bundle, "--console-socket", server.path, check=False)
         else:
             runtime.run_detached(bundle)
-            result = runtime.exec(bundle, ["true"], "-t", "-d", "--console-socket", server.path, check=False,
-                                  timeout_s=8)
+            result = runtime.exec(bundle, ["true"], "-t", "-d", "--console-socket", server.path, check=False)
         assert result.returncode in (0, 1, 255)
         if result.returncode != 0 and verb == "create":
             assert runtime.status(bundle) is None
@@ -384,7 +383,7 @@ def test_console_socket_that_is_none_is_an_error(runtime, bundle, work_dir, what
         socket.socket(socket.AF_UNIX, kind).bind(str(path))
     bundle.process.terminal = True
 
-    result = runtime.create(bundle, "--console-socket", path, check=False, timeout_s=8)
+    result = runtime.create(bundle, "--console-socket", path, check=False)
     assert result.returncode == 1 and "console socket" in result.stderr or runtime.kind != "caisson"
     assert runtime.status(bundle) is None
 
@@ -474,7 +473,7 @@ def test_name_that_imitates_proc_stat_does_not_confuse_the_status(runtime, bundl
     wait_until(lambda: runtime.exec(bundle, ["cat", "/proc/1/comm"]).stdout.startswith(name[:10]), 30)
 
     assert runtime.status(bundle) == "running"
-    assert len(runtime.ps(bundle, "--format", "json").json) == 2
+    wait_until(lambda: len(runtime.ps(bundle, "--format", "json").json) == 2)
     runtime.stop(bundle)
 
 
@@ -518,13 +517,13 @@ def test_hostile_entry_of_the_state_directory_hangs_nobody(runtime, bundle, work
         else:
             os.mknod(state, 0o600 | stat.S_IFCHR, os.makedev(1, 5))
 
-    listed = runtime.list("--format", "json", timeout_s=8).json
+    listed = runtime.list("--format", "json").json
     assert bundle.id in [entry["id"] for entry in listed]
     assert all(entry["status"] == "stopped" for entry in listed if entry["id"] == "evil")
     for verb in ("state", "ps", "start"):
-        runtime.call(verb, "evil", check=False, timeout_s=8)
-    runtime.call("kill", "evil", "KILL", check=False, timeout_s=8)
-    runtime.call("delete", "--force", "evil", check=False, timeout_s=8)
+        runtime.call(verb, "evil", check=False)
+    runtime.call("kill", "evil", "KILL", check=False)
+    runtime.call("delete", "--force", "evil", check=False)
     assert runtime.status(bundle) == "running" and os.path.exists("/proc/1")
     if evil.is_symlink() or not evil.is_dir():
         if os.path.lexists(evil):
@@ -571,13 +570,13 @@ def test_a_hook_that_hangs_hangs_no_other_call(runtime, bundle, kind):
     wait_until(lambda: runtime.status(bundle) is not None)
     time.sleep(0.1)
 
-    assert runtime.state(bundle, timeout_s=5).status in ("creating", "created", "running")
-    runtime.list(timeout_s=5)
-    result = runtime.delete(bundle, "--force", check=False, timeout_s=14)
+    assert runtime.state(bundle).status in ("creating", "created", "running")
+    runtime.list()
+    result = runtime.delete(bundle, "--force", check=False, timeout_s=30)  # it waits 10 s for the lock
     assert result.returncode == 0 or "busy" in result.stderr, str(result)
     process.kill()
     process.wait()
-    runtime.delete(bundle, "--force", timeout_s=8)
+    runtime.delete(bundle, "--force")
     wait_until(lambda: end_hooks() == 0)
 
 
@@ -610,7 +609,7 @@ def test_nested_cgroups_of_a_container_are_removed(runtime, bundle, depth, lengt
     made = int(runtime.wait_for_output(bundle, "depth").split()[1])
     assert made >= 10
 
-    runtime.delete(bundle, "--force", timeout_s=15)
+    runtime.delete(bundle, "--force")
 
 
 @pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)  # a bomb needs the limit of pids
@@ -627,14 +626,14 @@ def test_fork_bomb_is_ended(runtime, bundle, verb, own_pids):
     if runtime.isolation == "vm":  # the host sees the machine's processes only
         wait_until(lambda: len(runtime.ps(bundle, "--format", "json").json) >= 50, 60)
     else:
-        wait_until(lambda: len(cgroups.pids(path)) >= 50, 10)
+        wait_until(lambda: len(cgroups.pids(path)) >= 50)
 
     if verb == "delete --force":
-        runtime.delete(bundle, "--force", timeout_s=15)
+        runtime.delete(bundle, "--force")
     else:
-        runtime.kill(bundle, "KILL", *(["--all"] if "all" in verb else []), timeout_s=15)
-        wait_until(lambda: runtime.status(bundle) == "stopped", 10)
-        runtime.delete(bundle, timeout_s=15)
+        runtime.kill(bundle, "KILL", *(["--all"] if "all" in verb else []))
+        wait_until(lambda: runtime.status(bundle) == "stopped")
+        runtime.delete(bundle)
     assert not cgroups.cgroup_dir(path).exists()
 
 
@@ -663,5 +662,5 @@ def test_container_that_freezes_itself_can_be_ended(runtime, bundle, verb):
         runtime.delete(bundle, "--force", timeout_s=20)
     else:
         runtime.kill(bundle, "KILL", *(["--all"] if "all" in verb else []))
-        wait_until(lambda: runtime.status(bundle) == "stopped", 10)
+        wait_until(lambda: runtime.status(bundle) == "stopped")
         runtime.delete(bundle, timeout_s=20)

@@ -93,5 +93,5 @@ def test_events_of_a_stopped_container_are_refused(runtime, bundle):
 def test_malformed_interval_is_refused(runtime, bundle, interval):
     runtime.run_detached(bundle)
 
-    result = runtime.events(bundle, "--interval", interval, check=False, timeout_s=3)
+    result = runtime.events(bundle, "--interval", interval, check=False)
     assert result.returncode not in (0, None)

@@ -92,7 +92,7 @@ def test_exec_in_a_created_container_works(runtime, bundle):
 def test_exec_in_a_paused_container_exits_255(runtime, running):
     runtime.pause(running)
 
-    exec_refused(runtime, runtime.exec(running, ["true"], check=False, timeout_s=5), "paused")
+    exec_refused(runtime, runtime.exec(running, ["true"], check=False), "paused")
 
 
 @pytest.mark.layouts("v1", "hybrid", "v2", controllers=True)

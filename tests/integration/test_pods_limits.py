@@ -11,6 +11,7 @@ import time
 import pytest
 
 from lib import cgroups
+from lib.machines import name_of
 from lib.pods import FOREVER, Pod, alive
 from lib.runtime import refused, wait_until
 
@@ -29,7 +30,7 @@ def proc(pid, name):
 
 
 def processes(bundle, name):
-    return {pid for pid in cgroups.pids(bundle.linux.cgroups_path, "memory") if proc(pid, "comm") == name}
+    return {pid for pid in cgroups.pids(bundle.linux.cgroups_path, "memory") if name_of(pid) == name}
 
 
 def stubs_by_age(bundle):

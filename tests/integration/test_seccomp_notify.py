@@ -84,7 +84,7 @@ def test_calls_of_the_hand_over_itself_may_be_notified(runtime, bundle, supervis
     supervisor = supervise(*names)
 
     assert runtime.run(bundle, ["sh", "-c", "echo one; exec echo two"]).stdout == "one\ntwo\n"
-    supervisor.thread.join(5)
+    supervisor.thread.join(30)
     assert not supervisor.thread.is_alive()
     expected = {NUMBERS[name] for name in names} - {NUMBERS["sendmsg"]}
     assert set(supervisor.calls) == expected
@@ -111,7 +111,7 @@ def test_the_supervisor_gets_the_state_document(runtime, bundle, supervise):
     supervisor = supervise("mkdir")
 
     runtime.run(bundle, ["mkdir", "/tmp/x"])
-    supervisor.thread.join(5)
+    supervisor.thread.join(30)
     assert supervisor.state["metadata"] == "for the test"
     assert supervisor.state["state"]["id"] == bundle.id
     assert supervisor.state["pid"] > 0

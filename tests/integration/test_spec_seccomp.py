@@ -377,7 +377,7 @@ def test_listener_gets_the_descriptor_and_the_process_state(runtime, bundle, lis
     thread = threading.Thread(target=lambda: results.append(receive(listener)))
     thread.start()
     runtime.run_detached(bundle)
-    thread.join(10)
+    thread.join(30)
     fds, state = results[0]
 
     assert len(fds) == len(state["fds"]) == 1 and state["fds"] == ["seccompFd"]
@@ -411,7 +411,7 @@ def test_listener_answers_with_a_value_an_errno_or_lets_the_kernel_go_on(runtime
 
     out = runtime.run(bundle, ["sh", "-c", "testinit syscall 110; testinit syscall 63 0; "
                                            "testinit syscall 95 7"], check=False).stdout
-    thread.join(5)
+    thread.join(30)
     assert out.splitlines() == ["ret 4711", "errno EXDEV", "ret 18"]
     calls = [(number, args[0]) for _, number, args in found[0][1].seen]
     assert (UMASK, 7) in calls and (UNAME, 0) in calls
@@ -422,11 +422,11 @@ def test_exec_has_a_listener_of_its_own(runtime, bundle, listener):
     notify(bundle, listener, "getppid", listenerMetadata="m")
     found, thread = serve_one(listener, lambda number, args: (1, 0, 0))
     runtime.run_detached(bundle)
-    thread.join(5)
+    thread.join(30)
 
     again, thread = serve_one(listener, lambda number, args: (2, 0, 0))
     assert runtime.exec(bundle, ["testinit", "syscall", GETPPID]).stdout == "ret 2\n"
-    thread.join(5)
+    thread.join(30)
     assert again[0][0]["pid"] != found[0][0]["pid"] and again[0][0]["state"]["status"] == "running"
 
 
@@ -451,7 +451,7 @@ def test_wait_killable_flag_goes_with_a_listener(runtime, bundle, listener):
     found, thread = serve_one(listener, lambda number, args: (3, 0, 0))
 
     assert call(runtime, bundle, GETPPID) == "ret 3"
-    thread.join(5)
+    thread.join(30)
     assert found[0][1].seen
 
 

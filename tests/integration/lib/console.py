@@ -76,14 +76,14 @@ class FdSocket:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.path)
         self.listener.listen()
-        self.listener.settimeout(10)
+        self.listener.settimeout(30)
         self.fds = []
 
     def receive(self):
         """One message. Returns (descriptors, data)."""
         connection, _ = self.listener.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(30)
             data, ancillary, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(64))
         fds = array.array("i")
         for level, kind, payload in ancillary:

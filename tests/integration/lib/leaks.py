@@ -12,7 +12,7 @@ import time
 
 from . import cgroups
 
-SETTLE_S = 3.0
+SETTLE_S = 8.0  # on a machine with other work, but less than the time limits after which something would go (10 s)
 SENTINEL_NAME = "caisson-sentinel"
 
 
@@ -87,10 +87,8 @@ def below(root):
 def lasting_sentinels(pids):
     """Processes that go on holding a descriptor which the harness gave to the runtime and nobody
     else; one that is ending just now does not count."""
-    for _ in range(20):
-        found = inherited_sentinels(pids)
-        if not found:
-            break
+    deadline = time.monotonic() + SETTLE_S
+    while (found := inherited_sentinels(pids)) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
 

@@ -32,7 +32,7 @@ def is_status(*wanted):
 
 
 def is_killed(runtime, bundle, _outcome):
-    wait_until(lambda: runtime.status(bundle) == "stopped", 5, "killed and stopped")
+    wait_until(lambda: runtime.status(bundle) == "stopped", what="killed and stopped")
 
 
 def is_limited(_runtime, bundle, _outcome):
