@@ -206,7 +206,7 @@ int cgroup_freeze_within(const struct cgroup *cg, bool freeze, unsigned int free
  * its own, and v1's freezer holds even the killed. Best effort.
  */
 void cgroup_thaw_all(const struct cgroup *cg);
-/* 1 frozen, 0 not, or -errno. */
+/* 1 frozen, also half, by who was killed at it; 0 not; or -errno. */
 int cgroup_is_frozen(const struct cgroup *cg);
 /*
  * The file that says what is asked of the group by itself, "1" frozen or "0": for who cannot open

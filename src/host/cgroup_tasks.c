@@ -146,7 +146,10 @@ int cgroup_freeze_within(const struct cgroup *cg, bool freeze, unsigned int free
 	return freeze_within(cg, freeze, freeze_ms * 1000000ll, err);
 }
 
-/* Frozen by itself; an ancestor that is frozen is somebody else's pause. */
+/*
+ * Frozen by itself; an ancestor that is frozen is somebody else's pause. One that stays FREEZING is
+ * frozen, too: who froze it was killed meanwhile (freeze_v1()), and most of it stands until a thaw.
+ */
 static int is_frozen_v1(int dir_fd)
 {
 	const int64_t deadline_ns = cgroup_clock_ns() + FREEZE_WAIT_NS / 100;
@@ -162,7 +165,7 @@ static int is_frozen_v1(int dir_fd)
 		if (!str_eq(state, "FREEZING"))
 			break;
 	} while (cgroup_pause(&wait_us, deadline_ns));
-	if (!str_eq(state, "FROZEN"))
+	if (str_eq(state, "THAWED"))
 		return 0;
 	if (fd_read_file(dir_fd, "freezer.self_freezing", &self) < 0)
 		return 1;

@@ -2,7 +2,11 @@
 /* Making, entering, freezing, signalling and removing, against the hierarchies of the host. */
 #include "cgrouptest.h"
 
+#include <linux/filter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include "base/clock.h"
@@ -315,6 +319,54 @@ static void a_signal_to_a_paused_group_waits(void **state)
 	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
 	assert_int_equal(cgroup_freeze(b->cg, false, &err), 0);
 	assert_int_equal(wait_for(pid), 1000 + SIGTERM);
+}
+
+/* A call that waits for an answer which never comes, and that no freezer can interrupt. */
+static int wait_unfreezably(void *told)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog prog = { ARRAY_LEN(filter), filter };
+	struct seccomp_notif notif = { 0 };
+	const int listener = (int)syscall(
+		SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &prog);
+	const pid_t pid = listener < 0 ? -1 : fork();
+
+	if (pid < 0)
+		return 1;
+	if (pid == 0)
+		_exit((int)syscall(SYS_getppid));
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notif) < 0 ||
+	    write(*(int *)told, "w", 1) != 1)
+		return 1;
+	return sleep_long(NULL);
+}
+
+/* Goal: what a pause that was killed on its way leaves can be seen, and a resume ends it. */
+static void a_group_that_stays_half_frozen_is_frozen(void **state)
+{
+	struct box *b = NEED_BOX(state);
+	struct err err = { 0 };
+	AUTO_CLOSE int dir = cgroup_open_dir(b->cg, "freezer");
+	int told[2];
+	char c;
+
+	NEED_CONTROLLER(b->cg, "freezer");
+	assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+	(void)spawn(b->cg, wait_unfreezably, &told[1]);
+	(void)close(told[1]);
+	assert_int_equal(read(told[0], &c, 1), 1);
+	(void)close(told[0]);
+	assert_int_equal(fd_write_file(dir, "freezer.state", "FROZEN"), 0);
+	assert_string_equal(value_of(b->cg, "freezer", "freezer.state"), "FREEZING");
+	assert_int_equal(cgroup_is_frozen(b->cg), 1);
+	assert_int_equal(cgroup_freeze(b->cg, false, &err), 0);
+	assert_int_equal(cgroup_is_frozen(b->cg), 0);
 }
 
 static void everybody_gets_the_signal(void **state)
@@ -667,6 +719,7 @@ int main(void)
 		LIVE(a_frozen_group_is_killed),
 		LIVE(a_group_below_a_frozen_one_is_frozen_and_thawed_at_once),
 		LIVE(a_signal_to_a_paused_group_waits),
+		LIVE(a_group_that_stays_half_frozen_is_frozen),
 		LIVE(everybody_gets_the_signal),
 		LIVE(a_hostile_tree_is_removed),
 		LIVE(pids_below_are_counted_when_asked),
