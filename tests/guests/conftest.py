@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`guest(*options, script=...)` runs a shell script in a test guest with scripts/guest-run."""
+"""`guest(*options, script=...)` runs a shell script in a test guest with scripts/guest-run; `guest_suite` a test suite."""
 
+import collections
+import importlib.machinery
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -11,6 +14,17 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 GUEST_RUN = REPO / "scripts/guest-run"
 SOAK = os.environ.get("CAISSON_SOAK") == "1"
 LIMIT_S = 600  # of a machine that emulates beside other work
+skips_inside = collections.Counter()  # reasons
+
+
+def load(path):
+    loader = importlib.machinery.SourceFileLoader(path.name.replace("-", "_"), str(path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+run_tests = load(REPO / "scripts/run-tests")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -18,6 +32,11 @@ def pytest_collection_modifyitems(config, items):
     if elsewhere:
         items[:] = [item for item in items if item not in elsewhere]
         config.hook.pytest_deselected(items=elsewhere)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for reason, count in sorted(skips_inside.items()):
+        terminalreporter.write_line(f"inside a guest skipped {count}: {reason}")
 
 
 class Result:
@@ -36,4 +55,20 @@ def guest():
                                      text=True, errors="replace"))
         print(done)  # an assertion's own message is cut
         return done
+    return run
+
+
+def judge(done):
+    """A suite's run has to pass, and each skip in it to name a row of CAVEATS.md, as everywhere. Returns the reasons."""
+    counts = run_tests.count_pytest(done.out, 0)
+    assert done.code == 0 and counts.passed and not counts.failed, done
+    assert counts.skipped == sum(counts.reasons.values()), f"skips without a reason: {done}"
+    assert not list(run_tests.unexplained(counts.reasons)), f"skips that name no row of CAVEATS.md: {counts.reasons}"
+    return counts.reasons
+
+
+@pytest.fixture
+def guest_suite(guest):
+    def run(*options, script):
+        skips_inside.update(judge(guest(*options, script=script)))
     return run

@@ -26,10 +26,9 @@ MORE = " or run_output or run_environment or named_control_group or metrics_of_a
 
 
 @pytest.mark.parametrize("isolation", ["ns", "sentry"])
-def test_pods_of_containerd_on_pure_cgroup_v2(guest, isolation):
+def test_pods_of_containerd_on_pure_cgroup_v2(guest_suite, isolation):
     root, chosen = debian.rootfs(), FEW[isolation] + (MORE if SOAK else "")
-    done = guest("--cpus", "2", "--memory", "2048", "--time-limit", "2300" if SOAK else "900", "--share", root,
-                 "--env", f"CAISSON_TEST_CACHE={os.path.dirname(root)}", "--env",
-                 f"CAISSON_RUNTIME=build/bin/caisson-{isolation}", "--env", "CAISSON_PATIENCE=8",
-                 script=f"tests/run-engines shim --cgroup v2 -rfEs -k '{chosen}'")
-    assert done.code == 0 and " passed" in done.out, done
+    guest_suite("--cpus", "2", "--memory", "2048", "--time-limit", "2300" if SOAK else "900", "--share", root,
+                "--env", f"CAISSON_TEST_CACHE={os.path.dirname(root)}", "--env",
+                f"CAISSON_RUNTIME=build/bin/caisson-{isolation}", "--env", "CAISSON_PATIENCE=8",
+                script=f"tests/run-engines shim --cgroup v2 -rfEs -k '{chosen}'")
