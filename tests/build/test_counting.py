@@ -96,6 +96,16 @@ class Beside(unittest.TestCase):
         self.assertEqual(totals.failures, ["two: see above"])
         self.assertIn("== one\none began\none ended\n== one: 1 passed", out.getvalue())
 
+    def test_the_longest_begin_first(self):
+        names = [suite.name for suite in run_tests.suites()]
+        for begin in run_tests.LONGEST:
+            self.assertTrue(any(name.startswith(begin) for name in names), begin)
+        with mock.patch.multiple(run_tests, BESIDE=1, LONGEST=("thr", "tw")), \
+                mock.patch("sys.stdout", io.StringIO()) as out:
+            run_tests.run_all(self.SUITES)
+        begun = [line.removeprefix("== begun: ") for line in out.getvalue().splitlines() if line.startswith("== begun")]
+        self.assertEqual(begun, ["three", "two", "one"])
+
     def test_artifacts_go_to_directories_of_their_own(self):
         places = [run_tests.environment(suite)["CAISSON_ARTIFACTS"] for suite in self.SUITES]
         self.assertEqual(len(set(places)), len(self.SUITES))

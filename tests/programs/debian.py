@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Debian root file system that the programs live in, and sources of packages; made once, kept in a cache."""
 
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -30,11 +31,15 @@ def rootfs():
     if target.is_dir():
         return target
     CACHE.mkdir(parents=True, exist_ok=True)
-    partial = CACHE / f"partial-{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    run(["mmdebstrap", "--variant=minbase", "--quiet", "--include=" + ",".join(PACKAGES), SUITE, partial])
-    partial.chmod(0o755)
-    os.rename(partial, target)
+    with open(CACHE / ".programs.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # suites side by side
+        if target.is_dir():
+            return target
+        partial = CACHE / "partial-programs"
+        shutil.rmtree(partial, ignore_errors=True)
+        run(["mmdebstrap", "--variant=minbase", "--quiet", "--include=" + ",".join(PACKAGES), SUITE, partial])
+        partial.chmod(0o755)
+        os.rename(partial, target)
     return target
 
 
