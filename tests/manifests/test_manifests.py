@@ -183,32 +183,81 @@ def test_the_daemon_set_selects_its_own_pods():
     assert doc["metadata"]["namespace"] in [d["metadata"]["name"] for d in documents("installer.yaml")]
 
 
-def test_the_installers_script_installs_and_installs_again(tmp_path):
-    """Its shell, with the node in a directory and a nsenter that only writes down what it was told."""
+@pytest.fixture
+def installer(tmp_path):
+    """run(container) -> the shell script of an init container, with the node in a directory and a nsenter that only
+    writes down what it was told: it fails where there is a file `broken`, and else says what `answer` has."""
     (doc,) = [doc for doc in documents("installer.yaml") if doc["kind"] == "DaemonSet"]
-    (script,) = doc["spec"]["template"]["spec"]["initContainers"][0]["args"]
-    node, image, said = tmp_path / "node", tmp_path / "image", tmp_path / "said"
+    node, image = tmp_path / "node", tmp_path / "image"
     (node / "etc/containerd").mkdir(parents=True)
     (node / "opt").mkdir()
     (image / "bin").mkdir(parents=True)
     for name in ("caisson", *runtime_classes()):
         (image / "bin" / name).write_text(f'#!/bin/sh\nexec "{CAISSON}" "$@"\n')
         (image / "bin" / name).chmod(0o755)
-    (tmp_path / "nsenter").write_text(f'#!/bin/sh\necho "$@" >> {said}\n')
+    (tmp_path / "answer").touch()
+    (tmp_path / "nsenter").write_text(f'#!/bin/sh\n[ ! -e {tmp_path}/broken ] || exit 1\necho "$@" >> {tmp_path}/said\n'
+                                      f'exec cat {tmp_path}/answer\n')
     (tmp_path / "nsenter").chmod(0o755)
-    script = script.replace("/node", str(node)).replace("cp -a /opt/caisson", f"cp -a {image}")
+
+    def run(container, rc=0, **env):
+        (found,) = [c for c in doc["spec"]["template"]["spec"]["initContainers"] if c["name"] == container]
+        (script,) = found["args"]
+        script = script.replace("/node", str(node)).replace("cp -a /opt/caisson", f"cp -a {image}")
+        done = subprocess.run([*found["command"], script], capture_output=True, text=True,
+                              env={"PATH": f"{tmp_path}:{image}/bin:/usr/bin:/bin", **env})
+        assert done.returncode == rc, done.stdout + done.stderr
+        return done.stdout
+    return run
+
+
+RESTARTED = "--target 1 --mount -- systemctl restart containerd\n"
+
+
+def test_the_installers_script_installs_and_installs_again(installer, tmp_path):
+    node = tmp_path / "node"
     for _ in range(2):
-        done = subprocess.run(["/bin/sh", "-ec", script], capture_output=True, text=True,
-                              env={"PATH": f"{tmp_path}:{image}/bin:/usr/bin:/bin"})
-        assert done.returncode == 0, done.stdout + done.stderr
+        said = installer("install")
     # Only what was changed counts after a restart.
-    assert said.read_text() == "--target 1 --mount -- systemctl restart containerd\n"
-    assert "nothing to change" in done.stdout
+    assert (tmp_path / "said").read_text() == RESTARTED
+    assert "nothing to change" in said
     text = (node / "etc/containerd/config.toml").read_text()
     assert 'BinaryName = "/opt/caisson/bin/caisson-vm"' in text
     assert (node / "opt/caisson").is_symlink() and (node / "opt/caisson/bin/caisson-vm").exists()
-    assert sorted(p.name for p in (node / "opt").iterdir())[0] == "caisson"
-    assert not [p for p in (node / "opt").iterdir() if p.name.endswith(".new")]
+    version = caisson("--version").split()[2]
+    assert sorted(p.name for p in (node / "opt").iterdir()) == ["caisson", f"caisson-{version}"]
+
+
+def test_a_restart_that_the_installer_did_not_come_to_is_made_up_for(installer, tmp_path):
+    (tmp_path / "broken").touch()
+    installer("install", rc=1)
+    assert (tmp_path / "node/etc/containerd/config.toml").exists()
+    (tmp_path / "broken").unlink()
+    for _ in range(2):
+        assert "nothing to change" in installer("install")
+    assert (tmp_path / "said").read_text() == RESTARTED
+
+
+def test_the_installer_says_the_line_that_labels_its_node(installer, tmp_path):
+    (tmp_path / "answer").write_text("caisson.io/ns=true\ncaisson.io/vm=false\n")
+    assert installer("labels", NODE="n1") == "kubectl label --overwrite node n1 caisson.io/ns=true caisson.io/vm=false\n"
+    assert (tmp_path / "said").read_text() == "--target 1 --mount -- /opt/caisson/bin/caisson check --node-labels\n"
+    (tmp_path / "broken").touch()
+    installer("labels", rc=1, NODE="n1")
+
+
+def test_the_image_is_made_by_what_its_file_says(tmp_path):
+    """All that `make install` lays out, the guest's kernel too, and below the path that the image copies from."""
+    text = (MANIFESTS / "Dockerfile").read_text()
+    (line,) = re.findall(r"^#   (make .*)$", text, re.M)
+    line = line.replace("build-image", str(tmp_path / "build"))
+    done = subprocess.run(["make", "-n", *line.split()[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    steps = done.stdout.splitlines()
+    assert f"meson setup {tmp_path}/build --prefix=/opt/caisson" in steps
+    assert f"scripts/build-guest --if-possible {tmp_path}/build/guest" in steps
+    assert steps[-1] == f"scripts/install {tmp_path}/build image"
+    assert "COPY opt/caisson /opt/caisson" in text and re.search(r"^#   docker build .* image$", text, re.M)
 
 
 def test_the_example_has_a_pod_of_each_class_beside_each_other():
