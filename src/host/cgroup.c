@@ -120,7 +120,7 @@ int cgroup_new_in(const struct cgroup_hierarchies *h, const struct cgroup_option
 {
 	AUTO(cgroup_free_p) struct cgroup *cg = calloc(1, sizeof(*cg));
 	const char *wanted = options->path && *options->path ? options->path : options->id;
-	char clean[CGROUP_PATH_MAX];
+	char clean[CGROUP_PATH_MAX], below[CGROUP_PATH_MAX];
 	int r;
 
 	if (!cg)
@@ -137,7 +137,9 @@ int cgroup_new_in(const struct cgroup_hierarchies *h, const struct cgroup_option
 	}
 	if (h->layout == CGROUP_LAYOUT_NONE && !options->rootless)
 		return err_set(err, -ENOTSUP, "no cgroup hierarchy is mounted on this host");
-	r = cgroup_clean_path(wanted, clean);
+	r = cgroup_slice_path(wanted, below);
+	if (r >= 0)
+		r = cgroup_clean_path(r > 0 ? below : wanted, clean);
 	if (r < 0)
 		return err_sys(err, r, "linux.cgroupsPath \"%s\"", wanted);
 	/* The top belongs to the host: entering and removing it is never meant. */
@@ -145,7 +147,7 @@ int cgroup_new_in(const struct cgroup_hierarchies *h, const struct cgroup_option
 		return err_set(err, -EINVAL,
 			       "linux.cgroupsPath \"%s\" names the top of the hierarchy", wanted);
 	for (size_t i = 0; i < h->len; i++) {
-		r = add_hierarchy_dir(cg, h, i, clean, *wanted == '/');
+		r = add_hierarchy_dir(cg, h, i, clean, *wanted == '/' || *below);
 		if (r < 0)
 			return err_sys(err, r, "linux.cgroupsPath \"%s\"", wanted);
 	}

@@ -84,6 +84,13 @@ int cgroup_hierarchies(const struct cgroup_hierarchies **ret, struct err *err);
  */
 int cgroup_clean_path(const char *path, char ret[static CGROUP_PATH_MAX]);
 
+/*
+ * The path of "SLICE.slice:PREFIX:NAME", from the top: "/a.slice/a-b.slice/PREFIX-NAME.scope", or
+ * NAME alone where that is a slice. 1; 0 and "" for a path that is not written so; -EINVAL for a
+ * slice or a name that systemd would not take (systemd.slice(5)), -ENAMETOOLONG.
+ */
+int cgroup_slice_path(const char *path, char ret[static CGROUP_PATH_MAX]);
+
 /* Build a struct cgroup from hierarchies, without looking at the system. */
 int cgroup_new_in(const struct cgroup_hierarchies *h, const struct cgroup_options *options,
 		  struct cgroup **ret, struct err *err);

@@ -487,6 +487,27 @@ def test_cri_resources_update_and_stats(pod):
     assert [s.attributes.id for s in listed] == [container]
 
 
+def test_cri_pod_in_a_slice_of_systemds(make_pod):
+    """As a kubelet with the driver systemd asks for it: the path is in systemd's words then, and what the pod has must
+    count in the pod's slice all the same."""
+    parent = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod%d.slice" % os.getpid()
+    pod = make_pod("slice", cgroup_parent=parent)
+    container = pod.start("a", ("/bin/sleep", "1000"), linux={"resources": {"memory_limit_in_bytes": 64 * MIB}})
+    assert pod.spec(container)["linux"]["cgroupsPath"] == "%s:cri-containerd:%s" % (os.path.basename(parent), container)
+    group = census.cgroup_of("memory", pod.pid(container))
+    assert "%s/cri-containerd-%s.scope" % (parent, container) in group
+    assert parent in census.cgroup_of("memory", json.loads(
+        pod.cri.PodSandboxStatus(pod_sandbox_id=pod.id, verbose=True).info["info"])["pid"])
+    pod.cri.StopPodSandbox(pod_sandbox_id=pod.id)
+    pod.cri.RemovePodSandbox(pod_sandbox_id=pod.id)
+    # The slices are the kubelet's, who removes them: nothing of the containers is in them.
+    for hierarchy in census.hierarchies():
+        path = hierarchy + parent
+        while os.path.isdir(path) and path != hierarchy:
+            os.rmdir(path)
+            path = os.path.dirname(path)
+
+
 def test_cri_out_of_memory_is_the_reason(pod):
     # The pause: the shim begins to watch the group only after the runtime's start has returned.
     container = pod.start("a", sh("sleep 0.3; exec probe eat 100"), linux={"resources": {

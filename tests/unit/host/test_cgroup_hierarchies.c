@@ -145,6 +145,61 @@ static void path_injections_stay_below_the_mount(void **state)
 	done(&h);
 }
 
+/* Goal: a pod's container is in the pod's slice, and not beside whoever makes it. */
+static void systemds_words_lead_into_the_slice(void **state)
+{
+	static const char *const bad[] = {
+		".slice:p:n", "a-.slice:p:n", "-a.slice:p:n", "a--b.slice:p:n", "a.slice:p:",
+	};
+	static const char *const names[] = {
+		"a.slice:p", "a.slice:p:n:m", "a.scope:p:n", "x/a.slice:p:n", "a.slice:p:n/m",
+	};
+	static const struct {
+		const char *wanted, *path;
+	} cases[] = {
+		{ "kubepods-burstable-pod1_2.slice:cri-containerd:9f",
+		  "/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/"
+		  "kubepods-burstable-pod1_2.slice/cri-containerd-9f.scope" },
+		{ "a.slice:p:n", "/sys/fs/cgroup/a.slice/p-n.scope" },
+		{ "a.slice::n", "/sys/fs/cgroup/a.slice/n.scope" },
+		{ "a.slice:p:a-b.slice", "/sys/fs/cgroup/a.slice/a-b.slice" },
+		{ "-.slice:p:n", "/sys/fs/cgroup/p-n.scope" },
+	};
+	AUTO_FREE char *longpath = calloc(1, 8192);
+	char path[CGROUP_PATH_MAX];
+	struct cgroup_hierarchies h;
+
+	assert_int_equal(cgroup_parse_hierarchies(
+				 ROOT_MOUNT "2 1 0:2 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+				 "0::/system.slice/containerd.service\n", &h),
+			 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		const struct cgroup_options o = { .path = bad[i], .id = "c" };
+		struct cgroup *cg = NULL;
+		struct err err = { 0 };
+
+		if (cgroup_new_in(&h, &o, &cg, &err) != -EINVAL)
+			fail_msg("taken: %s", bad[i]);
+		assert_non_null(strstr(err.msg, bad[i]));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		assert_int_equal(cgroup_slice_path(names[i], path), 0);
+		assert_string_equal(path, "");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_string_equal(path_of(&h, cases[i].wanted, ""), cases[i].path);
+	/* Each dash says the name so far once more. */
+	strcpy(longpath, "a");
+	for (int i = 0; i < 100; i++)
+		strcat(longpath, "-b");
+	strcat(longpath, ".slice:p:n");
+	assert_int_equal(cgroup_slice_path(longpath, path), -ENAMETOOLONG);
+	memset(longpath, 'n', 8000);
+	memcpy(longpath, "a.slice:p:", 10);
+	assert_int_equal(cgroup_slice_path(longpath, path), -ENAMETOOLONG);
+	done(&h);
+}
+
 /* ---- layouts */
 
 #define V1_MOUNTS                                                                                  \
@@ -445,6 +500,7 @@ int main(void)
 		cmocka_unit_test(no_cgroup_mount_is_no_layout),
 		cmocka_unit_test(the_top_of_a_hierarchy_is_refused),
 		cmocka_unit_test(path_injections_stay_below_the_mount),
+		cmocka_unit_test(systemds_words_lead_into_the_slice),
 		cmocka_unit_test(v1_pairs_comounted_controllers),
 		cmocka_unit_test(hybrid_keeps_both),
 		cmocka_unit_test(v2_begins_beside_our_own_cgroup),
