@@ -110,4 +110,4 @@ def test_start_and_end_are_quick():
     started = time.monotonic()
     lane()
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20

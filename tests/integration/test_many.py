@@ -138,5 +138,5 @@ def runtime_status(runtime, bundle):
     """`state` without the wrapper's log files, which belong to one thread."""
 
     done = subprocess.run(runtime.argv("state", bundle.id), stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=10, check=False)
+                          timeout=30, check=False)
     return json.loads(done.stdout)["status"] if done.returncode == 0 else None
