@@ -111,6 +111,7 @@ KILLED = {
 }
 
 
+@pytest.mark.timeout(1200)  # at each call of it in the soak
 @pytest.mark.parametrize("case", KILLED)
 def test_a_call_that_is_killed_leaves_what_state_says(runtime, pauses, case):
     before, what = KILLED[case]
