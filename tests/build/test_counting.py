@@ -14,7 +14,7 @@ loader = importlib.machinery.SourceFileLoader("run_tests", str(SOURCE / "scripts
 run_tests = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_tests", loader))
 loader.exec_module(run_tests)
 sys.path.insert(0, str(SOURCE / "tests/integration"))
-from lib import faults  # noqa: E402
+from lib import cases, faults  # noqa: E402
 
 CMOCKA = """[==========] Running 4 test(s).
 [ RUN      ] one
@@ -124,6 +124,24 @@ class Soak(unittest.TestCase):
         given = [word for command in commands if "CAISSON_CLASS=vm" not in command
                  for word in command if word.startswith("CAISSON_SHARE=")]
         self.assertEqual(given, [f"CAISSON_SHARE={i + 1}/{run_tests.SHARES}" for i in range(run_tests.SHARES)])
+
+    def test_the_soak_has_all_cases_and_the_day_names_its_share(self):
+        for soak, there_are in ((True, 0), (False, 3)):
+            with mock.patch.multiple(run_tests, SOAK=soak, os=mock.Mock(cpu_count=lambda: 2)):
+                words = [word for suite in run_tests.suites() for word in suite.command if "CASES" in word]
+            self.assertEqual(len(words), there_are)
+        self.assertIn(words[0], ("CAISSON_CASES=1/2", "CAISSON_CASES=2/2"))
+
+    def test_each_case_is_in_one_share_and_few_cases_are_in_all(self):
+        many = [f"t.py::many[{n}]" for n in range(9)] + [f"t.py::more[{n}]" for n in range(cases.MANY + 1)]
+        few = ["t.py::one"] + [f"t.py::few[{n}]" for n in range(cases.MANY)]
+        chosen = []
+        for part in (1, 2, 3):
+            out, there_are = cases.left_out(many + few, part, 3)
+            self.assertEqual(there_are, len(many))
+            self.assertFalse(out.intersection(few))
+            chosen += [name for name in many if name not in out]
+        self.assertEqual(sorted(chosen), sorted(many))
 
     def test_the_shares_of_a_campaign_hit_each_site_once(self):
         hit = []

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from lib import cgroups, faults, leaks, programs  # noqa: E402
+from lib import cases, cgroups, faults, leaks, programs  # noqa: E402
 from lib.bundle import Bundle  # noqa: E402
 from lib.console import FdSocket  # noqa: E402
 from lib.runtime import CLEAN_ENV, Runtime, probe, wait_until  # noqa: E402
@@ -33,7 +33,9 @@ COLD_FILES = {"test_vm_cage.py", "test_vm_clones.py", "test_vm_guest.py", "test_
 COLD_OF = 8
 SOAK_TIMEOUT_S = 1800  # of one test of class vm
 PART = os.environ.get("CAISSON_PART")  # "2/3": every third test, from the second on; all of them if unset
+CASES = os.environ.get("CAISSON_CASES")  # "1/2": the first of two shares of the cases of tests that have many
 outcome = pytest.StashKey()
+chosen_cases = pytest.StashKey()
 
 
 def pytest_configure(config):
@@ -93,6 +95,12 @@ def pytest_collection_modifyitems(config, items):
     if elsewhere:
         items[:] = [item for item in items if item not in elsewhere]
         config.hook.pytest_deselected(items=elsewhere)
+    if CASES:
+        share = tuple(map(int, CASES.split("/")))
+        out, there_are = cases.left_out([item.nodeid for item in items], *share)
+        config.stash[chosen_cases] = f"{there_are - len(out)} of the {there_are} cases of tests with more than {cases.MANY}"
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in out])
+        items[:] = [item for item in items if item.nodeid not in out]
     if PART:
         part, parts = map(int, PART.split("/"))
         config.hook.pytest_deselected(items=[item for i, item in enumerate(items) if i % parts != part - 1])
@@ -105,7 +113,9 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter, config):
+    if CASES:
+        terminalreporter.write_line(f"share {CASES}, by the day: {config.stash[chosen_cases]}")
     for name, (hit, there_are) in sorted(faults.SITES.items()):
         terminalreporter.write_line(f"{name}: {hit} faults at {there_are} sites, seed {faults.SEED}")
 
