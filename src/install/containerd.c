@@ -232,6 +232,8 @@ static void add_handler(const struct install_plan *plan, const struct containerd
 		buf_puts(out, "  runtime_type = \"io.containerd.runc.v2\"\n");
 	buf_puts(out, "  pod_annotations = [\"io.caisson.*\"]\n"
 		      "  container_annotations = [\"io.caisson.*\"]\n");
+	if (handler == HANDLER_VM)
+		buf_puts(out, "  privileged_without_host_devices = true\n");
 	if (shim.len > 0)
 		return;
 	buf_printf(out, "  [%s.%s.options]\n    BinaryName = \"", table, name);

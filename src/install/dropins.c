@@ -40,6 +40,8 @@ static int crio_add(struct install_plan *plan, struct err *err)
 			   handler_names[i]);
 		plan_program(plan, i, &body);
 		buf_puts(&body, "\"\nruntime_type = \"oci\"\nruntime_root = \"" CRIO_ROOT "\"\n");
+		if (i == HANDLER_VM)
+			buf_puts(&body, "privileged_without_host_devices = true\n");
 	}
 	return add(plan, &body, err);
 }

@@ -48,6 +48,11 @@ extern const struct engine engine_microk8s, engine_k3s;
 #define HANDLERS 4
 /* "caisson" and one for each class: the names that engines and RuntimeClasses use. */
 extern const char *const handler_names[HANDLERS];
+/*
+ * Its containers cannot have the host's devices, all of which engines would list for a privileged
+ * one: it is refused then. Privileged inside its machine it is without them.
+ */
+#define HANDLER_VM 3
 
 /* The file is read (or noted as missing) and becomes the plan's; *ret is borrowed from the plan and
  * good until the next call. -ELOOP, -EISDIR and so on for what is no file; -E2BIG. */

@@ -74,6 +74,22 @@ def test_a_pod_has_its_network_by_that_handler(containerd, isolation, tmp_path):
     containerd.remove_all()
 
 
+def test_a_privileged_container_runs_by_that_handler(containerd, isolation, tmp_path):
+    """In class vm with all rights in its machine, and none of the host's devices."""
+    pod = Pod(containerd, "privileged", tmp_path, handler="caisson-" + isolation, cgroup_parent="/kubepods",
+              security_context={"privileged": True})
+    container = pod.start("c", ("/bin/sleep", "1000"), linux={"security_context": {"privileged": True}})
+    caps = command.fields(pod.exec(container, "/bin/probe", "caps"))
+    with open("/proc/self/status", encoding="utf-8") as f:
+        assert caps["CapEff"] == command.fields(f.read())["CapBnd"]
+    assert caps["Seccomp"] == "0"
+    said = pod.exec(container, *sh("mkdir -p /tmp/m && mount -t tmpfs none /tmp/m && echo mounted; ls /dev"))
+    assert said.startswith("mounted\n") and "null" in said.split()
+    if isolation == "vm":
+        assert not {"kvm", "kmsg", "mem", "fuse", "loop-control"} & set(said.split())
+    containerd.remove_all()
+
+
 def test_runc_is_still_the_default(containerd):
     text = command.run(["containerd", "--config", containerd.config, "config", "dump"]).out.replace("'", '"')
     assert 'default_runtime_name = "runc"' in text

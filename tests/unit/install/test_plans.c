@@ -226,6 +226,33 @@ static void runc_is_named_only_where_it_would_be_forgotten(void **state)
 	has(CONTAINERD, "runtimes.caisson-ns.options]\n    BinaryName = \"/opt/bin/caisson-ns\"\n");
 }
 
+static size_t times(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (const char *c = text; (c = strstr(c, what)); c++)
+		n++;
+	return n;
+}
+
+/* With them a privileged one would be refused (CAVEATS.md#vm-devices). */
+static void a_machine_s_containers_are_privileged_without_the_host_s_devices(void **state)
+{
+	static const char word[] = "privileged_without_host_devices = true\n";
+	static const char crio[] = "/etc/crio/crio.conf.d/50-caisson.conf";
+
+	node_write(CONTAINERD, "version = 2\n");
+	node_make_dirs("/etc/crio/crio.conf.d");
+	assert_int_equal(change("containerd", true), 1);
+	assert_int_equal(change("crio", true), 1);
+	assert_int_equal(times(node_read(CONTAINERD), word), 1);
+	assert_true(strstr(node_read(CONTAINERD), word) >
+		    strstr(node_read(CONTAINERD), "runtimes.caisson-vm]"));
+	assert_int_equal(times(node_read(crio), word), 1);
+	assert_true(strstr(node_read(crio), word) >
+		    strstr(node_read(crio), "runtimes.caisson-vm]"));
+}
+
 static void version_3_gets_a_drop_in_where_a_directory_is_imported(void **state)
 {
 	node_write(CONTAINERD, "version = 3\nimports = ['/etc/containerd/conf.d/*.toml']\n");
@@ -436,6 +463,7 @@ int main(void)
 		TEST(runc_is_named_only_where_it_would_be_forgotten),
 		TEST(version_3_gets_a_drop_in_where_a_directory_is_imported),
 		TEST(a_shim_beside_the_runtime_is_used),
+		TEST(a_machine_s_containers_are_privileged_without_the_host_s_devices),
 		TEST(what_was_edited_stays_without_force),
 		TEST(an_own_file_with_others_lines_is_not_removed),
 		TEST(docker_entries_of_others_stay),
