@@ -106,9 +106,13 @@ class Machines:
                 before = times[stage]
         self.note(f"{kind}: from QEMU's start to the agent", times["agent"] - times["machine"])
         self.note(f"{kind}: from the runtime's start to the first process", times["started"])
-        for name in ("kernel", "agent") if "restored" not in times else ():
-            self.note(f"{kind}:   guest's clock at the {name}",
-                      int(re.search(rf"guest_{name}_ns (\d+)", text)[1]) / 1e6)
+        if "restored" in times:
+            return
+        # Of a boot, by the guest's clock, which begins with its kernel: what of "to agent" is whose.
+        kernel, agent = (int(re.search(rf"guest_{name}_ns (\d+)", text)[1]) / 1e6 for name in ("kernel", "agent"))
+        self.note(f"{kind}:     of it to the kernel", times["agent"] - times["monitor"] - agent)
+        self.note(f"{kind}:     the kernel", kernel)
+        self.note(f"{kind}:     the agent", agent - kernel)
 
     def memory(self, container):
         """Memory of their own of the supervisor and the processes below it, KiB: what they wrote. Pages of files are

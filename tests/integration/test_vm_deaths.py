@@ -32,6 +32,7 @@ def is_told(run, bundle):
 # ------------------------------------------------------------------------------------- at a start
 
 
+@pytest.mark.cold  # a clone has no firmware and no kernel's start
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_start_whose_machine_is_killed_fails_with_a_word(runtime, bundle, victim, scaled):
     bundle.process.args = ["sleep", "1000"]
@@ -48,6 +49,7 @@ def test_a_start_whose_machine_is_killed_fails_with_a_word(runtime, bundle, vict
         assert runtime.container_ids() == [], f"after {used} ms"
 
 
+@pytest.mark.cold
 @pytest.mark.parametrize("victim", [QEMU, SUPERVISOR])
 def test_a_start_that_is_killed_leaves_no_interface(runtime, bundle, plain, victim, scaled):  # noqa: F811
     bundle.process.args = ["sleep", "1000"]
@@ -64,6 +66,7 @@ def test_a_start_that_is_killed_leaves_no_interface(runtime, bundle, plain, vict
     assert " 0% packet loss" in runtime.run(bundle, ["sh", "-c", "ping -c 1 -W 30 10.8.0.1"], timeout_s=WAIT_S).stdout
 
 
+@pytest.mark.cold
 def test_a_runtime_that_is_killed_at_a_start_leaves_no_interface(runtime, bundle, plain):  # noqa: F811
     """Nobody but `delete` is left to clean up."""
     bundle.process.args = ["sleep", "1000"]
