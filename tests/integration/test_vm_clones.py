@@ -20,6 +20,7 @@ import pytest
 from lib import cgroups
 from lib.runtime import CLEAN_ENV, refused, wait_until
 from test_vm_files import ROOTFS, image
+from test_vm_pods import FOREVER, Pod
 
 pytestmark = [pytest.mark.classes("vm"), pytest.mark.beyond("runc", "crun", reason="have no machines")]
 WAIT_S = 120
@@ -184,6 +185,24 @@ def test_clone_serves_its_volumes(runtime, bundle, clones, work_dir):
     runtime.exec(bundle, ["testinit", "write", "/volume/made", "guest"])
     assert (volume / "made").read_text().strip() == "guest"
     runtime.stop(bundle)
+
+
+def test_containers_join_a_clone_and_have_one_volume(runtime, make_bundle, clones, work_dir):
+    """Its file server was plugged in after the clone, and what they share is put below that later."""
+    pod, volume, both = Pod(runtime, make_bundle), work_dir / "volume", []
+    volume.mkdir()
+    start_clone(runtime, pod.sandbox, clones)
+    for name in ("a", "b"):
+        both.append(pod.bundle(name))
+        both[-1].bind(volume, "/data", "rbind")
+        runtime.run_detached(both[-1], FOREVER, env=clones, timeout_s=WAIT_S)
+
+    runtime.exec(both[0], ["sh", "-c", "echo word > /data/file; echo kept > /tmp-of-a"])
+    assert runtime.exec(both[1], ["cat", "/data/file"]).stdout == "word\n" == (volume / "file").read_text()
+    assert pod.device(both[0]) == pod.device(both[1])
+    assert (both[0].rootfs / "tmp-of-a").exists() and not (both[1].rootfs / "tmp-of-a").exists()
+    runtime.stop(both[0])
+    assert runtime.exec(both[1], ["cat", "/data/file"]).stdout == "word\n"
 
 
 def test_clone_has_the_cpus_of_its_template(runtime, bundle, clones):
