@@ -152,6 +152,14 @@ def test_an_annotation_that_is_not_allowed_is_refused(runtime, bundle):
     assert result.returncode == 1 and "io.caisson.vm.memory" in result.stderr
 
 
+def test_an_annotation_that_means_nothing_is_named(runtime, bundle):
+    """The specification wants no error."""
+    bundle.annotations["io.caisson.vm.memroy"] = "1G"
+
+    result = runtime.run(bundle, ["true"])
+    assert "annotation io.caisson.vm.memroy: class vm has no such setting" in result.stderr
+
+
 @pytest.mark.parametrize("what", ["serial", "metrics", "tasks", "mounts", "dmesg"])
 def test_debug_shows_what_the_machine_knows(runtime, bundle, what):
     runtime.run_detached(bundle)

@@ -167,6 +167,8 @@ int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 	if (r < 0)
 		return r;
 	cr->c->accelerator = machine_accel_name(l.accel);
+	for (const char *name = NULL; (name = vm_settings_unknown(cr->c->annotations, name));)
+		log_warning("annotation %s: class vm has no such setting", name);
 	if (!net->set)
 		log_warning("class vm: a machine has no part in the host's network namespace; the "
 			    "container has a loopback device alone");

@@ -6,8 +6,10 @@
 #include <sys/sysinfo.h>
 
 #include "base/str.h"
+#include "runtime/config.h"
 #include "runtime/isolation.h"
 #include "runtime/vm/files.h"
+#include "runtime/vm/share.h"
 
 struct source {
 	const struct runtime *rt;
@@ -220,4 +222,33 @@ int vm_settings_get(const struct runtime *rt, const json_t *annotations, struct 
 	c.boot_ms = seconds * 1000;
 	*ret = c;
 	return 0;
+}
+
+/* Annotations that have no key of the configuration; and a key that has no annotation. */
+static bool is_known(const char *name)
+{
+	char key[64];
+
+	if (str_eq(name, SHARE_ROOTFS) || str_eq(name, SHARE_WATCH))
+		return true;
+	(void)snprintf(key, sizeof(key), "vm.%s", str_after(name, VM_ANNOTATION));
+	for (int i = 0; i < CONFIG_KEYS; i++) {
+		if (i != CONFIG_VM_TEMPLATE_DIR && str_eq(config_key_name((enum config_key)i), key))
+			return true;
+	}
+	return false;
+}
+
+const char *vm_settings_unknown(const json_t *annotations, const char *after)
+{
+	const char *name;
+	json_t *value;
+	bool behind = !after;
+
+	json_object_foreach ((json_t *)annotations, name, value) {
+		if (behind && str_after(name, VM_ANNOTATION) && !is_known(name))
+			return name;
+		behind = behind || str_eq(name, after);
+	}
+	return NULL;
 }

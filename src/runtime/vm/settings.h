@@ -60,3 +60,9 @@ struct vm_config {
  */
 int vm_settings_get(const struct runtime *rt, const json_t *annotations, struct vm_config *ret,
 		    struct err *err);
+
+/*
+ * The next annotation io.caisson.vm.* behind `after` (NULL: the first) that nothing here reads, a
+ * misspelt one perhaps, or NULL; the object's. OCI says that it is no error.
+ */
+const char *vm_settings_unknown(const json_t *annotations, const char *after);

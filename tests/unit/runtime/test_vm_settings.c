@@ -40,6 +40,27 @@ static int get(const struct vm_settings *settings, const char *key, const char *
 	return vm_settings_get(&rt, annotations, ret, err);
 }
 
+static void what_nothing_reads_is_found(void **state)
+{
+	static const char *const names[] = {
+		"io.caisson.vm.accel",	"io.caisson.vm.memroy", "io.caisson.vm.rootfs",
+		"io.caisson.vm.watch",	"io.caisson.isolation", "io.caisson.vm.template_dir",
+		"io.caisson.vm.nested", "io.caisson.vm.",
+	};
+	AUTO_JSON json_t *annotations = json_object();
+	const char *found = NULL;
+	unsigned int n = 0;
+
+	(void)state;
+	assert_null(vm_settings_unknown(NULL, NULL));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		assert_int_equal(json_object_set_new(annotations, names[i], json_string("x")), 0);
+	for (; (found = vm_settings_unknown(annotations, found)); n++)
+		assert_true(str_eq(found, names[1]) || str_eq(found, names[5]) ||
+			    str_eq(found, names[7]));
+	assert_int_equal(n, 3);
+}
+
 static void a_value_that_is_none_is_refused_by_its_key(void **state)
 {
 	static const struct {
@@ -145,6 +166,7 @@ static void nothing_may_be_above_the_host(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_nothing_reads_is_found),
 		cmocka_unit_test(a_value_that_is_none_is_refused_by_its_key),
 		cmocka_unit_test(an_annotation_counts_only_where_it_is_allowed),
 		cmocka_unit_test(what_nobody_says_is_the_default),
