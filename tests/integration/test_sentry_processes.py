@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from lib import cgroups
+from lib import cgroups, guest
 from lib.runtime import wait_until
 
 pytestmark = [pytest.mark.classes("sentry"), pytest.mark.beyond("runc", "crun", reason="have no sentry")]
@@ -79,21 +79,39 @@ def test_the_exit_of_a_killed_sandbox_is_reported(runtime, bundle, victim):
     assert run.wait() == 137
 
 
-def test_killing_a_stub_ends_its_process_alone(runtime, bundle):
-    runtime.run_detached(bundle)
-    zygote = processes(runtime, bundle)["zygote"]
-    before = set(children(zygote))
-    sleeper = runtime.start_exec(bundle, ["sleep", "1000"])
-    wait_until(lambda: len(runtime.inside(bundle)) == 2)
-    for pid in set(children(zygote)) - before:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def stubs_of(runtime, bundle, program):
+    """Those that have a program of the container's."""
+    found = set()
+    for pid in guest.stubs_of(runtime.state(bundle).pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # an exec's last one, which has just ended
+            if f" {program}\n" in pathlib.Path(f"/proc/{pid}/maps").read_text(encoding="utf-8"):
+                found.add(pid)
+    return found
 
-    # The new one, or one in store: then the process goes on.
-    time.sleep(0.2)
-    assert runtime.status(bundle) == "running"
-    sleeper.kill()
+
+def test_killing_a_stub_ends_its_process_alone_though_it_sleeps(runtime, bundle):
+    """As the OOM killer does it, which takes the largest, whatever that is doing."""
+    runtime.run_detached(bundle)
+    first = stubs_of(runtime, bundle, "/bin/testinit")
+    shell = runtime.start_exec(bundle, ["sh", "-c", "testinit cat; echo $?"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    shell.stdin.write(b"up\n")
+    shell.stdin.flush()
+    assert shell.stdout.readline() == b"up\n"
+    sleeper, = stubs_of(runtime, bundle, "/bin/testinit") - first
+
+    os.kill(sleeper, signal.SIGKILL)
+    assert shell.stdout.readline() == b"137\n"
+    assert shell.wait(20) == 0 and runtime.inside(bundle) == {1}
     assert runtime.exec(bundle, ["echo", "alive"]).stdout == "alive\n"
+
+
+def test_killing_the_stub_of_a_first_process_that_sleeps_ends_the_container(runtime, bundle):
+    run = runtime.start_run(bundle, ["sleep", "1000"])
+    stub = wait_until(lambda: runtime.status(bundle) == "running" and stubs_of(runtime, bundle, "/bin/testinit")).pop()
+
+    os.kill(stub, signal.SIGKILL)
+    assert run.wait(20) == 137
 
 
 def test_a_killed_waiter_takes_its_process_along(runtime, bundle):

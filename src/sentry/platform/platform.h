@@ -146,6 +146,14 @@ struct platform_ops {
 	 * killed. */
 	void (*thread_end)(struct platform_thread *t);
 
+	/*
+	 * When the host ends the thread's process though nobody here asked for that (out of memory,
+	 * killed by a user of the host), which a task that sleeps would not learn otherwise:
+	 * fn(arg), once, from the loop. NULL: nobody is told; as after thread_free(). Does not
+	 * park.
+	 */
+	void (*thread_on_end)(struct platform_thread *t, void (*fn)(void *arg), void *arg);
+
 	/* The result of the system call that thread_run() reported last (rax). */
 	void (*thread_set_result)(struct platform_thread *t, uint64_t value);
 

@@ -23,7 +23,6 @@ void task_answers_update(struct task *t)
 
 	if (!t->thread || !t->pid || !platform->thread_answers)
 		return;
-	t->published = t->thread;
 	if (off || t->exiting || t->ptrace ||
 	    !seccomp_allows_always(t, answered, ARRAY_LEN(answered))) {
 		platform->thread_answers(t->thread, NULL);

@@ -33,6 +33,23 @@ static void stub_died(struct task *t)
 		thread_group_exit(t->tg, SIGKILL);
 }
 
+/* A task that sleeps would not be told otherwise. */
+static void on_stub_end(void *task)
+{
+	struct task *t = task;
+
+	if (!t->tg->group_exit)
+		stub_died(t);
+}
+
+/* It goes on in another thread than it ran in before. */
+static void thread_changed(struct task *t)
+{
+	t->last_thread = t->thread;
+	platform->thread_on_end(t->thread, on_stub_end, t);
+	task_answers_update(t);
+}
+
 struct arch_regs *task_regs(struct task *t)
 {
 	if (t->regs_valid)
@@ -166,8 +183,8 @@ static bool may_run(struct task *t)
 	/* From here on it counts as running: an interrupt ends thread_run() at once. */
 	t->in_guest = true;
 	if (registers_flush(t) == 0) {
-		if (t->published != t->thread)
-			task_answers_update(t);
+		if (t->last_thread != t->thread)
+			thread_changed(t);
 		return true;
 	}
 	left_guest(t);

@@ -79,8 +79,8 @@ struct task {
 
 	/* owner task only */
 	struct platform_thread *thread;
-	struct platform_thread *published; /* task_answers_update() was called for this one */
-	struct mm *mm;			   /* NULL after exit */
+	struct platform_thread *last_thread; /* the one that it ran in last, or NULL */
+	struct mm *mm;			     /* NULL after exit */
 	struct fd_table *files;
 	struct fs_context *fs;
 	struct namespaces *ns;

@@ -73,6 +73,19 @@ void ptrace_thread_forget(struct platform_thread *t)
 	free(t);
 }
 
+static void tell_end(const struct platform_space *s)
+{
+	struct platform_thread *t;
+
+	for (unsigned int i = 0; i < HASH_SIZE; i++) {
+		list_for_each(t, &threads[i], hash_node)
+		{
+			if (t->space == s && t->on_end)
+				t->on_end(t->on_end_arg);
+		}
+	}
+}
+
 static void on_stop(pid_t tid, int status)
 {
 	struct platform_thread *t;
@@ -89,6 +102,8 @@ static void on_stop(pid_t tid, int status)
 		t->status = status;
 		t->stopped = true;
 		waitq_wake(&t->wait, WAIT_ALL);
+		if (t->dead && t == t->space->leader)
+			tell_end(t->space);
 		return;
 	}
 }
@@ -246,6 +261,7 @@ static void thread_free(struct platform_thread *t)
 {
 	struct platform_space *s = t->space;
 
+	t->on_end = NULL; /* a leader's record stays */
 	s->threads--;
 	if (t != s->leader) {
 		const uint64_t args[6] = { 0 };
@@ -392,6 +408,12 @@ static void thread_interrupt(struct platform_thread *t)
 		(void)ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 }
 
+static void thread_on_end(struct platform_thread *t, void (*fn)(void *arg), void *arg)
+{
+	t->on_end = fn;
+	t->on_end_arg = arg;
+}
+
 static void thread_set_result(struct platform_thread *t, uint64_t value)
 {
 	if (ptrace_load_regs(t) < 0)
@@ -480,6 +502,7 @@ const struct platform_ops platform_ptrace = {
 	.thread_run = thread_run,
 	.thread_interrupt = thread_interrupt,
 	.thread_end = thread_interrupt,
+	.thread_on_end = thread_on_end,
 	.thread_set_result = thread_set_result,
 	.thread_get_regs = thread_get_regs,
 	.thread_set_regs = thread_set_regs,

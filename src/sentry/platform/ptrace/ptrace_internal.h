@@ -41,6 +41,8 @@ struct platform_thread {
 	bool regs_valid, regs_dirty;
 	struct arch_regs regs;
 	struct waitq wait;
+	void (*on_end)(void *arg); /* platform_ops.thread_on_end */
+	void *on_end_arg;
 	struct list_head hash_node;
 };
 

@@ -106,6 +106,17 @@ static void mark_dead(struct platform_space *s)
 		fiber_wake(s->asker);
 }
 
+static void tell_end(const struct platform_space *s)
+{
+	struct platform_thread *t;
+
+	list_for_each(t, &s->threads, node)
+	{
+		if (t->on_end)
+			t->on_end(t->on_end_arg);
+	}
+}
+
 static void on_death(struct kloop_fd *source, uint32_t events)
 {
 	struct platform_space *s = container_of(source, struct platform_space, death);
@@ -115,6 +126,8 @@ static void on_death(struct kloop_fd *source, uint32_t events)
 	s->gone = true;
 	systrap_nursery_gone(s);
 	mark_dead(s);
+	if (!s->killed)
+		tell_end(s);
 	if (s->refs == 0)
 		release(s);
 }

@@ -283,6 +283,7 @@ static void thread_free(struct platform_thread *t)
 	systrap_batch_drop(t);
 	systrap_window_drop(t);
 	t->fiber = NULL;
+	t->on_end = NULL;
 	s->ended_guest_ticks += t->guest_ticks;
 	t->guest_ticks = t->cpu_shown = 0;
 	if (!keep_for_reuse(t))
@@ -461,6 +462,12 @@ static struct platform_space *thread_space(struct platform_thread *t)
 	return t->space;
 }
 
+static void thread_on_end(struct platform_thread *t, void (*fn)(void *arg), void *arg)
+{
+	t->on_end = fn;
+	t->on_end_arg = arg;
+}
+
 static bool space_dead(const struct platform_space *s)
 {
 	return s->dead;
@@ -504,6 +511,7 @@ const struct platform_ops platform_systrap = {
 	.thread_run = thread_run,
 	.thread_interrupt = thread_interrupt,
 	.thread_end = thread_end,
+	.thread_on_end = thread_on_end,
 	.thread_set_result = thread_set_result,
 	.thread_get_regs = systrap_get_regs,
 	.thread_set_regs = systrap_set_regs,

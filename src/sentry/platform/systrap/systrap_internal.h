@@ -118,6 +118,8 @@ struct platform_thread {
 	bool early;   /* its READY is answered before it has come */
 	bool posted;  /* a request was taken and nobody has looked at it yet */
 	struct fiber *waiter;
+	void (*on_end)(void *arg); /* platform_ops.thread_on_end */
+	void *on_end_arg;
 	struct {
 		uint32_t kind;
 		uint64_t nr, args[6];

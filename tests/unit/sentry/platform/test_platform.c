@@ -401,6 +401,113 @@ static void a_nursery_that_is_killed_is_told(void **state)
 	on_fiber(do_dead_nursery);
 }
 
+static void count_end(void *arg)
+{
+	(*(unsigned int *)arg)++;
+	waitq_wake(&ends, WAIT_ALL);
+}
+
+static pid_t youngest_child(pid_t parent)
+{
+	char path[64];
+	pid_t pid, last = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent, parent);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fscanf(f, "%d", &pid) == 1)
+		last = pid;
+	(void)fclose(f);
+	return last;
+}
+
+/* A guest, and its process: the youngest of the seed's, where there are no nurseries. */
+static struct platform_thread *guest_and_pidfd(int *ret_pidfd, struct platform_nursery **ret)
+{
+	struct platform_thread *t;
+	int pidfds[2];
+
+	*ret = NULL;
+	if (platform->nursery_new) {
+		assert_int_equal(platform->nursery_new(ret, pidfds), 0);
+		*ret_pidfd = pidfds[1];
+		return guest_from(*ret, calls_twice, sizeof(calls_twice));
+	}
+	t = new_guest(calls_twice, sizeof(calls_twice));
+	*ret_pidfd = (int)syscall(SYS_pidfd_open, youngest_child(youngest_child(getpid())), 0);
+	return t;
+}
+
+/* Each thread is told while nobody runs it, but the one that was freed. */
+static void do_killed(void)
+{
+	struct platform_thread *t, *other, *freed;
+	unsigned int of_t = 0, of_other = 0, of_freed = 0;
+	struct platform_nursery *n;
+	struct platform_event e;
+	int pidfd;
+
+	waitq_init(&ends);
+	t = guest_and_pidfd(&pidfd, &n);
+	assert_true(pidfd >= 0);
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_SYSCALL);
+	assert_int_equal(platform->thread_clone(t, &other), 0);
+	assert_int_equal(platform->thread_clone(t, &freed), 0);
+	platform->thread_on_end(t, count_end, &of_t);
+	platform->thread_on_end(other, count_end, &of_other);
+	platform->thread_on_end(freed, count_end, &of_freed);
+	platform->thread_free(freed);
+	assert_int_equal(syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0), 0);
+	(void)WAIT_EVENT_UNTIL(&ends, of_t > 0 && of_other > 0,
+			       nsec_add(kclock_monotonic(), LATE_NS));
+	assert_int_equal(of_t, 1);
+	assert_int_equal(of_other, 1);
+	assert_int_equal(of_freed, 0);
+	platform->thread_run(t, &e);
+	assert_int_equal(e.kind, PLATFORM_DEAD);
+	platform->thread_free(t);
+	platform->thread_free(other);
+	if (n)
+		platform->nursery_free(n);
+	else
+		(void)close(pidfd);
+}
+
+static void who_sleeps_is_told_that_its_process_was_killed(void **state)
+{
+	on_fiber(do_killed);
+}
+
+/* The end that was asked for is nothing to tell. */
+static void do_ended(void)
+{
+	struct platform_thread *t, *child;
+	struct platform_event e;
+	unsigned int told = 0;
+
+	waitq_init(&ends);
+	t = new_guest(calls_twice, sizeof(calls_twice));
+	platform->thread_on_end(t, count_end, &told);
+	platform->thread_run(t, &e);
+	assert_int_equal(platform->thread_fork(t, &child), 0);
+	platform->thread_free(t);
+	platform->thread_run(child, &e);
+	platform->thread_free(child);
+	for (unsigned int i = 0; i < 5; i++) {
+		t = new_guest(calls_twice, sizeof(calls_twice));
+		platform->thread_run(t, &e);
+		platform->thread_free(t);
+	}
+	assert_int_equal(told, 0);
+}
+
+static void an_end_that_was_asked_for_is_not_told(void **state)
+{
+	on_fiber(do_ended);
+}
+
 static void do_held(void)
 {
 	struct platform_nursery *n;
@@ -441,6 +548,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(one_alone_comes_of_a_nursery_that_is_not_placed),
 		cmocka_unit_test(a_nursery_that_is_killed_is_told),
 		cmocka_unit_test(who_is_held_is_not_asked),
+		cmocka_unit_test(who_sleeps_is_told_that_its_process_was_killed),
+		cmocka_unit_test(an_end_that_was_asked_for_is_not_told),
 		cmocka_unit_test(a_fault_has_its_address),
 		cmocka_unit_test(a_fork_copies_memory_and_a_clone_shares_it),
 		cmocka_unit_test(an_interrupt_stops_guest_code),
