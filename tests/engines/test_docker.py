@@ -194,7 +194,9 @@ def test_host_namespaces(docker):
 
 
 def test_the_network_of_another_container(docker):
-    first = docker.start(*sh("while :; do hostname | nc -l -p 7777; done"), options=("--hostname", "first"))
+    # Out of a file: nc ends with its client, who may be there before a pipe is full.
+    first = docker.start(*sh("hostname > /tmp/name; while :; do nc -l -p 7777 < /tmp/name; done"),
+                         options=("--hostname", "first"))
     second = docker.name()
     docker("run", "-d", "--name", second, "--network", "container:" + first, TEST_IMAGE, "/bin/sleep", "1000")
     ask = "for i in $(seq 50); do nc 127.0.0.1 7777 </dev/null && exit; sleep 0.1; done; exit 1"
@@ -290,12 +292,16 @@ def test_create_then_start_attached(docker):
     assert docker("start", "--attach", name, rc=3).text == "late"
 
 
+WAIT = "until [ -e /%s ]; do sleep 0.1; done; "
+
+
 def test_stats(docker):
     name = docker.start(*sh("while :; do :; done"), options=("--memory", "64m"))
-    time.sleep(0.3)
-    stats = json.loads(docker("stats", "--no-stream", "--format", "{{json .}}", name).out)
-    assert stats["PIDs"] == "1" and stats["MemUsage"].endswith("/ 64MiB")
-    assert float(stats["CPUPerc"].rstrip("%")) > 5
+
+    def stats():
+        return json.loads(docker("stats", "--no-stream", "--format", "{{json .}}", name).out)
+    command.eventually(lambda: float(stats()["CPUPerc"].rstrip("%")) > 5, what="a second with CPU time")
+    assert stats()["PIDs"] == "1" and stats()["MemUsage"].endswith("/ 64MiB")
 
 
 def test_update(docker):
@@ -313,19 +319,23 @@ def test_update(docker):
 
 
 def test_out_of_memory_is_reported(docker):
-    name = docker.name()
-    # The pause: the shim begins to watch the group only after the runtime's start has returned.
-    docker("run", "--name", name, "--network", "none", "--memory", "24m", TEST_IMAGE,
-           *sh("sleep 0.3; exec probe eat 100"), rc=137)
-    command.eventually(lambda: docker.state(name)["OOMKilled"], 5, "OOMKilled")
-    assert docker.state(name)["ExitCode"] == 137
+    # The shim begins to watch the group only after the runtime's start has returned.
+    name = docker.start(*sh(WAIT % "go" + "exec probe eat 100"), options=("--memory", "24m"))
+    docker("exec", name, "/bin/touch", "/go")
+    assert docker("wait", name).text == "137"
+    command.eventually(lambda: docker.state(name)["OOMKilled"], what="OOMKilled")
 
 
 def test_out_of_memory_event(docker):
     since = str(int(time.time()) - 1)
-    docker.once(*sh("sleep 0.3; probe eat 100; sleep 0.3"), options=("--memory", "24m",))
-    events = docker("events", "--since", since, "--until", "0s", "--format", "{{.Action}}").lines()
-    assert {"create", "start", "oom", "die", "destroy"} <= set(events), events
+    name = docker.start(*sh(WAIT % "go" + "probe eat 100; " + WAIT % "end" + "exit 7"), options=("--rm", "--memory", "24m"))
+
+    def events():
+        return set(docker("events", "--since", since, "--until", "0s", "--format", "{{.Action}}").lines())
+    docker("exec", name, "/bin/touch", "/go")
+    command.eventually(lambda: "oom" in events(), what="the event of want of memory")
+    docker("exec", name, "/bin/touch", "/end")
+    command.eventually(lambda: {"create", "start", "oom", "die", "destroy"} <= events(), what="the rest of its life")
 
 
 def test_healthcheck(docker):

@@ -280,11 +280,13 @@ def test_out_of_memory_is_reported(podman):
     """
     oom = os.path.join(podman.cwd, "oom")
     assert not os.path.exists(oom)
-    result = podman.once(*sh("probe eat 100; echo status $?; sleep 0.5"),
-                         options=("--memory", "24m"))
-    assert result.text == "status 137"
-    assert os.path.exists(oom)
+    name = podman.start(*sh("probe eat 100; echo status $?; until [ -e /end ]; do sleep 0.1; done"),
+                        options=("--memory", "24m"))
+    command.eventually(lambda: os.path.exists(oom), what="what conmon says of it")
     os.unlink(oom)
+    podman("exec", name, "/bin/touch", "/end")
+    assert podman("wait", name).text == "0"
+    assert podman("logs", name).text == "status 137"
 
 
 # ---------------------------------------------------------------------------------- errors
@@ -457,11 +459,12 @@ def test_update_through_the_runtime(podman, runtime):
 
 def test_stats(podman):
     name = podman.start(*sh("while :; do :; done"), options=("--memory", "64m"))
-    time.sleep(0.5)
-    stats = json.loads(podman("stats", "--no-stream", "--format", "json", name).out)[0]
-    assert stats["name"] == name
-    assert stats["pids"] == "1" and "67.11MB" in stats["mem_usage"], stats
-    assert float(stats["cpu_percent"].rstrip("%")) > 5, stats
+
+    def stats():
+        return json.loads(podman("stats", "--no-stream", "--format", "json", name).out)[0]
+    command.eventually(lambda: float(stats()["cpu_percent"].rstrip("%")) > 5, what="CPU time")
+    assert stats()["name"] == name
+    assert stats()["pids"] == "1" and "67.11MB" in stats()["mem_usage"], stats()
 
 
 def test_top(podman):
@@ -515,8 +518,11 @@ def test_hooks_directory(podman, tmp_path):
             "hook": {"path": str(hook), "args": ["hook", stage], "env": ["HOOKENV=set"]}}))
     podman("--hooks-dir", tmp_path, "run", "--network", "none", "--name", podman.name(),
            TEST_IMAGE, "/bin/sleep", "0.2")
-    command.eventually(lambda: "poststop" in trail.read_text() or podman.remove_all(),
-                       what="poststop")
+
+    def told():
+        """All states are there, each with the end of its line."""
+        return trail.read_text().count("\n{") == len(stages) and trail.read_text().endswith("\n")
+    command.eventually(lambda: told() or podman.remove_all(), what="poststop")
     lines = trail.read_text().splitlines()
     assert [line for line in lines if line.endswith(" set")] == [s + " set" for s in stages]
     states = [json.loads(line) for line in lines if line.startswith("{")]
@@ -590,9 +596,9 @@ def test_run_on_a_terminal(podman):
         term.expect("0:tty 1:tty 2:tty")
         term.expect("/dev/console")
         term.expect("/dev/pts/0")
-        term.send("echo be''fore; cat\n")
-        term.expect("before")
-        time.sleep(0.2)
+        # It is in the foreground when it says so, and not the shell that started it.
+        term.send("sh -c \"echo be''fore; exec cat\"\n")
+        term.expect("before\r\n")
         term.send("\x03")
         term.expect("# ")
         term.send("exit 3\n")

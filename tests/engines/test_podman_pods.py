@@ -12,8 +12,9 @@ from enginelib.podman import cgroups_of_containers, installed
 
 FOREVER = ("/bin/sleep", "1000")
 NO_NETWORK = ("--network", "none")
-# Says its name to each who connects.
-SERVE = ("/bin/sh", "-c", "while :; do hostname | nc -l -p 7777; done")
+# Says its name to each who connects; out of a file, since nc ends with its client, who may be there before a pipe is full.
+LISTEN = "hostname > /tmp/name; while :; do nc -l -p 7777 < /tmp/name; done"
+SERVE = ("/bin/sh", "-c", LISTEN)
 ASK = "for i in $(seq 50); do nc 127.0.0.1 7777 </dev/null && exit; sleep 0.1; done; exit 1"
 
 KUBE = """
@@ -26,7 +27,7 @@ spec:
   containers:
   - name: writer
     image: %(image)s
-    command: [/bin/sh, -c, "echo written > /shared/file; while :; do hostname | nc -l -p 7777; done"]
+    command: [/bin/sh, -c, "echo written > /shared/file; %(listen)s"]
     volumeMounts: [{name: data, mountPath: /shared}]
   - name: reader
     image: %(image)s
@@ -35,7 +36,7 @@ spec:
   volumes:
   - name: data
     persistentVolumeClaim: {claimName: kube-data}
-""" % {"image": TEST_IMAGE}
+""" % {"image": TEST_IMAGE, "listen": LISTEN}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from enginelib import images
+from enginelib import command, images
 from enginelib.containerd_config import SERIES
 from test_containerd import containerd, engine, make_pod, pod, sh  # noqa: F401 (fixtures)
 
@@ -59,6 +59,7 @@ def test_user_and_directory_of_the_image(pod, layers):  # noqa: F811
     """A name is looked up in the image's own files; the pod's word is above the image's."""
     container = pod.start("a", (), image={"image": OF_A_USER})
     assert pod.wait_exited(container).exit_code == 0
+    command.eventually(lambda: pod.log("a"), what="the log")
     assert pod.log("a")[0][3].startswith("uid=1000 gid=1000 ")
     container = pod.start("b", ("/bin/sleep", "1000"), image={"image": OF_A_USER})
     assert pod.exec(container, *sh("id -u; pwd; cat kept 2>&1; echo x > changed || true")).splitlines() == [

@@ -79,7 +79,9 @@ def test_seccomp_of_the_node_kills(pod, tmp_path):  # noqa: F811
     context = {"seccomp": {"profile_type": "Localhost", "localhost_ref": str(profile)}}
     first = pod.start("a", sh("probe mkdir /tmp/x; echo status $?"), linux={"security_context": context})
     assert pod.wait_exited(first).exit_code == 0
-    assert [line[3] for line in pod.log("a") if line[3].startswith("status")] == ["status 159"]
+    said = lambda: [line[3] for line in pod.log("a") if line[3].startswith("status")]
+    command.eventually(said, what="the log")
+    assert said() == ["status 159"]
     second = pod.start("b", ("/bin/sleep", "1000"), linux={"security_context": context})
     pod.exec(second, "/bin/probe", "mkdir", "/tmp/x", rc=159)
 

@@ -146,7 +146,7 @@ def test_end_of_a_clients_input_is_the_containers_if_it_has_one_client(pod):  # 
         client.say("end\n")
     assert pod.wait_exited(many).exit_code == 5
     # Not by the client: containerd 1.6 ends its output when the container's stderr has ended, which may be first.
-    assert pod.log("many")[-1][3] == "got end"
+    command.eventually(lambda: pod.log("many")[-1][3] == "got end", what="the log")
 
 
 def test_attach_to_a_terminal_of_a_size(pod):  # noqa: F811

@@ -109,11 +109,17 @@ def test_clients_of_one_container_keep_those_of_another_not_out(runtime, pod):
 # ------------------------------------------------------------------------------ what they share
 
 
+def says(words):
+    """Who says them to the first client. They are there before it listens: nc ends with its client, whatever a pipe
+    will have."""
+    return ["sh", "-c", f"nc -l -p 8080 <<END\n{words}\nEND"]
+
+
 def test_names_and_sockets_are_the_pods(runtime, pod):
     a, b = pod.add("a"), pod.add("b")
     assert runtime.exec(a, ["hostname"]).stdout.strip() == "of-the-pod"
     assert runtime.exec(b, ["hostname"]).stdout.strip() == "of-the-pod"
-    server = runtime.start_exec(a, ["sh", "-c", "echo from-a | nc -l -p 8080"])
+    server = runtime.start_exec(a, says("from-a"))
     ask = ["sh", "-c", "until nc 127.0.0.1 8080 </dev/null 2>/dev/null; do sleep 0.05; done"]
     assert runtime.exec(b, ask).stdout == "from-a\n"
     assert server.wait() == 0
@@ -260,7 +266,7 @@ class Joined(Pod):
         return bundle
 
     def hears(self, server, client):
-        serving = self.runtime.start_exec(server, ["sh", "-c", "hostname | nc -l -p 8080"])
+        serving = self.runtime.start_exec(server, says("$(hostname)"))
         ask = ["sh", "-c", "until nc 127.0.0.1 8080 </dev/null 2>/dev/null; do sleep 0.05; done"]
         said = self.runtime.exec(client, ask).stdout
         assert serving.wait() == 0
