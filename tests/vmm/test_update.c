@@ -64,6 +64,29 @@ static void start(struct harness *h)
 	harness_run(h, SENTRY_GO_RELEASE);
 }
 
+/* Of the metrics in `text`. */
+static uint64_t figure(const char *name)
+{
+	char line[64];
+	const char *at;
+
+	(void)snprintf(line, sizeof(line), "\ncaisson_vm_%s ", name);
+	at = strstr(text, line);
+	assert_non_null(at);
+	return strtoull(at + strlen(line), NULL, 10);
+}
+
+static uint64_t metric(const struct harness *h, const char *name)
+{
+	const struct sentry_request request = { .type = SENTRY_DEBUG, .value = VMM_DEBUG_METRICS };
+	const int sock = client_open(h);
+	struct sentry_reply reply = client_ask(sock, request, text, sizeof(text));
+
+	(void)close(sock);
+	assert_int_equal(reply.error, 0);
+	return figure(name);
+}
+
 static void an_update_that_never_ends_is_cancelled_and_stops_no_other(void **state)
 {
 	struct harness h = { .mode = "slow:6", .impatient = true };
@@ -91,11 +114,15 @@ static void an_update_is_answered_once_when_the_machine_ends(void **state)
 	for (int i = 0; i < 20; i++) {
 		struct harness h = { .mode = "stubborn", .grows = true };
 		struct sentry_reply reply;
+		uint64_t words;
 		int sock;
 
 		start(&h);
+		words = metric(&h, "words_bytes_total");
 		sock = begin_update(&h, &(struct vmm_update){ .memory = 512 * MIB });
-		(void)usleep(30000);
+		/* QEMU says that it was asked. */
+		while (metric(&h, "words_bytes_total") == words)
+			(void)usleep(1000);
 		assert_int_equal(kill(h.pid, SIGSTOP), 0);
 		assert_int_equal(kill(harness_machine(&h), SIGKILL), 0);
 		(void)usleep(50000);
@@ -118,7 +145,8 @@ static void a_cancelled_exec_that_is_not_answered_ends_the_machine(void **state)
 	start(&h);
 	sock = client_open(&h);
 	client_say_exec(sock, "hold", (int[]){ null, null, null }, false);
-	(void)usleep(100000);
+	while (metric(&h, "agent_calls_total") == figure("agent_answers_total"))
+		(void)usleep(1000);
 	(void)close(sock);
 	(void)close(null);
 	assert_int_equal(harness_wait(&h), 137);
@@ -190,24 +218,6 @@ static void an_update_that_fails_inside_has_the_agents_sentence(void **state)
 	assert_int_equal(update(&h, &none).error, -EINVAL);
 	kill_it(&h);
 }
-
-static uint64_t metric(const struct harness *h, const char *name)
-{
-	const struct sentry_request request = { .type = SENTRY_DEBUG, .value = VMM_DEBUG_METRICS };
-	const int sock = client_open(h);
-	struct sentry_reply reply = client_ask(sock, request, text, sizeof(text));
-	char line[64];
-	const char *at;
-
-	(void)close(sock);
-	assert_int_equal(reply.error, 0);
-	(void)snprintf(line, sizeof(line), "\ncaisson_vm_%s ", name);
-	at = strstr(text, line);
-	assert_non_null(at);
-	return strtoull(at + strlen(line), NULL, 10);
-}
-
-#define MIB (1ull << 20)
 
 static void a_machine_that_can_grows_and_shrinks(void **state)
 {
