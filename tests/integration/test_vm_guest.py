@@ -35,7 +35,7 @@ def rules(runtime, bundle, script):
     """The output of a script of rules; `counted PORT TO` is an answer of PORT's through loopback to who asks at TO."""
     with_programs_of_the_host(bundle)
     return run(runtime, bundle, "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up\n"
-               "counted() { echo yes | /bin/busybox nc -l -p $1 >/dev/null & n=0\n"
+               "echo yes >/run/yes; counted() { /bin/busybox nc -l -p $1 </run/yes >/dev/null & n=0\n"
                "until /bin/busybox nc -w 30 127.0.0.1 $2 </dev/null | grep yes; do\n"
                "n=$((n+1)); [ $n -lt 300 ]; sleep 0.1; done; }\n" + script)
 

@@ -44,6 +44,13 @@ def named(name):
     return found
 
 
+def wait_for_carriers(count, before=frozenset()):
+    """Carriers that are not of `before`, when there are as many: they name themselves, and may not have come to that when
+    their program speaks. (Of a detached container they are two: its output and its errors are files.)"""
+    wait_until(lambda: len(named("caisson-carrier") - before) >= count, CALL_S, f"{count} carriers")
+    return named("caisson-carrier") - before
+
+
 class Place:
     """Where a program runs. `own` is its container, `machine` the one of which is asked whether others are served."""
 
@@ -52,7 +59,7 @@ class Place:
         if kind == "member":
             pod = Pod(runtime, make_bundle)
             self.machine, self.own = pod.sandbox, pod.bundle("member")
-            self.before = named("caisson-carrier")
+            self.before = wait_for_carriers(2)
         else:
             self.machine = self.own = make_bundle()
 
@@ -61,7 +68,7 @@ class Place:
             return self.runtime.start_run(self.own, args, *flags, **options)
         if self.runtime.status(self.own) is None:
             self.runtime.run_detached(self.own)
-            self.before = named("caisson-carrier")
+            self.before = wait_for_carriers(2)
         return self.runtime.start_exec(self.own, args, *flags, **options)
 
     def carriers(self):
@@ -351,7 +358,7 @@ def test_carriers_are_for_what_may_keep_waiting_alone(runtime, place, work_dir):
         stdin, stdout, read = ends(kind, work_dir)
         run = place.begin(there, stdin=stdin, stdout=stdout)
         wait_until(lambda: place.own.rootfs.exists("here"), CALL_S)
-        carriers = place.carriers()
+        carriers = wait_for_carriers(count, place.before)
         assert len(carriers) == count, kind
         assert {cgroups_of(pid) for pid in carriers} == {cgroups_of(runtime.state(place.own).pid)}
         (place.own.rootfs / "go").touch()
@@ -378,7 +385,7 @@ def test_carriers_that_are_killed_are_the_end_of_their_streams(place):
     """The program meets the end of its input, or SIGPIPE; its end is told, and nothing is left."""
     run = place.begin(["sh", "-c", "echo here; cat; echo over > /over; while echo on; do sleep 0.1; done; exit 3"])
     assert run.read_line() == "here"
-    carriers = place.carriers()
+    carriers = wait_for_carriers(3, place.before)
     assert len(carriers) == 3
     for pid in carriers:
         os.kill(pid, signal.SIGKILL)
@@ -390,7 +397,7 @@ def test_carriers_that_are_killed_are_the_end_of_their_streams(place):
 def test_carriers_end_with_who_has_made_them(runtime, place):
     run = place.begin(["sh", "-c", "echo here; exec cat"])
     assert run.read_line() == "here"
-    maker, = {int(fields(pid)[1]) for pid in place.carriers()}
+    maker, = {int(fields(pid)[1]) for pid in wait_for_carriers(3, place.before)}
     assert maker in named("caisson-wait")
     os.kill(maker, signal.SIGKILL)
     assert run.wait(CALL_S) == 128 + signal.SIGKILL

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from lib import cgroups
+from lib import cgroups, machines
 from lib.runtime import refused, wait_until
 
 pytestmark = pytest.mark.classes("vm")
@@ -46,33 +46,18 @@ class Pod:
         return bundle
 
     def virtiofsd(self):
-        """Processes of the machine's file server, by the host's pids: the last one has its root directory."""
-        supervisor = self.runtime.state(self.sandbox).pid
-        found = []
-        for entry in sorted(int(e) for e in os.listdir("/proc") if e.isdigit()):
-            try:
-                status = pathlib.Path(f"/proc/{entry}/status").read_text(encoding="utf-8")
-                if "Name:\tvirtiofsd" in status and self.below(entry, supervisor):
-                    found.append(entry)
-            except OSError:
-                continue
-        return found
-
-    def below(self, pid, ancestor):
-        while pid > 1:
-            if pid == ancestor:
-                return True
-            stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-            pid = int(stat.rpartition(")")[2].split()[1])
-        return False
+        """The process of the machine's file server that has the share for its root directory: the last of the line,
+        whatever the pids are."""
+        below = machines.below(self.runtime.state(self.sandbox).pid)
+        return [pid for pid in below if machines.name_of(pid) == machines.FILES][-1]
 
     def entries(self, letter="p"):
         """Names in the share, as virtiofsd has them: trees of containers (p), volumes (v)."""
-        return [name for name in os.listdir(f"/proc/{self.virtiofsd()[-1]}/root") if name.startswith(letter)]
+        return [name for name in os.listdir(f"/proc/{self.virtiofsd()}/root") if name.startswith(letter)]
 
     def mountinfo(self):
         """Mounts in virtiofsd's namespace."""
-        text = pathlib.Path(f"/proc/{self.virtiofsd()[-1]}/mountinfo").read_text(encoding="utf-8")
+        text = pathlib.Path(f"/proc/{self.virtiofsd()}/mountinfo").read_text(encoding="utf-8")
         return [line.split() for line in text.splitlines()]
 
     def served(self):
@@ -337,7 +322,7 @@ def test_a_guest_that_locks_the_share_keeps_nobody_waiting(runtime, pod, volume)
     for bundle in (a, b):
         bundle.bind(volume, "/data")
     runtime.run_detached(a)
-    top = os.open(f"/proc/{pod.virtiofsd()[-1]}/root", os.O_RDONLY | os.O_DIRECTORY)
+    top = os.open(f"/proc/{pod.virtiofsd()}/root", os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(top, fcntl.LOCK_EX | fcntl.LOCK_NB)
         runtime.run_detached(b)
@@ -376,7 +361,7 @@ def test_a_part_of_a_volume_shows_no_more_than_it(runtime, pod, volume):
         runtime.run_detached(c)
     assert pod.device(part) == pod.device(same) != pod.device(whole)
     end(runtime, whole)
-    root = f"/proc/{pod.virtiofsd()[-1]}/root"
+    root = f"/proc/{pod.virtiofsd()}/root"
     assert [os.listdir(f"{root}/{name}/files") for name in pod.entries("v")] == [[]]
 
 
@@ -567,7 +552,7 @@ def test_a_killed_keeper_ends_its_container_alone(runtime, pod):
 @pytest.mark.parametrize("who", ["supervisor", "virtiofsd"])
 def test_a_killed_machine_leaves_nothing(runtime, pod, who):
     a, b = pod.add("a"), pod.add("b")
-    os.kill(runtime.state(pod.sandbox).pid if who == "supervisor" else pod.virtiofsd()[-1], signal.SIGKILL)
+    os.kill(runtime.state(pod.sandbox).pid if who == "supervisor" else pod.virtiofsd(), signal.SIGKILL)
     for c in (a, b, pod.sandbox):
         runtime.wait_for(c, "stopped")
         runtime.delete(c)
