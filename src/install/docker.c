@@ -125,13 +125,38 @@ static int whole_file(const struct install_plan *plan, struct buf *ret, struct e
 	return add_to(plan, ret, err);
 }
 
+/* Whether dockerd is told to make cgroups itself. */
+static bool has_cgroupfs(const struct buf *text)
+{
+	AUTO_JSON json_t *root = NULL;
+	const json_t *options, *option;
+	size_t i;
+
+	if (json_edit_read(text, FILE_NAME, &root, NULL) < 0)
+		return false;
+	options = json_object_get(root, "exec-opts");
+	json_array_foreach (options, i, option) {
+		const char *said = json_string_value(option);
+
+		if (said && str_eq(said, "native.cgroupdriver=cgroupfs"))
+			return true;
+	}
+	return false;
+}
+
 static int add(struct install_plan *plan, struct err *err)
 {
 	struct install_file *file = &plan->files[0];
+	const int r = file->existed ? add_to(plan, &file->after, err)
+				    : whole_file(plan, &file->after, err);
 
-	if (!file->existed)
-		return whole_file(plan, &file->after, err);
-	return add_to(plan, &file->after, err);
+	/* dockerd takes systemd's only where cgroup2 has all controllers. */
+	if (r == 0 && plan_exists(plan, "/sys/fs/cgroup/cgroup.controllers") &&
+	    !has_cgroupfs(&file->after))
+		plan_note_systemd(plan,
+				  "\"exec-opts\": [\"native.cgroupdriver=cgroupfs\"] in " FILE_NAME
+				  ", and dockerd anew");
+	return r;
 }
 
 /* Whoever starts dockerd afterwards would be told that its default does not exist. */

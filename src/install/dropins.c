@@ -43,6 +43,7 @@ static int crio_add(struct install_plan *plan, struct err *err)
 		if (i == HANDLER_VM)
 			buf_puts(&body, "privileged_without_host_devices = true\n");
 	}
+	plan_note_systemd(plan, "cgroup_manager = \"cgroupfs\" in [crio.runtime]");
 	return add(plan, &body, err);
 }
 
@@ -75,6 +76,8 @@ static int podman_add(struct install_plan *plan, struct err *err)
 		plan_program(plan, i, &body);
 		buf_puts(&body, "\"]\n");
 	}
+	plan_note_systemd(plan, "podman --cgroup-manager cgroupfs, or cgroup_manager = "
+				"\"cgroupfs\" in [engine] of containers.conf");
 	return add(plan, &body, err);
 }
 

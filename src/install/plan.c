@@ -112,6 +112,16 @@ void plan_note(struct install_plan *plan, const char *format, ...)
 	buf_printf(&plan->notes, "%s\n", text);
 }
 
+void plan_note_systemd(struct install_plan *plan, const char *how)
+{
+	/* sd_booted(3) */
+	if (plan_exists(plan, "/run/systemd/system"))
+		plan_note(plan,
+			  "by default its cgroups are systemd's on this node, which caisson does "
+			  "not have: containers start with %s",
+			  how);
+}
+
 int plan_edited(const struct install_plan *plan, const char *path, struct err *err)
 {
 	if (plan->options.force)

@@ -70,6 +70,12 @@ int plan_names(const struct install_plan *plan, const char *dir, const char *suf
 void plan_note(struct install_plan *plan, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/*
+ * The note that belongs to a node with systemd, where this engine lets systemd make the cgroups
+ * unless it is told otherwise, and a runtime without that driver refuses; `how` tells it.
+ */
+void plan_note_systemd(struct install_plan *plan, const char *how);
+
 /* -EUCLEAN, unless the options say --force: the file has our lines, but edited. */
 int plan_edited(const struct install_plan *plan, const char *path, struct err *err);
 

@@ -267,6 +267,25 @@ class Verbs(Case):
         self.assertIn("+++ /dev/null", gone)
         self.assertNotEqual(self.node.census(), before)
 
+    def test_on_a_node_with_systemd_it_says_what_makes_containers_start(self):
+        """Engines that leave cgroups to systemd there get a refusal from the runtime otherwise."""
+        self.everything()
+        said = {"crio": 'cgroup_manager = "cgroupfs"', "podman": "--cgroup-manager cgroupfs",
+                "docker": "native.cgroupdriver=cgroupfs"}
+        out = self.node.install().stdout
+        self.assertNotIn("systemd's", out)
+        self.node.path("/run/systemd/system").mkdir(parents=True)
+        self.assertNotIn("systemd's", self.node.install("--for", "docker").stdout)
+        self.node.write("/sys/fs/cgroup/cgroup.controllers", "memory\n")
+        for engine, words in said.items():
+            self.assertRegex(self.node.install("--for", engine).stdout, f"{engine}: .*systemd's.*{words}")
+            self.assertEqual(self.node.install("--for", engine, "--dry-run").stdout, "")
+            self.assertNotIn("systemd's", self.node.uninstall("--for", engine).stdout)
+        text = json.loads(self.node.read("/etc/docker/daemon.json")) if self.node.path(
+            "/etc/docker/daemon.json").exists() else {}
+        self.node.write("/etc/docker/daemon.json", json.dumps({**text, "exec-opts": ["native.cgroupdriver=cgroupfs"]}))
+        self.assertNotIn("systemd's", self.node.install("--for", "docker").stdout)
+
     def test_it_says_what_has_to_be_restarted(self):
         self.everything()
         out = self.node.install().stdout
