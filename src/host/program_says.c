@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -38,6 +40,24 @@ static size_t listen_to(int fd, char *text, size_t size)
 	return len;
 }
 
+/*
+ * A user namespace that has no such id has none that is less than its root, who is an ordinary user
+ * outside: he stays who he is, and leaves its capabilities behind.
+ */
+static bool become_nobody(void)
+{
+	bool left;
+
+	if (geteuid() != 0)
+		return true;
+	left = setgroups(0, NULL) == 0 && setgid(NOBODY) == 0;
+	if (setuid(NOBODY) == 0)
+		return left;
+	/* EINVAL: it is not mapped. */
+	return errno == EINVAL && prctl(PR_SET_SECUREBITS, SECBIT_NOROOT, 0L, 0L, 0L) == 0 &&
+	       prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0L, 0L, 0L) == 0;
+}
+
 /* What our caller has open is not the program's. */
 __attribute__((noreturn)) static void speak(const char *path, const char *option, int out,
 					    pid_t parent)
@@ -48,10 +68,8 @@ __attribute__((noreturn)) static void speak(const char *path, const char *option
 
 	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDERR_FILENO) >= 0 &&
 	    dup2(out, STDOUT_FILENO) >= 0 && fd_close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) == 0 &&
-	    chdir("/") == 0 &&
-	    (geteuid() != 0 ||
-	     (setgroups(0, NULL) == 0 && setgid(NOBODY) == 0 && setuid(NOBODY) == 0)) &&
-	    prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
+	    chdir("/") == 0 && become_nobody() && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+	    getppid() == parent)
 		(void)execve(path, argv, envp);
 	_exit(1);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hosttest.h"
 
+#include <grp.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +40,50 @@ static void it_is_nobody_where_we_are_root(void **state)
 	(void)snprintf(own, sizeof(own), "%u\n", geteuid() ? geteuid() : 65534u);
 	program_says("/usr/bin/id", "-u", text, sizeof(text));
 	assert_string_equal(text, own);
+}
+
+static void write_own(const char *name, const char *text)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		_exit(1);
+	(void)close(fd);
+}
+
+/* What an ordinary user has without helpers: himself as root, and nobody else. */
+static int ask_as_the_only_one(void *arg)
+{
+	char text[64];
+
+	if (setgroups(0, NULL) < 0 || setresgid(1234, 1234, 1234) < 0 ||
+	    setresuid(1234, 1234, 1234) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0 ||
+	    unshare(CLONE_NEWUSER) < 0)
+		return 2;
+	write_own("setgroups", "deny");
+	write_own("uid_map", "0 1234 1");
+	write_own("gid_map", "0 1234 1");
+	/* What is not printable, as a tab, is told as "?". */
+	program_says(arg, "--version", text, sizeof(text));
+	return !str_eq(text, "0\nCapEff:?0000000000000000\n");
+}
+
+static void it_is_root_without_power_where_nobody_is_not_mapped(void **state)
+{
+	char path[] = "/tmp/caisson-says-XXXXXX";
+	AUTO_CLOSE int fd = mkstemp(path);
+
+	NEED_ROOT();
+	assert_true(fd >= 0 &&
+		    dprintf(fd, "#!/bin/sh\nid -u\nexec grep CapEff /proc/self/status\n") > 0);
+	assert_int_equal(fchmod(fd, 0755), 0);
+	auto_close_p(&fd);
+	fd = -EBADF;
+	assert_int_equal(in_child(ask_as_the_only_one, path), 0);
+	assert_int_equal(unlink(path), 0);
 }
 
 /* Goal: a program that does not end is not left behind by a runtime that is killed. */
@@ -76,6 +123,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_run_says_nothing),
 		cmocka_unit_test(as_much_as_has_room_is_heard_and_nothing_that_is_not_printable),
 		cmocka_unit_test(it_is_nobody_where_we_are_root),
+		cmocka_unit_test(it_is_root_without_power_where_nobody_is_not_mapped),
 		cmocka_unit_test(it_ends_with_who_asks),
 	};
 
