@@ -3,7 +3,6 @@
 
 #include "lib/unit.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,14 +16,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "leftovers.h"
 #include "slowfile.h"
 
 struct host host;
 pid_t agent;
 int channel;
-char root[64] = "/tmp/caisson-agent-XXXXXX";
+char root[64];
 bool world_has_slow_file;
-static char cgroups[64];
+char cgroups[64];
 
 /* ---- The agent and its world ---------------------------------------------------------------- */
 
@@ -62,12 +62,11 @@ static pid_t start_agent(int fd)
 
 static void make_root(void)
 {
-	static const char *const directories[] = { "bin", "proc", "dev", "tmp", "slow" };
+	static const char *const directories[] = { "bin", "proc", "dev", "tmp", LEFTOVERS_SLOW };
 	static const char *const words[] = { "sh",   "cat",  "echo", "sleep", "true", "kill",
 					     "stty", "head", "ls",   "mkdir", "yes" };
 	char command[512], name[128];
 
-	assert_non_null(mkdtemp(root));
 	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
 		(void)snprintf(name, sizeof(name), "%s/%s", root, directories[i]);
 		assert_int_equal(mkdir(name, 0755), 0);
@@ -95,8 +94,9 @@ static int begin(void **state)
 	assert_int_equal(unshare(CLONE_NEWNS), 0);
 	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 	(void)snprintf(cgroups, sizeof(cgroups), "/caisson-agent-%d", (int)getpid());
+	leftovers_watch(root, sizeof(root), cgroups);
 	make_root();
-	(void)snprintf(slow, sizeof(slow), "%s/slow", root);
+	(void)snprintf(slow, sizeof(slow), "%s/" LEFTOVERS_SLOW, root);
 	world_has_slow_file = slowfile_mount(slow);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	agent = start_agent(pair[1]);
@@ -106,31 +106,8 @@ static int begin(void **state)
 	return 0;
 }
 
-/* The directories above the containers' are not the agent's to remove. */
-static void remove_cgroups(void)
-{
-	DIR *dir = opendir("/sys/fs/cgroup");
-	const struct dirent *e;
-	char path[400];
-
-	while (dir && (e = readdir(dir)) != NULL) {
-		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s", e->d_name, cgroups);
-		(void)rmdir(path);
-		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%s-shells", e->d_name,
-			       cgroups);
-		(void)rmdir(path);
-	}
-	if (dir)
-		(void)closedir(dir);
-	(void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s", cgroups);
-	(void)rmdir(path);
-	(void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s-shells", cgroups);
-	(void)rmdir(path);
-}
-
 static int end(void **state)
 {
-	char command[128];
 	int status = -1;
 
 	(void)state;
@@ -141,13 +118,7 @@ static int end(void **state)
 	assert_int_equal(status, 0);
 	host_close(&host);
 	(void)close(channel);
-	remove_cgroups();
-	if (world_has_slow_file)
-		(void)snprintf(command, sizeof(command), "umount -l %s/slow", root);
-	if (world_has_slow_file)
-		assert_int_equal(system(command), 0);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", root);
-	assert_int_equal(system(command), 0);
+	leftovers_remove();
 	return 0;
 }
 

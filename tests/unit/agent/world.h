@@ -15,9 +15,10 @@
 struct CMUnitTest;
 
 extern struct host host;
-extern pid_t agent; /* its child is the agent */
-extern int channel; /* a second descriptor of it */
-extern char root[64];
+extern pid_t agent;		 /* its child is the agent */
+extern int channel;		 /* a second descriptor of it */
+extern char root[64];		 /* removed, as its cgroups are, also when the test is killed */
+extern char cgroups[64];	 /* "/caisson-agent-PID" */
 extern bool world_has_slow_file; /* /slow/file of the root file system (slowfile.h) */
 
 struct container_plan plan(const char *id, const char *command);
