@@ -20,6 +20,7 @@ struct container {
 	/* If a debug shell is allowed; owned: its root file system, the cgroup of its shells. */
 	char *root;
 	struct cgroup *shells;
+	bool user_namespace;
 	bool started;
 	bool paused;   /* the last of PAUSE and RESUME that went well */
 	bool deleting; /* DELETE is asked */

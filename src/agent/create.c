@@ -79,6 +79,8 @@ static int on_namespaces(void *arg, pid_t pid, struct err *err)
 
 	if (r == 0)
 		r = oom_score_apply(&cr->spec.process, pid, err);
+	if (r == 0 && cr->c->user_namespace)
+		r = process_stdio_give(pid, &cr->spec.process.user, err);
 	if (r == 0)
 		r = give_network(cr, pid, err);
 	if (r == 0)
@@ -286,6 +288,7 @@ static int begin(struct creation *cr, uint32_t serial, struct err *err)
 	if (r < 0)
 		return r;
 	cr->spec = *cr->loaded;
+	cr->c->user_namespace = cr->spec.linux.ns[OCI_NS_USER].set;
 	if (cr->spec.root.path[0] != '/')
 		return err_set(err, -EINVAL, "root.path: %s is not absolute", cr->spec.root.path);
 	r = siblings_resolve(cr->c->agent, &cr->spec.linux, &cr->siblings, err);

@@ -72,6 +72,7 @@ struct execution {
 	struct cgroup *sub; /* owned; NULL: the container's own */
 	struct process_stdio stdio;
 	pid_t carriers[3]; /* in the worker */
+	pid_t place;	   /* in the worker: whose namespaces it enters */
 };
 
 static void execution_done(struct execution *e)
@@ -101,9 +102,13 @@ static int read_exec(struct execution *e, struct err *err)
 
 static int on_process(void *arg, pid_t pid, struct err *err)
 {
-	const struct oci_spec *spec = arg;
+	const struct execution *e = arg;
+	const struct oci_process *process = &e->spec->process;
+	const int r = oom_score_apply(process, pid, err);
 
-	return oom_score_apply(&spec->process, pid, err);
+	if (r < 0 || !e->container->user_namespace)
+		return r;
+	return process_stdio_give(e->place, &process->user, err);
 }
 
 /* Where it runs: beside the container's first process, or in the shell's place. */
@@ -120,7 +125,7 @@ static int make_process(struct execution *e, struct ns_child *ret, struct err *e
 		.cgroup = e->sub ? e->sub : c->cgroup,
 		.terminal = container_terminal(&e->call->io),
 		.on_process = on_process,
-		.arg = e->spec,
+		.arg = e,
 	};
 	int r = shell ? shell_cgroup(c->cgroup, c->shells, err) : 0;
 
@@ -132,6 +137,7 @@ static int make_process(struct execution *e, struct ns_child *ret, struct err *e
 		options.container_pidfd = place.pidfd;
 		options.cgroup = c->shells;
 	}
+	e->place = options.container_pid;
 	if (r == 0)
 		r = process_stdio_place(c->agent, &e->stdio, e->carriers, err);
 	if (r == 0)

@@ -15,52 +15,6 @@
 #include "base/str.h"
 #include "host/console.h"
 #include "host/pidfd.h"
-#include "wire/carrier.h"
-
-/* ---- Standard streams ----------------------------------------------------------------------- */
-
-int process_stdio_open(const struct agent_io *io, struct process_stdio *ret, struct err *err)
-{
-	const uint32_t streams[3] = { io->in, io->out, io->err };
-
-	*ret = (struct process_stdio){ .theirs = { -EBADF, -EBADF, -EBADF },
-				       .ours = { -EBADF, -EBADF, -EBADF } };
-	for (int i = 0; i < 3 && !io->terminal; i++) {
-		const int r = streams[i] ? carrier_pair(&ret->ours[i], &ret->theirs[i], err) : 0;
-
-		if (r < 0) {
-			process_stdio_done(ret);
-			return r;
-		}
-	}
-	return 0;
-}
-
-void process_stdio_done(struct process_stdio *stdio)
-{
-	for (int i = 0; i < 3; i++) {
-		auto_close_p(&stdio->theirs[i]);
-		auto_close_p(&stdio->ours[i]);
-		stdio->theirs[i] = stdio->ours[i] = -EBADF;
-	}
-}
-
-int process_stdio_place(const struct agent *a, const struct process_stdio *stdio,
-			pid_t ret_carriers[3], struct err *err)
-{
-	for (int i = 0; i < 3; i++) {
-		AUTO_CLOSE int pipe_fd = -EBADF;
-
-		if (stdio && stdio->theirs[i] >= 0) {
-			pipe_fd = carrier_start(stdio->theirs[i], i, &ret_carriers[i], err);
-			if (pipe_fd < 0)
-				return pipe_fd;
-		}
-		if (dup2(pipe_fd < 0 ? a->null : pipe_fd, i) < 0)
-			return err_sys(err, -errno, "duplicate a standard stream");
-	}
-	return 0;
-}
 
 /* ---- The end -------------------------------------------------------------------------------- */
 

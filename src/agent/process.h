@@ -12,6 +12,7 @@
 
 #include "agent/agent.h"
 #include "agent/carrier.h"
+#include "agent/stdio.h"
 #include "ns/ns.h"
 #include "wire/pump.h"
 
@@ -33,21 +34,6 @@ struct process {
 	struct pump *in, *out, *err; /* owned; NULL: none, or over. Of a terminal `out` is both
 					directions when they have one number */
 };
-
-/* Sockets for the carriers of the process being made, and our ends of them. */
-struct process_stdio {
-	int theirs[3], ours[3]; /* owned, or -EBADF: /dev/null */
-};
-
-/* For the streams of `io` (none for a terminal's). */
-int process_stdio_open(const struct agent_io *io, struct process_stdio *ret, struct err *err);
-void process_stdio_done(struct process_stdio *stdio);
-/*
- * 0, 1, 2 of who calls ns_create() or ns_exec(), whose process inherits them: pipes, whose carriers
- * begin here. NULL: /dev/null.
- */
-int process_stdio_place(const struct agent *a, const struct process_stdio *stdio,
-			pid_t ret_carriers[3], struct err *err);
 
 /* A process that is to be made, with its streams: our ends of `stdio` are taken. */
 int process_new(struct agent *a, struct container *c, const struct agent_io *io,

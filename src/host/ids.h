@@ -52,6 +52,12 @@ int ids_subid_ranges(const char *path, uid_t uid, struct ids_range *ret, size_t 
 		     struct err *err);
 
 /*
+ * What `inside` is in the namespace of who has read `map`, the text of /proc/PID/uid_map or gid_map
+ * (user_namespaces(7)). false: it is not mapped, or into what the reader has not.
+ */
+bool ids_outside(const char *map, uint32_t inside, uint32_t *ret);
+
+/*
  * A descriptor of a new user namespace with these maps, for mount_setattr(MOUNT_ATTR_IDMAP). The
  * child process that carried it is gone and reaped on return. The caller closes the descriptor.
  */

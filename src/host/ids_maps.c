@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parsers of ids.h: subuid(5) files and the text of the mount option "idmap=". */
+/* The parsers of ids.h: subuid(5) files, uid_map, and the text of the mount option "idmap=". */
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -115,6 +115,24 @@ int ids_subid_ranges(const char *path, uid_t uid, struct ids_range *ret, size_t 
 	found = ids_subid_parse(text.data, text.len, name, ret, max);
 	found += ids_subid_parse(text.data, text.len, number, ret + found, max - found);
 	return (int)found;
+}
+
+bool ids_outside(const char *map, uint32_t inside, uint32_t *ret)
+{
+	unsigned int first, outside, size;
+
+	for (const char *line = map; line && *line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (sscanf(line, "%u %u %u", &first, &outside, &size) != 3 || inside < first ||
+		    inside - first >= size)
+			continue;
+		/* The first of a range that the reader's namespace has not is (uid_t)-1. */
+		if (outside > UINT32_MAX - 1 - (inside - first))
+			return false;
+		*ret = outside + (inside - first);
+		return true;
+	}
+	return false;
 }
 
 /* "[@]container-host-size"; *text moves behind it. */

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "host/ids.h"
 #include "runtime/sandbox/ids.h"
 #include "wire/sentry_msg.h"
 
@@ -39,18 +40,11 @@ static unsigned int outer_uid(void)
 {
 	AUTO_BUF struct buf map = { 0 };
 	const unsigned int uid = geteuid();
-	unsigned int inside, outside, size;
-	const char *line;
+	uint32_t outside;
 
-	if (fd_read_file(AT_FDCWD, "/proc/self/uid_map", &map) < 0)
+	if (fd_read_file(AT_FDCWD, "/proc/self/uid_map", &map) < 0 || !map.data)
 		return uid;
-	for (line = map.data; line && *line;
-	     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-		if (sscanf(line, "%u %u %u", &inside, &outside, &size) == 3 && uid >= inside &&
-		    uid - inside < size)
-			return outside + (uid - inside);
-	}
-	return uid;
+	return ids_outside(map.data, uid, &outside) ? outside : uid;
 }
 
 /* rootless: a user other than root, or root of a user namespace. */

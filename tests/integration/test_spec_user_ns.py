@@ -72,6 +72,36 @@ def test_exec_joins_the_user_namespace(runtime, bundle):
     assert report["uid"] == 0 and numbers(report["uid_map"]) == [(0, 100000, 65536)]
 
 
+@pytest.fixture
+def pipes():
+    """Standard input with a line in it, and output: pipes of the container's root, as engines give them."""
+    ends = [*os.pipe(), *os.pipe()]
+    for end in ends:
+        os.fchown(end, 100000, 100000)
+    os.write(ends[1], b"in\n")
+    yield {"stdin": ends[0], "stdout": ends[3]}, ends[2]
+    for end in ends:
+        os.close(end)
+
+
+OPENS = ["sh", "-c", "read x < /dev/stdin && echo $x > /dev/stdout && stat -L -c %u:%g /dev/stdin /dev/stdout"]
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_pipes_of_standard_streams_can_be_opened_again(runtime, bundle, pipes, verb, uid):
+    streams, output = pipes
+    bundle.user_namespace(100000)
+    bundle.capabilities()
+    if verb == "run":
+        bundle.process.user = {"uid": uid, "gid": uid}
+        runtime.run(bundle, OPENS, **streams)
+    else:
+        runtime.run_detached(bundle)
+        runtime.exec(bundle, OPENS, "--user", f"{uid}:{uid}", **streams)
+    assert os.read(output, 100).decode() == "in\n" + f"{uid}:0\n" * 2
+
+
 def test_file_of_an_unmapped_owner_belongs_to_nobody(runtime, bundle):
     bundle.user_namespace(100000)
     path = bundle.rootfs.write("tmp/foreign", "x")

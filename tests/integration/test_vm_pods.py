@@ -253,18 +253,27 @@ def test_changes_of_a_config_map_are_told_to_its_container(runtime, pod, work_di
 
 
 def test_a_pod_in_a_user_namespace_has_one(runtime, new_pod):
+    def joins(name):
+        bundle = new_pod.bundle(name)
+        bundle.user_namespace(host_id=100000)
+        bundle.linux.uid_mappings = []
+        bundle.linux.gid_mappings = []
+        bundle.namespace("user", f"/proc/{runtime.state(new_pod.sandbox).pid}/ns/user")
+        return bundle
+
     new_pod.sandbox.user_namespace(host_id=100000)
     new_pod.begin()
-    a = new_pod.bundle("a")
-    a.user_namespace(host_id=100000)
-    a.linux.uid_mappings = []
-    a.linux.gid_mappings = []
-    a.namespace("user", f"/proc/{runtime.state(new_pod.sandbox).pid}/ns/user")
+    a = joins("a")
     runtime.run_detached(a)
     assert runtime.exec(a, ["sh", "-c", "echo x > /made; stat -c %u /made"]).stdout == "0\n"
     assert os.stat(a.rootfs / "made").st_uid == 100000
     maps = {runtime.exec(c, ["readlink", "/proc/self/ns/user"]).stdout for c in (new_pod.sandbox, a)}
     assert len(maps) == 1
+    opens = ["sh", "-c", "stat -L -c %u:%g /dev/stdout > /dev/stdout"]
+    assert runtime.exec(a, opens, "--user", "1000:1000").stdout == "1000:0\n"
+    c = joins("c")
+    c.process.user = {"uid": 1000, "gid": 1000}
+    assert runtime.run(c, opens).stdout == "1000:0\n"
     b = new_pod.bundle("b")
     refused(runtime, runtime.create(b, check=False), "linux.namespaces: user")
 

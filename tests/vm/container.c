@@ -9,9 +9,9 @@ static void add_process(struct buf *b, const struct container_plan *p, const cha
 {
 	(void)buf_printf(
 		b,
-		"\"process\":{\"terminal\":%s,\"user\":{\"uid\":0,\"gid\":0},\"cwd\":\"/\","
+		"\"process\":{\"terminal\":%s,\"user\":{\"uid\":%u,\"gid\":%u},\"cwd\":\"/\","
 		"\"env\":[\"PATH=/bin\"],\"args\":[\"/bin/sh\",\"-c\",\"%s\"]}",
-		p->terminal ? "true" : "false", command);
+		p->terminal ? "true" : "false", p->uid, p->gid, command);
 }
 
 static void number_streams(struct host *h, struct container_plan *p, struct agent_io *io)
@@ -53,10 +53,10 @@ uint32_t container_make_begin(struct host *h, struct container_plan *p)
 			 "\"type\":\"tmpfs\",\"source\":\"shm\"}],\"linux\":{\"namespaces\":[{"
 			 "\"type\":\"mount\"},%s,{\"type\":\"cgroup\"}],\"resources\":{\"memory\":{"
 			 "\"limit\":"
-			 "67108864}}}%s}",
+			 "67108864}}%s}%s}",
 			 p->namespaces ? p->namespaces
 				       : "{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"}",
-			 p->more ? p->more : "");
+			 p->maps ? p->maps : "", p->more ? p->more : "");
 	assert_int_equal(buf_error(&config), 0);
 	call->id = p->id;
 	call->flags = p->shell ? AGENT_CREATE_SHELL : 0;

@@ -11,6 +11,8 @@ struct container_plan {
 	const struct agent_storage *storage; /* NULL: none */
 	const char *more;		     /* JSON for the top, with a comma before it; or NULL */
 	const char *namespaces; /* JSON: besides mount and cgroup; NULL: new pid, ipc and uts */
+	const char *maps;	/* JSON of linux, with a comma before it; or NULL */
+	unsigned int uid, gid;
 	bool terminal;
 	bool shell;	       /* allowed; and what container_run() asks for */
 	uint32_t in, out, err; /* streams; numbered by container_make() */

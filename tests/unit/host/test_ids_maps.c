@@ -144,9 +144,33 @@ static void mappings_of_idmap_are_read(void **state)
 	assert_int_equal(m.gids[0].size, 3);
 }
 
+static void an_id_that_is_not_mapped_is_nobody_outside(void **state)
+{
+	static const char text[] = "         0     100000         10\n"
+				   "        20 4294967295          1\n"
+				   "        30 4294967290         10\n"
+				   "      4000       4000 4294963295\n";
+	uint32_t id = 7;
+
+	assert_false(ids_outside("", 0, &id));
+	assert_false(ids_outside("x\n\n0 1\n", 0, &id));
+	assert_false(ids_outside(text, 10, &id));
+	assert_false(ids_outside(text, 20, &id));
+	assert_false(ids_outside(text, 35, &id));
+	assert_false(ids_outside(text, UINT32_MAX, &id));
+	assert_int_equal(id, 7);
+	assert_true(ids_outside(text, 9, &id));
+	assert_int_equal(id, 100009);
+	assert_true(ids_outside(text, 34, &id));
+	assert_int_equal(id, 4294967294u);
+	assert_true(ids_outside(text, 4001, &id));
+	assert_int_equal(id, 4001);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_id_that_is_not_mapped_is_nobody_outside),
 		cmocka_unit_test(damaged_lines_of_subuid_are_skipped),
 		cmocka_unit_test(ranges_of_one_user_are_found_in_order),
 		cmocka_unit_test(a_file_is_read_by_name_and_by_number),
