@@ -692,7 +692,7 @@ static int enter_beside(const struct cgroup *cg, size_t i, const char *pid_text,
 	return enter_dir(full, pid_text);
 }
 
-/* skip: index of a directory, or -1 */
+/* skip: index of a directory, or -1. beside: as cgroup_enter_beside(), or 0: nobody. */
 static int enter_all(const struct cgroup *cg, pid_t pid, pid_t beside, int skip, struct err *err)
 {
 	char text[16];
@@ -701,7 +701,7 @@ static int enter_all(const struct cgroup *cg, pid_t pid, pid_t beside, int skip,
 	for (size_t i = 0; i < cg->len; i++) {
 		int r = (int)i == skip ? 0 : enter_dir(cg->dirs[i].path, text);
 
-		if ((r == -EBUSY || r == -ENOENT || r == -EOPNOTSUPP) &&
+		if (beside > 0 && (r == -EBUSY || r == -ENOENT || r == -EOPNOTSUPP) &&
 		    !*cg->dirs[i].controllers && enter_beside(cg, i, text, beside) == 0)
 			r = 0;
 		if (r < 0 && !(cg->rootless && cgroup_is_permission(r)))
@@ -717,7 +717,7 @@ int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct
 
 int cgroup_move(const struct cgroup *cg, pid_t pid, struct err *err)
 {
-	return enter_all(cg, pid, pid, cgroup_index(cg, "freezer"), err);
+	return enter_all(cg, pid, 0, cgroup_index(cg, "freezer"), err);
 }
 
 static int hand_over(pid_t pid, void *to)

@@ -143,7 +143,8 @@ int cgroup_enter_beside(const struct cgroup *cg, pid_t pid, pid_t beside, struct
 
 /*
  * Move a process that a sandbox made into every directory but that of v1's freezer, which holds
- * even the killed: the sandbox could not end before it is thawed.
+ * even the killed: the sandbox could not end before it is thawed. The number is that of the
+ * caller's pid namespace, which is so all that it can name.
  */
 int cgroup_move(const struct cgroup *cg, pid_t pid, struct err *err);
 

@@ -12,3 +12,6 @@
  * not lower it goes on, as runc and crun do.
  */
 int oom_score_apply(const struct oci_process *process, pid_t pid, struct err *err);
+
+/* The same of the process whose directory of /proc this is (O_PATH): no number that comes again. */
+int oom_score_apply_in(const struct oci_process *process, int dir, struct err *err);

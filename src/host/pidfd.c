@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,13 +27,12 @@ int pidfd_get(pid_t pid)
 	return fd < 0 ? -errno : (int)fd; /* pidfd_open(2): close-on-exec by itself */
 }
 
-int pidfd_number(int proc, int pidfd)
+int pidfd_numbers(int proc, int pidfd, pid_t *ret, size_t max)
 {
-	char path[64], text[512];
-	const char *line;
+	char path[64], text[1024], *at;
 	AUTO_CLOSE int fd = -EBADF;
+	size_t len = 0;
 	ssize_t n;
-	int pid;
 
 	(void)snprintf(path, sizeof(path), "self/fdinfo/%d", pidfd);
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
@@ -42,10 +42,24 @@ int pidfd_number(int proc, int pidfd)
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
-	line = strstr(text, "\nPid:");
-	if (!line || sscanf(line, "\nPid: %d", &pid) != 1)
+	/* "Pid:\t7\nNSpid:\t7\t3\n"; -1, or 0, of one that has no number there. */
+	at = strstr(text, "\nPid:\t");
+	if (!at)
 		return -EBADMSG;
-	return pid > 0 ? pid : -ESRCH;
+	if (strtol(at + 6, NULL, 10) <= 0)
+		return -ESRCH;
+	at = strstr(at, "\nNSpid:\t");
+	for (at = at ? at + 7 : NULL; at && *at == '\t' && len < max; len++)
+		ret[len] = (pid_t)strtol(at + 1, &at, 10);
+	return len > 0 ? (int)len : -EBADMSG;
+}
+
+int pidfd_number(int proc, int pidfd)
+{
+	pid_t pid;
+	const int r = pidfd_numbers(proc, pidfd, &pid, 1);
+
+	return r < 0 ? r : pid;
 }
 
 int pidfd_kill(int pidfd, int signal)

@@ -13,9 +13,13 @@
 int pidfd_get(pid_t pid);
 
 /*
- * The number of its process where `proc` is mounted (proc(5), fdinfo of a pidfd): a directory of
- * /proc. -ESRCH: it has none there, or was reaped; -EBADMSG: this is no pidfd.
+ * The numbers of its process (fdinfo of a pidfd, pidfd_open(2)): in the pid namespace of `proc`, a
+ * directory /proc, then in each one further in, down to its own. How many, at most max. -ESRCH: it
+ * has none there, or was reaped; -EBADMSG: this is no pidfd.
  */
+int pidfd_numbers(int proc, int pidfd, pid_t *ret, size_t max);
+
+/* The first of them: a directory of `proc`. */
 int pidfd_number(int proc, int pidfd);
 
 /* Send a signal. -ESRCH when it is gone; a zombie takes signals without effect. */

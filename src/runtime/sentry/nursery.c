@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sentry names a process, and may lie: it must be in a pid namespace of the sandbox and not the
- * sentry itself. Its number cannot become another's while we use it, unless the sentry has it
- * killed and reaped meanwhile; that is looked at afterwards.
+ * sentry itself. The sandbox may have it killed and reaped at any moment, and its number be
+ * another's then: nothing is done by a number of the host's.
  */
 #include "runtime/sentry/nursery.h"
 
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -22,6 +25,7 @@
 #include "host/cgroup.h"
 #include "host/oom_score.h"
 #include "host/pidfd.h"
+#include "ns/stage.h"
 #include "runtime/container.h"
 #include "runtime/sandbox/client.h"
 
@@ -59,65 +63,171 @@ int nursery_ask(struct launch *l, struct err *err)
 	return l->sandbox < 0 ? l->sandbox : 0;
 }
 
-static int open_pid_ns(pid_t pid)
-{
-	char path[64];
-	int fd;
+/* ---- Whom the sandbox names ---- */
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+#define PID_NS_DEPTH 33 /* pid_namespaces(7): 32, and the first */
+
+/* A process of a sandbox. */
+struct guest {
+	int dir;      /* owned: its directory of /proc, which never is another's */
+	pid_t inside; /* its number in the sandbox's pid namespace */
+};
+
+static void guest_done(struct guest *g)
+{
+	auto_close_p(&g->dir);
 }
 
 static bool same_ns(int a, int b)
 {
 	struct stat sa, sb;
 
-	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
-	       sa.st_ino == sb.st_ino;
+	return a >= 0 && b >= 0 && fstat(a, &sa) == 0 && fstat(b, &sb) == 0 &&
+	       sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
-/* In the sandbox's pid namespace or, as stubs are, in one made there. */
-static bool is_of(pid_t sandbox, pid_t pid)
+static int open_process(int proc, pid_t pid)
 {
-	AUTO_CLOSE int theirs = open_pid_ns(sandbox), own = open_pid_ns(pid);
-	AUTO_CLOSE int parent = own >= 0 ? ioctl(own, NS_GET_PARENT) : -1;
+	char name[16];
+	int dir;
 
-	return pid != sandbox && theirs >= 0 && own >= 0 &&
-	       (same_ns(own, theirs) || (parent >= 0 && same_ns(parent, theirs)));
+	(void)snprintf(name, sizeof(name), "%d", (int)pid);
+	dir = openat(proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return dir >= 0 ? dir : errno == ENOENT ? -ESRCH : -errno;
 }
+
+/* In the sandbox's pid namespace or, as stubs are, in one made there; not its first, the sentry. */
+static int find_inside(int ns, int dir, const pid_t *numbers, int len, pid_t *ret)
+{
+	AUTO_CLOSE int own = openat(dir, "ns/pid", O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int parent = own >= 0 ? ioctl(own, NS_GET_PARENT) : -1;
+	const int at = same_ns(own, ns) ? len - 1 : same_ns(parent, ns) ? len - 2 : -1;
+
+	if (at < 0 || numbers[at] <= 1)
+		return -EPROTO;
+	*ret = numbers[at];
+	return 0;
+}
+
+static int find_guest(int proc, int ns, int pidfd, struct guest *ret)
+{
+	struct guest g = { .dir = -EBADF };
+	pid_t numbers[PID_NS_DEPTH];
+	int r = pidfd_numbers(proc, pidfd, numbers, ARRAY_LEN(numbers)), len = r;
+
+	if (r > 0)
+		r = g.dir = open_process(proc, numbers[0]);
+	if (r >= 0)
+		r = find_inside(ns, g.dir, numbers, len, &g.inside);
+	/* While it is not reaped its number is nobody else's: what was opened is its own. */
+	if (r == 0)
+		r = pidfd_kill(pidfd, 0);
+	if (r < 0) {
+		guest_done(&g);
+		return r;
+	}
+	*ret = g;
+	return 0;
+}
+
+/* ---- Their place ---- */
 
 /*
  * As config.json says, or as the runtime is; the nursery has what its sandbox's says. Who may not
  * lower it goes on: the same was judged of the staged child.
  */
-static void set_oom_score(const struct launch *l, pid_t pid)
+static void set_oom_score(const struct launch *l, const struct guest *g)
 {
 	struct oci_process process = l->box.cr->spec.process;
 	struct err err = { 0 };
 
 	if (!process.oom_score_adj.set)
 		process.oom_score_adj = (struct oci_opt_i64){ .set = true, .v = l->box.oom_score };
-	if (oom_score_apply(&process, pid, &err) < 0)
+	if (oom_score_apply_in(&process, g->dir, &err) < 0)
 		log_debug("container %s: its guests: %s", l->box.cr->c->id, err.msg);
 }
 
-static int place(const struct launch *l, int proc, int pidfd, struct err *err)
-{
-	const struct creation *cr = l->box.cr;
-	const int pid = pidfd_number(proc, pidfd);
-	int r = pid < 0 ? pid : 0;
+struct move {
+	const struct launch *l;
+	const struct guest *guests;
+	int ns;	  /* the sandbox's pid namespace */
+	int sock; /* of who moves: its struct err goes there */
+};
 
-	if (r == 0 && !is_of(cr->sandbox->pid, pid))
-		r = -EPROTO;
+/* Two children: the first has the second made in there, and is its parent. */
+__attribute__((noreturn)) static void move_from_inside(const struct move *m)
+{
+	struct err err = { 0 };
+	pid_t pid = setns(m->ns, CLONE_NEWPID) < 0 ? -errno : stage_clone(0, -EBADF, NULL);
+	int r = pid < 0 ? err_sys(&err, pid, "enter its pid namespace") : 0;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (pid > 0) {
+		(void)waitpid(pid, NULL, 0);
+		_exit(0);
+	}
+	for (size_t i = 0; r == 0 && i < SENTRY_NURSERY_FDS; i++)
+		r = cgroup_move(m->l->box.cr->c->cgroup, m->guests[i].inside, &err);
+	(void)fd_send(m->sock, &err, sizeof(err), NULL, 0);
+	_exit(0);
+}
+
+/*
+ * cgroup.procs takes numbers, and one that the sandbox has had reaped may come again at once. Where
+ * it is written, in the sandbox's pid namespace, it is that of a process of the sandbox or of none.
+ */
+static int move(const struct launch *l, int ns, const struct guest *guests, struct err *err)
+{
+	AUTO_CLOSE int ours = -EBADF;
+	AUTO_CLOSE int pidfd = -EBADF;
+	struct err result = { 0 };
+	int pair[2], status;
+	ssize_t n;
+	pid_t pid;
+	int r = stage_socketpair(pair, err);
+
 	if (r < 0)
-		return err_sys(err, r, "nursery that sandbox %s has made", cr->sandbox->id);
-	r = cgroup_move(cr->c->cgroup, pid, err);
+		return r;
+	ours = pair[0];
+	pid = stage_clone(0, -EBADF, &pidfd);
+	if (pid == 0)
+		move_from_inside(&(struct move){ l, guests, ns, pair[1] });
+	(void)close(pair[1]);
+	if (pid < 0)
+		return err_sys(err, pid, "clone a process for the sandbox's cgroups");
+	n = fd_recv(ours, &result, sizeof(result), NULL, NULL);
+	(void)pidfd_reap(pidfd, &status);
+	if (n != sizeof(result))
+		return err_set(err, -ESRCH, "sandbox %s has ended", l->box.cr->sandbox->id);
+	result.msg[sizeof(result.msg) - 1] = '\0';
+	return result.code < 0 ? err_set(err, result.code, "%s", result.msg) : 0;
+}
+
+static int place(const struct launch *l, int proc, int ns, struct err *err)
+{
+	const char *sandbox = l->box.cr->sandbox->id;
+	struct guest guests[SENTRY_NURSERY_FDS];
+	size_t len = 0;
+	int r = 0;
+
+	while (r == 0 && len < ARRAY_LEN(guests)) {
+		r = find_guest(proc, ns, l->nursery[len], &guests[len]);
+		if (r == 0)
+			len++;
+		else
+			(void)err_sys(err, r, "nursery that sandbox %s has made", sandbox);
+	}
 	if (r == 0)
-		set_oom_score(l, pid);
-	if (r == 0 && pidfd_kill(pidfd, 0) < 0)
-		r = err_set(err, -ESRCH, "the nursery that sandbox %s has made has ended",
-			    cr->sandbox->id);
+		r = move(l, ns, guests, err);
+	for (size_t i = 0; i < len; i++) {
+		if (r == 0)
+			set_oom_score(l, &guests[i]);
+		/* It was the one that has been moved. */
+		if (r == 0 && pidfd_kill(l->nursery[i], 0) < 0)
+			r = err_set(err, -ESRCH, "the nursery that sandbox %s has made has ended",
+				    sandbox);
+		guest_done(&guests[i]);
+	}
 	return r;
 }
 
@@ -125,10 +235,14 @@ int nursery_place(void *launch, struct err *err)
 {
 	const struct launch *l = launch;
 	AUTO_CLOSE int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = proc < 0 ? err_sys(err, -errno, "open /proc") : 0;
+	AUTO_CLOSE int dir = proc >= 0 ? open_process(proc, l->box.cr->sandbox->pid) : -errno;
+	AUTO_CLOSE int ns = dir >= 0 ? openat(dir, "ns/pid", O_RDONLY | O_CLOEXEC) : dir;
+	int r;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(l->nursery); i++)
-		r = place(l, proc, l->nursery[i], err);
+	if (ns < 0)
+		return err_sys(err, dir < 0 ? dir : -errno, "pid namespace of sandbox %s",
+			       l->box.cr->sandbox->id);
+	r = place(l, proc, ns, err);
 	if (r == 0 && eventfd_write(l->nursery_placed, 1) < 0)
 		r = err_sys(err, -errno, "write to an eventfd");
 	return r;

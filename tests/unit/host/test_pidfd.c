@@ -2,9 +2,11 @@
 #include "hosttest.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host/pidfd.h"
@@ -176,6 +178,33 @@ static void only_a_pidfd_of_a_process_that_is_there_has_a_number(void **state)
 	close(proc);
 }
 
+/* As who is inside would name it. */
+static void a_process_has_a_number_in_each_pid_namespace_that_it_is_in(void **state)
+{
+	const int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const pid_t pid =
+		(pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+	pid_t numbers[3] = { 0 };
+	int pidfd;
+
+	if (pid == 0) {
+		pause();
+		_exit(1);
+	}
+	assert_true(proc >= 0 && pid > 0);
+	pidfd = pidfd_get(pid);
+	assert_int_equal(pidfd_numbers(proc, pidfd, numbers, ARRAY_LEN(numbers)), 2);
+	assert_int_equal(numbers[0], pid);
+	assert_int_equal(numbers[1], 1);
+	numbers[1] = 0;
+	assert_int_equal(pidfd_numbers(proc, pidfd, numbers, 1), 1);
+	assert_int_equal(numbers[1], 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	close(pidfd);
+	close(proc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +216,7 @@ int main(void)
 		cmocka_unit_test(an_exit_status_comes_back_as_wait_gives_it),
 		cmocka_unit_test(a_live_process_with_a_hostile_name_is_running),
 		cmocka_unit_test(only_a_pidfd_of_a_process_that_is_there_has_a_number),
+		cmocka_unit_test(a_process_has_a_number_in_each_pid_namespace_that_it_is_in),
 	};
 
 	return cmocka_run_group_tests_name("host/pidfd", tests, NULL, NULL);

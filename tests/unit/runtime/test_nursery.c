@@ -170,6 +170,52 @@ static void one_of_the_sandbox_is_taken_with_the_score_of_the_container(void **s
 	end(&f);
 }
 
+/*
+ * What is written is what the sandbox's pid namespace calls it: a number of the host's may be
+ * another's by then. The directory stands for one of cgroups.
+ */
+static void it_is_moved_by_its_number_inside(void **state)
+{
+	char dir[] = "/tmp/nurseryXXXXXX", procs[64], text[16] = "";
+	const struct cgroup_dir dirs[] = { { "memory", dir } };
+	struct err err = { 0 };
+	struct fake f;
+	FILE *file;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", dir);
+	file = fopen(procs, "we");
+	assert_non_null(file);
+	fclose(file);
+	begin(&f);
+	cgroup_free(f.c.cgroup);
+	assert_int_equal(cgroup_from_paths(dirs, 1, &f.c.cgroup, &err), 0);
+	assert_int_equal(place(&f, f.child), 0);
+	file = fopen(procs, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	fclose(file);
+	assert_string_equal(text, "2");
+	assert_int_equal(unlink(procs), 0);
+	assert_int_equal(rmdir(dir), 0);
+	end(&f);
+}
+
+static void a_move_that_fails_is_told(void **state)
+{
+	const struct cgroup_dir dirs[] = { { "memory", "/no/such/cgroup" } };
+	struct err err = { 0 };
+	struct fake f;
+
+	begin(&f);
+	cgroup_free(f.c.cgroup);
+	assert_int_equal(cgroup_from_paths(dirs, 1, &f.c.cgroup, &err), 0);
+	f.l.nursery[0] = f.l.nursery[1] = f.child;
+	assert_int_equal(nursery_place(&f.l, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "/no/such/cgroup"));
+	end(&f);
+}
+
 /* The first process is judged as the nursery is, and nobody is told that all is well. */
 static void a_first_process_of_the_host_is_refused(void **state)
 {
@@ -261,6 +307,8 @@ int main(void)
 		cmocka_unit_test(a_process_of_another_sandbox_is_refused),
 		cmocka_unit_test(one_that_has_ended_is_refused),
 		cmocka_unit_test(one_of_the_sandbox_is_taken_with_the_score_of_the_container),
+		cmocka_unit_test(it_is_moved_by_its_number_inside),
+		cmocka_unit_test(a_move_that_fails_is_told),
 		cmocka_unit_test(a_first_process_of_the_host_is_refused),
 		cmocka_unit_test(the_sentry_is_told_when_all_are_in_their_place),
 		cmocka_unit_test(a_container_that_ends_before_is_named),
