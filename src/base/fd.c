@@ -220,7 +220,7 @@ ssize_t fd_recv(int sock, void *bytes, size_t len, int *fds, size_t *nfds)
 			      .msg_control = control.bytes,
 			      .msg_controllen = sizeof(control.bytes) };
 	const size_t want = nfds ? *nfds : 0;
-	size_t got = 0;
+	size_t got = 0, came = 0;
 	bool cut;
 	ssize_t n;
 
@@ -238,6 +238,7 @@ ssize_t fd_recv(int sock, void *bytes, size_t len, int *fds, size_t *nfds)
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		came += count;
 		for (size_t i = 0; i < count; i++) {
 			int fd;
 
@@ -253,7 +254,8 @@ ssize_t fd_recv(int sock, void *bytes, size_t len, int *fds, size_t *nfds)
 	if (cut) {
 		for (size_t i = 0; i < got; i++)
 			(void)close(fds[i]);
-		return -EPROTO;
+		/* The buffer had room for more: the table of descriptors had not (unix(7)). */
+		return came < FD_PASS_MAX && got == came ? -EMFILE : -EPROTO;
 	}
 	if (nfds)
 		*nfds = got;

@@ -49,7 +49,8 @@ int fd_send(int sock, const void *bytes, size_t len, const int *fds, size_t nfds
 
 /*
  * Receive up to len bytes and up to *nfds descriptors; *nfds becomes their number and each is the
- * caller's. Returns the bytes read, 0 at end of file, -EPROTO if descriptors were cut off.
+ * caller's. Returns the bytes read, 0 at end of file, -EPROTO if more descriptors came, -EMFILE if
+ * our table has no room for those that came; `bytes` holds what came with them.
  */
 ssize_t fd_recv(int sock, void *bytes, size_t len, int *fds, size_t *nfds);
 

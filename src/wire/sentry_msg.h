@@ -291,6 +291,8 @@ enum sentry_request_type {
 	SENTRY_NURSERY,
 	SENTRY_PLACED, /* on that connection, before or after CREATE */
 	SENTRY_TYPES,
+	/* A reply only: to a connection that there is no room for, which is closed. */
+	SENTRY_REFUSED = 4096,
 };
 
 enum sentry_signal_flags {

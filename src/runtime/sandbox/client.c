@@ -89,11 +89,44 @@ int client_wrong(const struct client_call *call, struct err *err)
 	return err_set(err, -EPROTO, "sandbox %s answered something else", name_of(call->of));
 }
 
-/* One that does not know a request closes the connection, as one does that ends. */
-static int hung_up(const struct container *c, struct err *err)
+static int told(const struct container *c, const struct sentry_reply *reply, const char *text,
+		size_t len, struct err *err)
 {
-	AUTO_CLOSE int again = open_connection(c, SOCK_NONBLOCK, NULL);
+	const int length = len < ERR_MSG_MAX ? (int)len : ERR_MSG_MAX - 1;
 
+	return length == 0 ? err_sys(err, reply->error, "sandbox %s says", name_of(c))
+			   : err_set(err, reply->error, "%.*s", length, text);
+}
+
+/* Who has no room for us says so, and does not hear what we ask. */
+static bool was_refused(int sock, const struct container *c, int *ret, struct err *err)
+{
+	struct {
+		struct sentry_reply reply;
+		char text[ERR_MSG_MAX];
+	} frame = { 0 };
+	ssize_t n;
+
+	/* That it did not hear us is an error of the socket, which comes first. */
+	do {
+		n = recv(sock, &frame, sizeof(frame), MSG_DONTWAIT);
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (n < (ssize_t)sizeof(frame.reply) || frame.reply.type != SENTRY_REFUSED ||
+	    frame.reply.error >= 0 || frame.reply.error < -4095)
+		return false;
+	*ret = told(c, &frame.reply, frame.text, (size_t)n - sizeof(frame.reply), err);
+	return true;
+}
+
+/* One that does not know a request closes the connection, as one does that ends. */
+static int hung_up(int sock, const struct container *c, struct err *err)
+{
+	AUTO_CLOSE int again = -EBADF;
+	int r;
+
+	if (was_refused(sock, c, &r, err))
+		return r;
+	again = open_connection(c, SOCK_NONBLOCK, NULL);
 	return err_set(err, -EPIPE,
 		       again >= 0 || again == -EAGAIN
 			       ? "sandbox %s has hung up: an older caisson has started it, or "
@@ -112,7 +145,7 @@ static int receive(int sock, const struct client_call *call, struct sentry_reply
 	const ssize_t n = fd_recv(sock, frame, sizeof(frame), fds, nfds);
 
 	if (n == 0 || n == -ECONNRESET)
-		return hung_up(call->of, err);
+		return hung_up(sock, call->of, err);
 	if (n == -EAGAIN)
 		return silent(call->of, err);
 	if (n < 0)
@@ -124,15 +157,12 @@ static int receive(int sock, const struct client_call *call, struct sentry_reply
 	/* Of who made a container or a process there, and asks for more. */
 	if (reply.type == SENTRY_EXITED && call->request.type != SENTRY_EXITED)
 		return err_set(err, -ESRCH, "it has ended");
-	if (reply.type != call->request.type || reply.error > 0 || reply.error < -4095)
+	if ((reply.type != call->request.type &&
+	     (reply.type != SENTRY_REFUSED || reply.error == 0)) ||
+	    reply.error > 0 || reply.error < -4095)
 		return client_wrong(call, err);
-	if (reply.error < 0) {
-		const int length = tail < ERR_MSG_MAX ? (int)tail : ERR_MSG_MAX - 1;
-
-		if (length == 0)
-			return err_sys(err, reply.error, "sandbox %s says", name_of(call->of));
-		return err_set(err, reply.error, "%.*s", length, frame + sizeof(reply));
-	}
+	if (reply.error < 0)
+		return told(call->of, &reply, frame + sizeof(reply), tail, err);
 	if (tail > (len ? *len : 0))
 		return err_set(err, -EPROTO, "sandbox %s answered %zu bytes too many",
 			       name_of(call->of), tail);
@@ -167,7 +197,7 @@ static int client_send(int sock, const struct client_call *call, struct err *err
 		memcpy(frame + sizeof(request), call->tail, call->tail_len);
 	r = fd_send(sock, frame, sizeof(request) + call->tail_len, call->fds, call->fds_len);
 	if (r == -EPIPE || r == -ECONNRESET)
-		return hung_up(call->of, err);
+		return hung_up(sock, call->of, err);
 	if (r == -EAGAIN)
 		return silent(call->of, err);
 	return r < 0 ? err_sys(err, r, "write to sandbox %s", name_of(call->of)) : 0;

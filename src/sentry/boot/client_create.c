@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sentry/boot/full.h"
 #include "sentry/boot/member.h"
 #include "sentry/platform/platform.h"
 #include "wire/sentry_codec.h"
@@ -42,7 +43,7 @@ static int make_nursery(struct client *c, int *ret_pidfds, struct err *err)
 	if (!platform->nursery_new)
 		return err_set(err, -EOPNOTSUPP, "platform %s has no nurseries", platform->name);
 	r = platform->nursery_new(&c->nursery, ret_pidfds);
-	return r < 0 ? err_sys(err, r, "make a nursery") : 0;
+	return r < 0 ? full_explain(NULL, err_sys(err, r, "make a nursery"), err) : 0;
 }
 
 int client_nursery(struct client *c)

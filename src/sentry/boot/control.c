@@ -12,15 +12,21 @@
 
 #include "base/fd.h"
 #include "sentry/boot/client.h"
+#include "sentry/boot/full.h"
 #include "sentry/boot/kernel.h"
 #include "sentry/boot/member.h"
 #include "sentry/boot/terminal.h"
+#include "sentry/core/kclock.h"
+#include "sentry/core/ktimer.h"
 #include "sentry/task/container.h"
 #include "wire/sentry_codec.h"
 
 #define REQUEST_BYTES_MAX 256u /* of a request with its tail */
 
+#define REST_NS (NSEC_PER_SEC / 10) /* of listeners that find no room */
+
 static struct kloop_fd signals;
+static struct ktimer rest;
 static struct list_head clients;
 static unsigned int shared_len; /* of them, those without a place of their member's own */
 static uid_t owner;		/* of the runtime that made us */
@@ -343,12 +349,25 @@ static void on_client(struct kloop_fd *source, uint32_t events)
 	waitq_wake(&c->changed, WAIT_ALL);
 }
 
-/* One message: 1, 0 at the end, -errno. */
+/* The descriptors found no room here, and are closed. 0: go on with the connection. */
+static int refuse(struct client *c, const char *message)
+{
+	struct sentry_request head;
+	struct err err = { 0 };
+	int r;
+
+	memcpy(&head, message, sizeof(head));
+	r = err_sys(&err, -EMFILE, "descriptors of the request");
+	return client_answer(c, head.type, 0, full_explain(NULL, r, &err), &err);
+}
+
+/* One message: 1, 0 at the end, -errno; -EMFILE: only its bytes are there. */
 static int receive(struct client *c, char *message, struct control_request *ret)
 {
 	size_t tail_len;
 	ssize_t n;
 
+	memset(message, 0, sizeof(ret->head));
 	for (;;) {
 		ret->fds_len = SENTRY_REQUEST_FDS;
 		n = fd_recv(c->source.host_fd, message, REQUEST_BYTES_MAX, ret->fds, &ret->fds_len);
@@ -443,7 +462,9 @@ static void client_main(void *arg)
 
 	do {
 		r = receive(c, message, &request);
-		if (r > 0)
+		if (r == -EMFILE)
+			r = refuse(c, message) < 0 ? -EPIPE : 1;
+		else if (r > 0)
 			r = serve_request(c, &request) < 0 ? -EPIPE : 1;
 		drop_descriptors(&request);
 	} while (r > 0);
@@ -459,12 +480,33 @@ static bool peer_is_known(int fd)
 	       (peer.uid == owner || peer.uid == 0);
 }
 
+/* Its room is that of a fresh socket's buffer. */
+static void turn_away(const struct member *m, int fd)
+{
+	struct sentry_reply reply = { .type = SENTRY_REFUSED, .error = -EAGAIN };
+	struct err err = { 0 };
+	struct iovec iov[] = { { &reply, sizeof(reply) }, { err.msg, 0 } };
+	const struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	(void)err_set(&err, -EAGAIN,
+		      "sandbox %s has all %u connections that it may have, and %u more of "
+		      "container %s",
+		      sandbox.description->id, SENTRY_CLIENTS_MAX, SENTRY_CLIENTS_KEPT,
+		      m->description->id);
+	iov[1].iov_len = strlen(err.msg);
+	(void)sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void add_client(struct member *m, int fd)
 {
 	const bool kept = shared_len >= SENTRY_CLIENTS_MAX;
 	struct client *c = NULL;
 
-	if ((!kept || m->clients_kept < SENTRY_CLIENTS_KEPT) && peer_is_known(fd))
+	if (!peer_is_known(fd))
+		;
+	else if (kept && m->clients_kept >= SENTRY_CLIENTS_KEPT)
+		turn_away(m, fd);
+	else
 		c = calloc(1, sizeof(*c));
 	if (!c) {
 		(void)close(fd);
@@ -490,14 +532,37 @@ static void add_client(struct member *m, int fd)
 		client_close(c);
 }
 
+static void on_rested(struct ktimer *timer)
+{
+	struct member *m;
+
+	(void)timer;
+	list_for_each(m, &members, node)
+	{
+		if (m->listener.host_fd >= 0)
+			(void)kloop_modify(&m->listener, EPOLLIN);
+	}
+}
+
+/* More wait in the socket's queue. */
 static void on_connection(struct kloop_fd *source, uint32_t events)
 {
 	struct member *m = container_of(source, struct member, listener);
-	int fd;
 
 	(void)events;
-	while ((fd = accept4(source->host_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
-		add_client(m, fd);
+	for (;;) {
+		const int fd = accept4(source->host_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0)
+			add_client(m, fd);
+		else if (errno == EAGAIN)
+			return;
+		else if (errno != EINTR && errno != ECONNABORTED)
+			break;
+	}
+	/* No descriptor, or no memory: it would be told again at once. */
+	(void)kloop_modify(source, 0);
+	ktimer_arm(&rest, nsec_add(kclock_monotonic(), REST_NS));
 }
 
 /* ---- Signals of our own process ---- */
@@ -549,6 +614,7 @@ int control_start(int listen_fd, struct err *err)
 	int r;
 
 	list_init(&clients);
+	ktimer_init(&rest, on_rested);
 	/* Who made the pair of sockets is who made us. */
 	if (getsockopt(SENTRY_FD_REPORT, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
 		owner = peer.uid;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "sentry/boot/full.h"
 #include "sentry/boot/program.h"
 #include "sentry/fs/devtmpfs/host_file.h"
 
@@ -272,5 +273,5 @@ int first_load(const struct first_options *o, struct task **ret, struct err *err
 	cred_unref(cred);
 	if (r < 0 && p->terminal && *o->ret_terminal)
 		terminal_end(TAKE_PTR(*o->ret_terminal));
-	return r;
+	return full_explain(o->container, r, err);
 }

@@ -15,6 +15,7 @@
 #include "sentry/boot/client.h"
 #include "sentry/boot/control.h"
 #include "sentry/boot/expect.h"
+#include "sentry/boot/full.h"
 #include "sentry/boot/terminal.h"
 #include "sentry/core/klog.h"
 #include "sentry/fs/goferfs/goferfs.h"
@@ -160,12 +161,12 @@ static int make(struct member *m, int *fds, struct err *err)
 	int r = goferfs_connect(fds[1], &m->files);
 
 	if (r < 0)
-		return err_sys(err, r, "connect to the gofer");
+		return full_explain(NULL, err_sys(err, r, "connect to the gofer"), err);
 	fds[1] = -EBADF;
 	goferfs_set_on_death(m->files, on_lost, m);
 	r = member_make_namespaces(m, err);
 	if (r < 0)
-		return r;
+		return full_explain(NULL, r, err);
 	r = member_load(m, fds + 2, on_exit_of, err);
 	for (uint32_t i = 0; i < 3 + m->description->process.preserve_fds; i++)
 		fds[2 + i] = -EBADF;

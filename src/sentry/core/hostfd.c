@@ -2,6 +2,7 @@
 #include "sentry/core/hostfd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -23,6 +24,18 @@ void hostfd_init(void)
 bool hostfd_fits(int fd, enum hostfd_for what)
 {
 	return fd < end_of[what];
+}
+
+bool hostfd_is_full(enum hostfd_for what, unsigned int *ret_most)
+{
+	/* 0 is /dev/null. */
+	const int next = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	const bool full = next < 0 ? errno == EMFILE : !hostfd_fits(next, what);
+
+	if (next >= 0)
+		(void)close(next);
+	*ret_most = (unsigned int)end_of[what];
+	return full;
 }
 
 int hostfd_keep(int fd, enum hostfd_for what)

@@ -24,5 +24,8 @@ void hostfd_init(void);
 /* False: the descriptor is one of those that are left. */
 bool hostfd_fits(int fd, enum hostfd_for what);
 
+/* Whether the next one would be one of those that are left; *ret_most: how many are not. */
+bool hostfd_is_full(enum hostfd_for what, unsigned int *ret_most);
+
 /* The descriptor, or -1 and EMFILE: it was closed. A negative one stays what it is, with errno. */
 int hostfd_keep(int fd, enum hostfd_for what);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sentry/core/hostfd.h"
 #include "sentry/net/unix_host.h"
 #include "sentry/task/task.h"
 
@@ -128,7 +129,9 @@ static int accept_host(struct unix_socket *u, struct socket **ret)
 {
 	struct unix_socket *server;
 	struct unix_host *host;
-	int r, fd = accept4(u->host_bound->host_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int r, fd = hostfd_keep(
+		       accept4(u->host_bound->host_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK),
+		       HOSTFD_GUEST);
 
 	if (fd < 0)
 		return -errno;

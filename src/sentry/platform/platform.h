@@ -218,6 +218,8 @@ struct platform_ops {
 	uint32_t (*thread_cpu)(struct platform_thread *t);
 	/* NULL: there is nothing to count. Any thread of the sentry's loop; does not park. */
 	void (*counts)(struct platform_counts *ret);
+	/* How many threads there are of all spaces, and at most. NULL: without a limit. */
+	unsigned int (*threads)(unsigned int *ret_most);
 };
 
 extern const struct platform_ops platform_ptrace;

@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -142,6 +143,35 @@ static void descriptors_travel_and_too_many_are_closed(void **state)
 		(void)close(fds[i]);
 }
 
+/* Told from a peer that sends too many. */
+static void a_table_that_is_full_takes_none(void **state)
+{
+	struct rlimit before, few;
+	int pair[2], got[2];
+	size_t nfds = 2;
+	const int one = file_of(1);
+	char byte = 0;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(fd_send(pair[0], "x", 1, (const int[]){ one, one }, 2), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	got[0] = dup(0);
+	(void)close(got[0]);
+	few = (struct rlimit){ (rlim_t)got[0] + 1, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(fd_recv(pair[1], &byte, 1, got, &nfds), -EMFILE);
+	assert_int_equal(nfds, 0);
+	assert_int_equal(byte, 'x');
+	got[1] = dup(0);
+	assert_true(got[1] >= 0);
+	(void)close(got[1]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	(void)close(one);
+}
+
 static void a_standard_descriptor_is_lifted_and_its_number_free(void **state)
 {
 	const int kept = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
@@ -223,6 +253,7 @@ int main(void)
 		cmocka_unit_test(descriptors_travel_and_too_many_are_closed),
 		cmocka_unit_test(all_but_a_few_are_closed),
 		cmocka_unit_test(who_does_not_end_is_not_waited_for_longer_than_said),
+		cmocka_unit_test(a_table_that_is_full_takes_none),
 		cmocka_unit_test(a_standard_descriptor_is_lifted_and_its_number_free),
 	};
 

@@ -106,12 +106,41 @@ static void one_that_hangs_up_and_listens_no_more_is_gone(void **state)
 	end(&w);
 }
 
+/* It closes before it has heard the request, as one does that has no room. */
+static void who_is_refused_is_told_why(void **state)
+{
+	static const char why[] = "sandbox pod has all 256 connections";
+	struct {
+		struct sentry_reply reply;
+		char text[sizeof(why) - 1];
+	} refusal = { .reply = { .type = SENTRY_REFUSED, .error = -EAGAIN } };
+	const struct client_call call = { .request = { .type = SENTRY_START } };
+	struct sentry_reply reply;
+	struct err err = { 0 };
+	int pair[2];
+
+	(void)state;
+	memcpy(refusal.text, why, sizeof(refusal.text));
+	for (int heard = 0; heard < 2; heard++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+		assert_int_equal(send(pair[1], &refusal, sizeof(refusal), 0), sizeof(refusal));
+		if (!heard)
+			close(pair[1]);
+		assert_int_equal(client_call(pair[0], &call, &reply, NULL, NULL, &err), -EAGAIN);
+		assert_string_equal(err.msg, why);
+		close(pair[0]);
+		if (heard)
+			close(pair[1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_that_is_not_there_does_not_run),
 		cmocka_unit_test(one_that_hangs_up_and_lives_may_be_an_older_one),
 		cmocka_unit_test(one_that_hangs_up_and_listens_no_more_is_gone),
+		cmocka_unit_test(who_is_refused_is_told_why),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

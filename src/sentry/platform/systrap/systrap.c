@@ -490,6 +490,16 @@ static uint64_t thread_cpu_ns(struct platform_thread *t)
 	return t->cpu_shown;
 }
 
+static unsigned int count_threads(unsigned int *ret_most)
+{
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < STUB_THREADS; i++)
+		n += systrap.index_used[i];
+	*ret_most = STUB_THREADS;
+	return n;
+}
+
 static void counts(struct platform_counts *ret)
 {
 	*ret = systrap.counts;
@@ -534,6 +544,7 @@ const struct platform_ops platform_systrap = {
 	.space_usage = systrap_usage,
 	.thread_usage = systrap_thread_usage,
 	.counts = counts,
+	.threads = count_threads,
 	.thread_affinity = policy_affinity,
 	.thread_cpu = policy_cpu,
 };
