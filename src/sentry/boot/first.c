@@ -62,7 +62,7 @@ static int open_null(const struct first_options *o, struct file **ret)
 static int make_files(const struct first_options *o, struct fd_table **ret, struct err *err)
 {
 	const unsigned int count = STDIO_FDS + o->process->preserve_fds;
-	struct fd_table *table;
+	struct fd_table *table = NULL;
 	int r = fd_table_new(&table);
 
 	for (unsigned int i = 0; i < count; i++) {
@@ -86,8 +86,10 @@ static int make_files(const struct first_options *o, struct fd_table **ret, stru
 		}
 		r = fd_replace(table, (int)i, f, false, count);
 	}
-	if (r < 0)
+	if (r < 0) {
+		fd_table_unref(table);
 		return err_sys(err, r, "descriptors of the process");
+	}
 	*ret = table;
 	return 0;
 }
@@ -269,6 +271,8 @@ int first_load(const struct first_options *o, struct task **ret, struct err *err
 	spec.files = files;
 	if (r == 0)
 		r = spawn(o, &spec, ret, err);
+	else if (p->terminal && o->host_fds[0] >= 0)
+		(void)close(o->host_fds[0]); /* what the terminal would have taken */
 	fd_table_unref(files);
 	cred_unref(cred);
 	if (r < 0 && p->terminal && *o->ret_terminal)

@@ -102,7 +102,8 @@ static void freeze(struct member *m, enum container_frozen why, bool frozen)
 	c->frozen = frozen ? c->frozen | why : c->frozen & ~(unsigned int)why;
 	if (frozen)
 		WAIT_EVENT_ALWAYS(&c->frost, !c->frozen || !any_in_guest(m));
-	if (c->nursery)
+	/* Held for another reason it stays so, without a wait: who is late is let go by a timer. */
+	if (c->nursery && (frozen || !c->frozen))
 		platform->nursery_hold(c->nursery, c->frozen);
 	if (!c->frozen)
 		waitq_wake(&c->frost, WAIT_ALL);

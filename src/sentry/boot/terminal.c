@@ -40,16 +40,19 @@ static int find_devpts(const struct vfs_ctx *ctx, struct superblock **ret)
 static int open_slave(const struct vfs_ctx *ctx, struct superblock *sb, unsigned int index,
 		      struct file **ret)
 {
+	AUTO_FILE struct file *f = NULL;
 	char name[32];
 	int r;
 
 	(void)snprintf(name, sizeof(name), "/dev/pts/%u", index);
-	r = vfs_open(ctx, NULL, name, O_RDWR | O_NOCTTY, 0, 0, ret);
-	if (r == 0 && (*ret)->inode->sb == sb)
-		return 0;
-	if (r == 0)
-		file_unref(*ret);
-	return r < 0 ? r : -ENXIO;
+	r = vfs_open(ctx, NULL, name, O_RDWR | O_NOCTTY, 0, 0, &f);
+	if (r < 0)
+		return r;
+	/* The container may have put something else there meanwhile. */
+	if (!f->inode || f->inode->sb != sb)
+		return -ENXIO;
+	*ret = TAKE_PTR(f);
+	return 0;
 }
 
 /*
@@ -76,6 +79,7 @@ int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int 
 {
 	struct terminal *t = calloc(1, sizeof(*t));
 	struct superblock *sb = NULL;
+	AUTO_FILE struct file *slave = NULL;
 	unsigned int index;
 	AUTO_CLOSE int left = host_fd; /* until the pump has it */
 	int r = t ? find_devpts(ctx, &sb) : -ENOMEM;
@@ -83,13 +87,11 @@ int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int 
 	if (r == 0)
 		r = devpts_new_pair(sb, p->uid, p->gid, &t->master, &index);
 	if (r == 0) {
-		r = open_slave(ctx, sb, index, ret_slave);
+		r = open_slave(ctx, sb, index, &slave);
 		if (r == 0) {
 			r = tty_pump_start(file_ref(t->master), TAKE_FD(left), &t->pump);
-			if (r < 0) {
+			if (r < 0)
 				file_unref(t->master);
-				file_unref(*ret_slave);
-			}
 		}
 		if (r < 0)
 			file_unref(t->master);
@@ -103,6 +105,7 @@ int terminal_new(const struct sentry_process *p, const struct vfs_ctx *ctx, int 
 	t->host_fd = host_fd;
 	t->index = index;
 	terminal_resize(t);
+	*ret_slave = TAKE_PTR(slave);
 	*ret = t;
 	return 0;
 }
