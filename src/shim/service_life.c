@@ -405,6 +405,7 @@ static void on_deleted(void *owner, struct worker_answer *answer)
 
 	/* It has ended whatever was there: one that was never started, processes of exec. */
 	task_reap(t);
+	task_tell_ends(t);
 	if (answer->err.code < 0) {
 		t->deleting = false;
 		answer_error(o->call, o->prefix, &answer->err);

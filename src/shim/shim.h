@@ -62,7 +62,10 @@ struct proc {
 	struct ttrpc_call *delete_call; /* NULL: not asked */
 	struct loop_source *delete_timer;
 	int64_t delete_ms; /* it waits until then */
-	uint8_t *spec;	   /* owned: what exec shall run, until it is started */
+	/* It has ended, and that is told when its output has been read, or then. */
+	struct loop_source *tell_timer;
+	int64_t tell_ms;
+	uint8_t *spec; /* owned: what exec shall run, until it is started */
 	size_t spec_len;
 };
 
@@ -125,6 +128,8 @@ void proc_settle(struct proc *p);
 
 /* Reap all of them that have ended: for who has just ended them. */
 void task_reap(struct task *t);
+/* Ends that wait for who reads the output are told now. */
+void task_tell_ends(struct task *t);
 
 /* Reap what has ended, tell whoever wants to know. */
 void shim_reap(struct shim *s);

@@ -316,6 +316,17 @@ bool streams_carried(const struct streams *s)
 	return !s->pumps[1] && !s->pumps[2];
 }
 
+bool streams_read(const struct streams *s)
+{
+	for (int i = 1; i < 3; i++) {
+		int held = 0;
+
+		if (s->keep[i] >= 0 && ioctl(s->keep[i], FIONREAD, &held) == 0 && held > 0)
+			return false;
+	}
+	return streams_carried(s);
+}
+
 int streams_resize(const struct streams *s, uint32_t rows, uint32_t columns)
 {
 	const struct winsize size = { .ws_row = (unsigned short)rows,

@@ -72,6 +72,9 @@ int streams_take_master(struct streams *s, int master, struct err *err);
  * it open: a sandbox, or a process that was left behind. Before, an end may be none: somebody may
  * open it again. */
 void streams_ended(struct streams *s);
+/* What the process wrote is with who reads its outputs: nothing is to be carried, no fifo holds
+ * anything. */
+bool streams_read(const struct streams *s);
 /* Nothing more is to be carried to the outputs. */
 bool streams_carried(const struct streams *s);
 int streams_resize(const struct streams *s, uint32_t rows, uint32_t columns);

@@ -17,8 +17,10 @@
 #include "shim/shim.h"
 #include "shim/worker.h"
 
-#define END_CHECK_MS 10
-#define END_MAX_MS   4000 /* containerd waits three seconds for an end */
+#define TELL_CHECK_MS 2
+#define TELL_MAX_MS   250
+#define END_CHECK_MS  10
+#define END_MAX_MS    4000 /* containerd waits three seconds for an end */
 
 struct waiter {
 	struct list_head node;
@@ -55,6 +57,7 @@ static void proc_done(struct proc *p)
 	if (p->delete_call)
 		ttrpc_fail(p->delete_call, TTRPC_NOT_FOUND, "the container was deleted");
 	loop_remove(p->delete_timer);
+	loop_remove(p->tell_timer);
 	list_del(&p->node);
 	streams_done(&p->streams);
 	free(p->exec_id);
@@ -201,9 +204,9 @@ static void tell_end(struct proc *p)
 {
 	struct waiter *w, *next;
 
+	loop_remove(TAKE_PTR(p->tell_timer));
 	oom_look(p->task);
 	p->state = PROC_STOPPED;
-	streams_ended(&p->streams);
 	if (p == &p->task->init)
 		p->task->paused = false;
 	event_exit(p);
@@ -211,6 +214,45 @@ static void tell_end(struct proc *p)
 	{
 		answer_wait(take_waiter(p, w), p);
 	}
+}
+
+/* A first process is the last whose end is told. */
+static bool waits_for_others(const struct proc *p)
+{
+	const struct proc *exec;
+
+	if (p != &p->task->init)
+		return false;
+	list_for_each(exec, &p->task->execs, node)
+	{
+		if (exec->tell_timer)
+			return true;
+	}
+	return false;
+}
+
+static void on_tell_timer(void *arg)
+{
+	struct proc *p = arg;
+
+	if ((!streams_read(&p->streams) || waits_for_others(p)) && clock_ms() < p->tell_ms &&
+	    loop_set_timer(p->tell_timer, TELL_CHECK_MS) == 0)
+		return;
+	tell_end(p);
+}
+
+/*
+ * There are clients (containerd's own until 1.7) that close a stream when they hear of the end,
+ * and lose what they have not read. Who does not read does not hold the end for long.
+ */
+static void tell_when_read(struct proc *p)
+{
+	streams_ended(&p->streams);
+	p->tell_ms = clock_ms() + TELL_MAX_MS;
+	if ((streams_read(&p->streams) && !waits_for_others(p)) ||
+	    loop_add_timer(p->task->shim->loop, TELL_CHECK_MS, on_tell_timer, p, &p->tell_timer) <
+		    0)
+		tell_end(p);
 }
 
 static void on_rest_killed(void *owner, struct worker_answer *answer)
@@ -224,7 +266,7 @@ static void on_rest_killed(void *owner, struct worker_answer *answer)
 	/* The others' ends come before. */
 	task_reap(t);
 	p->busy = false;
-	tell_end(p);
+	tell_when_read(p);
 	task_put(t);
 }
 
@@ -254,10 +296,10 @@ static bool kill_rest(struct proc *p)
 
 void proc_settle(struct proc *p)
 {
-	if (!p->ended || p->busy || p->state == PROC_STOPPED)
+	if (!p->ended || p->busy || p->tell_timer || p->state == PROC_STOPPED)
 		return;
 	if (!kill_rest(p))
-		tell_end(p);
+		tell_when_read(p);
 }
 
 static struct proc *find_pid(struct shim *s, pid_t pid)
@@ -301,6 +343,19 @@ void task_reap(struct task *t)
 
 	list_for_each(p, &t->execs, node) reap(p);
 	reap(&t->init);
+}
+
+void task_tell_ends(struct task *t)
+{
+	struct proc *p;
+
+	list_for_each(p, &t->execs, node)
+	{
+		if (p->tell_timer)
+			tell_end(p);
+	}
+	if (t->init.tell_timer)
+		tell_end(&t->init);
 }
 
 void shim_reap(struct shim *s)

@@ -265,15 +265,20 @@ static void a_sandbox_that_tells_without_end_holds_nobody_up(void **state)
 	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
-static struct proc *add_exec(struct world *w, const char *out)
+static struct proc *add_process(struct world *w, const char *out, bool terminal)
 {
 	const char *const paths[3] = { "", out, "" };
 	struct proc *p = NULL;
 	struct err err = { 0 };
 
 	assert_int_equal(proc_new(w->task, "e1", &p, &err), 0);
-	assert_int_equal(streams_init(&p->streams, w->shim.loop, paths, *out != '\0', &err), 0);
+	assert_int_equal(streams_init(&p->streams, w->shim.loop, paths, terminal, &err), 0);
 	return p;
+}
+
+static struct proc *add_exec(struct world *w, const char *out)
+{
+	return add_process(w, out, *out != '\0');
 }
 
 static uint32_t ask_delete(struct world *w, const char *exec_id)
@@ -401,17 +406,85 @@ static pid_t ended_child(void)
 	return pid;
 }
 
+/* A process that runs, and has ended with its last words in a fifo. */
+static struct proc *add_exec_with_last_words(struct world *w, char out[static 96])
+{
+	struct err err = { 0 };
+	struct proc *p;
+
+	(void)snprintf(out, 96, "%s/out", w->dir);
+	assert_int_equal(mkfifo(out, 0600), 0);
+	p = add_process(w, out, false);
+	assert_int_equal(streams_open(&p->streams, false, &err), 0);
+	assert_int_equal(write(p->streams.theirs[1], "last words", 10), 10);
+	streams_given(&p->streams);
+	p->state = PROC_RUNNING;
+	p->pid = ended_child();
+	return p;
+}
+
+static uint32_t ask_wait_of(struct world *w, const char *exec_id)
+{
+	Caisson__Shim__WaitRequest request = CAISSON__SHIM__WAIT_REQUEST__INIT;
+
+	request.id = (char[]){ "c1" };
+	request.exec_id = (char *)exec_id;
+	return ask(w, "Wait", &request.base);
+}
+
+static void an_end_is_told_when_the_last_words_have_been_read(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int reader = -EBADF;
+	char out[96], bytes[16];
+	struct proc *p = add_exec_with_last_words(w, out);
+	const uint32_t stream = ask_wait_of(w, "e1");
+
+	reader = open(out, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	task_reap(w->task);
+	p->tell_ms = clock_ms() + PATIENCE_MS;
+	/* Nor the container's before. */
+	w->task->init.pid = ended_child();
+	task_reap(w->task);
+	w->task->init.tell_ms = clock_ms() + PATIENCE_MS;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(loop_once(w->shim.loop, 5), 0);
+	assert_int_equal(hear(w, stream), -1);
+	assert_true(p->ended && p->state == PROC_RUNNING);
+	assert_int_equal(w->task->init.state, PROC_RUNNING);
+	assert_int_equal(read(reader, bytes, sizeof(bytes)), 10);
+	assert_int_equal(hear_later(w, stream), TTRPC_OK);
+	assert_int_equal(p->state, PROC_STOPPED);
+	while (w->task->init.state != PROC_STOPPED && w->patience-- > -PATIENCE_MS)
+		assert_int_equal(loop_once(w->shim.loop, 5), 0);
+	assert_int_equal(w->task->init.state, PROC_STOPPED);
+	(void)unlink(out);
+}
+
+static void who_does_not_read_holds_no_end_for_long(void **state)
+{
+	struct world *w = *state;
+	char out[96];
+	struct proc *p = add_exec_with_last_words(w, out);
+	const uint32_t stream = ask_wait_of(w, "e1");
+
+	task_reap(w->task);
+	assert_int_equal(p->state, PROC_RUNNING);
+	assert_int_equal(hear_later(w, stream), TTRPC_OK);
+	assert_int_equal(p->state, PROC_STOPPED);
+	(void)unlink(out);
+}
+
 /* Its worker removes a container that is not there: nothing goes wrong then. */
 static void the_ends_of_processes_are_told_before_their_container_is_deleted(void **state)
 {
 	struct world *w = *state;
-	struct proc *p = add_exec(w, "");
 	struct err err = { 0 };
+	char out[96];
 
+	(void)add_exec_with_last_words(w, out);
 	assert_int_equal(settings_new(w->shim.program, "n", NULL, &w->task->settings, &err), 0);
 	begin_containerd(w);
-	p->pid = ended_child();
-	p->state = PROC_RUNNING;
 	w->task->init.pid = ended_child();
 	w->task->init.state = PROC_CREATED;
 	assert_int_equal(hear_later(w, ask_delete(w, "")), TTRPC_OK);
@@ -426,6 +499,7 @@ static void the_ends_of_processes_are_told_before_their_container_is_deleted(voi
 		shim_reap(&w->shim);
 	}
 	w->task = NULL;
+	(void)unlink(out);
 }
 
 /* The only child of this process; 0: none. */
@@ -552,6 +626,8 @@ int main(void)
 		CASE(a_start_that_waits_for_its_reader_is_given_up_with_its_call),
 		CASE(many_who_wait_leave_room_for_other_calls),
 		CASE(the_ends_of_processes_are_told_before_their_container_is_deleted),
+		CASE(an_end_is_told_when_the_last_words_have_been_read),
+		CASE(who_does_not_read_holds_no_end_for_long),
 		CASE(a_delete_waits_for_a_reader_that_is_slow),
 		CASE(a_delete_does_not_wait_for_a_terminal_that_stays_open),
 		CASE(a_sandbox_that_tells_without_end_holds_nobody_up),
