@@ -33,12 +33,15 @@ static void stub_died(struct task *t)
 		thread_group_exit(t->tg, SIGKILL);
 }
 
-/* A task that sleeps would not be told otherwise. */
+/*
+ * A task that sleeps would not be told otherwise. Who ends the other threads for its execve(2) will
+ * have another stub, and what it interrupts them with may be what this one has died of.
+ */
 static void on_stub_end(void *task)
 {
 	struct task *t = task;
 
-	if (!t->tg->group_exit)
+	if (!t->tg->group_exit && !t->tg->exec_by)
 		stub_died(t);
 }
 
