@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """scripts/run-tests counts what the test programs say; the soak leaves nothing out. Usage: test_counting.py BUILD_DIRECTORY SOURCE_DIRECTORY"""
+import concurrent.futures
 import importlib.machinery
 import importlib.util
 import io
+import os
 import pathlib
+import subprocess
 import sys
+import tempfile
+import threading
 import unittest
 from unittest import mock
 
@@ -85,6 +90,41 @@ class Caveats(unittest.TestCase):
         self.assertEqual(list(run_tests.unexplained([good, bad, "no reason"])), [bad, "no reason"])
 
 
+# A suite's first attempt, and its second one, which is told a name: what it says and its status.
+ATTEMPTS = """if [ $# = 0 ]; then echo 'FAILED t.py::one - why'; echo '1 failed, 5 passed in 1.00s'; exit %d
+else echo '%s in 1.00s'; exit %d; fi"""
+
+
+class Attempts(unittest.TestCase):
+    def run_suite(self, first, second, status):
+        suite = run_tests.Suite("it", "pytest", ["sh", "-c", ATTEMPTS % (first, second, status)])
+        with mock.patch.object(run_tests, "SOAK", False), mock.patch("sys.stdout", io.StringIO()):
+            return run_tests.run_all([suite])
+
+    def test_what_fails_once_is_unsteady(self):
+        totals = self.run_suite(1, "1 passed", 0)
+        self.assertEqual((numbers(totals), totals.unsteady), ((6, 0, 0), ["it: t.py::one"]))
+
+    def test_a_suite_that_is_killed_fails_whatever_failed_before(self):
+        for status in (2, 3, 137):
+            totals = self.run_suite(status, "1 passed", 0)
+            self.assertEqual(totals.failures, ["it: t.py::one", f"it: ended with status {status} before its end"])
+            self.assertEqual(numbers(totals), (5, 2, 0))
+
+    def test_a_second_attempt_that_does_not_come_to_its_end_excuses_nothing(self):
+        for said, status in (("1 passed", 137), ("1 skipped", 0), ("nothing", 0)):
+            self.assertEqual(numbers(self.run_suite(1, said, status)), (5, 1, 0))
+
+    def test_an_engine_whose_tests_fail_hides_no_other_that_was_killed(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            lane = pathlib.Path(scratch) / "lane"
+            lane.write_text("#!/bin/sh\ncase $4 in *=containerd) exit 137 ;; *) exit 1 ;; esac\n")
+            lane.chmod(0o755)
+            done = subprocess.run([SOURCE / "tests/run-engines", "podman", "containerd", "docker"], capture_output=True,
+                                  check=False, env={**os.environ, "CAISSON_LANE_TOOL": str(lane)})
+        self.assertEqual(done.returncode, 137)
+
+
 class Beside(unittest.TestCase):
     SUITES = [run_tests.Suite(name, "status", ["sh", "-c", f"echo {name} began; {command}"], "words")
               for name, command in (("one", "echo one ended"), ("two", "exit 1"), ("three", "echo three ended"))]
@@ -100,11 +140,33 @@ class Beside(unittest.TestCase):
         names = [suite.name for suite in run_tests.suites()]
         for begin in run_tests.LONGEST:
             self.assertTrue(any(name.startswith(begin) for name in names), begin)
-        with mock.patch.multiple(run_tests, BESIDE=1, LONGEST=("thr", "tw")), \
+        with mock.patch.multiple(run_tests, SOAK=False, BESIDE=1, LONGEST=("thr", "tw")), \
                 mock.patch("sys.stdout", io.StringIO()) as out:
             run_tests.run_all(self.SUITES)
         begun = [line.removeprefix("== begun: ") for line in out.getvalue().splitlines() if line.startswith("== begun")]
         self.assertEqual(begun, ["three", "two", "one"])
+
+    def test_a_run_that_is_interrupted_begins_no_other_suite(self):
+        begun, goes_on = [], threading.Event()
+
+        class Pool(concurrent.futures.ThreadPoolExecutor):
+            def shutdown(self, wait=True, **options):
+                if wait:
+                    goes_on.set()
+                super().shutdown(wait, **options)
+
+        def run(suite, _say):
+            begun.append(suite.name)
+            return suite.name == "one" or goes_on.wait(60)
+
+        def interrupt(text):
+            if not text.startswith("== begun"):
+                raise KeyboardInterrupt
+
+        with mock.patch.multiple(run_tests, SOAK=False, BESIDE=1, run=run, say_now=interrupt), \
+                mock.patch("concurrent.futures.ThreadPoolExecutor", Pool), self.assertRaises(KeyboardInterrupt):
+            run_tests.run_all(self.SUITES)
+        self.assertNotIn("three", begun)
 
     def test_artifacts_go_to_directories_of_their_own(self):
         places = [run_tests.environment(suite)["CAISSON_ARTIFACTS"] for suite in self.SUITES]
