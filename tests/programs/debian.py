@@ -13,7 +13,7 @@ PACKAGES = ("bash", "bc", "bzip2", "coreutils", "curl", "dash", "file", "finduti
             "procps", "python3", "redis-server", "redis-tools", "sed", "sqlite3", "strace", "tar", "wrk", "xz-utils",
             "zstd")
 SUITE = "bookworm"
-FETCH = pathlib.Path(__file__).resolve().parents[2] / "scripts/fetch-debian"
+SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 CACHE = pathlib.Path(os.environ.get("CAISSON_TEST_CACHE", "/var/cache/caisson-tests"))
 
 
@@ -32,12 +32,12 @@ def rootfs():
         return target
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / ".programs.lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # suites side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)  # suites side by side; held as long as it is at work, also without us
         if target.is_dir():
             return target
         partial = CACHE / "partial-programs"
         shutil.rmtree(partial, ignore_errors=True)
-        run(["mmdebstrap", "--variant=minbase", "--quiet", "--include=" + ",".join(PACKAGES), SUITE, partial])
+        run([SCRIPTS / "debian-root", SUITE, partial, *PACKAGES], pass_fds=[lock.fileno()])
         partial.chmod(0o755)
         os.rename(partial, target)
     return target
@@ -45,7 +45,7 @@ def rootfs():
 
 def source(package):
     """The unpacked source of a package."""
-    return pathlib.Path(run([FETCH, "--source", SUITE, CACHE / "debian", package]).strip()) / "root"
+    return pathlib.Path(run([SCRIPTS / "fetch-debian", "--source", SUITE, CACHE / "debian", package]).strip()) / "root"
 
 
 if __name__ == "__main__":

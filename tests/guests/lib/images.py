@@ -64,7 +64,7 @@ def debian_disk(say):
         if partial:
             say("making a Debian root file system for guests (once, about a minute)")
             root = partial / "root"
-            run("mmdebstrap", "--variant=minbase", "--quiet", "--include=" + ",".join(PACKAGES), SUITE, root)
+            run(REPO / "scripts/debian-root", SUITE, root, *PACKAGES)
             run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", root, partial / "disk", DISK_SIZE)
             shutil.rmtree(root)
         return target / "disk"

@@ -31,7 +31,10 @@ def describe(pid):
 
 
 def mounts():
-    return pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    """{what a mount stays: its line}. Its paths become others when a directory of them is renamed, which somebody
+    outside may do: a lane begins with copies of what is mounted below /tmp and the caches."""
+    lines = pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    return {(*fields[:3], *fields[5:]): line for line in lines for fields in [line.split(" ")]}
 
 
 OURS = "caisson"  # how the names of what the runtime makes beyond --root begin
@@ -110,7 +113,7 @@ class Guard:
 
     def __init__(self, root=None):
         self.pids = processes()
-        self.mounts = set(mounts())
+        self.mounts = mounts()
         self.cgroups = cgroups.all_cgroups()
         self.devices, self.files = devices(), run_files()
         self.known = set(below(root)) if root else set()
@@ -118,9 +121,12 @@ class Guard:
     def new_pids(self):
         return processes() - self.pids
 
+    def new_mounts(self):
+        return [line for mount, line in mounts().items() if mount not in self.mounts]
+
     def _differences(self, root):
         found = [f"process {describe(pid)}" for pid in sorted(self.new_pids())]
-        found += [f"mount {line}" for line in mounts() if line not in self.mounts]
+        found += [f"mount {line}" for line in self.new_mounts()]
         found += [f"cgroup {path}" for path in sorted(cgroups.all_cgroups() - self.cgroups)]
         found += [f"network device {name}" for name in sorted(devices() - self.devices)]
         found += [f"file {name}" for name in sorted(run_files() - self.files)]
@@ -145,7 +151,7 @@ class Guard:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        for line in reversed([m for m in mounts() if m not in self.mounts]):
+        for line in reversed(self.new_mounts()):
             os.system(f"umount -l '{line.split()[4]}' 2>/dev/null")
         time.sleep(0.05)
         cgroups.remove_all_but(self.cgroups)
