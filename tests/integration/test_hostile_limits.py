@@ -102,7 +102,7 @@ def test_frames_that_no_kernel_made_keep_no_process_from_its_end(runtime, bundle
     lines = done.stdout.splitlines()
 
     assert done.returncode == 0, done
-    assert len(lines) == 47, done
+    assert len(lines) == 48, done
     assert not any(line.startswith(("asleep ", "mask ")) and "had ended" in line for line in lines), \
         f"the frames are not those that were meant: {done}"
     if os.environ.get("CAISSON_SOAK") == "1":

@@ -147,10 +147,10 @@ struct platform_ops {
 	void (*thread_end)(struct platform_thread *t);
 
 	/*
-	 * When the host ends the thread's process though nobody here asked for that (out of memory,
-	 * killed by a user of the host), which a task that sleeps would not learn otherwise:
-	 * fn(arg), once, from the loop. NULL: nobody is told; as after thread_free(). Does not
-	 * park.
+	 * When the thread's process ends before thread_free(): the host has ended it (out of
+	 * memory, a user who kills), or the platform one that did not keep to its rules. A task
+	 * that sleeps would not learn of it otherwise: fn(arg), once, from the loop. NULL: nobody
+	 * is told; as after thread_free(). Does not park.
 	 */
 	void (*thread_on_end)(struct platform_thread *t, void (*fn)(void *arg), void *arg);
 

@@ -34,14 +34,14 @@ static void stub_died(struct task *t)
 }
 
 /*
- * A task that sleeps would not be told otherwise. Who ends the other threads for its execve(2) will
- * have another stub, and what it interrupts them with may be what this one has died of.
+ * A task that sleeps would not be told otherwise. Who executes will have another stub, and what it
+ * ends the other threads with may be what this one has died of; if it stays it finds out.
  */
 static void on_stub_end(void *task)
 {
 	struct task *t = task;
 
-	if (!t->tg->group_exit && !t->tg->exec_by)
+	if (!t->tg->group_exit && !t->tg->execs)
 		stub_died(t);
 }
 

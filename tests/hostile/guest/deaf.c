@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -223,6 +224,42 @@ static int end_one(size_t end)
 	return r;
 }
 
+/* Its own handlers, and its parent's memory. */
+static int deaf_with_our_memory(void *arg)
+{
+	struct sigaction act = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+
+	(void)arg;
+	(void)sigaction(SIGUSR1, &act, NULL);
+	*order = (int)syscall(SYS_getpid);
+	(void)syscall(SYS_kill, *order, SIGUSR1);
+	_exit(66);
+}
+
+/* Who is deaf takes the memory along that it shares, and who sleeps with that ends as well. */
+static int end_with_another(void)
+{
+	static char stack[65536];
+	const pid_t pid = fork();
+	int r, status = 0;
+
+	*order = 0;
+	if (pid == 0) {
+		(void)clone(deaf_with_our_memory, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+		for (;;)
+			(void)pause();
+	}
+	while (*order == 0)
+		(void)usleep(1000);
+	(void)usleep(SETTLE_US);
+	(void)kill(*order, SIGKILL);
+	r = await_end(pid, &status);
+	(void)dprintf(STDOUT_FILENO, "%s together 0 ms: %#x%s\n", kinds[kind_now].name,
+		      (unsigned int)status, r < 0 ? " never" : "");
+	(void)kill(pid, SIGKILL);
+	return r < 0 || status != SIGKILL ? -1 : 0;
+}
+
 int guest_deaf(int argc, char **argv)
 {
 	static const uint8_t code[] = { 0xb8, 15, 0, 0, 0, 0x0f, 0x05 };
@@ -244,6 +281,8 @@ int guest_deaf(int argc, char **argv)
 			if (kinds[kind_now].spoil != asleep || strcmp(ends[end], "stop") != 0)
 				wrong |= end_one(end) < 0;
 		}
+		if (kinds[kind_now].spoil == mask_all)
+			wrong |= end_with_another() < 0;
 	}
 	return wrong;
 }

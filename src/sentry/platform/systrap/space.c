@@ -106,6 +106,7 @@ static void mark_dead(struct platform_space *s)
 		fiber_wake(s->asker);
 }
 
+/* Threads that were freed have nobody to tell, and so no end that was asked for is told. */
 static void tell_end(const struct platform_space *s)
 {
 	struct platform_thread *t;
@@ -126,8 +127,7 @@ static void on_death(struct kloop_fd *source, uint32_t events)
 	s->gone = true;
 	systrap_nursery_gone(s);
 	mark_dead(s);
-	if (!s->killed)
-		tell_end(s);
+	tell_end(s);
 	if (s->refs == 0)
 		release(s);
 }

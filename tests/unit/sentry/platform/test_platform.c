@@ -17,7 +17,7 @@
 #include "sentry/core/ktimer.h"
 #include "sentry/core/waitq.h"
 #include "sentry/platform/platform.h"
-#include "sentry/platform/systrap/systrap.h"
+#include "sentry/platform/systrap/systrap_internal.h"
 #include "lib/unit.h"
 
 #define CODE 0x400000ull
@@ -480,6 +480,32 @@ static void who_sleeps_is_told_that_its_process_was_killed(void **state)
 	on_fiber(do_killed);
 }
 
+/* Its stub, or that of a thread beside it, did what none does. */
+static void do_broken(void)
+{
+	struct platform_thread *t, *other;
+	struct platform_event e;
+	unsigned int told = 0;
+
+	waitq_init(&ends);
+	t = new_guest(calls_twice, sizeof(calls_twice));
+	platform->thread_run(t, &e);
+	assert_int_equal(platform->thread_clone(t, &other), 0);
+	platform->thread_on_end(t, count_end, &told);
+	platform->thread_on_end(other, count_end, &told);
+	systrap_space_kill(platform->thread_space(t));
+	(void)WAIT_EVENT_UNTIL(&ends, told == 2, nsec_add(kclock_monotonic(), LATE_NS));
+	assert_int_equal(told, 2);
+	platform->thread_free(t);
+	platform->thread_free(other);
+}
+
+static void who_sleeps_is_told_that_the_platform_has_ended_its_process(void **state)
+{
+	if (platform == &platform_systrap)
+		on_fiber(do_broken);
+}
+
 /* The end that was asked for is nothing to tell. */
 static void do_ended(void)
 {
@@ -549,6 +575,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_nursery_that_is_killed_is_told),
 		cmocka_unit_test(who_is_held_is_not_asked),
 		cmocka_unit_test(who_sleeps_is_told_that_its_process_was_killed),
+		cmocka_unit_test(who_sleeps_is_told_that_the_platform_has_ended_its_process),
 		cmocka_unit_test(an_end_that_was_asked_for_is_not_told),
 		cmocka_unit_test(a_fault_has_its_address),
 		cmocka_unit_test(a_fork_copies_memory_and_a_clone_shares_it),
