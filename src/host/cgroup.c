@@ -96,12 +96,19 @@ static size_t own_len(const struct cgroup_hierarchies *h, const struct cgroup_hi
 	return slash ? (size_t)(slash - it->own_path) : 0;
 }
 
-static int add_hierarchy_dir(struct cgroup *cg, const struct cgroup_hierarchies *h, size_t i,
-			     const char *clean, bool absolute)
+/* How much of our own cgroup's path comes before what is asked for. */
+static size_t first_len(const struct cgroup *cg, const struct cgroup_hierarchies *h, size_t i,
+			bool absolute, bool slice)
 {
-	const struct cgroup_hierarchy *it = &h->items[i];
-	const size_t base = strlen(it->mount_point), own = absolute ? 0 : own_len(h, it);
-	const size_t len = strlen(clean);
+	if (slice)
+		return cg->rootless ? cgroup_slice_base(h->items[i].own_path) : 0;
+	return absolute ? 0 : own_len(h, &h->items[i]);
+}
+
+static int add_hierarchy_dir(struct cgroup *cg, const struct cgroup_hierarchy *it,
+			     const char *clean, size_t own)
+{
+	const size_t base = strlen(it->mount_point), len = strlen(clean);
 	char *path;
 
 	if (base + own + len >= CGROUP_PATH_MAX)
@@ -147,7 +154,8 @@ int cgroup_new_in(const struct cgroup_hierarchies *h, const struct cgroup_option
 		return err_set(err, -EINVAL,
 			       "linux.cgroupsPath \"%s\" names the top of the hierarchy", wanted);
 	for (size_t i = 0; i < h->len; i++) {
-		r = add_hierarchy_dir(cg, h, i, clean, *wanted == '/' || *below);
+		r = add_hierarchy_dir(cg, &h->items[i], clean,
+				      first_len(cg, h, i, *wanted == '/', *below));
 		if (r < 0)
 			return err_sys(err, r, "linux.cgroupsPath \"%s\"", wanted);
 	}

@@ -11,9 +11,10 @@
  * Paths: linux.cgroupsPath absolute ("/a/b") counts from the top of each hierarchy as this process
  * sees it, relative ("a/b") from the cgroup that this process is in, as runc does; absent:
  * relative, the container's id; in systemd's words ("a-b.slice:cri-containerd:ID", which
- * containerd's CRI plugin writes below a slice) where systemd would have it, from the top:
- * "/a.slice/a-b.slice/cri-containerd-ID.scope". ".." never leaves that place. Errors name
- * controller, file and value: "memory: write 1024 to memory.limit_in_bytes: ...".
+ * containerd's CRI plugin writes below a slice) where systemd would have it, from the top, rootless
+ * from where the user's own systemd begins: "/a.slice/a-b.slice/cri-containerd-ID.scope". ".."
+ * never leaves that place. Errors name controller, file and value: "memory: write 1024 to
+ * memory.limit_in_bytes: ...".
  */
 #pragma once
 

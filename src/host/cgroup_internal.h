@@ -91,6 +91,12 @@ int cgroup_clean_path(const char *path, char ret[static CGROUP_PATH_MAX]);
  */
 int cgroup_slice_path(const char *path, char ret[static CGROUP_PATH_MAX]);
 
+/*
+ * Where the slices of an ordinary user begin, who has a systemd of his own: the length of
+ * ".../user@UID.service" in the path of a cgroup below that, or 0: at the top.
+ */
+size_t cgroup_slice_base(const char *own_path);
+
 /* Build a struct cgroup from hierarchies, without looking at the system. */
 int cgroup_new_in(const struct cgroup_hierarchies *h, const struct cgroup_options *options,
 		  struct cgroup **ret, struct err *err);

@@ -14,7 +14,9 @@
 #include "base/str.h"
 #include "host/cgroup_internal.h"
 
-#define SUFFIX ".slice"
+#define SUFFIX	".slice"
+#define MANAGER "/user@" /* UID.service */
+#define SERVICE ".service"
 
 /* Append "/" and the first `len` bytes of `name`, then `end`. */
 static int add_part(char path[static CGROUP_PATH_MAX], const char *name, size_t len,
@@ -72,4 +74,15 @@ int cgroup_slice_path(const char *path, char ret[static CGROUP_PATH_MAX])
 		return -ENAMETOOLONG;
 	r = add_part(ret, scope, strlen(scope), "");
 	return r < 0 ? r : 1;
+}
+
+size_t cgroup_slice_base(const char *own_path)
+{
+	const char *at = strstr(own_path, MANAGER);
+	const size_t len = at ? 1 + strcspn(at + 1, "/") : 0;
+
+	if (len < strlen(MANAGER SERVICE) ||
+	    memcmp(at + len - strlen(SERVICE), SERVICE, strlen(SERVICE)) != 0)
+		return 0;
+	return (size_t)(at - own_path) + len;
 }

@@ -13,18 +13,23 @@ static void done(struct cgroup_hierarchies *h)
 }
 
 /* The path that a container "c" would get in hierarchy i. */
-static const char *path_of(const struct cgroup_hierarchies *h, const char *wanted, const char *key)
+static const char *path_by(const struct cgroup_hierarchies *h, const struct cgroup_options *o,
+			   const char *key)
 {
 	static char text[CGROUP_PATH_MAX];
-	const struct cgroup_options o = { .path = wanted, .id = "c" };
 	struct cgroup *cg = NULL;
 	const char *path;
 
-	assert_int_equal(cgroup_new_in(h, &o, &cg, NULL), 0);
+	assert_int_equal(cgroup_new_in(h, o, &cg, NULL), 0);
 	path = cgroup_path(cg, key);
 	snprintf(text, sizeof(text), "%s", path ? path : "(none)");
 	cgroup_free(cg);
 	return text;
+}
+
+static const char *path_of(const struct cgroup_hierarchies *h, const char *wanted, const char *key)
+{
+	return path_by(h, &(struct cgroup_options){ .path = wanted, .id = "c" }, key);
 }
 
 /* ---- failure first */
@@ -198,6 +203,42 @@ static void systemds_words_lead_into_the_slice(void **state)
 	memcpy(longpath, "a.slice:p:", 10);
 	assert_int_equal(cgroup_slice_path(longpath, path), -ENAMETOOLONG);
 	done(&h);
+}
+
+/* An ordinary user's systemd has its slices below its own unit, where he may make cgroups. */
+static void a_slice_of_a_user_is_that_of_his_own_systemd(void **state)
+{
+	static const struct {
+		const char *own, *path;
+	} cases[] = {
+		{ "/user.slice/user-7.slice/user@7.service/app.slice/a.service",
+		  "/user.slice/user-7.slice/user@7.service/user.slice/p-n.scope" },
+		{ "/user.slice/user-7.slice/user@7.service",
+		  "/user.slice/user-7.slice/user@7.service/user.slice/p-n.scope" },
+		{ "/user.slice/user-7.slice/session-1.scope", "/user.slice/p-n.scope" },
+		{ "/user@7.services/a", "/user.slice/p-n.scope" },
+		{ "/user@", "/user.slice/p-n.scope" },
+		{ "/", "/user.slice/p-n.scope" },
+	};
+	struct cgroup_options o = { .path = "user.slice:p:n", .id = "c" };
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct cgroup_hierarchies h;
+		char own[128], path[128];
+
+		snprintf(own, sizeof(own), "0::%s\n", cases[i].own);
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s", cases[i].path);
+		assert_int_equal(cgroup_parse_hierarchies(
+					 ROOT_MOUNT
+					 "2 1 0:2 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+					 own, &h),
+				 0);
+		o.rootless = true;
+		assert_string_equal(path_by(&h, &o, ""), path);
+		o.rootless = false;
+		assert_string_equal(path_by(&h, &o, ""), "/sys/fs/cgroup/user.slice/p-n.scope");
+		done(&h);
+	}
 }
 
 /* ---- layouts */
@@ -501,6 +542,7 @@ int main(void)
 		cmocka_unit_test(the_top_of_a_hierarchy_is_refused),
 		cmocka_unit_test(path_injections_stay_below_the_mount),
 		cmocka_unit_test(systemds_words_lead_into_the_slice),
+		cmocka_unit_test(a_slice_of_a_user_is_that_of_his_own_systemd),
 		cmocka_unit_test(v1_pairs_comounted_controllers),
 		cmocka_unit_test(hybrid_keeps_both),
 		cmocka_unit_test(v2_begins_beside_our_own_cgroup),
