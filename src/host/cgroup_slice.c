@@ -68,8 +68,8 @@ int cgroup_slice_path(const char *path, char ret[static CGROUP_PATH_MAX])
 	if (str_ends(name, SUFFIX))
 		n = snprintf(scope, sizeof(scope), "%s", name + 1);
 	else
-		n = snprintf(scope, sizeof(scope), "%.*s%s%s.scope", (int)(name - prefix - 1),
-			     prefix + 1, name == prefix + 1 ? "" : "-", name + 1);
+		n = snprintf(scope, sizeof(scope), "%.*s-%s.scope", (int)(name - prefix - 1),
+			     prefix + 1, name + 1); /* "-NAME" without a prefix, as runc */
 	if (n >= (int)sizeof(scope))
 		return -ENAMETOOLONG;
 	r = add_part(ret, scope, strlen(scope), "");

@@ -297,7 +297,7 @@ static void class_sentry_forget(const struct container *c, const struct oci_spec
 	/* While that is paused it hears of it when it is resumed. */
 	if (c->sandbox && !container_sandbox_is_paused(c))
 		sock = client_connect(c, &ignored);
-	/* It ends the connection when nothing is left, and never says anything unasked. */
+	/* It ends the connection when nothing is left, or at once where it has no room for it. */
 	if (sock >= 0 && fd_recv(sock, &byte, 1, NULL, &nfds) == -EAGAIN)
 		log_warning("container %s: sandbox %s still has it", c->id, c->sandbox);
 }

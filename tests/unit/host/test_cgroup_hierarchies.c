@@ -166,7 +166,7 @@ static void systemds_words_lead_into_the_slice(void **state)
 		  "/sys/fs/cgroup/kubepods.slice/kubepods-burstable.slice/"
 		  "kubepods-burstable-pod1_2.slice/cri-containerd-9f.scope" },
 		{ "a.slice:p:n", "/sys/fs/cgroup/a.slice/p-n.scope" },
-		{ "a.slice::n", "/sys/fs/cgroup/a.slice/n.scope" },
+		{ "a.slice::n", "/sys/fs/cgroup/a.slice/-n.scope" },
 		{ "a.slice:p:a-b.slice", "/sys/fs/cgroup/a.slice/a-b.slice" },
 		{ "-.slice:p:n", "/sys/fs/cgroup/p-n.scope" },
 	};
