@@ -60,6 +60,7 @@ void service_kill(void *shim, struct ttrpc_call *call, const ProtobufCMessage *r
 		ttrpc_fail(call, TTRPC_INVALID_ARGUMENT, "kill: signal %u", q->signal);
 		return;
 	}
+	proc_tell_end(p);
 	if (p->state == PROC_STOPPED) {
 		ttrpc_fail(call, TTRPC_NOT_FOUND, "kill: process already finished");
 		return;

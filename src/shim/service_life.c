@@ -471,6 +471,7 @@ void service_delete(void *shim, struct ttrpc_call *call, const ProtobufCMessage 
 		t->unwanted = true;
 	if (!t || !p)
 		return;
+	proc_tell_end(p);
 	if ((p->state != PROC_STOPPED && p->state != PROC_CREATED) || p->busy || t->deleting ||
 	    p->delete_call) {
 		ttrpc_fail(call, TTRPC_FAILED_PRECONDITION,

@@ -128,8 +128,12 @@ void proc_settle(struct proc *p);
 
 /* Reap all of them that have ended: for who has just ended them. */
 void task_reap(struct task *t);
-/* Ends that wait for who reads the output are told now. */
+/* Ends that are not told yet (somebody reads the output still, or what a first process left is
+ * being killed) are told now. */
 void task_tell_ends(struct task *t);
+/* The end of this one, if it waits for who reads the output; of a first process the others' before.
+ * For calls whose answer says that it has ended: the next call shall say so, too. */
+void proc_tell_end(struct proc *p);
 
 /* Reap what has ended, tell whoever wants to know. */
 void shim_reap(struct shim *s);

@@ -266,7 +266,9 @@ static void on_rest_killed(void *owner, struct worker_answer *answer)
 	/* The others' ends come before. */
 	task_reap(t);
 	p->busy = false;
-	tell_when_read(p);
+	/* Who deletes the container meanwhile has told it. */
+	if (p->state != PROC_STOPPED)
+		tell_when_read(p);
 	task_put(t);
 }
 
@@ -345,17 +347,28 @@ void task_reap(struct task *t)
 	reap(&t->init);
 }
 
+static void tell_if_ended(struct proc *p)
+{
+	if (p->ended && p->state != PROC_STOPPED)
+		tell_end(p);
+}
+
 void task_tell_ends(struct task *t)
 {
 	struct proc *p;
 
-	list_for_each(p, &t->execs, node)
-	{
-		if (p->tell_timer)
-			tell_end(p);
-	}
-	if (t->init.tell_timer)
-		tell_end(&t->init);
+	list_for_each(p, &t->execs, node) tell_if_ended(p);
+	tell_if_ended(&t->init);
+}
+
+void proc_tell_end(struct proc *p)
+{
+	if (!p->tell_timer)
+		return;
+	if (p == &p->task->init)
+		task_tell_ends(p->task);
+	else
+		tell_end(p);
 }
 
 void shim_reap(struct shim *s)

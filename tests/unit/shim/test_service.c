@@ -201,6 +201,14 @@ static int hear_later(struct world *w, uint32_t stream)
 	return hear(w, stream);
 }
 
+static void reap_workers(struct world *w)
+{
+	while (w->shim.workers_len > 0) {
+		(void)usleep(1000);
+		shim_reap(&w->shim);
+	}
+}
+
 static uint32_t ask_wait(struct world *w)
 {
 	Caisson__Shim__WaitRequest request = CAISSON__SHIM__WAIT_REQUEST__INIT;
@@ -475,6 +483,97 @@ static void who_does_not_read_holds_no_end_for_long(void **state)
 	(void)unlink(out);
 }
 
+static uint32_t ask_kill(struct world *w, const char *exec_id)
+{
+	Caisson__Shim__KillRequest request = CAISSON__SHIM__KILL_REQUEST__INIT;
+
+	request.id = (char[]){ "c1" };
+	request.exec_id = (char *)exec_id;
+	request.signal = SIGKILL;
+	return ask(w, "Kill", &request.base);
+}
+
+/* An exec that has ended, and its container; nobody is told for as long as the test lasts. */
+static struct proc *end_with_last_words(struct world *w, char out[static 96])
+{
+	struct proc *p = add_exec_with_last_words(w, out);
+
+	w->task->init.pid = ended_child();
+	task_reap(w->task);
+	p->tell_ms = w->task->init.tell_ms = clock_ms() + PATIENCE_MS;
+	return p;
+}
+
+/* As clients that kill what they delete do: who hears that it has ended waits for no more. */
+static void who_kills_what_has_ended_can_delete_it(void **state)
+{
+	struct world *w = *state;
+	char out[96];
+	struct proc *p = add_exec_with_last_words(w, out);
+	const uint32_t stream = ask_wait_of(w, "e1");
+	uint32_t kill;
+
+	task_reap(w->task);
+	p->tell_ms = clock_ms() + PATIENCE_MS;
+	kill = ask_kill(w, "e1");
+	assert_int_equal(hear(w, stream), TTRPC_OK);
+	assert_int_equal(hear(w, kill), TTRPC_NOT_FOUND);
+	assert_int_equal(p->state, PROC_STOPPED);
+	assert_int_equal(hear(w, ask_delete(w, "e1")), TTRPC_OK);
+	(void)unlink(out);
+}
+
+static void who_kills_a_container_that_has_ended_hears_of_the_others_before(void **state)
+{
+	struct world *w = *state;
+	char out[96];
+	const struct proc *p = end_with_last_words(w, out);
+	const uint32_t stream = ask_wait_of(w, "e1"), first = ask_wait_of(w, "");
+	const uint32_t kill = ask_kill(w, "");
+
+	assert_int_equal(hear(w, stream), TTRPC_OK);
+	assert_int_equal(hear(w, first), TTRPC_OK);
+	assert_int_equal(hear(w, kill), TTRPC_NOT_FOUND);
+	assert_int_equal(p->state, PROC_STOPPED);
+	assert_int_equal(w->task->init.state, PROC_STOPPED);
+	assert_int_equal(w->shim.workers_started, 0);
+	(void)unlink(out);
+}
+
+static void what_has_ended_can_be_deleted_before_that_is_told(void **state)
+{
+	struct world *w = *state;
+	char out[96];
+	uint32_t stream, gone;
+
+	(void)end_with_last_words(w, out);
+	stream = ask_wait_of(w, "e1");
+	gone = ask_delete(w, "e1");
+	assert_int_equal(hear(w, stream), TTRPC_OK);
+	assert_int_equal(hear(w, gone), TTRPC_OK);
+	assert_null(proc_find(w->task, "e1"));
+	(void)unlink(out);
+}
+
+/* Of a start that failed: what its first process left is killed while the container goes. */
+static void an_end_is_told_before_the_delete_that_does_not_wait_for_the_rest(void **state)
+{
+	struct world *w = *state;
+	struct err err = { 0 };
+
+	assert_int_equal(settings_new(w->shim.program, "n", NULL, &w->task->settings, &err), 0);
+	begin_containerd(w);
+	w->task->init.ended = true;
+	w->task->init.state = PROC_CREATED;
+	assert_int_equal(hear_later(w, ask_delete(w, "")), TTRPC_OK);
+	while (w->told_len < 2 && w->patience-- > 0)
+		assert_int_equal(loop_once(w->shim.loop, 50), 0);
+	assert_string_equal(w->told[0], "/tasks/exit");
+	assert_string_equal(w->told[1], "/tasks/delete");
+	reap_workers(w);
+	w->task = NULL;
+}
+
 /* Its worker removes a container that is not there: nothing goes wrong then. */
 static void the_ends_of_processes_are_told_before_their_container_is_deleted(void **state)
 {
@@ -494,10 +593,7 @@ static void the_ends_of_processes_are_told_before_their_container_is_deleted(voi
 	assert_string_equal(w->told[1], "/tasks/exit");
 	assert_string_equal(w->told[2], "/tasks/delete");
 	assert_null(task_find(&w->shim, "c1"));
-	while (w->shim.workers_len > 0) {
-		(void)usleep(1000);
-		shim_reap(&w->shim);
-	}
+	reap_workers(w);
 	w->task = NULL;
 	(void)unlink(out);
 }
@@ -607,10 +703,7 @@ static void a_create_that_was_given_up_goes_with_its_shim(void **state)
 	assert_int_equal(hear_later(w, stream), TTRPC_UNKNOWN);
 	assert_null(task_find(&w->shim, "c2"));
 	assert_non_null(w->shim.end_timer);
-	while (w->shim.workers_len > 0) {
-		(void)usleep(1000);
-		shim_reap(&w->shim);
-	}
+	reap_workers(w);
 	(void)snprintf(file, sizeof(file), "%s/%s", w->dir, SETTINGS_FILE);
 	(void)unlink(file);
 }
@@ -628,6 +721,10 @@ int main(void)
 		CASE(the_ends_of_processes_are_told_before_their_container_is_deleted),
 		CASE(an_end_is_told_when_the_last_words_have_been_read),
 		CASE(who_does_not_read_holds_no_end_for_long),
+		CASE(who_kills_what_has_ended_can_delete_it),
+		CASE(who_kills_a_container_that_has_ended_hears_of_the_others_before),
+		CASE(what_has_ended_can_be_deleted_before_that_is_told),
+		CASE(an_end_is_told_before_the_delete_that_does_not_wait_for_the_rest),
 		CASE(a_delete_waits_for_a_reader_that_is_slow),
 		CASE(a_delete_does_not_wait_for_a_terminal_that_stays_open),
 		CASE(a_sandbox_that_tells_without_end_holds_nobody_up),
