@@ -231,6 +231,20 @@ def test_the_installers_script_installs_and_installs_again(installer, tmp_path):
     assert sorted(p.name for p in (node / "opt").iterdir()) == ["caisson", f"caisson-{version}"]
 
 
+def test_a_program_that_does_not_run_changes_nothing_on_the_node(installer, tmp_path):
+    installer("install")
+    before = sorted((p.name, p.is_symlink() and p.readlink()) for p in (tmp_path / "node/opt").iterdir())
+    (tmp_path / "image/bin/caisson").write_text("#!/bin/sh\nexit 1\n")
+    installer("install", rc=1)
+    assert sorted((p.name, p.is_symlink() and p.readlink()) for p in (tmp_path / "node/opt").iterdir()) == before
+
+
+def test_what_a_copy_that_was_ended_has_left_goes(installer, tmp_path):
+    (tmp_path / "node/opt/caisson-0.0.9-0123abcd.new/bin").mkdir(parents=True)
+    installer("install")
+    assert not list((tmp_path / "node/opt").glob("*.new"))
+
+
 def test_a_restart_that_the_installer_did_not_come_to_is_made_up_for(installer, tmp_path):
     (tmp_path / "broken").touch()
     installer("install", rc=1)
