@@ -75,7 +75,7 @@ def test_a_pod_has_its_network_by_that_handler(containerd, isolation, tmp_path):
 
 
 def test_a_privileged_container_runs_by_that_handler(containerd, isolation, tmp_path):
-    """In class vm with all rights in its machine, and none of the host's devices."""
+    """In class vm with all capabilities in its machine, and the devices of any container (CAVEATS.md#vm-devices)."""
     pod = Pod(containerd, "privileged", tmp_path, handler="caisson-" + isolation, cgroup_parent="/kubepods",
               security_context={"privileged": True})
     container = pod.start("c", ("/bin/sleep", "1000"), linux={"security_context": {"privileged": True}})
@@ -87,6 +87,7 @@ def test_a_privileged_container_runs_by_that_handler(containerd, isolation, tmp_
     assert said.startswith("mounted\n") and "null" in said.split()
     if isolation == "vm":
         assert not {"kvm", "kmsg", "mem", "fuse", "loop-control"} & set(said.split())
+        assert "not permitted" in pod.exec(container, *sh("(mknod /tmp/d c 1 1 && : < /tmp/d) 2>&1; true"))
     containerd.remove_all()
 
 
