@@ -160,6 +160,15 @@ def test_an_annotation_that_means_nothing_is_named(runtime, bundle):
     assert "annotation io.caisson.vm.memroy: class vm has no such setting" in result.stderr
 
 
+def test_annotations_that_mean_nothing_do_not_fill_the_log(runtime, bundle):
+    """Their author may be anybody: of a pod's annotations there are 256 KiB."""
+    for i in range(1000):
+        bundle.annotations[f"io.caisson.vm.nothing{i}"] = ""
+
+    result = runtime.run(bundle, ["true"])
+    assert result.returncode == 0 and 1 <= result.stderr.count("class vm has no such setting") <= 8
+
+
 @pytest.mark.parametrize("what", ["serial", "metrics", "tasks", "mounts", "dmesg"])
 def test_debug_shows_what_the_machine_knows(runtime, bundle, what):
     runtime.run_detached(bundle)

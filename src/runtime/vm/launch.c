@@ -13,6 +13,8 @@
 #include "runtime/sandbox/limits.h"
 #include "runtime/vm/describe.h"
 
+#define UNKNOWN_MAX 8 /* annotations that are named: their author is anybody */
+
 #define LAUNCH_INIT                                                                      \
 	{                                                                                \
 		.box = SANDBOX_LAUNCH_INIT, .program = -EBADF, .from = VM_PROGRAMS_INIT, \
@@ -156,6 +158,14 @@ static int launch_or_boot(struct launch_vm *l, struct sandbox *ret, struct err *
 	return r == SANDBOX_NO_CLONE ? err_set(err, -EIO, "a clone of a template: %s", why.msg) : r;
 }
 
+static void tell_unknown(const json_t *annotations)
+{
+	const char *name = NULL;
+
+	for (int i = 0; i < UNKNOWN_MAX && (name = vm_settings_unknown(annotations, name)); i++)
+		log_warning("annotation %s: class vm has no such setting", name);
+}
+
 int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 {
 	AUTO(launch_done) struct launch_vm l = LAUNCH_INIT;
@@ -167,8 +177,7 @@ int launch_vm(struct creation *cr, struct sandbox *ret, struct err *err)
 	if (r < 0)
 		return r;
 	cr->c->accelerator = machine_accel_name(l.accel);
-	for (const char *name = NULL; (name = vm_settings_unknown(cr->c->annotations, name));)
-		log_warning("annotation %s: class vm has no such setting", name);
+	tell_unknown(cr->c->annotations);
 	if (!net->set)
 		log_warning("class vm: a machine has no part in the host's network namespace; the "
 			    "container has a loopback device alone");
