@@ -235,6 +235,15 @@ static size_t times(const char *text, const char *what)
 	return n;
 }
 
+static void assert_once_behind(const char *text, const char *word, const char *before)
+{
+	const char *at = strstr(text, before);
+
+	assert_int_equal(times(text, word), 1);
+	assert_non_null(at);
+	assert_non_null(strstr(at, word));
+}
+
 /* With them a privileged one would be refused (CAVEATS.md#vm-devices). */
 static void a_machine_s_containers_are_privileged_without_the_host_s_devices(void **state)
 {
@@ -245,12 +254,8 @@ static void a_machine_s_containers_are_privileged_without_the_host_s_devices(voi
 	node_make_dirs("/etc/crio/crio.conf.d");
 	assert_int_equal(change("containerd", true), 1);
 	assert_int_equal(change("crio", true), 1);
-	assert_int_equal(times(node_read(CONTAINERD), word), 1);
-	assert_true(strstr(node_read(CONTAINERD), word) >
-		    strstr(node_read(CONTAINERD), "runtimes.caisson-vm]"));
-	assert_int_equal(times(node_read(crio), word), 1);
-	assert_true(strstr(node_read(crio), word) >
-		    strstr(node_read(crio), "runtimes.caisson-vm]"));
+	assert_once_behind(node_read(CONTAINERD), word, "runtimes.caisson-vm]");
+	assert_once_behind(node_read(crio), word, "runtimes.caisson-vm]");
 }
 
 static void version_3_gets_a_drop_in_where_a_directory_is_imported(void **state)
