@@ -28,17 +28,6 @@ extern struct world {
 
 extern char sent[BIG], got[BIG];
 
-/* Serve until the condition holds: 60 s at the most. */
-#define UNTIL(condition)                                                    \
-	do {                                                                \
-		const int64_t end_ = clock_ms() + 60000;                    \
-		while (!(condition)) {                                      \
-			assert_int_equal(loop_once(world.loop, 100), 0);    \
-			if (clock_ms() > end_)                              \
-				fail_msg("line %d: " #condition, __LINE__); \
-		}                                                           \
-	} while (0)
-
 /* For T(): *state is the world, whose muxes have greeted each other. */
 int start(void **state);
 int finish(void **state);
